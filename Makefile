@@ -1,0 +1,65 @@
+# PYTHON holds candidates: the first that runs and fits is taken. Running them is the test,
+# because a version manager's shim may stand on the PATH for a Python that is not active.
+PYTHON ?= python3.11 python3.12 python3.13 python3
+FITS = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+
+VENV = .venv
+BIN = $(VENV)/bin
+# not bin/python, a link whose date is that of the Python it points to
+CREATED = $(VENV)/pyvenv.cfg
+RUNTIME = $(VENV)/.runtime-installed
+DEV = $(VENV)/.dev-installed
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# two installations into one .venv at the same time would break it
+.NOTPARALLEL:
+.PHONY: help demo test lint format install wheel clean
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw its pictures
+	$(BIN)/mlphys train configs/conv_digits.yaml
+	$(BIN)/mlphys evaluate
+
+test: $(DEV) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(DEV) ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(DEV) ## repair style and format where that is safe
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+install: $(DEV) ## install mlphys and the developers' tools into .venv
+
+wheel: $(DEV) ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove .venv, caches and built files; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find mlphys tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(CREATED):
+	@for candidate in $(PYTHON); do \
+	  if $$candidate -c '$(FITS)' >/dev/null 2>&1; then exec $$candidate -m venv --clear $(VENV); fi; \
+	done; \
+	echo "mlphys needs Python 3.11, 3.12 or 3.13 with its venv module; none of these is one: $(PYTHON)" >&2; \
+	echo "Install one (Debian, Ubuntu: also its python3-venv), or name it: make PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+
+$(RUNTIME): pyproject.toml constraints.txt $(CREATED)
+	@echo "installing mlphys into $(VENV), about two minutes, once"
+	@$(PIP_INSTALL) -e .
+	@touch $@
+
+# asks for both sets at once and marks both, so that test and lint need one installation
+$(DEV): pyproject.toml constraints.txt $(CREATED)
+	@echo "installing mlphys and its developers' tools into $(VENV), about two minutes, once"
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $(RUNTIME) $@

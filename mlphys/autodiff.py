@@ -1,0 +1,27 @@
+"""Gradients and Jacobians by automatic differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    """d function / d x, of the shape of x; `function` gives a scalar, or values that are summed."""
+    point = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = tf.reduce_sum(function(point))
+    return tape.gradient(value, point).numpy()
+
+
+def jacobian(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    """J[b, i, j] = d function(x)[b, i] / d x[b, j] of a batch x of shape (n, d), samples independent."""
+    points = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        values = function(points)
+    return tape.batch_jacobian(values, points).numpy()

@@ -1,0 +1,89 @@
+"""From the layers of a config to a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlphys.phases import Network
+from mlphys.randomness import rng
+from mlphys.schema.initializers import Initializer, Regularizer
+from mlphys.schema.losses import Loss
+from mlphys.schema.optimizers import Optimizer, Schedule
+from mlphys.schema.shapes import Row
+from mlphys.schema.spec import Spec
+
+RANDOM_INITIALIZERS = {
+    "Orthogonal", "RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotUniform", "GlorotNormal",
+    "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "VarianceScaling",
+}  # fmt: skip
+
+
+def build(rows: Sequence[Row], seed: int) -> Network:
+    """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    inputs = keras.Input(rows[0].input_shape)
+    outputs, layers = inputs, []
+    for row in rows:
+        layer = getattr(keras.layers, type(row.layer).__name__)(**_arguments(row, seed))
+        outputs = layer(outputs)
+        layers.append(layer)
+    weights: dict[str, Any] = {}
+    seeds: dict[str, Any] = {}
+    for row, layer in zip(rows, layers, strict=True):
+        weights |= dict(zip(row.weights(), layer.weights, strict=True))
+        own = {id(weight) for weight in layer.weights}
+        seeds |= {row.name: variable for variable in layer.variables if id(variable) not in own}
+    return Network(
+        model=keras.Model(inputs, outputs),
+        weights=weights,
+        seeds=seeds,
+        compiles_in_xla=all(row.layer.compiles_in_xla for row in rows),
+    )
+
+
+def optimizer(spec: Optimizer) -> Any:
+    """Keras's optimizer of the same name."""
+    import keras
+
+    arguments = spec.arguments()
+    rate = arguments["learning_rate"]
+    if isinstance(rate, Schedule):
+        arguments["learning_rate"] = getattr(keras.optimizers.schedules, type(rate).__name__)(
+            **{
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in rate.arguments().items()
+            }
+        )
+    return getattr(keras.optimizers, type(spec).__name__)(**arguments)
+
+
+def loss(spec: Loss) -> Any:
+    """Keras's loss of the same name, one value a sample."""
+    import keras
+
+    return getattr(keras.losses, type(spec).__name__)(**spec.arguments(), reduction=None)
+
+
+def _arguments(row: Row, seed: int) -> dict[str, Any]:
+    return {
+        key: _keras_object(value, seed, f"initial weights/{row.name}.{key}")
+        for key, value in row.layer.arguments().items()
+    }
+
+
+def _keras_object(value: Any, seed: int, purpose: str) -> Any:
+    import keras
+
+    if isinstance(value, Initializer):
+        arguments = value.arguments()
+        if type(value).__name__ in RANDOM_INITIALIZERS:
+            arguments["seed"] = int(rng(seed, purpose).integers(2**31))
+        return getattr(keras.initializers, type(value).__name__)(**arguments)
+    if isinstance(value, Regularizer):
+        return getattr(keras.regularizers, type(value).__name__)(**value.arguments())
+    assert not isinstance(value, Spec)
+    return value

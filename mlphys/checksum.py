@@ -1,0 +1,60 @@
+"""Whether a file is the one that it should be."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlphys.errors import UserError
+
+
+def regular(path: Path) -> None:
+    """Raise UserError unless `path` is a regular file: to open a pipe or a device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; a relative path starts at {Path.cwd()}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {_reason(error)}") from None
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path}: is a folder; name a file in it")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path}: is not a regular file; copy what it gives into one")
+
+
+def sha256(path: Path) -> str:
+    """The checksum as `sha256sum` prints it."""
+    regular(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {_reason(error)}") from None
+
+
+def record(path: Path) -> dict[str, Any]:
+    """What data.json keeps of a file of the user's."""
+    return {"path": str(path.resolve()), "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def verify(path: Path, recorded: Mapping[str, Any]) -> None:
+    """Raise UserError unless the file at `path` has the size and the sha256 that `record` told."""
+    regular(path)
+    size = path.stat().st_size
+    if size != recorded.get("bytes"):
+        difference = f"{size} bytes, then {recorded.get('bytes')}"
+    elif sha256(path) != recorded.get("sha256"):
+        difference = f"its sha256 is not {recorded.get('sha256')}"
+    else:
+        return
+    raise UserError(
+        f"{path}: not the file that the run was trained with ({difference}); "
+        "name the right one with --data PATH"
+    )
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

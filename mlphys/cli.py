@@ -1,0 +1,300 @@
+"""The commands: parse, call, print."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+import mlphys
+
+
+class Commands(click.Group):
+    """Shows what a user can mend in a few lines and exits with 2; anything else is a bug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from mlphys.errors import UserError
+
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"mlphys: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("mlphys: interrupted", err=True)
+            ctx.exit(130)
+        except BrokenPipeError:  # `mlphys ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mlphys.__version__, prog_name="mlphys")
+def main() -> None:
+    """Machine-learning experiments for physics: one YAML file, one trained and measured network.
+
+    Start with `mlphys train configs/conv_digits.yaml`.
+    """
+
+
+CONFIG = click.argument("config", type=click.Path(path_type=Path))
+SET = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config."
+)
+QUIET = click.option("--quiet", is_flag=True, help="Show no progress.")
+RUN = click.argument("run", required=False)
+FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several with commas.")
+DATA = click.option("--data", "path", metavar="PATH", help="Where the data of the run is now.")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends with 130 and the sentence that says how to go on."""
+    from mlphys.session import Interrupted
+
+    try:
+        yield
+    except Interrupted as interrupted:
+        click.echo(f"mlphys: {interrupted}", err=True)
+        sys.stdout.flush()
+        os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
+
+
+@main.command()
+@CONFIG
+@SET
+@click.option("--seed", type=click.IntRange(min=0), help="Override the seed.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
+@click.option("--resume", "go_on", is_flag=True, help="Go on with the newest unfinished run of CONFIG.")
+@QUIET
+def train(
+    config: Path, overrides: tuple[str, ...], seed: int | None, out: Path | None, go_on: bool, quiet: bool
+) -> None:
+    """Train the experiment of CONFIG in a new run directory."""
+    from mlphys.config import load
+
+    loaded = load(config, (*overrides, f"seed={seed}") if seed is not None else overrides)
+    from mlphys import session, show
+    from mlphys.training.progress import reporter
+
+    unfinished = session.unfinished(loaded, out) if go_on else None
+    with _interruptible():
+        if unfinished:
+            run = session.resume(unfinished, (), reporter(quiet), _say(quiet))
+        else:
+            run = session.train(loaded, out, reporter(quiet), _say(quiet))
+    _say(quiet)(show.trained(run))
+
+
+@main.command()
+@click.argument("run")
+@SET
+@QUIET
+def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
+    """Go on with RUN from its newest checkpoint; --set training.epochs=N trains longer."""
+    from mlphys import session, show
+    from mlphys.run import find
+    from mlphys.training.progress import reporter
+
+    with _interruptible():
+        done = session.resume(find(run), overrides, reporter(quiet), _say(quiet))
+    _say(quiet)(show.trained(done))
+
+
+@main.command()
+@RUN
+@click.option(
+    "--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True
+)
+@DATA
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
+def evaluate(run: str | None, split: str, path: str | None, as_json: bool) -> None:
+    """Measure RUN (default: the newest finished one) on its untouched test split."""
+    from mlphys import evaluation, gallery, show
+    from mlphys.run import Run, find, finished
+
+    found = finished(find(run))
+    metrics = evaluation.evaluate(found, split, path)
+    drawn = gallery.draw(Run(found.path), found.config.plots, ("png",))
+    click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated(found, split, metrics, drawn))
+
+
+@main.command()
+@RUN
+@click.option("--only", help="Draw these pictures only; several with commas.")
+@FORMATS
+def plot(run: str | None, only: str | None, formats: str) -> None:
+    """Draw the pictures of RUN (default: the newest finished one)."""
+    from mlphys import gallery, show
+    from mlphys.run import find
+
+    found = find(run)
+    names = only.split(",") if only else found.config.plots
+    click.echo(show.drawn(gallery.draw(found, names, formats.split(","))))
+
+
+@main.command("plot-filters")
+@RUN
+@FORMATS
+@click.pass_context
+def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
+    """Draw every kernel of RUN: the same as plot --only filters."""
+    ctx.invoke(plot, run=run, only="filters", formats=formats)
+
+
+@main.command()
+@RUN
+def check(run: str | None) -> None:
+    """Hold RUN against what its config expects; exit code 2 if a number is out of its range."""
+    from mlphys import evaluation, show
+    from mlphys.errors import UserError
+    from mlphys.run import find, finished
+
+    found = finished(find(run))
+    results = evaluation.against_expectation(found)
+    click.echo(show.checked(found, results))
+    missed = [name for name, _, _, inside in results if not inside]
+    if missed:
+        raise UserError(f"{found.path}: outside of what its config expects: {', '.join(missed)}")
+
+
+@main.group()
+def config() -> None:
+    """Check, show and compare configs."""
+
+
+@config.command("check")
+@CONFIG
+@SET
+def config_check(config: Path, overrides: tuple[str, ...]) -> None:
+    """Say whether CONFIG is right, without training."""
+    from mlphys.config import load
+
+    loaded = load(config, overrides)
+    parameters = sum(row.parameters() for row in loaded.rows())
+    click.echo(f"{config}: right ({loaded.experiment.data.name}, {parameters} parameters)")
+
+
+@config.command("show")
+@CONFIG
+@SET
+def config_show(config: Path, overrides: tuple[str, ...]) -> None:
+    """Print CONFIG complete, with every default."""
+    from mlphys.config import load
+    from mlphys.schema.document import dump
+
+    click.echo(dump(load(config, overrides).experiment.model_dump()), nl=False)
+
+
+@config.command("explain")
+@CONFIG
+@SET
+def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
+    """Print the layers of CONFIG with shapes, and its cost as a formula."""
+    from mlphys import show
+    from mlphys.config import load
+
+    click.echo(show.explained(load(config, overrides)))
+
+
+@config.command("diff")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+def config_diff(first: Path, second: Path) -> None:
+    """Print the keys in which two configs differ, defaults included."""
+    from mlphys import show
+    from mlphys.config import difference, load
+
+    click.echo(show.differing(difference(load(first).experiment, load(second).experiment)))
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of the config language, for completion in editors."""
+    from mlphys.config import Experiment
+
+    click.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+@config.command("copy")
+@click.argument("name")
+@click.option(
+    "--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one."
+)
+def config_copy(name: str, to: Path) -> None:
+    """Copy the config NAME that comes with mlphys, to change it."""
+    from mlphys.config import copy
+
+    click.echo(f"{copy(name, to)}: written; `mlphys train {to / name}.yaml` trains it")
+
+
+@main.group()
+def data() -> None:
+    """List, fetch and look at datasets."""
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the datasets."""
+    from mlphys import show
+
+    click.echo(show.datasets())
+
+
+@data.command("fetch")
+@click.argument("name")
+def data_fetch(name: str) -> None:
+    """Download the dataset NAME, unless it is there; its checksum is compared either way."""
+    from mlphys import show
+    from mlphys.config import dataset
+    from mlphys.download import fetch
+
+    sources = dataset(name).sources()
+    with show.download() as progress:
+        paths = [fetch(source, progress) for source in sources]
+    click.echo("\n".join(f"{path}: there, checksum right" for path in paths) or f"{name}: needs no download")
+
+
+@data.command("show")
+@CONFIG
+@SET
+@click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
+def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
+    """Draw a sheet of samples of each class of CONFIG's data."""
+    from mlphys import inspection
+    from mlphys.config import load
+
+    loaded = load(config, overrides)
+    inspection.sheet(loaded.dataset(), loaded.description, out)
+    click.echo(f"{out}: written")
+
+
+@data.command("check")
+@CONFIG
+@SET
+def data_check(config: Path, overrides: tuple[str, ...]) -> None:
+    """Count and compare the samples of CONFIG's data: ranges, duplicates, balance."""
+    from mlphys import inspection, show
+    from mlphys.config import load
+
+    loaded = load(config, overrides)
+    click.echo(show.inspected(inspection.check(loaded.dataset(), loaded.description)))
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(["models", "layers", "datasets", "plots", "configs"]))
+def list_(what: str) -> None:
+    """List what a config can name."""
+    from mlphys import show
+
+    click.echo(show.listed(what))
+
+
+def _say(quiet: bool) -> Any:
+    return (lambda text: None) if quiet else click.echo

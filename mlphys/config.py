@@ -1,0 +1,268 @@
+"""From a YAML file and its overrides to a frozen, complete Experiment."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, WithJsonSchema
+
+from mlphys import files, splits
+from mlphys.errors import UserError
+from mlphys.schema import registry
+from mlphys.schema.data import Dataset, DataSpec, Description
+from mlphys.schema.document import Document, KeyPath, dotted, parse, read
+from mlphys.schema.fields import Seed
+from mlphys.schema.messages import Misfit, Problem, choice, complain, problems_of, shown, suggestion
+from mlphys.schema.model import ModelSpec
+from mlphys.schema.shapes import Row
+from mlphys.schema.spec import Entry, Spec, refuse
+from mlphys.schema.training import Training
+
+DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
+MODELS = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
+PLOTS = registry.names("mlphys.plots")
+
+# A file of a stranger's must not be able to write outside runs/.
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise refuse("name", value)
+    return value
+
+
+def _remark(value: Any) -> Any:
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise refuse("remark", value)
+
+
+def _plot(name: str) -> str:
+    if name not in PLOTS:
+        raise refuse("unknown_name", name, noun="plot", allowed=PLOTS)
+    return name
+
+
+def _range(value: Any) -> list[float]:
+    numbers = (
+        isinstance(value, list) and len(value) == 2 and all(type(bound) in (int, float) for bound in value)
+    )
+    if not numbers or not value[0] <= value[1]:
+        raise refuse("range", value)
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+Remark = Annotated[
+    str | int | float | bool | None,
+    PlainValidator(_remark),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+]
+PlotName = Annotated[str, AfterValidator(_plot), WithJsonSchema({"enum": PLOTS})]
+Range = Annotated[
+    list[float],
+    PlainValidator(_range),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+
+
+class Experiment(Spec):
+    """One experiment, complete: every default is filled in."""
+
+    name: Name
+    about: dict[str, Remark] = Field({})
+    seed: Seed = 0
+    data: Annotated[DataSpec, Entry("dataset", "name", {name: kind.Spec for name, kind in DATASETS.items()})]
+    model: Annotated[
+        ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})
+    ]
+    training: Training = Training()
+    plots: list[PlotName] = Field([])
+    expect: dict[str, Range] = Field({})
+
+    def dataset(self) -> ModuleType:
+        """The entry of datasets/ that this experiment uses."""
+        return DATASETS[self.data.name]
+
+    def kind(self) -> ModuleType:
+        """The entry of models/ that this experiment uses."""
+        return MODELS[self.model.kind]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment that fits its data, with what the data's headers told."""
+
+    experiment: Experiment
+    description: Description
+
+    def dataset(self) -> Dataset:
+        """The samples, read and split."""
+        data = self.experiment.data
+        return splits.split(data, self.description, self.experiment.dataset().load(data))
+
+    def rows(self) -> list[Row]:
+        return self.experiment.kind().rows(self.experiment.model, self.description)
+
+    def cost(self) -> str:
+        return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.description)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Read, override and check a config; nothing of the data but its headers is read.
+
+    Raises UserError with every problem found, a line each.
+    """
+    if not path.exists() and path.stem in shipped():
+        raise UserError(
+            f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here"
+        )
+    document = read(path)
+    if document.data is None:
+        raise UserError(f"{path}: the file is empty; `mlphys list configs` names configs to start from")
+    if isinstance(document.data, dict) and "name" not in document.data:
+        document = document.with_value(("name",), path.stem, str(path))
+    return fit(overridden(document, overrides))
+
+
+def fit(document: Document, description: Description | None = None) -> Loaded:
+    """Check a document against the grammar and its data; without a description the headers are read."""
+    try:
+        experiment = Experiment.model_validate(document.data)
+    except ValidationError as error:
+        raise complain(problems_of(error), document) from None
+    if description is None:
+        description = experiment.dataset().describe(experiment.data)
+    problems: list[Problem] = []
+    try:
+        sizes = splits.sizes(experiment.data, description)
+        experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update=sizes)})
+    except splits.SplitError as error:
+        problems.append(Problem(("data", *error.path), error.text))
+    try:
+        experiment.kind().check(experiment.model, experiment.training, description)
+    except Misfit as misfit:
+        problems.append(misfit.problem)
+    problems += _training_problems(experiment)
+    problems += _expect_problems(experiment)
+    if problems:
+        raise complain(problems, document)
+    return Loaded(experiment, description)
+
+
+def _training_problems(experiment: Experiment) -> Iterable[Problem]:
+    stopping = experiment.training.early_stopping
+    if stopping is None:
+        return
+    recorded = experiment.kind().RECORDED
+    path = ("training", "early_stopping", "monitor")
+    measured = [f"validation_{name}" for name in recorded]
+    if stopping.monitor not in [*recorded, *measured]:
+        allowed = choice(stopping.monitor, [*measured, *recorded])
+        yield Problem(path, f"not recorded; received {shown(stopping.monitor)}{allowed}")
+    elif stopping.monitor in measured and experiment.data.validation == 0:
+        yield Problem(
+            path,
+            f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
+        )
+
+
+def _expect_problems(experiment: Experiment) -> Iterable[Problem]:
+    allowed = [
+        f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.kind().MEASURED
+    ]
+    for key in experiment.expect:
+        if key not in allowed:
+            yield Problem(("expect", key), f"not measured{choice(key, allowed)}")
+
+
+def overridden(document: Document, overrides: Sequence[str]) -> Document:
+    """The document with each `a.b.0.c=value` put in its place."""
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {override}: expected key=value, such as --set training.epochs=5")
+        path = _key_path(document.data, key, f"--set {override}")
+        document = document.with_value(path, parse(value, f"--set {key}").data, f"--set {override}")
+    return document
+
+
+def _key_path(data: Any, key: str, source: str) -> KeyPath:
+    """The parts of a dotted key, numbers where the config has a list."""
+    parts: list[str | int] = []
+    for part in key.split("."):
+        if isinstance(data, list):
+            if not part.isdecimal() or int(part) >= len(data):
+                entries = f"write the number of an entry, 0 to {len(data) - 1}" if data else "write all of it"
+                raise UserError(
+                    f"{source}: {dotted(tuple(parts))} is a list of {len(data)}; {entries}; received {part!r}"
+                )
+            parts.append(int(part))
+            data = data[int(part)]
+        elif parts[:1] == ["expect"]:  # its keys hold dots themselves
+            return ("expect", key.partition(".")[2])
+        else:
+            parts.append(part)
+            data = data.get(part) if isinstance(data, dict) else None
+    return tuple(parts)
+
+
+def difference(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:
+    """The keys in which two experiments differ: (key path, first value, second value)."""
+    ours, theirs = _leaves(first.model_dump(), ()), _leaves(second.model_dump(), ())
+    return [
+        (dotted(key), ours.get(key), theirs.get(key))
+        for key in sorted(ours.keys() | theirs.keys(), key=dotted)
+        if ours.get(key, ABSENT) != theirs.get(key, ABSENT)
+    ]
+
+
+ABSENT = object()
+
+
+def _leaves(value: Any, path: KeyPath) -> dict[KeyPath, Any]:
+    if isinstance(value, dict) and value:
+        parts: Iterable[tuple[str | int, Any]] = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        parts = enumerate(value)
+    else:
+        return {path: list(value) if isinstance(value, tuple) else value}
+    return {key: leaf for part, item in parts for key, leaf in _leaves(item, (*path, part)).items()}
+
+
+def shipped() -> dict[str, Path]:
+    """The configs that come with mlphys, by name."""
+    package = Path(__file__).parent
+    inside, beside = package / "configs", package.parent / "configs"
+    folder = inside if inside.is_dir() else beside
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def dataset(name: str) -> ModuleType:
+    """The entry of datasets/ called `name`."""
+    if name not in DATASETS:
+        raise UserError(
+            f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}"
+        )
+    return DATASETS[name]
+
+
+def copy(name: str, folder: Path) -> Path:
+    """Copy a shipped config into a folder. Raises UserError rather than overwrite a file."""
+    known = shipped()
+    if name not in known:
+        raise UserError(f"{name}: no such config; there are {', '.join(known)}{suggestion(name, known)}")
+    target = folder / f"{name}.yaml"
+    if target.exists():
+        raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to")
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    files.write(target, known[name].read_bytes())
+    return target

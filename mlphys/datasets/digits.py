@@ -1,0 +1,36 @@
+"""The 8 x 8 digits that come with scikit-learn (Alpaydin & Kaynak 1998)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mlphys.download import Source
+from mlphys.schema.data import DataSpec, Description, Samples
+
+
+class Spec(DataSpec):
+    """1 797 handwritten digits, 8 x 8 pixels, inside scikit-learn: no download."""
+
+    name: Literal["digits"]
+
+
+def describe(spec: Spec) -> Description:
+    return Description(shape=(8, 8, 1), classes=tuple("0123456789"), samples=1797, test_samples=None)
+
+
+def sources() -> tuple[Source, ...]:
+    return ()
+
+
+def files(spec: Spec) -> tuple[Path, ...]:
+    return ()
+
+
+def load(spec: Spec) -> Samples:
+    from sklearn.datasets import load_digits  # takes a second
+
+    x, y = load_digits(return_X_y=True)
+    return Samples(x.reshape(-1, 8, 8, 1).astype(np.float32) / 16, y.astype(np.int32))

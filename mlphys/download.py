@@ -1,0 +1,132 @@
+"""Files of public datasets: looked for on this machine, downloaded where they are missing, checked always."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+from mlphys import checksum
+from mlphys.errors import UserError
+
+KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+TIMEOUT = 30  # seconds without a byte
+CHUNK = 1 << 16
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all (0: the server does not say)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a dataset, the same for everybody."""
+
+    dataset: str
+    name: str
+    url: str
+    sha256: str
+    folder: str = ""  # below the places where data is kept
+    digest: Callable[[Path], str] = checksum.sha256  # gives the sha256 of a file, or of what counts in it
+    digested: str = "the file"  # what `digest` is the checksum of, in words
+
+
+def places(source: Source) -> list[Path]:
+    """Where the file may lie: below MLPHYS_DATA where that is set, and in Keras's cache."""
+    keras = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets"
+    own = os.environ.get("MLPHYS_DATA")
+    roots = [Path(own), keras] if own else [keras]
+    return [root.expanduser() / source.folder / source.name for root in roots]
+
+
+def locate(source: Source) -> Path | None:
+    """The file on this machine, unchecked; None where there is none."""
+    return next((path for path in places(source) if os.path.isfile(path)), None)
+
+
+def fetch(source: Source, progress: Progress | None = None) -> Path:
+    """The checked file on this machine, downloaded if it is on none of its places.
+
+    Raises UserError, which names checksum and places, for a wrong file and for one that cannot be had.
+    """
+    found = locate(source)
+    if found is None:
+        return _download(source, _target(source), progress or (lambda done, total: None))
+    if fault := _fault(source, found):
+        raise UserError(f"{found}: {fault}; remove it, then {_remedy(source)}")
+    return found
+
+
+def _fault(source: Source, path: Path) -> str | None:
+    try:
+        found = source.digest(path)
+    except UserError as error:  # without its remedy, which is for files of one's own
+        return str(error).removeprefix(f"{path}: ").partition(";")[0]
+    if found != source.sha256:
+        return f"damaged or another file (sha256 of {source.digested}: {found})"
+    return None
+
+
+def _remedy(source: Source) -> str:
+    folders = " or ".join(str(path.parent) for path in places(source))
+    return (
+        f"`mlphys data fetch {source.dataset}` downloads it where there is a network; "
+        f"or put {source.name} into {folders} (expected sha256 of {source.digested}: {source.sha256})"
+    )
+
+
+def _target(source: Source) -> Path:
+    """The first place that can be written to."""
+    for path in places(source):
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if os.access(path.parent, os.W_OK):
+            return path
+    folders = " nor ".join(str(path.parent) for path in places(source))
+    raise UserError(
+        f"{source.name}: cannot write to {folders}; set MLPHYS_DATA to a folder of yours, "
+        f"then {_remedy(source)}"
+    )
+
+
+def _download(source: Source, path: Path, progress: Progress) -> Path:
+    """Write beside `path`, check, rename: a file of its name is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            for chunk in _chunks(source, progress):
+                file.write(chunk)
+        if fault := _fault(source, partial):
+            raise UserError(f"{source.url}: {fault}; nothing was kept; {_remedy(source)}")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written: {error.strerror}; "
+            f"free some space or set MLPHYS_DATA to another folder, then {_remedy(source)}"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _chunks(source: Source, progress: Progress) -> Iterator[bytes]:
+    try:
+        with urllib.request.urlopen(source.url, timeout=TIMEOUT) as response:
+            done, total = 0, int(response.headers.get("Content-Length") or 0)
+            while chunk := response.read(CHUNK):
+                done += len(chunk)
+                progress(done, total)
+                yield chunk
+        reason = f"the connection broke off after {done} of {total} bytes" if done < total else None
+    except HTTPError as error:
+        error.close()
+        reason = f"the server says {error.code} {error.reason}"
+    except URLError as error:
+        reason = str(getattr(error.reason, "strerror", None) or error.reason)
+    except (OSError, HTTPException) as error:
+        reason = str(error) or type(error).__name__
+    if reason:
+        raise UserError(f"{source.name}: cannot be downloaded from {source.url}: {reason}; {_remedy(source)}")

@@ -1,0 +1,55 @@
+"""What a number depends on beside config and data: versions, machine, choices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mlphys
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors", "pydantic", "matplotlib")
+
+
+def describe(accelerators: list[str], xla: bool) -> dict[str, Any]:
+    """The content of environment.json."""
+    return {
+        "started": datetime.now(UTC).isoformat(),
+        "mlphys": mlphys.__version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "accelerators": accelerators,
+        "engine": {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla},
+        "git": _git(),
+        "command": " ".join(sys.argv),
+    }
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and state of the checkout that the command was given in, None outside of one."""
+    try:
+        commit = _said("git", "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_said("git", "status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()

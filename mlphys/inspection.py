@@ -1,0 +1,187 @@
+"""A look at a dataset before anything is trained on it: its numbers, and a sheet of samples."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlphys import files
+from mlphys.errors import UserError
+from mlphys.schema.data import Dataset, Description, Split
+from mlphys.splits import NAMES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = 10
+MOST_ROWS = 20
+ENDINGS = ("png", "pdf", "svg")
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What one split holds. `smallest` and `largest` are of its values, None where it has no samples."""
+
+    samples: int
+    class_counts: dict[str, int]
+    smallest: float | None
+    largest: float | None
+    not_finite: int
+    duplicates: int  # samples that are byte for byte an earlier one of the split
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `check` found. `shared` tells how many samples of the second split are also in the first."""
+
+    splits: dict[str, SplitFacts]
+    shared: dict[tuple[str, str], int]
+    features: int
+    constant_features: int  # with the same value in all training samples
+    balance: float  # samples of the smallest class / of the largest, in training
+
+    def warnings(self) -> list[str]:
+        """What deserves a second look, a sentence each."""
+        train = self.splits["train"]
+        found = [
+            f"{name}: {facts.not_finite} values are NaN or infinite"
+            for name, facts in self.splits.items()
+            if facts.not_finite
+        ]
+        found += [
+            f"{count} {second} samples are also in {first}: what is measured on {second} is too good"
+            for (first, second), count in self.shared.items()
+            if count
+        ]
+        absent = [name for name, count in train.class_counts.items() if count == 0]
+        if absent:
+            found.append(f"train: no samples of {', '.join(absent)}")
+        elif self.balance < 0.5:
+            found.append(
+                f"train: the smallest class has {self.balance:.2g} times the samples of the largest: "
+                "look at balanced_accuracy"
+            )
+        low, high = train.smallest, train.largest
+        if low is not None and high is not None and (low < -10 or high > 10):
+            found.append(f"train: values from {low:g} to {high:g}; networks learn best from values near 1")
+        return found
+
+
+def check(dataset: Dataset, description: Description) -> Inspection:
+    """Count, measure and compare the samples of all splits."""
+    hashes = {name: _hashes(getattr(dataset, name)) for name in NAMES}
+    facts = {name: _facts(getattr(dataset, name), hashes[name], description) for name in NAMES}
+    shared = {}
+    for first, second in combinations(NAMES, 2):
+        known = set(hashes[first])
+        shared[first, second] = sum(value in known for value in hashes[second])
+    x = dataset.train.x
+    counts = facts["train"].class_counts.values()
+    return Inspection(
+        splits=facts,
+        shared=shared,
+        features=math.prod(description.shape),
+        constant_features=int((x.min(axis=0) == x.max(axis=0)).sum()),
+        balance=min(counts) / max(counts),
+    )
+
+
+def _hashes(split: Split) -> list[bytes]:
+    return [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in split.x]
+
+
+def _facts(split: Split, hashes: list[bytes], description: Description) -> SplitFacts:
+    counts = np.bincount(split.y, minlength=len(description.classes))
+    return SplitFacts(
+        samples=len(split),
+        class_counts={name: int(n) for name, n in zip(description.classes, counts, strict=True)},
+        smallest=float(split.x.min()) if len(split) else None,
+        largest=float(split.x.max()) if len(split) else None,
+        not_finite=split.x.size - int(np.isfinite(split.x).sum()),
+        duplicates=len(hashes) - len(set(hashes)),
+    )
+
+
+def sheet(dataset: Dataset, description: Description, path: Path) -> None:
+    """Draw the first ten training samples of each class: images as they look, other samples as curves.
+
+    Raises UserError when `path` is no png, pdf or svg, or cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in ENDINGS:
+        raise UserError(f"{path}: the ending says which format to write; allowed {', '.join(ENDINGS)}")
+    rows = _first_of_each_class(dataset.train, description)
+    shape = description.shape
+    is_image = len(shape) == 3 and shape[2] in (1, 3)
+    cell = min(max(shape[0] / shape[1], 0.3), 3) if is_image else 0.8
+    figure = Figure(figsize=(COLUMNS, cell * len(rows)))
+    axes = figure.add_axes((0, 0, 1, 1))
+    draw = _images if is_image else _curves
+    caption = f"training samples, first {COLUMNS} of each class; {draw(axes, list(rows.values()))}"
+    if len(rows) < len(description.classes):
+        caption += f"; {len(description.classes) - len(rows)} more classes are not shown"
+    axes.set_title(caption, fontsize=14, loc="left")
+    # A dollar sign in a class name is a dollar sign, not the start of a formula.
+    centres = [row + 0.5 for row in range(len(rows))]
+    axes.set_yticks(centres, list(rows), fontsize=15, parse_math=False)
+    axes.set(xlim=(0, COLUMNS), ylim=(len(rows), 0), aspect=cell, xticks=[])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    content = io.BytesIO()
+    figure.savefig(content, format=ending, dpi=150, bbox_inches="tight")
+    files.write(path, content.getvalue())
+
+
+def _first_of_each_class(split: Split, description: Description) -> dict[str, np.ndarray]:
+    return {
+        name: split.x[np.flatnonzero(split.y == k)[:COLUMNS]]
+        for k, name in enumerate(description.classes[:MOST_ROWS])
+    }
+
+
+def _images(axes: Axes, rows: list[np.ndarray]) -> str:
+    """Each image in a unit cell, all on one scale of grey, or of colours."""
+    low, high = _range(rows)
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            scaled = np.clip((image - low) / (high - low), 0, 1)
+            axes.imshow(
+                scaled if image.shape[2] == 3 else scaled[..., 0],
+                cmap="gray",
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+                extent=(column + 0.04, column + 0.96, row + 0.96, row + 0.04),
+            )
+    return f"black is {low:.3g}, white {high:.3g}"
+
+
+def _curves(axes: Axes, rows: list[np.ndarray]) -> str:
+    """Each sample's values against their number in a unit cell, all on one scale."""
+    low, high = _range(rows)
+    for row, samples in enumerate(rows):
+        for column, sample in enumerate(samples.reshape(len(samples), math.prod(samples.shape[1:]))):
+            across = column + 0.08 + 0.84 * (np.arange(len(sample)) + 0.5) / len(sample)
+            down = row + 0.9 - 0.8 * (sample - low) / (high - low)
+            axes.plot(across, down, color="C0", lw=1.2, marker="o" if len(sample) <= 20 else None, ms=3)
+    axes.hlines(range(1, len(rows)), 0, COLUMNS, color="0.85", lw=0.8)
+    axes.vlines(range(1, COLUMNS), 0, len(rows), color="0.85", lw=0.8)
+    return f"feature values from {low:.3g} (bottom) to {high:.3g} (top)"
+
+
+def _range(rows: list[np.ndarray]) -> tuple[float, float]:
+    """From 0 to 1 for values within, else from the smallest to the largest that is shown."""
+    shown = np.concatenate([row.ravel() for row in rows])
+    low, high = float(shown.min(initial=np.inf)), float(shown.max(initial=-np.inf))
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return low, high if high > low else low + 1

@@ -1,0 +1,85 @@
+"""The looks of all pictures: read from the last row, by the colour-blind too."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import textwrap
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with every kind of colour vision.
+BLUE, VERMILLION, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
+LINES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", SKY)
+INK, GREY, PALE = "#1A1A1A", "#666666", "#D9D9D9"
+SIGNED = "RdBu_r"  # blue below zero, red above
+DPI = 150
+
+SETTINGS = {
+    "figure.dpi": DPI,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 14,
+    "text.color": INK,
+    "text.parse_math": False,  # names come from the user: a $ in one is a dollar
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 15,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 14,
+    "xtick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.color": GREY,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2.5,
+    "figure.titlesize": 17,
+    "figure.titleweight": "bold",
+    "figure.labelsize": 13,
+    "figure.constrained_layout.h_pad": 0.1,
+    "figure.constrained_layout.w_pad": 0.1,
+    "pdf.fonttype": 42,  # text that can be searched, and edited for a slide
+    "svg.hashsalt": "mlphys",  # else every file gets other ids
+}
+
+
+@contextlib.contextmanager
+def applied() -> Iterator[None]:
+    """Draw and save inside of this: neither the user's matplotlibrc nor the time changes a byte."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        # A class named in Chinese is drawn as boxes, which says enough.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
+
+
+def figure(width: float, height: float, title: str, caption: str = "") -> Figure:
+    """An empty figure, sizes in inches, with the title above and the caption below, both to the left."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained")
+    made.suptitle(textwrap.fill(title, int(6 * width)), x=0.01, ha="left")
+    if caption:
+        made.supxlabel(textwrap.fill(caption, int(9 * width)), x=0.01, ha="left", color=GREY)
+    return made
+
+
+def short(name: str, most: int = 14) -> str:
+    """A name on one line, cut to at most `most` signs."""
+    line = "".join(sign if sign.isprintable() else " " for sign in name)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def measured(value: float, stderr: float | None = None) -> str:
+    """`0.9881 ± 0.0011`: the error with two digits, the value with as many places."""
+    if stderr is None or not 0 < stderr < math.inf:
+        return f"{value:#.4g}"
+    places = max(0, 1 - math.floor(math.log10(stderr)))
+    return f"{value:.{places}f} ± {stderr:.{places}f}"

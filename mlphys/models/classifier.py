@@ -1,0 +1,120 @@
+"""A chain of layers that ends in one output a class."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from mlphys import builder
+from mlphys.phases import Gradient, Network
+from mlphys.schema.data import Description
+from mlphys.schema.initializers import Regularizer
+from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
+from mlphys.schema.messages import Misfit
+from mlphys.schema.model import ModelSpec
+from mlphys.schema.shapes import Row, trace
+from mlphys.schema.training import Training
+
+RECORDED = ("loss", "accuracy")
+MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "majority_accuracy", "loss")
+
+
+class Spec(ModelSpec):
+    """Dense and convolutional networks that tell classes apart."""
+
+    kind: Literal["classifier"]
+    layers: Annotated[list[LayerField], Field(min_length=1)]
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """The layers with their shapes. Raises Misfit where they do not fit the data or each other."""
+    chain = trace(spec.layers, description.shape, ("model", "layers"))
+    classes, out = len(description.classes), chain[-1].output_shape
+    last = ("model", "layers", len(chain) - 1, type(chain[-1].layer).__name__)
+    if len(out) != 1:
+        raise Misfit(
+            last,
+            f"the output is {text(out)}, not one number a class; "
+            f"put Flatten (or GlobalAveragePooling2D) before the last Dense layer",
+        )
+    if out[0] != classes:
+        raise Misfit(
+            last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}"
+        )
+    return chain
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit where shapes, loss and data do not go together."""
+    last = rows(spec, description)[-1]
+    if training.loss.probabilities() and not _gives_probabilities(last.layer):
+        raise Misfit(
+            ("model", "layers", len(spec.layers) - 1, type(last.layer).__name__),
+            f"{type(training.loss).__name__} takes probabilities and the last layer gives none; "
+            "add activation: softmax to it",
+        )
+
+
+def _gives_probabilities(layer: Layer) -> bool:
+    if isinstance(layer, Activation):
+        return layer.activation in ("softmax", "sigmoid")
+    return isinstance(layer, Softmax) or getattr(layer, "activation", None) in ("softmax", "sigmoid")
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """The cost as a formula with its numbers."""
+    loss = training.loss
+    classes = len(description.classes)
+    terms = loss.formula()
+    if loss.over_outputs():
+        over = f"1/{classes} sum_k" if training.loss_per == "output" else "sum_k"
+        terms = f"{over} {terms}"
+    parts = [f"mean over the samples of  {terms}"]
+    for row in rows(spec, description):
+        for key, value in row.layer.arguments().items():
+            if isinstance(value, Regularizer):
+                parts.append(f"{value.formula(f'{row.name}.' + key.removesuffix('_regularizer'))}")
+    return "\n    + ".join(parts)
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """The Keras model with its initial weights."""
+    return builder.build(rows(spec, description), seed)
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network) -> list[Gradient]:
+    """One phase: the gradient of the loss over all trained weights."""
+    return [
+        Gradient(
+            name="train",
+            settings=training,
+            terms=terms(training, description, network),
+            metrics=RECORDED,
+            trained=tuple(network.model.trainable_variables),
+            network=network,
+            optimizer=builder.optimizer(training.optimizer),
+        )
+    ]
+
+
+def terms(training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (loss and accuracy of each sample, penalty)."""
+    from keras import ops
+
+    classes = len(description.classes)
+    loss = builder.loss(training.loss)
+    weight = classes if training.loss.over_outputs() and training.loss_per == "sample" else 1
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        p = network.model(x, training=training)
+        right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
+        values = {"loss": weight * loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
+        return values, sum(network.model.losses)
+
+    return batch_terms
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """What the net says of a batch: probabilities of shape (n, classes)."""
+    return {"probabilities": network.model(x, training=False)}

@@ -1,0 +1,111 @@
+"""npz files, also a stranger's: nothing is unpickled, no memory is taken for a size that is only claimed."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlphys import checksum
+from mlphys.errors import UserError
+
+LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
+MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an array says of itself before its data."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def headers(path: Path) -> dict[str, Header]:
+    """The arrays of an npz file by name, their data unread.
+
+    Raises UserError for what is not a regular file, not an npz file, truncated, or lies about sizes.
+    """
+    with _archive(path) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        return {info.filename.removesuffix(".npy"): _header(path, archive, info) for info in members}
+
+
+def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -> dict[str, np.ndarray]:
+    """The arrays named in `headers`.
+
+    Raises UserError when they are damaged, or larger than `memory` bytes (None: all that there is).
+    """
+    needed = sum(header.nbytes for header in headers.values())
+    memory = memory or _memory()
+    if needed > memory:
+        raise UserError(
+            f"{path}: its arrays take {needed / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB; "
+            "save fewer samples"
+        )
+    arrays = {}
+    with _archive(path) as archive:
+        for name in headers:
+            with archive.open(f"{name}.npy") as member:
+                arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+    return arrays
+
+
+def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{info.filename} is compressed in a way that NumPy never uses")
+    with archive.open(info) as member:
+        start = io.BytesIO(member.read(LONGEST_HEADER))
+    shape, _, dtype = _parsed(start)
+    header = Header(shape, dtype)
+    if dtype.hasobject:  # of unknown size, and never read
+        return header
+    held = info.file_size - start.tell()
+    if min(shape, default=0) < 0 or header.nbytes != held or held > MOST_INFLATED * path.stat().st_size:
+        raise UserError(
+            f"{path}: {info.filename} claims the shape {shape} of {dtype}, which is not what the file holds; "
+            "write it anew with np.savez"
+        )
+    return header
+
+
+def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(start)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(start)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(start)
+    raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    checksum.regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except zipfile.BadZipFile as error:
+        raise UserError(
+            f"{path}: not an npz file, or a truncated one ({error}); copy it again, or write it with np.savez"
+        ) from None
+    except (zlib.error, EOFError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged: {error}; copy it again, or write it with np.savez") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,43 @@
+"""What a kind of model hands to the engine: the phases of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlphys.schema.training import Training
+
+Tensors = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A built Keras model and its variables by name.
+
+    `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the
+    layers that draw random numbers, set anew at the start of each epoch.
+    """
+
+    model: Any
+    weights: Mapping[str, Any]
+    seeds: Mapping[str, Any]
+    compiles_in_xla: bool
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A phase that follows the gradient of a cost.
+
+    `terms(x, y, training)` takes a batch of n samples and gives the per-sample values that are
+    recorded, each of shape (n,) and the first of them called "loss", and the scalar penalty;
+    the cost is the mean loss plus the penalty. `trained` are the variables that the optimizer moves.
+    """
+
+    name: str
+    settings: Training
+    terms: Callable[[Any, Any, bool], tuple[Tensors, Any]]
+    metrics: tuple[str, ...]
+    trained: tuple[Any, ...]
+    network: Network
+    optimizer: Any

@@ -1,0 +1,93 @@
+"""How often each class was taken for each other one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    from mlphys.run import Run
+
+NUMBERED = 20  # classes up to which the counts fit into the cells
+NAMED = 30  # classes up to which each gets its name
+ROOM = 40  # letters along an axis
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    import numpy as np
+
+    split = run.best_split()
+    predictions = run.predictions(split)
+    if predictions is None:
+        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
+    classes = run.data["classes"]
+    counts = np.zeros((len(classes), len(classes)), dtype=int)
+    np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
+    error = run.metrics.get(split, {}).get("accuracy_stderr")
+    accuracy = looks.measured(counts.trace() / counts.sum(), error)
+    caption = f"{counts.sum():,} {split} samples; coloured are the mistakes"
+    figure = looks.figure(9.2, 8, f"{run.name}: accuracy {accuracy}", caption)
+    _matrix(figure.subplots(), counts, [looks.short(name) for name in classes])
+    table = {
+        "true": [name for name in classes for _ in classes],
+        "predicted": [name for _ in classes for name in classes],
+        "count": counts.ravel().tolist(),
+    }
+    yield Picture("confusion_matrix", figure, table)
+
+
+def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
+    """Only the errors are coloured, by the square root of their fraction: few of them must show."""
+    import numpy as np
+    from matplotlib.colors import ListedColormap, PowerNorm
+
+    right = np.eye(len(classes), dtype=bool)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    wrong = np.ma.masked_array(fractions, right | (counts == 0))
+    norm = PowerNorm(0.5, 0, 1.0 if wrong.mask.all() else wrong.max())
+    axes.imshow(np.ma.masked_array(right, ~right), cmap=ListedColormap([looks.PALE]))
+    image = axes.imshow(wrong, cmap="Oranges", norm=norm)
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, aspect=28, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
+    bar.set_label("mistakes, as a share of the true class")
+    if len(classes) <= NUMBERED:
+        _numbers(axes, counts, norm(fractions))
+    _names(axes, classes)
+
+
+def _numbers(axes: Axes, counts: np.ndarray, depth: np.ndarray) -> None:
+    size = min(15, 360 / len(counts) / (0.7 * len(str(counts.max()))))
+    for i, j in zip(*counts.nonzero(), strict=True):
+        light = i != j and depth[i, j] > 0.65
+        axes.text(
+            j, i, str(counts[i, j]), ha="center", va="center", fontsize=size,
+            color="white" if light else looks.INK, fontweight="bold" if i == j else "normal",
+        )  # fmt: skip
+
+
+def _names(axes: Axes, classes: list[str]) -> None:
+    """Names along both axes, every second or third where they would run into each other."""
+    places = range(0, len(classes), math.ceil(len(classes) / NAMED))
+    shown = [classes[i] for i in places]
+    size = min(15, 400 / len(shown))
+    turned: dict[str, Any] = {}
+    if len(shown) * max(len(name) for name in shown) > ROOM:
+        slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        turned = slanted if len(shown) <= 12 else {"rotation": 90}
+    axes.set_xticks(places, shown, fontsize=size, **turned)
+    axes.set_yticks(places, shown, fontsize=size)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.tick_params(length=0)
+    axes.set_xticks([i - 0.5 for i in range(1, len(classes))], minor=True)
+    axes.set_yticks([i - 0.5 for i in range(1, len(classes))], minor=True)
+    axes.grid(which="minor", color="white" if len(classes) > NUMBERED else looks.PALE, linewidth=0.5)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)

@@ -1,0 +1,100 @@
+"""Every kernel as an image, and the weights of each dense layer that sees an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mlphys import looks
+from mlphys.mosaic import mosaic
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.data import Shape
+from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, Flatten, Reshape, Weighted, text
+from mlphys.schema.shapes import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlphys.run import Run
+
+MOST_TILES, MOST_CHANNELS = 400, 20
+CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    image, drawn = run.rows[0].input_shape, 0
+    last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
+    for i, row in enumerate(run.rows):
+        kernels = _kernels(row, image, run.weights)
+        image = _image_after(row, image)
+        if kernels is None:
+            continue
+        title = f"{run.name}: weights of layer {i}, {type(row.layer).__name__}"
+        classes = run.data["classes"] if [i] == last else ()
+        yield _picture(f"filters_{i}" if drawn else "filters", title, i, kernels, classes)
+        drawn += 1
+    if not drawn:
+        raise NotApplicable("the network has no convolution, and no dense layer that sees an image")
+
+
+def _image_after(row: Row, image: Shape) -> Shape:
+    """The shape of the image whose pixels the outputs of `row` are, in its order; () if there is none."""
+    if len(row.output_shape) == 3:
+        return row.output_shape
+    moved = row.output_shape != row.input_shape and not isinstance(row.layer, Flatten | Reshape)
+    return () if moved or isinstance(row.layer, Weighted) else image
+
+
+def _kernels(row: Row, image: Shape, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The weights of a layer as images of shape (filters, channels, height, width), None if they are not."""
+    match row.layer:
+        case Conv2D():
+            return weights[f"{row.name}.kernel"].transpose(3, 2, 0, 1)
+        case Conv2DTranspose():  # Keras has its filters before its channels
+            return weights[f"{row.name}.kernel"].transpose(2, 3, 0, 1)
+        case Conv1D():
+            return weights[f"{row.name}.kernel"].transpose(2, 1, 0)[:, :, None, :]
+        case Dense() if len(row.input_shape) == 1 and len(image) == 3 and math.prod(image[:2]) > 1:
+            return weights[f"{row.name}.kernel"].T.reshape(-1, *image).transpose(0, 3, 1, 2)
+    return None
+
+
+def _picture(name: str, title: str, layer: int, kernels: np.ndarray, classes: Sequence[str]) -> Picture:
+    import numpy as np
+
+    filters, channels = kernels.shape[:2]
+    across = min(channels, max(MOST_CHANNELS, MOST_TILES // filters))
+    shown = kernels[: max(1, MOST_TILES // across), :across]
+    names = [looks.short(name) for name in classes] if len(classes) == filters else _numbers(filters)
+    sides = [(f"{filters} outputs", names[: len(shown)]), (f"{channels} input channels", _numbers(across))]
+    wide = across > 3 * len(shown)  # then the channels go down the page, for the outputs to go across
+    (down, labels), (right, _) = sides[::-1] if wide else sides
+    caption = f"rows: {down}; columns: {right}" if channels > 1 else down
+    caption += f"; {text(kernels.shape[2:])} weights each"
+    if shown.size < kernels.size:
+        caption += f"; here the first {len(shown)} outputs and {across} channels"
+    tiles = shown.swapaxes(0, 1) if wide else shown
+    figure = mosaic(tiles, *_scale(kernels), labels, title, caption)
+    indices = np.indices(shown.shape).reshape(4, -1).tolist()
+    places = dict(zip(("filter", "channel", "row", "column"), indices, strict=True))
+    return Picture(name, figure, {"layer": [layer] * shown.size, **places, "weight": list(shown.ravel())})
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(i) for i in range(count)]
+
+
+def _scale(kernels: np.ndarray) -> tuple[float, str]:
+    """The largest weight that the colours tell, and what the colour bar says.
+
+    A few weights that stand far out would leave all others pale: they are cut, and this is said.
+    """
+    import numpy as np
+
+    sizes = np.abs(kernels[np.isfinite(kernels)])
+    largest = float(sizes.max(initial=0)) or 1.0
+    most = float(np.quantile(sizes, 1 - CUT)) if sizes.size else largest
+    if 0 < most < largest / FAR_OUT:
+        return most, f"weight ({CUT:.1%} lie beyond the scale)"
+    return largest, "weight"

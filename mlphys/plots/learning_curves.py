@@ -1,0 +1,117 @@
+"""Loss and metrics against the epoch, in training and validation, with the test result."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.run import Run
+
+    Rows = Sequence[Mapping[str, Any]]
+
+NO_METRICS = ("phase", "epoch", "seconds", "learning_rate")
+DECADES = 2  # a loss that spans more gets a logarithmic axis
+DOTTED = 40  # epochs up to which each gets a dot
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    rows = run.history
+    if not rows:
+        raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
+    metrics = [name for name in rows[0] if name not in NO_METRICS and not name.startswith("validation_")]
+    kept, which = _kept(run, rows)
+    across = min(len(metrics), 3)
+    down = math.ceil(len(metrics) / across)
+    figure = looks.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
+    axes = figure.subplots(down, across, squeeze=False).flat
+    for metric, panel in zip(metrics, axes, strict=False):
+        _curves(panel, rows, metric, kept)
+        _test(panel, metric, kept, run.metrics.get("test", {}))
+        _axes(panel, rows, metric, kept)
+        _legend(panel, f"epoch {kept} ({which})")
+    for unused in axes[len(metrics) :]:
+        unused.remove()
+    columns = [name for metric in metrics for name in (metric, f"validation_{metric}") if name in rows[0]]
+    table = {name: [row[name] for row in rows] for name in ("phase", "epoch", *columns)}
+    yield Picture("learning_curves", figure, table)
+
+
+def _kept(run: Run, rows: Rows) -> tuple[int, str]:
+    """The epoch whose weights were kept, counted through all phases, and why that one."""
+    if run.config.training.early_stopping is not None:
+        best = (rows[-1]["phase"], run.status.get("best_epoch"))
+        for i, row in enumerate(rows, start=1):
+            if (row["phase"], row["epoch"]) == best:
+                return i, "best"
+    return len(rows), "last"
+
+
+def _spans(rows: Rows) -> list[tuple[str, range]]:
+    """The phases and their epochs, counted through all of them."""
+    phases = itertools.groupby(range(1, len(rows) + 1), key=lambda epoch: rows[epoch - 1]["phase"])
+    return [(phase, range(first := next(epochs), first + 1 + len(list(epochs)))) for phase, epochs in phases]
+
+
+def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
+    """One line a phase: nothing leads from the last epoch of one to the first of the next."""
+    curves = [("training", metric, looks.BLUE), ("validation", f"validation_{metric}", looks.VERMILLION)]
+    for name, column, colour in [curve for curve in curves if curve[1] in rows[0]]:
+        label = f"{name} {looks.measured(rows[kept - 1][column])}"
+        style = {"color": colour, "marker": "o" if len(rows) <= DOTTED else "", "markersize": 5}
+        for i, (_, epochs) in enumerate(_spans(rows)):
+            values = [rows[epoch - 1][column] for epoch in epochs]
+            axes.plot(epochs, values, **style, label="" if i else label)
+        kept_value, kept_colour = rows[kept - 1][column], colour
+    axes.plot(kept, kept_value, "o", color=kept_colour, markersize=11)
+
+
+def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
+    if metric in test:
+        value, error = test[metric], test.get(f"{metric}_stderr")
+        style = {"color": looks.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
+        label = f"test {looks.measured(value, error)}"
+        axes.errorbar(kept, value, error, **style, linestyle="none", label=label)
+
+
+def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    seen = [
+        value for name in (metric, f"validation_{metric}") for row in rows if (value := row.get(name, 0)) > 0
+    ]
+    finite = [value for value in seen if value < math.inf]
+    if metric == "loss" and finite and max(finite) / min(finite) > 10**DECADES:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+    border = max(0.5, 0.02 * len(rows))
+    axes.set(xlim=(1 - border, len(rows) + border), xlabel="epoch", ylabel=metric.replace("_", " "))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    axes.axvline(kept, color=looks.GREY, linestyle=":", linewidth=1.5, zorder=0)
+    spans = _spans(rows)
+    for phase, epochs in spans if len(spans) > 1 else ():
+        axes.axvline(epochs.stop - 0.5, color=looks.GREY, linewidth=1)
+        middle, top = (epochs.start + epochs.stop - 1) / 2, axes.get_xaxis_transform()
+        axes.text(middle, 1.0, looks.short(phase), transform=top, ha="center", va="bottom", color=looks.GREY)
+
+
+def _legend(axes: Axes, title: str) -> None:
+    """Above the axes, where it hides no curve; the phases' names stay below it."""
+    place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.08 if axes.texts else 1.01), "borderaxespad": 0}
+    small = {
+        "fontsize": 12.5,
+        "title_fontsize": 12.5,
+        "handlelength": 1.3,
+        "columnspacing": 1,
+        "borderpad": 0.2,
+    }
+    axes.legend(**place, **small, ncols=2, title=title, alignment="left")

@@ -1,0 +1,98 @@
+"""Misclassified samples, the surest first; "8 (3!)" is a 3 taken for an 8 (Marquardt, lecture 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    from mlphys.run import Run
+
+DOWN, ACROSS = 5, 8
+MOST_LINES = 6  # channels of a sequence that can be told apart by colour
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    split = run.best_split()
+    predictions = run.predictions(split)
+    if predictions is None:
+        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
+    labels, probabilities = predictions["labels"], predictions["probabilities"]
+    guesses, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = int((guesses != labels).sum())
+    if not wrong:
+        raise NotApplicable(f"all {len(labels):,} {split} samples are classified correctly")
+    _need_drawable(tuple(run.data["shape"]))
+    shown = predictions["shown"]
+    mistakes = [i for i in range(len(shown)) if guesses[shown[i]] != labels[shown[i]]]
+    mistakes = sorted(mistakes, key=lambda i: -sureness[shown[i]])[: DOWN * ACROSS]
+    indices, images = shown[mistakes], predictions["images"][mistakes]
+    classes = run.data["classes"]
+    table = {
+        "index": indices.tolist(),
+        "true": [classes[k] for k in labels[indices]],
+        "predicted": [classes[k] for k in guesses[indices]],
+        "probability": list(sureness[indices]),
+    }
+    across = min(len(indices), ACROSS)
+    down = math.ceil(len(indices) / across)
+    some = f"; here the {len(indices)} surest mistakes" if wrong > len(indices) else ""
+    figure = looks.figure(
+        max(1.45 * across, 7.5),
+        1.75 * down + 1.0,
+        f"{run.name}: predicted (true!)",
+        f"{wrong:,} of {len(labels):,} {split} samples wrong{some}; p is the predicted probability",
+    )
+    axes = figure.subplots(down, across, squeeze=False).flat
+    _tiles(axes, images, table)
+    yield Picture("misclassified", figure, table)
+
+
+def _need_drawable(shape: tuple[int, ...]) -> None:
+    image = len(shape) == 3 and shape[-1] in (1, 3)
+    sequence = len(shape) == 1 or (len(shape) == 2 and shape[-1] <= MOST_LINES)
+    if not image and not sequence:
+        raise NotApplicable(
+            f"a sample of {' x '.join(str(n) for n in shape)} is neither an image of 1 or 3 channels "
+            f"nor a sequence of at most {MOST_LINES}"
+        )
+
+
+def _tiles(axes: np.ndarray, images: np.ndarray, table: dict[str, list]) -> None:
+    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
+    long = max(len(name) for name in [*table["true"], *table["predicted"]]) > 3
+    for i, panel in enumerate(axes):
+        if i >= len(images):
+            panel.remove()
+            continue
+        _sample(panel, images[i], low, high)
+        true, predicted = (looks.short(table[name][i]) for name in ("true", "predicted"))
+        panel.set_title(
+            f"{predicted}\n({true}!)" if long else f"{predicted} ({true}!)",
+            fontsize=11 if long else 16,
+            pad=4,
+        )
+        sure = table["probability"][i]
+        panel.set_xlabel(
+            "p > 0.999" if sure > 0.9995 else f"p = {sure:.3f}", fontsize=11, color=looks.GREY, labelpad=3
+        )
+        panel.set_xticks([])
+        panel.set_yticks([])
+        panel.spines[:].set(visible=True, color=looks.PALE)
+
+
+def _sample(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
+    if sample.ndim == 3 and sample.shape[-1] == 3:
+        axes.imshow((sample - low) / (high - low))
+    elif sample.ndim == 3:
+        axes.imshow(sample[..., 0], cmap="gray_r", vmin=low, vmax=high)
+    else:
+        axes.set_prop_cycle(color=looks.LINES)
+        axes.plot(sample, linewidth=1.5)

@@ -1,0 +1,132 @@
+"""Writes a run directory while its training goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from mlphys import files
+from mlphys.errors import UserError
+from mlphys.schema import document
+from mlphys.training import checkpoint as checkpoints
+from mlphys.training.checkpoint import Checkpoint
+
+
+def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
+    """A new, empty run directory: `out`, or the next number under `root`/`name`.
+
+    Raises UserError when `out` holds something already, or the folder cannot be made.
+    """
+    try:
+        if out is not None:
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise UserError(
+                    f"{out}: exists and is not empty; a run is never overwritten: "
+                    f"name another --out, remove it, or go on with `mlphys resume {out}`"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            return out
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+        for number in itertools.count(max(taken, default=0) + 1):
+            try:
+                (folder / str(number)).mkdir()
+            except FileExistsError:  # another process was faster
+                continue
+            return folder / str(number)
+    except OSError as error:
+        raise files.unwritable(Path(error.filename or out or root), error) from None
+    raise AssertionError("unreachable")
+
+
+class Recorder:
+    """The files of one run, as training sees them."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._columns: list[str] = []
+        self._phase = ""
+        self._epochs = 0
+
+    def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """What was asked for and with which data; written before anything is trained."""
+        files.write_json(self.path / "data.json", data)
+        self.config(config)
+        self.status("running")
+
+    def config(self, config: Mapping[str, Any]) -> None:
+        files.write(self.path / "config.yaml", document.dump(dict(config)))
+
+    def environment(self, environment: Mapping[str, Any]) -> None:
+        files.write_json(self.path / "environment.json", environment)
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """Append a row to history.csv: one write, so that a kill leaves no half of it."""
+        new = not self._columns
+        if new:
+            self._columns = list(row)
+        text = self._csv([row], header=new)
+        path = self.path / "history.csv"
+        try:
+            with path.open("w" if new else "a", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise files.unwritable(path, error) from None
+        self._phase, self._epochs = row["phase"], row["epoch"]
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        checkpoints.write(self.path / "checkpoints", checkpoint)
+        self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
+        self.status("running", best_epoch=checkpoint.watch["best_epoch"] or None)
+
+    def go_on_from(self, checkpoint: Checkpoint | None) -> None:
+        """Make history.csv hold the rows of the checkpoint and nothing else."""
+        rows = checkpoint.history if checkpoint else []
+        path = self.path / "history.csv"
+        if rows:
+            self._columns = list(rows[0])
+            files.write(path, self._csv(rows, header=True))
+        else:
+            path.unlink(missing_ok=True)
+
+    def status(self, state: str, best_epoch: int | None = None, stopped: str | None = None) -> None:
+        files.write_json(
+            self.path / "status.json",
+            {
+                "state": state,
+                "phase": self._phase or None,
+                "epochs": self._epochs,
+                "best_epoch": best_epoch,
+                "stopped": stopped,
+            },
+        )
+
+    def weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        files.write(
+            self.path / "weights.safetensors",
+            save({name: np.array(value, order="C") for name, value in weights.items()}),
+        )
+
+    def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        files.write(self.path / f"predictions_{split}.npz", content.getvalue())
+
+    def metrics(self, by_split: Mapping[str, Any]) -> None:
+        files.write_json(self.path / "metrics.json", by_split)
+
+    def _csv(self, rows: list[Any], header: bool) -> str:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()

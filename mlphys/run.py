@@ -1,0 +1,253 @@
+"""A run directory, each part read on first use.
+
+A run may come from a stranger: nothing in it is executed or unpickled, and what a file claims
+of its size is compared with what the run should hold before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+from mlphys import npz
+from mlphys.config import Experiment, Loaded, fit
+from mlphys.errors import UserError
+from mlphys.schema.data import Description
+from mlphys.schema.document import Document, dotted, read
+from mlphys.schema.fields import Count
+from mlphys.schema.messages import suggestion
+from mlphys.schema.shapes import Row
+
+LARGEST_TEXT = 64_000_000  # bytes of JSON or CSV: a million epochs
+MOST_SHOWN = 100
+
+
+class SplitFacts(BaseModel):
+    """What data.json holds of a split."""
+
+    samples: int
+    class_counts: dict[str, int]
+    sha256: str
+
+
+class DataFile(BaseModel):
+    """The content of data.json."""
+
+    name: str
+    shape: Annotated[list[Count], Field(min_length=1)]
+    classes: Annotated[list[str], Field(min_length=1)]
+    samples: Count
+    test_samples: Count | None
+    splits: dict[Literal["train", "validation", "test"], SplitFacts]
+    files: list[dict[str, str | int]]
+
+
+class Run:
+    """One run. Every property raises UserError, with the file's name, when its file is missing or damaged."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """`conv_mnist/3`."""
+        return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
+
+    @cached_property
+    def document(self) -> Document:
+        self._regular(self.path / "config.yaml")
+        return read(self.path / "config.yaml")
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The experiment and the data's description, as they were when it was trained."""
+        return fit(self.document, self.description)
+
+    @property
+    def config(self) -> Experiment:
+        return self.loaded.experiment
+
+    @cached_property
+    def description(self) -> Description:
+        data = self.data
+        return Description(
+            tuple(data["shape"]), tuple(data["classes"]), data["samples"], data["test_samples"]
+        )
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return self.loaded.rows()
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        try:
+            return DataFile.model_validate(self._json("data.json")).model_dump()
+        except ValidationError as error:
+            where = dotted(error.errors()[0]["loc"])
+            raise UserError(
+                f"{self.path / 'data.json'}: damaged: {where} is missing or wrong; train the experiment anew"
+            ) from None
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        return self._json("environment.json")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self._json("status.json")
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """By split; empty before anything was measured."""
+        return self._json("metrics.json") if (self.path / "metrics.json").exists() else {}
+
+    @cached_property
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of history.csv, numbers as numbers; empty for an untrained net."""
+        path = self.path / "history.csv"
+        if not path.exists():
+            return []
+        rows = list(csv.DictReader(self._text("history.csv").splitlines()))
+        try:
+            if not rows or list(rows[0])[:2] != ["phase", "epoch"]:
+                raise ValueError
+            return [{name: _number(name, value) for name, value in row.items()} for row in rows]
+        except (TypeError, ValueError):
+            raise UserError(f"{path}: damaged; `mlphys resume {self.path}` writes it anew") from None
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The kept weights by name, after names and shapes were compared with the config's network."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path / "weights.safetensors"
+        wanted = {name: shape for row in self.rows for name, shape in row.weights().items()}
+        self._regular(path)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                if shapes != wanted:
+                    name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
+                    raise UserError(
+                        f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
+                        f"the config says {wanted.get(name, 'none')}; train the experiment anew"
+                    )
+                return {name: file.get_tensor(name) for name in wanted}
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{path}: cannot be read: {error}; train the experiment anew") from None
+
+    def predictions(self, split: str) -> dict[str, np.ndarray] | None:
+        """The arrays of predictions_<split>.npz, None where the split was not evaluated."""
+        path = self.path / f"predictions_{split}.npz"
+        if not path.exists():
+            return None
+        self._regular(path)
+        samples, classes = self.data["splits"][split]["samples"], len(self.description.classes)
+        wanted = {"labels": (samples,), "losses": (samples,), "probabilities": (samples, classes)}
+        headers = npz.headers(path)
+        shown = headers["shown"].shape[0] if "shown" in headers else 0
+        wanted |= {"shown": (shown,), "images": (shown, *self.description.shape)}
+        if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
+            raise UserError(f"{path}: does not fit data.json; `mlphys evaluate {self.path}` writes it anew")
+        return npz.read(path, headers)
+
+    def best_split(self) -> str:
+        """The split whose predictions the pictures show: test once it was evaluated."""
+        return "test" if (self.path / "predictions_test.npz").exists() else "validation"
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads(self._text(name))
+        except (ValueError, RecursionError):
+            raise UserError(f"{self.path / name}: damaged: not readable as JSON") from None
+        if not isinstance(value, dict):
+            raise UserError(f"{self.path / name}: damaged: expected an object of keys")
+        return value
+
+    def _text(self, name: str) -> str:
+        path = self.path / name
+        self._regular(path)
+        try:
+            with path.open("rb") as file:
+                content = file.read(LARGEST_TEXT + 1)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        if len(content) > LARGEST_TEXT:
+            raise UserError(f"{path}: larger than {LARGEST_TEXT} bytes, so not the file of a run")
+        return content.decode("utf-8", errors="replace")
+
+    def _regular(self, path: Path) -> None:
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            raise UserError(f"{path}: not there; {self.path} is not a run, or an unfinished one") from None
+        if not stat.S_ISREG(mode):
+            raise UserError(f"{path}: not a regular file")
+
+
+def _number(name: str, value: str) -> Any:
+    if name == "phase":
+        return value
+    return int(value) if name == "epoch" else float(value)
+
+
+def find(name: str | None, root: Path = Path("runs")) -> Run:
+    """The run at a path, or of a name under `root` (its newest); None is the finished run that started last."""
+    if name is None:
+        finished = [run for run in every(root) if _state(run) == "done"]
+        if not finished:
+            raise UserError(f"no finished run under {root}/; `mlphys train CONFIG` makes one")
+        return max(finished, key=_started)
+    for path in (Path(name), root / name):
+        if (path / "config.yaml").exists():
+            return Run(path)
+        if runs := numbered(path):
+            return runs[-1]
+    known = sorted({run.path.parent.name for run in every(root)})
+    have = f"; runs there are: {', '.join(known[:10])}" if known else "; there are no runs yet"
+    raise UserError(
+        f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}"
+    )
+
+
+def every(root: Path = Path("runs")) -> list[Run]:
+    """All runs under `root`, those of one name in the order of their numbers."""
+    folders = sorted(path for path in root.glob("*") if path.is_dir())
+    return [run for folder in folders for run in numbered(folder)]
+
+
+def finished(run: Run) -> Run:
+    """`run`, unless its training is not done."""
+    state = run.status.get("state")
+    if state in ("done", "diverged"):
+        return run
+    raise UserError(
+        f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
+        f"`mlphys resume {run.path}` goes on"
+    )
+
+
+def numbered(folder: Path) -> list[Run]:
+    """The runs `folder`/1, `folder`/2, ... in this order."""
+    if not folder.is_dir():
+        return []
+    paths = [path for path in folder.iterdir() if path.name.isdigit() and (path / "config.yaml").is_file()]
+    return [Run(path) for path in sorted(paths, key=lambda path: int(path.name))]
+
+
+def _state(run: Run) -> str | None:
+    try:
+        return run.status.get("state")
+    except UserError:
+        return None
+
+
+def _started(run: Run) -> str:
+    return str(run.environment.get("started", ""))

@@ -1,0 +1,1 @@
+"""The config language, apart from what datasets and models add to it."""

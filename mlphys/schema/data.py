@@ -1,0 +1,94 @@
+"""What every dataset has: the keys of its splits, its description, its samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from mlphys.schema.fields import LARGEST, Seed
+from mlphys.schema.spec import Spec, refuse
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Shape = tuple[int, ...]
+
+
+def _size(value: Any) -> int | float:
+    """A count of samples, or a fraction of those there are."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise refuse("size", value)
+
+
+Size = Annotated[
+    int | float,
+    PlainValidator(_size),
+    WithJsonSchema({"type": "number", "minimum": 0, "description": "a count, or a fraction below 1"}),
+]
+
+
+class DataSpec(Spec):
+    """The keys that every dataset takes beside its own.
+
+    Counts, or fractions of what the dataset holds. `train: null` is all that the other splits
+    leave. A dataset with an official test set is split in file order: train from the front,
+    validation behind it, and `test: null` is the whole official set. Any other is split by
+    `split_seed`, stratified by class, and `test: null` is a fifth of it.
+    """
+
+    name: str
+    train: Size | None = None
+    validation: Size = 0.1
+    test: Size | None = None
+    split_seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class Description:
+    """A dataset as its headers tell it, before any sample is read."""
+
+    shape: Shape  # of one sample, channels last
+    classes: tuple[str, ...]
+    samples: int  # from which train and validation are taken, and test where there is no official one
+    test_samples: int | None  # of the official test set; None: there is none
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples of a dataset: x float32 of shape (n, *shape) in [0, 1], y int32 labels of shape (n,).
+
+    `x_test`, `y_test` are the official test set, None where there is none. `files` are the
+    files of the user's that were read, with what data.json records of them.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+    files: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: x float32 (n, *shape), y int32 (n,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The three splits of a dataset."""
+
+    train: Split
+    validation: Split
+    test: Split
+    files: tuple[dict[str, Any], ...] = ()

@@ -1,0 +1,240 @@
+"""Safe YAML that remembers on which line each key stands."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlphys.errors import UserError
+
+KeyPath = tuple[str | int, ...]
+
+LARGEST_FILE = 1_000_000  # bytes; an experiment of a thousand layers stays far below
+DEEPEST = 40
+
+# The scalars of YAML 1.2: 1e-3 is a number, `no` is text (PyYAML alone follows YAML 1.1).
+INTEGER = re.compile(r"[-+]?[0-9]+$")
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)$")
+NOT_A_NUMBER = re.compile(r"\.(nan|NaN|NAN)$")
+CONSTANTS = {
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    "null": None, "Null": None, "NULL": None, "~": None, "": None,
+}  # fmt: skip
+
+RESOLVER = yaml.resolver.Resolver()
+
+# PyYAML speaks of its own parser; people look for the place and the remedy.
+IN_WORDS = {
+    "mapping values are not allowed here": "a second colon in one line, or the wrong indentation",
+    "expected <block end>": "the indentation does not fit the lines above",
+    "expected ',' or": "a comma is missing, or a bracket is not closed",
+    "could not find expected ':'": "expected a key and a colon, such as `epochs: 30`",
+    "found unexpected end of stream": "a quotation mark is not closed",
+    "found character": "put text that begins with this character in quotation marks",
+    "but found another document": "a second document begins; one file is one experiment",
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain dicts, lists and scalars, and where each of their keys was read or overridden."""
+
+    data: Any
+    name: str
+    places: dict[KeyPath, str]
+    overrides: dict[KeyPath, str] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str:
+        """`file:line` of the key path, or of the nearest enclosing key that was written.
+
+        A block that an override changed is the override's: without it the block was as written.
+        """
+        for changed, at in self.overrides.items():
+            if path and changed[: len(path)] == path:
+                return at
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.places:
+                return self.places[path[:length]]
+        return self.name
+
+    def with_value(self, path: KeyPath, value: Any, place: str) -> Document:
+        """A copy in which `path` holds `value`, said to come from `place`."""
+        places = {known: at for known, at in self.places.items() if known[: len(path)] != path}
+        overrides = {**self.overrides, path: place}
+        return Document(_replaced(self.data, path, value), self.name, {**places, path: place}, overrides)
+
+
+def read(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises UserError for a file that is missing, a folder, unreadable, too large or not YAML.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it")
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `mlphys list configs` names those that come along") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise UserError(f"{path}: larger than {LARGEST_FILE} bytes, so not the config of an experiment")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start})") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Document:
+    """Parse YAML text; `name` is what messages call its source."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        raise UserError(_syntax_message(text, name, error)) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{name}: not readable as YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise UserError(f"{name}: nested deeper than {DEEPEST} levels") from None
+    places: dict[KeyPath, str] = {}
+    if node is None:
+        return Document(None, name, places)
+    # An alias makes one node appear twice: a few lines could stand for more than memory holds.
+    seen: set[int] = set()
+    data = _value(node, (), name, places, seen)
+    return Document(data, name, places)
+
+
+def _value(node: yaml.Node, path: KeyPath, name: str, places: dict[KeyPath, str], seen: set[int]) -> Any:
+    place = f"{name}:{node.start_mark.line + 1}"
+    where = f"{place}: {dotted(path)}: " if path else f"{place}: "
+    if id(node) in seen:
+        raise UserError(f"{where}YAML aliases (*name) are not supported; write the value out")
+    if len(path) > DEEPEST:
+        raise UserError(f"{where}nested deeper than {DEEPEST} levels")
+    seen.add(id(node))
+    places.setdefault(path, place)
+    if node.tag != _tag_of_untagged(node):
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        raise UserError(f"{where}the YAML tag {tag} is not supported; write a plain value")
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, i), name, places, seen) for i, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, name, places, seen)
+    return _scalar(node, where)
+
+
+def _tag_of_untagged(node: yaml.Node) -> str:
+    plain = not isinstance(node, yaml.ScalarNode) or node.style is None
+    return RESOLVER.resolve(type(node), node.value, (plain, not plain))
+
+
+def _mapping(
+    node: yaml.MappingNode, path: KeyPath, name: str, places: dict[KeyPath, str], seen: set[int]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise UserError(f"{name}:{line}: a key must be a plain word; received a list or a block")
+        key = key_node.value
+        if not key.isprintable():
+            raise UserError(f"{name}:{line}: a key must be a plain word; received {key!r}")
+        if key in result:
+            first = places[(*path, key)].rsplit(":", 1)[-1]
+            where = f"{name}:{line}: {dotted((*path, key))}"
+            raise UserError(f"{where}: the key stands twice, first on line {first}; remove one")
+        places[(*path, key)] = f"{name}:{line}"
+        result[key] = _value(value_node, (*path, key), name, places, seen)
+    return result
+
+
+def _scalar(node: yaml.Node, where: str) -> Any:
+    text = node.value
+    if node.style is not None:  # quoted or a block: text, whatever it looks like
+        return text
+    if text in CONSTANTS:
+        return CONSTANTS[text]
+    if INTEGER.match(text):
+        if len(text) > 20:
+            raise UserError(f"{where}a number of {len(text)} digits")
+        return int(text)
+    if NUMBER.match(text):
+        return float(text)
+    if INFINITE.match(text):
+        return -math.inf if text.startswith("-") else math.inf
+    return math.nan if NOT_A_NUMBER.match(text) else text
+
+
+def _syntax_message(text: str, name: str, error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line if mark else 0
+    lines = text.splitlines()
+    shown = lines[line] if line < len(lines) else ""
+    problem = error.problem or error.context or "not readable"
+    if "\t" in shown[: len(shown) - len(shown.lstrip())]:
+        return f"{name}:{line + 1}: a tab in the indentation; YAML allows spaces only, two for each level"
+    if "'\\t'" in problem:
+        return f"{name}:{line + 1}: a tab between the words; write spaces instead"
+    problem = next((words for start, words in IN_WORDS.items() if problem.startswith(start)), problem)
+    near = f"; received {shown.strip()!r}" if shown.strip() else ""
+    return f"{name}:{line + 1}: not readable as YAML: {problem}{near}"
+
+
+def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(data, list) and isinstance(head, int):
+        return [_replaced(item, rest, value) if i == head else item for i, item in enumerate(data)]
+    known = data if isinstance(data, dict) else {}
+    return {**known, str(head): _replaced(known.get(str(head)), rest, value)}
+
+
+def dotted(path: KeyPath) -> str:
+    """`("model", "layers", 0)` as `model.layers.0`."""
+    return ".".join(str(part) for part in path)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `parse` reads: text that looks like a YAML 1.2 number is quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    kinds = (INTEGER, NUMBER, INFINITE, NOT_A_NUMBER)
+    looks_like_more = value in CONSTANTS or any(kind.match(value) for kind in kinds)
+    style = "'" if looks_like_more else None if value.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _represent_list(dumper: yaml.SafeDumper, value: Any) -> yaml.Node:
+    plain = not any(isinstance(item, dict) for item in value)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", list(value), flow_style=plain)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(tuple, _represent_list)
+_Dumper.add_representer(list, _represent_list)
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML, in the order it has."""
+    return yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True, default_flow_style=False
+    )
+
+
+def flow(data: Any) -> str:
+    """Plain data on one line, as `--set` takes it."""
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=1_000_000, default_flow_style=True)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,63 @@
+"""The types of single values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from mlphys.schema.spec import refuse
+
+# More than any machine that runs this holds; a typo of three zeros is caught here.
+LARGEST = 100_000_000
+
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Whole = Annotated[int, Field(ge=0, le=LARGEST)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+ActivationName = Literal[
+    "linear", "relu", "sigmoid", "tanh", "softmax", "softplus", "softsign", "elu", "selu", "gelu",
+    "silu", "swish", "mish", "leaky_relu", "relu6", "exponential", "hard_sigmoid", "log_softmax",
+    "hard_tanh", "celu", "log_sigmoid",
+]  # fmt: skip
+
+
+def _both(value: Any, kind: str = "two_directions") -> Any:
+    """Keras writes one number for both directions."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return tuple(value)
+    raise refuse(kind, value)
+
+
+def _border(value: Any) -> Any:
+    """Keras's three forms of a border: n, (rows, columns), ((top, bottom), (left, right))."""
+    return tuple(_both(side, "border") for side in _both(value, "border"))
+
+
+Size2D = Annotated[
+    tuple[Count, Count],
+    BeforeValidator(_both),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+]
+Border2D = Annotated[
+    tuple[tuple[Whole, Whole], tuple[Whole, Whole]],
+    BeforeValidator(_border),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array"}]}),
+]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+NotNegatives = Annotated[tuple[NotNegative, ...], BeforeValidator(_as_tuple)]
+Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple)]
+TargetShape = Annotated[
+    tuple[Annotated[int, Field(ge=-1, le=LARGEST)], ...], Field(min_length=1), BeforeValidator(_as_tuple)
+]

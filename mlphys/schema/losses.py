@@ -1,0 +1,91 @@
+"""Keras's losses for class labels, with Keras's arguments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mlphys.schema.fields import NotNegative, Rate
+from mlphys.schema.spec import Choice, Spec
+
+
+class Loss(Spec):
+    """`formula` is one sample's loss, p the output and t the one-hot target.
+
+    `over_outputs` is true where Keras takes the mean over the outputs; `loss_per: sample`
+    makes that a sum. `probabilities` is true where p must be between 0 and 1.
+    """
+
+    def formula(self) -> str:
+        raise NotImplementedError
+
+    def over_outputs(self) -> bool:
+        return False
+
+    def probabilities(self) -> bool:
+        return True
+
+
+class CategoricalCrossentropy(Loss):
+    label_smoothing: Rate = 0.0
+
+    def formula(self) -> str:
+        return "-sum_k t_k log p_k"
+
+
+class CategoricalFocalCrossentropy(Loss):
+    alpha: NotNegative = 0.25
+    gamma: NotNegative = 2.0
+    label_smoothing: Rate = 0.0
+
+    def formula(self) -> str:
+        return f"-sum_k {self.alpha:g} (1 - p_k)^{self.gamma:g} t_k log p_k"
+
+
+class BinaryCrossentropy(Loss):
+    label_smoothing: Rate = 0.0
+
+    def formula(self) -> str:
+        return "-[t log p + (1 - t) log(1 - p)]"
+
+    def over_outputs(self) -> bool:
+        return True
+
+
+class MeanSquaredError(Loss):
+    def formula(self) -> str:
+        return "(p - t)^2"
+
+    def over_outputs(self) -> bool:
+        return True
+
+    def probabilities(self) -> bool:
+        return False
+
+
+class MeanAbsoluteError(MeanSquaredError):
+    def formula(self) -> str:
+        return "|p - t|"
+
+
+class KLDivergence(Loss):
+    def formula(self) -> str:
+        return "sum_k t_k log(t_k / p_k)"
+
+
+class CategoricalHinge(Loss):
+    def formula(self) -> str:
+        return "max(0, 1 + max_k (1 - t_k) p_k - sum_k t_k p_k)"
+
+    def probabilities(self) -> bool:
+        return False
+
+
+CLASSIFIER_LOSSES: dict[str, type[Spec]] = {
+    kind.__name__: kind
+    for kind in (
+        CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError,
+        MeanAbsoluteError, KLDivergence, CategoricalHinge,
+    )
+}  # fmt: skip
+
+LossField = Annotated[Loss, Choice("loss", CLASSIFIER_LOSSES)]

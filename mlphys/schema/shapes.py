@@ -1,0 +1,82 @@
+"""The way of a sample's shape through a chain of layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlphys.schema.data import Shape
+from mlphys.schema.document import KeyPath
+from mlphys.schema.layers import Layer, ShapeError, text
+from mlphys.schema.messages import Misfit
+
+LARGEST_NETWORK = 250_000_000  # weights: 1 GB of float32
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer in its place. `receptive_field` counts input pixels a direction, None is all."""
+
+    name: str
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+    receptive_field: tuple[int, ...] | None
+
+    def weights(self) -> dict[str, Shape]:
+        """Trained and measured weights by `<name>.<Keras's name>`."""
+        trained, measured = self.layer.weights(self.input_shape), self.layer.statistics(self.input_shape)
+        return {f"{self.name}.{weight}": shape for weight, shape in {**trained, **measured}.items()}
+
+    def parameters(self) -> int:
+        return sum(math.prod(shape) for shape in self.weights().values())
+
+
+def trace(layers: Sequence[Layer], shape: Shape, path: KeyPath) -> list[Row]:
+    """The rows of a chain of layers that stands at `path`, fed with samples of `shape`.
+
+    Raises Misfit at the first layer that cannot take its input, and for a network too large.
+    """
+    rows: list[Row] = []
+    field, jump = [1.0] * (len(shape) - 1), [1.0] * (len(shape) - 1)
+    parameters = 0
+    seen_all = False
+    for i, layer in enumerate(layers):
+        name = type(layer).__name__
+        try:
+            out = layer.output_shape(shape)
+        except ShapeError as error:
+            raise Misfit((*path, i, name), str(error)) from None
+        window = layer.window()
+        seen_all = seen_all or window is None or len(out) == 1
+        if window and not seen_all:
+            for axis, (kernel, stride) in enumerate(window):
+                field[axis] += (kernel - 1) * jump[axis]
+                jump[axis] *= stride
+        seen = None if seen_all else tuple(math.ceil(n) for n in field)
+        rows.append(Row(f"{path[-1]}.{i}.{name}", layer, shape, out, seen))
+        _check_matrices(rows[-1], (*path, i, name))
+        parameters += rows[-1].parameters()
+        if parameters + math.prod(out) > LARGEST_NETWORK:
+            raise Misfit(
+                (*path, i, name),
+                f"the network would have more than {LARGEST_NETWORK} weights and outputs; "
+                "use fewer units or filters, or pool before this layer",
+            )
+        shape = out
+    return rows
+
+
+def _check_matrices(row: Row, path: KeyPath) -> None:
+    """Raise Misfit where an initializer or a regularizer is not made for the weights it is given."""
+    for weight, shape in row.weights().items():
+        for role in ("initializer", "regularizer"):
+            key = f"{weight.rpartition('.')[2]}_{role}"
+            chosen = getattr(row.layer, key, None)
+            if chosen is not None and len(shape) not in chosen.ranks:
+                wanted = "a matrix" if 3 not in chosen.ranks else "at least two directions"
+                name = type(chosen).__name__
+                raise Misfit(
+                    (*path, key), f"{name} needs {wanted}; received {text(shape)}; choose another {role}"
+                )

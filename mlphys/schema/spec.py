@@ -1,0 +1,219 @@
+"""The base of everything that a config can hold: frozen, strictly typed, closed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+
+class Spec(BaseModel):
+    """A block of the config: its fields are the keys, their types the grammar."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys_only(cls, data: Any) -> Any:
+        """Report unknown keys alone: what they leave missing is the same mistake."""
+        if isinstance(data, cls):
+            return data
+        allowed = cls.key_names()
+        if not isinstance(data, Mapping):
+            raise refuse("keys", data, allowed=allowed)
+        unknown = [key for key in data if key not in cls.model_fields]
+        if unknown:
+            raise ValidationError.from_exception_data(
+                cls.__name__,
+                [
+                    problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed})
+                    for key in unknown
+                ],
+            )
+        return data
+
+    @classmethod
+    def key_names(cls) -> list[str]:
+        """The keys, those that must be given first."""
+        return sorted(cls.model_fields, key=lambda name: not cls.model_fields[name].is_required())
+
+    def arguments(self) -> dict[str, Any]:
+        """The fields by name, as objects: what a constructor takes."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+def problem(
+    kind: str, path: tuple[str | int, ...], received: Any, context: dict[str, Any]
+) -> InitErrorDetails:
+    """One finding in pydantic's form; `messages` knows each kind's wording."""
+    return InitErrorDetails(
+        type=PydanticCustomError(kind, kind, context),
+        loc=path,
+        input=received,
+    )
+
+
+def refuse(kind: str, received: Any, **context: Any) -> ValidationError:
+    """A finding about a whole value."""
+    return ValidationError.from_exception_data(kind, [problem(kind, (), received, context)])
+
+
+def under(key: str | int, check: Callable[[Any], Any], value: Any) -> Any:
+    """`check(value)`, its findings moved below `key`."""
+    try:
+        return check(value)
+    except ValidationError as error:
+        details = []
+        for found in error.errors(include_url=False):
+            context = found.get("ctx") or {}
+            known = _as_known(found["type"], context)
+            details.append(
+                InitErrorDetails(type=known, loc=(key, *found["loc"]), input=found["input"], ctx=context)
+            )
+        raise ValidationError.from_exception_data(error.title, details) from None
+
+
+def _as_known(kind: str, context: dict[str, Any]) -> Any:
+    if kind in _BUILT_IN:
+        return kind
+    return PydanticCustomError(kind, kind, context)
+
+
+_BUILT_IN = set(get_args(core_schema.ErrorType))
+
+
+class Choice:
+    """One of a closed list of Specs, by name: `Flatten`, or `{Conv2D: {filters: 8}}`.
+
+    An annotation for a field. `options` maps each name to its Spec; `noun` is what messages
+    call it. Keras's own lower-case names (`adam`, `categorical_crossentropy`) stand for the
+    class with its defaults.
+    """
+
+    def __init__(self, noun: str, options: Mapping[str, type[Spec]]):
+        self.noun = noun
+        self.options = options
+        self.short = {_plain(name): name for name in options}
+
+    def find(self, name: Any) -> type[Spec] | None:
+        if not isinstance(name, str):
+            return None
+        return self.options.get(name) or self.options.get(self.short.get(_plain(name), ""))
+
+    def validate(self, value: Any) -> Spec:
+        if isinstance(value, tuple(self.options.values())):
+            return value  # type: ignore[return-value]
+        name: Any = value
+        given: Any = None
+        if isinstance(value, dict) and len(value) > 1:
+            raise refuse("one_name", value, noun=self.noun, known=[key for key in value if self.find(key)])
+        if isinstance(value, dict) and value:
+            ((name, given),) = value.items()
+        spec = self.find(name)
+        if spec is None:
+            raise refuse("unknown_name", name, noun=self.noun, allowed=list(self.options))
+        if given is not None and not isinstance(given, dict):
+            context = {"name": spec.__name__, "key": _key_for(spec, given)}
+            raise ValidationError.from_exception_data(
+                self.noun, [problem("arguments", (name,), given, context)]
+            )
+        return under(name, spec.model_validate, given or {})
+
+    def dump(self, spec: Spec) -> Any:
+        values = spec.model_dump()
+        given = {key: values[key] for key in type(spec).key_names()}
+        return {type(spec).__name__: given} if given else type(spec).__name__
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(self.dump),
+            metadata={"pydantic_js_functions": [self._json_schema]},
+        )
+
+    def _json_schema(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        shapes: list[dict[str, Any]] = [{"enum": self._bare_names()}]
+        for name, spec in self.options.items():
+            block = handler(spec.__pydantic_core_schema__)
+            shapes.append(
+                {
+                    "type": "object",
+                    "properties": {name: block},
+                    "required": [name],
+                    "additionalProperties": False,
+                }
+            )
+        return {"anyOf": shapes}
+
+    def _bare_names(self) -> list[str]:
+        complete = [
+            name
+            for name, spec in self.options.items()
+            if not any(field.is_required() for field in spec.model_fields.values())
+        ]
+        return complete + [snake_case(name) for name in complete if snake_case(name) not in complete]
+
+
+def _key_for(spec: type[Spec], value: Any) -> str | None:
+    """The first key that takes `value`: what is left out in `Dense: 30`."""
+    for key in spec.key_names():
+        try:
+            spec.model_validate({key: value})
+        except ValidationError as error:
+            if any(found["loc"][:1] == (key,) for found in error.errors()):
+                continue
+        return key
+    return None
+
+
+class Entry:
+    """One of a registry's Specs, named by the key `key`: `{name: mnist, train: 45000}`."""
+
+    def __init__(self, noun: str, key: str, options: Mapping[str, type[Spec]]):
+        self.noun = noun
+        self.key = key
+        self.options = options
+
+    def validate(self, value: Any) -> Spec:
+        if isinstance(value, tuple(self.options.values())):
+            return value  # type: ignore[return-value]
+        allowed = list(self.options)
+        if not isinstance(value, dict):
+            name = value if value in allowed else allowed[0]
+            raise refuse("block", value, noun=self.noun, example=f"{{{self.key}: {name}, ...}}")
+        if self.key not in value:
+            context = {"noun": self.noun, "allowed": allowed, "keys": [str(key) for key in value]}
+            raise ValidationError.from_exception_data(
+                self.noun, [problem("no_name", (self.key,), value, context)]
+            )
+        name = value[self.key]
+        if not isinstance(name, str) or name not in self.options:
+            raise ValidationError.from_exception_data(
+                self.noun,
+                [problem("unknown_name", (self.key,), name, {"noun": self.noun, "allowed": allowed})],
+            )
+        return self.options[name].model_validate(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda spec: spec.model_dump()),
+            metadata={"pydantic_js_functions": [self._json_schema]},
+        )
+
+    def _json_schema(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"oneOf": [handler(spec.__pydantic_core_schema__) for spec in self.options.values()]}
+
+
+def snake_case(name: str) -> str:
+    """`CategoricalCrossentropy` as `categorical_crossentropy`, Keras's short name for it."""
+    return re.sub(r"([a-z0-9])([A-Z][a-z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name).lower()
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

@@ -1,0 +1,161 @@
+"""From a config to a finished run directory, and on from where a run was left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlphys import environment, evaluation, gallery, recorder, splits
+from mlphys.config import Loaded, difference, fit, overridden
+from mlphys.download import locate
+from mlphys.errors import UserError
+from mlphys.recorder import Recorder
+from mlphys.run import Run, numbered
+from mlphys.schema.data import Dataset
+from mlphys.training import checkpoint as checkpoints
+from mlphys.training.checkpoint import Checkpoint
+from mlphys.training.progress import Reporter
+
+
+Say = Callable[[str], None]
+
+
+class Interrupted(Exception):
+    """Ctrl-C: the run is kept and can go on."""
+
+    def __init__(self, path: Path):
+        super().__init__(f"interrupted; `mlphys resume {path}` goes on from the last whole epoch")
+
+
+def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run:
+    """Train an experiment in a new run directory, measure it on validation and draw its pictures."""
+    data = loaded.experiment.data
+    for source in loaded.experiment.dataset().sources():
+        if locate(source) is None:
+            say(f"downloading {source.url}")
+    dataset = loaded.dataset()
+    run = Run(recorder.create(loaded.experiment.name, out))
+    say(f"run {run.path}")
+    writer = Recorder(run.path)
+    facts = splits.summary(dataset, data, loaded.description)
+    writer.begin(loaded.experiment.model_dump(), facts)
+    return _train(run, writer, loaded, dataset, reporter, None)
+
+
+def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
+    """Go on with a run from its newest good checkpoint, and say from where.
+
+    Only `training.epochs` may be changed. Raises UserError for a finished run, other changes,
+    and data that is not the same.
+    """
+    old = run.loaded
+    loaded = fit(overridden(run.document, overrides), run.description) if overrides else old
+    changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
+    if [key for key in changes if key != "training.epochs"]:
+        raise UserError(
+            f"{run.path}: cannot go on with another config ({', '.join(changes)} changed); "
+            "only training.epochs may grow; train the changed config anew"
+        )
+    state = run.status.get("state")
+    longer = loaded.experiment.training.epochs > old.experiment.training.epochs
+    if state == "diverged" or (state == "done" and not longer):
+        raise UserError(f"{run.path}: {_nothing_to_do(state, run)}")
+    checkpoint, damaged = checkpoints.newest(run.path / "checkpoints")
+    if checkpoint and checkpoint.fingerprints != fingerprints(loaded, run.data):
+        raise UserError(f"{run.path}: its checkpoints belong to another config or other data; train it anew")
+    dataset = evaluation.data_of(run)
+    writer = Recorder(run.path)
+    writer.go_on_from(checkpoint)
+    if changes:
+        writer.config(loaded.experiment.model_dump())
+    said = f"going on after epoch {checkpoint.epoch}" if checkpoint else "no checkpoint yet: starting over"
+    if damaged:
+        said += f" ({len(damaged)} damaged checkpoint{'s' if len(damaged) > 1 else ''} passed over)"
+    say(f"run {run.path}: {said}")
+    return _train(Run(run.path), writer, loaded, dataset, reporter, checkpoint)
+
+
+def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
+    """The run in `out`, or the newest unfinished one of this config's name; None: there is none.
+
+    Raises UserError when it was trained with another config.
+    """
+    if out is not None:
+        runs = [Run(out)] if (out / "config.yaml").is_file() else []
+    else:
+        same_name = numbered(Path("runs") / loaded.experiment.name)
+        runs = [run for run in same_name if run.status.get("state") in ("running", "interrupted")]
+    if not runs:
+        return None
+    changes = [key for key, _, _ in difference(runs[-1].config, loaded.experiment)]
+    if changes:
+        raise UserError(
+            f"{runs[-1].path}: was trained with another config ({', '.join(changes)} changed); "
+            "leave --resume out to train anew"
+        )
+    return runs[-1]
+
+
+def _nothing_to_do(state: str, run: Run) -> str:
+    if state == "diverged":
+        return "its training diverged; train it anew with a smaller learning_rate"
+    more = run.config.training.epochs * 2
+    return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
+
+
+def fingerprints(loaded: Loaded, data: Mapping[str, Any]) -> dict[str, str]:
+    """What a checkpoint belongs to: the config but for its number of epochs, and the data."""
+    config = loaded.experiment.model_dump()
+    config["training"]["epochs"] = None
+    hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
+    return {"config": _sha256(config), "data": _sha256(hashes)}
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _train(
+    run: Run, writer: Recorder, loaded: Loaded, dataset: Dataset, reporter: Reporter, start: Checkpoint | None
+) -> Run:
+    """Train, keep the weights, measure, draw. Raises Interrupted, and Diverged after keeping good weights."""
+    try:
+        from mlphys.training import engine
+        from mlphys.training.loop import Diverged, Training
+
+        experiment, description = loaded.experiment, loaded.description
+        kind = experiment.kind()
+        network = kind.build(experiment.model, description, experiment.seed)
+        if start is None:
+            writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
+        phases = kind.phases(experiment.model, experiment.training, description, network)
+        training = Training(
+            phases, dataset, experiment.seed, fingerprints(loaded, run.data), writer, reporter
+        )
+        try:
+            outcome = training.run(start)
+        except Diverged as error:
+            writer.weights(error.outcome.weights)
+            writer.status("diverged", error.outcome.best_epoch or None)
+            raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
+        writer.weights(outcome.weights)
+        _measure(run, writer, loaded, network, dataset)
+        writer.status("done", outcome.best_epoch or None, outcome.stopped)
+        run = Run(run.path)
+        gallery.draw(run, experiment.plots, ("png",))
+    except KeyboardInterrupt:
+        if run.status.get("state") != "done":
+            writer.status("interrupted", run.status.get("best_epoch"))
+        raise Interrupted(run.path) from None
+    return run
+
+
+def _measure(run: Run, writer: Recorder, loaded: Loaded, network: Any, dataset: Dataset) -> None:
+    if not len(dataset.validation):
+        return
+    metrics, predictions = evaluation.measure(loaded, network, dataset.validation)
+    writer.predictions("validation", predictions)
+    writer.metrics({"validation": metrics})

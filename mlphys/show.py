@@ -1,0 +1,227 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mlphys.config import DATASETS, MODELS, PLOTS, Loaded, shipped
+from mlphys.download import Progress
+from mlphys.inspection import Inspection
+from mlphys.schema.document import flow
+from mlphys.schema.layers import LAYERS, text
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Columns of text, numbers to the right; the last column is wrapped at the terminal's width."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [[str(cell) for cell in row] for row in rows]
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        numbers = all(_is_number(row[i]) for row in rows)
+        drawn.add_column(column, justify="right" if numbers else "left", no_wrap=i < len(columns) - 1)
+    for row in rows:
+        drawn.add_row(*row)
+    out = io.StringIO()
+    Console(file=out, width=shutil.get_terminal_size((120, 24)).columns, highlight=False, markup=False).print(
+        drawn
+    )
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "").replace(" +- ", "").replace("-", "").replace("e", "").isdigit()
+
+
+def explained(loaded: Loaded) -> str:
+    """The layers with shapes, weights and receptive fields, and the cost."""
+    rows = loaded.rows()
+    layers = table(
+        ["layer", "output", "parameters", "receptive field"],
+        [["input", text(loaded.description.shape), 0, ""]]
+        + [
+            [
+                row.name,
+                text(row.output_shape),
+                row.parameters(),
+                text(row.receptive_field) if row.receptive_field else "all",
+            ]
+            for row in rows
+        ],
+    )
+    data = loaded.experiment.data
+    sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
+    return (
+        f"{layers}\n\n{sum(row.parameters() for row in rows)} parameters; {sizes} of {data.name}\n\n"
+        f"cost = {loaded.cost()}\n\noptimizer: {_optimizer(loaded)}"
+    )
+
+
+def _optimizer(loaded: Loaded) -> str:
+    ((name, given),) = loaded.experiment.training.model_dump()["optimizer"].items()
+    return f"{name} " + ", ".join(f"{key} {flow(value)}" for key, value in given.items() if value is not None)
+
+
+def differing(differences: Sequence[tuple[str, Any, Any]]) -> str:
+    if not differences:
+        return "no difference"
+    return table(["key", "first", "second"], [[key, flow(a), flow(b)] for key, a, b in differences])
+
+
+def trained(run: Any) -> str:
+    """How the training ended, what validation says, and what to do next."""
+    from mlphys.evaluation import rounded
+
+    status, metrics = run.status, run.metrics.get("validation")
+    why = {
+        "early_stopping": "stopped early",
+        "target": "reached its target",
+        "epochs": "trained to its end",
+    }[status["stopped"]]
+    kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
+    lines = [f"{why} after {status['epochs']} epochs{kept}"]
+    if metrics:
+        lines.append(f"validation accuracy {rounded(metrics['accuracy'], metrics['accuracy_stderr'])}")
+    pictures = run.path / "figures"
+    lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
+    lines.append(f"next: mlphys evaluate {run.path}")
+    return "\n".join(lines)
+
+
+def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -> str:
+    """The metrics of a split with their errors, the classes, and where the pictures are."""
+    from mlphys.evaluation import rounded
+
+    lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
+    for name in ("accuracy", "error_rate", "balanced_accuracy", "loss"):
+        lines.append(f"  {name:18} {rounded(metrics[name], metrics[f'{name}_stderr'])}")
+    lines.append(
+        f"  {'majority_accuracy':18} {metrics['majority_accuracy']:.4g} (always the most frequent class)"
+    )
+    names = ("precision", "recall", "f1")
+    rows = [
+        [name, facts["samples"], *(_with_error(facts, key) for key in names)]
+        for name, facts in metrics["per_class"].items()
+    ]
+    return "\n".join([*lines, "", table(["class", "samples", *names], rows), "", drawn(pictures)])
+
+
+def _with_error(facts: Mapping[str, Any], name: str) -> str:
+    from mlphys.evaluation import rounded
+
+    return "none" if facts[name] is None else rounded(facts[name], facts[f"{name}_stderr"])
+
+
+def drawn(pictures: Any) -> str:
+    lines = [f"{name}: not drawn: {reason}" for name, reason in pictures.skipped.items()]
+    shown = [path for path in pictures.paths if path.suffix != ".csv"]
+    if shown:
+        names = ", ".join(path.name for path in shown)
+        lines.append(f"pictures in {shown[0].parent}: {names}")
+    return "\n".join(lines) or "no pictures: the config names none; see `mlphys list plots`"
+
+
+def checked(run: Any, results: Sequence[tuple[str, float, tuple[float, float], bool]]) -> str:
+    if not results:
+        return f"{run.name}: its config expects nothing; add expect: {{test.accuracy: [0.98, 0.99]}}"
+    return table(
+        ["metric", "measured", "expected", ""],
+        [
+            [name, f"{value:.4f}", f"{low:g} to {high:g}", "ok" if inside else "OUT OF RANGE"]
+            for name, value, (low, high), inside in results
+        ],
+    )
+
+
+def listed(what: str) -> str:
+    """One line for each entry: its name and what it is."""
+    from mlphys.schema import registry
+
+    match what:
+        case "models":
+            rows = [[name, _first_line(kind.Spec)] for name, kind in MODELS.items()]
+        case "layers":
+            rows = [[name, ", ".join(kind.key_names())] for name, kind in LAYERS.items()]
+        case "datasets":
+            return datasets()
+        case "plots":
+            rows = [[name, _first_line(registry.entry("mlphys.plots", name))] for name in PLOTS]
+        case _:
+            rows = [[name, _headline(path)] for name, path in shipped().items()]
+    return table([what.removesuffix("s"), "what it is" if what != "layers" else "keys"], rows)
+
+
+def datasets() -> str:
+    return table(
+        ["dataset", "what it is"], [[name, _first_line(kind.Spec)] for name, kind in DATASETS.items()]
+    )
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def _headline(path: Any) -> str:
+    """The first comment of a config, without its file name."""
+    return path.read_text().partition("\n")[0].removeprefix("# ").partition(": ")[2]
+
+
+def inspected(found: Inspection) -> str:
+    """What `mlphys data check` prints: the splits, the classes, and what deserves a second look."""
+    splits = table(
+        ["split", "samples", "smallest", "largest", "NaN or infinite", "duplicates"],
+        [
+            [
+                name,
+                facts.samples,
+                _value(facts.smallest),
+                _value(facts.largest),
+                facts.not_finite,
+                facts.duplicates,
+            ]
+            for name, facts in found.splits.items()
+        ],
+    )
+    names = list(found.splits)
+    counts = [found.splits[name].class_counts for name in names]
+    classes = table(["class", *names], [[label, *(count[label] for count in counts)] for label in counts[0]])
+    shared = [
+        f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()
+    ]
+    lines = [
+        *shared,
+        f"values that are the same in all training samples: {found.constant_features} of {found.features}",
+        f"smallest class / largest class in training: {found.balance:.3f}",
+    ]
+    warnings = [f"look: {warning}" for warning in found.warnings()] or ["nothing stands out"]
+    return "\n".join([splits, "", classes, "", *lines, *warnings])
+
+
+def _value(number: float | None) -> str:
+    return "none" if number is None else f"{number:g}"
+
+
+@contextlib.contextmanager
+def download() -> Iterator[Progress]:
+    """A bar for a download on a terminal; nothing in a log."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("downloading"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None, visible=True)

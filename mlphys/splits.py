@@ -1,0 +1,159 @@
+"""The splits of a dataset: how many samples each has, which they are, and what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from mlphys.errors import UserError
+from mlphys.randomness import rng
+from mlphys.schema.data import Dataset, DataSpec, Description, Samples, Split
+
+NAMES = ("train", "validation", "test")
+
+
+class SplitError(Exception):
+    """Sizes that do not fit the data; `path` is the key of `data` to change."""
+
+    def __init__(self, path: tuple[str, ...], text: str):
+        super().__init__(text)
+        self.path = path
+        self.text = text
+
+
+def sizes(spec: DataSpec, description: Description) -> dict[str, int]:
+    """Each split's number of samples, fractions and defaults resolved as DataSpec says.
+
+    Raises SplitError when they do not fit.
+    """
+    total = description.samples
+    test = _test_size(spec, description)
+    others = {"validation": _count("validation", spec.validation, total)}
+    if description.test_samples is None:
+        others["test"] = test
+    left = total - sum(others.values())
+    named = " and ".join(f"{size} {name}" for name, size in others.items())
+    if spec.train is None:
+        if left < 1:
+            raise SplitError(("validation",), f"{named} samples leave none of {total} to train; lower them")
+        return {"train": left, "validation": others["validation"], "test": test}
+    train = _count("train", spec.train, total)
+    if train == 0:
+        raise SplitError(("train",), "without training samples nothing is learned; write at least 1")
+    if train > left:
+        remedy = f"train can be {left} at most" if left > 0 else "lower them"
+        raise SplitError(("train",), f"{train} training and {named} samples are more than {total}; {remedy}")
+    return {"train": train, "validation": others["validation"], "test": test}
+
+
+def _test_size(spec: DataSpec, description: Description) -> int:
+    official = description.test_samples
+    if official is None:
+        return _count("test", 0.2 if spec.test is None else spec.test, description.samples)
+    test = official if spec.test is None else _count("test", spec.test, official)
+    if test > official:
+        raise SplitError(("test",), f"{test} samples, but the official test set has {official}; lower it")
+    return test
+
+
+def _count(key: str, size: int | float, total: int) -> int:
+    if isinstance(size, int):
+        return size
+    count = round(size * total)
+    if count == 0:
+        raise SplitError((key,), f"{size:g} of {total} samples is none; write a larger fraction, or a count")
+    return count
+
+
+def split(spec: DataSpec, description: Description, samples: Samples) -> Dataset:
+    """Official sets in file order, without a copy; others by `split_seed`, stratified by class.
+
+    Raises UserError if the samples are not as described, or a class has too few of them.
+    """
+    _check_description(spec, description, samples)
+    count = sizes(spec, description)
+    train, validation, test = (count[name] for name in NAMES)
+    x, y = samples.x, samples.y
+    if samples.x_test is not None and samples.y_test is not None:
+        held = slice(train, train + validation)
+        return Dataset(
+            Split(x[:train], y[:train]),
+            Split(x[held], y[held]),
+            Split(samples.x_test[:test], samples.y_test[:test]),
+            samples.files,
+        )
+    _check_members(spec, description, y, sum(size > 0 for size in count.values()))
+    # The test samples come first, so that no other size can change which they are.
+    order = stratified(y, spec.split_seed)[: test + validation + train]
+    tested, validated, trained = (Split(x[i], y[i]) for i in np.split(order, [test, test + validation]))
+    return Dataset(trained, validated, tested, samples.files)
+
+
+def _check_description(spec: DataSpec, description: Description, samples: Samples) -> None:
+    """Files may have changed since they were described, and a run's description may be a stranger's."""
+    official = None if samples.x_test is None else len(samples.x_test)
+    found = (len(samples.x), official, samples.x.shape[1:])
+    if found != (description.samples, description.test_samples, description.shape):
+        raise UserError(f"{spec.name}: not the data it was before: its shape has changed; start again")
+    if max(int(y.max()) for y in (samples.y, samples.y_test) if y is not None) >= len(description.classes):
+        raise UserError(f"{spec.name}: not the data it was before: it has more classes; start again")
+
+
+def _check_members(spec: DataSpec, description: Description, y: np.ndarray, needed: int) -> None:
+    for name, members in zip(description.classes, _counts(y, description), strict=True):
+        if 0 < members < needed:
+            raise UserError(
+                f"{spec.name}: the class {name} has {members} of the {needed} samples it needs, one a split; "
+                "add samples, leave the class out, or set data.validation or data.test to 0"
+            )
+
+
+def stratified(y: np.ndarray, seed: int) -> np.ndarray:
+    """A random order of the samples of which every stretch holds the classes in their proportions.
+
+    Systematic sampling (Madow & Madow 1944): of the n_k samples of class k, in random order, the
+    one numbered j stands at (j + u_k) / n_k, with u_k uniform in [0, 1).
+    """
+    generator = rng(seed, "split")
+    place = np.empty(len(y))
+    groups = np.split(np.argsort(y, kind="stable"), np.cumsum(np.bincount(y))[:-1])
+    for members in groups:
+        start = generator.random()
+        place[generator.permutation(members)] = (np.arange(len(members)) + start) / len(members)
+    return np.argsort(place, kind="stable")
+
+
+def fingerprint(split: Split) -> str:
+    """The sha256 of the bytes of x and of y."""
+    digest = hashlib.sha256()
+    for array in (split.x, split.y):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[str, Any]:
+    """What data.json holds."""
+    return {
+        "name": spec.name,
+        "shape": list(description.shape),
+        "classes": list(description.classes),
+        "samples": description.samples,
+        "test_samples": description.test_samples,
+        "splits": {name: _facts(getattr(dataset, name), description) for name in NAMES},
+        "files": [dict(file) for file in dataset.files],
+    }
+
+
+def _facts(split: Split, description: Description) -> dict[str, Any]:
+    counts = _counts(split.y, description)
+    return {
+        "samples": len(split),
+        "class_counts": {name: int(n) for name, n in zip(description.classes, counts, strict=True)},
+        "sha256": fingerprint(split),
+    }
+
+
+def _counts(y: np.ndarray, description: Description) -> np.ndarray:
+    return np.bincount(y, minlength=len(description.classes))

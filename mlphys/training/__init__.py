@@ -1,0 +1,1 @@
+"""From phases and data to trained weights."""

@@ -1,0 +1,85 @@
+"""A checkpoint: everything that training needs to go on, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from mlphys import files
+
+KEPT = 2  # the newest may be the one that a bad disk tore
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state at the end of an epoch.
+
+    `history` are the rows of history.csv so far, `watch` what early stopping remembers,
+    `fingerprints` tell the config and data it belongs to. `tensors` holds the variables, those
+    of the best epoch under names that begin with "best/".
+    """
+
+    phase: str
+    epoch: int
+    history: list[dict[str, Any]]
+    watch: dict[str, Any]
+    fingerprints: dict[str, str]
+    tensors: Mapping[str, np.ndarray]
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write the checkpoint, then drop all but the last KEPT. Raises UserError when it cannot be written."""
+    facts = {key: value for key, value in asdict(checkpoint).items() if key != "tensors"}
+    text = json.dumps(facts)
+    tensors = {name: np.array(value, order="C") for name, value in checkpoint.tensors.items()}
+    path = folder / f"{len(checkpoint.history):06d}.safetensors"
+    content = save(tensors, metadata={"checkpoint": text, "sha256": _digest(text, tensors)})
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise files.unwritable(folder, error) from None
+    files.write(path, content)
+    for old in _paths(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
+    """The newest checkpoint that verifies, and the damaged ones that were passed over."""
+    damaged = []
+    for path in reversed(_paths(folder)):
+        try:
+            return _read(path), damaged
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            damaged.append(path)
+    return None, damaged
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.safetensors"))
+
+
+def _read(path: Path) -> Checkpoint:
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    if metadata["sha256"] != _digest(metadata["checkpoint"], tensors):
+        raise ValueError("checksum")
+    return Checkpoint(**json.loads(metadata["checkpoint"]), tensors=tensors)
+
+
+def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,170 @@
+"""The compiled loops of training, validation and prediction."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mlphys.phases import Gradient, Network
+from mlphys.schema.data import Split
+
+EVALUATED_AT_ONCE = 1000  # samples; larger batches are not faster and need more memory
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+with _without_notices():
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()
+
+
+class Engine:
+    """One phase on resident data: a chunk of an epoch is one compiled call.
+
+    All that a step changes are variables, so how an epoch is cut into chunks changes no bit of
+    the result. `traces` counts how often Python code was turned into a graph.
+    """
+
+    def __init__(self, phase: Gradient, train: Split):
+        size = phase.settings.batch_size
+        self.samples = len(train)
+        self.batch_size = self.samples if size == "all" else min(int(size), self.samples)
+        self.batches = math.ceil(self.samples / self.batch_size)
+        self.traces = 0
+        self._phase = phase
+        self._x, self._y = tf.constant(train.x), tf.constant(train.y)
+        self._order = tf.zeros([self.samples], tf.int32)
+        # float64: sums over a hundred thousand samples keep all digits that are printed
+        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics)), dtype=tf.float64)
+        self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
+        phase.optimizer.build(list(phase.trained))
+
+    def start_epoch(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
+        """Set the order of the samples and the states of the random layers, and forget the sums."""
+        self._order = tf.constant(order.astype(np.int32))
+        self._sums.assign(tf.zeros_like(self._sums))
+        for name, variable in self._phase.network.seeds.items():
+            variable.assign(seeds[name])
+
+    def train(self, start: int, stop: int) -> dict[str, float]:
+        """Train on the batches start <= i < stop of the epoch; the means of the metrics so far in it."""
+        sums = self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
+        return _means(self._phase.metrics, sums)
+
+    def learning_rate(self) -> float:
+        return float(self._phase.optimizer.learning_rate)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """A copy of all variables that training changes and an epoch's start does not set."""
+        return {name: variable.numpy() for name, variable in self._variables().items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, Any]:
+        weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}
+        slots = {f"optimizer/{i}": variable for i, variable in enumerate(self._phase.optimizer.variables)}
+        return weights | slots
+
+    def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
+        self.traces += 1
+        whole = self.samples // self.batch_size
+        size = self.batch_size
+        i = start  # not tf.range: XLA would compile anew for every pair of bounds
+        while i < tf.minimum(stop, whole):
+            rows = tf.slice(order, [i * size], [size])
+            self._step(tf.gather(x, rows), tf.gather(y, rows))
+            i += 1
+        if whole < self.batches:  # the last, smaller batch is trained too
+            if stop > whole:
+                rows = order[whole * size :]
+                self._step(tf.gather(x, rows), tf.gather(y, rows))
+        return self._sums.read_value()
+
+    def _step(self, x: Any, y: Any) -> None:
+        phase = self._phase
+        with tf.GradientTape() as tape:
+            values, penalty = phase.terms(x, y, True)
+            cost = tf.reduce_mean(values["loss"]) + penalty
+        gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
+        phase.optimizer.apply(gradients, list(phase.trained))
+        self._sums.assign_add(_sums(phase.metrics, values, penalty))
+
+
+class Measurement:
+    """The metrics of a network over a split, compiled, without training it."""
+
+    def __init__(self, phase: Gradient, split: Split):
+        self._phase = phase
+        self._x, self._y = tf.constant(split.x), tf.constant(split.y)
+        self._compiled = tf.function(self._measure)
+
+    def means(self) -> dict[str, float]:
+        return _means(self._phase.metrics, self._compiled(self._x, self._y).numpy())
+
+    def _measure(self, x: Any, y: Any) -> Any:
+        metrics = self._phase.metrics
+        sums = tf.zeros([1 + len(metrics)], tf.float64)
+        for start in tf.range(0, tf.shape(x)[0], EVALUATED_AT_ONCE):
+            stop = start + EVALUATED_AT_ONCE
+            values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
+            sums += _sums(metrics, values, penalty)
+        return sums
+
+
+def per_sample(function: Callable[[Any, Any], Mapping[str, Any]], split: Split) -> dict[str, np.ndarray]:
+    """`function(x, y)` of a whole split, a thousand samples at a time, joined along the first axis."""
+    compiled = tf.function(function, reduce_retracing=True)
+    parts: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(split), EVALUATED_AT_ONCE):
+        stop = start + EVALUATED_AT_ONCE
+        values = compiled(tf.constant(split.x[start:stop]), tf.constant(split.y[start:stop]))
+        parts.append({name: value.numpy() for name, value in values.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def load_weights(network: Network, weights: Mapping[str, np.ndarray]) -> None:
+    for name, variable in network.weights.items():
+        variable.assign(weights[name])
+
+
+def devices() -> list[str]:
+    """The accelerators in use, empty on a machine with none."""
+    return [device.name for device in tf.config.list_physical_devices("GPU")]
+
+
+def _sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:
+    """The number of samples and the sum of each metric; the penalty counts once a sample."""
+    samples = tf.cast(tf.shape(values["loss"])[0], tf.float64)
+    sums = [tf.reduce_sum(tf.cast(values[name], tf.float64)) for name in metrics]
+    sums[metrics.index("loss")] += samples * tf.cast(penalty, tf.float64)
+    return tf.stack([samples, *sums])
+
+
+def _means(metrics: tuple[str, ...], sums: np.ndarray) -> dict[str, float]:
+    return {name: float(total / sums[0]) for name, total in zip(metrics, sums[1:], strict=True)}

@@ -1,0 +1,178 @@
+import os
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mlphys import checksum
+from mlphys.datasets import array
+from mlphys.errors import UserError
+
+X = np.linspace(0, 1, 12 * 5, dtype=np.float32).reshape(12, 5)
+Y = np.arange(12) % 3
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write arrays to an npz file; gives the Spec that names it."""
+
+    def save(spec=None, **arrays):
+        np.savez(tmp_path / "own.npz", **arrays)
+        return array.Spec(name="array", path=str(tmp_path / "own.npz"), **(spec or {}))
+
+    return save
+
+
+def test_what_is_described_is_what_is_loaded(save):
+    spec = save(x_train=X, y_train=Y, x_test=X[:4], y_test=Y[:4])
+    description, samples = array.describe(spec), array.load(spec)
+    assert description.classes == ("0", "1", "2")
+    assert samples.x.shape == (description.samples, *description.shape) == (12, 5)
+    assert samples.x_test.shape == (description.test_samples, 5) == (4, 5)
+    assert np.array_equal(samples.x, X)
+    assert np.array_equal(samples.y, Y)
+    assert (samples.x.dtype, samples.y.dtype, samples.y_test.dtype) == (np.float32, np.int32, np.int32)
+
+
+def test_x_and_y_have_no_official_test_set(save):
+    spec = save(x=X, y=Y)
+    assert array.describe(spec).test_samples is None
+    assert array.load(spec).x_test is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "shape"),
+    [((12, 5), (5,)), ((12, 4, 5), (4, 5, 1)), ((12, 4, 5, 3), (4, 5, 3)), ((12, 2, 2, 2, 1), (2, 2, 2, 1))],
+)
+def test_images_get_an_axis_of_channels(save, stored, shape):
+    spec = save(x=np.zeros(stored), y=Y)
+    assert array.describe(spec).shape == shape
+    assert array.load(spec).x.shape == (12, *shape)
+
+
+@pytest.mark.parametrize(
+    ("x", "scale", "expected"),
+    [
+        (np.full((12, 2), 51, np.uint8), None, 0.2),
+        (np.full((12, 2), 51, np.uint8), 51.0, 1.0),
+        (np.full((12, 2), 51, np.int64), None, 51.0),
+        (np.full((12, 2), -7.5), None, -7.5),
+        (np.full((12, 2), 3.0, ">f8"), 2.0, 1.5),
+        (np.full((12, 2), True), None, 1.0),
+    ],
+)
+def test_uint8_is_divided_by_255_and_anything_by_its_scale(save, x, scale, expected):
+    samples = array.load(save({"scale": scale}, x=x, y=Y))
+    assert np.array_equal(samples.x, np.full((12, 2), expected, np.float32))
+
+
+def test_columns_first_is_read_as_it_is_meant(save):
+    samples = array.load(save(x=np.asfortranarray(X), y=Y))
+    assert np.array_equal(samples.x, X)
+    assert samples.x.flags.c_contiguous
+
+
+@pytest.mark.parametrize("y", [Y.reshape(-1, 1), Y.astype(float), Y.astype(np.uint8)])
+def test_labels_may_be_a_column_or_whole_floats(save, y):
+    assert np.array_equal(array.load(save(x=X, y=y)).y, Y)
+
+
+def test_classes_have_the_names_that_are_given(save):
+    spec = save({"classes": ["up", "down", "strange", "charm"]}, x=X, y=Y)
+    assert array.describe(spec).classes == ("up", "down", "strange", "charm")
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(ValidationError, match="two classes have the same name"):
+        array.Spec(name="array", path="own.npz", classes=["up", "up"])
+
+
+def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
+    (recorded,) = array.load(save(x=X, y=Y)).files
+    path = tmp_path / "own.npz"
+    assert recorded == {"path": str(path), "bytes": path.stat().st_size, "sha256": checksum.sha256(path)}
+
+
+REFUSED = [
+    (
+        {"a": X, "y": Y},
+        "needs the arrays x_train and y_train (and x_test, y_test), or x and y; received a, y",
+    ),
+    (
+        {"x_train": X, "y_train": Y, "x_test": X},
+        "has x_test, but not all of x_train, y_train, x_test, y_test; "
+        "add the others, or leave the test set out",
+    ),
+    ({"x": X, "y": Y[:7]}, "x has 12 samples and y 7 labels; they must be as many"),
+    ({"x": X.astype(object), "y": Y}, "x holds object; expected real numbers"),
+    ({"x": X.astype(str), "y": Y}, "x holds <U32; expected real numbers"),
+    ({"x": X * 1j, "y": Y}, "x holds complex64; expected real numbers"),
+    ({"x": X, "y": Y.astype(str)}, "y holds <U21; expected real numbers"),
+    ({"x": X[:0], "y": Y[:0]}, "x has shape (0, 5): no samples in it"),
+    ({"x": X[:, 0], "y": Y}, "x has shape (12,); expected (samples, features) or images"),
+    ({"x": X, "y": np.eye(3)[Y]}, "y has shape (12, 3); expected one whole number a sample"),
+    (
+        {"x_train": X, "y_train": Y, "x_test": X[:, :3], "y_test": Y},
+        "x_train has shape (12, 5) and x_test (12, 3); they must be alike",
+    ),
+    ({"x": X, "y": Y - 1}, "y[0] is -1: labels count from 0; 4 of 12 are wrong"),
+    ({"x": X, "y": Y + 0.5}, "y[0] is 0.5: labels are whole numbers; 12 of 12 are wrong"),
+    ({"x": X, "y": np.where(Y, Y, np.nan)}, "y[0] is nan: labels are whole numbers; 4 of 12 are wrong"),
+    ({"x": X, "y": Y * 10**12}, "y[1] is 1000000000000: more classes than the 12 samples; 8 of 12 are wrong"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "text"), REFUSED, ids=[text for _, text in REFUSED])
+def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, arrays, text):
+    spec = save(**arrays)
+    with pytest.raises(UserError) as error:
+        array.describe(spec)
+    assert str(error.value) == f"{spec.path}: {text}"
+
+
+def test_a_label_beyond_the_named_classes_is_refused(save):
+    spec = save({"classes": ["up", "down"]}, x=X, y=Y)
+    with pytest.raises(UserError) as error:
+        array.describe(spec)
+    assert str(error.value) == f"{spec.path}: y[2] is 2: the classes are 0 to 1; 4 of 12 are wrong"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])
+def test_values_that_are_no_float32_are_counted_and_the_first_is_named(save, wrong):
+    x = X.astype(np.float64)
+    x[3, 4] = x[7, 0] = wrong
+    spec = save(x=x, y=Y)
+    with pytest.raises(UserError) as error:
+        array.load(spec)
+    assert str(error.value) == (
+        f"{spec.path}: x has 2 values that are NaN, infinite or beyond float32, the first at [3, 4]; "
+        "replace them, or leave these samples out"
+    )
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
+def test_a_path_that_is_no_file_is_refused(tmp_path, kind):
+    path = tmp_path / "own.npz"
+    if kind == "folder":
+        path.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    expected = {
+        "missing": f"{path}: no such file; a relative path starts at {os.getcwd()}",
+        "folder": f"{path}: is a folder; name a file in it",
+        "pipe": f"{path}: is not a regular file; copy what it gives into one",
+    }
+    with pytest.raises(UserError) as error:
+        array.describe(array.Spec(name="array", path=str(path)))
+    assert str(error.value) == expected[kind]
+
+
+def test_a_file_that_would_have_to_be_unpickled_is_never_unpickled(save, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    spec = save(x=np.array([Bomb()] * 12), y=Y)
+    with pytest.raises(UserError, match="x holds object; expected real numbers"):
+        array.load(spec)
+    assert not (tmp_path / "ran").exists()

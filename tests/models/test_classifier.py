@@ -1,0 +1,102 @@
+"""The classifier's gradient, cost and phases, on real digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mlphys.autodiff import gradient, jacobian
+from mlphys.models import classifier
+from mlphys.schema.data import Description
+from mlphys.schema.training import Training
+
+DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
+HIDDEN = ["Flatten", {"Dense": {"units": 12, "activation": "tanh"}}]
+SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
+
+
+def digits(n: int) -> tuple[np.ndarray, np.ndarray]:
+    data = load_digits()
+    return (data.images[:n, ..., None] / 16).astype(np.float32), data.target[:n].astype(np.int32)
+
+
+def terms_of(layers, loss="categorical_crossentropy", **training):
+    spec = classifier.Spec(kind="classifier", layers=layers)
+    settings = Training.model_validate({"loss": loss, **training})
+    network = classifier.build(spec, DIGITS, seed=0)
+    return classifier.terms(settings, DIGITS, network), network
+
+
+def test_the_gradient_of_the_cross_entropy_before_the_softmax_is_p_minus_y():
+    from keras import losses, ops
+
+    z = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    labels = np.array([0, 3, 9, 3, 1])
+    y = np.eye(10, dtype=np.float32)[labels]
+    measured = gradient(lambda t: losses.CategoricalCrossentropy(reduction=None)(y, ops.softmax(t)), z)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(measured, p - y, atol=1e-6)
+
+
+def test_the_jacobian_of_the_softmax_is_diag_p_minus_p_p():
+    from keras import ops
+
+    z = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    expected = p[:, :, None] * (np.eye(4) - p[:, None, :])
+    np.testing.assert_allclose(jacobian(ops.softmax, z), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "loss_per", "expected"),
+    [
+        ("categorical_crossentropy", "output", lambda p, t: -(t * np.log(p)).sum(1)),
+        ("categorical_crossentropy", "sample", lambda p, t: -(t * np.log(p)).sum(1)),
+        ("mean_squared_error", "output", lambda p, t: ((p - t) ** 2).mean(1)),
+        ("mean_squared_error", "sample", lambda p, t: ((p - t) ** 2).sum(1)),
+        ("mean_absolute_error", "output", lambda p, t: abs(p - t).mean(1)),
+        ("kl_divergence", "output", lambda p, t: -(t * np.log(p)).sum(1)),
+    ],
+)
+def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
+    x, y = digits(20)
+    terms, network = terms_of([*HIDDEN, SOFTMAX], loss, loss_per=loss_per)
+    values, penalty = terms(x, y, False)
+    p = network.model(x).numpy().astype(np.float64)
+    np.testing.assert_allclose(values["loss"].numpy(), expected(p, np.eye(10)[y]), rtol=1e-5)
+    np.testing.assert_array_equal(values["accuracy"].numpy(), p.argmax(1) == y)
+    assert penalty == 0
+
+
+def test_penalties_are_added_as_they_are():
+    x, y = digits(8)
+    hidden = {"units": 6, "activation": "relu", "kernel_regularizer": {"L2": {"l2": 0.5}},
+              "activity_regularizer": {"L1": {"l1": 0.25}}}  # fmt: skip
+    terms, network = terms_of(["Flatten", {"Dense": hidden}, SOFTMAX])
+    kernel = network.weights["layers.1.Dense.kernel"].numpy()
+    bias = network.weights["layers.1.Dense.bias"].numpy()
+    code = np.maximum(x.reshape(8, 64) @ kernel + bias, 0)
+    _, penalty = terms(x, y, True)
+    expected = 0.5 * (kernel**2).sum() + 0.25 * np.abs(code).sum(axis=1).mean()
+    assert float(penalty) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_seed_decides_the_initial_weights_and_each_weight_has_a_stream_of_its_own():
+    layers = ["Flatten", {"Dense": {"units": 10, "activation": "relu"}}, SOFTMAX]
+    spec = classifier.Spec(kind="classifier", layers=layers)
+    first, again, other = (classifier.build(spec, DIGITS, seed).weights for seed in (0, 0, 1))
+    for name in first:
+        np.testing.assert_array_equal(first[name].numpy(), again[name].numpy())
+    assert not np.array_equal(first["layers.1.Dense.kernel"], other["layers.1.Dense.kernel"])
+    assert not np.array_equal(
+        first["layers.1.Dense.kernel"].numpy()[:10], first["layers.2.Dense.kernel"].numpy()
+    )
+
+
+def test_the_cost_is_a_formula_with_its_numbers():
+    layers = ["Flatten", {"Dense": {"units": 6, "kernel_regularizer": {"L2": {"l2": 0.5}}}}, SOFTMAX]
+    spec = classifier.Spec(kind="classifier", layers=layers)
+    assert classifier.cost(spec, Training(), DIGITS) == (
+        "mean over the samples of  -sum_k t_k log p_k\n    + 0.5 sum layers.1.Dense.kernel^2"
+    )

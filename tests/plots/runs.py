@@ -1,0 +1,92 @@
+"""Small runs made of arrays, with the attributes of mlphys.run.Run that the plots read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from mlphys.schema.layers import Conv2D, Dense, Flatten, Layer
+from mlphys.schema.shapes import Row, trace
+
+CLASSES = [str(digit) for digit in range(10)]
+
+
+@dataclass(frozen=True)
+class MadeRun:
+    path: Path = Path("runs/made/1")
+    name: str = "made/1"
+    config: Any = field(default_factory=lambda: config(monitor="validation_accuracy"))
+    rows: list[Row] = field(default_factory=list)
+    history: list[dict[str, str | float]] = field(default_factory=list)
+    status: dict[str, Any] = field(default_factory=lambda: {"state": "done", "best_epoch": 2, "epochs": 3})
+    data: dict[str, Any] = field(default_factory=lambda: {"shape": [4, 4, 1], "classes": CLASSES})
+    metrics: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    of_split: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def predictions(self, split: str) -> dict[str, np.ndarray] | None:
+        return self.of_split.get(split)
+
+    def best_split(self) -> str:
+        return "test" if "test" in self.of_split else "validation"
+
+
+def config(monitor: str | None) -> SimpleNamespace:
+    stopping = None if monitor is None else SimpleNamespace(monitor=monitor)
+    return SimpleNamespace(name="made", training=SimpleNamespace(early_stopping=stopping))
+
+
+def history(losses: list[float], phase: str = "train") -> list[dict[str, str | float]]:
+    """Epochs with these losses, an accuracy of 1 - loss, and a validation that is .01 worse."""
+    return [
+        {
+            "phase": phase, "epoch": epoch, "seconds": 1.0, "loss": loss, "accuracy": 1 - loss,
+            "validation_loss": loss + 0.01, "validation_accuracy": 0.99 - loss, "learning_rate": 0.1,
+        }
+        for epoch, loss in enumerate(losses, start=1)
+    ]  # fmt: skip
+
+
+def predictions(
+    labels: list[int], guesses: list[int], sureness: list[float], shape: tuple[int, ...] = (4, 4, 1)
+) -> dict[str, np.ndarray]:
+    """Ten classes; `guesses` have the probability `sureness`, all others share what is left."""
+    n = len(labels)
+    probabilities = np.repeat((1 - np.array(sureness))[:, None] / 9, 10, axis=1)
+    probabilities[np.arange(n), guesses] = sureness
+    wrong = np.flatnonzero(np.array(labels) != guesses)
+    shown = wrong[np.argsort(-np.array(sureness)[wrong], kind="stable")]
+    images = np.linspace(0, 1, n * int(np.prod(shape))).reshape(n, *shape)[shown]
+    losses = -np.log(probabilities[np.arange(n), labels])
+    return {
+        "labels": np.array(labels), "probabilities": probabilities, "losses": losses,
+        "shown": shown, "images": images,
+    }  # fmt: skip
+
+
+def network(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> MadeRun:
+    """An untrained net: its weights count from -1 up in steps of 1/100."""
+    rows = trace(layers, shape, ("layers",))
+    weights = {
+        name: (np.arange(np.prod(size), dtype=np.float32).reshape(size) / 100 - 1)
+        for row in rows
+        for name, size in row.weights().items()
+    }
+    return MadeRun(rows=rows, weights=weights, **more)
+
+
+def complete(path: Path) -> MadeRun:
+    """A run that every picture can be drawn of."""
+    net = network([Conv2D(filters=2, kernel_size=(3, 3)), Flatten(), Dense(units=10)], (4, 4, 1))
+    return MadeRun(
+        path=path,
+        rows=net.rows,
+        weights=net.weights,
+        history=history([0.5, 0.3, 0.2]),
+        metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25}},
+        of_split={"test": predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6])},
+    )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlphys.picture import NotApplicable, Picture
+from mlphys.plots import filters
+from mlphys.schema.layers import (
+    AveragePooling2D,
+    BatchNormalization,
+    Conv1D,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    Layer,
+)
+from tests.plots.runs import CLASSES, MadeRun, network
+
+CONV = Conv2D(filters=2, kernel_size=(3, 3))
+
+
+def drawn(layers: list[Layer], shape: tuple[int, ...] = (8, 8, 1), **more: Any) -> dict[str, Picture]:
+    return {picture.name: picture for picture in filters.draw(network(layers, shape, **more))}
+
+
+def tiles(picture: Picture) -> list[np.ndarray]:
+    return [np.asarray(image.get_array()) for image in picture.figure.axes[0].images]
+
+
+def test_a_picture_for_each_layer_that_has_images():
+    layers = [CONV, AveragePooling2D(pool_size=(2, 2)), CONV, Flatten(), Dense(units=10)]
+    assert list(drawn(layers, (28, 28, 1))) == ["filters", "filters_2", "filters_4"]
+    assert list(drawn([Flatten(), Dense(units=3), Dense(units=2)])) == ["filters"]
+
+
+def test_the_table_and_the_tiles_hold_every_weight_in_its_place():
+    run = network([CONV, CONV], (8, 8, 1))
+    kernel = run.weights["layers.1.Conv2D.kernel"]
+    _, picture = filters.draw(run)
+    table = {name: np.array(column) for name, column in picture.table.items()}
+    assert list(table) == ["layer", "filter", "channel", "row", "column", "weight"]
+    assert set(table["layer"]) == {1}
+    assert (kernel[table["row"], table["column"], table["channel"], table["filter"]] == table["weight"]).all()
+    assert len(table["weight"]) == kernel.size
+    expected = [kernel[:, :, channel, filter_] for filter_ in range(2) for channel in range(2)]
+    assert all((a == b).all() for a, b in zip(tiles(picture), expected, strict=True))
+
+
+def test_the_colours_are_symmetric_around_zero():
+    for picture in drawn([CONV, CONV]).values():
+        limits = {image.get_clim() for image in picture.figure.axes[0].images}
+        ((low, high),) = limits
+        assert low == -high
+        assert high == max(abs(weight) for weight in picture.table["weight"])
+
+
+def test_a_few_weights_far_out_do_not_leave_the_others_pale():
+    run = network([Flatten(), Dense(units=30)], (28, 28, 1))
+    kernel = np.random.default_rng(0).normal(size=(784, 30)).astype(np.float32)
+    kernel[400, 3] = 50
+    (picture,) = filters.draw(MadeRun(rows=run.rows, weights={"layers.1.Dense.kernel": kernel}))
+    axes, bar = picture.figure.axes
+    assert axes.images[0].get_clim()[1] == pytest.approx(np.quantile(abs(kernel), 0.995))
+    assert bar.get_ylabel() == "weight (0.5% lie beyond the scale)"
+
+
+def test_dense_weights_lie_as_the_pixels_that_they_multiply():
+    layers = [CONV, Flatten(), Dropout(rate=0.5), BatchNormalization(), Dense(units=3)]
+    run = network(layers, (8, 8, 1))
+    _, picture = filters.draw(run)
+    kernel = run.weights["layers.4.Dense.kernel"].reshape(6, 6, 2, 3)
+    assert (tiles(picture)[1] == kernel[:, :, 1, 0]).all()
+
+
+def test_a_transposed_convolution_has_its_filters_where_keras_has_them():
+    run = network([CONV, Conv2DTranspose(filters=3, kernel_size=(2, 2))], (8, 8, 1))
+    kernel = run.weights["layers.1.Conv2DTranspose.kernel"]
+    assert kernel.shape == (2, 2, 3, 2)
+    _, picture = filters.draw(run)
+    assert (tiles(picture)[-1] == kernel[:, :, 2, 1]).all()
+
+
+def test_a_convolution_over_time_is_drawn_as_strips():
+    run = network([Conv1D(filters=4, kernel_size=5)], (50, 1))
+    (picture,) = filters.draw(run)
+    assert [tile.shape for tile in tiles(picture)] == [(1, 5)] * 4
+    assert (tiles(picture)[2] == run.weights["layers.0.Conv1D.kernel"][:, 0, 2]).all()
+
+
+def test_many_channels_of_one_output_go_down_the_page():
+    layers = [Conv2D(filters=20, kernel_size=(3, 3)), Conv2D(filters=1, kernel_size=(3, 3))]
+    picture = drawn(layers)["filters_1"]
+    assert picture.figure.get_supxlabel().startswith("rows: 20 input channels; columns: 1 outputs; 3 x 3")
+
+
+def test_of_very_many_tiles_the_first_are_drawn_and_this_is_said():
+    layers = [Conv2D(filters=32, kernel_size=(3, 3)), Conv2D(filters=64, kernel_size=(3, 3))]
+    picture = drawn(layers, (32, 32, 3))["filters_1"]
+    assert len(picture.figure.axes[0].images) == 400
+    assert "here the first 20 outputs and 20 channels" in picture.figure.get_supxlabel().replace("\n", " ")
+    assert len(picture.table["weight"]) == 400 * 9
+
+
+def test_the_last_layer_has_the_classes_names():
+    data = {"shape": [8, 8, 1], "classes": ["zero", *CLASSES[1:]]}
+    picture = drawn([Flatten(), Dense(units=10)], data=data)["filters"]
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["zero", *CLASSES[1:]]
+
+
+def test_weights_that_are_all_zero_can_be_drawn():
+    run = network([CONV], (8, 8, 1))
+    zeros = {name: np.zeros_like(weight) for name, weight in run.weights.items()}
+    (picture,) = filters.draw(MadeRun(rows=run.rows, weights=zeros))
+    assert picture.figure.axes[0].images[0].get_clim() == (-1, 1)
+
+
+@pytest.mark.parametrize("layers", [[Dense(units=3)], [GlobalAveragePooling2D(), Dense(units=3)]])
+def test_a_net_without_images_among_its_weights_is_refused(layers: list[Layer]):
+    shape = (5,) if isinstance(layers[0], Dense) else (8, 8, 2)
+    reason = "^the network has no convolution, and no dense layer that sees an image$"
+    with pytest.raises(NotApplicable, match=reason):
+        drawn(layers, shape)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from mlphys.picture import NotApplicable
+from mlphys.plots import learning_curves
+from tests.plots.runs import MadeRun, config, history
+
+
+def drawn(**more: Any) -> Any:
+    (picture,) = learning_curves.draw(MadeRun(**more))
+    return picture
+
+
+def legend(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_the_table_holds_the_history():
+    table = drawn(history=history([0.5, 0.3, 0.2])).table
+    assert list(table) == ["phase", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy"]
+    assert table["loss"] == [0.5, 0.3, 0.2]
+    assert table["validation_loss"] == [0.51, 0.31, 0.21]
+    assert table["epoch"] == [1, 2, 3]
+
+
+def test_the_lines_are_the_history_and_the_legend_tells_the_best_epoch():
+    loss, accuracy = drawn(history=history([0.5, 0.3, 0.2])).figure.axes
+    assert [list(line.get_ydata()) for line in loss.lines[:2]] == [[0.5, 0.3, 0.2], [0.51, 0.31, 0.21]]
+    assert loss.get_legend().get_title().get_text() == "epoch 2 (best)"
+    assert legend(loss) == ["training 0.3000", "validation 0.3100"]
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
+
+
+def test_without_early_stopping_the_last_epoch_is_told():
+    axes = drawn(history=history([0.5, 0.3, 0.2]), config=config(monitor=None)).figure.axes[0]
+    assert axes.get_legend().get_title().get_text() == "epoch 3 (last)"
+
+
+def test_the_test_result_stands_at_the_kept_epoch_with_its_error():
+    metrics = {"test": {"loss": 0.35, "loss_stderr": 0.02}}
+    axes = drawn(history=history([0.5, 0.3, 0.2]), metrics=metrics).figure.axes[0]
+    assert legend(axes)[-1] == "test 0.350 ± 0.020"
+    (bar,) = axes.containers
+    ((low, high),) = bar.lines[2][0].get_segments()
+    assert list(low) == pytest.approx([2, 0.33])
+    assert list(high) == pytest.approx([2, 0.37])
+
+
+def test_without_validation_only_training_is_drawn():
+    rows = [{key: row[key] for key in ("phase", "epoch", "loss")} for row in history([0.5, 0.3])]
+    picture = drawn(history=rows)
+    assert list(picture.table) == ["phase", "epoch", "loss"]
+    assert legend(picture.figure.axes[0]) == ["training 0.3000"]
+
+
+@pytest.mark.parametrize(("losses", "scale"), [([1.0, 0.02], "linear"), ([1.0, 0.002], "log")])
+def test_a_loss_over_more_than_two_decades_is_drawn_logarithmically(losses: list[float], scale: str):
+    assert drawn(history=history(losses)).figure.axes[0].get_yscale() == scale
+
+
+def test_phases_are_separated_and_named():
+    rows = [*history([0.5, 0.3], "pretrain"), *history([0.9, 0.4, 0.1], "head")]
+    axes = drawn(history=rows).figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["pretrain", "head"]
+    assert [list(line.get_xdata()) for line in axes.lines[:2]] == [[1, 2], [3, 4, 5]]
+    assert axes.get_legend().get_title().get_text() == "epoch 4 (best)"
+
+
+@pytest.mark.parametrize("losses", [[0.5], [math.nan], [0.5, math.nan, math.inf]])
+def test_one_epoch_and_a_diverged_loss_can_be_drawn(losses: list[float]):
+    figure = drawn(history=history(losses)).figure
+    figure.draw_without_rendering()
+    assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
+
+
+def test_an_untrained_net_has_no_curves():
+    with pytest.raises(NotApplicable, match=r"^no epoch was trained; set training.epochs to at least 1$"):
+        drawn()

@@ -1,0 +1,108 @@
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from mlphys import npz
+from mlphys.errors import UserError
+
+REMEDY = "copy it again, or write it with np.savez"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "own.npz"
+
+
+def refusal(path) -> str:
+    with pytest.raises(UserError) as error:
+        npz.read(path, npz.headers(path))
+    return str(error.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_what_was_saved_is_read(path, save):
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.array(5), "c": np.zeros((0, 4), np.int8)}
+    save(path, **arrays)
+    headers = npz.headers(path)
+    assert {name: header.shape for name, header in headers.items()} == {"a": (2, 3), "b": (), "c": (0, 4)}
+    read = npz.read(path, headers)
+    assert all(np.array_equal(read[name], array) for name, array in arrays.items())
+
+
+def test_only_the_arrays_that_are_asked_for_are_read(path):
+    np.savez(path, a=np.arange(3), b=np.array([{}]))
+    assert npz.read(path, {"a": npz.headers(path)["a"]})["a"].tolist() == [0, 1, 2]
+
+
+def test_objects_are_not_unpickled(path):
+    np.savez(path, b=np.array([{}]))
+    assert refusal(path) == (
+        f"{path}: damaged: Object arrays cannot be loaded when allow_pickle=False; {REMEDY}"
+    )
+
+
+def test_something_else_is_refused(path):
+    path.write_text("x,y\n1,2\n")
+    assert refusal(path) == f"{path}: not an npz file, or a truncated one (File is not a zip file); {REMEDY}"
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(path, kept):
+    np.savez(path, a=np.arange(1000))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    assert refusal(path).startswith(f"{path}: not an npz file, or a truncated one")
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(path):
+    array = np.arange(20)
+    np.savez_compressed(path, a=array)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            headers = npz.headers(path)
+            read = npz.read(path, headers)
+        except UserError:
+            continue
+        assert all(np.array_equal(value, array) for value in read.values())
+
+
+def bytes_claimed(size: int) -> bytes:
+    """An npy header that announces `size` bytes."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (size,)})
+    return header.getvalue()
+
+
+@pytest.mark.parametrize("zip_lies_too", [False, True])
+def test_an_array_that_claims_more_than_there_is_is_refused_before_memory_is_taken(path, zip_lies_too):
+    header = bytes_claimed(10**12)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", header)
+        if zip_lies_too:
+            archive.filelist[0].file_size = len(header) + 10**12
+    assert refusal(path) == (
+        f"{path}: a.npy claims the shape (1000000000000,) of uint8, which is not what the file holds; "
+        "write it anew with np.savez"
+    )
+
+
+def test_arrays_larger_than_the_memory_are_refused(path):
+    np.savez_compressed(path, a=np.zeros(10**6, np.uint8))
+    with pytest.raises(UserError) as error:
+        npz.read(path, npz.headers(path), memory=900_000)
+    assert str(error.value) == (
+        f"{path}: its arrays take 0.001 GB, more than the memory of 0.0009 GB; save fewer samples"
+    )
+
+
+def test_a_longer_header_than_numpy_writes_is_refused(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\x02\x00" + struct.pack("<I", 10**8) + b" " * 10**8)
+    assert refusal(path).startswith(f"{path}: damaged: EOF: reading array header")

@@ -1,0 +1,404 @@
+"""Runs through the commands: trained, interrupted, resumed, evaluated, checked, drawn; on real digits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import load_file, save_file
+
+from mlphys.cli import main
+from mlphys.schema.document import dump, read
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALL = {
+    "name": "small",
+    "data": {"name": "digits", "train": 300, "validation": 100, "test": 200},
+    "model": {
+        "kind": "classifier",
+        "layers": [
+            {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
+            {"MaxPooling2D": {"pool_size": 2}},
+            "Flatten",
+            {"Dropout": {"rate": 0.1}},
+            {"Dense": {"units": 10, "activation": "softmax"}},
+        ],
+    },
+    "training": {"optimizer": {"Adam": {"learning_rate": 0.02}}, "epochs": 3},
+    "plots": ["learning_curves", "confusion_matrix", "misclassified", "filters"],
+    "expect": {"test.accuracy": [0.5, 1.0]},
+}
+
+
+def mlphys(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def succeeded(*arguments: object) -> str:
+    result = mlphys(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((run / "history.csv").read_text().splitlines()))
+
+
+def refused(*arguments: object) -> str:
+    """The message of a command that ends with exit code 2 and no traceback."""
+    result = mlphys(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty folder to work in, with small.yaml."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(dump(SMALL))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory) -> Path:
+    """A folder in which small.yaml was trained and evaluated; tests copy it."""
+    path = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        Path("small.yaml").write_text(dump(SMALL))
+        succeeded("train", "small.yaml")
+        succeeded("evaluate")
+    return path
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path, monkeypatch) -> Path:
+    """The run directory runs/small/1, trained and evaluated, in a working folder of its own."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return Path("runs/small/1")
+
+
+def test_a_run_leaves_every_file_of_the_contract(trained):
+    files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
+    pictures = {"learning_curves", "confusion_matrix", "misclassified", "filters"}
+    assert {
+        "config.yaml", "environment.json", "data.json", "status.json", "history.csv", "weights.safetensors",
+        "metrics.json", "predictions_validation.npz", "predictions_test.npz",
+        *(f"figures/{name}.png" for name in pictures), *(f"figures/{name}.csv" for name in pictures),
+    } <= files  # fmt: skip
+    assert json.loads((trained / "status.json").read_text()) == {
+        "state": "done", "phase": "train", "epochs": 3, "best_epoch": 3, "stopped": "epochs",
+    }  # fmt: skip
+    rows = history(trained)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert list(rows[0]) == [
+        "phase", "epoch", "seconds", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate",
+    ]  # fmt: skip
+    assert set(json.loads((trained / "metrics.json").read_text())) == {"validation", "test"}
+
+
+def test_the_metrics_are_those_of_the_stored_predictions(trained):
+    metrics = json.loads((trained / "metrics.json").read_text())["test"]
+    with np.load(trained / "predictions_test.npz") as predictions:
+        guesses, labels = predictions["probabilities"].argmax(axis=1), predictions["labels"]
+        assert metrics["samples"] == len(labels) == 200
+        assert metrics["accuracy"] == pytest.approx((guesses == labels).mean())
+        assert metrics["loss"] == pytest.approx(predictions["losses"].mean(), rel=1e-6)
+        wrong = predictions["shown"]
+        assert (guesses[wrong] != labels[wrong]).all()
+        assert predictions["images"].shape == (len(wrong), 8, 8, 1)
+
+
+def test_the_completed_config_of_a_run_trains_to_the_same_bytes(trained):
+    succeeded("train", trained / "config.yaml", "--quiet")
+    assert (trained / "weights.safetensors").read_bytes() == Path(
+        "runs/small/2/weights.safetensors"
+    ).read_bytes()
+
+
+def test_another_seed_gives_another_net_on_the_same_test_samples(trained):
+    succeeded("train", "small.yaml", "--seed", 1, "--quiet")
+    succeeded("evaluate", "small/2")
+    first, second = (json.loads(Path(f"runs/small/{n}/data.json").read_text()) for n in (1, 2))
+    assert first == second
+    assert (trained / "weights.safetensors").read_bytes() != Path(
+        "runs/small/2/weights.safetensors"
+    ).read_bytes()
+
+
+def test_evaluate_without_a_name_takes_the_finished_run_that_started_last(trained):
+    shutil.copytree(trained, "runs/small/2")
+    status = Path("runs/small/2/status.json")
+    status.write_text(status.read_text().replace("done", "running"))
+    assert succeeded("evaluate").startswith("small/1: test, 200 samples\n  accuracy ")
+
+
+def test_evaluate_prints_json_for_machines(trained):
+    printed = json.loads(succeeded("evaluate", "--json", "--split", "validation"))
+    assert printed == json.loads((trained / "metrics.json").read_text())["validation"]
+
+
+def test_check_holds_a_run_against_its_config(trained):
+    assert "test.accuracy" in succeeded("check")
+    config = trained / "config.yaml"
+    config.write_text(config.read_text().replace("[0.5, 1.0]", "[0.0, 0.01]"))
+    assert "mlphys: runs/small/1: outside of what its config expects: test.accuracy" in refused("check")
+    (trained / "metrics.json").unlink()
+    assert refused("check").startswith(
+        "mlphys: runs/small/1: nothing is measured on test yet; `mlphys evaluate runs/small/1 --split test` does"
+    )
+
+
+def test_plot_draws_in_every_format(trained):
+    shutil.rmtree(trained / "figures")
+    output = succeeded("plot", "--only", "filters,learning_curves", "--format", "png,pdf,svg")
+    assert "filters.png" in output
+    names = {path.name for path in (trained / "figures").iterdir()}
+    for name in ("filters", "learning_curves"):
+        assert {f"{name}.png", f"{name}.pdf", f"{name}.svg", f"{name}.csv"} <= names
+
+
+def test_plot_filters_draws_the_filters_alone(trained):
+    shutil.rmtree(trained / "figures")
+    succeeded("plot-filters")
+    assert {path.stem.partition("_")[0] for path in (trained / "figures").iterdir()} == {"filters"}
+
+
+def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monkeypatch):
+    """Ctrl-C in the second epoch, by a real signal to a real process."""
+    shutil.move("runs/small/1", "whole")
+    script = (
+        "import os, signal, sys; from mlphys.cli import main; from mlphys.training.loop import PhaseInTraining as P\n"
+        "train = P.train\n"
+        "def interrupted(self, epoch):\n"
+        "    if epoch == 2: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return train(self, epoch)\n"
+        "P.train = interrupted; main(['train', 'small.yaml'])\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert process.returncode == 130
+    assert process.stderr.strip().splitlines()[-1] == (
+        "mlphys: interrupted; `mlphys resume runs/small/1` goes on from the last whole epoch"
+    )
+    assert json.loads(Path("runs/small/1/status.json").read_text())["state"] == "interrupted"
+    assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` goes on" in refused(
+        "evaluate", "small"
+    )
+    assert "run runs/small/1: going on after epoch 1\n" in succeeded("resume", "small")
+    assert (
+        Path("whole/weights.safetensors").read_bytes()
+        == Path("runs/small/1/weights.safetensors").read_bytes()
+    )
+    whole, resumed = (
+        [{**row, "seconds": ""} for row in history(Path(run))] for run in ("whole", "runs/small/1")
+    )
+    assert whole == resumed
+
+
+def test_a_finished_run_is_trained_longer_and_only_longer(trained):
+    assert refused("resume", "small") == (
+        "mlphys: runs/small/1: its training is finished; "
+        "`mlphys resume runs/small/1 --set training.epochs=6` trains longer\n"
+    )
+    assert refused("resume", "small", "--set", "training.batch_size=10").startswith(
+        "mlphys: runs/small/1: cannot go on with another config (training.batch_size changed); "
+    )
+    succeeded("resume", "small", "--set", "training.epochs=5")
+    succeeded("train", "small.yaml", "--set", "training.epochs=5", "--out", "five", "--quiet")
+    assert (trained / "weights.safetensors").read_bytes() == Path("five/weights.safetensors").read_bytes()
+
+
+def test_train_resume_starts_over_when_there_is_no_checkpoint_yet(trained):
+    shutil.rmtree(trained / "checkpoints")
+    before = (trained / "weights.safetensors").read_bytes()
+    status = trained / "status.json"
+    status.write_text(status.read_text().replace("done", "running"))
+    assert "run runs/small/1: no checkpoint yet: starting over" in succeeded(
+        "train", "small.yaml", "--resume"
+    )
+    assert (trained / "weights.safetensors").read_bytes() == before
+    assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
+
+
+def test_train_resume_refuses_another_config(trained):
+    status = trained / "status.json"
+    status.write_text(status.read_text().replace("done", "interrupted"))
+    assert refused("train", "small.yaml", "--resume", "--set", "training.batch_size=16") == (
+        "mlphys: runs/small/1: was trained with another config (training.batch_size changed); "
+        "leave --resume out to train anew\n"
+    )
+
+
+def test_a_run_that_diverges_keeps_its_good_weights(folder):
+    layers = "[Flatten, {Dense: {units: 10}}]"
+    message = refused(
+        "train", "small.yaml", "--set", f"model.layers={layers}", "--set", "training.loss=mean_squared_error",
+        "--set", "training.optimizer={SGD: {learning_rate: 100.0}}", "--set", "training.epochs=200",
+    )  # fmt: skip
+    assert "the loss is not finite any more in epoch" in message
+    assert "at learning rate 100; try a smaller learning_rate" in message
+    status = json.loads(Path("runs/small/1/status.json").read_text())
+    assert status["state"] == "diverged"
+    weights = load_file("runs/small/1/weights.safetensors")
+    assert all(np.isfinite(value).all() for value in weights.values())
+
+
+def test_zero_epochs_build_save_and_plot_an_untrained_net(folder):
+    succeeded("train", "small.yaml", "--set", "training.epochs=0")
+    succeeded("evaluate")
+    assert Path("runs/small/1/figures/filters.png").exists()
+    assert 0 < json.loads(Path("runs/small/1/metrics.json").read_text())["test"]["accuracy"] < 0.4
+
+
+def test_without_validation_samples_there_are_no_validation_numbers(folder):
+    succeeded("train", "small.yaml", "--set", "data.validation=0")
+    assert "validation_loss" not in history(Path("runs/small/1"))[0]
+    assert not Path("runs/small/1/metrics.json").exists()
+    succeeded("evaluate")
+
+
+def test_quiet_is_silent(folder):
+    assert succeeded("train", "small.yaml", "--quiet") == ""
+
+
+def test_an_existing_out_is_not_overwritten(trained):
+    before = (trained / "weights.safetensors").read_bytes()
+    assert refused("train", "small.yaml", "--out", trained) == (
+        "mlphys: runs/small/1: exists and is not empty; a run is never overwritten: "
+        "name another --out, remove it, or go on with `mlphys resume runs/small/1`\n"
+    )
+    assert (trained / "weights.safetensors").read_bytes() == before
+
+
+def test_an_out_below_a_file_cannot_be_written(folder):
+    assert refused("train", "small.yaml", "--out", "small.yaml/run") == (
+        "mlphys: small.yaml/run: cannot be written: Not a directory; free some space, or name another place with --out\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_write_permission_is_named(folder):
+    folder.chmod(0o500)
+    assert "cannot be written: Permission denied; change its permissions" in refused("train", "small.yaml")
+    folder.chmod(0o700)
+
+
+def test_a_full_disk_ends_with_a_message_and_leaves_nothing_torn(trained):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    status = trained / "status.json"
+    status.write_text(status.read_text().replace("done", "interrupted"))
+    shutil.rmtree(trained / "checkpoints")
+    (trained / "history.csv").unlink()
+    (trained / "checkpoints").mkdir()
+    from mlphys import recorder
+
+    writer = recorder.Recorder(trained)
+    (trained / "history.csv").symlink_to(full)
+    with pytest.raises(
+        Exception, match="history.csv: cannot be written: No space left on device; free some space"
+    ):
+        writer.row({"phase": "train", "epoch": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere", "nowhere: no such run, neither as a folder nor under runs/; runs there are: small"),
+        (
+            "smal",
+            "smal: no such run, neither as a folder nor under runs/; runs there are: small; did you mean small?",
+        ),
+    ],
+)
+def test_a_run_that_does_not_exist_is_refused(trained, name, message):
+    assert refused("evaluate", name) == f"mlphys: {message}\n"
+
+
+def test_without_any_run_the_way_to_one_is_told(folder):
+    assert refused("evaluate") == "mlphys: no finished run under runs/; `mlphys train CONFIG` makes one\n"
+    assert refused("plot-filters", "small") == (
+        "mlphys: small: no such run, neither as a folder nor under runs/; there are no runs yet\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "file", ["weights.safetensors", "data.json", "config.yaml", "metrics.json", "history.csv"]
+)
+@pytest.mark.parametrize("harm", ["truncated", "garbage", "a folder", "a pipe"])
+def test_a_damaged_run_is_refused_by_the_name_of_the_file(trained, file, harm):
+    path = trained / file
+    content = path.read_bytes()
+    path.unlink()
+    if harm == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "garbage":
+        path.write_bytes(b"\x00\xff garbage [")
+    elif harm == "a folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    command = ("plot",) if file == "history.csv" else ("evaluate",)
+    result = mlphys(*command, "runs/small/1")
+    assert result.exit_code == 2 or (harm == "truncated" and file == "history.csv"), result.output
+    assert "Traceback" not in result.output
+    assert file in result.output or result.exit_code == 0
+
+
+def test_weights_of_another_shape_are_refused(trained):
+    weights = load_file(trained / "weights.safetensors")
+    weights["layers.4.Dense.bias"] = np.zeros(11, np.float32)
+    save_file(weights, trained / "weights.safetensors")
+    assert refused("evaluate") == (
+        "mlphys: runs/small/1/weights.safetensors: does not fit config.yaml: layers.4.Dense.bias has shape (11,), "
+        "the config says (10,); train the experiment anew\n"
+    )
+
+
+def test_data_that_changed_since_the_training_is_refused(folder):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((60, 8, 8), dtype=np.float32), np.arange(60) % 10
+    np.savez("mine.npz", x=x, y=y)
+    config = read(Path("small.yaml")).data | {"data": {"name": "array", "path": "mine.npz"}}
+    Path("mine.yaml").write_text(dump(config | {"name": "mine"}))
+    succeeded("train", "mine.yaml", "--quiet")
+    Path("elsewhere").mkdir()
+    shutil.move("mine.npz", "elsewhere/mine.npz")
+    assert "mine.npz: no such file" in refused("evaluate", "mine")
+    succeeded("evaluate", "mine", "--data", "elsewhere/mine.npz")
+    np.savez("mine.npz", x=x + 1, y=y)
+    assert "mine.npz: not the file that the run was trained with" in refused("evaluate", "mine")
+    assert "--data: digits is found by its name" in refused_for_digits()
+
+
+def refused_for_digits() -> str:
+    """The message for --data with a dataset that has no file of the user's."""
+    succeeded("train", "small.yaml", "--quiet", "--set", "training.epochs=0")
+    return refused("evaluate", "small", "--data", "x.npz")
+
+
+def needs_mnist(path: Path) -> bool:
+    return "mnist" in path.stem
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_trains_an_epoch_on_little_data(folder, path):
+    if needs_mnist(path) and not (Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz").is_file():
+        pytest.skip("MLPHYS_DATA names no folder with mnist.npz")
+    little = ["data.train=300", "data.validation=100", "data.test=100", "training.epochs=1"]
+    sets = [word for override in little for word in ("--set", override)]
+    succeeded("train", path, *sets, "--quiet")
+    succeeded("evaluate")
+    for picture in read(path).data["plots"]:
+        assert Path("runs", path.stem, "1", "figures", f"{picture}.png").exists()

@@ -1,0 +1,223 @@
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlphys import splits
+from mlphys.datasets import digits
+from mlphys.errors import UserError
+from mlphys.schema.data import DataSpec, Description, Samples, Split
+
+WHOLE = Description(shape=(2,), classes=("a", "b", "c"), samples=300, test_samples=None)
+OFFICIAL = replace(WHOLE, test_samples=100)
+
+
+def spec(**keys) -> DataSpec:
+    return DataSpec(name="numbered", **keys)
+
+
+def numbered(description: Description, y: np.ndarray | None = None) -> Samples:
+    """Samples that hold their own number; the official test set counts on from 1000."""
+    n, m = description.samples, description.test_samples
+    x = np.repeat(np.arange(n, dtype=np.float32)[:, None], 2, axis=1)
+    y = np.arange(n, dtype=np.int32) % 3 if y is None else y.astype(np.int32)
+    return Samples(x, y) if m is None else Samples(x, y, 1000 + x[:m], y[:m])
+
+
+def numbers(split: Split) -> list[int]:
+    return split.x[:, 0].astype(int).tolist()
+
+
+@pytest.mark.parametrize(
+    ("description", "keys", "expected"),
+    [
+        (WHOLE, {}, (210, 30, 60)),
+        (OFFICIAL, {}, (270, 30, 100)),
+        (WHOLE, {"train": 100, "validation": 0, "test": 50}, (100, 0, 50)),
+        (OFFICIAL, {"train": 0.5, "validation": 0.25, "test": 0.25}, (150, 75, 25)),
+        (WHOLE, {"train": 0.5, "validation": 0.25, "test": 0.25}, (150, 75, 75)),
+        (OFFICIAL, {"validation": 299}, (1, 299, 100)),
+        (OFFICIAL, {"test": 0}, (270, 30, 0)),
+    ],
+)
+def test_counts_fractions_and_defaults_become_sizes(description, keys, expected):
+    sizes = splits.sizes(spec(**keys), description)
+    assert tuple(sizes[name] for name in splits.NAMES) == expected
+
+
+def test_resolved_sizes_resolve_to_themselves():
+    sizes = splits.sizes(spec(train=0.5, validation=0.1), WHOLE)
+    assert splits.sizes(spec(**sizes), WHOLE) == sizes
+
+
+NONE = "0.001 of 300 samples is none; write a larger fraction, or a count"
+MORE = "samples are more than 300"
+
+REFUSED = [
+    (OFFICIAL, "train", {"train": 290}, f"290 training and 30 validation {MORE}; train can be 270 at most"),
+    (
+        WHOLE,
+        "train",
+        {"train": 240},
+        f"240 training and 30 validation and 60 test {MORE}; train can be 210 at most",
+    ),
+    (
+        WHOLE,
+        "train",
+        {"train": 1, "test": 270},
+        f"1 training and 30 validation and 270 test {MORE}; lower them",
+    ),
+    (OFFICIAL, "train", {"train": 0}, "without training samples nothing is learned; write at least 1"),
+    (OFFICIAL, "train", {"train": 0.001}, NONE),
+    (OFFICIAL, "validation", {"validation": 0.001}, NONE),
+    (
+        OFFICIAL,
+        "validation",
+        {"validation": 300},
+        "300 validation samples leave none of 300 to train; lower them",
+    ),
+    (
+        WHOLE,
+        "validation",
+        {"validation": 0.9},
+        "270 validation and 60 test samples leave none of 300 to train; lower them",
+    ),
+    (OFFICIAL, "test", {"test": 101}, "101 samples, but the official test set has 100; lower it"),
+]
+
+
+@pytest.mark.parametrize(("description", "key", "keys", "text"), REFUSED)
+def test_sizes_that_do_not_fit_are_refused_at_their_key(description, key, keys, text):
+    with pytest.raises(splits.SplitError) as error:
+        splits.sizes(spec(**keys), description)
+    assert (error.value.path, error.value.text) == ((key,), text)
+
+
+def test_official_sets_are_split_in_file_order_without_a_copy():
+    samples = numbered(OFFICIAL)
+    dataset = splits.split(spec(train=200, validation=50, test=10), OFFICIAL, samples)
+    assert numbers(dataset.train) == list(range(200))
+    assert numbers(dataset.validation) == list(range(200, 250))
+    assert numbers(dataset.test) == list(range(1000, 1010))
+    assert np.shares_memory(dataset.train.x, samples.x)
+    assert np.shares_memory(dataset.test.x, samples.x_test)
+
+
+def test_validation_stands_directly_behind_a_short_training_split():
+    dataset = splits.split(spec(train=10, validation=5), OFFICIAL, numbered(OFFICIAL))
+    assert numbers(dataset.validation) == [10, 11, 12, 13, 14]
+
+
+def test_no_sample_is_in_two_splits_and_none_is_lost():
+    dataset = splits.split(spec(), WHOLE, numbered(WHOLE))
+    together = numbers(dataset.train) + numbers(dataset.validation) + numbers(dataset.test)
+    assert sorted(together) == list(range(300))
+
+
+def test_labels_stay_with_their_samples():
+    samples = numbered(WHOLE)
+    dataset = splits.split(spec(), WHOLE, samples)
+    for split in (dataset.train, dataset.validation, dataset.test):
+        assert np.array_equal(split.y, samples.y[numbers(split)])
+
+
+def test_a_split_may_be_empty():
+    dataset = splits.split(spec(validation=0, test=0), WHOLE, numbered(WHOLE))
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (300, 0, 0)
+    assert dataset.validation.x.shape == (0, 2)
+
+
+def test_the_same_split_seed_gives_the_same_splits_and_another_gives_others():
+    first, again, other = (
+        splits.split(spec(split_seed=seed), WHOLE, numbered(WHOLE)) for seed in (7, 7, 2**63 - 1)
+    )
+    assert numbers(first.train) == numbers(again.train)
+    assert numbers(first.test) != numbers(other.test)
+
+
+@pytest.mark.parametrize("keys", [{"validation": 0}, {"validation": 100}, {"train": 20}])
+def test_the_test_samples_do_not_depend_on_the_other_sizes(keys):
+    samples = numbered(WHOLE)
+    usual = splits.split(spec(), WHOLE, samples)
+    assert numbers(splits.split(spec(**keys), WHOLE, samples).test) == numbers(usual.test)
+
+
+@pytest.mark.parametrize("proportions", [(1, 1, 1), (1, 5, 24), (1, 1, 98)])
+def test_every_split_holds_the_classes_in_their_proportions(proportions):
+    y = np.repeat([0, 1, 2], np.array(proportions) * 300 // sum(proportions))
+    dataset = splits.split(spec(), WHOLE, numbered(WHOLE, y))
+    for split in (dataset.train, dataset.validation, dataset.test):
+        expected = len(split) * np.bincount(y) / len(y)
+        assert np.abs(np.bincount(split.y, minlength=3) - expected).max() < 2
+
+
+def test_every_sample_is_as_likely_in_the_test_split_as_any_other():
+    y = np.repeat([0, 1, 2], [50, 100, 150])
+    hits = np.zeros(300)
+    for seed in range(400):
+        hits[splits.stratified(y, seed)[:60]] += 1
+    # 400 draws with probability 1/5: mean 80, standard deviation 8; 300 samples stay within 5 of them
+    assert np.abs(hits - 80).max() < 40
+
+
+def test_a_class_with_too_few_samples_for_the_splits_is_refused():
+    y = np.array([0] * 200 + [1] * 98 + [2] * 2)
+    with pytest.raises(UserError) as error:
+        splits.split(spec(), WHOLE, numbered(WHOLE, y))
+    assert str(error.value) == (
+        "numbered: the class c has 2 of the 3 samples it needs, one a split; "
+        "add samples, leave the class out, or set data.validation or data.test to 0"
+    )
+    assert len(splits.split(spec(validation=0), WHOLE, numbered(WHOLE, y)).train) == 240
+
+
+def test_a_class_without_samples_is_no_obstacle():
+    y = np.array([0] * 200 + [2] * 100)
+    assert len(splits.split(spec(), WHOLE, numbered(WHOLE, y)).train) == 210
+
+
+def test_the_fingerprint_is_the_sha256_of_the_bytes_of_x_and_y():
+    split = Split(np.array([[1, 2], [3, 4]], np.float32)[:, ::-1], np.array([1, 0], np.int32))
+    content = np.array([2, 1, 4, 3], np.float32).tobytes() + np.array([1, 0], np.int32).tobytes()
+    assert splits.fingerprint(split) == hashlib.sha256(content).hexdigest()
+
+
+def test_the_fingerprint_of_an_empty_split_is_that_of_no_bytes():
+    split = Split(np.zeros((0, 8, 8, 1), np.float32), np.zeros(0, np.int32))
+    assert splits.fingerprint(split) == hashlib.sha256(b"").hexdigest()
+
+
+def test_the_summary_tells_what_data_json_must_hold():
+    dataset = splits.split(spec(), OFFICIAL, numbered(OFFICIAL))
+    summary = splits.summary(dataset, spec(), OFFICIAL)
+    assert list(summary) == ["name", "shape", "classes", "samples", "test_samples", "splits", "files"]
+    assert summary["splits"]["test"] == {
+        "samples": 100,
+        "class_counts": {"a": 34, "b": 33, "c": 33},
+        "sha256": splits.fingerprint(dataset.test),
+    }
+
+
+def test_the_digits_are_split_as_they_were_in_every_run_before():
+    chosen = digits.Spec(name="digits")
+    dataset = splits.split(chosen, digits.describe(chosen), digits.load(chosen))
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (1258, 180, 359)
+    assert splits.fingerprint(dataset.test) == (
+        "b91d16720b5ba7fd9eda6735370851233b1540b5650ee00694939c622c5fcedf"
+    )
+
+
+CHANGED = [
+    ({"samples": 299}, "its shape has changed"),
+    ({"test_samples": None}, "its shape has changed"),
+    ({"shape": (3,)}, "its shape has changed"),
+    ({"classes": ("a", "b")}, "it has more classes"),
+]
+
+
+@pytest.mark.parametrize(("change", "text"), CHANGED)
+def test_samples_that_are_not_as_described_are_refused(change, text):
+    with pytest.raises(UserError) as error:
+        splits.split(spec(), replace(OFFICIAL, **change), numbered(OFFICIAL))
+    assert str(error.value) == f"numbered: not the data it was before: {text}; start again"

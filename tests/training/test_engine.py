@@ -1,0 +1,227 @@
+"""The compiled epoch against Keras's own fit and against NumPy, on real digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mlphys.models import classifier
+from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.training import Training as Settings
+from mlphys.training import loop
+from mlphys.training.engine import Engine
+from mlphys.training.progress import Silence
+
+DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
+DENSE = [
+    "Flatten",
+    {"Dense": {"units": 16, "activation": "relu", "kernel_regularizer": {"L2": {"l2": 0.001}}}},
+    {"Dense": {"units": 10, "activation": "softmax"}},
+]
+CONV = [
+    {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
+    {"MaxPooling2D": {"pool_size": 2}},
+    "BatchNormalization",
+    "Flatten",
+    {"Dense": {"units": 10, "activation": "softmax"}},
+]
+RANDOM = ["Flatten", {"Dropout": {"rate": 0.5}}, {"GaussianNoise": {"stddev": 0.1}}, *DENSE[1:]]
+
+
+def digits(train: int = 250, validation: int = 90) -> Dataset:
+    data = load_digits()
+    x = (data.images[..., None] / 16).astype(np.float32)
+    y = data.target.astype(np.int32)
+    last = train + validation
+    return Dataset(Split(x[:train], y[:train]), Split(x[train:last], y[train:last]), Split(x[:0], y[:0]))
+
+
+class Memory:
+    """Keeps rows and checkpoints in memory; can interrupt after an epoch's row."""
+
+    def __init__(self, interrupt_after: int | None = None):
+        self.rows, self.checkpoints, self.interrupt_after = [], [], interrupt_after
+
+    def row(self, row):
+        self.rows.append(row)
+
+    def checkpoint(self, checkpoint):
+        self.checkpoints.append(checkpoint)
+        if self.interrupt_after is not None and checkpoint.epoch >= self.interrupt_after:
+            self.interrupt_after = None
+            raise KeyboardInterrupt
+
+
+def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
+    """Outcome, keeper and network of a training."""
+    spec = classifier.Spec(kind="classifier", layers=layers)
+    network = classifier.build(spec, DIGITS, seed)
+    phases = classifier.phases(spec, Settings.model_validate(settings), DIGITS, network)
+    keeper = keeper or Memory()
+    training = loop.Training(phases, dataset or digits(), seed, {}, keeper, Silence())
+    return training.run(start), keeper, network
+
+
+@pytest.mark.parametrize("layers", [DENSE, CONV], ids=["dense", "conv"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"SGD": {"learning_rate": 0.1, "momentum": 0.9}},
+        {"Adam": {"learning_rate": {"ExponentialDecay": {
+            "initial_learning_rate": 0.01, "decay_steps": 5, "decay_rate": 0.9}}}},
+    ],
+    ids=["momentum", "schedule"],
+)  # fmt: skip
+def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
+    settings = {"optimizer": optimizer, "batch_size": 32, "epochs": 2, "shuffle": False}
+    outcome, keeper, network = trained(layers, settings)
+
+    from mlphys import builder
+    from mlphys.schema.shapes import trace
+
+    spec = classifier.Spec(kind="classifier", layers=layers)
+    other = builder.build(trace(spec.layers, DIGITS.shape, ("model", "layers")), seed=0)
+    parsed = Settings.model_validate(settings)
+    other.model.compile(
+        builder.optimizer(parsed.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    data = digits()
+    fitted = other.model.fit(
+        data.train.x, data.train.y, batch_size=32, epochs=2, shuffle=False, verbose=0,
+        validation_data=(data.validation.x, data.validation.y),
+    )  # fmt: skip
+    for name, value in outcome.weights.items():
+        np.testing.assert_allclose(value, other.weights[name].numpy(), rtol=2e-4, atol=2e-5, err_msg=name)
+    for name, keras_name in (("loss", "loss"), ("accuracy", "accuracy"), ("validation_loss", "val_loss")):
+        # Keras leaves the last, smaller batch its full share of the samples, as we do.
+        assert [row[name] for row in keeper.rows] == pytest.approx(fitted.history[keras_name], rel=1e-3)
+
+
+def test_an_epoch_is_the_gradient_descent_that_numpy_computes():
+    layers = ["Flatten", {"Dense": {"units": 10, "activation": "softmax", "kernel_initializer": "zeros"}}]
+    settings = {
+        "optimizer": {"SGD": {"learning_rate": 0.5}},
+        "batch_size": 100,
+        "shuffle": False,
+        "epochs": 1,
+    }
+    outcome, _, _ = trained(layers, settings)
+    data = digits().train
+    x, t = data.x.reshape(250, 64).astype(np.float64), np.eye(10)[data.y]
+    kernel, bias = np.zeros((64, 10)), np.zeros(10)
+    for start in (0, 100, 200):  # the last batch has 50 samples
+        xs, ts = x[start : start + 100], t[start : start + 100]
+        z = xs @ kernel + bias
+        p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        kernel -= 0.5 * xs.T @ (p - ts) / len(xs)
+        bias -= 0.5 * (p - ts).mean(0)
+    np.testing.assert_allclose(outcome.weights["layers.1.Dense.kernel"], kernel, atol=1e-6)
+    np.testing.assert_allclose(outcome.weights["layers.1.Dense.bias"], bias, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM], ids=["dense", "conv", "random"])
+def test_how_an_epoch_is_cut_into_chunks_changes_no_bit(layers, monkeypatch):
+    settings = {"batch_size": 30, "epochs": 2}
+    whole, kept, _ = trained(layers, settings)
+    monkeypatch.setattr(loop, "FIRST_CHUNK", 1)
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 0.0)
+    single, single_kept, _ = trained(layers, settings)
+    for name, value in whole.weights.items():
+        assert value.tobytes() == single.weights[name].tobytes(), name
+    without_time = [[{**row, "seconds": 0} for row in keeper.rows] for keeper in (kept, single_kept)]
+    assert without_time[0] == without_time[1]
+
+
+def test_a_phase_is_traced_once_whatever_the_chunks_and_epochs():
+    spec = classifier.Spec(kind="classifier", layers=DENSE)
+    network = classifier.build(spec, DIGITS, 0)
+    (phase,) = classifier.phases(spec, Settings.model_validate({"batch_size": 30}), DIGITS, network)
+    engine = Engine(phase, digits().train)
+    for _ in range(3):
+        engine.start_epoch(np.arange(250), {})
+        for start, stop in ((0, 1), (1, 4), (4, 9)):
+            engine.train(start, stop)
+    assert (engine.batches, engine.traces) == (9, 1)
+
+
+def test_dropout_is_drawn_anew_in_every_epoch_and_the_same_for_the_same_seed():
+    settings = {
+        "optimizer": {"SGD": {"learning_rate": 1e-12}},
+        "batch_size": 250,
+        "epochs": 2,
+        "shuffle": False,
+    }
+    _, first, _ = trained(RANDOM, settings)
+    _, again, _ = trained(RANDOM, settings)
+    losses = [row["loss"] for row in first.rows]
+    assert losses == [row["loss"] for row in again.rows]
+    assert losses[0] != losses[1]
+
+
+def test_batch_size_all_is_one_step_an_epoch():
+    whole, _, _ = trained(DENSE, {"batch_size": "all", "epochs": 3, "optimizer": "sgd", "shuffle": False})
+    counted, _, _ = trained(DENSE, {"batch_size": 250, "epochs": 3, "optimizer": "sgd", "shuffle": False})
+    assert (
+        whole.weights["layers.1.Dense.kernel"].tobytes() == counted.weights["layers.1.Dense.kernel"].tobytes()
+    )
+
+
+def test_no_epochs_leave_the_initial_weights():
+    outcome, keeper, _ = trained(DENSE, {"epochs": 0})
+    fresh = classifier.build(classifier.Spec(kind="classifier", layers=DENSE), DIGITS, 0)
+    for name, value in outcome.weights.items():
+        np.testing.assert_array_equal(value, fresh.weights[name].numpy())
+    assert (outcome.best_epoch, outcome.stopped, keeper.rows) == (0, "epochs", [])
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_epoch():
+    settings = {
+        "optimizer": {"SGD": {"learning_rate": 2.0}}, "batch_size": 50, "epochs": 30,
+        "early_stopping": {"monitor": "validation_loss", "patience": 3},
+    }  # fmt: skip
+    outcome, keeper, _ = trained(DENSE, settings)
+    losses = [row["validation_loss"] for row in keeper.rows]
+    assert outcome.best_epoch == 1 + int(np.argmin(losses))
+    assert outcome.stopped == "early_stopping"
+    assert len(losses) == outcome.best_epoch + 3
+    shorter, _, _ = trained(DENSE, {**settings, "epochs": outcome.best_epoch, "early_stopping": None})
+    for name, value in outcome.weights.items():
+        assert value.tobytes() == shorter.weights[name].tobytes()
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice_and_the_last_good_weights():
+    layers = ["Flatten", {"Dense": {"units": 10}}]
+    settings = {
+        "optimizer": {"SGD": {"learning_rate": 10.0}}, "loss": "mean_squared_error", "batch_size": 50, "epochs": 200,
+    }  # fmt: skip
+    keeper = Memory()
+    with pytest.raises(loop.Diverged) as caught:
+        trained(layers, settings, keeper=keeper)
+    epoch = len(keeper.rows) + 1
+    assert str(caught.value) == (
+        f"the loss is not finite any more in epoch {epoch} at learning rate 10; "
+        "try a smaller learning_rate (such as 1), or clipnorm: 1 in the optimizer"
+    )
+    assert all(np.isfinite(value).all() for value in caught.value.outcome.weights.values())
+    assert keeper.checkpoints[-1].epoch == len(keeper.rows)
+
+
+@pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM], ids=["dense", "conv", "random"])
+@pytest.mark.parametrize("stopping", [None, {"patience": 2}], ids=["to the end", "early stopping"])
+def test_a_training_interrupted_after_any_epoch_ends_with_the_same_bytes(layers, stopping, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch
+    settings = {
+        "optimizer": {"Adam": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.05, "decay_steps": 40}}}},
+        "batch_size": 30, "epochs": 4, "early_stopping": stopping,
+    }  # fmt: skip
+    whole, kept, _ = trained(layers, settings)
+    for epoch in range(1, len(kept.rows) + 1):
+        keeper = Memory(interrupt_after=epoch)
+        with pytest.raises(KeyboardInterrupt):
+            trained(layers, settings, keeper=keeper)
+        resumed, rest, _ = trained(layers, settings, start=keeper.checkpoints[-1])
+        assert [row["epoch"] for row in rest.rows] == list(range(epoch + 1, len(kept.rows) + 1))
+        for name, value in whole.weights.items():
+            assert value.tobytes() == resumed.weights[name].tobytes(), (epoch, name)
+        assert (resumed.best_epoch, resumed.stopped) == (whole.best_epoch, whole.stopped)
