@@ -36,7 +36,8 @@ def build(rows: Sequence[Row], seed: int) -> Network:
     for row, layer in zip(rows, layers, strict=True):
         weights |= dict(zip(row.weights(), layer.weights, strict=True))
         own = {id(weight) for weight in layer.weights}
-        seeds |= {row.name: variable for variable in layer.variables if id(variable) not in own}
+        states = [variable for variable in layer.variables if id(variable) not in own]
+        seeds |= dict(zip([row.name], states, strict=False))
     return Network(
         model=keras.Model(inputs, outputs),
         weights=weights,
@@ -53,10 +54,7 @@ def optimizer(spec: Optimizer) -> Any:
     rate = arguments["learning_rate"]
     if isinstance(rate, Schedule):
         arguments["learning_rate"] = getattr(keras.optimizers.schedules, type(rate).__name__)(
-            **{
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in rate.arguments().items()
-            }
+            **{key: list(value) if isinstance(value, tuple) else value for key, value in rate.arguments().items()}
         )
     return getattr(keras.optimizers, type(spec).__name__)(**arguments)
 

@@ -51,8 +51,7 @@ def verify(path: Path, recorded: Mapping[str, Any]) -> None:
     else:
         return
     raise UserError(
-        f"{path}: not the file that the run was trained with ({difference}); "
-        "name the right one with --data PATH"
+        f"{path}: not the file that the run was trained with ({difference}); name the right one with --data PATH"
     )
 
 

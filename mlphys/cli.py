@@ -44,9 +44,7 @@ def main() -> None:
 
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
-SET = click.option(
-    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config."
-)
+SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress.")
 RUN = click.argument("run", required=False)
 FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several with commas.")
@@ -84,6 +82,8 @@ def train(
     from mlphys.training.progress import reporter
 
     unfinished = session.unfinished(loaded, out) if go_on else None
+    if go_on and not unfinished:
+        _say(quiet)("no run to go on with: starting anew")
     with _interruptible():
         if unfinished:
             run = session.resume(unfinished, (), reporter(quiet), _say(quiet))
@@ -109,9 +109,7 @@ def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
 
 @main.command()
 @RUN
-@click.option(
-    "--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True
-)
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
 @DATA
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(run: str | None, split: str, path: str | None, as_json: bool) -> None:
@@ -224,9 +222,7 @@ def config_schema() -> None:
 
 @config.command("copy")
 @click.argument("name")
-@click.option(
-    "--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one."
-)
+@click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one.")
 def config_copy(name: str, to: Path) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
     from mlphys.config import copy
@@ -241,7 +237,7 @@ def data() -> None:
 
 @data.command("list")
 def data_list() -> None:
-    """List the datasets."""
+    """List the datasets that a config can name."""
     from mlphys import show
 
     click.echo(show.datasets())

@@ -51,9 +51,7 @@ def _plot(name: str) -> str:
 
 
 def _range(value: Any) -> list[float]:
-    numbers = (
-        isinstance(value, list) and len(value) == 2 and all(type(bound) in (int, float) for bound in value)
-    )
+    numbers = isinstance(value, list) and len(value) == 2 and all(type(bound) in (int, float) for bound in value)
     if not numbers or not value[0] <= value[1]:
         raise refuse("range", value)
     return value
@@ -80,9 +78,7 @@ class Experiment(Spec):
     about: dict[str, Remark] = Field({})
     seed: Seed = 0
     data: Annotated[DataSpec, Entry("dataset", "name", {name: kind.Spec for name, kind in DATASETS.items()})]
-    model: Annotated[
-        ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})
-    ]
+    model: Annotated[ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})]
     training: Training = Training()
     plots: list[PlotName] = Field([])
     expect: dict[str, Range] = Field({})
@@ -121,9 +117,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     Raises UserError with every problem found, a line each.
     """
     if not path.exists() and path.stem in shipped():
-        raise UserError(
-            f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here"
-        )
+        raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
     if document.data is None:
         raise UserError(f"{path}: the file is empty; `mlphys list configs` names configs to start from")
@@ -175,9 +169,7 @@ def _training_problems(experiment: Experiment) -> Iterable[Problem]:
 
 
 def _expect_problems(experiment: Experiment) -> Iterable[Problem]:
-    allowed = [
-        f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.kind().MEASURED
-    ]
+    allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.kind().MEASURED]
     for key in experiment.expect:
         if key not in allowed:
             yield Problem(("expect", key), f"not measured{choice(key, allowed)}")
@@ -248,9 +240,7 @@ def shipped() -> dict[str, Path]:
 def dataset(name: str) -> ModuleType:
     """The entry of datasets/ called `name`."""
     if name not in DATASETS:
-        raise UserError(
-            f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}"
-        )
+        raise UserError(f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}")
     return DATASETS[name]
 
 

@@ -87,8 +87,7 @@ def _target(source: Source) -> Path:
             return path
     folders = " nor ".join(str(path.parent) for path in places(source))
     raise UserError(
-        f"{source.name}: cannot write to {folders}; set MLPHYS_DATA to a folder of yours, "
-        f"then {_remedy(source)}"
+        f"{source.name}: cannot write to {folders}; set MLPHYS_DATA to a folder of yours, then {_remedy(source)}"
     )
 
 

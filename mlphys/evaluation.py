@@ -120,9 +120,7 @@ def data_of(run: Run, path: str | None = None) -> Dataset:
     data = loaded.experiment.data
     if path is not None:
         if "path" not in type(data).model_fields:
-            raise UserError(
-                f"--data: {data.name} is found by its name; set MLPHYS_DATA to the folder it is in"
-            )
+            raise UserError(f"--data: {data.name} is found by its name; set MLPHYS_DATA to the folder it is in")
         data = data.model_copy(update={"path": path})
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
     for file, facts in zip(loaded.experiment.dataset().files(data), run.data["files"], strict=True):
@@ -147,9 +145,7 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     samples: Split = getattr(data_of(run, path), split)
     if not len(samples):
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
-    network = loaded.experiment.kind().build(
-        loaded.experiment.model, loaded.description, loaded.experiment.seed
-    )
+    network = loaded.experiment.kind().build(loaded.experiment.model, loaded.description, loaded.experiment.seed)
     engine.load_weights(network, weights)
     metrics, predictions = measure(loaded, network, samples)
     recorder = Recorder(run.path)
@@ -167,9 +163,7 @@ def against_expectation(run: Run) -> list[tuple[str, float, tuple[float, float],
             raise UserError(
                 f"{run.path}: nothing is measured on {split} yet; `mlphys evaluate {run.path} --split {split}` does"
             )
-        numbers = {
-            name: value for name, value in run.metrics[split].items() if isinstance(value, int | float)
-        }
+        numbers = {name: value for name, value in run.metrics[split].items() if isinstance(value, int | float)}
         if name not in numbers:
             raise UserError(f"{run.path}: expect: {key}: no such metric; {split} has {', '.join(numbers)}")
         value = numbers[name]

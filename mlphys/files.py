@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -48,9 +49,10 @@ def sync_folder(folder: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> UserError:
     """The message for a file that cannot be written."""
-    remedy = "free some space, or name another place with --out"
+    remedies = {errno.ENOSPC: "free some space, or ", errno.EDQUOT: "free some space, or "}
     if isinstance(error, PermissionError):
-        remedy = "change its permissions, or name another place with --out"
+        remedies[error.errno] = "change its permissions, or "
+    remedy = f"{remedies.get(error.errno, '')}name another place with --out"
     return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
 
 

@@ -76,7 +76,7 @@ def _save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
         paths.append(folder / f"{picture.name}.{ending}")
         files.write(paths[-1], content.getvalue())
     paths.append(folder / f"{picture.name}.csv")
-    files.write(paths[-1], _csv(picture.table))
+    files.write(paths[-1], _csv(picture.table).encode("utf-8", "replace"))
     return paths
 
 

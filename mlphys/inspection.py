@@ -143,8 +143,7 @@ def sheet(dataset: Dataset, description: Description, path: Path) -> None:
 
 def _first_of_each_class(split: Split, description: Description) -> dict[str, np.ndarray]:
     return {
-        name: split.x[np.flatnonzero(split.y == k)[:COLUMNS]]
-        for k, name in enumerate(description.classes[:MOST_ROWS])
+        name: split.x[np.flatnonzero(split.y == k)[:COLUMNS]] for k, name in enumerate(description.classes[:MOST_ROWS])
     }
 
 

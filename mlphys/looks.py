@@ -7,7 +7,7 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ INK, GREY, PALE = "#1A1A1A", "#666666", "#D9D9D9"
 SIGNED = "RdBu_r"  # blue below zero, red above
 DPI = 150
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "figure.dpi": DPI,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 14,
@@ -67,7 +67,7 @@ def figure(width: float, height: float, title: str, caption: str = "") -> Figure
     made = Figure(figsize=(width, height), layout="constrained")
     made.suptitle(textwrap.fill(title, int(6 * width)), x=0.01, ha="left")
     if caption:
-        made.supxlabel(textwrap.fill(caption, int(9 * width)), x=0.01, ha="left", color=GREY)
+        made.supxlabel(textwrap.fill(caption, int(10 * width)), x=0.01, ha="left", color=GREY)
     return made
 
 

@@ -57,9 +57,7 @@ class Page:
         return place * self.right + self.margin + channel * (self.width + GAP), line * self.down
 
 
-def mosaic(
-    images: np.ndarray, limit: float, quantity: str, labels: Sequence[str], title: str, caption: str
-) -> Figure:
+def mosaic(images: np.ndarray, limit: float, quantity: str, labels: Sequence[str], title: str, caption: str) -> Figure:
     """images (strips, channels, height, width), coloured from -limit to limit; a label a strip."""
     strips, channels = images.shape[:2]
     page = Page(images.shape, max(1, *(len(label) for label in labels)))

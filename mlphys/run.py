@@ -77,9 +77,7 @@ class Run:
     @cached_property
     def description(self) -> Description:
         data = self.data
-        return Description(
-            tuple(data["shape"]), tuple(data["classes"]), data["samples"], data["test_samples"]
-        )
+        return Description(tuple(data["shape"]), tuple(data["classes"]), data["samples"], data["test_samples"])
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -212,9 +210,7 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
             return runs[-1]
     known = sorted({run.path.parent.name for run in every(root)})
     have = f"; runs there are: {', '.join(known[:10])}" if known else "; there are no runs yet"
-    raise UserError(
-        f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}"
-    )
+    raise UserError(f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}")
 
 
 def every(root: Path = Path("runs")) -> list[Run]:

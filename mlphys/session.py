@@ -19,7 +19,6 @@ from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.progress import Reporter
 
-
 Say = Callable[[str], None]
 
 
@@ -62,7 +61,7 @@ def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> 
     state = run.status.get("state")
     longer = loaded.experiment.training.epochs > old.experiment.training.epochs
     if state == "diverged" or (state == "done" and not longer):
-        raise UserError(f"{run.path}: {_nothing_to_do(state, run)}")
+        raise UserError(f"{run.path}: {_nothing_to_do(run)}")
     checkpoint, damaged = checkpoints.newest(run.path / "checkpoints")
     if checkpoint and checkpoint.fingerprints != fingerprints(loaded, run.data):
         raise UserError(f"{run.path}: its checkpoints belong to another config or other data; train it anew")
@@ -79,17 +78,18 @@ def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> 
 
 
 def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
-    """The run in `out`, or the newest unfinished one of this config's name; None: there is none.
+    """The run in `out`, or the newest of this config's name, to go on with; None: there is none.
 
-    Raises UserError when it was trained with another config.
+    Raises UserError when it is finished, or was trained with another config.
     """
     if out is not None:
         runs = [Run(out)] if (out / "config.yaml").is_file() else []
     else:
-        same_name = numbered(Path("runs") / loaded.experiment.name)
-        runs = [run for run in same_name if run.status.get("state") in ("running", "interrupted")]
+        runs = numbered(Path("runs") / loaded.experiment.name)
     if not runs:
         return None
+    if runs[-1].status.get("state") not in ("running", "interrupted"):
+        raise UserError(f"{runs[-1].path}: {_nothing_to_do(runs[-1])}, or leave --resume out to train anew")
     changes = [key for key, _, _ in difference(runs[-1].config, loaded.experiment)]
     if changes:
         raise UserError(
@@ -99,8 +99,8 @@ def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
     return runs[-1]
 
 
-def _nothing_to_do(state: str, run: Run) -> str:
-    if state == "diverged":
+def _nothing_to_do(run: Run) -> str:
+    if run.status.get("state") == "diverged":
         return "its training diverged; train it anew with a smaller learning_rate"
     more = run.config.training.epochs * 2
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
@@ -132,9 +132,7 @@ def _train(
         if start is None:
             writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
         phases = kind.phases(experiment.model, experiment.training, description, network)
-        training = Training(
-            phases, dataset, experiment.seed, fingerprints(loaded, run.data), writer, reporter
-        )
+        training = Training(phases, dataset, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
         try:
             outcome = training.run(start)
         except Diverged as error:

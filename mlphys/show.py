@@ -31,9 +31,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=shutil.get_terminal_size((120, 24)).columns, highlight=False, markup=False).print(
-        drawn
-    )
+    Console(file=out, width=shutil.get_terminal_size((120, 24)).columns, highlight=False, markup=False).print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
@@ -103,9 +101,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in ("accuracy", "error_rate", "balanced_accuracy", "loss"):
         lines.append(f"  {name:18} {rounded(metrics[name], metrics[f'{name}_stderr'])}")
-    lines.append(
-        f"  {'majority_accuracy':18} {metrics['majority_accuracy']:.4g} (always the most frequent class)"
-    )
+    lines.append(f"  {'majority_accuracy':18} {metrics['majority_accuracy']:.4g} (always the most frequent class)")
     names = ("precision", "recall", "f1")
     rows = [
         [name, facts["samples"], *(_with_error(facts, key) for key in names)]
@@ -160,9 +156,7 @@ def listed(what: str) -> str:
 
 
 def datasets() -> str:
-    return table(
-        ["dataset", "what it is"], [[name, _first_line(kind.Spec)] for name, kind in DATASETS.items()]
-    )
+    return table(["dataset", "what it is"], [[name, _first_line(kind.Spec)] for name, kind in DATASETS.items()])
 
 
 def _first_line(thing: Any) -> str:
@@ -193,9 +187,7 @@ def inspected(found: Inspection) -> str:
     names = list(found.splits)
     counts = [found.splits[name].class_counts for name in names]
     classes = table(["class", *names], [[label, *(count[label] for count in counts)] for label in counts[0]])
-    shared = [
-        f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()
-    ]
+    shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()]
     lines = [
         *shared,
         f"values that are the same in all training samples: {found.constant_features} of {found.features}",

@@ -27,8 +27,7 @@ def test_another_size_is_refused(path):
     with pytest.raises(UserError) as error:
         checksum.verify(path, recorded)
     assert str(error.value) == (
-        f"{path}: not the file that the run was trained with (4 bytes, then 3); "
-        "name the right one with --data PATH"
+        f"{path}: not the file that the run was trained with (4 bytes, then 3); name the right one with --data PATH"
     )
 
 

@@ -164,9 +164,7 @@ def test_a_refused_connection_names_checksum_and_places(folder):
         closed.bind(("127.0.0.1", 0))
         source = numbers(f"http://127.0.0.1:{closed.getsockname()[1]}/")
         text = refusal(source)
-    assert text == (
-        f"numbers.bin: cannot be downloaded from {source.url}: Connection refused; {remedy(folder)}"
-    )
+    assert text == (f"numbers.bin: cannot be downloaded from {source.url}: Connection refused; {remedy(folder)}")
     assert left_behind(folder) == []
 
 
@@ -174,8 +172,7 @@ def test_a_file_that_the_server_does_not_have_is_said_to_be_missing(folder, host
     (tmp_path / "host" / "numbers.bin").unlink()
     source = numbers(host)
     assert refusal(source) == (
-        f"numbers.bin: cannot be downloaded from {source.url}: the server says 404 File not found; "
-        + remedy(folder)
+        f"numbers.bin: cannot be downloaded from {source.url}: the server says 404 File not found; " + remedy(folder)
     )
 
 

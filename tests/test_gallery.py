@@ -69,7 +69,7 @@ def test_weights_are_written_so_that_they_are_read_back_exactly(tmp_path: Path):
 
 def test_names_of_a_stranger_are_drawn_as_they_are(tmp_path: Path):
     run = complete(tmp_path)
-    run.data["classes"] = ["$\\frac", "猫", "a\nb", "", *"456789"]
+    run.data["classes"] = ["$\\frac", "猫", "a\nb", "\ud800", "", *"56789"]
     assert gallery.draw(run, ["confusion_matrix", "misclassified"], FORMATS).skipped == {}
 
 
@@ -85,10 +85,12 @@ def test_what_the_run_cannot_show_is_skipped_with_the_reason(tmp_path: Path):
     [
         (
             ["filter"], ["png"],
-            "unknown plot; received text 'filter'; allowed confusion_matrix, filters, learning_curves, "
-            "misclassified; did you mean filters?",
+            f"unknown plot; received text 'filter'; allowed {', '.join(PLOTS)}; did you mean filters?",
         ),
-        (["filters"], ["pgn"], "unknown format; received text 'pgn'; allowed png, pdf, svg; did you mean png?"),
+        (
+            ["filters"], ["pgn"],
+            "unknown format; received text 'pgn'; allowed png, pdf, svg; did you mean png?",
+        ),
         (["filters"], ["jpeg"], "unknown format; received text 'jpeg'; allowed png, pdf, svg"),
     ],
 )  # fmt: skip
@@ -116,7 +118,5 @@ def test_pyplot_is_never_imported(tmp_path: Path):
         "print({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules))"
     )
     root = Path(__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout == "set()\n"

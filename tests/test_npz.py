@@ -39,9 +39,7 @@ def test_only_the_arrays_that_are_asked_for_are_read(path):
 
 def test_objects_are_not_unpickled(path):
     np.savez(path, b=np.array([{}]))
-    assert refusal(path) == (
-        f"{path}: damaged: Object arrays cannot be loaded when allow_pickle=False; {REMEDY}"
-    )
+    assert refusal(path) == (f"{path}: damaged: Object arrays cannot be loaded when allow_pickle=False; {REMEDY}")
 
 
 def test_something_else_is_refused(path):

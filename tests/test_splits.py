@@ -129,9 +129,7 @@ def test_a_split_may_be_empty():
 
 
 def test_the_same_split_seed_gives_the_same_splits_and_another_gives_others():
-    first, again, other = (
-        splits.split(spec(split_seed=seed), WHOLE, numbered(WHOLE)) for seed in (7, 7, 2**63 - 1)
-    )
+    first, again, other = (splits.split(spec(split_seed=seed), WHOLE, numbered(WHOLE)) for seed in (7, 7, 2**63 - 1))
     assert numbers(first.train) == numbers(again.train)
     assert numbers(first.test) != numbers(other.test)
 
@@ -203,9 +201,7 @@ def test_the_digits_are_split_as_they_were_in_every_run_before():
     chosen = digits.Spec(name="digits")
     dataset = splits.split(chosen, digits.describe(chosen), digits.load(chosen))
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (1258, 180, 359)
-    assert splits.fingerprint(dataset.test) == (
-        "b91d16720b5ba7fd9eda6735370851233b1540b5650ee00694939c622c5fcedf"
-    )
+    assert splits.fingerprint(dataset.test) == ("b91d16720b5ba7fd9eda6735370851233b1540b5650ee00694939c622c5fcedf")
 
 
 CHANGED = [

@@ -30,6 +30,11 @@ class Spec(DataSpec):
     classes: Annotated[list[str], Field(min_length=1)] | None = None
     scale: Positive | None = None
 
+    @field_validator("path")
+    @classmethod
+    def _wherever_the_run_is(cls, path: str) -> str:
+        return str(Path(path).expanduser().absolute())
+
     @field_validator("classes")
     @classmethod
     def _distinct(cls, classes: list[str] | None) -> list[str] | None:
@@ -55,7 +60,7 @@ def sources() -> tuple[Source, ...]:
 
 
 def files(spec: Spec) -> tuple[Path, ...]:
-    return (Path(spec.path).expanduser(),)
+    return (Path(spec.path),)
 
 
 def load(spec: Spec) -> Samples:

@@ -39,9 +39,7 @@ def rows(spec: Spec, description: Description) -> list[Row]:
             f"put Flatten (or GlobalAveragePooling2D) before the last Dense layer",
         )
     if out[0] != classes:
-        raise Misfit(
-            last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}"
-        )
+        raise Misfit(last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}")
     return chain
 
 

@@ -65,7 +65,7 @@ def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
 def _numbers(axes: Axes, counts: np.ndarray, depth: np.ndarray) -> None:
     size = min(15, 360 / len(counts) / (0.7 * len(str(counts.max()))))
     for i, j in zip(*counts.nonzero(), strict=True):
-        light = i != j and depth[i, j] > 0.65
+        light = i != j and depth[i, j] > 0.75
         axes.text(
             j, i, str(counts[i, j]), ha="center", va="center", fontsize=size,
             color="white" if light else looks.INK, fontweight="bold" if i == j else "normal",

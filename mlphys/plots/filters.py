@@ -96,5 +96,5 @@ def _scale(kernels: np.ndarray) -> tuple[float, str]:
     largest = float(sizes.max(initial=0)) or 1.0
     most = float(np.quantile(sizes, 1 - CUT)) if sizes.size else largest
     if 0 < most < largest / FAR_OUT:
-        return most, f"weight ({CUT:.1%} lie beyond the scale)"
+        return most, f"weight ({100 * CUT:g} % lie beyond the scale)"
     return largest, "weight"

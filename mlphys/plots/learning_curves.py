@@ -31,7 +31,7 @@ def draw(run: Run) -> Iterator[Picture]:
     across = min(len(metrics), 3)
     down = math.ceil(len(metrics) / across)
     figure = looks.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
-    axes = figure.subplots(down, across, squeeze=False).flat
+    axes = figure.subplots(down, across, squeeze=False).ravel()
     for metric, panel in zip(metrics, axes, strict=False):
         _curves(panel, rows, metric, kept)
         _test(panel, metric, kept, run.metrics.get("test", {}))
@@ -65,7 +65,7 @@ def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     curves = [("training", metric, looks.BLUE), ("validation", f"validation_{metric}", looks.VERMILLION)]
     for name, column, colour in [curve for curve in curves if curve[1] in rows[0]]:
         label = f"{name} {looks.measured(rows[kept - 1][column])}"
-        style = {"color": colour, "marker": "o" if len(rows) <= DOTTED else "", "markersize": 5}
+        style: dict[str, Any] = {"color": colour, "marker": "o" if len(rows) <= DOTTED else "", "markersize": 5}
         for i, (_, epochs) in enumerate(_spans(rows)):
             values = [rows[epoch - 1][column] for epoch in epochs]
             axes.plot(epochs, values, **style, label="" if i else label)
@@ -76,7 +76,7 @@ def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
 def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
     if metric in test:
         value, error = test[metric], test.get(f"{metric}_stderr")
-        style = {"color": looks.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
+        style: dict[str, Any] = {"color": looks.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
         label = f"test {looks.measured(value, error)}"
         axes.errorbar(kept, value, error, **style, linestyle="none", label=label)
 
@@ -84,9 +84,7 @@ def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
 def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    seen = [
-        value for name in (metric, f"validation_{metric}") for row in rows if (value := row.get(name, 0)) > 0
-    ]
+    seen = [value for name in (metric, f"validation_{metric}") for row in rows if (value := row.get(name, 0)) > 0]
     finite = [value for value in seen if value < math.inf]
     if metric == "loss" and finite and max(finite) / min(finite) > 10**DECADES:
         axes.set_yscale("log")
@@ -99,19 +97,14 @@ def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     axes.axvline(kept, color=looks.GREY, linestyle=":", linewidth=1.5, zorder=0)
     spans = _spans(rows)
     for phase, epochs in spans if len(spans) > 1 else ():
-        axes.axvline(epochs.stop - 0.5, color=looks.GREY, linewidth=1)
+        if epochs.start > 1:
+            axes.axvline(epochs.start - 0.5, color=looks.GREY, linewidth=1)
         middle, top = (epochs.start + epochs.stop - 1) / 2, axes.get_xaxis_transform()
         axes.text(middle, 1.0, looks.short(phase), transform=top, ha="center", va="bottom", color=looks.GREY)
 
 
 def _legend(axes: Axes, title: str) -> None:
     """Above the axes, where it hides no curve; the phases' names stay below it."""
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.08 if axes.texts else 1.01), "borderaxespad": 0}
-    small = {
-        "fontsize": 12.5,
-        "title_fontsize": 12.5,
-        "handlelength": 1.3,
-        "columnspacing": 1,
-        "borderpad": 0.2,
-    }
-    axes.legend(**place, **small, ncols=2, title=title, alignment="left")
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.08 if axes.texts else 1.01)}
+    tight: dict[str, Any] = {"borderaxespad": 0, "borderpad": 0.2, "handlelength": 1.3, "columnspacing": 1}
+    axes.legend(**place, **tight, ncols=2, title=title, alignment="left", fontsize=12.5, title_fontsize=12.5)

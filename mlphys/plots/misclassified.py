@@ -50,7 +50,7 @@ def draw(run: Run) -> Iterator[Picture]:
         f"{run.name}: predicted (true!)",
         f"{wrong:,} of {len(labels):,} {split} samples wrong{some}; p is the predicted probability",
     )
-    axes = figure.subplots(down, across, squeeze=False).flat
+    axes = figure.subplots(down, across, squeeze=False).ravel()
     _tiles(axes, images, table)
     yield Picture("misclassified", figure, table)
 
@@ -80,9 +80,7 @@ def _tiles(axes: np.ndarray, images: np.ndarray, table: dict[str, list]) -> None
             pad=4,
         )
         sure = table["probability"][i]
-        panel.set_xlabel(
-            "p > 0.999" if sure > 0.9995 else f"p = {sure:.3f}", fontsize=11, color=looks.GREY, labelpad=3
-        )
+        panel.set_xlabel("p > 0.999" if sure > 0.9995 else f"p = {sure:.3f}", fontsize=11, color=looks.GREY, labelpad=3)
         panel.set_xticks([])
         panel.set_yticks([])
         panel.spines[:].set(visible=True, color=looks.PALE)

@@ -229,9 +229,7 @@ _Dumper.add_representer(list, _represent_list)
 
 def dump(data: Any) -> str:
     """Plain data as YAML, in the order it has."""
-    return yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True, default_flow_style=False
-    )
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True, default_flow_style=False)
 
 
 def flow(data: Any) -> str:

@@ -57,7 +57,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 NotNegatives = Annotated[tuple[NotNegative, ...], BeforeValidator(_as_tuple)]
-Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple)]
+Counts = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
 TargetShape = Annotated[
     tuple[Annotated[int, Field(ge=-1, le=LARGEST)], ...], Field(min_length=1), BeforeValidator(_as_tuple)
 ]

@@ -60,9 +60,7 @@ def need_rank(layer: str, shape: Shape, rank: int) -> None:
     if len(shape) == rank:
         return
     wanted = {2: "a sequence (steps, channels)", 3: "an image (height, width, channels)"}[rank]
-    remedy = (
-        "put it before Flatten, or put a Reshape before it" if len(shape) == 1 else "put a Reshape before it"
-    )
+    remedy = "put it before Flatten, or put a Reshape before it" if len(shape) == 1 else "put a Reshape before it"
     raise ShapeError(f"{layer} needs {wanted}; received {text(shape)}; {remedy}")
 
 
@@ -211,9 +209,7 @@ class MaxPooling2D(Layer):
         name = type(self).__name__
         need_rank(name, shape, 3)
         steps = self.strides or self.pool_size
-        size = [
-            _slid(name, n, k, s, self.padding) for n, k, s in zip(shape, self.pool_size, steps, strict=False)
-        ]
+        size = [_slid(name, n, k, s, self.padding) for n, k, s in zip(shape, self.pool_size, steps, strict=False)]
         return (*size, shape[-1])
 
     def window(self) -> Window | None:
@@ -272,9 +268,7 @@ class Reshape(Layer):
         free = self.target_shape.count(-1)
         if free > 1 or 0 in self.target_shape:
             wanted = text(self.target_shape)
-            raise ShapeError(
-                f"target_shape takes numbers of at least 1, and -1 at most once; received {wanted}"
-            )
+            raise ShapeError(f"target_shape takes numbers of at least 1, and -1 at most once; received {wanted}")
         if (free and have % fixed) or (not free and have != fixed):
             raise ShapeError(
                 f"{text(shape)} = {have} values cannot be reshaped to {text(self.target_shape)}; "
@@ -391,9 +385,7 @@ class UpSampling2D(Layer):
         return (shape[0] * self.size[0], shape[1] * self.size[1], shape[2])
 
     def window(self) -> Window | None:
-        pixels = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos3": 6, "lanczos5": 10}[
-            self.interpolation
-        ]
+        pixels = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos3": 6, "lanczos5": 10}[self.interpolation]
         return tuple((pixels, 1 / size) for size in self.size)
 
 

@@ -25,11 +25,16 @@ class Loss(Spec):
         return True
 
 
+def _smoothed(share: float, kinds: str) -> str:
+    """How label smoothing changes the target, for a loss that tells `kinds` cases apart."""
+    return f" with {1 - share:g} t + {share:g}/{kinds} for t" if share else ""
+
+
 class CategoricalCrossentropy(Loss):
     label_smoothing: Rate = 0.0
 
     def formula(self) -> str:
-        return "-sum_k t_k log p_k"
+        return f"-sum_k t_k log p_k{_smoothed(self.label_smoothing, 'K')}"
 
 
 class CategoricalFocalCrossentropy(Loss):
@@ -38,14 +43,15 @@ class CategoricalFocalCrossentropy(Loss):
     label_smoothing: Rate = 0.0
 
     def formula(self) -> str:
-        return f"-sum_k {self.alpha:g} (1 - p_k)^{self.gamma:g} t_k log p_k"
+        smoothed = _smoothed(self.label_smoothing, "K")
+        return f"-sum_k {self.alpha:g} (1 - p_k)^{self.gamma:g} t_k log p_k{smoothed}"
 
 
 class BinaryCrossentropy(Loss):
     label_smoothing: Rate = 0.0
 
     def formula(self) -> str:
-        return "-[t log p + (1 - t) log(1 - p)]"
+        return f"-[t log p + (1 - t) log(1 - p)]{_smoothed(self.label_smoothing, '2')}"
 
     def over_outputs(self) -> bool:
         return True

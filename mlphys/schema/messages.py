@@ -165,9 +165,7 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "keys":
             return f"expected a block of keys{got}; allowed {', '.join(context['allowed'])}"
         case "name":
-            return (
-                f"expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder{got}"
-            )
+            return f"expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder{got}"
         case "range":
             return f"expected a range such as [0.985, 0.993], the smaller number first{got}"
         case "remark":
@@ -175,9 +173,7 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "learning_rate":
             return f"expected a number above 0, or a schedule by name{got}"
         case "two_directions":
-            return (
-                f"expected a whole number, or two for rows and columns such as [3, 3]{got}{_habit(received)}"
-            )
+            return f"expected a whole number, or two for rows and columns such as [3, 3]{got}{_habit(received)}"
         case "border":
             forms = "a whole number, [rows, columns] or [[top, bottom], [left, right]]"
             return f"expected {forms}{got}{_habit(received)}"

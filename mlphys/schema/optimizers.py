@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from mlphys.schema.fields import Count, Counts, NotNegative, NotNegatives, Positive, Rate, Whole
+from mlphys.schema.fields import Count, Counts, Fraction, NotNegative, NotNegatives, Positive, Rate, Whole
 from mlphys.schema.spec import Choice, Spec, refuse
 
 
@@ -44,6 +44,8 @@ class PiecewiseConstantDecay(Schedule):
         if len(self.values) != len(self.boundaries) + 1:
             counts = f"{len(self.values)} and {len(self.boundaries)}"
             raise ValueError(f"values needs one entry more than boundaries; received {counts}")
+        if list(self.boundaries) != sorted(set(self.boundaries)):
+            raise ValueError(f"boundaries must increase; received {list(self.boundaries)}")
         return self
 
 
@@ -116,6 +118,13 @@ class Optimizer(Spec):
     clipvalue: Positive | None = None
     global_clipnorm: Positive | None = None
 
+    @model_validator(mode="after")
+    def _one_way_to_clip(self) -> Optimizer:
+        ways = [key for key in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, key) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"received {' and '.join(ways)}; keep one of them")
+        return self
+
 
 class SGD(Optimizer):
     learning_rate: LearningRate = 0.01
@@ -148,7 +157,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    weight_decay: NotNegative | None = 0.004
+    weight_decay: NotNegative = 0.004
 
 
 class Adamax(Optimizer):
@@ -166,7 +175,7 @@ class Lamb(Adamax):
 
 
 class Lion(Optimizer):
-    beta_1: Rate = 0.9
+    beta_1: Fraction = 0.9
     beta_2: Rate = 0.99
 
 
@@ -180,8 +189,7 @@ class Ftrl(Optimizer):
 
 
 OPTIMIZERS: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Lamb, Lion, Ftrl)
+    kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Lamb, Lion, Ftrl)
 }
 
 OptimizerField = Annotated[Optimizer, Choice("optimizer", OPTIMIZERS)]

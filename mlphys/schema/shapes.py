@@ -69,14 +69,14 @@ def trace(layers: Sequence[Layer], shape: Shape, path: KeyPath) -> list[Row]:
 
 
 def _check_matrices(row: Row, path: KeyPath) -> None:
-    """Raise Misfit where an initializer or a regularizer is not made for the weights it is given."""
-    for weight, shape in row.weights().items():
+    """Raise Misfit where an initializer or a regularizer is not made for the tensor it is given."""
+    tensors = {name.rpartition(".")[2]: shape for name, shape in row.weights().items()}
+    for tensor, shape in {**tensors, "activity": (1, *row.output_shape)}.items():
         for role in ("initializer", "regularizer"):
-            key = f"{weight.rpartition('.')[2]}_{role}"
-            chosen = getattr(row.layer, key, None)
+            chosen = getattr(row.layer, f"{tensor}_{role}", None)
             if chosen is not None and len(shape) not in chosen.ranks:
-                wanted = "a matrix" if 3 not in chosen.ranks else "at least two directions"
-                name = type(chosen).__name__
+                wanted = "two axes" if 3 not in chosen.ranks else "at least two axes"
                 raise Misfit(
-                    (*path, key), f"{name} needs {wanted}; received {text(shape)}; choose another {role}"
+                    (*path, f"{tensor}_{role}"),
+                    f"{type(chosen).__name__} needs {wanted}; received {text(shape)}; choose another {role}",
                 )

@@ -13,9 +13,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 class Spec(BaseModel):
     """A block of the config: its fields are the keys, their types the grammar."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -30,10 +28,7 @@ class Spec(BaseModel):
         if unknown:
             raise ValidationError.from_exception_data(
                 cls.__name__,
-                [
-                    problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed})
-                    for key in unknown
-                ],
+                [problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed}) for key in unknown],
             )
         return data
 
@@ -47,9 +42,7 @@ class Spec(BaseModel):
         return {name: getattr(self, name) for name in type(self).model_fields}
 
 
-def problem(
-    kind: str, path: tuple[str | int, ...], received: Any, context: dict[str, Any]
-) -> InitErrorDetails:
+def problem(kind: str, path: tuple[str | int, ...], received: Any, context: dict[str, Any]) -> InitErrorDetails:
     """One finding in pydantic's form; `messages` knows each kind's wording."""
     return InitErrorDetails(
         type=PydanticCustomError(kind, kind, context),
@@ -72,9 +65,7 @@ def under(key: str | int, check: Callable[[Any], Any], value: Any) -> Any:
         for found in error.errors(include_url=False):
             context = found.get("ctx") or {}
             known = _as_known(found["type"], context)
-            details.append(
-                InitErrorDetails(type=known, loc=(key, *found["loc"]), input=found["input"], ctx=context)
-            )
+            details.append(InitErrorDetails(type=known, loc=(key, *found["loc"]), input=found["input"], ctx=context))
         raise ValidationError.from_exception_data(error.title, details) from None
 
 
@@ -119,9 +110,7 @@ class Choice:
             raise refuse("unknown_name", name, noun=self.noun, allowed=list(self.options))
         if given is not None and not isinstance(given, dict):
             context = {"name": spec.__name__, "key": _key_for(spec, given)}
-            raise ValidationError.from_exception_data(
-                self.noun, [problem("arguments", (name,), given, context)]
-            )
+            raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
         return under(name, spec.model_validate, given or {})
 
     def dump(self, spec: Spec) -> Any:
@@ -156,7 +145,8 @@ class Choice:
             for name, spec in self.options.items()
             if not any(field.is_required() for field in spec.model_fields.values())
         ]
-        return complete + [snake_case(name) for name in complete if snake_case(name) not in complete]
+        short = {form for name in complete for form in (snake_case(name), name.lower())}
+        return [*complete, *sorted(short.difference(complete))]
 
 
 def _key_for(spec: type[Spec], value: Any) -> str | None:
@@ -188,9 +178,7 @@ class Entry:
             raise refuse("block", value, noun=self.noun, example=f"{{{self.key}: {name}, ...}}")
         if self.key not in value:
             context = {"noun": self.noun, "allowed": allowed, "keys": [str(key) for key in value]}
-            raise ValidationError.from_exception_data(
-                self.noun, [problem("no_name", (self.key,), value, context)]
-            )
+            raise ValidationError.from_exception_data(self.noun, [problem("no_name", (self.key,), value, context)])
         name = value[self.key]
         if not isinstance(name, str) or name not in self.options:
             raise ValidationError.from_exception_data(

@@ -28,7 +28,8 @@ BatchSize = Annotated[
 class EarlyStopping(Spec):
     """Stop when `monitor` has not improved by more than min_delta for `patience` epochs, or reached `target`.
 
-    As in Keras, patience 0 is patience 1. The weights kept are those of the best epoch. Any column of history.csv can be monitored.
+    As in Keras, patience 0 is patience 1. The weights kept are those of the best epoch. Any
+    column of history.csv can be monitored.
     """
 
     monitor: str = "validation_loss"

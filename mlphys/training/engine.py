@@ -100,8 +100,8 @@ class Engine:
             rows = tf.slice(order, [i * size], [size])
             self._step(tf.gather(x, rows), tf.gather(y, rows))
             i += 1
-        if whole < self.batches:  # the last, smaller batch is trained too
-            if stop > whole:
+        if whole < self.batches:  # noqa: SIM102 - the first `if` is Python's, the second the graph's
+            if stop > whole:  # the last, smaller batch is trained too
                 rows = order[whole * size :]
                 self._step(tf.gather(x, rows), tf.gather(y, rows))
         return self._sums.read_value()

@@ -92,9 +92,7 @@ class PhaseInTraining:
         self.best = self.state
         epoch = 0
         if start:
-            self.state = {
-                name: value for name, value in start.tensors.items() if not name.startswith("best/")
-            }
+            self.state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
             self.best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
             self.engine.restore(self.state)
             self.watch, epoch = Watch.from_dict(start.watch), start.epoch
@@ -110,8 +108,8 @@ class PhaseInTraining:
             error.outcome = self.outcome(epoch)
             raise
         finally:
-            self.save(at_once=True)
             reporter.end()
+            self.save(at_once=True)
         return self.outcome(epoch)
 
     def stopped(self) -> str | None:
@@ -121,11 +119,7 @@ class PhaseInTraining:
     def outcome(self, epoch: int) -> Outcome:
         kept = self.best if self.settings.early_stopping and self.watch.best_epoch else self.state
         self.engine.restore(kept)
-        weights = {
-            name.removeprefix("weights/"): value
-            for name, value in kept.items()
-            if name.startswith("weights/")
-        }
+        weights = {name.removeprefix("weights/"): value for name, value in kept.items() if name.startswith("weights/")}
         best_epoch = self.watch.best_epoch if self.settings.early_stopping else epoch
         return Outcome(weights, best_epoch, self.stopped() or "epochs")
 
@@ -175,9 +169,7 @@ class PhaseInTraining:
     def seeds(self, epoch: int) -> dict[str, np.ndarray]:
         """The start of each random layer's stream in this epoch."""
         return {
-            name: rng(self.training.seed, f"{self.phase.name}/{name}", epoch).integers(
-                2**32, size=2, dtype=np.uint32
-            )
+            name: rng(self.training.seed, f"{self.phase.name}/{name}", epoch).integers(2**32, size=2, dtype=np.uint32)
             for name in self.phase.network.seeds
         }
 
@@ -185,15 +177,9 @@ class PhaseInTraining:
         """Keep the last whole epoch, unless that is done or was just done."""
         rows = self.training.history
         epoch = rows[-1]["epoch"] if rows and rows[-1]["phase"] == self.phase.name else 0
-        if epoch == self.saved_epoch or not (
-            at_once or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
-        ):
+        if epoch == self.saved_epoch or not (at_once or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS):
             return
-        best = (
-            {f"best/{name}": value for name, value in self.best.items()}
-            if self.settings.early_stopping
-            else {}
-        )
+        best = {f"best/{name}": value for name, value in self.best.items()} if self.settings.early_stopping else {}
         self.training.keeper.checkpoint(
             Checkpoint(
                 self.phase.name,

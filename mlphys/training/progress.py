@@ -47,9 +47,7 @@ class Lines(Silence):
     def epoch(self, row: Mapping[str, Any]) -> None:
         epoch = row["epoch"]
         if epoch == 1 or epoch == self._epochs or epoch % self._every == 0:
-            print(
-                f"{row['phase']} {epoch}/{self._epochs}  {described(row)}  {row['seconds']:.2f} s", flush=True
-            )
+            print(f"{row['phase']} {epoch}/{self._epochs}  {described(row)}  {row['seconds']:.2f} s", flush=True)
 
 
 class Bar(Silence):
@@ -67,9 +65,7 @@ class Bar(Silence):
             TimeRemainingColumn(),
         )
         self._phase, self._epochs, self._measured = phase, epochs, ""
-        self._task = self._progress.add_task(
-            f"{phase} 0/{epochs}", total=epochs, completed=done, values="compiling"
-        )
+        self._task = self._progress.add_task(f"{phase} 0/{epochs}", total=epochs, completed=done, values="compiling")
         self._progress.start()
 
     def chunk(self, epoch: int, fraction: float, means: Mapping[str, float]) -> None:

@@ -100,8 +100,7 @@ REFUSED = [
     ),
     (
         {"x_train": X, "y_train": Y, "x_test": X},
-        "has x_test, but not all of x_train, y_train, x_test, y_test; "
-        "add the others, or leave the test set out",
+        "has x_test, but not all of x_train, y_train, x_test, y_test; add the others, or leave the test set out",
     ),
     ({"x": X, "y": Y[:7]}, "x has 12 samples and y 7 labels; they must be as many"),
     ({"x": X.astype(object), "y": Y}, "x holds object; expected real numbers"),

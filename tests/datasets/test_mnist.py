@@ -13,9 +13,7 @@ SPEC = mnist.Spec(name="mnist")
 
 REAL = locate(SOURCE)
 
-real = pytest.mark.skipif(
-    REAL is None, reason="mnist.npz is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA"
-)
+real = pytest.mark.skipif(REAL is None, reason="mnist.npz is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA")
 
 
 @pytest.fixture
@@ -80,6 +78,4 @@ def test_a_file_without_an_array_is_refused(only_folder):
     np.savez(path, x_train=np.zeros(3, np.uint8))
     with pytest.raises(UserError) as error:
         mnist.load(SPEC)
-    assert str(error.value).startswith(
-        f"{path}: not the file of MNIST: without y_train, x_test, y_test; remove it"
-    )
+    assert str(error.value).startswith(f"{path}: not the file of MNIST: without y_train, x_test, y_test; remove it")

@@ -89,9 +89,7 @@ def test_the_seed_decides_the_initial_weights_and_each_weight_has_a_stream_of_it
     for name in first:
         np.testing.assert_array_equal(first[name].numpy(), again[name].numpy())
     assert not np.array_equal(first["layers.1.Dense.kernel"], other["layers.1.Dense.kernel"])
-    assert not np.array_equal(
-        first["layers.1.Dense.kernel"].numpy()[:10], first["layers.2.Dense.kernel"].numpy()
-    )
+    assert not np.array_equal(first["layers.1.Dense.kernel"].numpy()[:10], first["layers.2.Dense.kernel"].numpy())
 
 
 def test_the_cost_is_a_formula_with_its_numbers():

@@ -63,9 +63,7 @@ def test_no_mistakes_can_be_drawn():
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
-    with pytest.raises(
-        NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"
-    ):
+    with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
         list(confusion_matrix.draw(MadeRun(path=Path("runs/made/1"))))
 
 

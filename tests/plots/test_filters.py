@@ -66,7 +66,7 @@ def test_a_few_weights_far_out_do_not_leave_the_others_pale():
     (picture,) = filters.draw(MadeRun(rows=run.rows, weights={"layers.1.Dense.kernel": kernel}))
     axes, bar = picture.figure.axes
     assert axes.images[0].get_clim()[1] == pytest.approx(np.quantile(abs(kernel), 0.995))
-    assert bar.get_ylabel() == "weight (0.5% lie beyond the scale)"
+    assert bar.get_ylabel() == "weight (0.5 % lie beyond the scale)"
 
 
 def test_dense_weights_lie_as_the_pixels_that_they_multiply():

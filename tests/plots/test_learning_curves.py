@@ -23,13 +23,15 @@ def test_the_table_holds_the_history():
     table = drawn(history=history([0.5, 0.3, 0.2])).table
     assert list(table) == ["phase", "epoch", "loss", "validation_loss", "accuracy", "validation_accuracy"]
     assert table["loss"] == [0.5, 0.3, 0.2]
-    assert table["validation_loss"] == [0.51, 0.31, 0.21]
+    assert table["validation_loss"] == pytest.approx([0.51, 0.31, 0.21])
     assert table["epoch"] == [1, 2, 3]
 
 
 def test_the_lines_are_the_history_and_the_legend_tells_the_best_epoch():
     loss, accuracy = drawn(history=history([0.5, 0.3, 0.2])).figure.axes
-    assert [list(line.get_ydata()) for line in loss.lines[:2]] == [[0.5, 0.3, 0.2], [0.51, 0.31, 0.21]]
+    training, validation = (list(line.get_ydata()) for line in loss.lines[:2])
+    assert training == [0.5, 0.3, 0.2]
+    assert validation == pytest.approx([0.51, 0.31, 0.21])
     assert loss.get_legend().get_title().get_text() == "epoch 2 (best)"
     assert legend(loss) == ["training 0.3000", "validation 0.3100"]
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")

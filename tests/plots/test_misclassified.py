@@ -87,7 +87,5 @@ def test_a_net_without_mistakes_has_none_to_show():
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
-    with pytest.raises(
-        NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"
-    ):
+    with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
         list(misclassified.draw(MadeRun()))

@@ -159,8 +159,7 @@ BROKEN = [
     ("a: 'b", 'f.yaml:1: not readable as YAML: a quotation mark is not closed; received "a: \'b"'),
     (
         "a: @b",
-        "f.yaml:1: not readable as YAML: put text that begins with this character in quotation marks; "
-        "received 'a: @b'",
+        "f.yaml:1: not readable as YAML: put text that begins with this character in quotation marks; received 'a: @b'",
     ),
     (
         "a: 1\n---\na: 2",
@@ -219,7 +218,8 @@ def test_a_file_that_cannot_be_a_config_is_refused_with_the_reason(tmp_path):
 NASTY = [
     "1e3", "1e-07", "1.", ".5", "+1", "007", ".inf", ".nan", "no", "on", "true", "False", "null", "~", "",
     "0x10", "0o17", "1_000", "1:30", "2024-01-01", "=", "<<", "a: b", "a #b", "#", "- a", "?", "*a", "&a", "!a", "%",
-    "@", "`", "|", ">", "'", '"', "[1]", "{a: 1}", " a ", "a\nb", "a\n", "a\tb", "é", "\x07", "\x85", "\u2028", "x " * 100,
+    "@", "`", "|", ">", "'", '"', "[1]", "{a: 1}", " a ", "a\nb", "a\n", "a\tb", "é", "\x07", "\x85", "\u2028",
+    "x " * 100,
     0, -3, 10**19, 1e-07, 1e300, 0.1, -0.0, 1.0, math.inf, True, False, None, [], {}, [[], [[1]]], [{}, {"a": []}],
     {"a": {"b": {"c": [1, "1"]}}}, [{"Dense": {"units": 3}}, "Flatten"], {"": 1}, {"1": 2, "null": 3, "a: b": 4},
 ]  # fmt: skip

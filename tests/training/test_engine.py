@@ -75,7 +75,7 @@ def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
 )  # fmt: skip
 def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
     settings = {"optimizer": optimizer, "batch_size": 32, "epochs": 2, "shuffle": False}
-    outcome, keeper, network = trained(layers, settings)
+    outcome, keeper, _ = trained(layers, settings)
 
     from mlphys import builder
     from mlphys.schema.shapes import trace
@@ -83,9 +83,7 @@ def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
     spec = classifier.Spec(kind="classifier", layers=layers)
     other = builder.build(trace(spec.layers, DIGITS.shape, ("model", "layers")), seed=0)
     parsed = Settings.model_validate(settings)
-    other.model.compile(
-        builder.optimizer(parsed.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    other.model.compile(builder.optimizer(parsed.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])
     data = digits()
     fitted = other.model.fit(
         data.train.x, data.train.y, batch_size=32, epochs=2, shuffle=False, verbose=0,
@@ -162,9 +160,7 @@ def test_dropout_is_drawn_anew_in_every_epoch_and_the_same_for_the_same_seed():
 def test_batch_size_all_is_one_step_an_epoch():
     whole, _, _ = trained(DENSE, {"batch_size": "all", "epochs": 3, "optimizer": "sgd", "shuffle": False})
     counted, _, _ = trained(DENSE, {"batch_size": 250, "epochs": 3, "optimizer": "sgd", "shuffle": False})
-    assert (
-        whole.weights["layers.1.Dense.kernel"].tobytes() == counted.weights["layers.1.Dense.kernel"].tobytes()
-    )
+    assert whole.weights["layers.1.Dense.kernel"].tobytes() == counted.weights["layers.1.Dense.kernel"].tobytes()
 
 
 def test_no_epochs_leave_the_initial_weights():

@@ -1,0 +1,118 @@
+"""Train the configs, measure them on their test splits, and write what was found where it is quoted.
+
+python scripts/results.py --seeds 5                  all configs, the table to stdout
+python scripts/results.py --write dense_mnist        one config; its header and the README too
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlphys.config import load, shipped
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BEGIN, END = "<!-- results: made by scripts/results.py -->", "<!-- end of results -->"
+COLUMNS = "| config | test accuracy | published | seconds |\n|---|---|---|---|"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Test accuracies and whole-process seconds of training, a value a seed."""
+
+    name: str
+    published: str
+    accuracies: list[float]
+    stderr: float
+    seconds: list[float]
+
+    def accuracy(self) -> str:
+        """Mean and spread over the seeds; of a single run, its sampling error."""
+        mean = 100 * statistics.mean(self.accuracies)
+        if len(self.accuracies) == 1:
+            return f"{mean:.2f} +- {100 * self.stderr:.2f} %"
+        return f"{mean:.2f} +- {100 * statistics.stdev(self.accuracies):.2f} % over {len(self.accuracies)} seeds"
+
+    def took(self) -> str:
+        return f"{statistics.median(self.seconds):.0f}"
+
+    def header(self) -> str:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        published = f"; published: {self.published}" if self.published else ""
+        return f"{self.took()} s on {cores} cores, test accuracy {self.accuracy()}{published}"
+
+    def row(self) -> str:
+        return f"| {self.name} | {self.accuracy()} | {self.published} | {self.took()} |"
+
+
+def measured(name: str, path: Path, seeds: int) -> Result:
+    """Train and evaluate one config with each seed, in processes of their own."""
+    published = str(load(path).experiment.about.get("published", ""))
+    accuracies, seconds, stderr = [], [], 0.0
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            began = time.perf_counter()
+            mlphys("train", path, "--seed", seed, "--out", run, "--quiet")
+            seconds.append(time.perf_counter() - began)
+            found = json.loads(mlphys("evaluate", run, "--json"))
+        accuracies.append(found["accuracy"])
+        stderr = found["accuracy_stderr"]
+        print(f"{name} seed {seed}: {found['accuracy']:.4f} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+    return Result(name, published, accuracies, stderr, seconds)
+
+
+def mlphys(*arguments: object) -> str:
+    command = [shutil.which("mlphys", path=str(Path(sys.executable).parent)) or "mlphys", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def quote_in_config(path: Path, result: Result) -> None:
+    """Make the second line of a config tell what was measured."""
+    lines = path.read_text().splitlines(keepends=True)
+    lines[1] = f"# mlphys train configs/{path.name}        {result.header()}\n"
+    path.write_text("".join(lines))
+
+
+def quote_in_readme(results: list[Result]) -> None:
+    """Replace the rows of the measured configs in the README's table, and add those it has not."""
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    table, after = rest.split(END)
+    rows = {
+        match[1]: match[0] for match in re.finditer(r"^\| (\w+) \|.*$", table, re.MULTILINE) if match[1] != "config"
+    }
+    rows |= {result.name: result.row() for result in results}
+    README.write_text(f"{before}{BEGIN}\n{COLUMNS}\n" + "\n".join(rows.values()) + f"\n{END}{after}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configs", nargs="*", help="names of configs; default all")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="into the configs' headers and the README")
+    arguments = parser.parse_args()
+    configs = shipped()
+    results = []
+    print(COLUMNS)
+    for name in arguments.configs or configs:
+        results.append(measured(name, configs[name], arguments.seeds))
+        print(results[-1].row(), flush=True)
+        if arguments.write:
+            quote_in_config(configs[name], results[-1])
+            quote_in_readme(results[-1:])
+
+
+if __name__ == "__main__":
+    main()

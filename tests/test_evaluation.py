@@ -1,0 +1,87 @@
+"""The numbers of a classifier against scikit-learn's, and their errors against simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from mlphys import evaluation
+
+
+def made_up(n: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(3, size=n, p=[0.6, 0.3, 0.1])
+    probabilities = rng.dirichlet([1, 1, 1], size=n)
+    probabilities[np.arange(n), labels] += 0.5
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return labels, probabilities, -np.log(probabilities[np.arange(n), labels])
+
+
+def test_the_metrics_are_those_of_scikit_learn():
+    labels, probabilities, losses = made_up(500)
+    found = evaluation.classification(labels, probabilities, losses, ("a", "b", "c"))
+    guesses = probabilities.argmax(axis=1)
+    assert found["samples"] == 500
+    assert found["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, guesses))
+    assert found["error_rate"] == pytest.approx(1 - found["accuracy"])
+    assert found["balanced_accuracy"] == pytest.approx(sklearn_metrics.balanced_accuracy_score(labels, guesses))
+    assert found["loss"] == pytest.approx(sklearn_metrics.log_loss(labels, probabilities))
+    assert found["majority_accuracy"] == pytest.approx((labels == 0).mean())
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(labels, guesses)
+    for k, name in enumerate("abc"):
+        facts = found["per_class"][name]
+        assert facts["samples"] == support[k]
+        assert [facts["precision"], facts["recall"], facts["f1"]] == pytest.approx([precision[k], recall[k], f1[k]])
+
+
+def test_a_class_that_is_never_guessed_nor_there_has_no_precision_and_no_recall():
+    labels = np.array([0, 0, 1])
+    probabilities = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0]])
+    found = evaluation.classification(labels, probabilities, np.ones(3), ("a", "b", "c"))
+    assert found["per_class"]["c"]["precision"] is None
+    assert found["per_class"]["c"]["recall"] is None
+    assert found["per_class"]["b"]["precision"] is None
+    assert found["per_class"]["b"]["recall"] == 0
+    assert found["balanced_accuracy"] == 0.5
+
+
+def test_the_standard_errors_are_the_spread_over_repeated_samples():
+    repeated = [evaluation.classification(*made_up(400, seed), ("a", "b", "c")) for seed in range(400)]
+    for name in ("accuracy", "error_rate", "balanced_accuracy", "loss"):
+        spread = np.std([found[name] for found in repeated])
+        assert np.mean([found[f"{name}_stderr"] for found in repeated]) == pytest.approx(spread, rel=0.12), name
+    for name in ("precision", "recall", "f1"):
+        spread = np.std([found["per_class"]["b"][name] for found in repeated])
+        stated = np.mean([found["per_class"]["b"][f"{name}_stderr"] for found in repeated])
+        assert stated == pytest.approx(spread, rel=0.15), name
+
+
+def test_wilsons_error_of_no_failures_does_not_vanish():
+    assert evaluation.fraction_stderr(100, 100) == pytest.approx(0.5 / 101)
+    p, n = 0.9, 10_000
+    assert evaluation.fraction_stderr(9000, n) == pytest.approx(math.sqrt(p * (1 - p) / n), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "expected"),
+    [
+        (0.98721, 0.00113, "0.9872 +- 0.0011"),
+        (0.5, 0.1, "0.50 +- 0.10"),
+        (12.3456, 1.2, "12.3 +- 1.2"),
+        (123.4, 45.6, "123 +- 46"),
+        (0.25, 0.0, "0.25"),
+        (0.25, math.inf, "0.25"),
+    ],
+)
+def test_a_number_has_as_many_digits_as_its_error_two(value, stderr, expected):
+    assert evaluation.rounded(value, stderr) == expected
+
+
+def test_the_surest_mistakes_come_first_and_right_answers_not_at_all():
+    labels = np.array([0, 1, 0, 1])
+    probabilities = np.array([[0.4, 0.6], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
+    assert evaluation.surest_mistakes(labels, probabilities).tolist() == [2, 3, 0]
+    assert evaluation.surest_mistakes(labels, probabilities, most=1).tolist() == [2]
