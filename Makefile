@@ -15,7 +15,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test lint format install wheel clean
+.PHONY: help demo test lint format results install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(DEV) ## check style, format and types
 format: $(DEV) ## repair style and format where that is safe
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+results: $(RUNTIME) ## train every config with five seeds; quote the results in configs/ and README
+	$(BIN)/python scripts/results.py --seeds 5 --write
 
 install: $(DEV) ## install mlphys and the developers' tools into .venv
 
