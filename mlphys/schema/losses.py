@@ -27,7 +27,7 @@ class Loss(Spec):
 
 def _smoothed(share: float, kinds: str) -> str:
     """How label smoothing changes the target, for a loss that tells `kinds` cases apart."""
-    return f" with {1 - share:g} t + {share:g}/{kinds} for t" if share else ""
+    return f" with t replaced by {1 - share:g} t + {share:g}/{kinds}" if share else ""
 
 
 class CategoricalCrossentropy(Loss):
