@@ -74,7 +74,10 @@ def _interruptible() -> Iterator[None]:
 def train(
     config: Path, overrides: tuple[str, ...], seed: int | None, out: Path | None, go_on: bool, quiet: bool
 ) -> None:
-    """Train the experiment of CONFIG in a new run directory."""
+    """Train the experiment of CONFIG in a new run directory.
+
+    On a terminal the values in brackets are those on validation; Ctrl-C keeps what is trained.
+    """
     from mlphys.config import load
 
     loaded = load(config, (*overrides, f"seed={seed}") if seed is not None else overrides)

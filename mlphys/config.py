@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -116,14 +117,16 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
 
     Raises UserError with every problem found, a line each.
     """
-    if not path.exists() and path.stem in shipped():
+    if not os.path.exists(path) and path.stem in shipped():
         raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
     if document.data is None:
         raise UserError(f"{path}: the file is empty; `mlphys list configs` names configs to start from")
-    if isinstance(document.data, dict) and "name" not in document.data:
-        document = document.with_value(("name",), path.stem, str(path))
-    return fit(overridden(document, overrides))
+    if isinstance(document.data, dict):
+        if "name" not in document.data:
+            document = document.with_value(("name",), path.stem, str(path))
+        document = overridden(document, overrides)
+    return fit(document)
 
 
 def fit(document: Document, description: Description | None = None) -> Loaded:
@@ -207,20 +210,17 @@ def _key_path(data: Any, key: str, source: str) -> KeyPath:
 
 
 def difference(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:
-    """The keys in which two experiments differ: (key path, first value, second value)."""
+    """The keys in which two experiments differ: (key path, first value, second value), None where there is none."""
     ours, theirs = _leaves(first.model_dump(), ()), _leaves(second.model_dump(), ())
     return [
         (dotted(key), ours.get(key), theirs.get(key))
         for key in sorted(ours.keys() | theirs.keys(), key=dotted)
-        if ours.get(key, ABSENT) != theirs.get(key, ABSENT)
+        if ours.get(key) != theirs.get(key)
     ]
 
 
-ABSENT = object()
-
-
 def _leaves(value: Any, path: KeyPath) -> dict[KeyPath, Any]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         parts: Iterable[tuple[str | int, Any]] = value.items()
     elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
         parts = enumerate(value)

@@ -169,11 +169,3 @@ def against_expectation(run: Run) -> list[tuple[str, float, tuple[float, float],
         value = numbers[name]
         results.append((key, value, (low, high), low <= value <= high))
     return results
-
-
-def rounded(value: float, stderr: float) -> str:
-    """`0.9881 +- 0.0011`: as many digits as the error has two of."""
-    if not 0 < stderr < math.inf:
-        return f"{value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(stderr)))
-    return f"{value:.{digits}f} +- {stderr:.{digits}f}"

@@ -52,7 +52,7 @@ def unwritable(path: Path, error: OSError) -> UserError:
     remedies = {errno.ENOSPC: "free some space, or ", errno.EDQUOT: "free some space, or "}
     if isinstance(error, PermissionError):
         remedies[error.errno] = "change its permissions, or "
-    remedy = f"{remedies.get(error.errno, '')}name another place with --out"
+    remedy = f"{remedies.get(error.errno, '')}write to another place"
     return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import textwrap
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from mlphys.rounding import rounded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,8 +79,5 @@ def short(name: str, most: int = 14) -> str:
 
 
 def measured(value: float, stderr: float | None = None) -> str:
-    """`0.9881 ± 0.0011`: the error with two digits, the value with as many places."""
-    if stderr is None or not 0 < stderr < math.inf:
-        return f"{value:#.4g}"
-    places = max(0, 1 - math.floor(math.log10(stderr)))
-    return f"{value:.{places}f} ± {stderr:.{places}f}"
+    """`0.9881 ± 0.0011`."""
+    return rounded(value, stderr).replace("+-", "±")

@@ -154,7 +154,10 @@ class Run:
         wanted |= {"shown": (shown,), "images": (shown, *self.description.shape)}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(f"{path}: does not fit data.json; `mlphys evaluate {self.path}` writes it anew")
-        return npz.read(path, headers)
+        arrays = npz.read(path, headers)
+        if not _sensible(arrays, samples, classes):
+            raise UserError(f"{path}: holds impossible values; `mlphys evaluate {self.path}` writes it anew")
+        return arrays
 
     def best_split(self) -> str:
         """The split whose predictions the pictures show: test once it was evaluated."""
@@ -194,6 +197,16 @@ def _number(name: str, value: str) -> Any:
     if name == "phase":
         return value
     return int(value) if name == "epoch" else float(value)
+
+
+def _sensible(arrays: dict[str, np.ndarray], samples: int, classes: int) -> bool:
+    """Whether labels and indices are in range and all numbers finite."""
+    in_range = all(
+        array.dtype.kind == "i" and bool(((array >= 0) & (array < below)).all())
+        for array, below in ((arrays["labels"], classes), (arrays["shown"], samples))
+    )
+    measured = [arrays[name] for name in ("probabilities", "losses", "images")]
+    return in_range and all(array.dtype.kind == "f" and bool(np.isfinite(array).all()) for array in measured)
 
 
 def find(name: str | None, root: Path = Path("runs")) -> Run:

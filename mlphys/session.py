@@ -6,18 +6,22 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlphys import environment, evaluation, gallery, recorder, splits
 from mlphys.config import Loaded, difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
+from mlphys.phases import Network
 from mlphys.recorder import Recorder
 from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.progress import Reporter
+
+if TYPE_CHECKING:
+    from mlphys.training.loop import Outcome
 
 Say = Callable[[str], None]
 
@@ -121,39 +125,43 @@ def _sha256(value: Any) -> str:
 def _train(
     run: Run, writer: Recorder, loaded: Loaded, dataset: Dataset, reporter: Reporter, start: Checkpoint | None
 ) -> Run:
-    """Train, keep the weights, measure, draw. Raises Interrupted, and Diverged after keeping good weights."""
+    """Train, measure and draw. Whatever stops it leaves a run that tells its state and how to go on."""
     try:
-        from mlphys.training import engine
-        from mlphys.training.loop import Diverged, Training
-
-        experiment, description = loaded.experiment, loaded.description
-        kind = experiment.kind()
-        network = kind.build(experiment.model, description, experiment.seed)
-        if start is None:
-            writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
-        phases = kind.phases(experiment.model, experiment.training, description, network)
-        training = Training(phases, dataset, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
-        try:
-            outcome = training.run(start)
-        except Diverged as error:
-            writer.weights(error.outcome.weights)
-            writer.status("diverged", error.outcome.best_epoch or None)
-            raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
+        network, outcome = _learn(run, writer, loaded, dataset, reporter, start)
         writer.weights(outcome.weights)
-        _measure(run, writer, loaded, network, dataset)
+        if len(dataset.validation):
+            metrics, predictions = evaluation.measure(loaded, network, dataset.validation)
+            writer.predictions("validation", predictions)
+            writer.metrics({"validation": metrics})
         writer.status("done", outcome.best_epoch or None, outcome.stopped)
-        run = Run(run.path)
-        gallery.draw(run, experiment.plots, ("png",))
     except KeyboardInterrupt:
-        if run.status.get("state") != "done":
-            writer.status("interrupted", run.status.get("best_epoch"))
+        writer.status("interrupted", run.status.get("best_epoch"))
         raise Interrupted(run.path) from None
-    return run
+    except UserError as error:
+        if run.status.get("state") == "diverged":
+            raise
+        raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
+    done = Run(run.path)
+    gallery.draw(done, loaded.experiment.plots, ("png",))
+    return done
 
 
-def _measure(run: Run, writer: Recorder, loaded: Loaded, network: Any, dataset: Dataset) -> None:
-    if not len(dataset.validation):
-        return
-    metrics, predictions = evaluation.measure(loaded, network, dataset.validation)
-    writer.predictions("validation", predictions)
-    writer.metrics({"validation": metrics})
+def _learn(
+    run: Run, writer: Recorder, loaded: Loaded, dataset: Dataset, reporter: Reporter, start: Checkpoint | None
+) -> tuple[Network, Outcome]:
+    """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
+    from mlphys.training import engine
+    from mlphys.training.loop import Diverged, Training
+
+    experiment, description, kind = loaded.experiment, loaded.description, loaded.experiment.kind()
+    network = kind.build(experiment.model, description, experiment.seed)
+    if start is None:
+        writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
+    phases = kind.phases(experiment.model, experiment.training, description, network)
+    training = Training(phases, dataset, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
+    try:
+        return network, training.run(start)
+    except Diverged as error:
+        writer.weights(error.outcome.weights)
+        writer.status("diverged", error.outcome.best_epoch or None)
+        raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None

@@ -13,6 +13,7 @@ from typing import Any
 from mlphys.config import DATASETS, MODELS, PLOTS, Loaded, shipped
 from mlphys.download import Progress
 from mlphys.inspection import Inspection
+from mlphys.rounding import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
 
@@ -76,8 +77,6 @@ def differing(differences: Sequence[tuple[str, Any, Any]]) -> str:
 
 def trained(run: Any) -> str:
     """How the training ended, what validation says, and what to do next."""
-    from mlphys.evaluation import rounded
-
     status, metrics = run.status, run.metrics.get("validation")
     why = {
         "early_stopping": "stopped early",
@@ -96,8 +95,6 @@ def trained(run: Any) -> str:
 
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -> str:
     """The metrics of a split with their errors, the classes, and where the pictures are."""
-    from mlphys.evaluation import rounded
-
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in ("accuracy", "error_rate", "balanced_accuracy", "loss"):
         lines.append(f"  {name:18} {rounded(metrics[name], metrics[f'{name}_stderr'])}")
@@ -111,8 +108,6 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -
 
 
 def _with_error(facts: Mapping[str, Any], name: str) -> str:
-    from mlphys.evaluation import rounded
-
     return "none" if facts[name] is None else rounded(facts[name], facts[f"{name}_stderr"])
 
 

@@ -65,21 +65,6 @@ def test_wilsons_error_of_no_failures_does_not_vanish():
     assert evaluation.fraction_stderr(9000, n) == pytest.approx(math.sqrt(p * (1 - p) / n), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("value", "stderr", "expected"),
-    [
-        (0.98721, 0.00113, "0.9872 +- 0.0011"),
-        (0.5, 0.1, "0.50 +- 0.10"),
-        (12.3456, 1.2, "12.3 +- 1.2"),
-        (123.4, 45.6, "123 +- 46"),
-        (0.25, 0.0, "0.25"),
-        (0.25, math.inf, "0.25"),
-    ],
-)
-def test_a_number_has_as_many_digits_as_its_error_two(value, stderr, expected):
-    assert evaluation.rounded(value, stderr) == expected
-
-
 def test_the_surest_mistakes_come_first_and_right_answers_not_at_all():
     labels = np.array([0, 1, 0, 1])
     probabilities = np.array([[0.4, 0.6], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])

@@ -271,7 +271,7 @@ def test_an_existing_out_is_not_overwritten(trained):
 
 def test_an_out_below_a_file_cannot_be_written(folder):
     assert refused("train", "small.yaml", "--out", "small.yaml/run") == (
-        "mlphys: small.yaml/run: cannot be written: Not a directory; name another place with --out\n"
+        "mlphys: small.yaml/run: cannot be written: Not a directory; write to another place\n"
     )
 
 

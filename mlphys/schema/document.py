@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +76,7 @@ def read(path: Path) -> Document:
 
     Raises UserError for a file that is missing, a folder, unreadable, too large or not YAML.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it")
     try:
         with path.open("rb") as file:
@@ -128,6 +129,7 @@ def _value(node: yaml.Node, path: KeyPath, name: str, places: dict[KeyPath, str]
         return [_value(item, (*path, i), name, places, seen) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, name, places, seen)
+    assert isinstance(node, yaml.ScalarNode)
     return _scalar(node, where)
 
 
@@ -156,7 +158,7 @@ def _mapping(
     return result
 
 
-def _scalar(node: yaml.Node, where: str) -> Any:
+def _scalar(node: yaml.ScalarNode, where: str) -> Any:
     text = node.value
     if node.style is not None:  # quoted or a block: text, whatever it looks like
         return text

@@ -123,7 +123,9 @@ def suggestion(wrong: Any, allowed: Iterable[str]) -> str:
 def choice(wrong: Any, allowed: Sequence[str]) -> str:
     """What is allowed, the likeliest first: a list of all layers hides what stands behind it."""
     hint, names = suggestion(wrong, allowed), ", ".join(allowed)
-    return f"{hint} (allowed: {names})" if hint else f"; allowed {names or 'no keys here'}"
+    if hint:
+        return f"{hint} (allowed: {names})" if names else hint
+    return f"; allowed {names or 'no keys here'}"
 
 
 def shown(value: Any) -> str:

@@ -51,47 +51,54 @@ class Lines(Silence):
 
 
 class Bar(Silence):
-    """A bar with the last values and the time left, for a terminal."""
+    """A bar with the last values, those on validation in brackets, and the time left, for a terminal."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[values]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
         )
-        self._phase, self._epochs, self._measured = phase, epochs, ""
+        self._phase, self._epochs = phase, epochs
+        self._validation: dict[str, float] = {}
         self._task = self._progress.add_task(f"{phase} 0/{epochs}", total=epochs, completed=done, values="compiling")
         self._progress.start()
 
     def chunk(self, epoch: int, fraction: float, means: Mapping[str, float]) -> None:
-        self._progress.update(
-            self._task,
-            completed=epoch - 1 + fraction,
-            description=f"{self._phase} {epoch}/{self._epochs}",
-            values=f"{described(means)}{self._measured}",
-        )
+        self._show(epoch, epoch - 1 + fraction, means)
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        measured = {name: value for name, value in row.items() if name.startswith("validation_")}
-        self._measured = f"  {described(measured)}" if measured else ""
-        self._progress.update(self._task, completed=row["epoch"], values=described(row))
+        prefix = "validation_"
+        self._validation = {name[len(prefix) :]: row[name] for name in row if name.startswith(prefix)}
+        self._show(row["epoch"], row["epoch"], {name: row[name] for name in self._validation or quantities(row)})
 
     def end(self) -> None:
         self._progress.stop()
 
-
-def described(values: Mapping[str, Any]) -> str:
-    """`loss 0.1234  accuracy 0.9612`: the quantities of a row, without its bookkeeping."""
-    kept = {name: value for name, value in values.items() if name not in BOOKKEEPING}
-    return "  ".join(f"{name} {value:.4f}" for name, value in kept.items())
+    def _show(self, epoch: int, completed: float, means: Mapping[str, float]) -> None:
+        values = [
+            f"{name} {value:.4f}" + (f" ({self._validation[name]:.4f})" if name in self._validation else "")
+            for name, value in means.items()
+        ]
+        description = f"{self._phase} {epoch}/{self._epochs}"
+        self._progress.update(self._task, completed=completed, description=description, values="  ".join(values))
 
 
 BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
+
+
+def quantities(row: Mapping[str, Any]) -> list[str]:
+    """The measured columns of a row of history."""
+    return [name for name in row if name not in BOOKKEEPING]
+
+
+def described(row: Mapping[str, Any]) -> str:
+    """`loss 0.1234  accuracy 0.9612`."""
+    return "  ".join(f"{name} {row[name]:.4f}" for name in quantities(row))
 
 
 def reporter(quiet: bool) -> Reporter:

@@ -71,5 +71,7 @@ def test_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path):
 
 def test_a_checkpoint_that_cannot_be_written_says_why(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/checkpoints: cannot be written: Not a directory; name another place"):
+    with pytest.raises(
+        UserError, match=r"file/checkpoints: cannot be written: Not a directory; write to another place"
+    ):
         checkpoints.write(tmp_path / "file" / "checkpoints", at(1))
