@@ -15,7 +15,7 @@ from mlphys.errors import UserError
 
 KeyPath = tuple[str | int, ...]
 
-LARGEST_FILE = 1_000_000  # bytes; an experiment of a thousand layers stays far below
+LARGEST_FILE = 200_000  # bytes; an experiment of a thousand layers stays below
 DEEPEST = 40
 
 # The scalars of YAML 1.2: 1e-3 is a number, `no` is text (PyYAML alone follows YAML 1.1).
