@@ -611,7 +611,7 @@ def test_a_file_without_an_experiment_is_refused(content, message):
         (".", ".: is a folder; name the YAML file of one experiment in it"),
         ("x" * 300, f"{'x' * 300}: cannot be read: File name too long"),
         ("binary.yaml", "binary.yaml: not a text file in UTF-8 (byte 1)"),
-        ("large.yaml", "large.yaml: larger than 1000000 bytes, so not the config of an experiment"),
+        ("large.yaml", "large.yaml: larger than 200000 bytes, so not the config of an experiment"),
     ],
 )
 def test_what_is_not_a_readable_file_is_refused_with_the_remedy(path, message):

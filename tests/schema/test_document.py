@@ -208,7 +208,7 @@ def test_a_file_that_cannot_be_a_config_is_refused_with_the_reason(tmp_path):
     path.write_bytes(b"a: \xff\xfe")
     assert error_of(read, path) == f"{path}: not a text file in UTF-8 (byte 3)"
     path.write_bytes(b"#" * (LARGEST_FILE + 1))
-    assert error_of(read, path) == f"{path}: larger than 1000000 bytes, so not the config of an experiment"
+    assert error_of(read, path) == f"{path}: larger than 200000 bytes, so not the config of an experiment"
     path.write_bytes(b"#" * LARGEST_FILE)
     assert read(path).data is None
     nowhere = path / "g.yaml"
