@@ -15,13 +15,14 @@ import numpy as np
 from mlphys import files
 from mlphys.errors import UserError
 from mlphys.schema.data import Dataset, Description, Split
-from mlphys.splits import NAMES
+from mlphys.splits import NAMES, class_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 10
 MOST_ROWS = 20
+ROWS_WITHOUT_CLASSES = 4
 ENDINGS = ("png", "pdf", "svg")
 
 
@@ -45,7 +46,7 @@ class Inspection:
     shared: dict[tuple[str, str], int]
     features: int
     constant_features: int  # with the same value in all training samples
-    balance: float  # samples of the smallest class / of the largest, in training
+    balance: float  # samples of the smallest class / of the largest, in training; 1 without classes
 
     def warnings(self) -> list[str]:
         """What deserves a second look, a sentence each."""
@@ -83,7 +84,7 @@ def check(dataset: Dataset, description: Description) -> Inspection:
         known = set(hashes[first])
         shared[first, second] = sum(value in known for value in hashes[second])
     x = dataset.train.x
-    counts = facts["train"].class_counts.values()
+    counts = facts["train"].class_counts.values() or [1]
     return Inspection(
         splits=facts,
         shared=shared,
@@ -98,10 +99,9 @@ def _hashes(split: Split) -> list[bytes]:
 
 
 def _facts(split: Split, hashes: list[bytes], description: Description) -> SplitFacts:
-    counts = np.bincount(split.y, minlength=len(description.classes))
     return SplitFacts(
         samples=len(split),
-        class_counts={name: int(n) for name, n in zip(description.classes, counts, strict=True)},
+        class_counts=class_counts(split.y, description),
         smallest=float(split.x.min()) if len(split) else None,
         largest=float(split.x.max()) if len(split) else None,
         not_finite=split.x.size - int(np.isfinite(split.x).sum()),
@@ -111,6 +111,8 @@ def _facts(split: Split, hashes: list[bytes], description: Description) -> Split
 
 def sheet(dataset: Dataset, description: Description, path: Path) -> None:
     """Draw the first ten training samples of each class: images as they look, other samples as curves.
+
+    Without classes the first forty are drawn.
 
     Raises UserError when `path` is no png, pdf or svg, or cannot be written.
     """
@@ -126,13 +128,17 @@ def sheet(dataset: Dataset, description: Description, path: Path) -> None:
     figure = Figure(figsize=(COLUMNS, cell * len(rows)))
     axes = figure.add_axes((0, 0, 1, 1))
     draw = _images if is_image else _curves
-    caption = f"training samples, first {COLUMNS} of each class; {draw(axes, list(rows.values()))}"
+    first = f"first {COLUMNS} of each class" if description.classes else "the first"
+    caption = f"training samples, {first}; {draw(axes, list(rows.values()))}"
     if len(rows) < len(description.classes):
         caption += f"; {len(description.classes) - len(rows)} more classes are not shown"
     axes.set_title(caption, fontsize=14, loc="left")
     # A dollar sign in a class name is a dollar sign, not the start of a formula.
     centres = [row + 0.5 for row in range(len(rows))]
-    axes.set_yticks(centres, list(rows), fontsize=15, parse_math=False)
+    if description.classes:
+        axes.set_yticks(centres, list(rows), fontsize=15, parse_math=False)
+    else:
+        axes.set_yticks([])
     axes.set(xlim=(0, COLUMNS), ylim=(len(rows), 0), aspect=cell, xticks=[])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -142,6 +148,8 @@ def sheet(dataset: Dataset, description: Description, path: Path) -> None:
 
 
 def _first_of_each_class(split: Split, description: Description) -> dict[str, np.ndarray]:
+    if not description.classes:
+        return {str(row): split.x[row * COLUMNS : (row + 1) * COLUMNS] for row in range(ROWS_WITHOUT_CLASSES)}
     return {
         name: split.x[np.flatnonzero(split.y == k)[:COLUMNS]] for k, name in enumerate(description.classes[:MOST_ROWS])
     }

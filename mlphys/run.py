@@ -21,7 +21,7 @@ from mlphys.config import Experiment, Loaded, fit
 from mlphys.errors import UserError
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, dotted, read
-from mlphys.schema.fields import Count
+from mlphys.schema.fields import Count, Whole
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
 
@@ -42,9 +42,10 @@ class DataFile(BaseModel):
 
     name: str
     shape: Annotated[list[Count], Field(min_length=1)]
-    classes: Annotated[list[str], Field(min_length=1)]
+    classes: list[str]
     samples: Count
     test_samples: Count | None
+    target_shape: list[Whole]
     splits: dict[Literal["train", "validation", "test"], SplitFacts]
     files: list[dict[str, str | int]]
 
@@ -77,7 +78,13 @@ class Run:
     @cached_property
     def description(self) -> Description:
         data = self.data
-        return Description(tuple(data["shape"]), tuple(data["classes"]), data["samples"], data["test_samples"])
+        return Description(
+            tuple(data["shape"]),
+            tuple(data["classes"]),
+            data["samples"],
+            data["test_samples"],
+            tuple(data["target_shape"]),
+        )
 
     @cached_property
     def rows(self) -> list[Row]:

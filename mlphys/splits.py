@@ -68,7 +68,7 @@ def _count(key: str, size: int | float, total: int) -> int:
 
 
 def split(spec: DataSpec, description: Description, samples: Samples) -> Dataset:
-    """Official sets in file order, without a copy; others by `split_seed`, stratified by class.
+    """Official sets in file order, without a copy; others by `split_seed`, stratified where there are classes.
 
     Raises UserError if the samples are not as described, or a class has too few of them.
     """
@@ -86,7 +86,8 @@ def split(spec: DataSpec, description: Description, samples: Samples) -> Dataset
         )
     _check_members(spec, description, y, sum(size > 0 for size in count.values()))
     # The test samples come first, so that no other size can change which they are.
-    order = stratified(y, spec.split_seed)[: test + validation + train]
+    groups = y if description.classes else np.zeros(len(y), np.int32)
+    order = stratified(groups, spec.split_seed)[: test + validation + train]
     tested, validated, trained = (Split(x[i], y[i]) for i in np.split(order, [test, test + validation]))
     return Dataset(trained, validated, tested, samples.files)
 
@@ -97,12 +98,13 @@ def _check_description(spec: DataSpec, description: Description, samples: Sample
     found = (len(samples.x), official, samples.x.shape[1:])
     if found != (description.samples, description.test_samples, description.shape):
         raise UserError(f"{spec.name}: not the data it was before: its shape has changed; start again")
-    if max(int(y.max()) for y in (samples.y, samples.y_test) if y is not None) >= len(description.classes):
+    labels = [y for y in (samples.y, samples.y_test) if y is not None] if description.classes else []
+    if labels and max(int(y.max()) for y in labels) >= len(description.classes):
         raise UserError(f"{spec.name}: not the data it was before: it has more classes; start again")
 
 
 def _check_members(spec: DataSpec, description: Description, y: np.ndarray, needed: int) -> None:
-    for name, members in zip(description.classes, _counts(y, description), strict=True):
+    for name, members in class_counts(y, description).items():
         if 0 < members < needed:
             raise UserError(
                 f"{spec.name}: the class {name} has {members} of the {needed} samples it needs, one a split; "
@@ -141,19 +143,23 @@ def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[
         "classes": list(description.classes),
         "samples": description.samples,
         "test_samples": description.test_samples,
+        "target_shape": list(description.target_shape),
         "splits": {name: _facts(getattr(dataset, name), description) for name in NAMES},
         "files": [dict(file) for file in dataset.files],
     }
 
 
 def _facts(split: Split, description: Description) -> dict[str, Any]:
-    counts = _counts(split.y, description)
     return {
         "samples": len(split),
-        "class_counts": {name: int(n) for name, n in zip(description.classes, counts, strict=True)},
+        "class_counts": class_counts(split.y, description),
         "sha256": fingerprint(split),
     }
 
 
-def _counts(y: np.ndarray, description: Description) -> np.ndarray:
-    return np.bincount(y, minlength=len(description.classes))
+def class_counts(y: np.ndarray, description: Description) -> dict[str, int]:
+    """How many samples each class has; empty where there are no classes."""
+    if not description.classes:
+        return {}
+    counts = np.bincount(y, minlength=len(description.classes))
+    return {name: int(n) for name, n in zip(description.classes, counts, strict=True)}

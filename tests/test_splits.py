@@ -189,7 +189,7 @@ def test_the_fingerprint_of_an_empty_split_is_that_of_no_bytes():
 def test_the_summary_tells_what_data_json_must_hold():
     dataset = splits.split(spec(), OFFICIAL, numbered(OFFICIAL))
     summary = splits.summary(dataset, spec(), OFFICIAL)
-    assert list(summary) == ["name", "shape", "classes", "samples", "test_samples", "splits", "files"]
+    assert list(summary) == ["name", "shape", "classes", "samples", "test_samples", "target_shape", "splits", "files"]
     assert summary["splits"]["test"] == {
         "samples": 100,
         "class_counts": {"a": 34, "b": 33, "c": 33},

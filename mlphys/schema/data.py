@@ -53,14 +53,17 @@ class Description:
     """A dataset as its headers tell it, before any sample is read."""
 
     shape: Shape  # of one sample, channels last
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # empty: the samples have no labels
     samples: int  # from which train and validation are taken, and test where there is no official one
     test_samples: int | None  # of the official test set; None: there is none
+    target_shape: Shape = ()  # of one target; () for a label, (0,) where the samples have no target
 
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset: x float32 of shape (n, *shape) in [0, 1], y int32 labels of shape (n,).
+    """All samples of a dataset: x float32 of shape (n, *shape), images in [0, 1].
+
+    y of shape (n, *target_shape) are int32 labels, or float32 targets.
 
     `x_test`, `y_test` are the official test set, None where there is none. `files` are the
     files of the user's that were read, with what data.json records of them.
@@ -75,7 +78,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: x float32 (n, *shape), y int32 (n,)."""
+    """One split: x float32 (n, *shape), y (n, *target_shape) int32 labels or float32 targets."""
 
     x: np.ndarray
     y: np.ndarray
