@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,67 +13,6 @@ from mlphys.errors import UserError
 from mlphys.phases import Network
 from mlphys.run import MOST_SHOWN, Run
 from mlphys.schema.data import Dataset, Split
-
-
-def classification(
-    labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """The metrics of a classifier on n samples.
-
-    labels (n,), probabilities (n, K), losses (n,) with penalties. Standard errors: of a mean
-    from the per-sample values, of a fraction by `fraction_stderr`.
-    """
-    n, guesses = len(labels), probabilities.argmax(axis=1)
-    counts = np.bincount(labels, minlength=len(classes))
-    right = np.bincount(labels[guesses == labels], minlength=len(classes))
-    guessed = np.bincount(guesses, minlength=len(classes))
-    accuracy = right.sum() / n
-    present = counts > 0
-    recalls = right[present] / counts[present]
-    errors = [fraction_stderr(k, m) for k, m in zip(right[present], counts[present], strict=True)]
-    return {
-        "samples": n,
-        "loss": float(losses.mean()),
-        "loss_stderr": mean_stderr(losses),
-        "accuracy": float(accuracy),
-        "accuracy_stderr": fraction_stderr(right.sum(), n),
-        "error_rate": float(1 - accuracy),
-        "error_rate_stderr": fraction_stderr(right.sum(), n),
-        "balanced_accuracy": float(recalls.mean()),
-        "balanced_accuracy_stderr": math.hypot(*errors) / len(errors),
-        "majority_accuracy": float(counts.max() / n),
-        "per_class": {
-            name: _of_class(int(counts[k]), int(guessed[k]), int(right[k])) for k, name in enumerate(classes)
-        },
-    }
-
-
-def _of_class(count: int, guessed: int, right: int) -> dict[str, Any]:
-    """Precision, recall and F1; None where nothing was guessed or there was nothing to find."""
-    union = count + guessed - right
-    values: dict[str, Any] = {"samples": count}
-    for name, of in (("precision", guessed), ("recall", count)):
-        values[name] = right / of if of else None
-        values[f"{name}_stderr"] = fraction_stderr(right, of) if of else None
-    # F1 = 2 q / (1 + q) with q = right / union, a fraction of independent samples
-    q = right / union if union else 0.0
-    values["f1"] = 2 * q / (1 + q) if union else None
-    values["f1_stderr"] = fraction_stderr(right, union) * 2 / (1 + q) ** 2 if union else None
-    return values
-
-
-def fraction_stderr(hits: int, n: int) -> float:
-    """Standard error of the fraction hits/n: half of Wilson's interval at one sigma (Wilson 1927).
-
-    sqrt(p (1 - p) / n + 1 / (4 n^2)) / (1 + 1 / n); it does not vanish where p is 0 or 1.
-    """
-    p = hits / n
-    return math.sqrt(p * (1 - p) / n + 1 / (4 * n * n)) / (1 + 1 / n)
-
-
-def mean_stderr(values: np.ndarray) -> float:
-    """Standard error of the mean of independent values."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
 
 
 def measure(loaded: Loaded, network: Network, split: Split) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -89,26 +27,13 @@ def measure(loaded: Loaded, network: Network, split: Split) -> tuple[dict[str, A
     def values(x: Any, y: Any) -> dict[str, Any]:
         recorded, penalty = terms(x, y, False)
         said = kind.predictions(network, x)
-        return {**said, "losses": recorded["loss"], "penalty": penalty + ops.zeros_like(recorded["loss"])}
+        return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
     arrays = engine.per_sample(values, split)
-    losses = arrays["losses"].astype(np.float64) + arrays["penalty"]
-    metrics = classification(split.y, arrays["probabilities"], losses, description.classes)
-    shown = surest_mistakes(split.y, arrays["probabilities"])
-    return metrics, {
-        "labels": split.y.astype(np.int32),
-        "probabilities": arrays["probabilities"],
-        "losses": arrays["losses"],
-        "shown": shown,
-        "images": split.x[shown],
-    }
-
-
-def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int = MOST_SHOWN) -> np.ndarray:
-    """Indices of wrongly classified samples, those with the most probable wrong class first."""
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
-    return wrong[order[:most]].astype(np.int32)
+    metrics = kind.metrics(split, arrays, description)
+    shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
+    kept = {name: array for name, array in arrays.items() if name != "penalties"}
+    return metrics, {"labels": split.y, **kept, "shown": shown, "images": split.x[shown]}
 
 
 def data_of(run: Run, path: str | None = None) -> Dataset:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlphys.rounding import rounded
+from mlphys.uncertainty import rounded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -154,15 +154,17 @@ class Run:
         if not path.exists():
             return None
         self._regular(path)
-        samples, classes = self.data["splits"][split]["samples"], len(self.description.classes)
-        wanted = {"labels": (samples,), "losses": (samples,), "probabilities": (samples, classes)}
+        samples, description = self.data["splits"][split]["samples"], self.description
+        wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
+        said = self.config.kind().prediction_shapes(description)
+        wanted |= {name: (samples, *shape) for name, shape in said.items()}
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
-        wanted |= {"shown": (shown,), "images": (shown, *self.description.shape)}
+        wanted |= {"shown": (shown,), "images": (shown, *description.shape)}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(f"{path}: does not fit data.json; `mlphys evaluate {self.path}` writes it anew")
         arrays = npz.read(path, headers)
-        if not _sensible(arrays, samples, classes):
+        if not _sensible(arrays, len(description.classes)):
             raise UserError(f"{path}: holds impossible values; `mlphys evaluate {self.path}` writes it anew")
         return arrays
 
@@ -206,14 +208,15 @@ def _number(name: str, value: str) -> Any:
     return int(value) if name == "epoch" else float(value)
 
 
-def _sensible(arrays: dict[str, np.ndarray], samples: int, classes: int) -> bool:
+def _sensible(arrays: dict[str, np.ndarray], classes: int) -> bool:
     """Whether labels and indices are in range and all numbers finite."""
-    in_range = all(
-        array.dtype.kind == "i" and bool(((array >= 0) & (array < below)).all())
-        for array, below in ((arrays["labels"], classes), (arrays["shown"], samples))
+    below = {"shown": len(arrays["labels"])} | ({"labels": classes} if classes else {})
+    return all(
+        array.dtype.kind == "i" and bool(((array >= 0) & (array < below[name])).all())
+        if name in below
+        else array.dtype.kind == "f" and bool(np.isfinite(array).all())
+        for name, array in arrays.items()
     )
-    measured = [arrays[name] for name in ("probabilities", "losses", "images")]
-    return in_range and all(array.dtype.kind == "f" and bool(np.isfinite(array).all()) for array in measured)
 
 
 def find(name: str | None, root: Path = Path("runs")) -> Run:

@@ -13,9 +13,9 @@ from typing import Any
 from mlphys.config import DATASETS, MODELS, PLOTS, Loaded, shipped
 from mlphys.download import Progress
 from mlphys.inspection import Inspection
-from mlphys.rounding import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
+from mlphys.uncertainty import rounded
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -16,9 +16,9 @@ FOLDER = Path(mlphys.__file__).parent
 # the entries of a registry (datasets, models, plots) do not.
 ROWS = [
     ["errors"],
-    ["autodiff", "checksum", "environment", "files", "picture", "randomness", "rounding"],
+    ["autodiff", "checksum", "environment", "files", "picture", "randomness", "uncertainty"],
     ["schema", "download", "looks", "npz"],
-    ["mosaic", "phases", "splits"],
+    ["metrics", "mosaic", "phases", "splits"],
     ["builder"],
     ["datasets", "models", "plots"],
     ["config", "inspection"],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from mlphys import builder
+from mlphys.metrics import classification, surest_mistakes
 from mlphys.phases import Gradient, Network
-from mlphys.schema.data import Description
+from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.initializers import Regularizer
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
 from mlphys.schema.messages import Misfit
@@ -116,3 +119,19 @@ def terms(training: Training, description: Description, network: Network) -> Any
 def predictions(network: Network, x: Any) -> dict[str, Any]:
     """What the net says of a batch: probabilities of shape (n, classes)."""
     return {"probabilities": network.model(x, training=False)}
+
+
+def metrics(split: Split, arrays: Mapping[str, np.ndarray], description: Description) -> dict[str, Any]:
+    """The entry of metrics.json for a split, from its per-sample arrays."""
+    losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
+    return classification(split.y, arrays["probabilities"], losses, description.classes)
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the surest mistakes."""
+    return surest_mistakes(split.y, arrays["probabilities"], most)
+
+
+def prediction_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    return {"probabilities": (len(description.classes),)}

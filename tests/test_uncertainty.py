@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mlphys.rounding import rounded
+from mlphys.uncertainty import rounded
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from mlphys import evaluation
+from mlphys import metrics
+from mlphys.uncertainty import fraction_stderr
 
 
 def made_up(n: int, seed: int = 0):
@@ -22,7 +23,7 @@ def made_up(n: int, seed: int = 0):
 
 def test_the_metrics_are_those_of_scikit_learn():
     labels, probabilities, losses = made_up(500)
-    found = evaluation.classification(labels, probabilities, losses, ("a", "b", "c"))
+    found = metrics.classification(labels, probabilities, losses, ("a", "b", "c"))
     guesses = probabilities.argmax(axis=1)
     assert found["samples"] == 500
     assert found["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, guesses))
@@ -40,7 +41,7 @@ def test_the_metrics_are_those_of_scikit_learn():
 def test_a_class_that_is_never_guessed_nor_there_has_no_precision_and_no_recall():
     labels = np.array([0, 0, 1])
     probabilities = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0]])
-    found = evaluation.classification(labels, probabilities, np.ones(3), ("a", "b", "c"))
+    found = metrics.classification(labels, probabilities, np.ones(3), ("a", "b", "c"))
     assert found["per_class"]["c"]["precision"] is None
     assert found["per_class"]["c"]["recall"] is None
     assert found["per_class"]["b"]["precision"] is None
@@ -49,7 +50,7 @@ def test_a_class_that_is_never_guessed_nor_there_has_no_precision_and_no_recall(
 
 
 def test_the_standard_errors_are_the_spread_over_repeated_samples():
-    repeated = [evaluation.classification(*made_up(400, seed), ("a", "b", "c")) for seed in range(400)]
+    repeated = [metrics.classification(*made_up(400, seed), ("a", "b", "c")) for seed in range(400)]
     for name in ("accuracy", "error_rate", "balanced_accuracy", "loss"):
         spread = np.std([found[name] for found in repeated])
         assert np.mean([found[f"{name}_stderr"] for found in repeated]) == pytest.approx(spread, rel=0.12), name
@@ -60,13 +61,13 @@ def test_the_standard_errors_are_the_spread_over_repeated_samples():
 
 
 def test_wilsons_error_of_no_failures_does_not_vanish():
-    assert evaluation.fraction_stderr(100, 100) == pytest.approx(0.5 / 101)
+    assert fraction_stderr(100, 100) == pytest.approx(0.5 / 101)
     p, n = 0.9, 10_000
-    assert evaluation.fraction_stderr(9000, n) == pytest.approx(math.sqrt(p * (1 - p) / n), rel=1e-3)
+    assert fraction_stderr(9000, n) == pytest.approx(math.sqrt(p * (1 - p) / n), rel=1e-3)
 
 
 def test_the_surest_mistakes_come_first_and_right_answers_not_at_all():
     labels = np.array([0, 1, 0, 1])
     probabilities = np.array([[0.4, 0.6], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
-    assert evaluation.surest_mistakes(labels, probabilities).tolist() == [2, 3, 0]
-    assert evaluation.surest_mistakes(labels, probabilities, most=1).tolist() == [2]
+    assert metrics.surest_mistakes(labels, probabilities, most=100).tolist() == [2, 3, 0]
+    assert metrics.surest_mistakes(labels, probabilities, most=1).tolist() == [2]
