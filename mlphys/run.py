@@ -45,7 +45,7 @@ class DataFile(BaseModel):
     classes: list[str]
     samples: Count
     test_samples: Count | None
-    target_shape: list[Whole]
+    target_shape: list[Whole] = []
     splits: dict[Literal["train", "validation", "test"], SplitFacts]
     files: list[dict[str, str | int]]
 

@@ -86,25 +86,31 @@ def trained(run: Any) -> str:
     kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
     lines = [f"{why} after {status['epochs']} epochs{kept}"]
     if metrics:
-        lines.append(f"validation accuracy {rounded(metrics['accuracy'], metrics['accuracy_stderr'])}")
+        first = run.config.kind().MEASURED[0]
+        lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
     lines.append(f"next: mlphys evaluate {run.path}")
     return "\n".join(lines)
 
 
+BASELINES = {"majority_accuracy": "always the most frequent class"}
+
+
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -> str:
     """The metrics of a split with their errors, the classes, and where the pictures are."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
-    for name in ("accuracy", "error_rate", "balanced_accuracy", "loss"):
-        lines.append(f"  {name:18} {rounded(metrics[name], metrics[f'{name}_stderr'])}")
-    lines.append(f"  {'majority_accuracy':18} {metrics['majority_accuracy']:.4g} (always the most frequent class)")
-    names = ("precision", "recall", "f1")
-    rows = [
-        [name, facts["samples"], *(_with_error(facts, key) for key in names)]
-        for name, facts in metrics["per_class"].items()
-    ]
-    return "\n".join([*lines, "", table(["class", "samples", *names], rows), "", drawn(pictures)])
+    for name in run.config.kind().MEASURED:
+        meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
+        lines.append(f"  {name:18} {rounded(metrics[name], metrics.get(f'{name}_stderr'))}{meaning}")
+    if "per_class" in metrics:
+        names = ("precision", "recall", "f1")
+        rows = [
+            [name, facts["samples"], *(_with_error(facts, key) for key in names)]
+            for name, facts in metrics["per_class"].items()
+        ]
+        lines += ["", table(["class", "samples", *names], rows)]
+    return "\n".join([*lines, "", drawn(pictures)])
 
 
 def _with_error(facts: Mapping[str, Any], name: str) -> str:

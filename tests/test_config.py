@@ -62,7 +62,7 @@ RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
     f"{split}.{metric}"
     for split in ("test", "validation", "train")
-    for metric in ("accuracy", "error_rate", "balanced_accuracy", "majority_accuracy", "loss")
+    for metric in ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 )
 ALL_LAYERS = (
     "Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, "

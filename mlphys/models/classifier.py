@@ -20,7 +20,7 @@ from mlphys.schema.shapes import Row, trace
 from mlphys.schema.training import Training
 
 RECORDED = ("loss", "accuracy")
-MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "majority_accuracy", "loss")
+MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
 
 class Spec(ModelSpec):
