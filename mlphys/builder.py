@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ RANDOM_INITIALIZERS = {
     "Orthogonal", "RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotUniform", "GlorotNormal",
     "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "VarianceScaling",
 }  # fmt: skip
+
+
+LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evaluating: 200 MB
 
 
 def build(rows: Sequence[Row], seed: int) -> Network:
@@ -35,14 +39,14 @@ def build(rows: Sequence[Row], seed: int) -> Network:
     seeds: dict[str, Any] = {}
     for row, layer in zip(rows, layers, strict=True):
         weights |= dict(zip(row.weights(), layer.weights, strict=True))
-        own = {id(weight) for weight in layer.weights}
-        states = [variable for variable in layer.variables if id(variable) not in own]
-        seeds |= dict(zip([row.name], states, strict=False))
+        states = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
+        seeds |= {f"{row.name}.{i}": state for i, state in enumerate(states)}
     return Network(
         model=keras.Model(inputs, outputs),
         weights=weights,
         seeds=seeds,
         compiles_in_xla=all(row.layer.compiles_in_xla for row in rows),
+        evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
     )
 
 

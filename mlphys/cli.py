@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,7 @@ def _interruptible() -> Iterator[None]:
     """Ctrl-C ends with 130 and the sentence that says how to go on."""
     from mlphys.session import Interrupted
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job with it
     try:
         yield
     except Interrupted as interrupted:

@@ -29,7 +29,7 @@ def measure(loaded: Loaded, network: Network, split: Split) -> tuple[dict[str, A
         said = kind.predictions(network, x)
         return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
-    arrays = engine.per_sample(values, split)
+    arrays = engine.per_sample(values, split, network.evaluated_at_once)
     metrics = kind.metrics(split, arrays, description)
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {name: array for name, array in arrays.items() if name != "penalties"}
@@ -48,7 +48,10 @@ def data_of(run: Run, path: str | None = None) -> Dataset:
             raise UserError(f"--data: {data.name} is found by its name; set MLPHYS_DATA to the folder it is in")
         data = data.model_copy(update={"path": path})
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
-    for file, facts in zip(loaded.experiment.dataset().files(data), run.data["files"], strict=True):
+    used = loaded.experiment.dataset().files(data)
+    if len(used) != len(run.data["files"]):
+        raise UserError(f"{run.path / 'data.json'}: damaged: files does not name the data; train the experiment anew")
+    for file, facts in zip(used, run.data["files"], strict=True):
         checksum.verify(file, facts)
     dataset = loaded.dataset()
     found = splits.summary(dataset, data, run.description)["splits"]

@@ -28,14 +28,24 @@ def write(path: Path, content: bytes | str) -> None:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise unwritable(path, error) from None
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from None
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:
-    write(path, json.dumps(value, indent=2) + "\n")
+    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be gone already. Raises UserError when that is not allowed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be removed: {error.strerror}") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -23,6 +23,7 @@ class Network:
     weights: Mapping[str, Any]
     seeds: Mapping[str, Any]
     compiles_in_xla: bool
+    evaluated_at_once: int  # samples; larger batches are not faster and need more memory
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
             return out
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
-        taken = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+        taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
         for number in itertools.count(max(taken, default=0) + 1):
             try:
                 (folder / str(number)).mkdir()
@@ -57,10 +57,10 @@ class Recorder:
         self._epochs = 0
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """What was asked for and with which data; written before anything is trained."""
+        """What was asked for and with which data. The config comes last: with it the folder is a run."""
         files.write_json(self.path / "data.json", data)
-        self.config(config)
         self.status("running")
+        self.config(config)
 
     def config(self, config: Mapping[str, Any]) -> None:
         files.write(self.path / "config.yaml", document.dump(dict(config)))
@@ -88,14 +88,21 @@ class Recorder:
         self.status("running", best_epoch=checkpoint.watch["best_epoch"] or None)
 
     def go_on_from(self, checkpoint: Checkpoint | None) -> None:
-        """Make history.csv hold the rows of the checkpoint and nothing else."""
+        """Leave of the run what belongs to the checkpoint, and nothing that was measured or drawn later."""
         rows = checkpoint.history if checkpoint else []
-        path = self.path / "history.csv"
+        if checkpoint:
+            self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
+        self.status("running", best_epoch=checkpoint.watch["best_epoch"] or None if checkpoint else None)
+        checkpoints.keep_up_to(self.path / "checkpoints", len(rows))
+        measured = [self.path / "metrics.json", *self.path.glob("predictions_*.npz")]
+        torn = [path for path in self.path.rglob(".*") if path.is_file()]  # files.write was killed
+        for path in measured + torn:
+            files.remove(path)
         if rows:
             self._columns = list(rows[0])
-            files.write(path, self._csv(rows, header=True))
+            files.write(self.path / "history.csv", self._csv(rows, header=True))
         else:
-            path.unlink(missing_ok=True)
+            files.remove(self.path / "history.csv")
 
     def status(self, state: str, best_epoch: int | None = None, stopped: str | None = None) -> None:
         files.write_json(

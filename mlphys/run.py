@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlphys import npz
 from mlphys.config import Experiment, Loaded, fit
@@ -25,16 +25,28 @@ from mlphys.schema.fields import Count, Whole
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
 
-LARGEST_TEXT = 64_000_000  # bytes of JSON or CSV: a million epochs
+LARGEST_TEXT = 2_000_000  # bytes of JSON
+LARGEST_HISTORY = 32_000_000  # bytes
+MOST_EPOCHS = 200_000
+MOST_COLUMNS = 64
+LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
 
 
 class SplitFacts(BaseModel):
     """What data.json holds of a split."""
 
-    samples: int
-    class_counts: dict[str, int]
+    samples: Whole
+    class_counts: dict[str, Whole]
     sha256: str
+
+
+class Splits(BaseModel):
+    """The three splits of data.json."""
+
+    train: SplitFacts
+    validation: SplitFacts
+    test: SplitFacts
 
 
 class DataFile(BaseModel):
@@ -46,8 +58,30 @@ class DataFile(BaseModel):
     samples: Count
     test_samples: Count | None
     target_shape: list[Whole] = []
-    splits: dict[Literal["train", "validation", "test"], SplitFacts]
+    splits: Splits
     files: list[dict[str, str | int]]
+
+
+class StatusFile(BaseModel):
+    """The content of status.json."""
+
+    state: Literal["running", "interrupted", "diverged", "done"]
+    phase: str | None
+    epochs: Whole
+    best_epoch: Whole | None
+    stopped: Literal["early_stopping", "epochs", "target"] | None
+
+
+Number = int | float | None
+
+
+class MetricsFile(BaseModel):
+    """The content of metrics.json: numbers by name for each split, and for each class those of `per_class`."""
+
+    model_config = ConfigDict(extra="forbid")
+    train: dict[str, Number | dict[str, dict[str, Number]]] | None = None
+    validation: dict[str, Number | dict[str, dict[str, Number]]] | None = None
+    test: dict[str, Number | dict[str, dict[str, Number]]] | None = None
 
 
 class Run:
@@ -92,13 +126,7 @@ class Run:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        try:
-            return DataFile.model_validate(self._json("data.json")).model_dump()
-        except ValidationError as error:
-            where = dotted(error.errors()[0]["loc"])
-            raise UserError(
-                f"{self.path / 'data.json'}: damaged: {where} is missing or wrong; train the experiment anew"
-            ) from None
+        return self._checked("data.json", DataFile)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -106,12 +134,14 @@ class Run:
 
     @property
     def status(self) -> dict[str, Any]:
-        return self._json("status.json")
+        return self._checked("status.json", StatusFile)
 
     @property
     def metrics(self) -> dict[str, Any]:
         """By split; empty before anything was measured."""
-        return self._json("metrics.json") if (self.path / "metrics.json").exists() else {}
+        if not (self.path / "metrics.json").exists():
+            return {}
+        return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
@@ -119,8 +149,11 @@ class Run:
         path = self.path / "history.csv"
         if not path.exists():
             return []
-        rows = list(csv.DictReader(self._text("history.csv").splitlines()))
+        lines = self._text("history.csv", LARGEST_HISTORY).splitlines()
         try:
+            if len(lines) > MOST_EPOCHS or not lines or lines[0].count(",") >= MOST_COLUMNS:
+                raise ValueError
+            rows = list(csv.DictReader(lines))
             if not rows or list(rows[0])[:2] != ["phase", "epoch"]:
                 raise ValueError
             return [{name: _number(name, value) for name, value in row.items()} for row in rows]
@@ -137,7 +170,8 @@ class Run:
         self._regular(path)
         try:
             with safe_open(path, framework="numpy") as file:
-                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+                shapes = {name: tuple(held.get_shape()) for name, held in slices.items() if held.get_dtype() == "F32"}
                 if shapes != wanted:
                     name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
                     raise UserError(
@@ -163,7 +197,7 @@ class Run:
         wanted |= {"shown": (shown,), "images": (shown, *description.shape)}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(f"{path}: does not fit data.json; `mlphys evaluate {self.path}` writes it anew")
-        arrays = npz.read(path, headers)
+        arrays = npz.read(path, headers, LARGEST_PREDICTIONS)
         if not _sensible(arrays, len(description.classes)):
             raise UserError(f"{path}: holds impossible values; `mlphys evaluate {self.path}` writes it anew")
         return arrays
@@ -171,6 +205,15 @@ class Run:
     def best_split(self) -> str:
         """The split whose predictions the pictures show: test once it was evaluated."""
         return "test" if (self.path / "predictions_test.npz").exists() else "validation"
+
+    def _checked(self, name: str, content: type[BaseModel]) -> dict[str, Any]:
+        try:
+            return content.model_validate(self._json(name)).model_dump()
+        except ValidationError as error:
+            where = dotted(error.errors()[0]["loc"])
+            raise UserError(
+                f"{self.path / name}: damaged: {where} is missing or wrong; train the experiment anew"
+            ) from None
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -181,16 +224,16 @@ class Run:
             raise UserError(f"{self.path / name}: damaged: expected an object of keys")
         return value
 
-    def _text(self, name: str) -> str:
+    def _text(self, name: str, largest: int = LARGEST_TEXT) -> str:
         path = self.path / name
         self._regular(path)
         try:
             with path.open("rb") as file:
-                content = file.read(LARGEST_TEXT + 1)
+                content = file.read(largest + 1)
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-        if len(content) > LARGEST_TEXT:
-            raise UserError(f"{path}: larger than {LARGEST_TEXT} bytes, so not the file of a run")
+        if len(content) > largest:
+            raise UserError(f"{path}: larger than {largest} bytes, so not the file of a run")
         return content.decode("utf-8", errors="replace")
 
     def _regular(self, path: Path) -> None:
@@ -257,7 +300,7 @@ def numbered(folder: Path) -> list[Run]:
     """The runs `folder`/1, `folder`/2, ... in this order."""
     if not folder.is_dir():
         return []
-    paths = [path for path in folder.iterdir() if path.name.isdigit() and (path / "config.yaml").is_file()]
+    paths = [path for path in folder.iterdir() if path.name.isdecimal() and (path / "config.yaml").is_file()]
     return [Run(path) for path in sorted(paths, key=lambda path: int(path.name))]
 
 
@@ -269,4 +312,7 @@ def _state(run: Run) -> str | None:
 
 
 def _started(run: Run) -> str:
-    return str(run.environment.get("started", ""))
+    try:
+        return str(run.environment.get("started", ""))
+    except UserError:
+        return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -62,11 +63,15 @@ def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> 
             f"{run.path}: cannot go on with another config ({', '.join(changes)} changed); "
             "only training.epochs may grow; train the changed config anew"
         )
-    state = run.status.get("state")
-    longer = loaded.experiment.training.epochs > old.experiment.training.epochs
-    if state == "diverged" or (state == "done" and not longer):
+    epochs, state = loaded.experiment.training.epochs, run.status.get("state")
+    done = state == "done" and run.status.get("stopped") == "epochs"
+    if state == "diverged" or (state == "done" and not (done and epochs > old.experiment.training.epochs)):
         raise UserError(f"{run.path}: {_nothing_to_do(run)}")
     checkpoint, damaged = checkpoints.newest(run.path / "checkpoints")
+    if checkpoint is None and done:
+        raise UserError(f"{run.path}: no checkpoint is left to go on from; train it anew")
+    if checkpoint and epochs < checkpoint.epoch:
+        raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
     if checkpoint and checkpoint.fingerprints != fingerprints(loaded, run.data):
         raise UserError(f"{run.path}: its checkpoints belong to another config or other data; train it anew")
     dataset = evaluation.data_of(run)
@@ -104,15 +109,18 @@ def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
 
 
 def _nothing_to_do(run: Run) -> str:
-    if run.status.get("state") == "diverged":
+    status = run.status
+    if status.get("state") == "diverged":
         return "its training diverged; train it anew with a smaller learning_rate"
-    more = run.config.training.epochs * 2
+    if status.get("stopped") != "epochs":
+        return f"its training stopped early after {status.get('epochs')} epochs; train it anew with a larger patience"
+    more = run.config.training.epochs * 2 or 1
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
 def fingerprints(loaded: Loaded, data: Mapping[str, Any]) -> dict[str, str]:
-    """What a checkpoint belongs to: the config but for its number of epochs, and the data."""
-    config = loaded.experiment.model_dump()
+    """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, and the data."""
+    config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
     return {"config": _sha256(config), "data": _sha256(hashes)}
@@ -134,13 +142,16 @@ def _train(
             writer.predictions("validation", predictions)
             writer.metrics({"validation": metrics})
         writer.status("done", outcome.best_epoch or None, outcome.stopped)
-    except KeyboardInterrupt:
-        writer.status("interrupted", run.status.get("best_epoch"))
-        raise Interrupted(run.path) from None
-    except UserError as error:
+    except BaseException as error:
         if run.status.get("state") == "diverged":
             raise
-        raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
+        with contextlib.suppress(UserError):  # the disk may be full
+            writer.status("interrupted", run.status.get("best_epoch"))
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(run.path) from None
+        if isinstance(error, UserError):
+            raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
+        raise
     done = Run(run.path)
     gallery.draw(done, loaded.experiment.plots, ("png",))
     return done

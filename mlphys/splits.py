@@ -40,6 +40,8 @@ def sizes(spec: DataSpec, description: Description) -> dict[str, int]:
             raise SplitError(("validation",), f"{named} samples leave none of {total} to train; lower them")
         return {"train": left, "validation": others["validation"], "test": test}
     train = _count("train", spec.train, total)
+    if isinstance(spec.train, float) and train == left + 1:  # each fraction is rounded by itself
+        train = left
     if train == 0:
         raise SplitError(("train",), "without training samples nothing is learned; write at least 1")
     if train > left:

@@ -24,6 +24,6 @@ def fraction_stderr(hits: int, n: int) -> float:
     return math.sqrt(p * (1 - p) / n + 1 / (4 * n * n)) / (1 + 1 / n)
 
 
-def mean_stderr(values: np.ndarray) -> float:
-    """Standard error of the mean of independent values."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
+def mean_stderr(values: np.ndarray) -> float | None:
+    """Standard error of the mean of independent values; one value tells none."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None

@@ -209,6 +209,52 @@ def test_a_finished_run_is_trained_longer_and_only_longer(trained):
     assert (trained / "weights.safetensors").read_bytes() == Path("five/weights.safetensors").read_bytes()
 
 
+def test_training_longer_drops_what_was_measured_of_the_shorter(trained):
+    succeeded("resume", "small", "--set", "training.epochs=4")
+    assert set(json.loads((trained / "metrics.json").read_text())) == {"validation"}
+    assert not (trained / "predictions_test.npz").exists()
+    assert json.loads((trained / "status.json").read_text())["epochs"] == 4
+
+
+def test_an_early_stopped_run_is_not_trained_longer(folder):
+    succeeded("train", "small.yaml", "--quiet", "--set", "training.early_stopping={monitor: accuracy, target: 0.01}")
+    assert refused("resume", "small", "--set", "training.epochs=50") == (
+        "mlphys: runs/small/1: its training stopped early after 1 epochs; train it anew with a larger patience\n"
+    )
+
+
+def unfinished(run: Path, state: str) -> Path:
+    """status.json, made that of a run whose process was killed."""
+    status = run / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": state, "stopped": None}))
+    return status
+
+
+def test_an_interrupted_run_is_not_cut_shorter(trained):
+    status = unfinished(trained, "interrupted")
+    assert refused("resume", "small", "--set", "training.epochs=2") == (
+        "mlphys: runs/small/1: 3 epochs are trained already; set training.epochs no lower\n"
+    )
+    succeeded("resume", "small")
+    assert json.loads(status.read_text())["epochs"] == 3
+
+
+def test_with_all_checkpoints_damaged_training_starts_over_and_keeps_its_new_ones(trained):
+    before = (trained / "weights.safetensors").read_bytes()
+    for path in (trained / "checkpoints").iterdir():
+        path.write_bytes(b"torn")
+    (trained / "checkpoints" / "000009.safetensors").write_bytes(b"torn")
+    assert refused("resume", "small", "--set", "training.epochs=5") == (
+        "mlphys: runs/small/1: no checkpoint is left to go on from; train it anew\n"
+    )
+    unfinished(trained, "running")
+    said = succeeded("resume", "small")
+    assert "run runs/small/1: no checkpoint yet: starting over (" in said
+    assert "damaged checkpoint" in said
+    assert (trained / "weights.safetensors").read_bytes() == before
+    assert max(path.name for path in (trained / "checkpoints").iterdir()) == "000003.safetensors"
+
+
 def test_train_resume_starts_over_when_there_is_no_checkpoint_yet(trained):
     shutil.rmtree(trained / "checkpoints")
     before = (trained / "weights.safetensors").read_bytes()

@@ -217,3 +217,9 @@ def test_samples_that_are_not_as_described_are_refused(change, text):
     with pytest.raises(UserError) as error:
         splits.split(spec(), replace(OFFICIAL, **change), numbered(OFFICIAL))
     assert str(error.value) == f"numbered: not the data it was before: {text}; start again"
+
+
+def test_fractions_that_make_one_use_every_sample_once():
+    described = Description((1,), ("a", "b"), 12, None)
+    sizes = splits.sizes(DataSpec(name="made", train=0.75, validation=0.125, test=0.125), described)
+    assert sum(sizes.values()) == 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,14 @@ class Checkpoint:
     tensors: Mapping[str, np.ndarray]
 
 
+FACTS = [field.name for field in fields(Checkpoint) if field.name != "tensors"]
+
+
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write the checkpoint, then drop all but the last KEPT. Raises UserError when it cannot be written."""
-    facts = {key: value for key, value in asdict(checkpoint).items() if key != "tensors"}
-    text = json.dumps(facts)
-    tensors = {name: np.array(value, order="C") for name, value in checkpoint.tensors.items()}
+    facts = {name: getattr(checkpoint, name) for name in FACTS}
+    text = json.dumps(facts, allow_nan=False)
+    tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     path = folder / f"{len(checkpoint.history):06d}.safetensors"
     content = save(tensors, metadata={"checkpoint": text, "sha256": _digest(text, tensors)})
     try:
@@ -48,8 +51,15 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
         raise files.unwritable(folder, error) from None
     files.write(path, content)
     for old in _paths(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
+        files.remove(old)
     return path
+
+
+def keep_up_to(folder: Path, rows: int) -> None:
+    """Drop the checkpoints of more than so many rows of history: training goes on from there anew."""
+    for path in _paths(folder):
+        if int(path.stem) > rows:
+            files.remove(path)
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
@@ -64,7 +74,8 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[0-9]*.safetensors"))
+    paths = [path for path in folder.glob("*.safetensors") if path.stem.isdecimal()]
+    return sorted(paths, key=lambda path: int(path.stem))
 
 
 def _read(path: Path) -> Checkpoint:
@@ -81,5 +92,5 @@ def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> str:
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name} {value.dtype} {value.shape}".encode())
-        digest.update(value.tobytes())
+        digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()

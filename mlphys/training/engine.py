@@ -15,8 +15,6 @@ import numpy as np
 from mlphys.phases import Gradient, Network
 from mlphys.schema.data import Split
 
-EVALUATED_AT_ONCE = 1000  # samples; larger batches are not faster and need more memory
-
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
@@ -39,6 +37,8 @@ def _without_notices() -> Iterator[None]:
 with _without_notices():
     import tensorflow as tf
 
+    for accelerator in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
     tf.config.list_logical_devices()
 
 
@@ -130,19 +130,20 @@ class Measurement:
     def _measure(self, x: Any, y: Any) -> Any:
         metrics = self._phase.metrics
         sums = tf.zeros([1 + len(metrics)], tf.float64)
-        for start in tf.range(0, tf.shape(x)[0], EVALUATED_AT_ONCE):
-            stop = start + EVALUATED_AT_ONCE
+        at_once = self._phase.network.evaluated_at_once
+        for start in tf.range(0, tf.shape(x)[0], at_once):
+            stop = start + at_once
             values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
             sums += _sums(metrics, values, penalty)
         return sums
 
 
-def per_sample(function: Callable[[Any, Any], Mapping[str, Any]], split: Split) -> dict[str, np.ndarray]:
-    """`function(x, y)` of a whole split, a thousand samples at a time, joined along the first axis."""
+def per_sample(function: Callable[[Any, Any], Mapping[str, Any]], split: Split, at_once: int) -> dict[str, np.ndarray]:
+    """`function(x, y)` of a whole split, so many samples at a time, joined along the first axis."""
     compiled = tf.function(function, reduce_retracing=True)
     parts: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(split), EVALUATED_AT_ONCE):
-        stop = start + EVALUATED_AT_ONCE
+    for start in range(0, len(split), at_once):
+        stop = start + at_once
         values = compiled(tf.constant(split.x[start:stop]), tf.constant(split.y[start:stop]))
         parts.append({name: value.numpy() for name, value in values.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -17,10 +17,10 @@ from mlphys.schema.data import Dataset
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine, Measurement
-from mlphys.training.progress import Reporter
+from mlphys.training.progress import Reporter, quantities
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
-FIRST_CHUNK = 20  # batches, before the speed is known
+FIRST_CHUNK = 1  # batches, before the speed is known
 CHECKPOINT_SECONDS = 1.0  # at most one a second: many epochs are shorter than a write
 
 
@@ -36,7 +36,20 @@ class Outcome:
 class Diverged(UserError):
     """The loss is not finite any more; `outcome` holds the last good weights."""
 
-    outcome: Outcome
+    def __init__(self, text: str, outcome: Outcome):
+        super().__init__(text)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The end of an epoch: variables now and at the best epoch, and how many rows of history belong to it."""
+
+    epoch: int
+    rows: int
+    state: Mapping[str, np.ndarray]
+    best: Mapping[str, np.ndarray]
+    watch: Watch
 
 
 class Keeper(Protocol):
@@ -63,64 +76,65 @@ class Training:
 
         Either way the last whole epoch is in a checkpoint when it raises.
         """
-        self.history: list[dict[str, Any]] = list(start.history) if start else []
+        history: list[dict[str, Any]] = list(start.history) if start else []
         outcome = None
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0
         for phase in self.phases[first:]:
             resumed = start if start and start.phase == phase.name else None
-            outcome = PhaseInTraining(self, phase).run(resumed)
+            outcome = PhaseInTraining(self, phase, history, resumed).run()
         assert outcome is not None
         return outcome
 
 
 class PhaseInTraining:
-    """One gradient phase: its engine, and what it remembers from epoch to epoch."""
+    """One gradient phase: its engine, and how far it is.
 
-    def __init__(self, training: Training, phase: Gradient):
+    `progress` is replaced in one assignment at the end of an epoch, so that an interrupt at any
+    instant finds a whole epoch in it.
+    """
+
+    def __init__(self, training: Training, phase: Gradient, history: list[dict[str, Any]], start: Checkpoint | None):
         self.training = training
         self.phase = phase
+        self.history = history
         self.settings = phase.settings
         self.engine = Engine(phase, training.dataset.train)
         validation = training.dataset.validation
         self.validation = Measurement(phase, validation) if len(validation) else None
-        self.watch = Watch()
         self.chunk = FIRST_CHUNK
-
-    def run(self, start: Checkpoint | None) -> Outcome:
-        self.state = self.engine.state()
-        self.best = self.state
-        epoch = 0
+        self.compiled = False
         if start:
-            self.state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
-            self.best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
-            self.engine.restore(self.state)
-            self.watch, epoch = Watch.from_dict(start.watch), start.epoch
-        self.saved_epoch, self.saved_at = epoch, -math.inf
+            self.progress = _resumed(start)
+            self.engine.restore(self.progress.state)
+        else:
+            state = self.engine.state()
+            self.progress = Progress(0, len(history), state, state, Watch())
+        self.saved_epoch, self.saved_at = self.progress.epoch, -math.inf
         self.last_row_at = time.perf_counter()
+
+    def run(self) -> Outcome:
         reporter = self.training.reporter
-        reporter.begin(self.phase.name, self.settings.epochs, epoch)
+        reporter.begin(self.phase.name, self.settings.epochs, self.progress.epoch)
         try:
-            while epoch < self.settings.epochs and not self.stopped():
-                self.epoch(epoch + 1)
-                epoch += 1
-        except Diverged as error:
-            error.outcome = self.outcome(epoch)
-            raise
+            while self.progress.epoch < self.settings.epochs and not self.stopped():
+                self.epoch(self.progress.epoch + 1)
         finally:
             reporter.end()
             self.save(at_once=True)
-        return self.outcome(epoch)
+        return self.outcome()
 
     def stopped(self) -> str | None:
         stopping = self.settings.early_stopping
-        return self.watch.stopped(stopping) if stopping else None
+        return self.progress.watch.stopped(stopping) if stopping else None
 
-    def outcome(self, epoch: int) -> Outcome:
-        kept = self.best if self.settings.early_stopping and self.watch.best_epoch else self.state
+    def outcome(self) -> Outcome:
+        """The weights to keep, which are now the network's: of the best epoch with early stopping, else the last."""
+        progress, stopping = self.progress, self.settings.early_stopping
+        kept = progress.best if stopping and progress.watch.best_epoch else progress.state
         self.engine.restore(kept)
         weights = {name.removeprefix("weights/"): value for name, value in kept.items() if name.startswith("weights/")}
-        best_epoch = self.watch.best_epoch if self.settings.early_stopping else epoch
+        best_epoch = progress.watch.best_epoch if stopping else progress.epoch
         return Outcome(weights, best_epoch, self.stopped() or "epochs")
 
     def epoch(self, epoch: int) -> None:
@@ -131,15 +145,17 @@ class PhaseInTraining:
         if self.validation:
             row |= {f"validation_{name}": value for name, value in self.validation.means().items()}
         row["learning_rate"] = self.engine.learning_rate()
-        self.state = self.engine.state()
-        stopping = self.settings.early_stopping
-        if stopping:
-            self.watch = self.watch.after(stopping, epoch, row[stopping.monitor])
-            if self.watch.best_epoch == epoch:
-                self.best = self.state
+        state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
+        if not all(math.isfinite(row[name]) for name in quantities(row)) or not _finite(state):
+            raise self.diverged(epoch)
+        if self.settings.early_stopping:
+            watch = watch.after(self.settings.early_stopping, epoch, row[self.settings.early_stopping.monitor])
+            best = state if watch.best_epoch == epoch else best
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
-        self.training.history.append(row)
+        del self.history[self.progress.rows :]
+        self.history.append(row)
+        self.progress = Progress(epoch, len(self.history), state, best, watch)
         self.training.keeper.row(row)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
@@ -152,12 +168,11 @@ class PhaseInTraining:
             stop = min(done + self.chunk, self.engine.batches)
             means = self.engine.train(done, stop)
             took = time.perf_counter() - began
-            # The first call compiles, so its time says nothing of the speed.
-            if epoch > 1 or done > 0:
+            if self.compiled:  # the first call compiles, so its time says nothing of the speed
                 self.chunk = max(1, math.ceil((stop - done) * CHUNK_SECONDS / max(took, 1e-4)))
-            done = stop
+            done, self.compiled = stop, True
             if not all(math.isfinite(value) for value in means.values()):
-                raise Diverged(self.advice(epoch))
+                raise self.diverged(epoch)
             self.training.reporter.chunk(epoch, done / self.engine.batches, means)
         return means
 
@@ -174,27 +189,38 @@ class PhaseInTraining:
         }
 
     def save(self, at_once: bool) -> None:
-        """Keep the last whole epoch, unless that is done or was just done."""
-        rows = self.training.history
-        epoch = rows[-1]["epoch"] if rows and rows[-1]["phase"] == self.phase.name else 0
-        if epoch == self.saved_epoch or not (at_once or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS):
+        """Keep the last whole epoch, unless that is done or a checkpoint was just written."""
+        progress = self.progress
+        recent = time.monotonic() - self.saved_at <= CHECKPOINT_SECONDS
+        if progress.epoch == self.saved_epoch or (recent and not at_once):
             return
-        best = {f"best/{name}": value for name, value in self.best.items()} if self.settings.early_stopping else {}
+        best = {f"best/{name}": value for name, value in progress.best.items()} if self.settings.early_stopping else {}
         self.training.keeper.checkpoint(
             Checkpoint(
                 self.phase.name,
-                epoch,
-                rows,
-                self.watch.as_dict(),
+                progress.epoch,
+                self.history[: progress.rows],
+                progress.watch.as_dict(),
                 self.training.fingerprints,
-                {**self.state, **best},
+                {**progress.state, **best},
             )
         )
-        self.saved_epoch, self.saved_at = epoch, time.monotonic()
+        self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
 
-    def advice(self, epoch: int) -> str:
+    def diverged(self, epoch: int) -> Diverged:
         rate = self.engine.learning_rate()
-        return (
+        text = (
             f"the loss is not finite any more in epoch {epoch} at learning rate {rate:g}; "
             f"try a smaller learning_rate (such as {rate / 10:g}), or clipnorm: 1 in the optimizer"
         )
+        return Diverged(text, self.outcome())
+
+
+def _resumed(start: Checkpoint) -> Progress:
+    state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
+    best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
+    return Progress(start.epoch, len(start.history), state, best, Watch.from_dict(start.watch))
+
+
+def _finite(state: Mapping[str, np.ndarray]) -> bool:
+    return all(np.isfinite(value).all() for value in state.values())

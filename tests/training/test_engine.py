@@ -203,6 +203,40 @@ def test_a_loss_that_is_not_finite_stops_with_advice_and_the_last_good_weights()
     assert keeper.checkpoints[-1].epoch == len(keeper.rows)
 
 
+def test_weights_that_are_finite_in_training_and_not_in_validation_are_not_kept():
+    settings = {"optimizer": {"SGD": {"learning_rate": 1e30}}, "batch_size": "all", "epochs": 3}
+    layers = ["Flatten", {"Dense": {"units": 16}}, {"Dense": {"units": 10}}]
+    keeper = Memory()
+    with pytest.raises(loop.Diverged, match=r"not finite any more in epoch 1 at learning rate 1e\+30"):
+        trained(layers, {**settings, "loss": "mean_squared_error"}, keeper=keeper)
+    assert keeper.rows == []
+
+
+@pytest.mark.parametrize("moment", ["after", "as_dict"])
+def test_an_interrupt_while_an_epoch_is_recorded_leaves_a_whole_epoch_in_the_checkpoint(moment, monkeypatch):
+    settings = {"optimizer": "adam", "batch_size": 50, "epochs": 4, "early_stopping": {"patience": 3}}
+    whole, _, _ = trained(DENSE, settings)
+    original, calls = getattr(loop.Watch, moment), []
+
+    def interrupted(*arguments):
+        calls.append(moment)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    keeper = Memory()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Watch, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(DENSE, settings, keeper=keeper)
+    checkpoint = keeper.checkpoints[-1]
+    assert checkpoint.epoch == len(checkpoint.history)
+    resumed, _, _ = trained(DENSE, settings, start=checkpoint)
+    for name, value in whole.weights.items():
+        assert value.tobytes() == resumed.weights[name].tobytes()
+
+
 @pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM], ids=["dense", "conv", "random"])
 @pytest.mark.parametrize("stopping", [None, {"patience": 2}], ids=["to the end", "early stopping"])
 def test_a_training_interrupted_after_any_epoch_ends_with_the_same_bytes(layers, stopping, monkeypatch):
