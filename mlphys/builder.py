@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlphys.phases import Network
+from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
 from mlphys.schema.initializers import Initializer, Regularizer
 from mlphys.schema.losses import Loss
 from mlphys.schema.optimizers import Optimizer, Schedule
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
+from mlphys.schema.training import Training
 
 RANDOM_INITIALIZERS = {
     "Orthogonal", "RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotUniform", "GlorotNormal",
@@ -23,17 +24,20 @@ RANDOM_INITIALIZERS = {
 LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evaluating: 200 MB
 
 
-def build(rows: Sequence[Row], seed: int) -> Network:
-    """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight."""
+def build(rows: Sequence[Row], seed: int, parts: Mapping[str, int] | None = None) -> Network:
+    """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight.
+
+    `parts` names the models that end after so many rows.
+    """
     import keras
 
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     inputs = keras.Input(rows[0].input_shape)
-    outputs, layers = inputs, []
+    outputs, layers = [inputs], []
     for row in rows:
         layer = getattr(keras.layers, type(row.layer).__name__)(**_arguments(row, seed))
-        outputs = layer(outputs)
+        outputs.append(layer(outputs[-1]))
         layers.append(layer)
     weights: dict[str, Any] = {}
     seeds: dict[str, Any] = {}
@@ -42,11 +46,25 @@ def build(rows: Sequence[Row], seed: int) -> Network:
         states = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
         seeds |= {f"{row.name}.{i}": state for i, state in enumerate(states)}
     return Network(
-        model=keras.Model(inputs, outputs),
+        model=keras.Model(inputs, outputs[-1]),
         weights=weights,
         seeds=seeds,
         compiles_in_xla=all(row.layer.compiles_in_xla for row in rows),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
+        parts={name: keras.Model(inputs, outputs[end]) for name, end in (parts or {}).items()},
+    )
+
+
+def gradient_phase(network: Network, training: Training, terms: Any, metrics: tuple[str, ...]) -> Gradient:
+    """The one phase of a plain net: the gradient of its cost over all trained weights."""
+    return Gradient(
+        name="train",
+        settings=training,
+        terms=terms,
+        metrics=metrics,
+        trained=tuple(network.model.trainable_variables),
+        network=network,
+        optimizer=optimizer(training.optimizer),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 
 from mlphys import files, splits
 from mlphys.errors import UserError
@@ -84,6 +84,13 @@ class Experiment(Spec):
     plots: list[PlotName] = Field([])
     expect: dict[str, Range] = Field({})
 
+    @model_validator(mode="after")
+    def _loss_of_the_kind(self) -> Experiment:
+        if self.training.loss is not None:
+            return self
+        training = self.training.model_copy(update={"loss": self.kind().DEFAULT_LOSS})
+        return self.model_copy(update={"training": training})
+
     def dataset(self) -> ModuleType:
         """The entry of datasets/ that this experiment uses."""
         return DATASETS[self.data.name]
@@ -147,11 +154,19 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         experiment.kind().check(experiment.model, experiment.training, description)
     except Misfit as misfit:
         problems.append(misfit.problem)
+    problems += _loss_problems(experiment)
     problems += _training_problems(experiment)
     problems += _expect_problems(experiment)
     if problems:
         raise complain(problems, document)
     return Loaded(experiment, description)
+
+
+def _loss_problems(experiment: Experiment) -> Iterable[Problem]:
+    name, allowed = type(experiment.training.loss).__name__, experiment.kind().LOSSES
+    if name not in allowed:
+        text = f"{name} is no loss for a {experiment.model.kind}{choice(name, list(allowed))}"
+        yield Problem(("training", "loss"), text)
 
 
 def _training_problems(experiment: Experiment) -> Iterable[Problem]:

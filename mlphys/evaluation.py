@@ -15,13 +15,16 @@ from mlphys.run import MOST_SHOWN, Run
 from mlphys.schema.data import Dataset, Split
 
 
-def measure(loaded: Loaded, network: Network, split: Split) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The metrics of a network on a split, and the arrays of predictions_<split>.npz."""
+def measure(
+    loaded: Loaded, network: Network, dataset: Dataset, name: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz."""
     from keras import ops
 
     from mlphys.training import engine
 
-    kind, description = loaded.experiment.kind(), loaded.description
+    kind, description, spec = loaded.experiment.kind(), loaded.description, loaded.experiment.model
+    split: Split = getattr(dataset, name)
     terms = kind.terms(loaded.experiment.training, description, network)
 
     def values(x: Any, y: Any) -> dict[str, Any]:
@@ -29,11 +32,14 @@ def measure(loaded: Loaded, network: Network, split: Split) -> tuple[dict[str, A
         said = kind.predictions(network, x)
         return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
-    arrays = engine.per_sample(values, split, network.evaluated_at_once)
-    metrics = kind.metrics(split, arrays, description)
+    at_once = network.evaluated_at_once
+    arrays = engine.per_sample(values, split, at_once)
+    metrics = kind.metrics(spec, description, arrays, split, dataset.train)
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
-    kept = {name: array for name, array in arrays.items() if name != "penalties"}
-    return metrics, {"labels": split.y, **kept, "shown": shown, "images": split.x[shown]}
+    kept = {key: array for key, array in arrays.items() if key != "penalties"}
+    pictures = Split(split.x[shown], split.y[shown])
+    pictured = engine.per_sample(lambda x, y: kind.pictured(network, x), pictures, at_once) if len(shown) else {}
+    return metrics, {"labels": split.y, **kept, "shown": shown, "images": pictures.x, **pictured}
 
 
 def data_of(run: Run, path: str | None = None) -> Dataset:
@@ -70,12 +76,12 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     from mlphys.training import engine
 
     loaded, weights = run.loaded, run.weights
-    samples: Split = getattr(data_of(run, path), split)
-    if not len(samples):
+    dataset = data_of(run, path)
+    if not len(getattr(dataset, split)):
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
     network = loaded.experiment.kind().build(loaded.experiment.model, loaded.description, loaded.experiment.seed)
     engine.load_weights(network, weights)
-    metrics, predictions = measure(loaded, network, samples)
+    metrics, predictions = measure(loaded, network, dataset, split)
     recorder = Recorder(run.path)
     recorder.predictions(split, predictions)
     recorder.metrics({**run.metrics, split: metrics})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from mlphys import pca
 from mlphys.uncertainty import fraction_stderr, mean_stderr
 
 
@@ -62,3 +64,44 @@ def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) ->
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
     return wrong[order[:most]].astype(np.int32)
+
+
+def reconstruction(
+    arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.ndarray, code_size: int
+) -> dict[str, Any]:
+    """The metrics of reconstructions of samples x (n, ...), beside the mean image's and PCA's.
+
+    `arrays` holds for each sample the means over its values of squared and absolute error, its loss
+    and the penalties. psnr is 10 log10(1 / mse), in decibels, for values between 0 and 1. `pca_mse` is
+    None where the code is not smaller than the samples.
+    """
+    squared = arrays["squared_errors"].astype(np.float64)
+    losses = arrays["losses"].astype(np.float64)
+    mse, error = float(squared.mean()), mean_stderr(squared)
+    found: dict[str, Any] = {"samples": len(x), "mse": mse, "mse_stderr": error}
+    for name, values in (
+        ("mae", arrays["absolute_errors"].astype(np.float64)),
+        ("reconstruction_loss", losses),
+        ("loss", losses + arrays["penalties"]),
+    ):
+        found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+    found["psnr"] = -10 * math.log10(mse) if mse > 0 else None
+    found["psnr_stderr"] = 10 / math.log(10) * error / mse if mse > 0 and error else None
+    flat, flat_train = x.reshape(len(x), -1), train.reshape(len(train), -1)
+    found["mean_image_mse"] = float(((flat - flat_train.mean(axis=0)) ** 2).mean())
+    found["pca_mse"] = pca.error(flat_train, flat, code_size)
+    return found
+
+
+def regression(targets: np.ndarray, outputs: np.ndarray, losses: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+    """The metrics of outputs (n, ...) for their targets, beside the mean of the training targets.
+
+    losses (n,) with penalties; standard errors from the samples' means over their outputs.
+    """
+    n = len(targets)
+    flat, mean = targets.reshape(n, -1).astype(np.float64), train.reshape(len(train), -1).mean(axis=0)
+    difference = outputs.reshape(n, -1) - flat
+    found: dict[str, Any] = {"samples": n}
+    for name, values in (("mse", (difference**2).mean(1)), ("mae", np.abs(difference).mean(1)), ("loss", losses)):
+        found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+    return {**found, "mean_target_mse": float(((flat - mean) ** 2).mean())}

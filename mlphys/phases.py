@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlphys.schema.training import Training
@@ -16,7 +16,8 @@ class Network:
     """A built Keras model and its variables by name.
 
     `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the
-    layers that draw random numbers, set anew at the start of each epoch.
+    layers that draw random numbers, set anew at the start of each epoch. `parts` are models of
+    their own that share its layers, such as an autoencoder's "encoder".
     """
 
     model: Any
@@ -24,6 +25,7 @@ class Network:
     seeds: Mapping[str, Any]
     compiles_in_xla: bool
     evaluated_at_once: int  # samples; larger batches are not faster and need more memory
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -190,11 +190,17 @@ class Run:
         self._regular(path)
         samples, description = self.data["splits"][split]["samples"], self.description
         wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
-        said = self.config.kind().prediction_shapes(description)
+        kind = self.config.kind()
+        said = kind.prediction_shapes(self.config.model, description)
         wanted |= {name: (samples, *shape) for name, shape in said.items()}
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
-        wanted |= {"shown": (shown,), "images": (shown, *description.shape)}
+        pictured = (
+            {"images": description.shape} | kind.pictured_shapes(description)
+            if shown
+            else {"images": description.shape}
+        )
+        wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(f"{path}: does not fit data.json; `mlphys evaluate {self.path}` writes it anew")
         arrays = npz.read(path, headers, LARGEST_PREDICTIONS)

@@ -138,7 +138,7 @@ def _train(
         network, outcome = _learn(run, writer, loaded, dataset, reporter, start)
         writer.weights(outcome.weights)
         if len(dataset.validation):
-            metrics, predictions = evaluation.measure(loaded, network, dataset.validation)
+            metrics, predictions = evaluation.measure(loaded, network, dataset, "validation")
             writer.predictions("validation", predictions)
             writer.metrics({"validation": metrics})
         writer.status("done", outcome.best_epoch or None, outcome.stopped)

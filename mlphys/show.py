@@ -94,7 +94,12 @@ def trained(run: Any) -> str:
     return "\n".join(lines)
 
 
-BASELINES = {"majority_accuracy": "always the most frequent class"}
+BASELINES = {
+    "majority_accuracy": "always the most frequent class",
+    "mean_target_mse": "always the mean of the training targets",
+    "mean_image_mse": "always the mean of the training samples",
+    "pca_mse": "principal components, as many as the code has numbers",
+}
 
 
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -> str:
@@ -102,7 +107,9 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in run.config.kind().MEASURED:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
-        lines.append(f"  {name:18} {rounded(metrics[name], metrics.get(f'{name}_stderr'))}{meaning}")
+        value = metrics[name]
+        number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
+        lines.append(f"  {name:20} {number}{meaning}")
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
         rows = [

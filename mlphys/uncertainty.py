@@ -12,6 +12,9 @@ def rounded(value: float, stderr: float | None) -> str:
     if stderr is None or not 0 < stderr < math.inf:
         return f"{value:#.4g}"
     digits = max(0, 1 - math.floor(math.log10(stderr)))
+    if digits > 6:
+        power = math.floor(math.log10(max(abs(value), stderr)))
+        return f"({rounded(value / 10**power, stderr / 10**power)})e{power}"
     return f"{value:.{digits}f} +- {stderr:.{digits}f}"
 
 

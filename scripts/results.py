@@ -20,29 +20,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlphys.config import load, shipped
+from mlphys.uncertainty import rounded
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 BEGIN, END = "<!-- results: made by scripts/results.py -->", "<!-- end of results -->"
-COLUMNS = "| config | test accuracy | published | seconds |\n|---|---|---|---|"
+COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|"
 
 
 @dataclass(frozen=True)
 class Result:
-    """Test accuracies and whole-process seconds of training, a value a seed."""
+    """The first metric of its kind on the test split, and whole-process seconds of training, a value a seed."""
 
     name: str
     published: str
-    accuracies: list[float]
-    stderr: float
+    metric: str
+    values: list[float]
+    stderr: float | None
     seconds: list[float]
 
-    def accuracy(self) -> str:
+    def value(self) -> str:
         """Mean and spread over the seeds; of a single run, its sampling error."""
-        mean = 100 * statistics.mean(self.accuracies)
-        if len(self.accuracies) == 1:
-            return f"{mean:.2f} +- {100 * self.stderr:.2f} %"
-        return f"{mean:.2f} +- {100 * statistics.stdev(self.accuracies):.2f} % over {len(self.accuracies)} seeds"
+        scale, unit = (100, " %") if self.metric == "accuracy" else (1, "")
+        mean = scale * statistics.mean(self.values)
+        if len(self.values) == 1:
+            return f"{self.metric} {rounded(mean, self.stderr and scale * self.stderr)}{unit}"
+        spread = scale * statistics.stdev(self.values)
+        return f"{self.metric} {rounded(mean, spread)}{unit} over {len(self.values)} seeds"
 
     def took(self) -> str:
         return f"{statistics.median(self.seconds):.0f}"
@@ -50,16 +54,17 @@ class Result:
     def header(self) -> str:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         published = f"; published: {self.published}" if self.published else ""
-        return f"{self.took()} s on {cores} cores, test accuracy {self.accuracy()}{published}"
+        return f"{self.took()} s on {cores} cores, test {self.value()}{published}"
 
     def row(self) -> str:
-        return f"| {self.name} | {self.accuracy()} | {self.published} | {self.took()} |"
+        return f"| {self.name} | {self.value()} | {self.published} | {self.took()} |"
 
 
 def measured(name: str, path: Path, seeds: int) -> Result:
     """Train and evaluate one config with each seed, in processes of their own."""
-    published = str(load(path).experiment.about.get("published", ""))
-    accuracies, seconds, stderr = [], [], 0.0
+    experiment = load(path).experiment
+    metric, published = experiment.kind().MEASURED[0], str(experiment.about.get("published", ""))
+    values, seconds, stderr = [], [], None
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
@@ -67,10 +72,10 @@ def measured(name: str, path: Path, seeds: int) -> Result:
             mlphys("train", path, "--seed", seed, "--out", run, "--quiet")
             seconds.append(time.perf_counter() - began)
             found = json.loads(mlphys("evaluate", run, "--json"))
-        accuracies.append(found["accuracy"])
-        stderr = found["accuracy_stderr"]
-        print(f"{name} seed {seed}: {found['accuracy']:.4f} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-    return Result(name, published, accuracies, stderr, seconds)
+        values.append(found[metric])
+        stderr = found[f"{metric}_stderr"]
+        print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+    return Result(name, published, metric, values, stderr, seconds)
 
 
 def mlphys(*arguments: object) -> str:

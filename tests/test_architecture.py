@@ -16,9 +16,9 @@ FOLDER = Path(mlphys.__file__).parent
 # the entries of a registry (datasets, models, plots) do not.
 ROWS = [
     ["errors"],
-    ["autodiff", "checksum", "environment", "files", "picture", "randomness", "uncertainty"],
+    ["autodiff", "checksum", "environment", "files", "picture", "pca", "randomness", "uncertainty"],
     ["schema", "download", "looks", "npz"],
-    ["metrics", "mosaic", "phases", "splits"],
+    ["cost", "metrics", "mosaic", "phases", "splits"],
     ["builder"],
     ["datasets", "models", "plots"],
     ["config", "inspection"],

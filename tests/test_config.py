@@ -56,8 +56,11 @@ TOP = "name, data, model, about, seed, training, plots, expect"
 DATA = "name, train, validation, test, split_seed"
 TRAINING = "optimizer, loss, loss_per, batch_size, shuffle, epochs, early_stopping"
 STOPPING = "monitor, patience, min_delta, target"
-DATASETS = "array, digits, fashion_mnist, mnist"
-PLOTS = "confusion_matrix, filters, learning_curves, misclassified"
+DATASETS = (
+    "array, blobs, circle_or_square, circles, digits, fashion_mnist, function_1d, line, lorentz_gauss, mnist, "
+    "moons, shapes, spirals"
+)
+PLOTS = "confusion_matrix, filters, latent, learning_curves, misclassified, reconstructions"
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
     f"{split}.{metric}"
@@ -87,9 +90,10 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
+KINDS = "autoencoder, classifier, regressor"
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
-    "MeanAbsoluteError, KLDivergence, CategoricalHinge"
+    "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh"
 )
 A_NAME = "expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder"
 A_SIZE = "expected a count of samples, or a fraction between 0 and 1"
@@ -185,12 +189,12 @@ BROKEN = [
         f"{MONITOR}: validation_loss needs validation samples; set data.validation, or leave early_stopping out",
     ),
     # model
-    ("kind: classifier\n", "\n", "f.yaml:3: model.kind: missing; say which kind of model: classifier"),
+    ("kind: classifier\n", "\n", f"f.yaml:3: model.kind: missing; say which kind of model: {KINDS}"),
     (
         "kind: classifier",
         "kind: clasifier",
         "f.yaml:4: model.kind: unknown kind of model; received text 'clasifier'; did you mean classifier? "
-        "(allowed: classifier)",
+        f"(allowed: {KINDS})",
     ),
     (
         "kind: classifier",
@@ -449,7 +453,13 @@ BROKEN = [
         "f.yaml:12: training.loss.CategoricalCrossentropy.from_logits: unknown key; leave it out, and end the layers "
         "with activation: softmax (allowed: label_smoothing)",
     ),
-    (LOSS, "loss:", f"f.yaml:12: training.loss: expected one loss; received nothing; allowed {LOSSES}"),
+    (
+        LOSS,
+        "loss: huber",
+        "f.yaml:12: training.loss: Huber is no loss for a classifier; allowed CategoricalCrossentropy, "
+        "CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, MeanAbsoluteError, KLDivergence, "
+        "CategoricalHinge",
+    ),
     (
         LOSS,
         "metrics: [accuracy]",

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
 from mlphys.cli import main
+from mlphys.config import PLOTS
 from mlphys.schema.document import dump, read
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -419,6 +420,45 @@ def refused_for_digits() -> str:
     return refused("evaluate", "small", "--data", "x.npz")
 
 
+OTHER_KINDS = {
+    "autoencoder": {
+        "data": {"name": "digits", "train": 300, "validation": 100, "test": 200},
+        "model": {
+            "kind": "autoencoder",
+            "encoder": [{"Dense": {"units": 8, "activation": "relu"}}, {"GaussianNoise": {"stddev": 0.1}}],
+            "decoder": [{"Dense": {"units": 64, "activation": "sigmoid"}}],
+        },
+        "training": {"loss": "binary_crossentropy", "epochs": 3},
+        "plots": ["learning_curves", "reconstructions", "latent"],
+    },
+    "regressor": {
+        "data": {"name": "function_1d", "function": "absolute", "samples": 300},
+        "model": {
+            "kind": "regressor",
+            "layers": [{"Dense": {"units": 3, "activation": "tanh"}}, {"Dense": {"units": 1}}],
+        },
+        "training": {"epochs": 3},
+        "plots": ["learning_curves"],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_the_other_kinds_are_trained_resumed_to_the_same_bytes_evaluated_and_drawn(folder, kind):
+    Path("other.yaml").write_text(dump({"name": "other", **OTHER_KINDS[kind]}))
+    succeeded("train", "other.yaml", "--out", "whole", "--quiet")
+    succeeded("train", "other.yaml", "--out", "half", "--quiet", "--set", "training.epochs=2")
+    succeeded("resume", "half", "--set", "training.epochs=3", "--quiet")
+    assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
+    printed = succeeded("evaluate", "half")
+    assert "  mse  " in printed
+    assert "always the mean" in printed
+    for picture in OTHER_KINDS[kind]["plots"]:
+        assert Path("half/figures", f"{picture}.png").exists()
+    # Every picture is drawn, or tells in a line why it cannot be.
+    succeeded("plot", "half", "--only", ",".join(PLOTS))
+
+
 def needs_mnist(path: Path) -> bool:
     return "mnist" in path.stem
 
@@ -427,7 +467,7 @@ def needs_mnist(path: Path) -> bool:
 def test_every_config_trains_an_epoch_on_little_data(folder, path):
     if needs_mnist(path) and not (Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz").is_file():
         pytest.skip("MLPHYS_DATA names no folder with mnist.npz")
-    little = ["data.train=300", "data.validation=100", "data.test=100", "training.epochs=1"]
+    little = ["data.train=300", "data.validation=50", "data.test=50", "training.epochs=1"]
     sets = [word for override in little for word in ("--set", override)]
     succeeded("train", path, *sets, "--quiet")
     succeeded("evaluate")

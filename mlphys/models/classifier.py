@@ -9,16 +9,19 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import builder
+from mlphys.cost import formula
 from mlphys.metrics import classification, surest_mistakes
 from mlphys.phases import Gradient, Network
 from mlphys.schema.data import Description, Shape, Split
-from mlphys.schema.initializers import Regularizer
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
+from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.training import Training
 
+DEFAULT_LOSS = CategoricalCrossentropy()
+LOSSES = CLASSIFIER_LOSSES
 RECORDED = ("loss", "accuracy")
 MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
@@ -49,11 +52,11 @@ def rows(spec: Spec, description: Description) -> list[Row]:
 def check(spec: Spec, training: Training, description: Description) -> None:
     """Raise Misfit where shapes, loss and data do not go together."""
     last = rows(spec, description)[-1]
-    if training.loss.probabilities() and not _gives_probabilities(last.layer):
+    loss = training.loss or DEFAULT_LOSS
+    if loss.probabilities() and not _gives_probabilities(last.layer):
         raise Misfit(
             ("model", "layers", len(spec.layers) - 1, type(last.layer).__name__),
-            f"{type(training.loss).__name__} takes probabilities and the last layer gives none; "
-            "add activation: softmax to it",
+            f"{type(loss).__name__} takes probabilities and the last layer gives none; add activation: softmax to it",
         )
 
 
@@ -65,18 +68,8 @@ def _gives_probabilities(layer: Layer) -> bool:
 
 def cost(spec: Spec, training: Training, description: Description) -> str:
     """The cost as a formula with its numbers."""
-    loss = training.loss
-    classes = len(description.classes)
-    terms = loss.formula()
-    if loss.over_outputs():
-        over = f"1/{classes} sum_k" if training.loss_per == "output" else "sum_k"
-        terms = f"{over} {terms}"
-    parts = [f"mean over the samples of  {terms}"]
-    for row in rows(spec, description):
-        for key, value in row.layer.arguments().items():
-            if isinstance(value, Regularizer):
-                parts.append(f"{value.formula(f'{row.name}.' + key.removesuffix('_regularizer'))}")
-    return "\n    + ".join(parts)
+    outputs = (len(description.classes),)
+    return formula(training.loss or DEFAULT_LOSS, training.loss_per, outputs, rows(spec, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -86,17 +79,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 
 def phases(spec: Spec, training: Training, description: Description, network: Network) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
-    return [
-        Gradient(
-            name="train",
-            settings=training,
-            terms=terms(training, description, network),
-            metrics=RECORDED,
-            trained=tuple(network.model.trainable_variables),
-            network=network,
-            optimizer=builder.optimizer(training.optimizer),
-        )
-    ]
+    return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
 
 
 def terms(training: Training, description: Description, network: Network) -> Any:
@@ -104,8 +87,9 @@ def terms(training: Training, description: Description, network: Network) -> Any
     from keras import ops
 
     classes = len(description.classes)
-    loss = builder.loss(training.loss)
-    weight = classes if training.loss.over_outputs() and training.loss_per == "sample" else 1
+    spec = training.loss or DEFAULT_LOSS
+    loss = builder.loss(spec)
+    weight = classes if spec.over_outputs() and training.loss_per == "sample" else 1
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         p = network.model(x, training=training)
@@ -121,7 +105,9 @@ def predictions(network: Network, x: Any) -> dict[str, Any]:
     return {"probabilities": network.model(x, training=False)}
 
 
-def metrics(split: Split, arrays: Mapping[str, np.ndarray], description: Description) -> dict[str, Any]:
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
     """The entry of metrics.json for a split, from its per-sample arrays."""
     losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
     return classification(split.y, arrays["probabilities"], losses, description.classes)
@@ -132,6 +118,16 @@ def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarr
     return surest_mistakes(split.y, arrays["probabilities"], most)
 
 
-def prediction_shapes(description: Description) -> dict[str, Shape]:
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
     """The shape, for each sample, of what `predictions` gives."""
     return {"probabilities": (len(description.classes),)}
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    return {}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {}

@@ -27,6 +27,8 @@ def draw(run: Run) -> Iterator[Picture]:
     predictions = run.predictions(split)
     if predictions is None:
         raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
+    if "probabilities" not in predictions:
+        raise NotApplicable("only a model of kind: classifier tells classes apart")
     classes = run.data["classes"]
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)

@@ -23,7 +23,9 @@ CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the la
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    image, drawn = run.rows[0].input_shape, 0
+    image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
+    if image == (math.prod(sample),):  # an autoencoder's samples come flattened
+        image = sample
     last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
     for i, row in enumerate(run.rows):
         kernels = _kernels(row, image, run.weights)

@@ -24,6 +24,8 @@ def draw(run: Run) -> Iterator[Picture]:
     predictions = run.predictions(split)
     if predictions is None:
         raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
+    if "probabilities" not in predictions:
+        raise NotApplicable("only a model of kind: classifier tells classes apart")
     labels, probabilities = predictions["labels"], predictions["probabilities"]
     guesses, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = int((guesses != labels).sum())

@@ -1,10 +1,10 @@
-"""Keras's losses for class labels, with Keras's arguments."""
+"""Keras's losses, with Keras's arguments."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from mlphys.schema.fields import NotNegative, Rate
+from mlphys.schema.fields import NotNegative, Positive, Rate
 from mlphys.schema.spec import Choice, Spec
 
 
@@ -86,12 +86,29 @@ class CategoricalHinge(Loss):
         return False
 
 
-CLASSIFIER_LOSSES: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (
-        CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError,
-        MeanAbsoluteError, KLDivergence, CategoricalHinge,
-    )
-}  # fmt: skip
+class Huber(MeanSquaredError):
+    delta: Positive = 1.0
 
-LossField = Annotated[Loss, Choice("loss", CLASSIFIER_LOSSES)]
+    def formula(self) -> str:
+        return (
+            f"huber(p - t): (p - t)^2 / 2 up to {self.delta:g}, beyond {self.delta:g} |p - t| - {self.delta**2 / 2:g}"
+        )
+
+
+class LogCosh(MeanSquaredError):
+    def formula(self) -> str:
+        return "log cosh(p - t)"
+
+
+def _by_name(*kinds: type[Loss]) -> dict[str, type[Loss]]:
+    return {kind.__name__: kind for kind in kinds}
+
+
+CLASSIFIER_LOSSES = _by_name(
+    CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError,
+    MeanAbsoluteError, KLDivergence, CategoricalHinge,
+)  # fmt: skip
+REGRESSION_LOSSES = _by_name(MeanSquaredError, MeanAbsoluteError, Huber, LogCosh, BinaryCrossentropy)
+LOSSES = CLASSIFIER_LOSSES | REGRESSION_LOSSES
+
+LossField = Annotated[Loss, Choice("loss", LOSSES)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, WithJsonSchema
 
 from mlphys.schema.fields import NotNegative, Whole
-from mlphys.schema.losses import CategoricalCrossentropy, LossField
+from mlphys.schema.losses import LossField
 from mlphys.schema.optimizers import Adam, OptimizerField
 from mlphys.schema.spec import Spec, refuse
 
@@ -45,7 +45,7 @@ class Training(Spec):
     """How a model is trained. `batch_size: all` is one step an epoch; `epochs: 0` leaves the net untrained."""
 
     optimizer: OptimizerField = Adam()
-    loss: LossField = CategoricalCrossentropy()
+    loss: LossField | None = None  # null: the kind of model's own
     loss_per: Literal["output", "sample"] = "output"
     batch_size: BatchSize = 32
     shuffle: bool = True

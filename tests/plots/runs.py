@@ -37,7 +37,9 @@ class MadeRun:
 
 def config(monitor: str | None) -> SimpleNamespace:
     stopping = None if monitor is None else SimpleNamespace(monitor=monitor)
-    return SimpleNamespace(name="made", training=SimpleNamespace(early_stopping=stopping))
+    return SimpleNamespace(
+        name="made", training=SimpleNamespace(early_stopping=stopping), model=SimpleNamespace(kind="classifier")
+    )
 
 
 def history(losses: list[float], phase: str = "train") -> list[dict[str, str | float]]:
@@ -68,6 +70,15 @@ def predictions(
     }  # fmt: skip
 
 
+def encoded(images: np.ndarray, outputs: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """What an autoencoder's run holds of n samples, all of them shown and of class 0, 1, 2, ..., 9, 0, ..."""
+    n = len(images)
+    return {
+        "labels": np.arange(n) % 10, "codes": codes,
+        "shown": np.arange(n), "images": images, "reconstructions": outputs,
+    }  # fmt: skip
+
+
 def network(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> MadeRun:
     """An untrained net: its weights count from -1 up in steps of 1/100."""
     rows = trace(layers, shape, ("layers",))
@@ -81,12 +92,15 @@ def network(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> MadeRun
 
 def complete(path: Path) -> MadeRun:
     """A run that every picture can be drawn of."""
+    classified = predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6])
+    images = {"images": classified["images"], "reconstructions": classified["images"] / 2}
+    reconstruction = {"mse": 0.2, "mse_stderr": 0.01, "mean_image_mse": 0.4, "pca_mse": 0.3}
     net = network([Conv2D(filters=2, kernel_size=(3, 3)), Flatten(), Dense(units=10)], (4, 4, 1))
     return MadeRun(
         path=path,
         rows=net.rows,
         weights=net.weights,
         history=history([0.5, 0.3, 0.2]),
-        metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25}},
-        of_split={"test": predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6])},
+        metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25} | reconstruction},
+        of_split={"test": classified | images | {"codes": np.eye(4, 3)}},
     )

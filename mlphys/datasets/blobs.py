@@ -1,0 +1,66 @@
+"""Normally distributed clusters of points, by scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from mlphys.download import Source
+from mlphys.randomness import rng
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import LARGEST, Count, Seed
+
+LARGEST_POINTS = 125_000_000  # coordinates of all samples together: 1 GB while they are computed in float64
+
+
+class Spec(DataSpec):
+    """Normally distributed clusters of points, one a class.
+
+    As scikit-learn's make_blobs: `centers` clusters of equal size around points drawn uniformly from
+    -10 to 10 in each of the `features` coordinates; `cluster_std` is their standard deviation.
+    """
+
+    name: Literal["blobs"]
+    samples: Count
+    centers: Annotated[int, Field(ge=1, le=1000)] = 3
+    features: Count = 2
+    cluster_std: Annotated[float, Field(ge=0, le=LARGEST)] = 1.0
+    sample_seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Spec:
+        if self.samples < self.centers:
+            raise ValueError(f"{self.samples} samples leave some of {self.centers} centers empty; raise samples")
+        values = self.samples * self.features
+        if values > LARGEST_POINTS:
+            raise ValueError(
+                f"{self.samples} samples of {self.features} features are {values} values, "
+                f"more than {LARGEST_POINTS}; lower samples or features"
+            )
+        return self
+
+
+def describe(spec: Spec) -> Description:
+    classes = tuple(str(k) for k in range(spec.centers))
+    return Description((spec.features,), classes, samples=spec.samples, test_samples=None)
+
+
+def sources() -> tuple[Source, ...]:
+    return ()
+
+
+def files(spec: Spec) -> tuple[Path, ...]:
+    return ()
+
+
+def load(spec: Spec) -> Samples:
+    from sklearn.datasets import make_blobs  # takes a second
+
+    random = np.random.RandomState(rng(spec.sample_seed, "blobs").bit_generator)
+    x, y = make_blobs(
+        spec.samples, spec.features, centers=spec.centers, cluster_std=spec.cluster_std, random_state=random
+    )
+    return Samples(x.astype(np.float32), y.astype(np.int32))

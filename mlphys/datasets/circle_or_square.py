@@ -1,0 +1,66 @@
+"""A circle or a square, to be told apart (Marquardt, Machine Learning for Physicists)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from mlphys.download import Source
+from mlphys.randomness import rng
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import Count, Seed
+
+LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
+RADIUS = (0.2, 1)
+CENTRE = (-0.8, 0.8)
+
+
+class Spec(DataSpec):
+    """A filled circle or a filled square in each image, as many of one as of the other.
+
+    The `size` x `size` pixel centres lie on linspace(-1, 1); a pixel is 1 inside, 0 outside. The
+    radius, half the side of a square, is drawn from U(0.2, 1), the centre from U(-0.8, 0.8)^2.
+    """
+
+    name: Literal["circle_or_square"]
+    samples: Count
+    size: Count = 20
+    sample_seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> Spec:
+        pixels = self.samples * self.size**2
+        if pixels > LARGEST_IMAGES:
+            raise ValueError(
+                f"{self.samples} images of {self.size} x {self.size} are {pixels} pixels, "
+                f"more than {LARGEST_IMAGES}; lower samples or size"
+            )
+        return self
+
+
+def describe(spec: Spec) -> Description:
+    return Description((spec.size, spec.size, 1), ("circle", "square"), samples=spec.samples, test_samples=None)
+
+
+def sources() -> tuple[Source, ...]:
+    return ()
+
+
+def files(spec: Spec) -> tuple[Path, ...]:
+    return ()
+
+
+def load(spec: Spec) -> Samples:
+    generator = rng(spec.sample_seed, "circle_or_square")
+    radius = generator.uniform(*RADIUS, (spec.samples, 1, 1)).astype(np.float32)
+    centre_x, centre_y = generator.uniform(*CENTRE, (2, spec.samples, 1, 1)).astype(np.float32)
+    pixel = np.linspace(-1, 1, spec.size, dtype=np.float32)
+    dx, dy = pixel - centre_x, pixel[:, None] - centre_y
+    y = np.arange(spec.samples, dtype=np.int32) % 2
+    circle = dx**2 + dy**2 < radius**2
+    square = (abs(dx) < radius) & (abs(dy) < radius)
+    inside = np.where(y[:, None, None] == 0, circle, square)
+    return Samples(inside[..., None].astype(np.float32), y)

@@ -1,0 +1,72 @@
+"""A straight line, with noise and outliers (Bianco, data science for scientists)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from mlphys.download import Source
+from mlphys.randomness import rng
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import LARGEST, Seed, Whole
+
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+class Spec(DataSpec):
+    """Points of a straight line, with noise and outliers as you like: a number in, a number out.
+
+    y = slope x + intercept + noise N(0, 1) at x = start, start + step, ... below stop, as
+    numpy.arange counts. The last `outliers` points, where they pull the slope most, lie
+    `outlier_shift` higher (lower, if it is negative).
+    """
+
+    name: Literal["line"]
+    slope: Number = 21.0
+    intercept: Number = 10.0
+    start: Number = 3.0
+    stop: Number = 19.0
+    step: Annotated[float, Field(gt=0, le=LARGEST)] = 0.1
+    noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
+    outliers: Whole = 0
+    outlier_shift: Number = -300.0
+    sample_seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_points(self) -> Spec:
+        if self.stop <= self.start:
+            raise ValueError(f"no points: stop is {self.stop:g} and start {self.start:g}; raise stop")
+        if (self.stop - self.start) / self.step > LARGEST:
+            raise ValueError(f"more than {LARGEST} points from start to stop; raise step")
+        if self.outliers > points(self):
+            raise ValueError(f"{self.outliers} outliers among {points(self)} points; lower outliers")
+        return self
+
+
+def points(spec: Spec) -> int:
+    """How many x there are from start to below stop; rounded first, since 0.1 is not a binary fraction."""
+    return math.ceil(round((spec.stop - spec.start) / spec.step, 6))
+
+
+def describe(spec: Spec) -> Description:
+    return Description((1,), classes=(), samples=points(spec), test_samples=None, target_shape=(1,))
+
+
+def sources() -> tuple[Source, ...]:
+    return ()
+
+
+def files(spec: Spec) -> tuple[Path, ...]:
+    return ()
+
+
+def load(spec: Spec) -> Samples:
+    x = spec.start + spec.step * np.arange(points(spec))[:, None]
+    y = spec.slope * x + spec.intercept
+    y += spec.noise * rng(spec.sample_seed, "line").standard_normal(y.shape)
+    y[len(y) - spec.outliers :] += spec.outlier_shift
+    return Samples(x.astype(np.float32), y.astype(np.float32))

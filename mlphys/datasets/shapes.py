@@ -1,0 +1,123 @@
+"""Squares, squares turned by 45 degrees, and circles (Marquardt, Machine Learning for Physicists)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from mlphys.download import Source
+from mlphys.randomness import rng
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import LARGEST, Count, Seed
+from mlphys.schema.spec import refuse
+
+LARGEST_IMAGES = 250_000_000  # pixels of all samples and targets together: 1 GB of float32
+
+
+def _low_first(value: Any) -> Any:
+    numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(end) in (int, float) for end in value)
+    if not numbers or not value[0] <= value[1]:
+        raise refuse("range", value)
+    return tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Kind = Literal["square", "diamond", "circle"]
+Radius = Annotated[float, Field(ge=0, le=LARGEST)]
+Place = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+class Spec(DataSpec):
+    """Squares, squares turned by 45 degrees, circles: one or several added up, also image to image.
+
+    Each image holds `count` objects of one of the `kinds`, every kind equally often. The `size` x
+    `size` pixel centres lie on linspace(-1, 1); a pixel is the number of objects that cover it. The
+    radius, half the side of a square, and both coordinates of the centre are drawn uniformly between
+    their two numbers. The target is the kind, or with `target: squares` the image of squares with
+    the same centres and radii.
+    """
+
+    name: Literal["shapes"]
+    samples: Count
+    size: Count = 27
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1), BeforeValidator(_as_tuple)] = ("square", "diamond")
+    count: Annotated[int, Field(ge=1, le=100)] = 1
+    radius: Annotated[tuple[Radius, Radius], BeforeValidator(_low_first)] = (0.3, 0.7)
+    centre: Annotated[tuple[Place, Place], BeforeValidator(_low_first)] = (-0.4, 0.4)
+    target: Literal["kind", "squares"] = "kind"
+    sample_seed: Seed = 0
+
+    @field_validator("kinds")
+    @classmethod
+    def _distinct(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("a kind is named twice; each is drawn equally often")
+        return kinds
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> Spec:
+        images = self.samples * (2 if self.target == "squares" else 1)
+        pixels = images * self.size**2
+        if pixels > LARGEST_IMAGES:
+            raise ValueError(
+                f"{images} images of {self.size} x {self.size} are {pixels} pixels, "
+                f"more than {LARGEST_IMAGES}; lower samples or size"
+            )
+        return self
+
+
+def describe(spec: Spec) -> Description:
+    shape = (spec.size, spec.size, 1)
+    if spec.target == "squares":
+        return Description(shape, classes=(), samples=spec.samples, test_samples=None, target_shape=shape)
+    return Description(shape, classes=spec.kinds, samples=spec.samples, test_samples=None)
+
+
+def sources() -> tuple[Source, ...]:
+    return ()
+
+
+def files(spec: Spec) -> tuple[Path, ...]:
+    return ()
+
+
+def load(spec: Spec) -> Samples:
+    generator = rng(spec.sample_seed, "shapes")
+    x = np.zeros((spec.samples, spec.size, spec.size), np.float32)
+    squares = np.zeros_like(x) if spec.target == "squares" else None
+    for _ in range(spec.count):
+        dx, dy, radius = _place(spec, generator)
+        for k, kind in enumerate(spec.kinds):
+            of_kind = slice(k, None, len(spec.kinds))
+            x[of_kind] += _inside(kind, dx[of_kind], dy[of_kind], radius[of_kind])
+        if squares is not None:
+            squares += _inside("square", dx, dy, radius)
+    if squares is not None:
+        return Samples(x[..., None], squares[..., None])
+    return Samples(x[..., None], np.arange(spec.samples, dtype=np.int32) % len(spec.kinds))
+
+
+def _place(spec: Spec, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One object a sample: its pixels' distances dx (n, 1, size) and dy (n, size, 1) from its centre, its radius."""
+    radius = generator.uniform(*spec.radius, (spec.samples, 1, 1)).astype(np.float32)
+    centre_x, centre_y = generator.uniform(*spec.centre, (2, spec.samples, 1, 1)).astype(np.float32)
+    pixel = np.linspace(-1, 1, spec.size, dtype=np.float32)
+    return pixel - centre_x, pixel[:, None] - centre_y, radius
+
+
+def _inside(kind: Kind, dx: np.ndarray, dy: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Which pixels an object covers, (n, size, size)."""
+    match kind:
+        case "circle":
+            return dx**2 + dy**2 < radius**2
+        case "square":
+            return (abs(dx) < radius) & (abs(dy) < radius)
+        case "diamond":
+            return abs(dx) + abs(dy) < math.sqrt(2) * radius

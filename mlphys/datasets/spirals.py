@@ -1,0 +1,53 @@
+"""Three spirals in the plane (Karpathy, CS231n: Convolutional Neural Networks for Visual Recognition)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mlphys.download import Source
+from mlphys.randomness import rng
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import LARGEST, Count, Seed
+
+SPIRALS = 3
+
+
+class Spec(DataSpec):
+    """Three spirals of points in the plane, one a class.
+
+    x = (r sin t, r cos t) with r = linspace(0, 1) and, for class j, t = linspace(angle j,
+    angle (j + 1)) + noise N(0, 1): a spiral turns by `angle` radians from its inner end to the outer one.
+    """
+
+    name: Literal["spirals"]
+    samples_per_class: Count
+    angle: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] = 4.0
+    noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.3
+    sample_seed: Seed = 0
+
+
+def describe(spec: Spec) -> Description:
+    classes = tuple(str(j) for j in range(SPIRALS))
+    return Description((2,), classes, samples=SPIRALS * spec.samples_per_class, test_samples=None)
+
+
+def sources() -> tuple[Source, ...]:
+    return ()
+
+
+def files(spec: Spec) -> tuple[Path, ...]:
+    return ()
+
+
+def load(spec: Spec) -> Samples:
+    start = spec.angle * np.arange(SPIRALS)
+    t = np.linspace(start, start + spec.angle, spec.samples_per_class, axis=1)
+    t += spec.noise * rng(spec.sample_seed, "spirals").standard_normal(t.shape)
+    r = np.linspace(0, 1, spec.samples_per_class)
+    x = np.stack([r * np.sin(t), r * np.cos(t)], axis=-1).reshape(-1, 2)
+    y = np.repeat(np.arange(SPIRALS, dtype=np.int32), spec.samples_per_class)
+    return Samples(x.astype(np.float32), y)

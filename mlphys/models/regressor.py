@@ -1,0 +1,118 @@
+"""A chain of layers that ends in the shape of its target: numbers, a curve, an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import builder
+from mlphys.cost import formula
+from mlphys.metrics import regression
+from mlphys.phases import Gradient, Network
+from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.layers import LayerField, text
+from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
+from mlphys.schema.messages import Misfit
+from mlphys.schema.model import ModelSpec
+from mlphys.schema.shapes import Row, trace
+from mlphys.schema.training import Training
+
+DEFAULT_LOSS = MeanSquaredError()
+LOSSES = REGRESSION_LOSSES
+RECORDED = ("loss", "mse")
+MEASURED = ("mse", "mae", "loss", "mean_target_mse")
+
+
+class Spec(ModelSpec):
+    """Dense and convolutional networks that give numbers, curves or images."""
+
+    kind: Literal["regressor"]
+    layers: Annotated[list[LayerField], Field(min_length=1)]
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """The layers with their shapes. Raises Misfit where they do not end in the target's shape."""
+    if description.classes or 0 in description.target_shape:
+        has = "classes" if description.classes else "no targets"
+        raise Misfit(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
+    chain = trace(spec.layers, description.shape, ("model", "layers"))
+    out, target = chain[-1].output_shape, description.target_shape
+    if out != target:
+        last = ("model", "layers", len(chain) - 1, type(chain[-1].layer).__name__)
+        raise Misfit(last, f"the output is {text(out)}; it must be {text(target)}, the shape of the targets")
+    return chain
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit where shapes and data do not go together."""
+    rows(spec, description)
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """The cost as a formula with its numbers; p is the output, t the target."""
+    loss, outputs = training.loss or DEFAULT_LOSS, description.target_shape
+    return formula(loss, training.loss_per, outputs, rows(spec, description))
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """The Keras model with its initial weights."""
+    return builder.build(rows(spec, description), seed)
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network) -> list[Gradient]:
+    """One phase: the gradient of the loss over all trained weights."""
+    return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
+
+
+def terms(training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (loss and squared error of each sample, penalty)."""
+    from keras import ops
+
+    outputs = math.prod(description.target_shape)
+    loss = builder.loss(training.loss or DEFAULT_LOSS)
+    weight = outputs if training.loss_per == "sample" else 1
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        p = ops.reshape(network.model(x, training=training), (-1, outputs))
+        t = ops.reshape(y, (-1, outputs))
+        values = {"loss": weight * loss(t, p), "mse": ops.mean((p - t) ** 2, axis=1)}
+        return values, sum(network.model.losses)
+
+    return batch_terms
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """What the net says of a batch: outputs of the target's shape."""
+    return {"outputs": network.model(x, training=False)}
+
+
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    return {"outputs": description.target_shape}
+
+
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
+    """The entry of metrics.json for a split, from its per-sample arrays."""
+    losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
+    return regression(split.y, arrays["outputs"], losses, train.y)
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the first."""
+    return np.arange(min(most, len(split)))
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    return {}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {}

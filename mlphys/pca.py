@@ -1,0 +1,57 @@
+"""Principal component analysis (Pearson 1901): the bound for any linear autoencoder (Baldi & Hornik 1989)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST_FEATURES = 4096  # up to here the whole covariance matrix is diagonalized, above that its leading part
+
+
+@dataclass(frozen=True)
+class Components:
+    """mean (d,), eigenvectors of the covariance as rows of vectors (k, d), variances (k,), largest first.
+
+    `total` is the variance in all directions together.
+    """
+
+    mean: np.ndarray
+    vectors: np.ndarray
+    variances: np.ndarray
+    total: float
+
+
+def fit(x: np.ndarray, components: int) -> Components:
+    """The leading components of samples x of shape (n, d)."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    if x.shape[1] > MOST_FEATURES:
+        return _randomized(x, mean, components)
+    # x.T x in float32 and the mean taken off afterwards: no centred copy of the samples
+    covariance = (x.T @ x).astype(np.float64) / len(x) - np.outer(mean, mean)
+    variances, vectors = np.linalg.eigh(covariance)
+    largest = slice(None, -components - 1, -1)
+    return Components(mean, vectors[:, largest].T, np.maximum(variances[largest], 0), float(variances.sum()))
+
+
+def _randomized(x: np.ndarray, mean: np.ndarray, components: int) -> Components:
+    """Randomized singular value decomposition (Halko, Martinsson & Tropp 2011)."""
+    from sklearn.utils.extmath import randomized_svd
+
+    centred = x - mean.astype(x.dtype)
+    _, singular, vectors = randomized_svd(centred, components, random_state=0)
+    return Components(mean, vectors, singular**2 / len(x), float(centred.var(axis=0).sum()))
+
+
+def error(train: np.ndarray, x: np.ndarray, components: int) -> float | None:
+    """Mean squared error per value of x (n, d), projected on the components of `train`.
+
+    None where there are no fewer components than directions in which `train` can vary.
+    """
+    if components >= min(len(train) - 1, train.shape[1]):
+        return None
+    found = fit(train, components)
+    centred = x - found.mean
+    codes = centred @ found.vectors.T
+    # Pythagoras: what the projection does not hold is lost
+    return float(((centred**2).sum() - (codes**2).sum()) / centred.size)

@@ -1,0 +1,135 @@
+"""Samples, what an autoencoder makes of them, and the difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.data import Shape
+from mlphys.schema.layers import text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mlphys.run import Run
+
+MOST = 10  # samples
+ACROSS = 5  # panels of curves
+MOST_LINES = 6  # channels of a sequence that can be told apart by colour
+DOTTED = 30  # features up to which each gets a dot
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    split = run.best_split()
+    predictions = run.predictions(split)
+    if predictions is None:
+        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
+    if "reconstructions" not in predictions:
+        kind = run.config.model.kind
+        raise NotApplicable(f"a {kind} reconstructs nothing; train a model of kind: autoencoder for this picture")
+    shape = tuple(run.data["shape"])
+    _need_drawable(shape)
+    indices = predictions["shown"][:MOST]
+    inputs, outputs = predictions["images"][:MOST], predictions["reconstructions"][:MOST]
+    metrics = run.metrics.get(split, {})
+    of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
+    title = f"{run.name}: reconstructions, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
+    caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
+    drawn = _images if len(shape) == 3 else _curves
+    yield Picture("reconstructions", drawn(inputs, outputs, title, caption), _table(indices, inputs, outputs))
+
+
+def _need_drawable(shape: Shape) -> None:
+    image = len(shape) == 3 and shape[-1] in (1, 3)
+    sequence = len(shape) == 1 or (len(shape) == 2 and shape[-1] <= MOST_LINES)
+    if not image and not sequence:
+        raise NotApplicable(
+            f"a sample of {text(shape)} is neither an image of 1 or 3 channels nor a sequence of at most {MOST_LINES}"
+        )
+
+
+def _baselines(metrics: Mapping[str, Any], code_size: int) -> str:
+    """What is compared with: PCA only where the code is smaller than the samples."""
+    pca = metrics["pca_mse"]
+    components = "" if pca is None else f"PCA with {code_size} components {looks.measured(pca)}, of "
+    return f"{components}the mean image {looks.measured(metrics['mean_image_mse'])}"
+
+
+def _images(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -> Figure:
+    """Rows: input, output, difference; the mse of a sample stands below it."""
+    from matplotlib.ticker import MaxNLocator
+
+    count, height, width = inputs.shape[:3]
+    differences = (outputs - inputs).mean(axis=-1)
+    limit = float(abs(differences).max()) or 1.0
+    tile = 1.1 * min(max(height / width, 0.3), 2)
+    figure = looks.figure(max(1.1 * count + 1.8, 9), 3 * (tile + 0.05) + 1.35, title, caption)
+    grid = figure.add_gridspec(3, count + 1, width_ratios=[*[1] * count, 0.14])
+    axes = [[figure.add_subplot(grid[row, column]) for column in range(count)] for row in range(3)]
+    low, high = min(0.0, float(inputs.min())), max(1.0, float(inputs.max()))
+    for i in range(count):
+        _grey(axes[0][i], inputs[i], low, high)
+        _grey(axes[1][i], outputs[i], low, high)
+        image = axes[2][i].imshow(differences[i], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
+        axes[2][i].set_xlabel(f"{((outputs[i] - inputs[i]) ** 2).mean():#.2g}", fontsize=12, color=looks.GREY)
+    for panel in [panel for row in axes for panel in row]:
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set(visible=True, color=looks.PALE)
+    for row, name in zip(axes, ("input", "output", "output\n− input"), strict=True):
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    axes[2][0].text(-0.1, -0.06, "mse", transform=axes[2][0].transAxes, ha="right", va="top", color=looks.GREY)
+    bar = figure.colorbar(image, cax=figure.add_subplot(grid[2, count]))
+    bar.locator = MaxNLocator(nbins=3, symmetric=True)
+    if inputs.shape[-1] > 1:
+        bar.set_label("mean of\nchannels", fontsize=11)
+    return figure
+
+
+def _grey(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
+    if sample.shape[-1] == 3:
+        axes.imshow(((sample - low) / (high - low)).clip(0, 1))
+    else:
+        axes.imshow(sample[..., 0], cmap="gray_r", vmin=low, vmax=high)
+
+
+def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -> Figure:
+    """A panel a sample: its curve broad and pale, what was made of it thin over that; a colour a channel."""
+    from matplotlib.lines import Line2D
+
+    count, across = len(inputs), min(len(inputs), ACROSS)
+    down = math.ceil(count / across)
+    figure = looks.figure(max(2.5 * across + 1.8, 9), 2.1 * down + 1.7, title, caption)
+    axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    marker = "o" if inputs.shape[1] <= DOTTED else ""
+    styles: list[dict[str, Any]] = [{"linewidth": 5, "alpha": 0.35}, {"linewidth": 1.8, "marker": marker}]
+    for i, panel in enumerate(axes[:count]):
+        for curves, style in zip((inputs[i], outputs[i]), styles, strict=True):
+            panel.set_prop_cycle(color=looks.LINES)
+            panel.plot(curves, **style, markersize=5)
+        panel.set_title(f"mse {((outputs[i] - inputs[i]) ** 2).mean():#.2g}", fontsize=12, color=looks.GREY)
+    for unused in axes[count:]:
+        unused.remove()
+    colour = looks.LINES[0] if inputs[0].ndim == 1 or inputs.shape[-1] == 1 else looks.INK
+    handles = [Line2D([], [], color=colour, **style) for style in styles]
+    figure.legend(handles, ["input", "output"], loc="outside right upper")
+    figure.axes[across * (down - 1)].set_xlabel("feature")
+    return figure
+
+
+def _table(indices: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> dict[str, list]:
+    """A row for each number of each sample."""
+    import numpy as np
+
+    names = ("row", "column", "channel") if inputs.ndim == 4 else ("feature", "channel")[: inputs.ndim - 1]
+    samples, *places = np.indices(inputs.shape).reshape(inputs.ndim, -1)
+    return {
+        "sample": indices[samples].tolist(),
+        **{name: place.tolist() for name, place in zip(names, places, strict=True)},
+        "input": list(inputs.ravel()),
+        "output": list(outputs.ravel()),
+    }

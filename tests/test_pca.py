@@ -1,0 +1,61 @@
+"""Principal components against scikit-learn's, and the numbers known of MNIST."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from mlphys import pca
+
+MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
+
+
+def digits() -> np.ndarray:
+    return (load_digits().data / 16).astype(np.float32)
+
+
+def test_the_components_are_those_of_scikit_learn():
+    x = digits()
+    found, known = pca.fit(x, 10), PCA(10, svd_solver="full").fit(x.astype(np.float64))
+    np.testing.assert_allclose(found.mean, known.mean_, atol=1e-6)
+    np.testing.assert_allclose(np.abs(np.sum(found.vectors * known.components_, axis=1)), 1, atol=1e-4)
+    # scikit-learn divides by n - 1
+    n = len(x)
+    np.testing.assert_allclose(found.variances, known.explained_variance_ * (n - 1) / n, rtol=1e-4)
+    assert found.total == pytest.approx(x.var(axis=0).sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("components", [1, 9, 32])
+def test_the_error_is_that_of_the_projection(components):
+    train, x = digits()[:1200], digits()[1200:]
+    known = PCA(components, svd_solver="full").fit(train.astype(np.float64))
+    projected = known.inverse_transform(known.transform(x.astype(np.float64)))
+    assert pca.error(train, x, components) == pytest.approx(((projected - x) ** 2).mean(), rel=1e-4)
+
+
+def test_above_the_limit_the_randomized_components_agree(monkeypatch):
+    exact = pca.fit(digits(), 5)
+    monkeypatch.setattr(pca, "MOST_FEATURES", 10)
+    found = pca.fit(digits(), 5)
+    np.testing.assert_allclose(found.variances, exact.variances, rtol=1e-3)
+    np.testing.assert_allclose(np.abs(np.sum(found.vectors * exact.vectors, axis=1)), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("components", [64, 100])
+def test_a_code_as_large_as_the_samples_has_no_pca_to_compare_with(components):
+    assert pca.error(digits(), digits(), components) is None
+
+
+@pytest.mark.skipif(not MNIST.is_file(), reason="MLPHYS_DATA names no folder with mnist.npz")
+def test_mnist_has_the_known_components():
+    with np.load(MNIST) as data:
+        train, test = (data[f"x_{name}"].reshape(-1, 784).astype(np.float32) / 255 for name in ("train", "test"))
+    share = np.cumsum(pca.fit(train[:50_000], 784).variances) / pca.fit(train[:50_000], 784).total
+    assert [int(np.searchsorted(share, part) + 1) for part in (0.80, 0.90, 0.95, 0.99)] == [44, 87, 154, 331]
+    assert pca.error(train, test, 30) * 784 == pytest.approx(13.87, abs=0.005)
+    assert pca.error(train, test, 32) == pytest.approx(0.01683, abs=5e-6)
