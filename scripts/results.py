@@ -30,7 +30,7 @@ COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|
 
 @dataclass(frozen=True)
 class Result:
-    """The first metric of its kind on the test split, and whole-process seconds of training, a value a seed."""
+    """The metric that `about.quote` names, or the first of its kind, on the test split, and whole-process seconds of training, a value a seed."""
 
     name: str
     published: str
@@ -63,7 +63,8 @@ class Result:
 def measured(name: str, path: Path, seeds: int) -> Result:
     """Train and evaluate one config with each seed, in processes of their own."""
     experiment = load(path).experiment
-    metric, published = experiment.kind().MEASURED[0], str(experiment.about.get("published", ""))
+    metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
+    published = str(experiment.about.get("published", ""))
     values, seconds, stderr = [], [], None
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
