@@ -30,7 +30,10 @@ COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|
 
 @dataclass(frozen=True)
 class Result:
-    """The metric that `about.quote` names, or the first of its kind, on the test split, and whole-process seconds of training, a value a seed."""
+    """A metric on the test split and whole-process seconds of training, a value a seed.
+
+    The metric is what `about.quote` of the config names, or the first of its kind of model.
+    """
 
     name: str
     published: str
