@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+
+    from mlphys.run import Run
 
 
 @dataclass(frozen=True)
@@ -21,3 +24,17 @@ class Picture:
 
 class NotApplicable(Exception):
     """This picture cannot be drawn of this run; the text says why."""
+
+
+def predicted(run: Run, array: str, otherwise: str) -> tuple[str, dict[str, np.ndarray]]:
+    """The split that pictures show and its predictions.
+
+    Raises NotApplicable where there are none, and with `otherwise` where `array` is not among them.
+    """
+    split = run.best_split()
+    predictions = run.predictions(split)
+    if predictions is None:
+        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
+    if array not in predictions:
+        raise NotApplicable(otherwise)
+    return split, predictions

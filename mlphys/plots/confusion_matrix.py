@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +23,8 @@ ROOM = 40  # letters along an axis
 def draw(run: Run) -> Iterator[Picture]:
     import numpy as np
 
-    split = run.best_split()
-    predictions = run.predictions(split)
-    if predictions is None:
-        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
-    if "probabilities" not in predictions:
-        raise NotApplicable("only a model of kind: classifier tells classes apart")
+    otherwise = "only a model of kind: classifier tells classes apart"
+    split, predictions = predicted(run, "probabilities", otherwise)
     classes = run.data["classes"]
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)

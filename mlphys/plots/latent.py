@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks, pca
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,13 +37,9 @@ class Projection:
 def draw(run: Run) -> Iterator[Picture]:
     import numpy as np
 
-    split = run.best_split()
-    predictions = run.predictions(split)
-    if predictions is None:
-        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
-    if "codes" not in predictions:
-        kind = run.config.model.kind
-        raise NotApplicable(f"a {kind} has no codes; train a model of kind: autoencoder for this picture")
+    kind = run.config.model.kind
+    otherwise = f"a {kind} has no codes; train a model of kind: autoencoder for this picture"
+    split, predictions = predicted(run, "codes", otherwise)
     codes, classes = predictions["codes"], run.data["classes"]
     projection = _projection(codes.reshape(len(codes), -1))
     points, labels = projection.points[:MOST], predictions["labels"][:MOST]

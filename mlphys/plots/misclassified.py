@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import NotApplicable, Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,12 +20,8 @@ MOST_LINES = 6  # channels of a sequence that can be told apart by colour
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    split = run.best_split()
-    predictions = run.predictions(split)
-    if predictions is None:
-        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
-    if "probabilities" not in predictions:
-        raise NotApplicable("only a model of kind: classifier tells classes apart")
+    otherwise = "only a model of kind: classifier tells classes apart"
+    split, predictions = predicted(run, "probabilities", otherwise)
     labels, probabilities = predictions["labels"], predictions["probabilities"]
     guesses, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = int((guesses != labels).sum())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import NotApplicable, Picture, predicted
 from mlphys.schema.data import Shape
 from mlphys.schema.layers import text
 
@@ -25,13 +25,9 @@ DOTTED = 30  # features up to which each gets a dot
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    split = run.best_split()
-    predictions = run.predictions(split)
-    if predictions is None:
-        raise NotApplicable(f"no predictions there; `mlphys evaluate {run.path}` makes them")
-    if "reconstructions" not in predictions:
-        kind = run.config.model.kind
-        raise NotApplicable(f"a {kind} reconstructs nothing; train a model of kind: autoencoder for this picture")
+    kind = run.config.model.kind
+    otherwise = f"a {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
+    split, predictions = predicted(run, "reconstructions", otherwise)
     shape = tuple(run.data["shape"])
     _need_drawable(shape)
     indices = predictions["shown"][:MOST]
