@@ -124,8 +124,10 @@ def evaluate(run: str | None, split: str, path: str | None, as_json: bool) -> No
 
     found = finished(find(run))
     metrics = evaluation.evaluate(found, split, path)
+    click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated(found, split, metrics))
     drawn = gallery.draw(Run(found.path), found.config.plots, ("png",))
-    click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated(found, split, metrics, drawn))
+    if not as_json:
+        click.echo(show.drawn(drawn))
 
 
 @main.command()

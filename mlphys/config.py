@@ -265,7 +265,7 @@ def copy(name: str, folder: Path) -> Path:
     if name not in known:
         raise UserError(f"{name}: no such config; there are {', '.join(known)}{suggestion(name, known)}")
     target = folder / f"{name}.yaml"
-    if target.exists():
+    if os.path.exists(target):
         raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")

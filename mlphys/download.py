@@ -83,7 +83,7 @@ def _target(source: Source) -> Path:
     for path in places(source):
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-        if os.access(path.parent, os.W_OK):
+        if path.parent.is_dir() and os.access(path.parent, os.W_OK):
             return path
     folders = " nor ".join(str(path.parent) for path in places(source))
     raise UserError(
@@ -107,7 +107,8 @@ def _download(source: Source, path: Path, progress: Progress) -> Path:
             f"free some space or set MLPHYS_DATA to another folder, then {_remedy(source)}"
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may be none
+            partial.unlink()
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ def describe(accelerators: list[str], xla: bool) -> dict[str, Any]:
         "accelerators": accelerators,
         "engine": {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla},
         "git": _git(),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
     }
 
 

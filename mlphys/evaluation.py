@@ -51,13 +51,20 @@ def data_of(run: Run, path: str | None = None) -> Dataset:
     data = loaded.experiment.data
     if path is not None:
         if "path" not in type(data).model_fields:
-            raise UserError(f"--data: {data.name} is found by its name; set MLPHYS_DATA to the folder it is in")
+            where = (
+                "set MLPHYS_DATA to the folder it is in"
+                if loaded.experiment.dataset().sources()
+                else "leave --data out"
+            )
+            raise UserError(f"--data: {data.name} is found by its name; {where}")
         data = data.model_copy(update={"path": path})
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
     used = loaded.experiment.dataset().files(data)
     if len(used) != len(run.data["files"]):
         raise UserError(f"{run.path / 'data.json'}: damaged: files does not name the data; train the experiment anew")
     for file, facts in zip(used, run.data["files"], strict=True):
+        if not file.exists():
+            raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")
         checksum.verify(file, facts)
     dataset = loaded.dataset()
     found = splits.summary(dataset, data, run.description)["splits"]
@@ -65,7 +72,7 @@ def data_of(run: Run, path: str | None = None) -> Dataset:
         if facts["sha256"] != found[name]["sha256"]:
             raise UserError(
                 f"{run.path}: the {name} samples of {data.name} are not those it was trained with "
-                f"(sha256 differs); name the right file with --data PATH"
+                "(sha256 differs); train the experiment anew"
             )
     return dataset
 
@@ -82,6 +89,10 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     network = loaded.experiment.kind().build(loaded.experiment.model, loaded.description, loaded.experiment.seed)
     engine.load_weights(network, weights)
     metrics, predictions = measure(loaded, network, dataset, split)
+    if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
+        raise UserError(
+            f"{run.path}: its outputs on {split} are not finite; train it anew with a smaller learning_rate"
+        )
     recorder = Recorder(run.path)
     recorder.predictions(split, predictions)
     recorder.metrics({**run.metrics, split: metrics})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,24 @@ def write(path: Path, content: bytes | str) -> None:
         if isinstance(error, OSError):
             raise unwritable(path, error) from None
         raise
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; the lock goes with the process, however it ends.
+
+    Raises UserError while another process holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise UserError(f"{folder}: another process trains this run; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -83,10 +84,12 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
 
 def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(start)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(start)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(start)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version in readers:
+        try:
+            return readers[version](start)
+        except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
+            raise ValueError("an array's header is unreadable") from None
     raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import stat
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mlphys import npz
 from mlphys.config import Experiment, Loaded, fit
@@ -31,6 +32,12 @@ MOST_EPOCHS = 200_000
 MOST_COLUMNS = 64
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():  # it goes to the terminal
+        raise ValueError
+    return name
 
 
 class SplitFacts(BaseModel):
@@ -54,7 +61,7 @@ class DataFile(BaseModel):
 
     name: str
     shape: Annotated[list[Count], Field(min_length=1)]
-    classes: list[str]
+    classes: list[Annotated[str, AfterValidator(_printable)]]
     samples: Count
     test_samples: Count | None
     target_shape: list[Whole] = []
@@ -154,11 +161,11 @@ class Run:
             if len(lines) > MOST_EPOCHS or not lines or lines[0].count(",") >= MOST_COLUMNS:
                 raise ValueError
             rows = list(csv.DictReader(lines))
-            if not rows or list(rows[0])[:2] != ["phase", "epoch"]:
+            if not rows or not {"phase", "epoch", "loss"} <= rows[0].keys():
                 raise ValueError
             return [{name: _number(name, value) for name, value in row.items()} for row in rows]
-        except (TypeError, ValueError):
-            raise UserError(f"{path}: damaged; `mlphys resume {self.path}` writes it anew") from None
+        except (TypeError, ValueError, csv.Error):
+            raise UserError(f"{path}: damaged; train the experiment anew") from None
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -178,9 +185,12 @@ class Run:
                         f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
                         f"the config says {wanted.get(name, 'none')}; train the experiment anew"
                     )
-                return {name: file.get_tensor(name) for name in wanted}
+                weights = {name: file.get_tensor(name) for name in wanted}
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: cannot be read: {error}; train the experiment anew") from None
+        if not all(np.isfinite(value).all() for value in weights.values()):
+            raise UserError(f"{path}: holds values that are not finite; train the experiment anew")
+        return weights
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         """The arrays of predictions_<split>.npz, None where the split was not evaluated."""
@@ -202,10 +212,14 @@ class Run:
         )
         wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
-            raise UserError(f"{path}: does not fit data.json; `mlphys evaluate {self.path}` writes it anew")
+            raise UserError(
+                f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it anew"
+            )
         arrays = npz.read(path, headers, LARGEST_PREDICTIONS)
         if not _sensible(arrays, len(description.classes)):
-            raise UserError(f"{path}: holds impossible values; `mlphys evaluate {self.path}` writes it anew")
+            raise UserError(
+                f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it anew"
+            )
         return arrays
 
     def best_split(self) -> str:
@@ -276,7 +290,7 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
             raise UserError(f"no finished run under {root}/; `mlphys train CONFIG` makes one")
         return max(finished, key=_started)
     for path in (Path(name), root / name):
-        if (path / "config.yaml").exists():
+        if os.path.exists(path / "config.yaml"):  # unlike Path's own, it answers for names of any length
             return Run(path)
         if runs := numbered(path):
             return runs[-1]
@@ -304,7 +318,7 @@ def finished(run: Run) -> Run:
 
 def numbered(folder: Path) -> list[Run]:
     """The runs `folder`/1, `folder`/2, ... in this order."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     paths = [path for path in folder.iterdir() if path.name.isdecimal() and (path / "config.yaml").is_file()]
     return [Run(path) for path in sorted(paths, key=lambda path: int(path.name))]

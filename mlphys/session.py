@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import environment, evaluation, gallery, recorder, splits
+from mlphys import environment, evaluation, files, gallery, recorder, splits
 from mlphys.config import Loaded, difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
@@ -42,19 +42,25 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
             say(f"downloading {source.url}")
     dataset = loaded.dataset()
     run = Run(recorder.create(loaded.experiment.name, out))
-    say(f"run {run.path}")
     writer = Recorder(run.path)
     facts = splits.summary(dataset, data, loaded.description)
-    writer.begin(loaded.experiment.model_dump(), facts)
-    return _train(run, writer, loaded, dataset, reporter, None)
+    with files.locked(run.path):
+        writer.begin(loaded.experiment.model_dump(), facts)
+        say(f"run {run.path}")
+        return _train(run, writer, loaded, dataset, reporter, None)
 
 
 def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
     """Go on with a run from its newest good checkpoint, and say from where.
 
     Only `training.epochs` may be changed. Raises UserError for a finished run, other changes,
-    and data that is not the same.
+    data that is not the same, and a run that another process trains.
     """
+    with files.locked(run.path):
+        return _resume(run, overrides, reporter, say)
+
+
+def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
     old = run.loaded
     loaded = fit(overridden(run.document, overrides), run.description) if overrides else old
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
@@ -147,7 +153,7 @@ def _train(
             raise
         with contextlib.suppress(UserError):  # the disk may be full
             writer.status("interrupted", run.status.get("best_epoch"))
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | BrokenPipeError):
             raise Interrupted(run.path) from None
         if isinstance(error, UserError):
             raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None

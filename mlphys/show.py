@@ -70,9 +70,9 @@ def _optimizer(loaded: Loaded) -> str:
 
 
 def differing(differences: Sequence[tuple[str, Any, Any]]) -> str:
-    if not differences:
-        return "no difference"
-    return table(["key", "first", "second"], [[key, flow(a), flow(b)] for key, a, b in differences])
+    """A line a key: `key: first -> second`; a key that one of them lacks is null there."""
+    lines = [f"{key}: {flow(first)} -> {flow(second)}" for key, first, second in differences]
+    return "\n".join(lines) or "no difference"
 
 
 def trained(run: Any) -> str:
@@ -102,8 +102,8 @@ BASELINES = {
 }
 
 
-def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -> str:
-    """The metrics of a split with their errors, the classes, and where the pictures are."""
+def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
+    """The metrics of a split with their errors, and of each class."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in run.config.kind().MEASURED:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
@@ -117,7 +117,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any], pictures: Any) -
             for name, facts in metrics["per_class"].items()
         ]
         lines += ["", table(["class", "samples", *names], rows)]
-    return "\n".join([*lines, "", drawn(pictures)])
+    return "\n".join([*lines, ""])
 
 
 def _with_error(facts: Mapping[str, Any], name: str) -> str:

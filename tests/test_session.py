@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
+from mlphys import files
 from mlphys.cli import main
 from mlphys.config import PLOTS
 from mlphys.schema.document import dump, read
@@ -307,6 +308,46 @@ def test_quiet_is_silent(folder):
     assert succeeded("train", "small.yaml", "--quiet") == ""
 
 
+def test_a_run_that_another_process_trains_is_left_alone(trained):
+    with files.locked(trained):
+        assert refused("resume", "small", "--set", "training.epochs=5") == (
+            "mlphys: runs/small/1: another process trains this run; wait for it, or stop it\n"
+        )
+    succeeded("resume", "small", "--set", "training.epochs=4")
+
+
+def test_a_pipe_among_the_checkpoints_is_passed_over(trained):
+    os.mkfifo(trained / "checkpoints" / "000999.safetensors")
+    said = succeeded("resume", "small", "--set", "training.epochs=4")
+    assert "going on after epoch 3 (1 damaged checkpoint passed over)" in said
+
+
+def test_weights_that_are_not_finite_are_refused(trained):
+    weights = load_file(trained / "weights.safetensors")
+    weights["layers.4.Dense.bias"][3] = np.nan
+    save_file(weights, trained / "weights.safetensors")
+    assert refused("evaluate") == (
+        "mlphys: runs/small/1/weights.safetensors: holds values that are not finite; train the experiment anew\n"
+    )
+
+
+def test_a_log_that_is_closed_leaves_a_run_that_goes_on(trained):
+    shutil.rmtree(trained)
+    script = "from mlphys.cli import main; main(['train', 'small.yaml', '--set', 'training.epochs=40'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 130
+    assert "mlphys: interrupted; `mlphys resume runs/small/1` goes on" in said
+    assert json.loads((trained / "status.json").read_text())["state"] == "interrupted"
+
+
 def test_an_existing_out_is_not_overwritten(trained):
     before = (trained / "weights.safetensors").read_bytes()
     assert refused("train", "small.yaml", "--out", trained) == (
@@ -407,7 +448,7 @@ def test_data_that_changed_since_the_training_is_refused(folder):
     succeeded("train", "mine.yaml", "--quiet")
     Path("elsewhere").mkdir()
     shutil.move("mine.npz", "elsewhere/mine.npz")
-    assert "mine.npz: no such file" in refused("evaluate", "mine")
+    assert "mine.npz: no such file any more; name where it is now with --data PATH" in refused("evaluate", "mine")
     succeeded("evaluate", "mine", "--data", "elsewhere/mine.npz")
     np.savez("mine.npz", x=x + 1, y=y)
     assert "mine.npz: not the file that the run was trained with" in refused("evaluate", "mine")

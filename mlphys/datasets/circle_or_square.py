@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import model_validator
 
 from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import Count, Seed
+from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.fields import Count
 
-LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
 RADIUS = (0.2, 1)
 CENTRE = (-0.8, 0.8)
 
 
-class Spec(DataSpec):
+class Spec(GeneratedImages):
     """A filled circle or a filled square in each image, as many of one as of the other.
 
     The `size` x `size` pixel centres lie on linspace(-1, 1); a pixel is 1 inside, 0 outside. The
@@ -26,19 +24,7 @@ class Spec(DataSpec):
     """
 
     name: Literal["circle_or_square"]
-    samples: Count
     size: Count = 20
-    sample_seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _fits_in_memory(self) -> Spec:
-        pixels = self.samples * self.size**2
-        if pixels > LARGEST_IMAGES:
-            raise ValueError(
-                f"{self.samples} images of {self.size} x {self.size} are {pixels} pixels, "
-                f"more than {LARGEST_IMAGES}; lower samples or size"
-            )
-        return self
 
 
 def describe(spec: Spec) -> Description:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
 from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import LARGEST, Count, Seed
-from mlphys.schema.spec import refuse
-
-LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
-
-
-def _low_first(value: Any) -> Any:
-    numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(end) in (int, float) for end in value)
-    if not numbers or not value[0] <= value[1]:
-        raise refuse("range", value)
-    return tuple(value)
-
+from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.fields import LARGEST, Count, LowFirst
 
 Radius = Annotated[float, Field(ge=0, le=LARGEST)]
 Place = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
-class Spec(DataSpec):
+class Spec(GeneratedImages):
     """Filled circles of random radius and place, without a target: images for autoencoders.
 
     The image's `size` x `size` pixel centres lie on linspace(-1, 1); a pixel is 1 inside, 0 outside.
@@ -36,21 +25,9 @@ class Spec(DataSpec):
     """
 
     name: Literal["circles"]
-    samples: Count
     size: Count = 50
-    radius: Annotated[tuple[Radius, Radius], BeforeValidator(_low_first)] = (0.0, 1.0)
-    centre: Annotated[tuple[Place, Place], BeforeValidator(_low_first)] = (-1.0, 1.0)
-    sample_seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _fits_in_memory(self) -> Spec:
-        pixels = self.samples * self.size**2
-        if pixels > LARGEST_IMAGES:
-            raise ValueError(
-                f"{self.samples} images of {self.size} x {self.size} are {pixels} pixels, "
-                f"more than {LARGEST_IMAGES}; lower samples or size"
-            )
-        return self
+    radius: Annotated[tuple[Radius, Radius], LowFirst] = (0.0, 1.0)
+    centre: Annotated[tuple[Place, Place], LowFirst] = (-1.0, 1.0)
 
 
 def describe(spec: Spec) -> Description:

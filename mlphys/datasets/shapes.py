@@ -7,22 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import LARGEST, Count, Seed
-from mlphys.schema.spec import refuse
-
-LARGEST_IMAGES = 250_000_000  # pixels of all samples and targets together: 1 GB of float32
-
-
-def _low_first(value: Any) -> Any:
-    numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(end) in (int, float) for end in value)
-    if not numbers or not value[0] <= value[1]:
-        raise refuse("range", value)
-    return tuple(value)
+from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.fields import LARGEST, Count, LowFirst
 
 
 def _as_tuple(value: Any) -> Any:
@@ -34,7 +24,7 @@ Radius = Annotated[float, Field(ge=0, le=LARGEST)]
 Place = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
-class Spec(DataSpec):
+class Spec(GeneratedImages):
     """Squares, squares turned by 45 degrees, circles: one or several added up, also image to image.
 
     Each image holds `count` objects of one of the `kinds`, every kind equally often. The `size` x
@@ -45,14 +35,15 @@ class Spec(DataSpec):
     """
 
     name: Literal["shapes"]
-    samples: Count
     size: Count = 27
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1), BeforeValidator(_as_tuple)] = ("square", "diamond")
     count: Annotated[int, Field(ge=1, le=100)] = 1
-    radius: Annotated[tuple[Radius, Radius], BeforeValidator(_low_first)] = (0.3, 0.7)
-    centre: Annotated[tuple[Place, Place], BeforeValidator(_low_first)] = (-0.4, 0.4)
+    radius: Annotated[tuple[Radius, Radius], LowFirst] = (0.3, 0.7)
+    centre: Annotated[tuple[Place, Place], LowFirst] = (-0.4, 0.4)
     target: Literal["kind", "squares"] = "kind"
-    sample_seed: Seed = 0
+
+    def images(self) -> int:
+        return self.samples * (2 if self.target == "squares" else 1)
 
     @field_validator("kinds")
     @classmethod
@@ -60,17 +51,6 @@ class Spec(DataSpec):
         if len(set(kinds)) < len(kinds):
             raise ValueError("a kind is named twice; each is drawn equally often")
         return kinds
-
-    @model_validator(mode="after")
-    def _fits_in_memory(self) -> Spec:
-        images = self.samples * (2 if self.target == "squares" else 1)
-        pixels = images * self.size**2
-        if pixels > LARGEST_IMAGES:
-            raise ValueError(
-                f"{images} images of {self.size} x {self.size} are {pixels} pixels, "
-                f"more than {LARGEST_IMAGES}; lower samples or size"
-            )
-        return self
 
 
 def describe(spec: Spec) -> Description:

@@ -35,6 +35,8 @@ class Spec(ModelSpec):
 
 def rows(spec: Spec, description: Description) -> list[Row]:
     """The layers with their shapes. Raises Misfit where they do not fit the data or each other."""
+    if len(description.classes) == 1:
+        raise Misfit(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
     chain = trace(spec.layers, description.shape, ("model", "layers"))
     classes, out = len(description.classes), chain[-1].output_shape
     last = ("model", "layers", len(chain) - 1, type(chain[-1].layer).__name__)

@@ -31,6 +31,8 @@ def draw(run: Run) -> Iterator[Picture]:
     shown = predictions["shown"]
     mistakes = [i for i in range(len(shown)) if guesses[shown[i]] != labels[shown[i]]]
     mistakes = sorted(mistakes, key=lambda i: -sureness[shown[i]])[: DOWN * ACROSS]
+    if not mistakes:
+        raise NotApplicable(f"none of the {wrong} mistakes is kept; `mlphys evaluate {run.path}` keeps them")
     indices, images = shown[mistakes], predictions["images"][mistakes]
     classes = run.data["classes"]
     table = {

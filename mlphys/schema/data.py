@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.schema.fields import LARGEST, Seed
+from mlphys.schema.fields import LARGEST, Count, Seed
 from mlphys.schema.spec import Spec, refuse
 
 if TYPE_CHECKING:
@@ -46,6 +46,31 @@ class DataSpec(Spec):
     validation: Size = 0.1
     test: Size | None = None
     split_seed: Seed = 0
+
+
+LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
+
+
+class GeneratedImages(DataSpec):
+    """The keys of images that are drawn at random from `sample_seed`; the experiment's seed changes none."""
+
+    samples: Count
+    size: Count
+    sample_seed: Seed = 0
+
+    def images(self) -> int:
+        """How many are drawn, targets included."""
+        return self.samples
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> GeneratedImages:
+        pixels = self.images() * self.size**2
+        if pixels > LARGEST_IMAGES:
+            raise ValueError(
+                f"{self.images()} images of {self.size} x {self.size} are {pixels} pixels, "
+                f"more than {LARGEST_IMAGES}; lower samples or size"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -61,3 +61,13 @@ Counts = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_as_t
 TargetShape = Annotated[
     tuple[Annotated[int, Field(ge=-1, le=LARGEST)], ...], Field(min_length=1), BeforeValidator(_as_tuple)
 ]
+
+
+def _low_first(value: Any) -> Any:
+    numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(end) in (int, float) for end in value)
+    if not numbers or not value[0] <= value[1]:
+        raise refuse("range", value)
+    return tuple(value)
+
+
+LowFirst = BeforeValidator(_low_first)

@@ -13,7 +13,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from mlphys import files
+from mlphys import checksum, files
+from mlphys.errors import UserError
 
 KEPT = 2  # the newest may be the one that a bad disk tore
 
@@ -68,7 +69,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
     for path in reversed(_paths(folder)):
         try:
             return _read(path), damaged
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError):
             damaged.append(path)
     return None, damaged
 
@@ -79,6 +80,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Checkpoint:
+    checksum.regular(path)
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
