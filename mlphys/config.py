@@ -18,7 +18,7 @@ from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.data import Dataset, DataSpec, Description
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
-from mlphys.schema.fields import Seed
+from mlphys.schema.fields import Seed, low_first
 from mlphys.schema.messages import Misfit, Problem, choice, complain, problems_of, shown, suggestion
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row
@@ -51,13 +51,6 @@ def _plot(name: str) -> str:
     return name
 
 
-def _range(value: Any) -> list[float]:
-    numbers = isinstance(value, list) and len(value) == 2 and all(type(bound) in (int, float) for bound in value)
-    if not numbers or not value[0] <= value[1]:
-        raise refuse("range", value)
-    return value
-
-
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 Remark = Annotated[
     str | int | float | bool | None,
@@ -67,7 +60,7 @@ Remark = Annotated[
 PlotName = Annotated[str, AfterValidator(_plot), WithJsonSchema({"enum": PLOTS})]
 Range = Annotated[
     list[float],
-    PlainValidator(_range),
+    PlainValidator(lambda value: list(low_first(value))),
     WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
 ]
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
-from mlphys.schema.fields import LARGEST, Count, LowFirst
-
-Radius = Annotated[float, Field(ge=0, le=LARGEST)]
-Place = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+from mlphys.schema.fields import Count, PlaceRange, RadiusRange
 
 
 class Spec(GeneratedImages):
@@ -26,8 +22,8 @@ class Spec(GeneratedImages):
 
     name: Literal["circles"]
     size: Count = 50
-    radius: Annotated[tuple[Radius, Radius], LowFirst] = (0.0, 1.0)
-    centre: Annotated[tuple[Place, Place], LowFirst] = (-1.0, 1.0)
+    radius: RadiusRange = (0.0, 1.0)
+    centre: PlaceRange = (-1.0, 1.0)
 
 
 def describe(spec: Spec) -> Description:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
@@ -12,16 +12,9 @@ from pydantic import BeforeValidator, Field, field_validator
 from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
-from mlphys.schema.fields import LARGEST, Count, LowFirst
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
+from mlphys.schema.fields import Count, PlaceRange, RadiusRange, as_tuple
 
 Kind = Literal["square", "diamond", "circle"]
-Radius = Annotated[float, Field(ge=0, le=LARGEST)]
-Place = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Spec(GeneratedImages):
@@ -36,10 +29,10 @@ class Spec(GeneratedImages):
 
     name: Literal["shapes"]
     size: Count = 27
-    kinds: Annotated[tuple[Kind, ...], Field(min_length=1), BeforeValidator(_as_tuple)] = ("square", "diamond")
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1), BeforeValidator(as_tuple)] = ("square", "diamond")
     count: Annotated[int, Field(ge=1, le=100)] = 1
-    radius: Annotated[tuple[Radius, Radius], LowFirst] = (0.3, 0.7)
-    centre: Annotated[tuple[Place, Place], LowFirst] = (-0.4, 0.4)
+    radius: RadiusRange = (0.3, 0.7)
+    centre: PlaceRange = (-0.4, 0.4)
     target: Literal["kind", "squares"] = "kind"
 
     def images(self) -> int:

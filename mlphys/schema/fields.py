@@ -11,6 +11,8 @@ from mlphys.schema.spec import refuse
 # More than any machine that runs this holds; a typo of three zeros is caught here.
 LARGEST = 100_000_000
 
+Length = Annotated[float, Field(ge=0, le=LARGEST)]
+Place = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -52,22 +54,25 @@ Border2D = Annotated[
 ]
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-NotNegatives = Annotated[tuple[NotNegative, ...], BeforeValidator(_as_tuple)]
-Counts = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
+NotNegatives = Annotated[tuple[NotNegative, ...], BeforeValidator(as_tuple)]
+Counts = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(as_tuple)]
 TargetShape = Annotated[
-    tuple[Annotated[int, Field(ge=-1, le=LARGEST)], ...], Field(min_length=1), BeforeValidator(_as_tuple)
+    tuple[Annotated[int, Field(ge=-1, le=LARGEST)], ...], Field(min_length=1), BeforeValidator(as_tuple)
 ]
 
 
-def _low_first(value: Any) -> Any:
+def low_first(value: Any) -> tuple[Any, Any]:
+    """Two numbers, the smaller first."""
     numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(end) in (int, float) for end in value)
     if not numbers or not value[0] <= value[1]:
         raise refuse("range", value)
-    return tuple(value)
+    return (value[0], value[1])
 
 
-LowFirst = BeforeValidator(_low_first)
+LowFirst = BeforeValidator(low_first)
+RadiusRange = Annotated[tuple[Length, Length], LowFirst]
+PlaceRange = Annotated[tuple[Place, Place], LowFirst]
