@@ -258,7 +258,7 @@ def data_fetch(name: str) -> None:
     from mlphys.config import dataset
     from mlphys.download import fetch
 
-    sources = dataset(name).sources()
+    sources = dataset(name).Spec.sources()
     with show.download() as progress:
         paths = [fetch(source, progress) for source in sources]
     click.echo("\n".join(f"{path}: there, checksum right" for path in paths) or f"{name}: needs no download")

@@ -51,15 +51,11 @@ def data_of(run: Run, path: str | None = None) -> Dataset:
     data = loaded.experiment.data
     if path is not None:
         if "path" not in type(data).model_fields:
-            where = (
-                "set MLPHYS_DATA to the folder it is in"
-                if loaded.experiment.dataset().sources()
-                else "leave --data out"
-            )
+            where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"
             raise UserError(f"--data: {data.name} is found by its name; {where}")
         data = data.model_copy(update={"path": path})
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
-    used = loaded.experiment.dataset().files(data)
+    used = data.files()
     if len(used) != len(run.data["files"]):
         raise UserError(f"{run.path / 'data.json'}: damaged: files does not name the data; train the experiment anew")
     for file, facts in zip(used, run.data["files"], strict=True):

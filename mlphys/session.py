@@ -37,7 +37,7 @@ class Interrupted(Exception):
 def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run:
     """Train an experiment in a new run directory, measure it on validation and draw its pictures."""
     data = loaded.experiment.data
-    for source in loaded.experiment.dataset().sources():
+    for source in data.sources():
         if locate(source) is None:
             say(f"downloading {source.url}")
     dataset = loaded.dataset()

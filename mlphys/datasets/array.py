@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from mlphys import checksum, npz
-from mlphys.download import Source
 from mlphys.errors import UserError
 from mlphys.npz import Header
 from mlphys.schema.data import DataSpec, Description, Samples
@@ -30,6 +29,9 @@ class Spec(DataSpec):
     classes: Annotated[list[str], Field(min_length=1)] | None = None
     scale: Positive | None = None
 
+    def files(self) -> tuple[Path, ...]:
+        return (Path(self.path),)
+
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
@@ -45,7 +47,7 @@ class Spec(DataSpec):
 
 def describe(spec: Spec) -> Description:
     """Shapes from the file's headers; of the data, the labels alone are read."""
-    (path,) = files(spec)
+    (path,) = spec.files()
     headers = npz.headers(path)
     pairs = _pairs(path, headers)
     labels = _labels(path, headers, pairs, spec.classes)
@@ -55,16 +57,8 @@ def describe(spec: Spec) -> Description:
     return Description(shape, tuple(classes), sizes[0], sizes[1] if len(sizes) > 1 else None)
 
 
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return (Path(spec.path),)
-
-
 def load(spec: Spec) -> Samples:
-    (path,) = files(spec)
+    (path,) = spec.files()
     headers = npz.headers(path)
     pairs = _pairs(path, headers)
     labels = _labels(path, headers, pairs, spec.classes)

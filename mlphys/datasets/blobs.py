@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import LARGEST, Count, Seed
+from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.fields import LARGEST, Count
 
 LARGEST_POINTS = 125_000_000  # coordinates of all samples together: 1 GB while they are computed in float64
 
 
-class Spec(DataSpec):
+class Spec(Generated):
     """Normally distributed clusters of points, one a class.
 
     As scikit-learn's make_blobs: `centers` clusters of equal size around points drawn uniformly from
@@ -24,11 +22,9 @@ class Spec(DataSpec):
     """
 
     name: Literal["blobs"]
-    samples: Count
     centers: Annotated[int, Field(ge=1, le=1000)] = 3
     features: Count = 2
     cluster_std: Annotated[float, Field(ge=0, le=LARGEST)] = 1.0
-    sample_seed: Seed = 0
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Spec:
@@ -46,14 +42,6 @@ class Spec(DataSpec):
 def describe(spec: Spec) -> Description:
     classes = tuple(str(k) for k in range(spec.centers))
     return Description((spec.features,), classes, samples=spec.samples, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count
@@ -29,14 +27,6 @@ class Spec(GeneratedImages):
 
 def describe(spec: Spec) -> Description:
     return Description((spec.size, spec.size, 1), ("circle", "square"), samples=spec.samples, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

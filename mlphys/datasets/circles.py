@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count, PlaceRange, RadiusRange
@@ -30,14 +28,6 @@ def describe(spec: Spec) -> Description:
     return Description(
         (spec.size, spec.size, 1), classes=(), samples=spec.samples, test_samples=None, target_shape=(0,)
     )
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from mlphys.download import Source
 from mlphys.schema.data import DataSpec, Description, Samples
 
 
@@ -19,14 +17,6 @@ class Spec(DataSpec):
 
 def describe(spec: Spec) -> Description:
     return Description(shape=(8, 8, 1), classes=tuple("0123456789"), samples=1797, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

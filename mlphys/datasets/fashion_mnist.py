@@ -28,6 +28,10 @@ class Spec(DataSpec):
 
     name: Literal["fashion_mnist"]
 
+    @classmethod
+    def sources(cls) -> tuple[Source, ...]:
+        return sources()
+
 
 def describe(spec: Spec) -> Description:
     return Description(shape=(28, 28, 1), classes=CLASSES, samples=60_000, test_samples=10_000)
@@ -38,10 +42,6 @@ def sources(base: str = KERAS_FILES) -> tuple[Source, ...]:
         Source("fashion_mnist", name, f"{base}{name}", sha256, folder="fashion-mnist")
         for name, sha256 in SHA256.items()
     )
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

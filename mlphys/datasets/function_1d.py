@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import Count, Seed
+from mlphys.schema.data import Description, Generated, Samples
 
 
-class Spec(DataSpec):
+class Spec(Generated):
     """Points of x^2, sin x, |x| or a step on [-1, 1], to be fitted: a number in, a number out.
 
     x is drawn from U(-1, 1); the step is 0 below zero and 1 above.
     """
 
     name: Literal["function_1d"]
-    samples: Count
     function: Literal["square", "sine", "absolute", "step"]
-    sample_seed: Seed = 0
 
 
 def describe(spec: Spec) -> Description:
     return Description((1,), classes=(), samples=spec.samples, test_samples=None, target_shape=(1,))
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import LARGEST, Seed, Whole
@@ -54,14 +52,6 @@ def points(spec: Spec) -> int:
 
 def describe(spec: Spec) -> Description:
     return Description((1,), classes=(), samples=points(spec), test_samples=None, target_shape=(1,))
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import model_validator
 
-from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import Count, Seed
+from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.fields import Count
 
 LARGEST_CURVES = 125_000_000  # points of all samples together: 1 GB while they are computed in float64
 
 
-class Spec(DataSpec):
+class Spec(Generated):
     """Curves with a Lorentz or a Gauss peak, as many of one as of the other.
 
     `points` values of A / (((x - x0) / R)^2 + 1) or A exp(-((x - x0) / R)^2) on linspace(-1, 1),
@@ -24,9 +22,7 @@ class Spec(DataSpec):
     """
 
     name: Literal["lorentz_gauss"]
-    samples: Count
     points: Count = 100
-    sample_seed: Seed = 0
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Spec:
@@ -41,14 +37,6 @@ class Spec(DataSpec):
 
 def describe(spec: Spec) -> Description:
     return Description((spec.points,), classes=("lorentz", "gauss"), samples=spec.samples, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -21,6 +21,10 @@ class Spec(DataSpec):
 
     name: Literal["mnist"]
 
+    @classmethod
+    def sources(cls) -> tuple[Source, ...]:
+        return sources()
+
 
 def describe(spec: Spec) -> Description:
     return Description(shape=(28, 28, 1), classes=tuple("0123456789"), samples=60_000, test_samples=10_000)
@@ -38,10 +42,6 @@ def sources(base: str = KERAS_FILES) -> tuple[Source, ...]:
             digested="its arrays",
         ),
     )
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mlphys.download import Source
 from mlphys.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.fields import LARGEST, Count, Seed
+from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.fields import LARGEST
 
 
-class Spec(DataSpec):
+class Spec(Generated):
     """Points on two interleaving half circles of radius 1 in the plane, one a class.
 
     `noise` is the standard deviation of what is added to both coordinates.
     """
 
     name: Literal["moons"]
-    samples: Count
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.1
-    sample_seed: Seed = 0
 
 
 def describe(spec: Spec) -> Description:
     return Description((2,), classes=("upper", "lower"), samples=spec.samples, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

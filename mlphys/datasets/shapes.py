@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
 
-from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count, PlaceRange, RadiusRange, as_tuple
@@ -51,14 +49,6 @@ def describe(spec: Spec) -> Description:
     if spec.target == "squares":
         return Description(shape, classes=(), samples=spec.samples, test_samples=None, target_shape=shape)
     return Description(shape, classes=spec.kinds, samples=spec.samples, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mlphys.download import Source
 from mlphys.randomness import rng
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import LARGEST, Count, Seed
@@ -33,14 +31,6 @@ class Spec(DataSpec):
 def describe(spec: Spec) -> Description:
     classes = tuple(str(j) for j in range(SPIRALS))
     return Description((2,), classes, samples=SPIRALS * spec.samples_per_class, test_samples=None)
-
-
-def sources() -> tuple[Source, ...]:
-    return ()
-
-
-def files(spec: Spec) -> tuple[Path, ...]:
-    return ()
 
 
 def load(spec: Spec) -> Samples:

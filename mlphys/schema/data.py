@@ -11,7 +11,11 @@ from mlphys.schema.fields import LARGEST, Count, Seed
 from mlphys.schema.spec import Spec, refuse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
+
+    from mlphys.download import Source
 
 Shape = tuple[int, ...]
 
@@ -47,16 +51,35 @@ class DataSpec(Spec):
     test: Size | None = None
     split_seed: Seed = 0
 
+    @classmethod
+    def sources(cls) -> tuple[Source, ...]:
+        """What is downloaded before the dataset can be read."""
+        return ()
+
+    def files(self) -> tuple[Path, ...]:
+        """The files of the user's that hold the samples."""
+        return ()
+
+
+class Generated(DataSpec):
+    """The keys of samples that are drawn at random from `sample_seed`; the experiment's seed changes none.
+
+    With `fresh: true` those are what is measured on, and every epoch is trained on samples that
+    were never drawn before.
+    """
+
+    samples: Count
+    sample_seed: Seed = 0
+    fresh: bool = False
+
 
 LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
 
 
-class GeneratedImages(DataSpec):
-    """The keys of images that are drawn at random from `sample_seed`; the experiment's seed changes none."""
+class GeneratedImages(Generated):
+    """The keys of images that are drawn at random."""
 
-    samples: Count
     size: Count
-    sample_seed: Seed = 0
 
     def images(self) -> int:
         """How many are drawn, targets included."""

@@ -21,5 +21,5 @@ def test_pixels_are_float32_from_0_to_1_and_labels_int32():
 
 
 def test_no_file_is_needed():
-    assert digits.sources() == ()
-    assert digits.files(SPEC) == ()
+    assert SPEC.sources() == ()
+    assert SPEC.files() == ()

@@ -17,9 +17,9 @@ def test_it_has_what_an_entry_must_have(name):
     entry = registry.entry(PACKAGE, name)
     assert issubclass(entry.Spec, DataSpec)
     assert entry.Spec.model_fields["name"].annotation.__args__ == (name,)
-    for function in (entry.describe, entry.load, entry.files):
+    for function in (entry.describe, entry.load):
         assert list(inspect.signature(function).parameters) == ["spec"]
-    assert all(isinstance(source, Source) for source in entry.sources())
+    assert all(isinstance(source, Source) for source in entry.Spec.sources())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -82,9 +82,8 @@ def test_no_seed_but_that_of_the_samples_can_change_them(name, keys):
 
 @each
 def test_no_file_is_needed(name, keys):
-    entry = registry.entry(PACKAGE, name)
-    assert entry.sources() == ()
-    assert entry.files(entry.Spec(name=name, **keys)) == ()
+    spec, _, _ = generate(name, **keys)
+    assert spec.sources() == spec.files() == ()
 
 
 @pytest.mark.parametrize("name", [name for name in GENERATED if name != "line"])
