@@ -17,8 +17,8 @@ FOLDER = Path(mlphys.__file__).parent
 ROWS = [
     ["errors"],
     ["autodiff", "checksum", "environment", "files", "picture", "pca", "randomness", "uncertainty"],
-    ["schema", "download", "looks", "npz"],
-    ["cost", "metrics", "mosaic", "phases", "splits"],
+    ["schema", "csvfile", "download", "images", "looks", "npz"],
+    ["cost", "metrics", "mosaic", "phases", "preprocessing", "selection", "splits"],
     ["builder"],
     ["datasets", "models", "plots"],
     ["config", "inspection"],

@@ -57,8 +57,8 @@ DATA = "name, train, validation, test, split_seed"
 TRAINING = "optimizer, loss, loss_per, batch_size, shuffle, epochs, early_stopping"
 STOPPING = "monitor, patience, min_delta, target"
 DATASETS = (
-    "array, blobs, circle_or_square, circles, digits, fashion_mnist, function_1d, line, lorentz_gauss, mnist, "
-    "moons, shapes, spirals"
+    "array, blobs, cifar10, circle_or_square, circles, crosses_and_noughts, digits, fashion_mnist, function_1d, "
+    "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
 )
 PLOTS = "confusion_matrix, filters, latent, learning_curves, misclassified, reconstructions"
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlphys import checksum, npz
 from mlphys.errors import UserError
@@ -15,18 +15,30 @@ from mlphys.npz import Header
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import Positive
 
+ACCEPTED: list[list[tuple[str, str | None]]] = [
+    [("x_train", "y_train"), ("x_test", "y_test")],
+    [("x_train", "y_train")],
+    [("x", "y")],
+    [("x_train", None), ("x_test", None)],
+    [("x_train", None)],
+    [("x", None)],
+]
+
 
 class Spec(DataSpec):
     """Your own samples: an npz file with x_train, y_train[, x_test, y_test] or x, y.
 
     x has shape (samples, features) or (samples, height, width[, channels]) and holds numbers, y
-    the labels 0, 1, ... Samples of x_test are an official test set. `classes` names the labels;
-    null names them by their numbers. x is divided by `scale`; null is 255 for uint8, 1 for others.
+    the labels 0, 1, ... or other numbers, one or an array a sample; without y there are no targets,
+    for autoencoders. Samples of x_test are an official test set. `class_names` names the labels;
+    null names them by their numbers. `targets`: null takes whole numbers, one a sample, as classes.
+    x is divided by `scale`; null is 255 for uint8, 1 for others.
     """
 
     name: Literal["array"]
     path: str
-    classes: Annotated[list[str], Field(min_length=1)] | None = None
+    class_names: Annotated[list[str], Field(min_length=1)] | None = None
+    targets: Literal["classes", "numbers"] | None = None
     scale: Positive | None = None
 
     def files(self) -> tuple[Path, ...]:
@@ -37,90 +49,127 @@ class Spec(DataSpec):
     def _wherever_the_run_is(cls, path: str) -> str:
         return str(Path(path).expanduser().absolute())
 
-    @field_validator("classes")
+    @field_validator("class_names")
     @classmethod
-    def _distinct(cls, classes: list[str] | None) -> list[str] | None:
-        if classes is not None and len(set(classes)) < len(classes):
+    def _distinct(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(set(names)) < len(names):
             raise ValueError("two classes have the same name")
-        return classes
+        return names
+
+    @model_validator(mode="after")
+    def _names_need_classes(self) -> Spec:
+        if self.class_names and self.targets == "numbers":
+            raise ValueError("numbers have no class_names; leave them out, or write targets: classes")
+        return self
 
 
 def describe(spec: Spec) -> Description:
-    """Shapes from the file's headers; of the data, the labels alone are read."""
+    """Shapes from the file's headers; of the data, the targets alone are read."""
     (path,) = spec.files()
     headers = npz.headers(path)
     pairs = _pairs(path, headers)
-    labels = _labels(path, headers, pairs, spec.classes)
-    classes = spec.classes or [str(k) for k in range(1 + max(int(y.max()) for y in labels))]
-    sizes = [len(y) for y in labels]
-    shape = _with_channels(headers[pairs[0][0]].shape)[1:]
-    return Description(shape, tuple(classes), sizes[0], sizes[1] if len(sizes) > 1 else None)
+    targets = _targets(path, headers, pairs, spec)
+    classes: list[str] = []
+    if targets[0].dtype == np.int32:
+        classes = spec.class_names or [str(k) for k in range(1 + max(int(y.max()) for y in targets))]
+    sizes = [len(y) for y in targets]
+    shape, target_shape = _with_channels(headers[pairs[0][0]].shape)[1:], targets[0].shape[1:]
+    return Description(shape, tuple(classes), sizes[0], sizes[1] if len(sizes) > 1 else None, target_shape)
 
 
 def load(spec: Spec) -> Samples:
     (path,) = spec.files()
     headers = npz.headers(path)
     pairs = _pairs(path, headers)
-    labels = _labels(path, headers, pairs, spec.classes)
+    targets = _targets(path, headers, pairs, spec)
     arrays = npz.read(path, {x: headers[x] for x, _ in pairs})
     samples = [_samples(path, x, arrays.pop(x), spec.scale) for x, _ in pairs]
-    x_test, y_test = (samples[1], labels[1]) if len(pairs) > 1 else (None, None)
-    return Samples(samples[0], labels[0], x_test, y_test, files=(checksum.record(path),))
+    x_test, y_test = (samples[1], targets[1]) if len(pairs) > 1 else (None, None)
+    return Samples(samples[0], targets[0], x_test, y_test, files=(checksum.record(path),))
 
 
-def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str]]:
-    """The names of samples and labels that fit each other, those of an official test set behind."""
-    for names in (("x_train", "y_train", "x_test", "y_test"), ("x_train", "y_train"), ("x", "y")):
-        if set(names) <= headers.keys():
+def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str | None]]:
+    """The names of samples and targets (None: there are none), those of an official test set behind."""
+    known = headers.keys() & {"x", "y", "x_train", "y_train", "x_test", "y_test"}
+    for pairs in ACCEPTED:
+        if known == {name for pair in pairs for name in pair if name}:
             break
     else:
+        if (known >= {"x_train"} or known >= {"x", "y"}) and (alone := known & {"x_test", "y_test"}):
+            raise UserError(
+                f"{path}: has {' and '.join(sorted(alone))}, but not all of x_train, y_train, x_test, y_test; "
+                "add the others, or leave the test set out"
+            )
         raise UserError(
-            f"{path}: needs the arrays x_train and y_train (and x_test, y_test), or x and y; "
-            f"received {', '.join(sorted(headers)) or 'none'}"
+            f"{path}: needs the arrays x_train and y_train (and x_test, y_test), or x and y, all without y for an "
+            f"autoencoder; received {', '.join(sorted(headers)) or 'none'}"
         )
-    if len(names) == 2 and (alone := headers.keys() & {"x_test", "y_test"}):
-        raise UserError(
-            f"{path}: has {' and '.join(sorted(alone))}, but not all of x_train, y_train, x_test, y_test; "
-            "add the others, or leave the test set out"
-        )
-    pairs = list(zip(names[::2], names[1::2], strict=True))
     for x, y in pairs:
         _check_pair(path, headers, x, y)
-    shapes = [headers[x].shape for x, _ in pairs]
-    if shapes[0][1:] != shapes[-1][1:]:
-        raise UserError(f"{path}: x_train has shape {shapes[0]} and x_test {shapes[-1]}; they must be alike")
+    for first, last in zip(pairs[0], pairs[-1], strict=True):
+        if first and last and headers[first].shape[1:] != headers[last].shape[1:]:
+            shapes = f"{first} has shape {headers[first].shape} and {last} {headers[last].shape}"
+            raise UserError(f"{path}: {shapes}; they must be alike")
     return pairs
 
 
-def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str) -> None:
-    for name in (x, y):
+def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None) -> None:
+    for name in (x, y) if y else (x,):
         if headers[name].dtype.kind not in "buif":
             raise UserError(f"{path}: {name} holds {headers[name].dtype}; expected real numbers")
         if 0 in headers[name].shape:
             raise UserError(f"{path}: {name} has shape {headers[name].shape}: no samples in it")
-    of_x, of_y = headers[x].shape, headers[y].shape
+    of_x = headers[x].shape
     if len(of_x) < 2:
         raise UserError(f"{path}: {x} has shape {of_x}; expected (samples, features) or images")
-    if len(of_y) != 1 and of_y[1:] != (1,):
-        raise UserError(f"{path}: {y} has shape {of_y}; expected one whole number a sample")
+    of_y = headers[y].shape if y else of_x
+    if not of_y:
+        raise UserError(f"{path}: {y} has shape {of_y}; expected one value a sample")
     if of_x[0] != of_y[0]:
-        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} labels; they must be as many")
+        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many")
 
 
-def _labels(
-    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str]], classes: list[str] | None
+def _targets(
+    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], spec: Spec
 ) -> list[np.ndarray]:
-    """The labels of each pair: int32, (n,), whole, and one of the classes."""
-    arrays = npz.read(path, {y: headers[y] for _, y in pairs})
-    # Without names any label makes a class, and a stray one would make millions of empty ones.
-    most = len(classes) if classes else len(arrays[pairs[0][1]])
-    known = f"the classes are 0 to {most - 1}" if classes else f"more classes than the {most} samples"
+    """Of each pair int32 labels (n,), or float32 (n, *target_shape)."""
+    arrays = npz.read(path, {y: headers[y] for _, y in pairs if y})
+    if not arrays:
+        return [np.zeros((headers[x].shape[0], 0), np.float32) for x, _ in pairs]
+    if spec.targets == "classes" or spec.class_names or (spec.targets is None and _are_labels(path, arrays)):
+        return _labels(path, arrays, spec.class_names)
+    return [_samples(path, name, y.reshape(len(y), -1) if y.ndim < 2 else y, scale=1) for name, y in arrays.items()]
+
+
+def _are_labels(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether all are whole numbers, one a sample."""
     for name, y in arrays.items():
+        if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+            raise UserError(
+                f"{path}: {name} has shape {y.shape} and is one-hot; save {name}.argmax(axis=1) for classes, "
+                "or write data.targets: numbers"
+            )
+    return all(y.size == len(y) and (y == np.floor(y.astype(np.float64))).all() for y in arrays.values())
+
+
+def _labels(path: Path, arrays: Mapping[str, np.ndarray], names: list[str] | None) -> list[np.ndarray]:
+    """int32, (n,), whole, and one of the classes."""
+    # Without names any label makes a class, and a stray one would make millions of empty ones.
+    most = len(names) if names else len(next(iter(arrays.values())))
+    known = f"the classes are 0 to {most - 1}" if names else f"more classes than the {most} samples"
+    labels = []
+    for name, y in arrays.items():
+        if y.size != len(y):
+            raise UserError(f"{path}: {name} has shape {y.shape}; expected one whole number a sample")
         y = y.reshape(-1)
         _refuse(path, name, y, y != np.floor(y.astype(np.float64)), "labels are whole numbers")
         _refuse(path, name, y, y < 0, "labels count from 0")
         _refuse(path, name, y, y >= most, known)
-    return [arrays[y].reshape(-1).astype(np.int32) for _, y in pairs]
+        labels.append(y.astype(np.int32))
+    low, high = labels[0].min(), labels[0].max()
+    if low > 0 and not names:
+        raise UserError(f"{path}: labels are {low} to {high}: mlphys counts from 0; subtract {low}")
+    return labels
 
 
 def _refuse(path: Path, name: str, y: np.ndarray, wrong: np.ndarray, why: str) -> None:

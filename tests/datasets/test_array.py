@@ -78,13 +78,13 @@ def test_labels_may_be_a_column_or_whole_floats(save, y):
 
 
 def test_classes_have_the_names_that_are_given(save):
-    spec = save({"classes": ["up", "down", "strange", "charm"]}, x=X, y=Y)
+    spec = save({"class_names": ["up", "down", "strange", "charm"]}, x=X, y=Y)
     assert array.describe(spec).classes == ("up", "down", "strange", "charm")
 
 
 def test_two_classes_of_one_name_are_refused():
     with pytest.raises(ValidationError, match="two classes have the same name"):
-        array.Spec(name="array", path="own.npz", classes=["up", "up"])
+        array.Spec(name="array", path="own.npz", class_names=["up", "up"])
 
 
 def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
@@ -96,27 +96,50 @@ def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
 REFUSED = [
     (
         {"a": X, "y": Y},
-        "needs the arrays x_train and y_train (and x_test, y_test), or x and y; received a, y",
+        "needs the arrays x_train and y_train (and x_test, y_test), or x and y, all without y for an autoencoder; "
+        "received a, y",
     ),
     (
         {"x_train": X, "y_train": Y, "x_test": X},
         "has x_test, but not all of x_train, y_train, x_test, y_test; add the others, or leave the test set out",
     ),
-    ({"x": X, "y": Y[:7]}, "x has 12 samples and y 7 labels; they must be as many"),
+    ({"x": X, "y": Y[:7]}, "x has 12 samples and y 7 targets; they must be as many"),
     ({"x": X.astype(object), "y": Y}, "x holds object; expected real numbers"),
     ({"x": X.astype(str), "y": Y}, "x holds <U32; expected real numbers"),
     ({"x": X * 1j, "y": Y}, "x holds complex64; expected real numbers"),
     ({"x": X, "y": Y.astype(str)}, "y holds <U21; expected real numbers"),
     ({"x": X[:0], "y": Y[:0]}, "x has shape (0, 5): no samples in it"),
     ({"x": X[:, 0], "y": Y}, "x has shape (12,); expected (samples, features) or images"),
-    ({"x": X, "y": np.eye(3)[Y]}, "y has shape (12, 3); expected one whole number a sample"),
+    ({"x": X, "y": np.array(3)}, "y has shape (); expected one value a sample"),
+    (
+        {"x": X, "y": np.eye(3)[Y]},
+        "y has shape (12, 3) and is one-hot; save y.argmax(axis=1) for classes, or write data.targets: numbers",
+    ),
+    ({"x": X, "y": Y + 1}, "labels are 1 to 3: mlphys counts from 0; subtract 1"),
+    (
+        {"x_train": X, "x_test": X, "y_test": Y},
+        "has x_test and y_test, but not all of x_train, y_train, x_test, y_test; add the others, or leave the "
+        "test set out",
+    ),
+    (
+        {"x_train": X, "y": Y},
+        "needs the arrays x_train and y_train (and x_test, y_test), or x and y, all without y for an autoencoder; "
+        "received x_train, y",
+    ),
+    (
+        {"x_train": X, "y_train": Y + 0.5, "x_test": X, "y_test": X},
+        "y_train has shape (12,) and y_test (12, 5); they must be alike",
+    ),
     (
         {"x_train": X, "y_train": Y, "x_test": X[:, :3], "y_test": Y},
         "x_train has shape (12, 5) and x_test (12, 3); they must be alike",
     ),
     ({"x": X, "y": Y - 1}, "y[0] is -1: labels count from 0; 4 of 12 are wrong"),
-    ({"x": X, "y": Y + 0.5}, "y[0] is 0.5: labels are whole numbers; 12 of 12 are wrong"),
-    ({"x": X, "y": np.where(Y, Y, np.nan)}, "y[0] is nan: labels are whole numbers; 4 of 12 are wrong"),
+    (
+        {"x": X, "y": np.where(Y, Y, np.nan)},
+        "y has 4 values that are NaN, infinite or beyond float32, the first at [0, 0]; "
+        "replace them, or leave these samples out",
+    ),
     ({"x": X, "y": Y * 10**12}, "y[1] is 1000000000000: more classes than the 12 samples; 8 of 12 are wrong"),
 ]
 
@@ -129,8 +152,72 @@ def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, 
     assert str(error.value) == f"{spec.path}: {text}"
 
 
+@pytest.mark.parametrize(
+    ("y", "text"),
+    [
+        (Y + 0.5, "y[0] is 0.5: labels are whole numbers; 12 of 12 are wrong"),
+        (np.where(Y, Y, np.nan), "y[0] is nan: labels are whole numbers; 4 of 12 are wrong"),
+        (np.eye(3)[Y], "y has shape (12, 3); expected one whole number a sample"),
+    ],
+)
+@pytest.mark.parametrize("keys", [{"targets": "classes"}, {"class_names": ["up", "down", "strange"]}])
+def test_targets_that_are_said_to_be_classes_must_be_labels(save, keys, y, text):
+    spec = save(keys, x=X, y=y)
+    with pytest.raises(UserError) as error:
+        array.describe(spec)
+    assert str(error.value) == f"{spec.path}: {text}"
+
+
+def test_a_named_class_may_have_no_samples_the_first_one_too(save):
+    assert array.describe(save({"class_names": ["none", "up", "down", "strange"]}, x=X, y=Y + 1)).samples == 12
+
+
+@pytest.mark.parametrize(
+    ("y", "shape"),
+    [
+        (Y + 0.5, (1,)),
+        (Y[:, None] + 0.5, (1,)),
+        (X, (5,)),
+        (X.reshape(12, 5, 1, 1), (5, 1, 1)),
+        (X[:, None], (1, 5, 1)),
+    ],
+)
+def test_targets_that_are_no_whole_numbers_are_numbers(save, y, shape):
+    spec = save(x=X, y=y)
+    description, samples = array.describe(spec), array.load(spec)
+    assert (description.classes, description.target_shape) == ((), shape)
+    assert (samples.y.shape, samples.y.dtype) == ((12, *shape), np.float32)
+    assert np.array_equal(samples.y, y.reshape(12, *shape).astype(np.float32))
+
+
+@pytest.mark.parametrize("y", [Y, Y - 1, np.eye(3)[Y]])
+def test_whole_numbers_are_numbers_when_the_key_says_so(save, y):
+    spec = save({"targets": "numbers"}, x=X, y=y)
+    assert array.describe(spec).classes == ()
+    assert np.array_equal(array.load(spec).y, y.reshape(12, -1))
+
+
+def test_targets_are_numbers_when_only_those_of_the_test_set_are_not_whole(save):
+    samples = array.load(save(x_train=X, y_train=Y.astype(float), x_test=X, y_test=Y / 2))
+    assert samples.y.dtype == samples.y_test.dtype == np.float32
+
+
+@pytest.mark.parametrize("names", [("x",), ("x_train",), ("x_train", "x_test")])
+def test_samples_without_y_have_no_targets(save, names):
+    spec = save(**dict.fromkeys(names, X))
+    description, samples = array.describe(spec), array.load(spec)
+    assert (description.classes, description.target_shape, description.samples) == ((), (0,), 12)
+    assert (samples.y.shape, samples.y.dtype) == ((12, 0), np.float32)
+    assert (samples.y_test is None) == (samples.x_test is None) == (len(names) == 1)
+
+
+def test_numbers_have_no_names():
+    with pytest.raises(ValidationError, match="numbers have no class_names; leave them out, or write targets: classes"):
+        array.Spec(name="array", path="own.npz", targets="numbers", class_names=["up", "down"])
+
+
 def test_a_label_beyond_the_named_classes_is_refused(save):
-    spec = save({"classes": ["up", "down"]}, x=X, y=Y)
+    spec = save({"class_names": ["up", "down"]}, x=X, y=Y)
     with pytest.raises(UserError) as error:
         array.describe(spec)
     assert str(error.value) == f"{spec.path}: y[2] is 2: the classes are 0 to 1; 4 of 12 are wrong"

@@ -15,10 +15,12 @@ GENERATED = {
     "blobs": {"samples": 30},
     "circle_or_square": {"samples": 30},
     "circles": {"samples": 30},
+    "crosses_and_noughts": {"samples": 30},
     "function_1d": {"samples": 30, "function": "sine"},
     "line": {"noise": 1.0},
     "lorentz_gauss": {"samples": 30},
     "moons": {"samples": 30},
+    "photo_patches": {"samples": 30},
     "shapes": {"samples": 30},
     "spirals": {"samples_per_class": 10},
 }

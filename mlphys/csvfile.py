@@ -1,0 +1,74 @@
+"""CSV files as people have them: comma, semicolon or tab, with or without a byte order mark."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from mlphys import checksum
+from mlphys.errors import UserError
+
+MOST_BYTES = 500_000_000
+LARGEST = float(np.finfo(np.float32).max)
+
+Row = tuple[int, list[str]]  # its line, its cells without the blanks around them
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Iterator[Row]]:
+    """The rows of a file, blank ones left out; its first line tells the delimiter.
+
+    Raises UserError for what is not a regular file, too large, not UTF-8, or not CSV.
+    """
+    checksum.regular(path)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise UserError(f"{path}: {size / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} are read; save fewer rows")
+    reader = None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            unquoted = re.sub(r'"[^"]*"', "", next((line for line in file if line.strip()), ""))
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(",;\t", key=unquoted.count), skipinitialspace=True, strict=True)
+            rows = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+            yield (row for row in rows if any(row[1]))
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text in UTF-8; export the table as CSV in UTF-8") from None
+    except csv.Error as error:
+        line = reader.line_num if reader else 1
+        raise UserError(f"{path}:{line}: not CSV: {error}; export the table as CSV anew") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def parsed(cell: str) -> float | None:
+    """None for text. Python alone would take 1_000 for a thousand."""
+    try:
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
+
+
+def number(cell: str) -> float:
+    """Raises ValueError for what is no finite float32, with the reason."""
+    value = parsed(cell)
+    if value is None or not abs(value) <= LARGEST:
+        raise ValueError(refusal(cell))
+    return value
+
+
+def refusal(cell: str) -> str:
+    """Why a cell is not a number."""
+    if not cell:
+        return "the cell is empty"
+    value = parsed(cell)
+    if value is not None and math.isfinite(value):
+        return f"{cell} is beyond float32"
+    comma = cell.count(",") == 1 and parsed(cell.replace(",", ".")) is not None
+    received = repr(cell if len(cell) <= 40 else f"{cell[:37]}...")
+    return f"expected a finite number; received {received}{'; write a decimal point' if comma else ''}"

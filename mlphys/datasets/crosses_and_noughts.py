@@ -1,0 +1,63 @@
+"""The X and the O that a convolutional network tells apart (Bianco, Machine Learning)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import Field, model_validator
+
+from mlphys.randomness import rng
+from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.fields import Count, Whole
+
+
+class Spec(GeneratedImages):
+    """A cross or a nought in each image, as many of one as of the other: shifted, some pixels flipped.
+
+    A drawn pixel is +1, one of the background -1. The cross is both diagonals of the square of
+    2 `arm` + 1 pixels in the middle, the nought all pixels less than half a pixel off the circle of
+    radius `arm`; both are their own mirror images. The whole shift, `shift` pixels at most, is equally
+    likely each way, right and down. Each pixel's sign is flipped with the probability `flips`.
+    """
+
+    name: Literal["crosses_and_noughts"]
+    size: Count = 9
+    arm: Count = 3
+    shift: Whole = 1
+    flips: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> Spec:
+        needed = 2 * (self.arm + self.shift) + 1
+        if needed > self.size:
+            raise ValueError(
+                f"arm {self.arm} and shift {self.shift} need {needed} x {needed} pixels, the size is {self.size}; "
+                "lower arm or shift, or raise size"
+            )
+        return self
+
+
+def describe(spec: Spec) -> Description:
+    return Description((spec.size, spec.size, 1), ("cross", "nought"), samples=spec.samples, test_samples=None)
+
+
+def load(spec: Spec) -> Samples:
+    generator = rng(spec.sample_seed, "crosses_and_noughts")
+    y = np.arange(spec.samples, dtype=np.int32) % 2
+    up, left = generator.integers(0, 2 * spec.shift, (2, spec.samples), endpoint=True)
+    views = sliding_window_view(_symbols(spec), (spec.size, spec.size), axis=(1, 2))
+    x = views[y, up, left]  # to look further down and right shifts the symbol up and left
+    x[generator.random(x.shape, np.float32) < spec.flips] *= -1
+    return Samples(x[..., None], y)
+
+
+def _symbols(spec: Spec) -> np.ndarray:
+    """Cross and nought, (2, n, n), with a margin of `shift` pixels around the image."""
+    middle = (spec.size - 1) // 2 + spec.shift
+    dx = np.arange(spec.size + 2 * spec.shift, dtype=np.int32) - middle
+    dy = dx[:, None]
+    cross = (abs(dx) == abs(dy)) & (abs(dx) <= spec.arm)
+    nought = abs(np.hypot(dx, dy) - spec.arm) < 0.5
+    return np.where(np.stack([cross, nought]), np.float32(1), np.float32(-1))

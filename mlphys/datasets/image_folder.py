@@ -1,0 +1,161 @@
+"""Images of the user's own, from a folder."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import field_validator, model_validator
+
+from mlphys import images
+from mlphys.errors import UserError
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import Size2D
+
+MOST_VALUES = 500_000_000  # of all images together: 2 GB of float32
+NAMED = 3  # how many wrong files or folders a message names
+
+Classes = dict[str, list[Path]]  # the images of each, sorted
+
+
+class Spec(DataSpec):
+    """Your own images: a folder with one sub-folder of png or jpg files for each class.
+
+    Images directly in the folder have no classes, for autoencoders. What is hidden or below the
+    classes' folders, and files of other types, are left out. Every image is resized to `size`,
+    [height, width]; null: all must have the same size. Values lie in [0, 1], 3 channels or, with
+    `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied.
+    """
+
+    name: Literal["image_folder"]
+    path: str
+    size: Size2D | None = None
+    greyscale: bool = False
+
+    @field_validator("path")
+    @classmethod
+    def _wherever_the_run_is(cls, path: str) -> str:
+        return str(Path(path).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _is_an_image(self) -> Spec:
+        if self.size and math.prod(self.size) > images.MOST_PIXELS:
+            raise ValueError(f"an image can have {images.MOST_PIXELS} pixels; size asks for {math.prod(self.size)}")
+        return self
+
+
+def describe(spec: Spec) -> Description:
+    """Classes from the names, the shape from the key size or the first image's header."""
+    classes = _classes(Path(spec.path))
+    paths = [path for members in classes.values() for path in members]
+    shape = _shape(spec, paths)
+    if "" in classes:
+        return Description(shape, classes=(), samples=len(paths), test_samples=None, target_shape=(0,))
+    return Description(shape, tuple(classes), samples=len(paths), test_samples=None)
+
+
+def load(spec: Spec) -> Samples:
+    """The images class by class, each class sorted by file name."""
+    classes = _classes(Path(spec.path))
+    paths = [path for members in classes.values() for path in members]
+    x = decode(spec, paths)
+    if "" in classes:
+        return Samples(x, np.zeros((len(x), 0), np.float32))
+    return Samples(x, np.repeat(np.arange(len(classes), dtype=np.int32), [len(m) for m in classes.values()]))
+
+
+def decode(spec: Spec, paths: list[Path]) -> np.ndarray:
+    """float32 in [0, 1], (n, height, width, channels); raises UserError that counts what cannot be used."""
+    x = np.empty((len(paths), *_shape(spec, paths)), np.float32)
+    wrong, others = [], []
+    for place, (path, image) in zip(x, images.decode_each(paths, spec.greyscale, spec.size), strict=True):
+        if isinstance(image, UserError):
+            wrong.append(str(image))
+        elif image.shape != place.shape:
+            others.append(f"{path} has {list(image.shape[:2])}")
+        else:
+            place[...] = image
+    if wrong:
+        more = [f"... and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
+        counted = f"{spec.path}: {len(wrong)} of {len(paths)} images cannot be used"
+        raise UserError("\n".join([counted, *wrong[:NAMED], *more]))
+    if others:
+        first = list(x.shape[1:3])
+        raise UserError(
+            f"{spec.path}: the first image has the size {first}, {len(others)} of {len(paths)} another: {others[0]}; "
+            f"write data.size: {first} to resize all"
+        )
+    return x
+
+
+def _shape(spec: Spec, paths: list[Path]) -> tuple[int, int, int]:
+    size = spec.size or _first_size(paths)
+    shape = (*size, 1 if spec.greyscale else 3)
+    values = len(paths) * math.prod(shape)
+    if values > MOST_VALUES:
+        fits = math.floor(math.sqrt(MOST_VALUES / (len(paths) * shape[2])))
+        raise UserError(
+            f"{spec.path}: {len(paths)} images of {' x '.join(map(str, shape))} values take "
+            f"{4 * values / 1e9:.3g} GB, more than {4 * MOST_VALUES / 1e9:.3g} GB; "
+            + (f"lower data.size, to [{fits}, {fits}] say" if fits else "use fewer images")
+        )
+    return shape
+
+
+def _first_size(paths: list[Path]) -> images.Size:
+    """Of the first image whose header can be read: damaged ones are counted when all are decoded."""
+    problem = None
+    for path in paths:
+        try:
+            return images.header(path)
+        except UserError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _classes(folder: Path) -> Classes:
+    """The images of each class, sorted; those without a class under the name ""."""
+    loose, folders = _listed(folder)
+    if not folders:
+        if not loose:
+            raise UserError(f"{folder}: has no png or jpg images and no folders of them; name a folder that has")
+        return {"": loose}
+    inside = {path.name: _listed(path) for path in folders}
+    empty = [name for name, (members, _) in inside.items() if not members]
+    if len(empty) == len(folders) and any(deeper for _, deeper in inside.values()):
+        raise UserError(
+            f"{folder}: no images in its folders {_named(empty)}, only folders again; name one of them as data.path"
+        )
+    if empty:
+        raise UserError(
+            f"{folder}: no png or jpg images in {_named(empty)}, so no samples of a class; "
+            "put some in, or move the folder away"
+        )
+    if loose:
+        raise UserError(
+            f"{folder}: {len(loose)} images, {loose[0].name} first, lie beside the folders of the classes "
+            f"{_named(list(inside))}; move them into one, or away"
+        )
+    return {name: members for name, (members, _) in inside.items()}
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images and the folders in a folder, sorted, without hidden ones."""
+    try:
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no such folder; a relative path starts at {Path.cwd()}") from None
+    except NotADirectoryError:
+        raise UserError(f"{folder}: is a file; name the folder that holds the images") from None
+    except PermissionError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
+    folders = [path for path in found if path.is_dir()]
+    others = sorted(set(found).difference(folders))
+    return [path for path in others if path.suffix.lower() in images.SUFFIXES], folders
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

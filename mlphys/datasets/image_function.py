@@ -1,0 +1,80 @@
+"""An image as a function of the place (Marquardt, Machine Learning for Physicists)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import field_validator
+
+from mlphys import checksum, images
+from mlphys.errors import UserError
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import Count
+
+PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
+
+
+class Spec(DataSpec):
+    """The grey value at each place of an image, to be fitted: two numbers in, one out.
+
+    The samples are the pixels, row by row. x and y grow to the right and down, from -1 at the first
+    column and row to 1 at the last; grey is 0 for black, 1 for white. `path` names a png or jpg file,
+    null is a photograph that scikit-learn brings. An image with more than `size` pixels on its longer
+    side is shrunk to that; null leaves it as it is. Transparent pixels are white.
+    """
+
+    name: Literal["image_function"]
+    path: str | None = None
+    size: Count | None = 128
+
+    def files(self) -> tuple[Path, ...]:
+        return () if self.path is None else (Path(self.path),)
+
+    @field_validator("path")
+    @classmethod
+    def _wherever_the_run_is(cls, path: str | None) -> str | None:
+        return None if path is None else str(Path(path).expanduser().absolute())
+
+
+def describe(spec: Spec) -> Description:
+    height, width = _size(spec)
+    return Description((2,), classes=(), samples=height * width, test_samples=None, target_shape=(1,))
+
+
+def load(spec: Spec) -> Samples:
+    grey = images.decode(Path(spec.path or _photograph()), greyscale=True, size=_size(spec))
+    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape[:2])
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    places = np.stack([x.ravel(), y.ravel()], axis=1)
+    return Samples(places, grey.reshape(-1, 1), files=tuple(checksum.record(path) for path in spec.files()))
+
+
+def _size(spec: Spec) -> images.Size:
+    """Height and width, the longer at most `size`, in the image's proportion as far as whole pixels allow."""
+    height, width = PHOTOGRAPH
+    for path in spec.files():
+        height, width = images.header(path)
+        _refuse_animation(path)
+    longer = max(height, width)
+    if spec.size is None or spec.size >= longer:
+        return height, width
+    return max(1, round(height * spec.size / longer)), max(1, round(width * spec.size / longer))
+
+
+def _photograph() -> str:
+    """The path of scikit-learn's china.jpg."""
+    from sklearn.datasets import load_sample_images  # takes a second
+
+    china, _flower = load_sample_images().filenames
+    return china
+
+
+def _refuse_animation(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path, formats=images.FORMATS) as image:
+        # A JPEG may hold several pictures too: phones put a preview behind the first.
+        if image.format == "PNG" and image.is_animated:
+            raise UserError(f"{path}: an animation of {image.n_frames} images; save one of them as a file")

@@ -1,0 +1,77 @@
+"""Patches of natural images (Olshausen & Field 1996), cut from the two photographs of scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import field_validator
+
+from mlphys.errors import UserError
+from mlphys.randomness import rng
+from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.fields import Count
+
+HEIGHT, WIDTH = 427, 640  # of both
+
+
+class Spec(GeneratedImages):
+    """Square patches from everywhere in two photographs, a pagoda and a flower, without a target.
+
+    Of each patch of `size` x `size` pixels, photograph and place are drawn uniformly; patches may
+    overlap. Grey is .299 R + .587 G + .114 B; `greyscale: false` keeps the three channels.
+    """
+
+    name: Literal["photo_patches"]
+    size: Count = 12
+    greyscale: bool = True
+
+    def images(self) -> int:
+        """How many are drawn; a colour counts as one."""
+        return self.samples * (1 if self.greyscale else 3)
+
+    @field_validator("size")
+    @classmethod
+    def _fits_into_the_photographs(cls, size: int) -> int:
+        if size > min(HEIGHT, WIDTH):
+            raise ValueError(
+                f"patches of {size} x {size} pixels do not fit into photographs of {HEIGHT} x {WIDTH}; "
+                f"lower size to {min(HEIGHT, WIDTH)} or less"
+            )
+        return size
+
+
+def describe(spec: Spec) -> Description:
+    shape = (spec.size, spec.size, 1 if spec.greyscale else 3)
+    return Description(shape, classes=(), samples=spec.samples, test_samples=None, target_shape=(0,))
+
+
+def load(spec: Spec) -> Samples:
+    photographs = np.stack([photograph("china.jpg"), photograph("flower.jpg")])
+    if spec.greyscale:
+        photographs = luminance(photographs)[..., None]
+    generator = rng(spec.sample_seed, "photo_patches")
+    which = generator.integers(len(photographs), size=(spec.samples, 1, 1))
+    top = generator.integers(HEIGHT - spec.size, size=(spec.samples, 1, 1), endpoint=True)
+    left = generator.integers(WIDTH - spec.size, size=(spec.samples, 1, 1), endpoint=True)
+    pixel = np.arange(spec.size)
+    x = photographs[which, top + pixel[:, None], left + pixel]
+    return Samples(x, np.empty((spec.samples, 0), np.float32))
+
+
+def photograph(name: str) -> np.ndarray:
+    """One of scikit-learn's two: float32 in [0, 1], (HEIGHT, WIDTH, 3)."""
+    from sklearn.datasets import load_sample_image  # takes a second
+
+    pixels = load_sample_image(name)
+    if pixels.shape != (HEIGHT, WIDTH, 3):
+        raise UserError(
+            f"{name} of scikit-learn: expected shape {(HEIGHT, WIDTH, 3)}; received {pixels.shape}; "
+            "install the scikit-learn that mlphys asks for"
+        )
+    return pixels / np.float32(255)
+
+
+def luminance(colours: np.ndarray) -> np.ndarray:
+    """Grey of (..., 3) red, green and blue, by ITU-R BT.601: float32, (...)."""
+    return (colours @ np.array([0.299, 0.587, 0.114])).astype(np.float32)

@@ -1,0 +1,200 @@
+"""Numbers of the user's own, from a CSV file."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from mlphys import checksum, csvfile
+from mlphys.errors import UserError
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import as_tuple
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else as_tuple(value)
+
+
+ColumnNames = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class Spec(DataSpec):
+    """Your own table: a CSV file whose first line names the columns.
+
+    Its delimiter is comma, semicolon or tab. `features` are the columns of x; null: all but the
+    target. `target` is the column to be told from them, or a list of columns of numbers; null: none,
+    for autoencoders. A target of text has classes, one of numbers is a number; labels that are
+    written as numbers need `target_is: classes`.
+    """
+
+    name: Literal["table"]
+    path: str
+    features: ColumnNames | None = None
+    target: ColumnNames | None = None
+    target_is: Literal["classes", "numbers"] | None = None
+
+    def files(self) -> tuple[Path, ...]:
+        return (Path(self.path),)
+
+    @field_validator("path")
+    @classmethod
+    def _wherever_the_run_is(cls, path: str) -> str:
+        return str(Path(path).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _columns_have_one_use(self) -> Spec:
+        twice = [name for name, n in Counter((*(self.features or ()), *(self.target or ()))).items() if n > 1]
+        if twice:
+            raise ValueError(f"features and target name {', '.join(twice)} twice; name a column once")
+        if self.target_is and not self.target:
+            raise ValueError(f"target_is: {self.target_is} needs a target; name its column")
+        if self.target_is == "classes" and len(self.target or ()) > 1:
+            raise ValueError("several targets are numbers; classes have one column")
+        return self
+
+
+@dataclass(frozen=True)
+class Table:
+    """x float32 (n, features); y int32 labels (n,) of the classes, or float32 (n, targets) without classes."""
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+
+
+def describe(spec: Spec) -> Description:
+    """The whole file is read: no header tells how many samples and classes there are."""
+    table = read(spec)
+    return Description(
+        table.x.shape[1:], table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:]
+    )
+
+
+def load(spec: Spec) -> Samples:
+    table = read(spec)
+    return Samples(table.x, table.y, files=(checksum.record(Path(spec.path)),))
+
+
+def read(spec: Spec) -> Table:
+    """Raises UserError for what is not a table, for columns it lacks, and for cells that cannot be used."""
+    path, targets = Path(spec.path), spec.target or ()
+    with csvfile.opened(path) as rows:
+        _, header = next(rows, (1, []))
+        columns = _columns(path, header, spec)
+        first = next(rows, None)
+        if first is None:
+            raise UserError(f"{path}: no samples: there is nothing below the names of the columns")
+        labels = _labels(path, spec, columns, *first)
+        values = _values(path, chain([first], rows), len(header), columns, labels)
+    for name, y in zip(targets, values[:, len(columns) - len(targets) :].T, strict=True):
+        if (y == y[0]).all():
+            raise UserError(f"{path}: the target {name} is the same in every row: there is nothing to learn")
+    x, y = (part.astype(np.float32, order="C") for part in np.split(values, [len(columns) - len(targets)], axis=1))
+    if labels is None:
+        return Table(x, y, ())
+    rank = np.argsort(labels.order()).astype(np.int32)
+    return Table(x, rank[values[:, -1].astype(int)], tuple(labels.names[k] for k in labels.order()))
+
+
+class Labels:
+    """The names of the classes, in the order in which they are met."""
+
+    def __init__(self, asked_for: bool) -> None:
+        self.asked_for = asked_for
+        self.codes: dict[str, int] = {}
+
+    def code(self, cell: str) -> int:
+        """Raises ValueError for what names no class. 1, 1.0 and 01 are one label."""
+        value = csvfile.parsed(cell)
+        if cell == "" or (value is not None and not math.isfinite(value)):
+            raise ValueError(csvfile.refusal(cell))
+        if value is not None and not self.asked_for:
+            raise ValueError(f"received {cell} below labels of text; if it is one, write data.target_is: classes")
+        name = cell if value is None else repr(value).removesuffix(".0")
+        return self.codes.setdefault(name, len(self.codes))
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.codes)
+
+    def order(self) -> list[int]:
+        """By number where all are numbers, else by alphabet."""
+        values = [csvfile.parsed(name) for name in self.names]
+        keys = self.names if None in values else values
+        return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def _columns(path: Path, header: list[str], spec: Spec) -> dict[str, int]:
+    """Where the features, and behind them the targets, stand in a row."""
+    if all(csvfile.parsed(name) is not None for name in header):
+        raise UserError(f"{path}: the first line must name the columns; received {', '.join(header) or 'nothing'}")
+    targets = spec.target or ()
+    for name in (*(spec.features or ()), *targets):
+        if name not in header:
+            lower = {column.lower(): column for column in header}
+            near = difflib.get_close_matches(name.lower(), lower, n=1)
+            hint = f"; did you mean {lower[near[0]]}?" if near else ""
+            one = "; the delimiter must be comma, semicolon or tab" if len(header) == 1 else ""
+            raise UserError(f"{path}: no column {name}{hint} (columns: {', '.join(header)}){one}")
+    features = spec.features or tuple(name for name in header if name not in targets)
+    if "" in features:
+        raise UserError(f"{path}: column {header.index('') + 1} has no name; name the ones to use in data.features")
+    twice = [name for name in (*features, *targets) if header.count(name) > 1]
+    if twice:
+        raise UserError(f"{path}: {header.count(twice[0])} columns are called {twice[0]}; rename one")
+    if not features:
+        raise UserError(f"{path}: the target {targets[0]} is its only column; add columns of features")
+    return {name: header.index(name) for name in (*features, *targets)}
+
+
+def _labels(path: Path, spec: Spec, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
+    """None for a target of numbers: as the key says, else as the target in the first row is no text."""
+    if spec.target_is or len(spec.target or ()) != 1:
+        return Labels(asked_for=True) if spec.target_is == "classes" else None
+    place = columns[spec.target[0]]
+    if place >= len(row):
+        return None  # refused for its length
+    if not row[place]:
+        raise UserError(f"{path}:{line}: {spec.target[0]}: the cell is empty; fill it, or leave out the row")
+    return Labels(asked_for=False) if csvfile.parsed(row[place]) is None else None
+
+
+def _values(
+    path: Path, rows: Iterable[csvfile.Row], width: int, columns: dict[str, int], labels: Labels | None
+) -> np.ndarray:
+    """The cells of the columns: float64 (n, columns), those of the last one as codes where there are labels."""
+    convert = [csvfile.number] * len(columns)
+    if labels:
+        convert[-1] = labels.code
+    values, wrong, first = array("d"), 0, ""
+    for line, row in rows:
+        if len(row) != width:
+            raise UserError(
+                f"{path}:{line}: {len(row)} cells, but the first line names {width} columns; "
+                "a cell with the delimiter in it must stand in quotes"
+            )
+        for (name, place), number in zip(columns.items(), convert, strict=True):
+            try:
+                values.append(number(row[place]))
+            except ValueError as error:
+                wrong += 1
+                first = first or f"{path}:{line}: {name}: {error}"
+    if wrong:
+        more = f"; {wrong} cells cannot be used" if wrong > 1 else ""
+        raise UserError(f"{first}{more}; correct the file, or leave out these rows or columns")
+    return np.frombuffer(values).reshape(-1, len(columns))

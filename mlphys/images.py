@@ -1,0 +1,150 @@
+"""Image files, also a stranger's: PNG and JPEG only, no more pixels than their headers may claim."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlphys import checksum
+from mlphys.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("PNG", "JPEG")
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MOST_PIXELS = 50_000_000
+THREADS = min(4, os.cpu_count() or 1)
+
+Size = tuple[int, int]  # height, width
+
+
+def header(path: Path) -> Size:
+    """Height and width as the image is shown, from the header alone. Raises UserError, as `decode` does."""
+    with _quiet(), _opened(path) as image:
+        return _shown_size(image)
+
+
+def decode(path: Path, greyscale: bool, size: Size | None = None) -> np.ndarray:
+    """The pixels: float32 in [0, 1], (height, width, 1) or (height, width, 3), turned as its EXIF says.
+
+    With a `size` the image is stretched or shrunk to it. Greyscale is the luma of ITU-R BT.601;
+    what is transparent is laid on white. Raises UserError unless `path` is a PNG or JPEG image,
+    whole, of at most MOST_PIXELS pixels.
+    """
+    with _quiet():
+        return _decoded(path, greyscale, size)
+
+
+def decode_each(
+    paths: Sequence[Path], greyscale: bool, size: Size | None = None
+) -> Iterator[tuple[Path, np.ndarray | UserError]]:
+    """What `decode` gives or raises for each image, in their order, by several threads."""
+
+    def attempt(path: Path) -> np.ndarray | UserError:
+        try:
+            return _decoded(path, greyscale, size)
+        except UserError as error:
+            return error
+
+    with _quiet(), ThreadPoolExecutor(THREADS) as pool:
+        yield from zip(paths, pool.map(attempt, paths), strict=True)
+
+
+def _decoded(path: Path, greyscale: bool, size: Size | None) -> np.ndarray:
+    from PIL import Image
+
+    with _opened(path) as image:
+        turned = _turn(image)
+        image.load()
+        if turned is not None:
+            image = image.transpose(turned)
+        # Beyond 8 bits Pillow has one channel only, and converting it would clip.
+        deep = image.mode.startswith("I")
+        image = Image.fromarray(np.asarray(image, np.float32)) if deep else _on_white(image, greyscale)
+        if size is not None:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        pixels = np.asarray(image, np.float32) / np.float32(65535 if deep else 255)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    return pixels if greyscale or not deep else pixels.repeat(3, axis=2)
+
+
+def _on_white(image: Image.Image, greyscale: bool) -> Image.Image:
+    """8 bits a channel: L or RGB."""
+    from PIL import Image
+
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if greyscale else "RGB")
+
+
+def _shown_size(image: Image.Image) -> Size:
+    from PIL.Image import Transpose
+
+    sideways = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
+    return image.size if _turn(image) in sideways else image.size[::-1]
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What the camera's position asks for (Exif 2.32, tag 0x0112)."""
+    from PIL import Image
+
+    turns = Image.Transpose
+    wanted = {
+        2: turns.FLIP_LEFT_RIGHT,
+        3: turns.ROTATE_180,
+        4: turns.FLIP_TOP_BOTTOM,
+        5: turns.TRANSPOSE,
+        6: turns.ROTATE_270,
+        7: turns.TRANSVERSE,
+        8: turns.ROTATE_90,
+    }
+    # The base class's: that of PNG decodes the whole image to look behind its pixels.
+    return wanted.get(Image.Image.getexif(image).get(0x0112))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    from PIL import Image, UnidentifiedImageError
+
+    checksum.regular(path)
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            _check_pixels(path, image.size)
+            yield image
+    except (UserError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not a PNG or JPEG image; save it as PNG, or leave it out") from None
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except Image.DecompressionBombError:
+        raise UserError(_too_large(path, "it")) from None
+    except Exception as error:  # damaged bytes make Pillow raise whatever its decoder stumbles on
+        raise UserError(f"{path}: damaged: {error}; copy it again, or leave it out") from None
+
+
+def _check_pixels(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise UserError(_too_large(path, f"its size [{height}, {width}]"))
+
+
+def _too_large(path: Path, what: str) -> str:
+    return f"{path}: {what} has more than the {MOST_PIXELS} pixels that an image may have; save it smaller"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow warns about what is refused here, or does not matter. Not for threads: the filters are global."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield

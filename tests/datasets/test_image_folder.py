@@ -1,0 +1,182 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from mlphys import images
+from mlphys.datasets import image_folder
+from mlphys.errors import UserError
+from mlphys.splits import split
+
+
+def save(path, value=0, size=(4, 6), mode="RGB"):
+    """An image of one colour; size is (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size[::-1], value).save(path)
+
+
+def spec(folder, **keys):
+    return image_folder.Spec(name="image_folder", path=str(folder), **keys)
+
+
+def error_of(folder, function=image_folder.describe, **keys):
+    with pytest.raises(UserError) as error:
+        function(spec(folder, **keys))
+    return str(error.value)
+
+
+@pytest.fixture
+def animals(tmp_path):
+    """Two classes; each image has its own grey."""
+    for name, value in (("cat/b.png", 20), ("cat/a.PNG", 10), ("dog/c.jpeg", 40), ("ant/d.JPG", 30)):
+        save(tmp_path / name, (value,) * 3)
+    return tmp_path
+
+
+def test_classes_are_the_sorted_folders_and_samples_are_sorted_in_them(animals):
+    description, samples = image_folder.describe(spec(animals)), image_folder.load(spec(animals))
+    assert (description.shape, description.classes) == ((4, 6, 3), ("ant", "cat", "dog"))
+    assert (description.samples, description.test_samples, description.target_shape) == (4, None, ())
+    assert np.array_equal(samples.y, [0, 1, 1, 2])
+    assert np.allclose(samples.x[:, 0, 0, 0] * 255, [30, 10, 20, 40], atol=1)  # JPEG rounds
+    assert (samples.x.shape, samples.x.dtype, samples.y.dtype) == ((4, 4, 6, 3), np.float32, np.int32)
+    assert samples.files == spec(animals).files() == ()
+
+
+def test_what_is_hidden_deeper_or_of_another_type_is_left_out(animals):
+    save(animals / ".hidden/a.png")
+    save(animals / "cat/.a.png")
+    save(animals / "cat/kittens/a.png")
+    save(animals / "cat/folder.png/a.png")
+    (animals / "cat/notes.txt").write_text("a cat")
+    (animals / "README.md").write_text("animals")
+    assert image_folder.describe(spec(animals)).samples == 4
+
+
+def test_a_linked_folder_is_a_class(animals, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    save(elsewhere / "a.png")
+    (animals / "bee").symlink_to(elsewhere)
+    assert image_folder.describe(spec(animals)).classes == ("ant", "bee", "cat", "dog")
+
+
+def test_images_directly_in_the_folder_have_no_targets(tmp_path):
+    for k in range(3):
+        save(tmp_path / f"{k}.png", k, mode="L")
+    description, samples = image_folder.describe(spec(tmp_path)), image_folder.load(spec(tmp_path))
+    assert (description.classes, description.target_shape, description.samples) == ((), (0,), 3)
+    assert (samples.y.shape, samples.y.dtype) == ((3, 0), np.float32)
+
+
+@pytest.mark.parametrize(("greyscale", "channels"), [(True, 1), (False, 3)])
+def test_grey_and_coloured_images_get_the_same_channels(tmp_path, greyscale, channels):
+    save(tmp_path / "a.png", (51, 51, 51))
+    save(tmp_path / "b.png", 51, mode="L")
+    x = image_folder.load(spec(tmp_path, greyscale=greyscale)).x
+    assert x.shape == (2, 4, 6, channels)
+    assert np.array_equal(x, np.full_like(x, 0.2))
+
+
+def test_images_of_different_sizes_are_resized_to_height_and_width(tmp_path):
+    save(tmp_path / "a.png", (0, 0, 255), size=(10, 3))
+    save(tmp_path / "b.png", (0, 0, 255), size=(1, 1))
+    x = image_folder.load(spec(tmp_path, size=[4, 2])).x
+    assert image_folder.describe(spec(tmp_path, size=[4, 2])).shape == (4, 2, 3)
+    assert np.array_equal(x, np.broadcast_to(np.array([0, 0, 1], np.float32), (2, 4, 2, 3)))
+    assert image_folder.describe(spec(tmp_path, size=5)).shape == (5, 5, 3)
+
+
+def test_what_is_described_can_be_split(tmp_path):
+    for k in range(20):
+        save(tmp_path / ("light" if k % 2 else "dark") / f"{k}.png", 200 * (k % 2), mode="L")
+    data = spec(tmp_path, greyscale=True)
+    parts = split(data, image_folder.describe(data), image_folder.load(data))
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [14, 2, 4]
+    assert np.array_equal(parts.test.y, parts.test.x[:, 0, 0, 0] > 0.5)
+
+
+def test_all_images_of_another_size_are_counted_and_the_remedy_is_told(animals):
+    save(animals / "cat/c.png", size=(9, 6))
+    save(animals / "dog/c.png", size=(6, 4))
+    assert image_folder.describe(spec(animals)).shape == (4, 6, 3)
+    assert error_of(animals, image_folder.load) == (
+        f"{animals}: the first image has the size [4, 6], 2 of 6 another: {animals}/cat/c.png has [9, 6]; "
+        "write data.size: [4, 6] to resize all"
+    )
+
+
+def test_all_damaged_images_are_counted_and_the_first_three_named(animals):
+    for k in range(4):
+        (animals / f"ant/{k}.png").write_bytes(b"no image")
+    whole = (animals / "cat/b.png").read_bytes()
+    (animals / "ant/0.png").write_bytes(whole[: whole.index(b"IDAT") + 8])
+    os.mkfifo(animals / "cat/pipe.png")
+    ant = animals / "ant"
+    no_image = "not a PNG or JPEG image; save it as PNG, or leave it out"
+    assert image_folder.describe(spec(animals)).samples == 9
+    lines = error_of(animals, image_folder.load).splitlines()
+    assert lines[0] == f"{animals}: 5 of 9 images cannot be used"
+    assert lines[1].startswith(f"{ant}/0.png: damaged: ")
+    assert lines[1].endswith("; copy it again, or leave it out")
+    assert lines[2:] == [f"{ant}/1.png: {no_image}", f"{ant}/2.png: {no_image}", "... and 2 more"]
+
+
+def test_when_no_image_can_be_read_the_first_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    assert error_of(tmp_path) == f"{tmp_path}/a.png: not a PNG or JPEG image; save it as PNG, or leave it out"
+
+
+def test_folders_that_are_no_classes_are_refused(animals):
+    (animals / "empty").mkdir()
+    assert error_of(animals) == (
+        f"{animals}: no png or jpg images in empty, so no samples of a class; put some in, or move the folder away"
+    )
+    (animals / "empty").rmdir()
+    save(animals / "own.png")
+    assert error_of(animals) == (
+        f"{animals}: 1 images, own.png first, lie beside the folders of the classes ant, cat, dog; "
+        "move them into one, or away"
+    )
+
+
+def test_a_folder_of_training_and_test_folders_is_explained(tmp_path):
+    for name in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        save(tmp_path / name / "a.png")
+    assert error_of(tmp_path) == (
+        f"{tmp_path}: no images in its folders test, train, only folders again; name one of them as data.path"
+    )
+
+
+def test_a_path_that_is_no_folder_of_images_is_refused(tmp_path):
+    assert error_of(tmp_path / "no") == f"{tmp_path}/no: no such folder; a relative path starts at {Path.cwd()}"
+    assert error_of(tmp_path) == f"{tmp_path}: has no png or jpg images and no folders of them; name a folder that has"
+    (tmp_path / "a.txt").write_text("")
+    assert error_of(tmp_path / "a.txt") == f"{tmp_path}/a.txt: is a file; name the folder that holds the images"
+
+
+def test_more_values_than_memory_is_meant_for_are_refused_before_an_image_is_decoded(animals):
+    assert error_of(animals, size=[6500, 6500]) == (
+        f"{animals}: 4 images of 6500 x 6500 x 3 values take 2.03 GB, more than 2 GB; "
+        "lower data.size, to [6454, 6454] say"
+    )
+
+
+def test_a_size_that_no_image_can_have_is_refused():
+    with pytest.raises(ValidationError, match="an image can have 50000000 pixels; size asks for 100000000"):
+        spec("folder", size=10_000)
+
+
+def test_a_relative_path_and_a_home_are_resolved_when_the_config_is_read():
+    assert spec("own").path == str(Path.cwd() / "own")
+    assert spec("~/own").path == str(Path.home() / "own")
+
+
+def test_more_pixels_than_an_image_may_have_are_counted_as_unusable(animals, monkeypatch):
+    monkeypatch.setattr(images, "MOST_PIXELS", 24)
+    save(animals / "dog/d.png", size=(5, 5))
+    assert error_of(animals, image_folder.load).splitlines()[1:] == [
+        f"{animals}/dog/d.png: its size [5, 5] has more than the 24 pixels that an image may have; save it smaller"
+    ]

@@ -1,0 +1,169 @@
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlphys import images
+from mlphys.errors import UserError
+
+# A step from black to white from left to right, three pixels wide, two high.
+STEP = np.array([[0, 128, 255], [0, 128, 255]], np.uint8)
+
+
+def png_claiming(width, height):
+    """The start of a PNG file, as little of it as its header needs."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def test_values_are_the_bytes_divided_by_255(tmp_path):
+    Image.fromarray(STEP).save(tmp_path / "a.png")
+    assert images.header(tmp_path / "a.png") == (2, 3)
+    grey = images.decode(tmp_path / "a.png", greyscale=True)
+    assert (grey.shape, grey.dtype) == ((2, 3, 1), np.float32)
+    assert np.array_equal(grey[..., 0], STEP / np.float32(255))
+    colour = images.decode(tmp_path / "a.png", greyscale=False)
+    assert np.array_equal(colour, grey.repeat(3, axis=2))
+
+
+@pytest.mark.parametrize("greyscale", [True, False])
+@pytest.mark.parametrize("size", [None, (2, 3)])
+def test_sixteen_bits_of_grey_are_not_clipped(tmp_path, greyscale, size):
+    Image.fromarray(np.array([[0, 300, 65535]] * 2, np.uint16)).save(tmp_path / "a.png")
+    x = images.decode(tmp_path / "a.png", greyscale, size)
+    assert x.shape == (2, 3, 1 if greyscale else 3)
+    assert np.allclose(x[0, :, -1], [0, 300 / 65535, 1])
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [
+        ("1", 1, (1, 1, 1)),
+        ("L", 51, (0.2, 0.2, 0.2)),
+        ("LA", (0, 0), (1, 1, 1)),
+        ("RGB", (255, 0, 51), (1, 0, 0.2)),
+        ("RGBA", (255, 0, 0, 0), (1, 1, 1)),
+        ("RGBA", (0, 0, 255, 255), (0, 0, 1)),
+        ("RGBA", (0, 0, 0, 204), (0.2, 0.2, 0.2)),
+    ],
+)
+def test_every_mode_becomes_three_channels_and_what_is_transparent_white(tmp_path, mode, value, expected):
+    Image.new(mode, (1, 1), value).save(tmp_path / "a.png")
+    assert np.allclose(images.decode(tmp_path / "a.png", greyscale=False), expected)
+
+
+def test_a_palette_is_looked_up_and_its_transparent_colour_is_white(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(tmp_path / "a.png", transparency=1)
+    assert np.array_equal(images.decode(tmp_path / "a.png", False), [[[1, 0, 0], [1, 1, 1], [0, 0, 1]]])
+
+
+def test_a_colour_for_print_is_converted(tmp_path):
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
+    assert np.allclose(images.decode(tmp_path / "a.jpg", False)[0, 0], [1, 0, 0], atol=0.02)
+
+
+def test_grey_is_the_luma_of_colours(tmp_path):
+    Image.fromarray(np.eye(3, dtype=np.uint8)[None] * 255).save(tmp_path / "a.png")
+    assert np.allclose(images.decode(tmp_path / "a.png", True)[0, :, 0], [0.299, 0.587, 0.114], atol=0.002)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_as_the_camera_says(tmp_path, orientation, ending):
+    path = tmp_path / f"a.{ending}"
+    pixels = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6).repeat(8, axis=0).repeat(8, axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
+    # Exif 2.32: where the visual top left of the image is stored
+    upright = [
+        pixels, pixels[:, ::-1], pixels[::-1, ::-1], pixels[::-1],
+        pixels.T, np.rot90(pixels, -1), pixels[::-1, ::-1].T, np.rot90(pixels),
+    ][orientation - 1]  # fmt: skip
+    x = images.decode(path, greyscale=True)
+    assert images.header(path) == x.shape[:2]
+    assert np.allclose(x[..., 0] * 255, upright, atol=3)
+
+
+def test_shrinking_averages_over_what_it_leaves_out(tmp_path):
+    board = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "a.png")
+    x = images.decode(tmp_path / "a.png", True, (4, 8))
+    assert x.shape == (4, 8, 1)
+    assert np.allclose(x, 0.5, atol=0.02)
+
+
+def test_many_are_decoded_in_their_order_and_errors_stand_in_their_places(tmp_path):
+    paths = [tmp_path / f"{k}.png" for k in range(20)]
+    for k, path in enumerate(paths):
+        Image.new("L", (2, 2), k).save(path)
+    paths[7].write_bytes(b"no image")
+    found = list(images.decode_each(paths, greyscale=True))
+    assert [path for path, _ in found] == paths
+    assert isinstance(found[7][1], UserError)
+    assert [round(255 * float(x[0, 0, 0])) for _, x in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "not a PNG or JPEG image; save it as PNG, or leave it out"),
+        (b"GIF89a" + bytes(100), "not a PNG or JPEG image; save it as PNG, or leave it out"),
+        (
+            png_claiming(10_000, 5_001),
+            "its size [5001, 10000] has more than the 50000000 pixels that an image may have; save it smaller",
+        ),
+        (
+            png_claiming(1_000_000, 1_000_000),
+            "it has more than the 50000000 pixels that an image may have; save it smaller",
+        ),
+    ],
+    ids=["empty", "gif", "large", "bomb"],
+)
+@pytest.mark.parametrize("function", [images.header, lambda path: images.decode(path, True)], ids=["header", "decode"])
+def test_what_is_no_image_or_too_large_a_one_is_refused_from_its_header(tmp_path, function, content, text):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        function(path)
+    assert str(error.value) == f"{path}: {text}"
+
+
+def test_a_pipe_is_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"is not a regular file; copy what it gives into one"):
+        images.header(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_damaged_bytes_give_an_image_or_one_error_whatever_they_are(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    generator = np.random.default_rng(0)
+
+    def outcome():
+        try:
+            return images.decode(path, False).shape[2]
+        except UserError as error:
+            return str(error).removeprefix(f"{path}: ").partition(" ")[0]
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(generator.integers(0, 256, (16, 16, 3), np.uint8)).save(path, exif=exif)
+    whole = path.read_bytes()
+    outcomes = set()
+    for k in range(400):
+        broken = bytearray(whole[: generator.integers(len(whole))] if k % 2 else whole)
+        for place in generator.integers(max(len(broken), 1), size=3) if broken else ():
+            broken[place] = generator.integers(256)
+        path.write_bytes(broken)
+        outcomes.add(outcome())
+    assert {3, "not", "damaged:"} <= outcomes
