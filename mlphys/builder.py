@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
 from mlphys.schema.initializers import Initializer, Regularizer
@@ -36,7 +38,7 @@ def build(rows: Sequence[Row], seed: int, parts: Mapping[str, int] | None = None
     inputs = keras.Input(rows[0].input_shape)
     outputs, layers = [inputs], []
     for row in rows:
-        layer = getattr(keras.layers, type(row.layer).__name__)(**_arguments(row, seed))
+        layer = getattr(keras.layers, row.layer.keras_layer())(**_arguments(row, seed))
         outputs.append(layer(outputs[-1]))
         layers.append(layer)
     weights: dict[str, Any] = {}
@@ -52,6 +54,7 @@ def build(rows: Sequence[Row], seed: int, parts: Mapping[str, int] | None = None
         compiles_in_xla=all(row.layer.compiles_in_xla for row in rows),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
         parts={name: keras.Model(inputs, outputs[end]) for name, end in (parts or {}).items()},
+        layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
     )
 
 
@@ -103,6 +106,8 @@ def _keras_object(value: Any, seed: int, purpose: str) -> Any:
         if type(value).__name__ in RANDOM_INITIALIZERS:
             arguments["seed"] = int(rng(seed, purpose).integers(2**31))
         return getattr(keras.initializers, type(value).__name__)(**arguments)
+    if isinstance(value, np.ndarray):
+        return keras.initializers.Constant(value)
     if isinstance(value, Regularizer):
         return getattr(keras.regularizers, type(value).__name__)(**value.arguments())
     assert not isinstance(value, Spec)

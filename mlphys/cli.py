@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -182,7 +183,7 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
     from mlphys.config import load
 
     loaded = load(config, overrides)
-    parameters = sum(row.parameters() for row in loaded.rows())
+    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     click.echo(f"{config}: right ({loaded.experiment.data.name}, {parameters} parameters)")
 
 

@@ -5,28 +5,32 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 
-from mlphys import files, splits
+from mlphys import files, preprocessing, selection, splits
 from mlphys.errors import UserError
 from mlphys.schema import registry
-from mlphys.schema.data import Dataset, DataSpec, Description
+from mlphys.schema.data import Dataset, DataSpec, Description, Shape
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
-from mlphys.schema.fields import Seed, low_first
+from mlphys.schema.fields import LARGEST, Seed, low_first
+from mlphys.schema.layers import text
 from mlphys.schema.messages import Misfit, Problem, choice, complain, problems_of, shown, suggestion
-from mlphys.schema.model import ModelSpec
+from mlphys.schema.model import Kind, ModelSpec
+from mlphys.schema.preprocess import StepError
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Entry, Spec, refuse
 from mlphys.schema.training import Training
 
 DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
-MODELS = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
+MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
+MOST_TRACKED = 32  # parameters: a column of history.csv each
+
 PLOTS = registry.names("mlphys.plots")
 
 # A file of a stranger's must not be able to write outside runs/.
@@ -88,7 +92,7 @@ class Experiment(Spec):
         """The entry of datasets/ that this experiment uses."""
         return DATASETS[self.data.name]
 
-    def kind(self) -> ModuleType:
+    def kind(self) -> Kind:
         """The entry of models/ that this experiment uses."""
         return MODELS[self.model.kind]
 
@@ -100,16 +104,33 @@ class Loaded:
     experiment: Experiment
     description: Description
 
+    @property
+    def net_input(self) -> Description:
+        """The data as the net sees it, behind its preprocessing."""
+        steps, shape = self.experiment.data.preprocess, self.description.shape
+        return replace(self.description, shape=preprocessing.output_shape(steps, shape))
+
     def dataset(self) -> Dataset:
-        """The samples, read and split."""
-        data = self.experiment.data
-        return splits.split(data, self.description, self.experiment.dataset().load(data))
+        """The samples, read and split, before preprocessing."""
+        data, entry = self.experiment.data, self.experiment.dataset()
+        samples = entry.load(data)
+        if selection.wanted(data):
+            _, samples = selection.select(data, entry.describe(data), samples)
+        return splits.split(data, self.description, samples)
 
     def rows(self) -> list[Row]:
-        return self.experiment.kind().rows(self.experiment.model, self.description)
+        return self.experiment.kind().rows(self.experiment.model, self.net_input)
+
+    def weights(self) -> dict[str, Shape]:
+        """The shapes of what is learned, by name."""
+        return self.experiment.kind().weights(self.experiment.model, self.net_input)
+
+    def fitted(self) -> dict[str, Shape]:
+        """The shapes of what preprocessing is fitted with, by name."""
+        return preprocessing.wanted(self.experiment.data.preprocess, self.description.shape)
 
     def cost(self) -> str:
-        return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.description)
+        return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.net_input)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
@@ -135,8 +156,10 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         experiment = Experiment.model_validate(document.data)
     except ValidationError as error:
         raise complain(problems_of(error), document) from None
-    if description is None:
-        description = experiment.dataset().describe(experiment.data)
+    try:
+        description = description or described(experiment)
+    except Misfit as misfit:
+        raise complain([misfit.problem], document) from None
     problems: list[Problem] = []
     try:
         sizes = splits.sizes(experiment.data, description)
@@ -144,15 +167,57 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     except splits.SplitError as error:
         problems.append(Problem(("data", *error.path), error.text))
     try:
-        experiment.kind().check(experiment.model, experiment.training, description)
+        experiment = _completed(experiment, description)
+        net_input = Loaded(experiment, description).net_input
+        experiment.kind().check(experiment.model, experiment.training, net_input)
     except Misfit as misfit:
         problems.append(misfit.problem)
+    except splits.SplitError:
+        pass  # told above
     problems += _loss_problems(experiment)
     problems += _training_problems(experiment)
+    problems += _augmentation_problems(experiment, description)
+    if not problems:
+        problems += _track_problems(Loaded(experiment, description))
     problems += _expect_problems(experiment)
     if problems:
         raise complain(problems, document)
     return Loaded(experiment, description)
+
+
+def described(experiment: Experiment) -> Description:
+    """The data as its headers tell it; with a choice among its classes the labels are read. Raises Misfit."""
+    data, entry = experiment.data, experiment.dataset()
+    description: Description = entry.describe(data)
+    if selection.wanted(data):
+        description, _ = selection.select(data, description, entry.load(data))
+    return description
+
+
+def _completed(experiment: Experiment, description: Description) -> Experiment:
+    """What the data decides, written into the experiment: numbers of components, a mirrored decoder.
+
+    The samples are read where nothing less tells. Raises Misfit, and SplitError where they cannot be split.
+    """
+    data, shape = experiment.data, description.shape
+    steps = data.preprocess
+    for i in range(len(steps)):
+        try:
+            steps[i].check(shape, data.train if isinstance(data.train, int) else LARGEST)
+        except StepError as error:
+            raise Misfit(("data", "preprocess", i), str(error)) from None
+        if not steps[i].determined():
+            steps = preprocessing.determined(steps, Loaded(experiment, description).dataset().train.x)
+        shape = steps[i].output_shape(shape)
+    experiment = experiment.model_copy(update={"data": data.model_copy(update={"preprocess": steps})})
+    loaded = Loaded(experiment, description)
+
+    def train() -> Any:
+        x = loaded.dataset().train.x
+        return preprocessing.fit(steps, x).apply(x)
+
+    model = experiment.kind().completed(experiment.model, experiment.training, loaded.net_input, train)
+    return experiment.model_copy(update={"model": model})
 
 
 def _loss_problems(experiment: Experiment) -> Iterable[Problem]:
@@ -177,6 +242,23 @@ def _training_problems(experiment: Experiment) -> Iterable[Problem]:
             path,
             f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
         )
+
+
+def _augmentation_problems(experiment: Experiment, description: Description) -> Iterable[Problem]:
+    augmentation, path = experiment.training.augmentation, ("training", "augmentation")
+    if augmentation is None:
+        return
+    if len(description.shape) != 3 and augmentation.moves():
+        yield Problem(path, f"moves pixels, and a sample of {text(description.shape)} is no image; only noise fits")
+    if 0 not in description.target_shape and description.target_shape and augmentation.moves():
+        yield Problem(path, "would move the images and not their targets; only noise fits")
+
+
+def _track_problems(loaded: Loaded) -> Iterable[Problem]:
+    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
+    if "parameters" in loaded.experiment.training.track and parameters > MOST_TRACKED:
+        text = f"parameters: this net has {parameters}, and at most {MOST_TRACKED} are recorded; leave it out"
+        yield Problem(("training", "track"), text)
 
 
 def _expect_problems(experiment: Experiment) -> Iterable[Problem]:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 from typing import Any
 
 import numpy as np
 
-from mlphys import checksum, splits
 from mlphys.config import Loaded
 from mlphys.errors import UserError
+from mlphys.metrics import pixel_errors
 from mlphys.phases import Network
+from mlphys.preprocessing import Preprocessing
 from mlphys.run import MOST_SHOWN, Run
 from mlphys.schema.data import Dataset, Split
+from mlphys.schema.model import Kind
 
 
 def measure(
-    loaded: Loaded, network: Network, dataset: Dataset, name: str
+    loaded: Loaded, network: Network, fitted: Preprocessing, dataset: Dataset, name: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz."""
+    """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz.
+
+    Behind preprocessing, reconstructions are measured in the net's space and, where it can be
+    undone, in that of the data as well (`pixel_mse`).
+    """
     from keras import ops
 
     from mlphys.training import engine
 
-    kind, description, spec = loaded.experiment.kind(), loaded.description, loaded.experiment.model
-    split: Split = getattr(dataset, name)
+    kind, description, spec = loaded.experiment.kind(), loaded.net_input, loaded.experiment.model
+    raw: Split = getattr(dataset, name)
+    split = fitted.split(raw)
     terms = kind.terms(loaded.experiment.training, description, network)
 
     def values(x: Any, y: Any) -> dict[str, Any]:
@@ -33,58 +40,43 @@ def measure(
         return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
     at_once = network.evaluated_at_once
-    arrays = engine.per_sample(values, split, at_once)
-    metrics = kind.metrics(spec, description, arrays, split, dataset.train)
+    arrays = engine.Mapped(values, at_once)(split)
+    metrics = kind.metrics(spec, description, arrays, split, fitted.split(dataset.train))
+    if fitted.steps and fitted.invertible and "reconstructions" in kind.pictured_shapes(description):
+        metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
-    pictures = Split(split.x[shown], split.y[shown])
-    pictured = engine.per_sample(lambda x, y: kind.pictured(network, x), pictures, at_once) if len(shown) else {}
-    return metrics, {"labels": split.y, **kept, "shown": shown, "images": pictures.x, **pictured}
+    seen = Split(split.x[shown], split.y[shown])
+    pictured = engine.Mapped(lambda x, y: kind.pictured(network, x), at_once)(seen) if len(shown) else {}
+    pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
+    images = fitted.pictured(raw.x[shown])
+    return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
 
 
-def data_of(run: Run, path: str | None = None) -> Dataset:
-    """The data that the run was trained on, its checksums compared with data.json.
+def _pixels(
+    kind: Kind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
+) -> dict[str, Any]:
+    """The reconstruction error in the data's own space, beside PCA's there."""
+    from mlphys.training import engine
 
-    `path` names where the data is now. Raises UserError when it is not the same data.
-    """
-    loaded = run.loaded
-    data = loaded.experiment.data
-    if path is not None:
-        if "path" not in type(data).model_fields:
-            where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"
-            raise UserError(f"--data: {data.name} is found by its name; {where}")
-        data = data.model_copy(update={"path": path})
-        loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
-    used = data.files()
-    if len(used) != len(run.data["files"]):
-        raise UserError(f"{run.path / 'data.json'}: damaged: files does not name the data; train the experiment anew")
-    for file, facts in zip(used, run.data["files"], strict=True):
-        if not file.exists():
-            raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")
-        checksum.verify(file, facts)
-    dataset = loaded.dataset()
-    found = splits.summary(dataset, data, run.description)["splits"]
-    for name, facts in run.data["splits"].items():
-        if facts["sha256"] != found[name]["sha256"]:
-            raise UserError(
-                f"{run.path}: the {name} samples of {data.name} are not those it was trained with "
-                "(sha256 differs); train the experiment anew"
-            )
-    return dataset
+    def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
+        difference = fitted.inverse(values["reconstructions"]) - raw.x[rows]
+        return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
+
+    reconstruct = engine.Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    found = reconstruct(fitted.split(raw), errors)
+    return pixel_errors(found["squared"], raw.x, train.x, math.prod(codes.shape[1:]))
 
 
 def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     """Measure a finished run on one split and keep metrics and predictions in the run."""
     from mlphys.recorder import Recorder
-    from mlphys.training import engine
 
-    loaded, weights = run.loaded, run.weights
-    dataset = data_of(run, path)
+    loaded = run.loaded
+    dataset = run.dataset(path)
     if not len(getattr(dataset, split)):
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
-    network = loaded.experiment.kind().build(loaded.experiment.model, loaded.description, loaded.experiment.seed)
-    engine.load_weights(network, weights)
-    metrics, predictions = measure(loaded, network, dataset, split)
+    metrics, predictions = measure(loaded, run.trained.network, run.preprocessing, dataset, split)
     if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
         raise UserError(
             f"{run.path}: its outputs on {split} are not finite; train it anew with a smaller learning_rate"

@@ -66,20 +66,19 @@ def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) ->
     return wrong[order[:most]].astype(np.int32)
 
 
-def reconstruction(
-    arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.ndarray, code_size: int
-) -> dict[str, Any]:
-    """The metrics of reconstructions of samples x (n, ...), beside the mean image's and PCA's.
+def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+    """The metrics of reconstructions of samples x (n, ...), beside the mean image's.
 
     `arrays` holds for each sample the means over its values of squared and absolute error, its loss
-    and the penalties. psnr is 10 log10(1 / mse), in decibels, for values between 0 and 1. `pca_mse` is
-    None where the code is not smaller than the samples.
+    and the penalties. psnr is 10 log10(1 / mse), in decibels, for values between 0 and 1; `squared_error`
+    is the sum over a sample's values.
     """
     squared = arrays["squared_errors"].astype(np.float64)
     losses = arrays["losses"].astype(np.float64)
     mse, error = float(squared.mean()), mean_stderr(squared)
     found: dict[str, Any] = {"samples": len(x), "mse": mse, "mse_stderr": error}
     for name, values in (
+        ("squared_error", squared * math.prod(x.shape[1:])),
         ("mae", arrays["absolute_errors"].astype(np.float64)),
         ("reconstruction_loss", losses),
         ("loss", losses + arrays["penalties"]),
@@ -89,7 +88,24 @@ def reconstruction(
     found["psnr_stderr"] = 10 / math.log(10) * error / mse if mse > 0 and error else None
     flat, flat_train = x.reshape(len(x), -1), train.reshape(len(train), -1)
     found["mean_image_mse"] = float(((flat - flat_train.mean(axis=0)) ** 2).mean())
-    found["pca_mse"] = pca.error(flat_train, flat, code_size)
+    return found
+
+
+def pixel_errors(squared: np.ndarray, x: np.ndarray, train: np.ndarray, code_size: int) -> dict[str, Any]:
+    """The squared errors (n,) of reconstructions of samples x in their own space, beside PCA's of the same code."""
+    flat, flat_train = x.reshape(len(x), -1), train.reshape(len(train), -1)
+    return {
+        "pixel_mse": float(squared.mean(dtype=np.float64)),
+        "pixel_mse_stderr": mean_stderr(squared.astype(np.float64)),
+        "pixel_pca_mse": pca.error(flat_train, flat, code_size),
+    }
+
+
+def outputs(means: np.ndarray, stds: np.ndarray) -> dict[str, Any]:
+    """The mean over n samples of their outputs' means (n,) and standard deviations (n,)."""
+    found: dict[str, Any] = {"samples": len(means)}
+    for name, values in (("output_mean", means), ("output_std", stds)):
+        found |= {name: float(values.mean(dtype=np.float64)), f"{name}_stderr": mean_stderr(values.astype(np.float64))}
     return found
 
 

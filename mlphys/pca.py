@@ -34,6 +34,15 @@ def fit(x: np.ndarray, components: int) -> Components:
     return Components(mean, vectors[:, largest].T, np.maximum(variances[largest], 0), float(variances.sum()))
 
 
+def count(x: np.ndarray, components: int | float) -> int:
+    """How many components of samples (n, d) hold a fraction of the variance; a count is given back as it is."""
+    if isinstance(components, int):
+        return components
+    found = fit(x, x.shape[1])
+    held = np.cumsum(found.variances) / found.total
+    return int(np.searchsorted(held, components)) + 1
+
+
 def _randomized(x: np.ndarray, mean: np.ndarray, components: int) -> Components:
     """Randomized singular value decomposition (Halko, Martinsson & Tropp 2011)."""
     from sklearn.utils.extmath import randomized_svd

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mlphys.schema.data import Split
 from mlphys.schema.training import Training
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Tensors = Mapping[str, Any]
 
@@ -17,7 +21,7 @@ class Network:
 
     `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the
     layers that draw random numbers, set anew at the start of each epoch. `parts` are models of
-    their own that share its layers, such as an autoencoder's "encoder".
+    their own that share its layers, such as an autoencoder's "encoder"; `layers` end at each layer.
     """
 
     model: Any
@@ -26,6 +30,7 @@ class Network:
     compiles_in_xla: bool
     evaluated_at_once: int  # samples; larger batches are not faster and need more memory
     parts: Mapping[str, Any] = field(default_factory=dict)
+    layers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,3 +49,20 @@ class Gradient:
     trained: tuple[Any, ...]
     network: Network
     optimizer: Any
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A phase that computes its weights at once.
+
+    `fit(train)` gives them by the names of `network.weights`; `terms` and `metrics` are those of Gradient.
+    """
+
+    name: str
+    fit: Callable[[Split], Mapping[str, np.ndarray]]
+    terms: Callable[[Any, Any, bool], tuple[Tensors, Any]]
+    metrics: tuple[str, ...]
+    network: Network
+
+
+Phase = Gradient | Fit

@@ -12,19 +12,23 @@ import os
 import stat
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from mlphys import npz
+from mlphys import npz, provenance
 from mlphys.config import Experiment, Loaded, fit
 from mlphys.errors import UserError
-from mlphys.schema.data import Description
+from mlphys.preprocessing import Preprocessing, pictured_shape, restored
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import Document, dotted, read
 from mlphys.schema.fields import Count, Whole
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
+
+if TYPE_CHECKING:
+    from mlphys.trained import TrainedNetwork
 
 LARGEST_TEXT = 2_000_000  # bytes of JSON
 LARGEST_HISTORY = 32_000_000  # bytes
@@ -169,11 +173,11 @@ class Run:
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """The kept weights by name, after names and shapes were compared with the config's network."""
+        """The kept weights, the net's and preprocessing's, by name, compared with what the config says."""
         from safetensors import SafetensorError, safe_open
 
         path = self.path / "weights.safetensors"
-        wanted = {name: shape for row in self.rows for name, shape in row.weights().items()}
+        wanted = self.loaded.weights() | self.loaded.fitted()
         self._regular(path)
         try:
             with safe_open(path, framework="numpy") as file:
@@ -192,24 +196,37 @@ class Run:
             raise UserError(f"{path}: holds values that are not finite; train the experiment anew")
         return weights
 
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """The steps between the data and the net, as they were fitted."""
+        return restored(self.config.data.preprocess, self.description.shape, self.weights)
+
+    @cached_property
+    def trained(self) -> TrainedNetwork:
+        """The network with its kept weights; TensorFlow is imported for it."""
+        from mlphys.trained import TrainedNetwork
+
+        return TrainedNetwork(self.loaded, self.weights, self.preprocessing)
+
+    def dataset(self, path: str | None = None) -> Dataset:
+        """The samples it was trained on and measured with; `path` names where they are now."""
+        return provenance.dataset(self.path, self.loaded, self.data, path)
+
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         """The arrays of predictions_<split>.npz, None where the split was not evaluated."""
         path = self.path / f"predictions_{split}.npz"
         if not path.exists():
             return None
         self._regular(path)
-        samples, description = self.data["splits"][split]["samples"], self.description
+        samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.kind()
         said = kind.prediction_shapes(self.config.model, description)
         wanted |= {name: (samples, *shape) for name, shape in said.items()}
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
-        pictured = (
-            {"images": description.shape} | kind.pictured_shapes(description)
-            if shown
-            else {"images": description.shape}
-        )
+        image = pictured_shape(self.config.data.preprocess, self.description.shape)
+        pictured = {"images": image} | (dict.fromkeys(kind.pictured_shapes(description), image) if shown else {})
         wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import environment, evaluation, files, gallery, recorder, splits
+from mlphys import environment, evaluation, files, gallery, preprocessing, recorder, splits
 from mlphys.config import Loaded, difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.phases import Network
+from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
 from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset
@@ -80,7 +81,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
         raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
     if checkpoint and checkpoint.fingerprints != fingerprints(loaded, run.data):
         raise UserError(f"{run.path}: its checkpoints belong to another config or other data; train it anew")
-    dataset = evaluation.data_of(run)
+    dataset = run.dataset()
     writer = Recorder(run.path)
     writer.go_on_from(checkpoint)
     if changes:
@@ -118,6 +119,8 @@ def _nothing_to_do(run: Run) -> str:
     status = run.status
     if status.get("state") == "diverged":
         return "its training diverged; train it anew with a smaller learning_rate"
+    if not run.config.kind().ITERATIVE:
+        return "it is finished, and more epochs change nothing"
     if status.get("stopped") != "epochs":
         return f"its training stopped early after {status.get('epochs')} epochs; train it anew with a larger patience"
     more = run.config.training.epochs * 2 or 1
@@ -141,10 +144,11 @@ def _train(
 ) -> Run:
     """Train, measure and draw. Whatever stops it leaves a run that tells its state and how to go on."""
     try:
-        network, outcome = _learn(run, writer, loaded, dataset, reporter, start)
-        writer.weights(outcome.weights)
+        fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
+        network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
+        writer.weights({**outcome.weights, **fitted.weights()})
         if len(dataset.validation):
-            metrics, predictions = evaluation.measure(loaded, network, dataset, "validation")
+            metrics, predictions = evaluation.measure(loaded, network, fitted, dataset, "validation")
             writer.predictions("validation", predictions)
             writer.metrics({"validation": metrics})
         writer.status("done", outcome.best_epoch or None, outcome.stopped)
@@ -164,21 +168,30 @@ def _train(
 
 
 def _learn(
-    run: Run, writer: Recorder, loaded: Loaded, dataset: Dataset, reporter: Reporter, start: Checkpoint | None
+    run: Run,
+    writer: Recorder,
+    loaded: Loaded,
+    dataset: Dataset,
+    fitted: Preprocessing,
+    reporter: Reporter,
+    start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
     from mlphys.training import engine
+    from mlphys.training import feed as feeds
     from mlphys.training.loop import Diverged, Training
 
-    experiment, description, kind = loaded.experiment, loaded.description, loaded.experiment.kind()
+    experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.kind()
     network = kind.build(experiment.model, description, experiment.seed)
     if start is None:
         writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
-    phases = kind.phases(experiment.model, experiment.training, description, network)
-    training = Training(phases, dataset, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
+    seen = fitted.dataset(dataset)
+    phases = kind.phases(experiment.model, experiment.training, description, network, seen.train)
+    feed = feeds.feed(loaded, dataset, fitted)
+    training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
         return network, training.run(start)
     except Diverged as error:
-        writer.weights(error.outcome.weights)
+        writer.weights({**error.outcome.weights, **fitted.weights()})
         writer.status("diverged", error.outcome.best_epoch or None)
         raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import math
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ def explained(loaded: Loaded) -> str:
     rows = loaded.rows()
     layers = table(
         ["layer", "output", "parameters", "receptive field"],
-        [["input", text(loaded.description.shape), 0, ""]]
+        [["input", text(loaded.net_input.shape), 0, ""]]
         + [
             [
                 row.name,
@@ -57,9 +58,10 @@ def explained(loaded: Loaded) -> str:
         ],
     )
     data = loaded.experiment.data
+    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
     return (
-        f"{layers}\n\n{sum(row.parameters() for row in rows)} parameters; {sizes} of {data.name}\n\n"
+        f"{layers}\n\n{parameters} parameters; {sizes} of {data.name}\n\n"
         f"cost = {loaded.cost()}\n\noptimizer: {_optimizer(loaded)}"
     )
 
@@ -98,6 +100,7 @@ BASELINES = {
     "majority_accuracy": "always the most frequent class",
     "mean_target_mse": "always the mean of the training targets",
     "mean_image_mse": "always the mean of the training samples",
+    "pixel_pca_mse": "principal components of the data as it is, as many as the code has numbers",
     "pca_mse": "principal components, as many as the code has numbers",
 }
 
@@ -105,7 +108,7 @@ BASELINES = {
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     """The metrics of a split with their errors, and of each class."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
-    for name in run.config.kind().MEASURED:
+    for name in [name for name in run.config.kind().MEASURED if name in metrics]:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
         number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))

@@ -16,13 +16,14 @@ FOLDER = Path(mlphys.__file__).parent
 # the entries of a registry (datasets, models, plots) do not.
 ROWS = [
     ["errors"],
-    ["autodiff", "checksum", "environment", "files", "picture", "pca", "randomness", "uncertainty"],
+    ["autodiff", "checksum", "environment", "files", "history", "picture", "pca", "randomness", "uncertainty"],
     ["schema", "csvfile", "download", "images", "looks", "npz"],
     ["cost", "metrics", "mosaic", "phases", "preprocessing", "selection", "splits"],
     ["builder"],
     ["datasets", "models", "plots"],
     ["config", "inspection"],
-    ["training"],
+    ["provenance", "training"],
+    ["trained"],
     ["recorder", "run"],
     ["evaluation", "gallery"],
     ["session", "show"],

@@ -53,8 +53,11 @@ def error_of(function, *arguments) -> str:
 
 
 TOP = "name, data, model, about, seed, training, plots, expect"
-DATA = "name, train, validation, test, split_seed"
-TRAINING = "optimizer, loss, loss_per, batch_size, shuffle, epochs, early_stopping"
+DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
+TRAINING = (
+    "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, track, "
+    "early_stopping"
+)
 STOPPING = "monitor, patience, min_delta, target"
 DATASETS = (
     "array, blobs, cifar10, circle_or_square, circles, crosses_and_noughts, digits, fashion_mnist, function_1d, "
@@ -71,7 +74,7 @@ ALL_LAYERS = (
     "Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, "
     "GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D, Cropping2D, Flatten, Reshape, "
     "Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, "
-    "Activation, ReLU, LeakyReLU, ELU, Softmax"
+    "Activation, ReLU, LeakyReLU, ELU, Softmax, FixedConv2D"
 )
 CONV2D = (
     "filters, kernel_size, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, "
@@ -90,7 +93,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = "autoencoder, classifier, regressor"
+KINDS = "autoencoder, classifier, pca, regressor, transform"
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
     "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh"
@@ -748,7 +751,16 @@ def test_every_default_is_filled_in():
         "name": "my-first.net",
         "about": {},
         "seed": 0,
-        "data": {"name": "digits", "train": 1258, "validation": 180, "test": 359, "split_seed": 0},
+        "data": {
+            "name": "digits",
+            "train": 1258,
+            "validation": 180,
+            "test": 359,
+            "split_seed": 0,
+            "classes": None,
+            "imbalance": {},
+            "preprocess": [],
+        },
         "model": {
             "kind": "classifier",
             "layers": [
@@ -786,6 +798,10 @@ def test_every_default_is_filled_in():
             "batch_size": 32,
             "shuffle": True,
             "epochs": 1,
+            "steps_per_epoch": None,
+            "class_weight": None,
+            "augmentation": None,
+            "track": [],
             "early_stopping": None,
         },
         "plots": [],

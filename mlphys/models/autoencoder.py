@@ -3,46 +3,75 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
-from mlphys import builder
+from mlphys import builder, pca
 from mlphys.cost import formula
 from mlphys.metrics import reconstruction
 from mlphys.phases import Gradient, Network
 from mlphys.schema.data import Description, Shape, Split
-from mlphys.schema.layers import Dense, LayerField, text
-from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
+from mlphys.schema.fields import ActivationName
+from mlphys.schema.layers import Dense, Layer, LayerField, text
+from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit
+from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
 RECORDED = ("loss", "reconstruction_loss", "mse")
-MEASURED = ("mse", "mae", "psnr", "reconstruction_loss", "loss", "mean_image_mse", "pca_mse")
+MEASURED = (
+    "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
+    "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+)  # fmt: skip
+ITERATIVE = True
+
+
+def _layers(value: Any, handler: Any) -> Any:
+    return MIRROR if value == "mirror" else handler(value)
+
+
+def _or_mirror(schema: dict[str, Any]) -> None:
+    layers = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"const": "mirror"}, layers]
+
+
+MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are known
 
 
 class Spec(ModelSpec):
     """An encoder and a decoder of any layers; the code between them is compared with PCA's of the same size.
 
-    Samples are flattened for an encoder that begins with Dense.
+    Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder turned
+    round, its last activation sigmoid for a binary cross-entropy and linear otherwise.
     """
 
     kind: Literal["autoencoder"]
     encoder: Annotated[list[LayerField], Field(min_length=1)]
-    decoder: Annotated[list[LayerField], Field(min_length=1)]
+    decoder: Annotated[list[LayerField], Field(min_length=1, json_schema_extra=_or_mirror), WrapValidator(_layers)]
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """The mirrored decoder written out."""
+    if spec.decoder:
+        return spec
+    last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
+    path = ("model", "encoder")
+    return spec.model_copy(update={"decoder": mirror(trace(spec.encoder, _first(spec, description), path), last, path)})
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
     """The layers with their shapes. Raises Misfit where the decoder does not end in the input's shape."""
     shape, values = description.shape, math.prod(description.shape)
-    first: Shape = (values,) if isinstance(spec.encoder[0], Dense) else shape
-    encoder = trace(spec.encoder, first, ("model", "encoder"))
+    encoder = trace(spec.encoder, _first(spec, description), ("model", "encoder"))
     decoder = trace(spec.decoder, encoder[-1].output_shape, ("model", "decoder"))
     out = decoder[-1].output_shape
     if out not in (shape, (values,)):
@@ -51,8 +80,18 @@ def rows(spec: Spec, description: Description) -> list[Row]:
     return encoder + decoder
 
 
+def _first(spec: Spec, description: Description) -> Shape:
+    """The shape of a sample as the encoder takes it."""
+    return (math.prod(description.shape),) if isinstance(spec.encoder[0], Dense) else description.shape
+
+
 def code_shape(spec: Spec, description: Description) -> Shape:
     return rows(spec, description)[len(spec.encoder) - 1].output_shape
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    return weights_of(rows(spec, description))
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
@@ -70,7 +109,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     return builder.build(rows(spec, description), seed, {"encoder": len(spec.encoder)})
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network) -> list[Gradient]:
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the reconstruction error over all weights."""
     return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
 
@@ -124,7 +163,9 @@ def metrics(
     spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
 ) -> dict[str, Any]:
     """The entry of metrics.json for a split, from its per-sample arrays."""
-    return reconstruction(arrays, split.x, train.x, math.prod(code_shape(spec, description)))
+    found = reconstruction(arrays, split.x, train.x)
+    flat, flat_train = split.x.reshape(len(split), -1), train.x.reshape(len(train), -1)
+    return {**found, "pca_mse": pca.error(flat_train, flat, math.prod(code_shape(spec, description)))}
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:

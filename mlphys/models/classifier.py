@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,12 +18,14 @@ from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
 DEFAULT_LOSS = CategoricalCrossentropy()
 LOSSES = CLASSIFIER_LOSSES
 RECORDED = ("loss", "accuracy")
 MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
+ITERATIVE = True
 
 
 class Spec(ModelSpec):
@@ -31,6 +33,11 @@ class Spec(ModelSpec):
 
     kind: Literal["classifier"]
     layers: Annotated[list[LayerField], Field(min_length=1)]
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """Nothing is left open."""
+    return spec
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
@@ -51,6 +58,11 @@ def rows(spec: Spec, description: Description) -> list[Row]:
     return chain
 
 
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    return weights_of(rows(spec, description))
+
+
 def check(spec: Spec, training: Training, description: Description) -> None:
     """Raise Misfit where shapes, loss and data do not go together."""
     last = rows(spec, description)[-1]
@@ -59,6 +71,14 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(
             ("model", "layers", len(spec.layers) - 1, type(last.layer).__name__),
             f"{type(loss).__name__} takes probabilities and the last layer gives none; add activation: softmax to it",
+        )
+    chosen = training.class_weight
+    if isinstance(chosen, dict) and set(chosen) != set(description.classes):
+        different = sorted(set(chosen) ^ set(description.classes))[0]
+        raise Misfit(
+            ("training", "class_weight"),
+            f"needs one weight for each of {', '.join(description.classes)}; {different} is "
+            + ("no class" if different in chosen else "missing"),
         )
 
 
@@ -79,13 +99,28 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     return builder.build(rows(spec, description), seed)
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network) -> list[Gradient]:
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
-    return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
+    weights = class_weights(training, description, train.y)
+    return [builder.gradient_phase(network, training, terms(training, description, network, weights), RECORDED)]
 
 
-def terms(training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (loss and accuracy of each sample, penalty)."""
+def class_weights(training: Training, description: Description, labels: np.ndarray) -> np.ndarray | None:
+    """The weight of each class in the loss, (K,); None: all are 1."""
+    chosen, classes = training.class_weight, description.classes
+    if chosen is None:
+        return None
+    if chosen == "balanced":
+        counts = np.bincount(labels, minlength=len(classes))
+        return np.where(counts > 0, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0)
+    return np.array([chosen[name] for name in classes])
+
+
+def terms(training: Training, description: Description, network: Network, weights: np.ndarray | None = None) -> Any:
+    """The function (x, y, training) -> (loss and accuracy of each sample, penalty).
+
+    `weights` of the classes count in training only, as in Keras.
+    """
     from keras import ops
 
     classes = len(description.classes)
@@ -96,7 +131,10 @@ def terms(training: Training, description: Description, network: Network) -> Any
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         p = network.model(x, training=training)
         right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
-        values = {"loss": weight * loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
+        losses = weight * loss(ops.one_hot(y, classes), p)
+        if training and weights is not None:
+            losses = losses * ops.take(ops.convert_to_tensor(weights, "float32"), y)
+        values = {"loss": losses, "accuracy": ops.cast(right, "float32")}
         return values, sum(network.model.losses)
 
     return batch_terms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -19,12 +19,14 @@ from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
 RECORDED = ("loss", "mse")
 MEASURED = ("mse", "mae", "loss", "mean_target_mse")
+ITERATIVE = True
 
 
 class Spec(ModelSpec):
@@ -32,6 +34,11 @@ class Spec(ModelSpec):
 
     kind: Literal["regressor"]
     layers: Annotated[list[LayerField], Field(min_length=1)]
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """Nothing is left open."""
+    return spec
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
@@ -45,6 +52,11 @@ def rows(spec: Spec, description: Description) -> list[Row]:
         last = ("model", "layers", len(chain) - 1, type(chain[-1].layer).__name__)
         raise Misfit(last, f"the output is {text(out)}; it must be {text(target)}, the shape of the targets")
     return chain
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    return weights_of(rows(spec, description))
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
@@ -63,7 +75,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     return builder.build(rows(spec, description), seed)
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network) -> list[Gradient]:
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
     return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
 

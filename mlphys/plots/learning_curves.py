@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
+from mlphys.history import quantities
 from mlphys.picture import NotApplicable, Picture
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Mapping[str, Any]]
 
-NO_METRICS = ("phase", "epoch", "seconds", "learning_rate")
 DECADES = 2  # a loss that spans more gets a logarithmic axis
 DOTTED = 40  # epochs up to which each gets a dot
 
@@ -26,7 +26,7 @@ def draw(run: Run) -> Iterator[Picture]:
     rows = run.history
     if not rows:
         raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
-    metrics = [name for name in rows[0] if name not in NO_METRICS and not name.startswith("validation_")]
+    metrics = [name for name in quantities(rows[0]) if not name.startswith("validation_")]
     kept, which = _kept(run, rows)
     across = min(len(metrics), 3)
     down = math.ceil(len(metrics) / across)

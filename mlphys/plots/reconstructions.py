@@ -51,7 +51,7 @@ def _need_drawable(shape: Shape) -> None:
 
 def _baselines(metrics: Mapping[str, Any], code_size: int) -> str:
     """What is compared with: PCA only where the code is smaller than the samples."""
-    pca = metrics["pca_mse"]
+    pca = metrics.get("pca_mse")
     components = "" if pca is None else f"PCA with {code_size} components {looks.measured(pca)}, of "
     return f"{components}the mean image {looks.measured(metrics['mean_image_mse'])}"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.schema.fields import LARGEST, Count, Seed
+from mlphys.schema.fields import LARGEST, Count, Seed, as_tuple
+from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ Size = Annotated[
 ]
 
 
+ClassName = Annotated[
+    str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), WithJsonSchema({})
+]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
 class DataSpec(Spec):
     """The keys that every dataset takes beside its own.
 
@@ -43,6 +50,9 @@ class DataSpec(Spec):
     leave. A dataset with an official test set is split in file order: train from the front,
     validation behind it, and `test: null` is the whole official set. Any other is split by
     `split_seed`, stratified by class, and `test: null` is a fifth of it.
+
+    `classes` keeps these classes only, in this order; `imbalance` keeps that fraction of a class's
+    samples. `preprocess` is fitted to the training samples and applied to all.
     """
 
     name: str
@@ -50,6 +60,9 @@ class DataSpec(Spec):
     validation: Size = 0.1
     test: Size | None = None
     split_seed: Seed = 0
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=1), BeforeValidator(as_tuple)] | None = None
+    imbalance: dict[ClassName, Share] = Field({})
+    preprocess: list[StepField] = Field([])
 
     @classmethod
     def sources(cls) -> tuple[Source, ...]:

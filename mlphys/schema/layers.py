@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import field_serializer
 
 from mlphys.schema.data import Shape
 from mlphys.schema.fields import (
@@ -23,6 +26,9 @@ from mlphys.schema.initializers import (
     RegularizerField,
     Zeros,
 )
+from mlphys.schema.kernels import Kernels
+from mlphys.schema.kernels import array as kernel_array
+from mlphys.schema.kernels import dump as dump_kernels
 from mlphys.schema.spec import Choice, Spec
 
 Window = tuple[tuple[int, float], ...]  # per direction: (kernel, stride); a stride below 1 enlarges
@@ -37,6 +43,10 @@ class Layer(Spec):
 
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
+
+    def keras_layer(self) -> str:
+        """The class in keras.layers that takes `arguments`."""
+        return type(self).__name__
 
     def output_shape(self, shape: Shape) -> Shape:
         """Raises ShapeError where the layer cannot take `shape`."""
@@ -356,6 +366,58 @@ class Softmax(Layer):
     pass
 
 
+class FixedConv2D(Layer):
+    """A convolution with given kernels, each of which adds up all input channels: an output a kernel, no bias.
+
+    As in Keras's Conv2D the kernel is not turned round.
+    """
+
+    compiles_in_xla = False
+    kernel: Kernels
+    strides: Size2D = (1, 1)
+    padding: Literal["valid", "same"] = "valid"
+    activation: ActivationName | None = None
+
+    @field_serializer("kernel")
+    def _written(self, kernels: tuple[Any, ...]) -> list[Any]:
+        return dump_kernels(kernels)
+
+    def keras_layer(self) -> str:
+        return "Conv2D"
+
+    def values(self) -> np.ndarray:
+        """float32 (height, width, kernels)."""
+        return np.stack([kernel_array(kernel) for kernel in self.kernel], axis=-1)
+
+    def arguments(self) -> dict[str, Any]:
+        values = self.values()
+        return {
+            "filters": values.shape[-1],
+            "kernel_size": values.shape[:2],
+            "strides": self.strides,
+            "padding": self.padding,
+            "activation": self.activation,
+            "use_bias": False,
+            "kernel_initializer": values[:, :, None],
+            "trainable": False,
+        }
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("FixedConv2D", shape, 3)
+        height, width, filters = self.values().shape
+        rows = _slid("FixedConv2D", shape[0], height, self.strides[0], self.padding)
+        columns = _slid("FixedConv2D", shape[1], width, self.strides[1], self.padding)
+        return (rows, columns, filters)
+
+    def statistics(self, shape: Shape) -> dict[str, Shape]:
+        height, width, filters = self.values().shape
+        return {"kernel": (height, width, shape[-1], filters)}
+
+    def window(self) -> Window | None:
+        height, width, _ = self.values().shape
+        return ((height, self.strides[0]), (width, self.strides[1]))
+
+
 class ZeroPadding2D(Layer):
     padding: Border2D = ((1, 1), (1, 1))
 
@@ -396,6 +458,7 @@ LAYERS: dict[str, type[Layer]] = {
         AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D,
         Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise,
         BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, Softmax,
+        FixedConv2D,
     )
 }  # fmt: skip
 

@@ -181,6 +181,14 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected {forms}{got}{_habit(received)}"
         case "size":
             return f"expected a count of samples, or a fraction between 0 and 1{got}{_habit(received)}"
+        case "components":
+            return f"expected a number of components, or a fraction of the variance below 1{got}{_habit(received)}"
+        case "class_weight":
+            return f"expected balanced, or a weight of at least 0 for each class{got}"
+        case "matrix":
+            return f"expected rows of as many numbers each, such as [[1, -2, 1]]{got}"
+        case "sizes":
+            return "expected kernels of the same size; received different ones"
         case "batch_size":
             return f"expected a whole number of at least 1, or all{got}{_habit(received)}"
         case "missing":

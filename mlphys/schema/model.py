@@ -2,10 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlphys.schema.losses import Loss
 from mlphys.schema.spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlphys.schema.data import Description, Shape, Split
+    from mlphys.schema.shapes import Row
+    from mlphys.schema.training import Training
 
 
 class ModelSpec(Spec):
     """The block `model` of a config."""
 
     kind: str
+
+
+class Kind(Protocol):
+    """An entry of models/. A `description` is of what the net sees: the data behind its preprocessing.
+
+    `RECORDED` are the metrics in history.csv, `MEASURED` those in metrics.json, the first the one
+    that sums a run up. `ITERATIVE` is false where nothing is gained by more epochs.
+    """
+
+    Spec: type[ModelSpec]
+    DEFAULT_LOSS: Loss
+    LOSSES: Sequence[str]
+    RECORDED: tuple[str, ...]
+    MEASURED: tuple[str, ...]
+    ITERATIVE: bool
+
+    def completed(
+        self, spec: Any, training: Training, description: Description, train: Callable[[], np.ndarray]
+    ) -> Any:
+        """The spec with all that follows from the data; `train()` reads the training samples. Raises Misfit."""
+
+    def rows(self, spec: Any, description: Description) -> list[Row]:
+        """The layers with their shapes, none for a model without layers. Raises Misfit."""
+
+    def weights(self, spec: Any, description: Description) -> dict[str, Shape]:
+        """What is learned: shapes by name."""
+
+    def check(self, spec: Any, training: Training, description: Description) -> None:
+        """Raise Misfit where parts do not go together."""
+
+    def cost(self, spec: Any, training: Training, description: Description) -> str:
+        """What is minimized, as a formula with its numbers."""
+
+    def build(self, spec: Any, description: Description, seed: int) -> Any:
+        """The Network with its initial weights."""
+
+    def phases(self, spec: Any, training: Training, description: Description, network: Any, train: Split) -> list[Any]:
+        """The phases of training, one after the other."""
+
+    def terms(self, training: Training, description: Description, network: Any) -> Any:
+        """The function (x, y, training) -> (recorded values of each sample, penalty)."""
+
+    def predictions(self, network: Any, x: Any) -> dict[str, Any]:
+        """What the net says of each sample of a batch."""
+
+    def prediction_shapes(self, spec: Any, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+
+    def metrics(
+        self, spec: Any, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split, from its per-sample arrays."""
+
+    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+        """Which samples' images are kept."""
+
+    def pictured(self, network: Any, x: Any) -> dict[str, Any]:
+        """Images, in the net's space, that are kept of the shown samples beside their own."""
+
+    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `pictured` gives."""

@@ -33,6 +33,11 @@ class Row:
         return sum(math.prod(shape) for shape in self.weights().values())
 
 
+def weights(rows: Sequence[Row]) -> dict[str, Shape]:
+    """The weights of a chain of layers, shapes by name."""
+    return {name: shape for row in rows for name, shape in row.weights().items()}
+
+
 def trace(layers: Sequence[Layer], shape: Shape, path: KeyPath) -> list[Row]:
     """The rows of a chain of layers that stands at `path`, fed with samples of `shape`.
 

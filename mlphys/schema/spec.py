@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
@@ -12,6 +12,8 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 class Spec(BaseModel):
     """A block of the config: its fields are the keys, their types the grammar."""
+
+    shorthand: ClassVar[str] = ""  # the key whose value may stand alone in a Choice
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -83,13 +85,14 @@ class Choice:
 
     An annotation for a field. `options` maps each name to its Spec; `noun` is what messages
     call it. Keras's own lower-case names (`adam`, `categorical_crossentropy`) stand for the
-    class with its defaults.
+    class with its defaults. A Spec with a `shorthand` takes that key's value alone: `{scale: 255}`.
     """
 
     def __init__(self, noun: str, options: Mapping[str, type[Spec]]):
         self.noun = noun
         self.options = options
         self.short = {_plain(name): name for name in options}
+        self.names = {spec: name for name, spec in options.items()}
 
     def find(self, name: Any) -> type[Spec] | None:
         if not isinstance(name, str):
@@ -108,6 +111,8 @@ class Choice:
         spec = self.find(name)
         if spec is None:
             raise refuse("unknown_name", name, noun=self.noun, allowed=list(self.options))
+        if given is not None and not isinstance(given, dict) and spec.shorthand:
+            given = {spec.shorthand: given}
         if given is not None and not isinstance(given, dict):
             context = {"name": spec.__name__, "key": _key_for(spec, given)}
             raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
@@ -116,7 +121,8 @@ class Choice:
     def dump(self, spec: Spec) -> Any:
         values = spec.model_dump()
         given = {key: values[key] for key in type(spec).key_names()}
-        return {type(spec).__name__: given} if given else type(spec).__name__
+        name = self.names[type(spec)]
+        return {name: given} if given else name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -129,6 +135,8 @@ class Choice:
         shapes: list[dict[str, Any]] = [{"enum": self._bare_names()}]
         for name, spec in self.options.items():
             block = handler(spec.__pydantic_core_schema__)
+            if spec.shorthand:
+                block = {"anyOf": [block, block["properties"][spec.shorthand]]}
             shapes.append(
                 {
                     "type": "object",

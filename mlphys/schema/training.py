@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
+from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.fields import NotNegative, Whole
 from mlphys.schema.losses import LossField
 from mlphys.schema.optimizers import Adam, OptimizerField
@@ -41,8 +43,38 @@ class EarlyStopping(Spec):
         return self.monitor.removeprefix("validation_") == "accuracy"
 
 
+MOST_STEPS = 1_000_000
+
+
+def _class_weight(value: Any) -> Any:
+    if value == "balanced":
+        return value
+    if not isinstance(value, dict) or not value:
+        raise refuse("class_weight", value)
+    named = {str(name): weight for name, weight in value.items()}
+    for weight in named.values():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0 or weight == math.inf:
+            raise refuse("class_weight", value)
+    return named
+
+
+ClassWeight = Annotated[
+    Literal["balanced"] | dict[str, float],
+    PlainValidator(_class_weight),
+    WithJsonSchema(
+        {"anyOf": [{"const": "balanced"}, {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}]}
+    ),
+]
+
+
 class Training(Spec):
-    """How a model is trained. `batch_size: all` is one step an epoch; `epochs: 0` leaves the net untrained."""
+    """How a model is trained. `batch_size: all` is one step an epoch; `epochs: 0` leaves the net untrained.
+
+    An epoch is one pass over the training samples, or `steps_per_epoch` batches, the order running
+    on across passes. `class_weight: balanced` weighs the loss of a sample of class k with
+    n / (K n_k), so that each of the K classes counts alike; or give a weight for each class.
+    `track: [parameters]` records every weight of a small net after each epoch.
+    """
 
     optimizer: OptimizerField = Adam()
     loss: LossField | None = None  # null: the kind of model's own
@@ -50,4 +82,8 @@ class Training(Spec):
     batch_size: BatchSize = 32
     shuffle: bool = True
     epochs: Whole = 1
+    steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
+    class_weight: ClassWeight | None = None
+    augmentation: Augmentation | None = None
+    track: list[Literal["parameters"]] = Field([])
     early_stopping: EarlyStopping | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.phases import Gradient, Network
+from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
 
 
@@ -43,16 +43,17 @@ with _without_notices():
 
 
 class Engine:
-    """One phase on resident data: a chunk of an epoch is one compiled call.
+    """One phase: a chunk of an epoch is one compiled call.
 
-    All that a step changes are variables, so how an epoch is cut into chunks changes no bit of
-    the result. `traces` counts how often Python code was turned into a graph.
+    `train` are the samples of every epoch, unless `start_epoch` brings others. All that a step
+    changes are variables, so how an epoch is cut into chunks changes no bit of the result.
+    `traces` counts how often Python code was turned into a graph.
     """
 
     def __init__(self, phase: Gradient, train: Split):
-        size = phase.settings.batch_size
-        self.samples = len(train)
-        self.batch_size = self.samples if size == "all" else min(int(size), self.samples)
+        size, steps = phase.settings.batch_size, phase.settings.steps_per_epoch
+        self.batch_size = len(train) if size == "all" else min(int(size), len(train))
+        self.samples = steps * self.batch_size if steps else len(train)
         self.batches = math.ceil(self.samples / self.batch_size)
         self.traces = 0
         self._phase = phase
@@ -63,8 +64,10 @@ class Engine:
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
         phase.optimizer.build(list(phase.trained))
 
-    def start_epoch(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
+    def start_epoch(self, order: np.ndarray, seeds: Mapping[str, np.ndarray], train: Split | None = None) -> None:
         """Set the order of the samples and the states of the random layers, and forget the sums."""
+        if train is not None:
+            self._x, self._y = tf.constant(train.x), tf.constant(train.y)
         self._order = tf.constant(order.astype(np.int32))
         self._sums.assign(tf.zeros_like(self._sums))
         for name, variable in self._phase.network.seeds.items():
@@ -119,7 +122,7 @@ class Engine:
 class Measurement:
     """The metrics of a network over a split, compiled, without training it."""
 
-    def __init__(self, phase: Gradient, split: Split):
+    def __init__(self, phase: Phase, split: Split):
         self._phase = phase
         self._x, self._y = tf.constant(split.x), tf.constant(split.y)
         self._compiled = tf.function(self._measure)
@@ -138,20 +141,38 @@ class Measurement:
         return sums
 
 
-def per_sample(function: Callable[[Any, Any], Mapping[str, Any]], split: Split, at_once: int) -> dict[str, np.ndarray]:
-    """`function(x, y)` of a whole split, so many samples at a time, joined along the first axis."""
-    compiled = tf.function(function, reduce_retracing=True)
-    parts: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(split), at_once):
-        stop = start + at_once
-        values = compiled(tf.constant(split.x[start:stop]), tf.constant(split.y[start:stop]))
-        parts.append({name: value.numpy() for name, value in values.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+class Mapped:
+    """`function(x, y)`, compiled, applied to whole splits."""
+
+    def __init__(self, function: Callable[[Any, Any], Mapping[str, Any]], at_once: int):
+        self._compiled = tf.function(function, reduce_retracing=True)
+        self._at_once = at_once
+
+    def __call__(
+        self,
+        split: Split,
+        then: Callable[[dict[str, np.ndarray], slice], dict[str, np.ndarray]] = lambda values, rows: values,
+    ) -> dict[str, np.ndarray]:
+        """So many samples at a time, joined along the first axis.
+
+        `then(values, rows)` makes something smaller of each piece before they are joined.
+        """
+        parts: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(split), self._at_once):
+            rows = slice(start, start + self._at_once)
+            values = self._compiled(tf.constant(split.x[rows]), tf.constant(split.y[rows]))
+            parts.append(then({name: value.numpy() for name, value in values.items()}, rows))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def load_weights(network: Network, weights: Mapping[str, np.ndarray]) -> None:
     for name, variable in network.weights.items():
         variable.assign(weights[name])
+
+
+def weights_of(network: Network) -> dict[str, np.ndarray]:
+    """A copy of what `load_weights` sets."""
+    return {name: variable.numpy() for name, variable in network.weights.items()}
 
 
 def devices() -> list[str]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.phases import Gradient
+from mlphys.history import quantities
+from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.randomness import rng
-from mlphys.schema.data import Dataset
+from mlphys.schema.data import Dataset, Split
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
-from mlphys.training.engine import Engine, Measurement
-from mlphys.training.progress import Reporter, quantities
+from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
+from mlphys.training.progress import Reporter
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
 FIRST_CHUNK = 1  # batches, before the speed is known
@@ -62,10 +63,16 @@ class Keeper(Protocol):
 
 @dataclass
 class Training:
-    """The phases of one experiment under way. `fingerprints` go into every checkpoint."""
+    """The phases of one experiment under way.
 
-    phases: Sequence[Gradient]
+    `feed(epoch, samples)` gives the training samples of an epoch where each has its own; None: all
+    are trained on `dataset.train`. `fingerprints` go into every checkpoint.
+    """
+
+    network: Network
+    phases: Sequence[Phase]
     dataset: Dataset
+    feed: Callable[[int, int], Split] | None
     seed: int
     fingerprints: dict[str, str]
     keeper: Keeper
@@ -77,14 +84,46 @@ class Training:
         Either way the last whole epoch is in a checkpoint when it raises.
         """
         history: list[dict[str, Any]] = list(start.history) if start else []
-        outcome = None
+        outcome = Outcome(weights_of(self.network), 0, "epochs")
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0
         for phase in self.phases[first:]:
             resumed = start if start and start.phase == phase.name else None
-            outcome = PhaseInTraining(self, phase, history, resumed).run()
-        assert outcome is not None
+            match phase:
+                case Gradient():
+                    outcome = PhaseInTraining(self, phase, history, resumed).run()
+                case Fit():
+                    outcome = fitted(self, phase, history, resumed)
         return outcome
+
+
+def fitted(training: Training, phase: Fit, history: list[dict[str, Any]], start: Checkpoint | None) -> Outcome:
+    """One fit phase, a row of history and a checkpoint: its weights are the network's now."""
+    if start:
+        weights = {name.removeprefix("weights/"): value for name, value in start.tensors.items()}
+        load_weights(phase.network, weights)
+        return Outcome(weights, 0, "epochs")
+    began = time.perf_counter()
+    training.reporter.begin(phase.name, 1, 0)
+    try:
+        weights = dict(phase.fit(training.dataset.train))
+        load_weights(phase.network, weights)
+        row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
+        row |= Measurement(phase, training.dataset.train).means()
+        if len(training.dataset.validation):
+            means = Measurement(phase, training.dataset.validation).means()
+            row |= {f"validation_{name}": value for name, value in means.items()}
+        row["seconds"] = round(time.perf_counter() - began, 4)
+        history.append(row)
+        training.keeper.row(row)
+        tensors = {f"weights/{name}": value for name, value in weights.items()}
+        training.keeper.checkpoint(
+            Checkpoint(phase.name, 1, list(history), Watch().as_dict(), training.fingerprints, tensors)
+        )
+        training.reporter.epoch(row)
+    finally:
+        training.reporter.end()
+    return Outcome(weights, 0, "epochs")
 
 
 class PhaseInTraining:
@@ -139,13 +178,18 @@ class PhaseInTraining:
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, measure it, record it."""
-        self.engine.start_epoch(self.order(epoch), self.seeds(epoch))
+        feed = self.training.feed
+        fed = feed(epoch, self.engine.samples) if feed else None
+        samples = len(self.training.dataset.train if fed is None else fed)
+        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.train(epoch)
         if self.validation:
             row |= {f"validation_{name}": value for name, value in self.validation.means().items()}
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
+        if "parameters" in self.settings.track:
+            row |= _parameters(state)
         if not all(math.isfinite(row[name]) for name in quantities(row)) or not _finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
@@ -176,10 +220,17 @@ class PhaseInTraining:
             self.training.reporter.chunk(epoch, done / self.engine.batches, means)
         return means
 
-    def order(self, epoch: int) -> np.ndarray:
+    def order(self, epoch: int, samples: int) -> np.ndarray:
+        """The epoch's part of an endless row of passes over the samples."""
+        start, stop = (epoch - 1) * self.engine.samples, epoch * self.engine.samples
+        first, last = start // samples, math.ceil(stop / samples)
+        passes = np.concatenate([self.one_pass(number + 1, samples) for number in range(first, last)])
+        return passes[start - first * samples : stop - first * samples]
+
+    def one_pass(self, number: int, samples: int) -> np.ndarray:
         if not self.settings.shuffle:
-            return np.arange(self.engine.samples)
-        return rng(self.training.seed, f"order/{self.phase.name}", epoch).permutation(self.engine.samples)
+            return np.arange(samples)
+        return rng(self.training.seed, f"order/{self.phase.name}", number).permutation(samples)
 
     def seeds(self, epoch: int) -> dict[str, np.ndarray]:
         """The start of each random layer's stream in this epoch."""
@@ -220,6 +271,16 @@ def _resumed(start: Checkpoint) -> Progress:
     state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
     best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
     return Progress(start.epoch, len(start.history), state, best, Watch.from_dict(start.watch))
+
+
+def _parameters(state: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Each number of each weight, by the weight's name and its place in it: `layers.0.Dense.kernel.0.0`."""
+    return {
+        ".".join([name.removeprefix("weights/"), *map(str, place)]): float(value[place])
+        for name, value in state.items()
+        if name.startswith("weights/")
+        for place in np.ndindex(value.shape)
+    }
 
 
 def _finite(state: Mapping[str, np.ndarray]) -> bool:

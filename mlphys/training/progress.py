@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from mlphys.history import quantities
+
 LESS_OFTEN_AFTER = 100  # epochs; then a log gets a line for each hundredth part of the training
 
 
@@ -86,14 +88,6 @@ class Bar(Silence):
         ]
         description = f"{self._phase} {epoch}/{self._epochs}"
         self._progress.update(self._task, completed=completed, description=description, values="  ".join(values))
-
-
-BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
-
-
-def quantities(row: Mapping[str, Any]) -> list[str]:
-    """The measured columns of a row of history."""
-    return [name for name in row if name not in BOOKKEEPING]
 
 
 def described(row: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys import metrics, pca
+from mlphys import pca
 from mlphys.models import autoencoder
-from mlphys.schema.data import Description
+from mlphys.schema.data import Description, Split
 from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 
@@ -77,7 +77,9 @@ def test_the_metrics_stand_beside_the_mean_image_and_pca():
     projected = (flat - fitted.mean) @ fitted.vectors.T @ fitted.vectors + fitted.mean
     squared, absolute = ((projected - flat) ** 2).mean(1), np.abs(projected - flat).mean(1)
     arrays = {"squared_errors": squared, "absolute_errors": absolute, "losses": squared, "penalties": np.zeros(397)}
-    found = metrics.reconstruction(arrays, test, train, 12)
+    code_of_12 = spec(([{"Dense": {"units": 12}}], [{"Dense": {"units": 64}}]))
+    labels = np.zeros(0, np.int32)
+    found = autoencoder.metrics(code_of_12, DIGITS, arrays, Split(test, labels), Split(train, labels))
     assert found["samples"] == 397
     assert found["mse"] == pytest.approx(found["pca_mse"], rel=1e-4)
     assert found["mae"] == pytest.approx(absolute.mean())

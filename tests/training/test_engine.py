@@ -57,9 +57,9 @@ def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
     """Outcome, keeper and network of a training."""
     spec = classifier.Spec(kind="classifier", layers=layers)
     network = classifier.build(spec, DIGITS, seed)
-    phases = classifier.phases(spec, Settings.model_validate(settings), DIGITS, network)
+    phases = classifier.phases(spec, Settings.model_validate(settings), DIGITS, network, (dataset or digits()).train)
     keeper = keeper or Memory()
-    training = loop.Training(phases, dataset or digits(), seed, {}, keeper, Silence())
+    training = loop.Training(network, phases, dataset or digits(), None, seed, {}, keeper, Silence())
     return training.run(start), keeper, network
 
 
@@ -134,7 +134,7 @@ def test_how_an_epoch_is_cut_into_chunks_changes_no_bit(layers, monkeypatch):
 def test_a_phase_is_traced_once_whatever_the_chunks_and_epochs():
     spec = classifier.Spec(kind="classifier", layers=DENSE)
     network = classifier.build(spec, DIGITS, 0)
-    (phase,) = classifier.phases(spec, Settings.model_validate({"batch_size": 30}), DIGITS, network)
+    (phase,) = classifier.phases(spec, Settings.model_validate({"batch_size": 30}), DIGITS, network, digits().train)
     engine = Engine(phase, digits().train)
     for _ in range(3):
         engine.start_epoch(np.arange(250), {})

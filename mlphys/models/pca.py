@@ -1,0 +1,190 @@
+"""Principal component analysis (Pearson 1901): the best of all linear autoencoders (Baldi & Hornik 1989)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from mlphys import pca
+from mlphys.metrics import reconstruction
+from mlphys.phases import Fit, Network
+from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.losses import MeanSquaredError
+from mlphys.schema.messages import Misfit
+from mlphys.schema.model import ModelSpec
+from mlphys.schema.preprocess import Components, no_fraction, too_many
+from mlphys.schema.shapes import Row
+from mlphys.schema.training import Training
+
+DEFAULT_LOSS = MeanSquaredError()
+LOSSES = ("MeanSquaredError",)
+RECORDED = ("loss", "mse")
+MEASURED = (
+    "mse", "mae", "psnr", "squared_error", "explained_variance", "reconstruction_loss", "loss",
+    "mean_image_mse", "pixel_mse", "pixel_pca_mse",
+)  # fmt: skip
+ITERATIVE = False
+
+
+class Spec(ModelSpec):
+    """The eigenvectors of the covariance of the training samples, those of the largest variance first.
+
+    `components` is their number, or the fraction of the variance that they hold together. Saved are
+    mean, components (a row each) and variances, also of the directions that are left out.
+    """
+
+    kind: Literal["pca"]
+    components: Components
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """A fraction of the variance becomes the number of components that hold it."""
+    features = math.prod(description.shape)
+    if isinstance(spec.components, int):
+        return spec
+    if features > pca.MOST_FEATURES:
+        raise Misfit(("model", "components"), no_fraction(features))
+    x = train()
+    return spec.model_copy(update={"components": pca.count(x.reshape(len(x), -1), spec.components)})
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """There are no layers."""
+    return []
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    features = math.prod(description.shape)
+    return {
+        "mean": (features,),
+        "components": (_count(spec), features),
+        "variances": (_variances(spec, description),),
+    }
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit for more components than there are directions, and for a training that would do nothing."""
+    features = math.prod(description.shape)
+    if _count(spec) > min(features, description.samples - 1):
+        raise Misfit(("model", "components"), too_many(_count(spec), features, description.samples))
+    if training != Training(loss=training.loss):
+        raise Misfit(("training",), "components are computed at once, by eigenvectors: leave training out")
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """What the components minimize among all linear maps."""
+    return f"mean over the samples of  1/{math.prod(description.shape)} |x - m - V^T V (x - m)|^2, V V^T = 1"
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """Mean, components and variances as variables; there is no Keras model."""
+    import keras
+
+    shapes = weights(spec, description)
+    return Network(
+        model=None,
+        weights={name: keras.Variable(np.zeros(shape, np.float32)) for name, shape in shapes.items()},
+        seeds={},
+        compiles_in_xla=False,
+        evaluated_at_once=1000,
+    )
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
+    """One phase, that diagonalizes the covariance."""
+
+    def solve(train: Split) -> dict[str, np.ndarray]:
+        found = pca.fit(train.x.reshape(len(train), -1), _variances(spec, description))
+        arrays = {
+            "mean": found.mean,
+            "components": found.vectors[: _count(spec)],
+            "variances": found.variances,
+        }
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    return [Fit("fit", solve, terms(training, description, network), RECORDED, network)]
+
+
+def terms(training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (squared error of each sample, no penalty); y is not looked at."""
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        squared = predictions(network, x)["squared_errors"]
+        return {"loss": squared, "mse": squared}, 0.0
+
+    return batch_terms
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """Of each sample of a batch: its coordinates along the components, and its squared and absolute error."""
+    from keras import ops
+
+    difference = _reconstructed(network, x) - _flat(x)
+    return {
+        "codes": _codes(network, x),
+        "squared_errors": ops.mean(difference**2, axis=1),
+        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+    }
+
+
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    return {"codes": (_count(spec),), "squared_errors": (), "absolute_errors": ()}
+
+
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
+    """The entry of metrics.json for a split; explained_variance is of this split, around the training mean."""
+    found = reconstruction(arrays, split.x, train.x)
+    return {**found, "explained_variance": 1 - found["mse"] / found["mean_image_mse"]}
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the first."""
+    return np.arange(min(most, len(split)))
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    from keras import ops
+
+    return {"reconstructions": ops.reshape(_reconstructed(network, x), ops.shape(x))}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {"reconstructions": description.shape}
+
+
+def _count(spec: Spec) -> int:
+    assert isinstance(spec.components, int)
+    return spec.components
+
+
+def _variances(spec: Spec, description: Description) -> int:
+    """How many variances are kept: all, unless only the leading ones are computed."""
+    features = math.prod(description.shape)
+    return features if features <= pca.MOST_FEATURES else _count(spec)
+
+
+def _flat(x: Any) -> Any:
+    from keras import ops
+
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
+
+
+def _codes(network: Network, x: Any) -> Any:
+    from keras import ops
+
+    return ops.matmul(_flat(x) - network.weights["mean"], ops.transpose(network.weights["components"]))
+
+
+def _reconstructed(network: Network, x: Any) -> Any:
+    from keras import ops
+
+    return ops.matmul(_codes(network, x), network.weights["components"]) + network.weights["mean"]

@@ -1,0 +1,129 @@
+"""The fitted steps of `data.preprocess`, between the data's space and the net's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlphys.schema.data import Dataset, Shape, Split
+from mlphys.schema.preprocess import Step
+from mlphys.schema.spec import snake_case
+
+AT_ONCE = 5000  # samples: what a step needs in between stays small
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """A chain of steps with what was fitted to the training samples, for samples of `shape`."""
+
+    steps: tuple[Step, ...]
+    shape: Shape
+    arrays: tuple[Mapping[str, np.ndarray], ...]
+
+    @property
+    def invertible(self) -> bool:
+        return all(step.invertible for step in self.steps)
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Samples (n, *shape) as the net sees them, float32."""
+        if not self.steps:
+            return x
+        pieces = [self._forward(x[i : i + AT_ONCE], len(self.steps)) for i in range(0, max(len(x), 1), AT_ONCE)]
+        return np.ascontiguousarray(np.concatenate(pieces), dtype=np.float32)
+
+    def split(self, split: Split) -> Split:
+        return Split(self.apply(split.x), split.y) if self.steps else split
+
+    def dataset(self, dataset: Dataset) -> Dataset:
+        """The three splits as the net sees them."""
+        if not self.steps:
+            return dataset
+        splits = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
+        return Dataset(*splits, dataset.files)
+
+    def pictured(self, x: np.ndarray) -> np.ndarray:
+        """Samples as pictures show them: of the data, or where steps cannot be undone as the last of those gives."""
+        return self._forward(x, undone(self.steps))
+
+    def inverse(self, z: np.ndarray) -> np.ndarray:
+        """Outputs of a net in its input's space, brought where pictures are: the data's where that can be."""
+        first = undone(self.steps)
+        shapes = _shapes(self.steps, self.shape)
+        for i in range(len(self.steps) - 1, first - 1, -1):
+            z = self.steps[i].invert(z, self.arrays[i], shapes[i])
+        return z.astype(np.float32, copy=False)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """What was fitted, by the names of `wanted`."""
+        return {
+            _name(i, step, key): value
+            for i, (step, arrays) in enumerate(zip(self.steps, self.arrays, strict=True))
+            for key, value in arrays.items()
+        }
+
+    def _forward(self, x: np.ndarray, stop: int) -> np.ndarray:
+        for step, arrays in zip(self.steps[:stop], self.arrays[:stop], strict=True):
+            x = step.apply(x, arrays)
+        return x
+
+
+def fit(steps: Sequence[Step], x: np.ndarray) -> Preprocessing:
+    """The steps, each fitted to the training samples (n, ...) as the steps before it leave them."""
+    shape, arrays = x.shape[1:], []
+    for step in steps:
+        fitted = step.fit(x)
+        arrays.append(fitted)
+        x = step.apply(x, fitted).astype(np.float32, copy=False)
+    return Preprocessing(tuple(steps), shape, tuple(arrays))
+
+
+def determined(steps: Sequence[Step], x: np.ndarray) -> list[Step]:
+    """The steps, their counts of components read from the training samples x where they are fractions."""
+    found: list[Step] = []
+    for step in steps:
+        found.append(step.resolved(fit(found, x).apply(x)))
+    return found
+
+
+def restored(steps: Sequence[Step], shape: Shape, weights: Mapping[str, np.ndarray]) -> Preprocessing:
+    """The steps as they were fitted when `weights` were saved."""
+    shapes = _shapes(steps, shape)
+    arrays = tuple(
+        {key: weights[_name(i, step, key)] for key in step.arrays(shapes[i])} for i, step in enumerate(steps)
+    )
+    return Preprocessing(tuple(steps), shape, arrays)
+
+
+def wanted(steps: Sequence[Step], shape: Shape) -> dict[str, Shape]:
+    """The shapes of what is fitted, by name: `preprocess.0.subtract_mean.mean`."""
+    shapes = _shapes(steps, shape)
+    return {_name(i, step, key): size for i, step in enumerate(steps) for key, size in step.arrays(shapes[i]).items()}
+
+
+def output_shape(steps: Sequence[Step], shape: Shape) -> Shape:
+    """The shape of a sample behind the steps."""
+    return _shapes(steps, shape)[-1]
+
+
+def pictured_shape(steps: Sequence[Step], shape: Shape) -> Shape:
+    """The shape of a sample as pictures show it."""
+    return _shapes(steps, shape)[undone(steps)]
+
+
+def undone(steps: Sequence[Step]) -> int:
+    """How many steps stand before those that can be undone."""
+    return max((i + 1 for i, step in enumerate(steps) if not step.invertible), default=0)
+
+
+def _shapes(steps: Sequence[Step], shape: Shape) -> list[Shape]:
+    """Before each step, and behind the last."""
+    shapes = [shape]
+    for step in steps:
+        shapes.append(step.output_shape(shapes[-1]))
+    return shapes
+
+
+def _name(i: int, step: Step, key: str) -> str:
+    return f"preprocess.{i}.{snake_case(type(step).__name__)}.{key}"

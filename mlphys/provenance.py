@@ -1,0 +1,43 @@
+"""The data that a run was trained on, found again and compared with what data.json says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlphys import checksum, splits
+from mlphys.config import Loaded
+from mlphys.errors import UserError
+from mlphys.schema.data import Dataset
+
+
+def dataset(run: Path, loaded: Loaded, facts: Mapping[str, Any], path: str | None = None) -> Dataset:
+    """The samples of the run at `run`, whose data.json holds `facts`.
+
+    `path` names where the data is now. Raises UserError when it is not the same data.
+    """
+    data = loaded.experiment.data
+    if path is not None:
+        if "path" not in type(data).model_fields:
+            where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"
+            raise UserError(f"--data: {data.name} is found by its name; {where}")
+        data = data.model_copy(update={"path": path})
+        loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
+    used = data.files()
+    if len(used) != len(facts["files"]):
+        raise UserError(f"{run / 'data.json'}: damaged: files does not name the data; train the experiment anew")
+    for file, recorded in zip(used, facts["files"], strict=True):
+        if not file.exists():
+            raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")
+        checksum.verify(file, recorded)
+    found = loaded.dataset()
+    hashes = splits.summary(found, data, loaded.description)["splits"]
+    for name, split in facts["splits"].items():
+        if split["sha256"] != hashes[name]["sha256"]:
+            raise UserError(
+                f"{run}: the {name} samples of {data.name} are not those it was trained with "
+                "(sha256 differs); train the experiment anew"
+            )
+    return found

@@ -1,0 +1,49 @@
+"""The keys of `training.augmentation`: how training images are distorted, anew in every epoch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mlphys.schema.fields import NotNegative, Positive, low_first
+from mlphys.schema.spec import Spec
+
+Pixels = Annotated[float, Field(ge=0, le=1000)]
+
+
+class Elastic(Spec):
+    """A smooth random field of displacements (Simard, Steinkraus & Platt 2003).
+
+    `alpha` is the standard deviation of a displacement, `sigma` the width of the Gaussian that
+    smooths the field, both in pixels.
+    """
+
+    alpha: Annotated[float, Field(gt=0, le=1000)]
+    sigma: Annotated[float, Field(gt=0, le=100)] = 4.0
+
+
+class Augmentation(Spec):
+    """Each image is turned by up to `rotation` degrees either way, magnified by a factor within `scale`, shifted
+    by up to `shift` pixels in each direction, all drawn uniformly, and bent by `elastic`; bilinear.
+
+    `noise` is the standard deviation of what is then added to each pixel. `edges` says what lies outside
+    of the image: constant (0), nearest, reflect or wrap.
+    """
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    scale: Annotated[tuple[Positive, Positive], BeforeValidator(low_first)] = (1.0, 1.0)
+    shift: Pixels = 0.0
+    elastic: Elastic | None = None
+    noise: NotNegative = 0.0
+    edges: Literal["constant", "nearest", "reflect", "wrap"] = "constant"
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Augmentation:
+        if not self.moves() and not self.noise:
+            raise ValueError("changes nothing; give rotation, scale, shift, elastic or noise, or leave it out")
+        return self
+
+    def moves(self) -> bool:
+        """Whether pixels change their places."""
+        return bool(self.rotation or self.shift or self.elastic or self.scale != (1.0, 1.0))

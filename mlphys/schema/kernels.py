@@ -1,0 +1,129 @@
+"""Kernels that are written down, not learned: numbers, or a formula by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from mlphys.schema.fields import NotNegative
+from mlphys.schema.spec import Choice, Spec, refuse, under
+
+Side = Annotated[int, Field(ge=1, le=999)]
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+LARGEST_SIDE = 999
+
+
+class Kernel(Spec):
+    """`size` x `size` values of a formula in the pixels' places x (to the right) and y (down) from the middle, r
+    being sqrt(x^2 + y^2). `normalize: true` divides by the sum of the absolute values."""
+
+    size: Side
+    normalize: bool = False
+
+    def values(self) -> np.ndarray:
+        """float32 (size, size)."""
+        place = np.arange(self.size) - (self.size - 1) / 2
+        values = self._formula(place[None, :], place[:, None])
+        if self.normalize:
+            values = values / np.abs(values).sum()
+        return values.astype(np.float32)
+
+    def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+
+class Gauss(Kernel):
+    """exp(-decay r^2): a blur."""
+
+    decay: NotNegative
+
+    def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.exp(-self.decay * (x**2 + y**2))
+
+
+class Gabor(Kernel):
+    """cos(wave_x x + wave_y y + phase) exp(-decay r^2) (Gabor 1946), waves in radians a pixel, the phase in degrees:
+    -90 makes it a sine."""
+
+    wave_x: Number = 0.0
+    wave_y: Number = 0.0
+    phase: Number = 0.0
+    decay: NotNegative
+
+    def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        wave = np.cos(self.wave_x * x + self.wave_y * y + np.deg2rad(self.phase))
+        return wave * np.exp(-self.decay * (x**2 + y**2))
+
+
+class Rings(Kernel):
+    """cos(wave r) exp(-decay r^2)."""
+
+    wave: Number
+    decay: NotNegative
+
+    def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        r2 = x**2 + y**2
+        return np.cos(self.wave * np.sqrt(r2)) * np.exp(-self.decay * r2)
+
+
+FORMULAS = Choice("kernel", {kernel.__name__: kernel for kernel in (Gauss, Gabor, Rings)})
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _matrix(value: Any) -> Matrix:
+    rows = [row for row in value if isinstance(row, list | tuple) and row and all(map(_is_number, row))]
+    widths = {len(row) for row in rows}
+    if len(rows) != len(value) or len(widths) != 1 or max(len(value), *widths) > LARGEST_SIDE:
+        raise refuse("matrix", value)
+    return tuple(tuple(float(number) for number in row) for row in value)
+
+
+def _is_matrix(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and bool(value)
+        and isinstance(value[0], list | tuple)
+        and bool(value[0])
+        and not isinstance(value[0][0], list | tuple)
+    )
+
+
+def _kernels(value: Any) -> tuple[Matrix | Kernel, ...]:
+    """One kernel, or a list of them, all of the same size."""
+    several = isinstance(value, list | tuple) and bool(value) and not _is_matrix(value)
+    kernels = tuple(under(i, _one, kernel) for i, kernel in enumerate(value)) if several else (_one(value),)
+    if len({array(kernel).shape for kernel in kernels}) > 1:
+        raise refuse("sizes", value)
+    return kernels
+
+
+def _one(value: Any) -> Matrix | Kernel:
+    if isinstance(value, list | tuple):
+        return _matrix(value)
+    return FORMULAS.validate(value)  # type: ignore[return-value]
+
+
+def array(kernel: Matrix | Kernel) -> np.ndarray:
+    """The kernel's numbers, float32 (height, width)."""
+    return kernel.values() if isinstance(kernel, Kernel) else np.array(kernel, np.float32)
+
+
+def dump(kernels: tuple[Matrix | Kernel, ...]) -> list[Any]:
+    """The kernels as YAML holds them."""
+    return [
+        FORMULAS.dump(kernel) if isinstance(kernel, Kernel) else [list(row) for row in kernel] for kernel in kernels
+    ]
+
+
+Kernels = Annotated[
+    tuple[Any, ...],
+    PlainValidator(_kernels),
+    WithJsonSchema({"anyOf": [{"type": "array"}, {"type": "object"}]}),
+]

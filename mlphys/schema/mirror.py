@@ -1,0 +1,99 @@
+"""`decoder: mirror`: the encoder's layers turned round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlphys.schema.data import Shape
+from mlphys.schema.document import KeyPath
+from mlphys.schema.fields import ActivationName
+from mlphys.schema.layers import (
+    Activation,
+    AveragePooling2D,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    Layer,
+    MaxPooling2D,
+    Reshape,
+    ShapeError,
+    UpSampling2D,
+    Weighted,
+    text,
+)
+from mlphys.schema.messages import Misfit
+from mlphys.schema.shapes import Row
+
+REMEDY = "write the decoder's layers instead of mirror"
+
+
+def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath) -> list[Layer]:
+    """The decoder that leads back through the shapes of the encoder at `path`, ending with the activation `last`.
+
+    Each of its layers gives what an encoder's layer took, with the activation that this had come
+    with; noise has no part in it. Pooling becomes UpSampling2D, a convolution one of as many filters
+    as it had channels, transposed where it changed the image's size. Raises Misfit for what has no
+    mirror image.
+    """
+    decoder: list[Layer] = []
+    for i in reversed(range(len(encoder))):
+        row = encoder[i]
+        if isinstance(row.layer, Activation | Dropout | GaussianDropout | GaussianNoise):
+            continue
+        where = (*path, i, type(row.layer).__name__)
+        turned = _turned(row, _activation_before(encoder, i) or last, where)
+        try:
+            out = turned.output_shape(row.output_shape)
+        except ShapeError as error:
+            raise Misfit(where, f"{error}; {REMEDY}") from None
+        if out != row.input_shape:
+            raise Misfit(where, _no_way_back(row, out))
+        decoder.append(turned)
+    return decoder
+
+
+def _activation_before(encoder: Sequence[Row], i: int) -> ActivationName | None:
+    """The activation with which the input of layer i comes out of the layers before it; None: it is the sample."""
+    for row in reversed(encoder[:i]):
+        if isinstance(row.layer, Activation):
+            return row.layer.activation
+        if isinstance(row.layer, Weighted):
+            return row.layer.activation or "linear"
+    return None
+
+
+def _turned(row: Row, activation: ActivationName, where: KeyPath) -> Layer:
+    layer = row.layer
+    match layer:
+        case Dense():
+            return Dense(units=row.input_shape[-1], activation=activation)
+        case Conv2D() if row.input_shape[:2] == row.output_shape[:2]:
+            return Conv2D(
+                filters=row.input_shape[-1],
+                kernel_size=layer.kernel_size,
+                padding="same",
+                dilation_rate=layer.dilation_rate,
+                activation=activation,
+            )
+        case Conv2D():
+            return Conv2DTranspose(
+                filters=row.input_shape[-1],
+                kernel_size=layer.kernel_size,
+                strides=layer.strides,
+                padding=layer.padding,
+                activation=activation,
+            )
+        case MaxPooling2D() | AveragePooling2D():
+            return UpSampling2D(size=layer.pool_size)
+        case Flatten() | Reshape():
+            return Reshape(target_shape=row.input_shape)
+    raise Misfit(where, f"{type(layer).__name__} has no mirror image; {REMEDY}")
+
+
+def _no_way_back(row: Row, out: Shape) -> str:
+    way = f"from {text(row.output_shape)} to {text(out)}, not back to {text(row.input_shape)}"
+    return f"its mirror image leads {way}; {REMEDY}"

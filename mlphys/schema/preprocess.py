@@ -1,0 +1,267 @@
+"""The steps of `data.preprocess`: fitted to the training samples, then applied to all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import PlainValidator, WithJsonSchema
+
+from mlphys import pca
+from mlphys.errors import UserError
+from mlphys.schema.fields import LARGEST, NotNegative, Positive
+from mlphys.schema.spec import Choice, Spec, refuse
+
+if TYPE_CHECKING:
+    from mlphys.schema.data import Shape
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def _components(value: object) -> int | float:
+    """A count, or the fraction of the variance to hold."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise refuse("components", value)
+
+
+Components = Annotated[
+    int | float,
+    PlainValidator(_components),
+    WithJsonSchema({"type": "number", "description": "a count, or a fraction of the variance below 1"}),
+]
+
+
+class StepError(ValueError):
+    """A step cannot take its input; the text says why and what would help."""
+
+
+class Step(Spec):
+    """One step. Samples x have shape (n, *shape), float32; what is fitted has names and shapes of its own."""
+
+    invertible: ClassVar[bool] = True
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def arrays(self, shape: Shape) -> dict[str, Shape]:
+        """What is fitted."""
+        return {}
+
+    def check(self, shape: Shape, samples: int) -> None:
+        """Raise StepError where it cannot be fitted to so many samples of `shape`."""
+
+    def determined(self) -> bool:
+        """Whether the shapes behind it are known before the samples are read."""
+        return True
+
+    def resolved(self, x: np.ndarray) -> Step:
+        """This step, determined by the training samples."""
+        return self
+
+    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return {}
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        raise NotImplementedError
+
+    def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
+        """The samples of `shape` that `apply` makes z of; the nearest ones where it drops directions."""
+        raise NotImplementedError
+
+
+class SubtractMean(Step):
+    """x minus the mean training sample."""
+
+    def arrays(self, shape: Shape) -> dict[str, Shape]:
+        return {"mean": shape}
+
+    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return {"mean": x.mean(axis=0, dtype=np.float64).astype(np.float32)}
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        return x - fitted["mean"]
+
+    def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
+        return z + fitted["mean"]
+
+
+class Standardize(Step):
+    """(x - mean) / standard deviation, a feature at a time; a feature that never varies is only shifted."""
+
+    def arrays(self, shape: Shape) -> dict[str, Shape]:
+        return {"mean": shape, "std": shape}
+
+    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+        std[x.min(axis=0) == x.max(axis=0)] = 1
+        return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        return (x - fitted["mean"]) / fitted["std"]
+
+    def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
+        return z * fitted["std"] + fitted["mean"]
+
+
+class Scale(Step):
+    """x / by: `{scale: 255}` makes pixels of 0 to 255 those of 0 to 1."""
+
+    shorthand: ClassVar[str] = "by"
+    by: Positive
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        return x / np.float32(self.by)
+
+    def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
+        return z * np.float32(self.by)
+
+
+class _Principal(Step):
+    """What the steps along the principal components share."""
+
+    def _count(self) -> int | float | None:
+        raise NotImplementedError
+
+    def determined(self) -> bool:
+        return not isinstance(self._count(), float)
+
+    def check(self, shape: Shape, samples: int) -> None:
+        count, features = self._count(), math.prod(shape)
+        if isinstance(count, int) and count > min(features, samples - 1):
+            raise StepError(too_many(count, features, samples))
+        if isinstance(count, float) and features > pca.MOST_FEATURES:
+            raise StepError(no_fraction(features))
+
+
+def too_many(count: int, features: int, samples: int) -> str:
+    """What is wrong with more components than directions."""
+    return (
+        f"{count} components, but {samples} training samples of {features} values vary in "
+        f"{min(features, samples - 1)} directions at most; lower it"
+    )
+
+
+def no_fraction(features: int) -> str:
+    """Why a fraction of the variance is refused."""
+    return f"a fraction needs all components, for which {features} values are too many; write their number"
+
+
+class Project(_Principal):
+    """The coordinates along the first principal components, a number of them or what holds that fraction of the
+    variance."""
+
+    shorthand: ClassVar[str] = "components"
+    components: Components
+
+    def _count(self) -> int | float | None:
+        return self.components
+
+    def output_shape(self, shape: Shape) -> Shape:
+        assert isinstance(self.components, int)
+        return (self.components,)
+
+    def arrays(self, shape: Shape) -> dict[str, Shape]:
+        return {"mean": (math.prod(shape),), "vectors": (*self.output_shape(shape), math.prod(shape))}
+
+    def resolved(self, x: np.ndarray) -> Step:
+        return self.model_copy(update={"components": pca.count(_flat(x), self.components)})
+
+    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        assert isinstance(self.components, int)
+        found = pca.fit(_flat(x), self.components)
+        return {"mean": found.mean.astype(np.float32), "vectors": found.vectors.astype(np.float32)}
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        return (_flat(x) - fitted["mean"]) @ fitted["vectors"].T
+
+    def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
+        return (z @ fitted["vectors"] + fitted["mean"]).reshape(-1, *shape)
+
+
+class Whiten(_Principal):
+    """Coordinates without correlation, each of variance 1: along the principal components (pca), or turned back
+    to the features (zca; Bell & Sejnowski 1997).
+
+    Component i is divided by sqrt(variance_i + epsilon). `components` drops the smaller ones; null keeps all.
+    """
+
+    shorthand: ClassVar[str] = "kind"
+    kind: Literal["pca", "zca"]
+    components: Components | None = None
+    epsilon: NotNegative = 1e-5
+
+    def _count(self) -> int | float | None:
+        return self.components
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape if self.kind == "zca" else (self._kept(shape),)
+
+    def arrays(self, shape: Shape) -> dict[str, Shape]:
+        kept, features = self._kept(shape), math.prod(shape)
+        return {"mean": (features,), "vectors": (kept, features), "scales": (kept,)}
+
+    def resolved(self, x: np.ndarray) -> Step:
+        if self.components is None:
+            return self
+        return self.model_copy(update={"components": pca.count(_flat(x), self.components)})
+
+    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        found = pca.fit(_flat(x), self._kept(x.shape[1:]))
+        variances = found.variances + self.epsilon
+        if variances.min() <= 1e-12 * variances.max():
+            raise UserError(
+                "data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
+                "lower components, or raise epsilon"
+            )
+        arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(variances)}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        z = (_flat(x) - fitted["mean"]) @ fitted["vectors"].T / fitted["scales"]
+        return (z @ fitted["vectors"]).reshape(x.shape) if self.kind == "zca" else z
+
+    def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
+        if self.kind == "zca":
+            z = _flat(z) @ fitted["vectors"].T
+        return (z * fitted["scales"] @ fitted["vectors"] + fitted["mean"]).reshape(-1, *shape)
+
+    def _kept(self, shape: Shape) -> int:
+        assert not isinstance(self.components, float)
+        return self.components or math.prod(shape)
+
+
+class ContrastNormalize(Step):
+    """(x - mean) / sqrt(variance + epsilon), over each sample's own values (Coates, Ng & Lee 2011).
+
+    The default epsilon is their 10 for pixels of 0 to 255. It cannot be undone: what is
+    subtracted is in no output.
+    """
+
+    invertible: ClassVar[bool] = False
+    epsilon: Positive = 1.5e-4
+
+    def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
+        axes = tuple(range(1, x.ndim))
+        centred = x - x.mean(axis=axes, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + np.float32(self.epsilon))
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)
+
+
+STEPS: dict[str, type[Step]] = {
+    "subtract_mean": SubtractMean,
+    "standardize": Standardize,
+    "scale": Scale,
+    "project": Project,
+    "whiten": Whiten,
+    "contrast_normalize": ContrastNormalize,
+}
+
+StepField = Annotated[Step, Choice("step", STEPS)]

@@ -1,0 +1,55 @@
+"""Some classes of a dataset, or fewer samples of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlphys.randomness import rng
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.messages import Misfit, choice
+
+
+def wanted(spec: DataSpec) -> bool:
+    """Whether `classes` or `imbalance` leave anything out."""
+    return spec.classes is not None or bool(spec.imbalance)
+
+
+def select(spec: DataSpec, description: Description, samples: Samples) -> tuple[Description, Samples]:
+    """What `classes` and `imbalance` leave of all samples, official test set included, in their order.
+
+    Raises Misfit for a class that is not there.
+    """
+    classes = description.classes if spec.classes is None else spec.classes
+    for path, names in ((("data", "classes"), spec.classes or ()), (("data", "imbalance"), tuple(spec.imbalance))):
+        for i, name in enumerate(names):
+            if name not in description.classes:
+                where = (*path, i if path[-1] == "classes" else name)
+                none = "; this dataset has none" if not description.classes else choice(name, description.classes)
+                raise Misfit(where, f"no such class{none}")
+            if name in names[:i]:
+                raise Misfit((*path, i), f"{name} is named twice")
+            if name not in classes:
+                raise Misfit((*path, name), "is left out by data.classes; leave one of them out")
+    new_label = np.full(len(description.classes), -1, np.int32)
+    new_label[[description.classes.index(name) for name in classes]] = np.arange(len(classes))
+    x, y = _kept(spec, classes, samples.x, new_label[samples.y], "train")
+    kept = replace(samples, x=x, y=y)
+    if samples.x_test is not None and samples.y_test is not None:
+        x_test, y_test = _kept(spec, classes, samples.x_test, new_label[samples.y_test], "test")
+        kept = replace(kept, x_test=x_test, y_test=y_test)
+    official = None if kept.x_test is None else len(kept.x_test)
+    return replace(description, classes=classes, samples=len(x), test_samples=official), kept
+
+
+def _kept(
+    spec: DataSpec, classes: tuple[str, ...], x: np.ndarray, y: np.ndarray, part: str
+) -> tuple[np.ndarray, np.ndarray]:
+    keep = y >= 0
+    for name, share in spec.imbalance.items():
+        members = np.flatnonzero(y == classes.index(name))
+        left = max(1, round(share * len(members)))
+        out = rng(spec.split_seed, f"imbalance/{part}/{name}").permutation(members)[left:]
+        keep[out] = False
+    return x[keep], y[keep]

@@ -1,0 +1,123 @@
+"""Distorts the training images, by a compiled pass over them before each epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mlphys.randomness import rng
+from mlphys.schema.augmentation import Augmentation, Elastic
+from mlphys.schema.data import Split
+from mlphys.training.engine import Mapped
+
+AT_ONCE = 2000  # images
+REACH = 3  # a Gaussian is cut at so many sigma
+
+
+class Augmenter:
+    """The distortions of an epoch follow from the experiment's seed and the epoch's number."""
+
+    def __init__(self, spec: Augmentation, seed: int):
+        import keras
+
+        self._spec = spec
+        self._seed = seed
+        self._generator = keras.random.SeedGenerator(0)
+        self._distort = Mapped(self._distorted, AT_ONCE)
+
+    def __call__(self, split: Split, epoch: int) -> Split:
+        """The images of a split (n, height, width, channels) as this epoch sees them."""
+        generator = rng(self._seed, "augmentation", epoch)
+        self._generator.state.assign(generator.integers(2**32, size=2, dtype=np.uint32))
+        moves = transforms(self._spec, len(split), split.x.shape[1:3], generator)
+        return Split(self._distort(Split(split.x, moves))["x"], split.y)
+
+    def _distorted(self, x: Any, moves: Any) -> dict[str, Any]:
+        from keras import ops, random
+
+        if self._spec.elastic:
+            x = _bent(x, moves, self._spec.elastic, self._spec.edges, self._generator)
+        elif self._spec.moves():
+            x = ops.image.affine_transform(x, moves, interpolation="bilinear", fill_mode=self._spec.edges)
+        if self._spec.noise:
+            x = x + self._spec.noise * random.normal(ops.shape(x), seed=self._generator)
+        return {"x": x}
+
+
+def transforms(spec: Augmentation, samples: int, size: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
+    """For each sample (a0, a1, a2, b0, b1, b2, 0, 0): the output pixel (x, y) shows the input at
+    (a0 x + a1 y + a2, b0 x + b1 y + b2), Keras's form; float32 (samples, 8)."""
+    angle = np.deg2rad(spec.rotation) * generator.uniform(-1, 1, samples)
+    shift_x, shift_y = spec.shift * generator.uniform(-1, 1, (2, samples))
+    shrink = 1 / generator.uniform(*spec.scale, samples)
+    centre_y, centre_x = (size[0] - 1) / 2, (size[1] - 1) / 2
+    cos, sin = shrink * np.cos(angle), shrink * np.sin(angle)
+    # back from the output: its shift, then the turn and the scale around the centre
+    x, y = -centre_x - shift_x, -centre_y - shift_y
+    moves = np.zeros((samples, 8), np.float32)
+    moves[:, :6] = np.stack([cos, -sin, cos * x - sin * y + centre_x, sin, cos, sin * x + cos * y + centre_y], axis=1)
+    return moves
+
+
+def _bent(x: Any, moves: Any, elastic: Elastic, edges: str, generator: Any) -> Any:
+    """Images moved and bent at once, so that they are interpolated once."""
+    from keras import ops
+
+    n, (height, width) = ops.shape(x)[0], x.shape[1:3]
+    row, column = ops.arange(height, dtype="float32")[:, None], ops.arange(width, dtype="float32")
+    a, b = moves[:, :3, None, None], moves[:, 3:6, None, None]
+    bend = _field(n, height, width, elastic, generator)
+    at_x = a[:, 0] * column + a[:, 1] * row + a[:, 2] + bend[..., 0]
+    at_y = b[:, 0] * column + b[:, 1] * row + b[:, 2] + bend[..., 1]
+    return _interpolated(x, at_y, at_x, edges)
+
+
+def _interpolated(x: Any, at_y: Any, at_x: Any, edges: str) -> Any:
+    """Bilinear values of the images x (n, height, width, channels) at places (n, height, width)."""
+    from keras import ops
+
+    n, (height, width, channels) = ops.shape(x)[0], x.shape[1:]
+    y, x_ = ops.floor(at_y), ops.floor(at_x)
+    below, right = (at_y - y)[..., None], (at_x - x_)[..., None]
+    pixels = ops.reshape(x, (-1, channels))
+    image = (ops.arange(n) * (height * width))[:, None, None]
+
+    def at(row: Any, column: Any) -> Any:
+        (row, inside_y), (column, inside_x) = _inside(row, height, edges), _inside(column, width, edges)
+        values = ops.take(pixels, image + row * width + column, axis=0)
+        return values * ops.cast(ops.logical_and(inside_y, inside_x), "float32")[..., None]
+
+    top = at(y, x_) * (1 - right) + at(y, x_ + 1) * right
+    bottom = at(y + 1, x_) * (1 - right) + at(y + 1, x_ + 1) * right
+    return top * (1 - below) + bottom * below
+
+
+def _inside(place: Any, size: int, edges: str) -> tuple[Any, Any]:
+    """The pixel that stands for a place along an axis, int32, and whether it shows anything."""
+    from keras import ops
+
+    shown = ops.ones_like(place, dtype="bool")
+    if edges == "constant":
+        shown = ops.logical_and(place >= 0, place < size)
+    elif edges == "reflect":  # d c b a | a b c d | d c b a
+        place = ops.mod(place, 2 * size)
+        place = ops.minimum(place, 2 * size - 1 - place)
+    elif edges == "wrap":
+        place = ops.mod(place, size)
+    return ops.cast(ops.clip(place, 0, size - 1), "int32"), shown
+
+
+def _field(n: Any, height: int, width: int, elastic: Elastic, generator: Any) -> Any:
+    """Displacements (n, height, width, 2) in pixels: white noise, smoothed, of standard deviation alpha."""
+    from keras import ops, random
+
+    reach = math.ceil(REACH * elastic.sigma)
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / elastic.sigma) ** 2)
+    window *= math.sqrt(elastic.alpha) / math.sqrt((window**2).sum())
+    field = random.normal((n, height + 2 * reach, width + 2 * reach, 2), seed=generator)
+    for shape in ((-1, 1), (1, -1)):
+        kernel = np.repeat(window.reshape(*shape, 1, 1), 2, axis=2).astype(np.float32)
+        field = ops.depthwise_conv(field, ops.convert_to_tensor(kernel), padding="valid")
+    return field

@@ -1,0 +1,33 @@
+"""The training samples of an epoch, where not every epoch has the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlphys.config import Loaded
+from mlphys.preprocessing import Preprocessing
+from mlphys.randomness import rng
+from mlphys.schema.data import Dataset, Generated, Split
+from mlphys.training.augmentation import Augmenter
+
+
+def feed(loaded: Loaded, dataset: Dataset, fitted: Preprocessing) -> Callable[[int, int], Split] | None:
+    """The function (epoch, samples) -> training samples as the net sees them; None: always the same."""
+    experiment = loaded.experiment
+    data, load, augmentation = experiment.data, experiment.dataset().load, experiment.training.augmentation
+    augment = Augmenter(augmentation, experiment.seed) if augmentation else None
+
+    def fresh(epoch: int, samples: int) -> Split:
+        drawn_from = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
+        drawn = load(data.model_copy(update={"samples": samples, "sample_seed": drawn_from}))
+        return Split(drawn.x, drawn.y)
+
+    drawn_anew = isinstance(data, Generated) and data.fresh
+    if not drawn_anew and augment is None:
+        return None
+
+    def of_epoch(epoch: int, samples: int) -> Split:
+        split = fresh(epoch, samples) if drawn_anew else dataset.train
+        return fitted.split(augment(split, epoch) if augment else split)
+
+    return of_epoch
