@@ -1,5 +1,7 @@
 """Train the configs, measure them on their test splits, and write what was found where it is quoted.
 
+Where a config has no test samples, it is measured on those it was trained with.
+
 python scripts/results.py --seeds 5                  all configs, the table to stdout
 python scripts/results.py --write dense_mnist        one config; its header and the README too
 """
@@ -30,13 +32,14 @@ COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|
 
 @dataclass(frozen=True)
 class Result:
-    """A metric on the test split and whole-process seconds of training, a value a seed.
+    """A metric on a split and whole-process seconds of training, a value a seed.
 
     The metric is what `about.quote` of the config names, or the first of its kind of model.
     """
 
     name: str
     published: str
+    split: str
     metric: str
     values: list[float]
     stderr: float | None
@@ -51,16 +54,19 @@ class Result:
         spread = scale * statistics.stdev(self.values)
         return f"{self.metric} {rounded(mean, spread)}{unit} over {len(self.values)} seeds"
 
+    def place(self) -> str:
+        return "" if self.split == "test" else f"{self.split} "
+
     def took(self) -> str:
         return f"{statistics.median(self.seconds):.0f}"
 
     def header(self) -> str:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         published = f"; published: {self.published}" if self.published else ""
-        return f"{self.took()} s on {cores} cores, test {self.value()}{published}"
+        return f"{self.took()} s on {cores} cores, {self.split} {self.value()}{published}"
 
     def row(self) -> str:
-        return f"| {self.name} | {self.value()} | {self.published} | {self.took()} |"
+        return f"| {self.name} | {self.place()}{self.value()} | {self.published} | {self.took()} |"
 
 
 def measured(name: str, path: Path, seeds: int) -> Result:
@@ -68,6 +74,7 @@ def measured(name: str, path: Path, seeds: int) -> Result:
     experiment = load(path).experiment
     metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
     published = str(experiment.about.get("published", ""))
+    split = "test" if experiment.data.test else "train"
     values, seconds, stderr = [], [], None
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
@@ -75,11 +82,11 @@ def measured(name: str, path: Path, seeds: int) -> Result:
             began = time.perf_counter()
             mlphys("train", path, "--seed", seed, "--out", run, "--quiet")
             seconds.append(time.perf_counter() - began)
-            found = json.loads(mlphys("evaluate", run, "--json"))
+            found = json.loads(mlphys("evaluate", run, "--split", split, "--json"))
         values.append(found[metric])
-        stderr = found[f"{metric}_stderr"]
+        stderr = found.get(f"{metric}_stderr")
         print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-    return Result(name, published, metric, values, stderr, seconds)
+    return Result(name, published, split, metric, values, stderr, seconds)
 
 
 def mlphys(*arguments: object) -> str:
