@@ -1,0 +1,373 @@
+"""Time an epoch of mlphys beside Keras, PyTorch, scikit-learn and the machine's limit.
+
+python scripts/bench.py                         all nets, the table to stdout and to bench.json
+python scripts/bench.py --epochs 9 dense        one net
+python scripts/bench.py --write                 into the README too
+
+Every peer trains the same net on the same samples in a process of its own, an epoch at a time in
+turn, so that what else the machine does falls on all of them. The first epoch compiles and is left
+out; what is told is the median of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BEGIN, END = "<!-- bench: made by scripts/bench.py -->", "<!-- end of bench -->"
+SAMPLES = 50_000
+
+RELU = {"activation": "relu"}
+SAME = {"kernel_size": 5, "padding": "same", **RELU}
+POOL = {"AveragePooling2D": {"pool_size": 2}}
+SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
+UP = {"UpSampling2D": {"size": 2}}
+SIGMOID_IMAGE = {"Conv2D": {"filters": 1, "kernel_size": 5, "padding": "same", "activation": "sigmoid"}}
+
+# What each net is, as in a config: layers, or encoder and decoder, and how it is trained.
+NETS: dict[str, dict[str, Any]] = {
+    "dense": {
+        "about": "784-30-10, batch 100",
+        "layers": ["Flatten", {"Dense": {"units": 30, **RELU}}, SOFTMAX],
+        "batch_size": 100,
+        "optimizer": {"SGD": {"learning_rate": 1.0}},
+    },
+    "dense_autoencoder": {
+        "about": "784-128-32-128-784, batch 32",
+        "encoder": [{"Dense": {"units": 128, **RELU}}, {"Dense": {"units": 32, **RELU}}],
+        "decoder": [{"Dense": {"units": 128, **RELU}}, {"Dense": {"units": 784, "activation": "sigmoid"}}],
+        "batch_size": 32,
+        "optimizer": "adam",
+    },
+    "conv_simple": {
+        "about": "7 kernels 5x5, pool 4, dense 10, batch 100",
+        "layers": [
+            {"Conv2D": {"filters": 7, **SAME}}, {"AveragePooling2D": {"pool_size": 4}}, "Flatten", SOFTMAX,
+        ],
+        "batch_size": 100,
+        "optimizer": {"SGD": {"learning_rate": 1.0}},
+    },
+    "conv_mnist": {
+        "about": "8 kernels 5x5 twice, pool 2 twice, dense 10, batch 100",
+        "layers": [
+            {"Conv2D": {"filters": 8, **SAME}}, POOL, {"Conv2D": {"filters": 8, **SAME}}, POOL, "Flatten", SOFTMAX,
+        ],
+        "batch_size": 100,
+        "optimizer": "adam",
+    },
+    "conv_autoencoder": {
+        "about": "five convolutions 5x5, code 7x7x4, batch 100",
+        "encoder": [{"Conv2D": {"filters": 8, **SAME}}, POOL, {"Conv2D": {"filters": 4, **SAME}}, POOL],
+        "decoder": [{"Conv2D": {"filters": 4, **SAME}}, UP, {"Conv2D": {"filters": 8, **SAME}}, UP, SIGMOID_IMAGE],
+        "batch_size": 100,
+        "optimizer": "adam",
+    },
+}  # fmt: skip
+
+# A peer is a worker function and the environment of its process.
+PEERS = {
+    "mlphys": {},
+    "Keras fit, as shipped": {},
+    "Keras fit, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+    "PyTorch": {},
+    "PyTorch, channels last": {},
+    "scikit-learn": {},
+}
+
+
+def experiment(net: str) -> dict[str, Any]:
+    """The net as a config."""
+    spec = NETS[net]
+    parts = {key: spec[key] for key in ("layers", "encoder", "decoder") if key in spec}
+    kind = "classifier" if "layers" in parts else "autoencoder"
+    return {
+        "name": f"bench_{net}",
+        "data": {"name": "mnist", "train": SAMPLES, "validation": 0},
+        "model": {"kind": kind, **parts},
+        "training": {"optimizer": spec["optimizer"], "batch_size": spec["batch_size"], "epochs": 1000},
+    }
+
+
+def loaded(net: str) -> Any:
+    from mlphys.config import fit
+    from mlphys.schema.document import dump, parse
+
+    return fit(parse(dump(experiment(net)), "bench"))
+
+
+def samples(net: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, 28, 28, 1) and their targets: labels, or the images as the net gives them."""
+    with np.load(os.environ["MLPHYS_BENCH_SAMPLES"]) as arrays:
+        x, y = arrays["x"], arrays["y"]
+    if "encoder" not in NETS[net]:
+        return x, y
+    x = x.reshape(len(x), -1) if "Dense" in NETS[net]["encoder"][0] else x
+    return x, x
+
+
+def waited_for() -> Iterator[int]:
+    """The epochs as the parent asks for them; between two of them the worker tells that it is done."""
+    for number, _ in enumerate(sys.stdin):
+        began = time.perf_counter()
+        yield number
+        print(json.dumps(time.perf_counter() - began), flush=True)
+
+
+def train_mlphys(net: str) -> None:
+    """All that an epoch of `mlphys train` does without validation: history and checkpoint included."""
+    from mlphys.phases import Gradient
+    from mlphys.recorder import Recorder
+    from mlphys.training.loop import PhaseInTraining, Training
+    from mlphys.training.progress import Silence
+
+    config = loaded(net)
+    dataset, kind, spec = config.dataset(), config.experiment.kind(), config.experiment.model
+    network = kind.build(spec, config.net_input, 0)
+    (phase,) = kind.phases(spec, config.experiment.training, config.net_input, network, dataset.train)
+    assert isinstance(phase, Gradient)
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(network, [phase], dataset, None, 0, {}, Recorder(Path(folder)), Silence())
+        in_training = PhaseInTraining(training, phase, [], None)
+        print("ready", flush=True)
+        for epoch in waited_for():
+            in_training.epoch(epoch + 1)
+
+
+def train_keras(net: str, **compiled: Any) -> None:
+    """compile and fit as the lectures write it. mlphys is not imported: it would choose oneDNN."""
+    import keras
+
+    x, y = samples(net)
+    model = keras.Sequential([keras.Input(x.shape[1:])])
+    parts = [NETS[net][key] for key in ("layers", "encoder", "decoder") if key in NETS[net]]
+    for layer in [layer for part in parts for layer in part]:
+        ((name, arguments),) = layer.items() if isinstance(layer, dict) else ((layer, {}),)
+        model.add(getattr(keras.layers, name)(**arguments))
+    loss = "mean_squared_error" if "encoder" in NETS[net] else "sparse_categorical_crossentropy"
+    optimizer = "adam" if NETS[net]["optimizer"] == "adam" else keras.optimizers.SGD(1.0)
+    model.compile(optimizer, loss, **compiled)
+    epochs = None
+
+    class Wait(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            nonlocal epochs
+            if epochs is None:
+                print("ready", flush=True)
+                epochs = waited_for()
+            if next(epochs, None) is None:
+                raise SystemExit
+
+    model.fit(x, y, batch_size=NETS[net]["batch_size"], epochs=1000, verbose=0, callbacks=[Wait()])
+
+
+def train_torch(net: str, channels_last: bool) -> None:
+    """The usual loop over batches that are taken from the samples in memory."""
+    import torch
+
+    x, y = (torch.from_numpy(np.ascontiguousarray(array)) for array in samples(net))
+    if x.ndim == 4:
+        x = x.permute(0, 3, 1, 2).contiguous()
+        x = x.to(memory_format=torch.channels_last) if channels_last else x
+    target = x if "encoder" in NETS[net] else y.long()
+    model = torch_net(net)
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    plain = NETS[net]["optimizer"] != "adam"
+    optimizer = torch.optim.SGD(model.parameters(), 1.0) if plain else torch.optim.Adam(model.parameters(), 1e-3)
+    loss_of = torch.nn.MSELoss() if "encoder" in NETS[net] else torch.nn.CrossEntropyLoss()
+    size = NETS[net]["batch_size"]
+    print("ready", flush=True)
+    for _ in waited_for():
+        for rows in torch.randperm(len(x)).split(size):
+            optimizer.zero_grad()
+            loss_of(model(x[rows]), target[rows]).backward()
+            optimizer.step()
+
+
+def torch_net(net: str) -> Any:
+    """The same layers in PyTorch; its cross-entropy takes the softmax in."""
+    from torch import nn
+
+    layers: list[Any] = []
+    for row in loaded(net).rows():
+        kind, before = type(row.layer).__name__, row.input_shape[-1]
+        if kind == "Dense":
+            layers.append(nn.Linear(before, row.layer.units))
+        elif kind == "Conv2D":
+            layers.append(nn.Conv2d(before, row.layer.filters, row.layer.kernel_size, padding="same"))
+        elif kind == "AveragePooling2D":
+            layers.append(nn.AvgPool2d(row.layer.pool_size))
+        elif kind == "UpSampling2D":
+            layers.append(nn.Upsample(scale_factor=row.layer.size))
+        else:
+            layers.append(nn.Flatten())
+        activation = getattr(row.layer, "activation", None)
+        layers += [{"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[activation]()] if activation in ("relu", "sigmoid") else []
+    return nn.Sequential(*layers)
+
+
+def train_sklearn(net: str) -> None:
+    """MLPClassifier, an epoch a call; only for the dense classifier."""
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = samples(net)
+    x = x.reshape(len(x), -1)
+    model = MLPClassifier((30,), solver="sgd", batch_size=100, learning_rate_init=1.0, momentum=0)
+    print("ready", flush=True)
+    for _ in waited_for():
+        model.partial_fit(x, y, classes=range(10))
+
+
+def worker(peer: str, net: str) -> None:
+    match peer:
+        case "mlphys":
+            train_mlphys(net)
+        case "Keras fit, as shipped":
+            train_keras(net)
+        case "Keras fit, tuned":
+            train_keras(net, steps_per_execution=SAMPLES // NETS[net]["batch_size"])
+        case "scikit-learn":
+            train_sklearn(net)
+        case _:
+            train_torch(net, channels_last=peer.endswith("last"))
+
+
+class Process:
+    """A peer at work."""
+
+    def __init__(self, peer: str, net: str):
+        command = [sys.executable, __file__, "--worker", peer, net]
+        forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
+        environment = {key: value for key, value in os.environ.items() if key not in forced}
+        environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        if self._line() != "ready":
+            raise RuntimeError(f"{peer}, {net}: " + (self.process.communicate()[1] or "")[-2000:])
+
+    def epoch(self) -> float:
+        assert self.process.stdin
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self._line())
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+
+def runs_here(peer: str, net: str) -> bool:
+    if peer == "scikit-learn":
+        return net == "dense"
+    if peer.startswith("PyTorch"):
+        from importlib.util import find_spec
+
+        return find_spec("torch") is not None and (peer == "PyTorch" or "conv" in net)
+    return True
+
+
+def operations(net: str) -> int:
+    """Floating-point operations of one training step a sample: forward, and twice that back."""
+    forward = 0
+    for row in loaded(net).rows():
+        kernel = row.weights().get(f"{row.name}.kernel", ())
+        forward += 2 * math.prod(kernel) * math.prod(row.output_shape[:-1]) if kernel else 0
+    return 3 * forward
+
+
+def rate_of_the_machine() -> float:
+    """Floating-point operations a second of a large float32 matrix product, the best of nine."""
+    a = np.random.default_rng(0).random((3000, 3000), np.float32)
+    seconds = []
+    for _ in range(9):
+        began = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - began)
+    return 2 * 3000**3 / min(seconds)
+
+
+def measured(net: str, epochs: int) -> dict[str, list[float]]:
+    """Seconds of each epoch after the first, by peer, the peers in turn."""
+    peers = {peer: Process(peer, net) for peer in PEERS if runs_here(peer, net)}
+    seconds: dict[str, list[float]] = {peer: [] for peer in peers}
+    try:
+        for epoch in range(1 + epochs):
+            for peer, process in peers.items():
+                took = process.epoch()
+                if epoch:
+                    seconds[peer].append(took)
+    finally:
+        for process in peers.values():
+            process.end()
+    return seconds
+
+
+def table(results: dict[str, dict[str, list[float]]], rate: float) -> str:
+    """Median seconds an epoch, and how many times mlphys is faster."""
+    peers = [peer for peer in PEERS if any(peer in seconds for seconds in results.values())]
+    lines = [f"| net | {' | '.join(peers)} | machine's limit |", "|---" * (2 + len(peers)) + "|"]
+    for net, seconds in results.items():
+        ours = statistics.median(seconds["mlphys"])
+        cells = []
+        for peer in peers:
+            if peer not in seconds:
+                cells.append("")
+                continue
+            median = statistics.median(seconds[peer])
+            cells.append(f"{median:.3f}" + (f" ({median / ours:.1f}x)" if peer != "mlphys" else ""))
+        limit = operations(net) * SAMPLES / rate
+        cells.append(f"{limit:.3f} ({limit / ours:.2f}x)")
+        lines.append(f"| {net}: {NETS[net]['about']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="*", help=f"default all: {', '.join(NETS)}")
+    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path("bench.json"))
+    parser.add_argument("--write", action="store_true", help="the table into the README")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker(arguments.worker, arguments.nets[0])
+        return
+    rate = rate_of_the_machine()
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        train = loaded("dense").dataset().train
+        os.environ["MLPHYS_BENCH_SAMPLES"] = f"{folder}/samples.npz"
+        np.savez(os.environ["MLPHYS_BENCH_SAMPLES"], x=train.x, y=train.y)
+        for net in arguments.nets or NETS:
+            results[net] = measured(net, arguments.epochs)
+            print(table({net: results[net]}, rate).splitlines()[-1], flush=True)
+    text = table(results, rate)
+    print(f"\n{text}\n\nseconds an epoch of {SAMPLES} images; {rate / 1e9:.0f} GFLOP/s in a matrix product")
+    arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2))
+    if arguments.write:
+        content = README.read_text()
+        before, rest = content.split(BEGIN)
+        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()
