@@ -198,6 +198,11 @@ class Whiten(_Principal):
     def _count(self) -> int | float | None:
         return self.components
 
+    def check(self, shape: Shape, samples: int) -> None:
+        super().check(shape, samples)
+        if self.components is None and math.prod(shape) > pca.MOST_FEATURES:
+            raise StepError(f"{math.prod(shape)} values have too many components to compute all; write components")
+
     def output_shape(self, shape: Shape) -> Shape:
         return shape if self.kind == "zca" else (self._kept(shape),)
 
@@ -213,7 +218,7 @@ class Whiten(_Principal):
     def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
         found = pca.fit(_flat(x), self._kept(x.shape[1:]))
         variances = found.variances + self.epsilon
-        if variances.min() <= 1e-12 * variances.max():
+        if variances.min() <= np.finfo(np.float32).eps * variances.max():  # what the samples' own rounding makes
             raise UserError(
                 "data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
                 "lower components, or raise epsilon"
@@ -252,7 +257,7 @@ class ContrastNormalize(Step):
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
-    return x.reshape(len(x), -1)
+    return x.reshape(len(x), math.prod(x.shape[1:]))  # -1 fails on no samples
 
 
 STEPS: dict[str, type[Step]] = {
