@@ -106,9 +106,10 @@ class Loaded:
 
     @property
     def net_input(self) -> Description:
-        """The data as the net sees it, behind its preprocessing."""
-        steps, shape = self.experiment.data.preprocess, self.description.shape
-        return replace(self.description, shape=preprocessing.output_shape(steps, shape))
+        """The data as the net sees it, behind its preprocessing; its samples are those of training."""
+        data, known = self.experiment.data, self.description
+        samples = data.train if isinstance(data.train, int) else known.samples
+        return replace(known, shape=preprocessing.output_shape(data.preprocess, known.shape), samples=samples)
 
     def dataset(self) -> Dataset:
         """The samples, read and split, before preprocessing."""
