@@ -217,13 +217,14 @@ class Whiten(_Principal):
 
     def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
         found = pca.fit(_flat(x), self._kept(x.shape[1:]))
-        variances = found.variances + self.epsilon
-        if variances.min() <= np.finfo(np.float32).eps * variances.max():  # what the samples' own rounding makes
+        largest = found.variances.max()
+        # float32 resolves no smaller variance, and its rounding is too small to matter beside a larger epsilon
+        if found.variances.min() <= np.finfo(np.float32).eps * largest and self.epsilon <= 1e-12 * largest:
             raise UserError(
                 "data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
                 "lower components, or raise epsilon"
             )
-        arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(variances)}
+        arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(found.variances + self.epsilon)}
         return {name: array.astype(np.float32) for name, array in arrays.items()}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
