@@ -102,6 +102,8 @@ def problems_of(error: ValidationError) -> list[Problem]:
     found: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
         path = tuple(item["loc"])
+        if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
+            continue  # its entries are wrong, which is told of each of them
         found.setdefault(path, Problem(path, _text(item["type"], item.get("ctx") or {}, item["input"], path)))
     return list(found.values())
 
