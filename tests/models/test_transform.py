@@ -18,8 +18,11 @@ BLUR = {"FixedConv2D": {"kernel": {"Gauss": {"size": 3, "decay": 0.5, "normalize
 CONFIG = {
     "name": "blur",
     "data": {"name": "digits", "train": 20, "validation": 30, "test": 40},
-    "model": {"kind": "transform", "layers": [BLUR, {"Activation": {"activation": "relu"}}, {"AveragePooling2D": {"pool_size": 2}}]},
-}  # fmt: skip
+    "model": {
+        "kind": "transform",
+        "layers": [BLUR, {"Activation": {"activation": "relu"}}, {"AveragePooling2D": {"pool_size": 2}}],
+    },
+}
 
 
 def mlphys(*arguments: object, code: int = 0) -> str:
