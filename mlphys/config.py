@@ -106,16 +106,20 @@ class Loaded:
 
     @property
     def net_input(self) -> Description:
-        """The data as the net sees it, behind its preprocessing."""
-        steps, shape = self.experiment.data.preprocess, self.description.shape
-        return replace(self.description, shape=preprocessing.output_shape(steps, shape))
+        """The data as the net sees it, behind its preprocessing; its samples are those of training."""
+        data, known = self.experiment.data, self.description
+        samples = data.train if isinstance(data.train, int) else known.samples
+        return replace(known, shape=preprocessing.output_shape(data.preprocess, known.shape), samples=samples)
 
     def dataset(self) -> Dataset:
         """The samples, read and split, before preprocessing."""
         data, entry = self.experiment.data, self.experiment.dataset()
         samples = entry.load(data)
         if selection.wanted(data):
-            _, samples = selection.select(data, entry.describe(data), samples)
+            try:
+                _, samples = selection.select(data, entry.describe(data), samples)
+            except Misfit as misfit:  # the config was right once, or is a stranger's
+                raise UserError(f"{dotted(misfit.problem.path)}: {misfit.problem.text}") from None
         return splits.split(data, self.description, samples)
 
     def rows(self) -> list[Row]:
@@ -151,11 +155,15 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
 
 
 def fit(document: Document, description: Description | None = None) -> Loaded:
-    """Check a document against the grammar and its data; without a description the headers are read."""
+    """Check a document against the grammar and its data; without a description the headers are read.
+
+    With one it is of a run, whose config is complete: no sample is read for it.
+    """
     try:
         experiment = Experiment.model_validate(document.data)
     except ValidationError as error:
         raise complain(problems_of(error), document) from None
+    of_a_run = description is not None
     try:
         description = description or described(experiment)
     except Misfit as misfit:
@@ -167,7 +175,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     except splits.SplitError as error:
         problems.append(Problem(("data", *error.path), error.text))
     try:
-        experiment = _completed(experiment, description)
+        experiment = _completed(experiment, description, of_a_run)
         net_input = Loaded(experiment, description).net_input
         experiment.kind().check(experiment.model, experiment.training, net_input)
     except Misfit as misfit:
@@ -194,29 +202,37 @@ def described(experiment: Experiment) -> Description:
     return description
 
 
-def _completed(experiment: Experiment, description: Description) -> Experiment:
+def _completed(experiment: Experiment, description: Description, of_a_run: bool) -> Experiment:
     """What the data decides, written into the experiment: numbers of components, a mirrored decoder.
 
-    The samples are read where nothing less tells. Raises Misfit, and SplitError where they cannot be split.
+    The samples are read where nothing less tells, but not for the config of a run, which may be a
+    stranger's. Raises Misfit, and SplitError where they cannot be split.
     """
     data, shape = experiment.data, description.shape
     steps = data.preprocess
+
+    def samples(path: KeyPath) -> Any:
+        if of_a_run:
+            raise Misfit(path, "a run's config holds the number of components, not a fraction; train it anew")
+        return Loaded(experiment, description).dataset().train.x
+
     for i in range(len(steps)):
         try:
             steps[i].check(shape, data.train if isinstance(data.train, int) else LARGEST)
         except StepError as error:
             raise Misfit(("data", "preprocess", i), str(error)) from None
         if not steps[i].determined():
-            steps = preprocessing.determined(steps, Loaded(experiment, description).dataset().train.x)
+            steps = preprocessing.determined(steps, samples(("data", "preprocess", i)))
         shape = steps[i].output_shape(shape)
     experiment = experiment.model_copy(update={"data": data.model_copy(update={"preprocess": steps})})
-    loaded = Loaded(experiment, description)
 
     def train() -> Any:
-        x = loaded.dataset().train.x
+        x = samples(("model",))
         return preprocessing.fit(steps, x).apply(x)
 
-    model = experiment.kind().completed(experiment.model, experiment.training, loaded.net_input, train)
+    model = experiment.kind().completed(
+        experiment.model, experiment.training, Loaded(experiment, description).net_input, train
+    )
     return experiment.model_copy(update={"model": model})
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST_FEATURES = 4096  # up to here the whole covariance matrix is diagonalized, above that its leading part
+AT_ONCE = 5000  # samples that are centred at once: no centred copy of all
 
 
 @dataclass(frozen=True)
 class Components:
     """mean (d,), eigenvectors of the covariance as rows of vectors (k, d), variances (k,), largest first.
 
-    `total` is the variance in all directions together.
+    The sign of each vector makes its largest entry positive, as scikit-learn's. `total` is the
+    variance in all directions together.
     """
 
     mean: np.ndarray
@@ -27,11 +29,14 @@ def fit(x: np.ndarray, components: int) -> Components:
     mean = x.mean(axis=0, dtype=np.float64)
     if x.shape[1] > MOST_FEATURES:
         return _randomized(x, mean, components)
-    # x.T x in float32 and the mean taken off afterwards: no centred copy of the samples
-    covariance = (x.T @ x).astype(np.float64) / len(x) - np.outer(mean, mean)
-    variances, vectors = np.linalg.eigh(covariance)
+    covariance = np.zeros((x.shape[1], x.shape[1]))
+    for i in range(0, len(x), AT_ONCE):
+        centred = (x[i : i + AT_ONCE] - mean).astype(x.dtype)
+        covariance += centred.T @ centred
+    variances, vectors = np.linalg.eigh(covariance / len(x))
+    variances = np.maximum(variances, 0)
     largest = slice(None, -components - 1, -1)
-    return Components(mean, vectors[:, largest].T, np.maximum(variances[largest], 0), float(variances.sum()))
+    return Components(mean, _signed(vectors[:, largest].T), variances[largest], float(variances.sum()))
 
 
 def count(x: np.ndarray, components: int | float) -> int:
@@ -39,8 +44,8 @@ def count(x: np.ndarray, components: int | float) -> int:
     if isinstance(components, int):
         return components
     found = fit(x, x.shape[1])
-    held = np.cumsum(found.variances) / found.total
-    return int(np.searchsorted(held, components)) + 1
+    held = np.cumsum(found.variances)
+    return min(int(np.searchsorted(held, components * found.total)) + 1, len(x) - 1, x.shape[1])
 
 
 def _randomized(x: np.ndarray, mean: np.ndarray, components: int) -> Components:
@@ -49,7 +54,13 @@ def _randomized(x: np.ndarray, mean: np.ndarray, components: int) -> Components:
 
     centred = x - mean.astype(x.dtype)
     _, singular, vectors = randomized_svd(centred, components, random_state=0)
-    return Components(mean, vectors, singular**2 / len(x), float(centred.var(axis=0).sum()))
+    return Components(mean, _signed(vectors), singular**2 / len(x), float(centred.var(axis=0).sum()))
+
+
+def _signed(vectors: np.ndarray) -> np.ndarray:
+    """LAPACK's signs differ from machine to machine."""
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
+    return vectors * np.where(largest < 0, -1, 1).astype(vectors.dtype)
 
 
 def error(train: np.ndarray, x: np.ndarray, components: int) -> float | None:

@@ -42,13 +42,14 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
         if locate(source) is None:
             say(f"downloading {source.url}")
     dataset = loaded.dataset()
+    fitted = preprocessing.fit(data.preprocess, dataset.train.x)  # what it refuses leaves no run behind
     run = Run(recorder.create(loaded.experiment.name, out))
     writer = Recorder(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with files.locked(run.path):
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, reporter, None)
+        return _train(run, writer, loaded, dataset, fitted, reporter, None)
 
 
 def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
@@ -82,6 +83,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if checkpoint and checkpoint.fingerprints != fingerprints(loaded, run.data):
         raise UserError(f"{run.path}: its checkpoints belong to another config or other data; train it anew")
     dataset = run.dataset()
+    fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
     writer = Recorder(run.path)
     writer.go_on_from(checkpoint)
     if changes:
@@ -90,7 +92,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if damaged:
         said += f" ({len(damaged)} damaged checkpoint{'s' if len(damaged) > 1 else ''} passed over)"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, reporter, checkpoint)
+    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
 
 
 def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
@@ -140,11 +142,16 @@ def _sha256(value: Any) -> str:
 
 
 def _train(
-    run: Run, writer: Recorder, loaded: Loaded, dataset: Dataset, reporter: Reporter, start: Checkpoint | None
+    run: Run,
+    writer: Recorder,
+    loaded: Loaded,
+    dataset: Dataset,
+    fitted: Preprocessing,
+    reporter: Reporter,
+    start: Checkpoint | None,
 ) -> Run:
     """Train, measure and draw. Whatever stops it leaves a run that tells its state and how to go on."""
     try:
-        fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
         writer.weights({**outcome.weights, **fitted.weights()})
         if len(dataset.validation):

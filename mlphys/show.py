@@ -60,10 +60,10 @@ def explained(loaded: Loaded) -> str:
     data = loaded.experiment.data
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
-    return (
-        f"{layers}\n\n{parameters} parameters; {sizes} of {data.name}\n\n"
-        f"cost = {loaded.cost()}\n\noptimizer: {_optimizer(loaded)}"
-    )
+    parts = [layers, f"{parameters} parameters; {sizes} of {data.name}", f"cost = {loaded.cost()}"]
+    if loaded.experiment.kind().ITERATIVE:
+        parts.append(f"optimizer: {_optimizer(loaded)}")
+    return "\n\n".join(parts)
 
 
 def _optimizer(loaded: Loaded) -> str:

@@ -53,12 +53,14 @@ class TrainedNetwork:
         mean_loss = engine.Mapped(values, self.network.evaluated_at_once)
         seen = Split(self._fitted.apply(split.x), split.y)
         means = []
-        for row in np.atleast_2d(parameters):
-            pieces = np.split(row, np.cumsum([value.size for value in kept.values()])[:-1])
-            placed = {name: piece.reshape(kept[name].shape) for name, piece in zip(kept, pieces, strict=True)}
-            engine.load_weights(self.network, placed)
-            means.append(mean_loss(seen)["loss"].mean(dtype=np.float64))
-        engine.load_weights(self.network, kept)
+        try:
+            for row in np.atleast_2d(parameters):
+                pieces = np.split(row, np.cumsum([value.size for value in kept.values()])[:-1])
+                placed = {name: piece.reshape(kept[name].shape) for name, piece in zip(kept, pieces, strict=True)}
+                engine.load_weights(self.network, placed)
+                means.append(mean_loss(seen)["loss"].mean(dtype=np.float64))
+        finally:
+            engine.load_weights(self.network, kept)
         return np.array(means)
 
     @cached_property

@@ -565,6 +565,15 @@ def test_a_last_layer_that_gives_what_the_loss_takes_is_right(last, loss):
     load(written(GOOD.replace(DENSE, last).replace("categorical_crossentropy", loss)))
 
 
+def test_a_list_whose_only_entry_is_wrong_is_not_said_to_be_empty():
+    text = GOOD.replace(f"    {POOL}\n", "").replace(f"    {CONV}\n", "").replace("    - Flatten\n", "")
+    text = text.replace(DENSE, "- Denze")
+    assert error_of(load, written(text)).partition(" (")[0] == (
+        "f.yaml:6: model.layers.0: unknown layer; received text 'Denze'; did you mean Dense?"
+    )
+    assert "\n" not in error_of(load, written(text))
+
+
 def test_all_mistakes_are_told_at_once():
     text = GOOD.replace(EPOCHS, "epochs: -2").replace("filters: 4", "filters: 0").replace("units: 10", "units: ten")
     assert error_of(load, written(text)).splitlines() == [

@@ -28,6 +28,8 @@ class Spec(Generated):
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Spec:
+        if self.fresh:
+            raise ValueError("fresh samples would lie around other points in every epoch; leave fresh out")
         if self.samples < self.centers:
             raise ValueError(f"{self.samples} samples leave some of {self.centers} centers empty; raise samples")
         values = self.samples * self.features

@@ -17,7 +17,7 @@ from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
 from mlphys.schema.messages import Misfit
-from mlphys.schema.model import ModelSpec
+from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
@@ -62,6 +62,7 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 def check(spec: Spec, training: Training, description: Description) -> None:
     """Raise Misfit where shapes and data do not go together."""
     rows(spec, description)
+    refuse_class_weights(training)
 
 
 def cost(spec: Spec, training: Training, description: Description) -> str:

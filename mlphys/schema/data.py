@@ -85,6 +85,12 @@ class Generated(DataSpec):
     sample_seed: Seed = 0
     fresh: bool = False
 
+    @model_validator(mode="after")
+    def _fresh_of_all(self) -> Generated:
+        if self.fresh and (self.classes is not None or self.imbalance):
+            raise ValueError("fresh samples are of all classes alike; leave classes and imbalance out, or fresh")
+        return self
+
 
 LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.schema.fields import NotNegative
 from mlphys.schema.spec import Choice, Spec, refuse, under
 
-Side = Annotated[int, Field(ge=1, le=999)]
-Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+LARGEST_NUMBER = 1e6
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 LARGEST_SIDE = 999
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+SMALLEST = 1e-12  # below it a formula's values are rounding errors
 
 
 class Kernel(Spec):
@@ -22,13 +24,22 @@ class Kernel(Spec):
     size: Side
     normalize: bool = False
 
+    @model_validator(mode="after")
+    def _has_values(self) -> Kernel:
+        if not np.abs(self._raw()).max() > SMALLEST:
+            raise ValueError("all its values vanish; lower decay, or change the wave")
+        return self
+
     def values(self) -> np.ndarray:
         """float32 (size, size)."""
-        place = np.arange(self.size) - (self.size - 1) / 2
-        values = self._formula(place[None, :], place[:, None])
+        values = self._raw()
         if self.normalize:
             values = values / np.abs(values).sum()
         return values.astype(np.float32)
+
+    def _raw(self) -> np.ndarray:
+        place = np.arange(self.size) - (self.size - 1) / 2
+        return self._formula(place[None, :], place[:, None])
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -74,14 +85,16 @@ Matrix = tuple[tuple[float, ...], ...]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 def _matrix(value: Any) -> Matrix:
     rows = [row for row in value if isinstance(row, list | tuple) and row and all(map(_is_number, row))]
     widths = {len(row) for row in rows}
-    if len(rows) != len(value) or len(widths) != 1 or max(len(value), *widths) > LARGEST_SIDE:
+    if len(rows) != len(value) or len(widths) != 1:
         raise refuse("matrix", value)
+    if max(len(value), *widths) > LARGEST_SIDE:
+        raise refuse("side", value, most=LARGEST_SIDE)
     return tuple(tuple(float(number) for number in row) for row in value)
 
 

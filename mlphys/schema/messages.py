@@ -102,6 +102,8 @@ def problems_of(error: ValidationError) -> list[Problem]:
     found: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
         path = tuple(item["loc"])
+        if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
+            continue  # its entries are wrong, which is told of each of them
         found.setdefault(path, Problem(path, _text(item["type"], item.get("ctx") or {}, item["input"], path)))
     return list(found.values())
 
@@ -186,7 +188,9 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "class_weight":
             return f"expected balanced, or a weight of at least 0 for each class{got}"
         case "matrix":
-            return f"expected rows of as many numbers each, such as [[1, -2, 1]]{got}"
+            return f"expected rows of as many numbers each, up to 1e6, such as [[1, -2, 1]]{got}"
+        case "side":
+            return f"a kernel has at most {context['most']} rows and columns{got}"
         case "sizes":
             return "expected kernels of the same size; received different ones"
         case "batch_size":

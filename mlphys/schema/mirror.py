@@ -53,6 +53,8 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath) -> list[
         if out != row.input_shape:
             raise Misfit(where, _no_way_back(row, out))
         decoder.append(turned)
+    if not decoder:
+        raise Misfit(path, f"nothing in it changes the shape, so there is nothing to turn round; {REMEDY}")
     return decoder
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlphys.schema.losses import Loss
+from mlphys.schema.messages import Misfit
 from mlphys.schema.spec import Spec
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ class ModelSpec(Spec):
     """The block `model` of a config."""
 
     kind: str
+
+
+def refuse_class_weights(training: Training) -> None:
+    """For a kind of model whose loss knows no classes. Raises Misfit."""
+    if training.class_weight is not None:
+        raise Misfit(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")
 
 
 class Kind(Protocol):

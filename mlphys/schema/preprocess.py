@@ -198,6 +198,11 @@ class Whiten(_Principal):
     def _count(self) -> int | float | None:
         return self.components
 
+    def check(self, shape: Shape, samples: int) -> None:
+        super().check(shape, samples)
+        if self.components is None and math.prod(shape) > pca.MOST_FEATURES:
+            raise StepError(f"{math.prod(shape)} values have too many components to compute all; write components")
+
     def output_shape(self, shape: Shape) -> Shape:
         return shape if self.kind == "zca" else (self._kept(shape),)
 
@@ -212,13 +217,14 @@ class Whiten(_Principal):
 
     def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
         found = pca.fit(_flat(x), self._kept(x.shape[1:]))
-        variances = found.variances + self.epsilon
-        if variances.min() <= 1e-12 * variances.max():
+        largest = found.variances.max()
+        # float32 resolves no smaller variance, and its rounding is too small to matter beside a larger epsilon
+        if found.variances.min() <= np.finfo(np.float32).eps * largest and self.epsilon <= 1e-12 * largest:
             raise UserError(
                 "data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
                 "lower components, or raise epsilon"
             )
-        arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(variances)}
+        arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(found.variances + self.epsilon)}
         return {name: array.astype(np.float32) for name, array in arrays.items()}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
@@ -252,7 +258,7 @@ class ContrastNormalize(Step):
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
-    return x.reshape(len(x), -1)
+    return x.reshape(len(x), math.prod(x.shape[1:]))  # -1 fails on no samples
 
 
 STEPS: dict[str, type[Step]] = {

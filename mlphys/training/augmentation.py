@@ -31,13 +31,15 @@ class Augmenter:
         """The images of a split (n, height, width, channels) as this epoch sees them."""
         generator = rng(self._seed, "augmentation", epoch)
         self._generator.state.assign(generator.integers(2**32, size=2, dtype=np.uint32))
-        moves = transforms(self._spec, len(split), split.x.shape[1:3], generator)
+        moves = np.zeros((len(split), 0), np.float32)
+        if self._spec.moves():
+            moves = transforms(self._spec, len(split), split.x.shape[1:3], generator)
         return Split(self._distort(Split(split.x, moves))["x"], split.y)
 
     def _distorted(self, x: Any, moves: Any) -> dict[str, Any]:
         from keras import ops, random
 
-        if self._spec.elastic:
+        if self._spec.elastic or self._spec.edges == "wrap":  # TensorFlow's own wrap leaves a seam
             x = _bent(x, moves, self._spec.elastic, self._spec.edges, self._generator)
         elif self._spec.moves():
             x = ops.image.affine_transform(x, moves, interpolation="bilinear", fill_mode=self._spec.edges)
@@ -61,16 +63,18 @@ def transforms(spec: Augmentation, samples: int, size: tuple[int, int], generato
     return moves
 
 
-def _bent(x: Any, moves: Any, elastic: Elastic, edges: str, generator: Any) -> Any:
+def _bent(x: Any, moves: Any, elastic: Elastic | None, edges: str, generator: Any) -> Any:
     """Images moved and bent at once, so that they are interpolated once."""
     from keras import ops
 
     n, (height, width) = ops.shape(x)[0], x.shape[1:3]
     row, column = ops.arange(height, dtype="float32")[:, None], ops.arange(width, dtype="float32")
     a, b = moves[:, :3, None, None], moves[:, 3:6, None, None]
-    bend = _field(n, height, width, elastic, generator)
-    at_x = a[:, 0] * column + a[:, 1] * row + a[:, 2] + bend[..., 0]
-    at_y = b[:, 0] * column + b[:, 1] * row + b[:, 2] + bend[..., 1]
+    at_x = a[:, 0] * column + a[:, 1] * row + a[:, 2]
+    at_y = b[:, 0] * column + b[:, 1] * row + b[:, 2]
+    if elastic:
+        bend = _field(n, height, width, elastic, generator)
+        at_x, at_y = at_x + bend[..., 0], at_y + bend[..., 1]
     return _interpolated(x, at_y, at_x, edges)
 
 
