@@ -132,6 +132,38 @@ def evaluate(run: str | None, split: str, path: str | None, as_json: bool) -> No
 
 
 @main.command()
+@click.argument("run")
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--resize", is_flag=True, help="Scale image files to the size of the training images.")
+@click.option("--invert", is_flag=True, help="Turn black into white: MNIST's digits are white on black.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this new file instead of printing.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write all arrays, reconstructions too, to a new npz.")
+def predict(
+    run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
+) -> None:
+    """Ask RUN about samples in png, jpg, npy, npz or csv files: class, value or code of each."""
+    from mlphys import files, prediction
+    from mlphys.errors import UserError
+    from mlphys.run import find, finished
+
+    found = finished(find(run))
+    if save and save.suffix != ".npz":
+        raise UserError(f"{save}: --save writes an npz file; name it so")
+    for path in (out, save):
+        if path:
+            files.new(path)
+    predictions = prediction.predict(found, paths, resize, invert)
+    text = prediction.as_json(predictions) if as_json else prediction.as_csv(predictions)
+    if save:
+        files.write(save, prediction.as_npz(found, predictions))
+    if out:
+        files.write(out, text)
+    else:
+        click.echo(text, nl=False)
+
+
+@main.command()
 @RUN
 @click.option("--only", help="Draw these pictures only; several with commas.")
 @FORMATS

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from mlphys import npz, provenance
 from mlphys.config import Experiment, Loaded, fit
@@ -52,10 +52,16 @@ class SplitFacts(BaseModel):
     sha256: str
 
 
+class TrainFacts(SplitFacts):
+    """With the smallest and the largest value, which runs of earlier versions lack."""
+
+    range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None = None
+
+
 class Splits(BaseModel):
     """The three splits of data.json."""
 
-    train: SplitFacts
+    train: TrainFacts
     validation: SplitFacts
     test: SplitFacts
 
