@@ -117,16 +117,24 @@ def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
 @RUN
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
 @DATA
+@click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
+@click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def evaluate(run: str | None, split: str, path: str | None, as_json: bool) -> None:
+def evaluate(
+    run: str | None, split: str, path: str | None, shift: int | None, noise: float | None, as_json: bool
+) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
-    from mlphys import evaluation, gallery, show
+    from mlphys import evaluation, gallery, robustness, show
     from mlphys.run import Run, find, finished
 
     found = finished(find(run))
+    robustness.check(found, shift, noise)
     metrics = evaluation.evaluate(found, split, path)
-    click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated(found, split, metrics))
-    drawn = gallery.draw(Run(found.path), found.config.plots, ("png",))
+    curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
+    click.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
+    if curves and not as_json:
+        click.echo(show.changed(curves))
+    drawn = gallery.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
     if not as_json:
         click.echo(show.drawn(drawn))
 

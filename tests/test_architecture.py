@@ -25,7 +25,7 @@ ROWS = [
     ["provenance", "training"],
     ["trained"],
     ["recorder", "run"],
-    ["evaluation", "gallery", "prediction"],
+    ["evaluation", "gallery", "prediction", "robustness"],
     ["session", "show"],
     ["cli"],
 ]
