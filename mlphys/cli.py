@@ -117,18 +117,58 @@ def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
 @RUN
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
 @DATA
+@click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
+@click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def evaluate(run: str | None, split: str, path: str | None, as_json: bool) -> None:
+def evaluate(
+    run: str | None, split: str, path: str | None, shift: int | None, noise: float | None, as_json: bool
+) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
-    from mlphys import evaluation, gallery, show
+    from mlphys import evaluation, gallery, robustness, show
     from mlphys.run import Run, find, finished
 
     found = finished(find(run))
+    robustness.check(found, shift, noise)
     metrics = evaluation.evaluate(found, split, path)
-    click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated(found, split, metrics))
-    drawn = gallery.draw(Run(found.path), found.config.plots, ("png",))
+    curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
+    click.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
+    if curves and not as_json:
+        click.echo(show.changed(curves))
+    drawn = gallery.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
     if not as_json:
         click.echo(show.drawn(drawn))
+
+
+@main.command()
+@click.argument("run")
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--resize", is_flag=True, help="Scale image files to the size of the training images.")
+@click.option("--invert", is_flag=True, help="Turn black into white: MNIST's digits are white on black.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this new file instead of printing.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write all arrays, reconstructions too, to a new npz.")
+def predict(
+    run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
+) -> None:
+    """Ask RUN about samples in png, jpg, npy, npz or csv files: class, value or code of each."""
+    from mlphys import files, prediction
+    from mlphys.errors import UserError
+    from mlphys.run import find, finished
+
+    found = finished(find(run))
+    if save and save.suffix != ".npz":
+        raise UserError(f"{save}: --save writes an npz file; name it so")
+    for path in (out, save):
+        if path:
+            files.new(path)
+    predictions = prediction.predict(found, paths, resize, invert)
+    text = prediction.as_json(predictions) if as_json else prediction.as_csv(predictions)
+    if save:
+        files.write(save, prediction.as_npz(found, predictions))
+    if out:
+        files.write(out, text)
+    else:
+        click.echo(text, nl=False)
 
 
 @main.command()

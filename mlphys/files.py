@@ -61,6 +61,14 @@ def write_json(path: Path, value: Any) -> None:
     write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def new(path: Path) -> None:
+    """Raise UserError unless a file can be made at `path` that is not there yet."""
+    if os.path.lexists(path):
+        raise UserError(f"{path}: exists; it is not overwritten; name another file")
+    if not os.path.isdir(path.parent):
+        raise UserError(f"{path}: no such folder as {path.parent}; make it, or name another file")
+
+
 def remove(path: Path) -> None:
     """Remove a file that may be gone already. Raises UserError when that is not allowed."""
     try:

@@ -1,4 +1,4 @@
-"""npz files, also a stranger's: nothing is unpickled, no memory is taken for a size that is only claimed."""
+"""npz and npy files, also a stranger's: nothing is unpickled, no memory is taken for a size that is only claimed."""
 
 from __future__ import annotations
 
@@ -62,6 +62,29 @@ def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -
             with archive.open(f"{name}.npy") as member:
                 arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
     return arrays
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of an npy file. Raises UserError, as `headers` and `read` do."""
+    checksum.regular(path)
+    try:
+        with path.open("rb") as file:
+            start = io.BytesIO(file.read(LONGEST_HEADER))
+            shape, _, dtype = _parsed(start)
+            header = Header(shape, dtype)
+            if dtype.hasobject:
+                raise UserError(f"{path}: holds Python objects, not numbers; write it anew with np.save")
+            if min(shape, default=0) < 0 or header.nbytes != path.stat().st_size - start.tell():
+                raise UserError(
+                    f"{path}: claims the shape {shape} of {dtype}, which is not what the file holds; "
+                    "write it anew with np.save"
+                )
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except ValueError as error:
+        raise UserError(f"{path}: not an npy file, or a damaged one: {error}; write it with np.save") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:

@@ -94,7 +94,11 @@ class Recorder:
             self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
         self.status("running", best_epoch=checkpoint.watch["best_epoch"] or None if checkpoint else None)
         checkpoints.keep_up_to(self.path / "checkpoints", len(rows))
-        measured = [self.path / "metrics.json", *self.path.glob("predictions_*.npz")]
+        measured = [
+            self.path / "metrics.json",
+            *self.path.glob("predictions_*.npz"),
+            *self.path.glob("analysis/*.json"),
+        ]
         torn = [path for path in self.path.rglob(".*") if path.is_file()]  # files.write was killed
         for path in measured + torn:
             files.remove(path)
@@ -126,6 +130,14 @@ class Recorder:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         files.write(self.path / f"predictions_{split}.npz", content.getvalue())
+
+    def analysis(self, name: str, result: Mapping[str, Any]) -> None:
+        folder = self.path / "analysis"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise files.unwritable(folder, error) from None
+        files.write_json(folder / f"{name}.json", result)
 
     def metrics(self, by_split: Mapping[str, Any]) -> None:
         files.write_json(self.path / "metrics.json", by_split)

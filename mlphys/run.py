@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from mlphys import npz, provenance
 from mlphys.config import Experiment, Loaded, fit
@@ -36,6 +36,7 @@ MOST_EPOCHS = 200_000
 MOST_COLUMNS = 64
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
+MOST_AMOUNTS = 1000  # of shift or noise
 
 
 def _printable(name: str) -> str:
@@ -52,10 +53,16 @@ class SplitFacts(BaseModel):
     sha256: str
 
 
+class TrainFacts(SplitFacts):
+    """With the smallest and the largest value, which runs of earlier versions lack."""
+
+    range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None = None
+
+
 class Splits(BaseModel):
     """The three splits of data.json."""
 
-    train: SplitFacts
+    train: TrainFacts
     validation: SplitFacts
     test: SplitFacts
 
@@ -93,6 +100,24 @@ class MetricsFile(BaseModel):
     train: dict[str, Number | dict[str, dict[str, Number]]] | None = None
     validation: dict[str, Number | dict[str, dict[str, Number]]] | None = None
     test: dict[str, Number | dict[str, dict[str, Number]]] | None = None
+
+
+Amounts = Annotated[list[Annotated[int | FiniteFloat, Field(ge=0)]], Field(min_length=1, max_length=MOST_AMOUNTS)]
+Errors = Annotated[list[Annotated[FiniteFloat, Field(ge=0)] | None], Field(min_length=1, max_length=MOST_AMOUNTS)]
+
+
+class RobustnessFile(BaseModel):
+    """The content of analysis/shift.json and analysis/noise.json: a metric against the amount of one of them."""
+
+    model_config = ConfigDict(extra="forbid")
+    split: Literal["train", "validation", "test"]
+    metric: Literal["accuracy", "mse"]
+    shift: Amounts | None = None
+    noise: Amounts | None = None
+    accuracy: Amounts | None = None
+    accuracy_stderr: Errors | None = None
+    mse: Amounts | None = None
+    mse_stderr: Errors | None = None
 
 
 class Run:
@@ -238,6 +263,18 @@ class Run:
                 f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it anew"
             )
         return arrays
+
+    def robustness(self, name: Literal["shift", "noise"]) -> dict[str, Any] | None:
+        """The curve of analysis/<name>.json, None where it was not measured."""
+        path = self.path / "analysis" / f"{name}.json"
+        if not path.exists():
+            return None
+        curve = self._checked(f"analysis/{name}.json", RobustnessFile)
+        metric = self.config.kind().MEASURED[0]
+        columns = [curve.get(key) for key in (name, metric, f"{metric}_stderr")]
+        if curve["metric"] != metric or None in columns or len({len(column or ()) for column in columns}) > 1:
+            raise UserError(f"{path}: damaged; `mlphys evaluate {self.path} --{name} ...` writes it anew")
+        return {key: value for key, value in curve.items() if value is not None}
 
     def best_split(self) -> str:
         """The split whose predictions the pictures show: test once it was evaluated."""

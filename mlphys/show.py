@@ -123,6 +123,16 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:
+    """The metric against the shift of the images, or against added noise."""
+    tables = []
+    for name, curve in curves.items():
+        metric = curve["metric"]
+        rows = zip(curve[name], curve[metric], curve[f"{metric}_stderr"], strict=True)
+        tables.append(table([name, metric], [[f"{by:g}", rounded(value, error)] for by, value, error in rows]))
+    return "\n\n".join(tables) + "\n"
+
+
 def _with_error(facts: Mapping[str, Any], name: str) -> str:
     return "none" if facts[name] is None else rounded(facts[name], facts[f"{name}_stderr"])
 

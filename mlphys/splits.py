@@ -146,7 +146,11 @@ def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[
         "samples": description.samples,
         "test_samples": description.test_samples,
         "target_shape": list(description.target_shape),
-        "splits": {name: _facts(getattr(dataset, name), description) for name in NAMES},
+        "splits": {
+            "train": {**_facts(dataset.train, description), "range": _range(dataset.train)},
+            "validation": _facts(dataset.validation, description),
+            "test": _facts(dataset.test, description),
+        },
         "files": [dict(file) for file in dataset.files],
     }
 
@@ -157,6 +161,11 @@ def _facts(split: Split, description: Description) -> dict[str, Any]:
         "class_counts": class_counts(split.y, description),
         "sha256": fingerprint(split),
     }
+
+
+def _range(split: Split) -> list[float]:
+    """The smallest and the largest value: what samples that are predicted later are held against."""
+    return [float(split.x.min()), float(split.x.max())]
 
 
 def class_counts(y: np.ndarray, description: Description) -> dict[str, int]:

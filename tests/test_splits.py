@@ -190,6 +190,8 @@ def test_the_summary_tells_what_data_json_must_hold():
     dataset = splits.split(spec(), OFFICIAL, numbered(OFFICIAL))
     summary = splits.summary(dataset, spec(), OFFICIAL)
     assert list(summary) == ["name", "shape", "classes", "samples", "test_samples", "target_shape", "splits", "files"]
+    low, high = float(dataset.train.x.min()), float(dataset.train.x.max())
+    assert summary["splits"]["train"]["range"] == [low, high]
     assert summary["splits"]["test"] == {
         "samples": 100,
         "class_counts": {"a": 34, "b": 33, "c": 33},

@@ -34,7 +34,21 @@ def _without_notices() -> Iterator[None]:
             os.close(saved)
 
 
-with _without_notices():
+@contextlib.contextmanager
+def _absent(*modules: str) -> Iterator[None]:
+    """Importing one of these fails in here, unless it is imported already."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+# Keras can do without these, whose import takes a second, and mlphys does not use what they are there for.
+with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
+    import keras  # noqa: F401 - now, so that it is not imported with them later
     import tensorflow as tf
 
     for accelerator in tf.config.list_physical_devices("GPU"):

@@ -27,9 +27,13 @@ class MadeRun:
     metrics: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     of_split: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    curves: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         return self.of_split.get(split)
+
+    def robustness(self, name: str) -> dict[str, Any] | None:
+        return self.curves.get(name)
 
     def best_split(self) -> str:
         return "test" if "test" in self.of_split else "validation"
@@ -102,5 +106,14 @@ def complete(path: Path) -> MadeRun:
         weights=net.weights,
         history=history([0.5, 0.3, 0.2]),
         metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25} | reconstruction},
+        curves={
+            "shift": {
+                "split": "test",
+                "metric": "accuracy",
+                "shift": [0, 1, 2],
+                "accuracy": [0.9, 0.6, 0.2],
+                "accuracy_stderr": [0.01, 0.02, 0.01],
+            }
+        },
         of_split={"test": classified | images | {"codes": np.eye(4, 3)}},
     )

@@ -1,0 +1,190 @@
+"""Samples of the user's own for a trained network: images, arrays, tables."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from mlphys import csvfile, images, npz
+from mlphys.errors import UserError
+from mlphys.schema.data import Shape
+from mlphys.schema.layers import text
+from mlphys.schema.messages import suggestion
+
+ENDINGS = (*images.SUFFIXES, ".npy", ".npz", ".csv")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a network was trained on.
+
+    `low` and `high` are the smallest and the largest value of its training samples, None where a
+    run has not kept them; `features` the columns of its table and `targets` those that are no
+    features, where they are known.
+    """
+
+    shape: Shape
+    low: float | None = None
+    high: float | None = None
+    features: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3 and self.shape[2] in (1, 3)
+
+    @property
+    def white(self) -> float | None:
+        """The value of a white pixel, 1 or 255; None where the training samples tell neither."""
+        low, high = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
+        if low >= 0 and high <= 1:
+            return 1.0
+        return 255.0 if low >= 0 and 128 <= high <= 255 else None
+
+
+def read(path: Path, expected: Expected, resize: bool = False, invert: bool = False) -> np.ndarray:
+    """The samples of a file as the network's data were: float32 (n, *shape).
+
+    With `resize` an image file is stretched or shrunk to the size of the training images; with
+    `invert` black becomes white. Raises UserError for what cannot be read, has another shape,
+    holds values that are not finite, or far from all that the network was trained on.
+    """
+    ending = path.suffix.lower()
+    if ending in images.SUFFIXES:
+        x = _image(path, expected, resize)[None]
+    elif ending == ".npy":
+        x = _numbers(path, npz.read_npy(path), expected)
+    elif ending == ".npz":
+        x = _numbers(path, _only_array(path), expected)
+    elif ending == ".csv":
+        x = _numbers(path, _table(path, expected), expected)
+    else:
+        raise UserError(f"{path}: its ending must tell what it is; allowed {', '.join(ENDINGS)}")
+    _check_values(path, x, expected)
+    return _inverted(path, x, expected) if invert else x
+
+
+def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
+    if not expected.is_image:
+        raise UserError(
+            f"{path}: is an image, and the network was trained on samples of {text(expected.shape)} numbers; "
+            "give those as npy, npz or csv"
+        )
+    if expected.white is None:
+        raise UserError(
+            f"{path}: an image's pixels go from 0 to 1, and the network was trained on values from "
+            f"{expected.low:g} to {expected.high:g}; give pixels on that scale as npy"
+        )
+    height, width, channels = expected.shape
+    size = images.header(path)
+    if size != (height, width) and not resize:
+        raise UserError(
+            f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize scales it"
+        )
+    x = images.decode(path, channels == 1, (height, width) if resize else None)
+    return x * np.float32(expected.white)
+
+
+def _only_array(path: Path) -> np.ndarray:
+    headers = npz.headers(path)
+    name = "x" if "x" in headers else next(iter(headers), "")
+    if name not in headers or (name != "x" and len(headers) > 1):
+        raise UserError(f"{path}: expected an array x, or one array alone; received {', '.join(headers) or 'none'}")
+    return npz.read(path, {name: headers[name]})[name]
+
+
+def _table(path: Path, expected: Expected) -> np.ndarray:
+    """The numbers of a CSV file, float64 (rows, columns), with a line of names above them or without."""
+    values, columns = array("d"), 0
+    with csvfile.opened(path) as rows:
+        line, first = next(rows, (1, []))
+        if not first:
+            raise UserError(f"{path}: no samples: the file is empty")
+        named = set(expected.features) <= set(first) if expected.features else False
+        named = named or all(csvfile.parsed(cell) is None for cell in first)
+        places = _places(path, first, expected) if named else range(len(first))
+        for number, row in rows if named else chain([(line, first)], rows):
+            if len(row) != len(first):
+                raise UserError(f"{path}:{number}: {len(row)} cells, but the first line has {len(first)}")
+            for place in places:
+                try:
+                    values.append(csvfile.number(row[place]))
+                except ValueError as error:
+                    column = first[place] if named else f"column {place + 1}"
+                    raise UserError(f"{path}:{number}: {column}: {error}") from None
+        columns = len(places)
+    return np.frombuffer(values).reshape(-1, columns) if values else np.empty((0, columns))
+
+
+def _places(path: Path, header: Sequence[str], expected: Expected) -> Sequence[int]:
+    """Where the features stand in a row: those of the training table, else all columns but the targets."""
+    names = expected.features or tuple(name for name in header if name not in expected.targets)
+    for name in expected.features:
+        if name not in header:
+            columns = f"(columns: {', '.join(header)})"
+            raise UserError(f"{path}: no column {name}, a feature of the run{suggestion(name, header)} {columns}")
+        if header.count(name) > 1:
+            raise UserError(f"{path}: {header.count(name)} columns are called {name}; rename one")
+    if expected.features:
+        return [header.index(name) for name in names]
+    return [place for place, name in enumerate(header) if name not in expected.targets]
+
+
+def _numbers(path: Path, values: np.ndarray, expected: Expected) -> np.ndarray:
+    if values.dtype.kind not in "buif":
+        raise UserError(f"{path}: holds {values.dtype}; expected real numbers")
+    x = _samples(path, values, expected.shape)
+    if values.dtype == np.uint8 and expected.is_image and expected.white == 1:
+        return x.astype(np.float32) / np.float32(255)
+    with np.errstate(over="ignore"):  # reported as not finite
+        return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def _samples(path: Path, values: np.ndarray, shape: Shape) -> np.ndarray:
+    """(n, *shape), also of one sample alone, of samples without their one channel, and of flat ones."""
+    layouts = {shape, (math.prod(shape),)}
+    if shape[-1] == 1:
+        layouts.add(shape[:-1])
+    if values.shape not in layouts and values.shape[1:] not in layouts:
+        flat = "" if len(shape) == 1 else f", or (samples, {math.prod(shape)})"
+        raise UserError(
+            f"{path}: has the shape ({', '.join(map(str, values.shape))}); expected "
+            f"(samples, {', '.join(map(str, shape))}){flat}"
+        )
+    if values.size == 0:
+        raise UserError(f"{path}: no samples in it")
+    return values.reshape(-1, *shape)
+
+
+def _check_values(path: Path, x: np.ndarray, expected: Expected) -> None:
+    finite = np.isfinite(x)
+    if not finite.all():
+        sample, *place = (int(i) for i in np.unravel_index(finite.argmin(), x.shape))
+        raise UserError(
+            f"{path}: {x.size - finite.sum()} values are NaN, infinite or beyond float32, the first in sample {sample} "
+            f"at [{', '.join(map(str, place))}]; replace them, or leave these samples out"
+        )
+    if expected.low is None or expected.high is None or expected.low == expected.high:
+        return
+    low, high, width = float(x.min()), float(x.max()), expected.high - expected.low
+    if low >= expected.low - width and high <= expected.high + width:
+        return
+    bytes_for_fractions = expected.white == 1 and low >= 0 and high <= 255
+    remedy = "divide them by 255" if bytes_for_fractions else "bring them to the scale of the training samples"
+    raise UserError(
+        f"{path}: values from {low:g} to {high:g}; the network was trained on values from {expected.low:g} to "
+        f"{expected.high:g}; {remedy}"
+    )
+
+
+def _inverted(path: Path, x: np.ndarray, expected: Expected) -> np.ndarray:
+    if not expected.is_image or expected.white is None:
+        what = "values that are no pixels" if expected.is_image else "samples that are no images"
+        raise UserError(f"{path}: --invert turns black into white, and the network was trained on {what}; leave it out")
+    return np.float32(expected.white) - x

@@ -1,0 +1,79 @@
+"""The accuracy, or the error, against the shift of the images and against added noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.run import Run
+
+AMOUNTS = {"shift": "shift (pixels)", "noise": "standard deviation of the noise"}
+BASELINES = {
+    "accuracy": ("majority_accuracy", "most frequent class"),
+    "mse": ("mean_target_mse", "mean of the training targets"),
+}
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    curves = {name: curve for name in AMOUNTS if (curve := run.robustness(name)) is not None}
+    if not curves:
+        raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
+    metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
+    figure = looks.figure(max(5.8 * len(curves), 7), 5.2, f"{run.name}: {metric} of changed samples", _caption(curves))
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False).ravel()
+    for (name, curve), axes in zip(curves.items(), panels, strict=True):
+        _panel(axes, name, curve, run.metrics.get(curve["split"], {}))
+        axes.set_title(samples[name], loc="left", color=looks.GREY)
+    panels[0].set_ylabel(metric)
+    rows = [
+        (name, curve["split"], *row)
+        for name, curve in curves.items()
+        for row in zip(curve[name], curve[metric], curve[f"{metric}_stderr"], strict=True)
+    ]
+    columns = ("changed_by", "split", "amount", metric, f"{metric}_stderr")
+    yield Picture("accuracy_against", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _samples(run: Run, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """`10,000 test samples`."""
+    counts = {name: run.metrics.get(curve["split"], {}).get("samples") for name, curve in curves.items()}
+    return {
+        name: f"{counts[name]:,} {curve['split']} samples" if counts[name] else f"{curve['split']} samples"
+        for name, curve in curves.items()
+    }
+
+
+def _caption(curves: Mapping[str, Any]) -> str:
+    said = {
+        "shift": "shift: mean over left, right, up and down, zeros come in",
+        "noise": "noise: Gaussian, added to every value",
+    }
+    return "; ".join([*(said[name] for name in curves), "the band is one standard error"])
+
+
+def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+    import numpy as np
+    from matplotlib.ticker import MaxNLocator
+
+    metric = curve["metric"]
+    values = np.array(curve[metric])
+    errors = np.array([error or 0.0 for error in curve[f"{metric}_stderr"]])
+    style: dict[str, Any] = {"color": looks.BLUE, "marker": "o", "markersize": 5}
+    axes.plot(curve[name], values, **style)
+    axes.fill_between(curve[name], values - errors, values + errors, color=looks.BLUE, alpha=0.3, linewidth=0)
+    baseline, meaning = BASELINES[metric]
+    if baseline in measured:
+        axes.axhline(measured[baseline], color=looks.GREY, linestyle=":", linewidth=2, zorder=1)
+        above, left = (0, 4), axes.get_yaxis_transform()
+        axes.annotate(
+            meaning, (0.01, measured[baseline]), above, xycoords=left, textcoords="offset points", color=looks.GREY
+        )
+    axes.set(xlabel=AMOUNTS[name], ylim=(0, 1.02) if metric == "accuracy" else (0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=name == "shift", min_n_ticks=1))
+    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)

@@ -1,0 +1,125 @@
+"""What a trained network says of samples of the user's own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlphys import inputs
+from mlphys.datasets import table
+from mlphys.errors import UserError
+from mlphys.inputs import Expected
+from mlphys.run import Run
+
+# The columns of what a kind of model predicts, where its arrays are called otherwise. Errors are means over the
+# values of a sample, as in metrics.json.
+COLUMNS = {
+    "outputs": "value",
+    "codes": "code",
+    "squared_errors": "mse",
+    "absolute_errors": "mae",
+    "output_means": "output_mean",
+    "output_stds": "output_std",
+}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of n samples: the file of each and its number in it, the samples x as read, and what the network says."""
+
+    files: tuple[str, ...]
+    samples: tuple[int, ...]
+    classes: tuple[str, ...]
+    x: np.ndarray
+    arrays: dict[str, np.ndarray]
+
+
+def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool = False) -> Predictions:
+    """Ask the network of a run about the samples in the files; all are read before the network is built.
+
+    Raises UserError for files that `inputs.read` refuses, and for outputs that are not finite.
+    """
+    expected = _expected(run)
+    read = [inputs.read(path, expected, resize, invert) for path in paths]
+    x = np.concatenate(read)
+    arrays = run.trained.predictions(x)
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise UserError(f"{run.path}: its outputs for these samples are not finite; train it on data of their scale")
+    files = tuple(str(path) for path, some in zip(paths, read, strict=True) for _ in some)
+    samples = tuple(i for some in read for i in range(len(some)))
+    return Predictions(files, samples, run.description.classes, x, arrays)
+
+
+def _expected(run: Run) -> Expected:
+    data, span = run.config.data, run.data["splits"]["train"]["range"]
+    low, high = span or (None, None)
+    if isinstance(data, table.Spec):
+        return Expected(run.description.shape, low, high, data.features or (), data.target or ())
+    return Expected(run.description.shape, low, high)
+
+
+def as_csv(found: Predictions) -> str:
+    """A row a sample, numbers with the digits that tell one float32 from the next."""
+    columns: dict[str, Sequence[object]] = {"file": found.files, "sample": found.samples}
+    for name, values in found.arrays.items():
+        if name == "probabilities":
+            columns |= {"class": _classes(found), "probability": values.max(axis=1)}
+            columns |= {f"p_{label}": values[:, k] for k, label in enumerate(found.classes)}
+            continue
+        column, flat = COLUMNS.get(name, name), values.reshape(len(values), -1)
+        numbered = flat.shape[1] > 1 or name == "codes"
+        columns |= {f"{column}_{k}" if numbered else column: flat[:, k] for k in range(flat.shape[1])}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
+
+
+def as_json(found: Predictions) -> str:
+    """A list with an object a sample."""
+    rows: list[dict[str, Any]] = []
+    for i, (file, sample) in enumerate(zip(found.files, found.samples, strict=True)):
+        row: dict[str, Any] = {"file": file, "sample": sample}
+        for name, values in found.arrays.items():
+            if name == "probabilities":
+                p = _shortest(values[i])
+                row |= {"class": _classes(found)[i], "probability": max(p)}
+                row["probabilities"] = dict(zip(found.classes, p, strict=True))
+            else:
+                row[COLUMNS.get(name, name)] = _shortest(values[i])
+        rows.append(row)
+    return json.dumps(rows, indent=2, allow_nan=False) + "\n"
+
+
+def as_npz(run: Run, found: Predictions) -> bytes:
+    """All as arrays: files, samples, inputs x, what the network says, and pictures such as reconstructions.
+
+    A transform's are the outputs of its last layer.
+    """
+    pictures = run.trained.pictured(found.x)
+    if "output_means" in found.arrays:
+        pictures = {"outputs": list(run.trained.layers(found.x).values())[-1]}
+    classes = {"classes": np.array(_classes(found))} if "probabilities" in found.arrays else {}
+    arrays = {"files": np.array(found.files), "samples": np.array(found.samples), "x": found.x, **classes}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays, **found.arrays, **pictures)  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+def _classes(found: Predictions) -> list[str]:
+    return [found.classes[k] for k in found.arrays["probabilities"].argmax(axis=1)]
+
+
+def _shortest(values: np.ndarray) -> Any:
+    """float32 as Python's floats, with no more digits than it takes to tell them."""
+    if values.ndim == 0:
+        return float(str(values))
+    return [_shortest(value) for value in values]

@@ -1,0 +1,117 @@
+"""How the main metric changes when images are shifted, or noise is added to the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys.errors import UserError
+from mlphys.randomness import rng
+from mlphys.recorder import Recorder
+from mlphys.run import MOST_AMOUNTS, Run
+from mlphys.schema.data import Split
+from mlphys.schema.layers import text
+from mlphys.uncertainty import fraction_stderr, mean_stderr
+
+if TYPE_CHECKING:
+    from mlphys.trained import TrainedNetwork
+
+DIRECTIONS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # rows down, columns to the right
+NOISE_STEPS = 8
+MOST_NOISE = 1e6  # far from where float32 overflows
+
+
+def check(run: Run, shift: int | None, noise: float | None) -> None:
+    """Raise UserError where a run has no metric to follow, or no images to shift by so many pixels."""
+    if shift is None and noise is None:
+        return
+    if noise is not None and not 0 < noise < MOST_NOISE:
+        raise UserError(f"--noise {noise:g}: expected a standard deviation above 0 and below {MOST_NOISE:g}")
+    kind, shape, target = run.config.model.kind, run.description.shape, run.description.target_shape
+    said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    if not {"probabilities", "outputs"} & said.keys():
+        raise UserError(
+            f"{run.path}: a {kind} has no labels or targets that stay what they are when its samples change; "
+            "--shift and --noise are for a classifier or regressor"
+        )
+    if shift is None:
+        return
+    if len(shape) != 3:
+        raise UserError(f"{run.path}: its samples of {text(shape)} are no images that --shift could move")
+    if len(target) == 3:
+        raise UserError(f"{run.path}: its targets are images, which would have to move too; --shift cannot tell how")
+    most = min(*shape[:2], MOST_AMOUNTS) - 1
+    if shift > most:
+        raise UserError(f"{run.path}: --shift {shift}: its images of {text(shape)} can be moved by {most} at most")
+
+
+def measure(
+    run: Run, split: str, shift: int | None, noise: float | None, path: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """The curves that were asked for, by name, kept in the run's analysis/<name>.json. `check` comes first."""
+    samples, network, curves = getattr(run.dataset(path), split), run.trained, {}
+    metric = run.config.kind().MEASURED[0]
+    if shift is not None:
+        amounts = list(range(shift + 1))
+        curves["shift"] = _curve(split, metric, "shift", amounts, shifts(network, samples, amounts))
+    if noise is not None:
+        levels = [noise * step / NOISE_STEPS for step in range(NOISE_STEPS + 1)]
+        curves["noise"] = _curve(split, metric, "noise", levels, noises(network, samples, levels, run.config.seed))
+    for name, curve in curves.items():
+        Recorder(run.path).analysis(name, curve)
+    return curves
+
+
+def shifts(network: TrainedNetwork, split: Split, amounts: Sequence[int]) -> list[np.ndarray]:
+    """The metric of each image, float64 (n,), the mean over shifts to the left, right, up and down."""
+    found = []
+    for amount in amounts:
+        moves = [(amount * down, amount * right) for down, right in DIRECTIONS] if amount else [(0, 0)]
+        found.append(np.mean([scores(network, shifted(split.x, *move), split.y) for move in moves], axis=0))
+    return found
+
+
+def noises(network: TrainedNetwork, split: Split, levels: Sequence[float], seed: int) -> list[np.ndarray]:
+    """The metric of each sample, float64 (n,), with N(0, level^2) added to each of its values."""
+    found = []
+    for step, level in enumerate(levels):
+        drawn = rng(seed, "evaluation noise", step).standard_normal(split.x.shape, dtype=np.float32)
+        found.append(scores(network, split.x + np.float32(level) * drawn, split.y))
+    return found
+
+
+def shifted(x: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Images (n, height, width, channels), moved by whole pixels; zeros come in."""
+    height, width = x.shape[1:3]
+    moved = np.zeros_like(x)
+    moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = x[
+        :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
+    ]
+    return moved
+
+
+def scores(network: TrainedNetwork, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """float64 (n,): whether each sample's class is right, or its mean squared error."""
+    said = network.predictions(x)
+    if "probabilities" in said:
+        return (said["probabilities"].argmax(axis=1) == y).astype(np.float64)
+    return ((said["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
+
+
+def _curve(split: str, metric: str, name: str, amounts: Sequence[float], values: list[np.ndarray]) -> dict[str, Any]:
+    return {
+        "split": split,
+        "metric": metric,
+        name: list(amounts),
+        metric: [float(some.mean()) for some in values],
+        f"{metric}_stderr": [stderr(some, metric) for some in values],
+    }
+
+
+def stderr(values: np.ndarray, metric: str) -> float | None:
+    """Of the mean over independent samples; Wilson's for an accuracy where each is right or wrong."""
+    if metric == "accuracy" and ((values == 0) | (values == 1)).all():
+        return fraction_stderr(int(values.sum()), len(values))
+    return mean_stderr(values)

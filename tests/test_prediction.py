@@ -1,0 +1,200 @@
+"""`mlphys predict`: what a trained network says of files, against what it said of the same samples."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from mlphys.cli import main
+from mlphys.run import Run
+from mlphys.schema.document import dump
+
+DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}
+DENSE = {"Dense": {"units": 10, "activation": "softmax"}}
+MODELS = {
+    "classifier": (DIGITS, {"kind": "classifier", "layers": ["Flatten", DENSE]}, {"epochs": 3}),
+    "pca": (DIGITS, {"kind": "pca", "components": 3}, {}),
+    "regressor": (
+        {"name": "function_1d", "function": "absolute", "samples": 300},
+        {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]},
+        {"epochs": 2},
+    ),
+    "transform": (
+        DIGITS,
+        {"kind": "transform", "layers": [{"AveragePooling2D": {"pool_size": 2}}]},
+        {},
+    ),
+}
+
+
+def mlphys(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def succeeded(*arguments: object) -> str:
+    result = mlphys(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    result = mlphys(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.output.removeprefix("mlphys: ").rstrip("\n")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder with a run of each kind, evaluated."""
+    path = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        for name, (data, model, training) in MODELS.items():
+            Path(f"{name}.yaml").write_text(dump({"name": name, "data": data, "model": model, "training": training}))
+            succeeded("train", f"{name}.yaml", "--quiet")
+            succeeded("evaluate", name)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _in_a_copy(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+
+def held_out(name: str) -> np.ndarray:
+    return Run(Path("runs", name, "1")).dataset().test.x
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_the_classes_and_probabilities_of_the_test_samples_are_those_of_evaluate():
+    np.save("x.npy", held_out("classifier"))
+    found = rows(succeeded("predict", "classifier", "x.npy"))
+    with np.load("runs/classifier/1/predictions_test.npz") as evaluated:
+        p = evaluated["probabilities"]
+    assert list(found[0]) == ["file", "sample", "class", "probability", *(f"p_{k}" for k in range(10))]
+    assert [row["class"] for row in found] == [str(k) for k in p.argmax(axis=1)]
+    assert np.allclose([[float(row[f"p_{k}"]) for k in range(10)] for row in found], p, rtol=1e-5, atol=1e-9)
+    assert [row["sample"] for row in found] == [str(i) for i in range(200)]
+
+
+def test_files_of_several_kinds_are_predicted_in_their_order():
+    x = held_out("classifier")
+    np.save("x.npy", x[:2])
+    Image.fromarray(np.round(x[2, ..., 0] * 255).astype(np.uint8)).save("digit.png")
+    np.savetxt("x.csv", x[3:4].reshape(1, -1), delimiter=",")
+    np.save("four.npy", x[:4])
+    found = rows(succeeded("predict", "classifier", "x.npy", "digit.png", "x.csv"))
+    assert [(row["file"], row["sample"]) for row in found] == [
+        ("x.npy", "0"), ("x.npy", "1"), ("digit.png", "0"), ("x.csv", "0"),
+    ]  # fmt: skip
+    assert [row["class"] for row in found] == [
+        row["class"] for row in rows(succeeded("predict", "classifier", "four.npy"))
+    ]
+
+
+def test_an_inverted_negative_is_the_digit_itself():
+    digit = np.round(held_out("classifier")[0, ..., 0] * 255).astype(np.uint8)
+    Image.fromarray(digit).save("a.png")
+    Image.fromarray(255 - digit).save("b.png")
+    plain = rows(succeeded("predict", "classifier", "a.png"))[0]
+    inverted = rows(succeeded("predict", "classifier", "b.png", "--invert"))[0]
+    assert np.allclose(*([float(row[f"p_{k}"]) for k in range(10)] for row in (plain, inverted)), rtol=1e-4)
+
+
+def test_json_holds_the_same_numbers_as_csv():
+    np.save("x.npy", held_out("classifier")[:2])
+    table, objects = (succeeded("predict", "classifier", "x.npy", *more) for more in ((), ("--json",)))
+    for row, item in zip(rows(table), json.loads(objects), strict=True):
+        assert (item["file"], item["sample"], item["class"]) == ("x.npy", int(row["sample"]), row["class"])
+        assert item["probability"] == float(row["probability"])
+        assert item["probabilities"] == {str(k): float(row[f"p_{k}"]) for k in range(10)}
+
+
+def test_a_regressor_gives_a_value():
+    x = held_out("regressor")
+    np.savetxt("x.csv", x, header="x", comments="")
+    found = rows(succeeded("predict", "regressor", "x.csv"))
+    with np.load("runs/regressor/1/predictions_test.npz") as evaluated:
+        assert np.allclose([float(row["value"]) for row in found], evaluated["outputs"][:, 0], rtol=1e-5)
+
+
+def test_pca_gives_error_and_code_and_saves_reconstructions():
+    x = held_out("pca")
+    np.save("x.npy", x)
+    found = rows(succeeded("predict", "pca", "x.npy", "--save", "all.npz"))
+    assert list(found[0]) == ["file", "sample", "code_0", "code_1", "code_2", "mse", "mae"]
+    with np.load("runs/pca/1/predictions_test.npz") as evaluated, np.load("all.npz") as saved:
+        assert np.allclose([float(row["mse"]) for row in found], evaluated["squared_errors"], rtol=1e-4)
+        assert np.allclose(saved["codes"], evaluated["codes"], rtol=1e-4, atol=1e-6)
+        assert np.array_equal(saved["x"], x)
+        error = ((saved["reconstructions"] - x) ** 2).reshape(len(x), -1).mean(axis=1)
+        assert np.allclose(error, saved["squared_errors"], rtol=1e-4)
+
+
+def test_a_transform_saves_the_images_that_it_makes():
+    x = held_out("transform")[:3]
+    np.save("x.npy", x)
+    found = rows(succeeded("predict", "transform", "x.npy", "--save", "all.npz"))
+    pooled = x.reshape(3, 4, 2, 4, 2, 1).mean(axis=(2, 4))
+    with np.load("all.npz") as saved:
+        assert np.allclose(saved["outputs"], pooled)
+    assert np.allclose([float(row["output_mean"]) for row in found], pooled.mean(axis=(1, 2, 3)))
+
+
+def test_nothing_is_overwritten():
+    np.save("x.npy", held_out("classifier")[:1])
+    assert succeeded("predict", "classifier", "x.npy", "--out", "p.csv") == ""
+    assert len(rows(Path("p.csv").read_text())) == 1
+    assert refused("predict", "classifier", "x.npy", "--out", "p.csv") == (
+        "p.csv: exists; it is not overwritten; name another file"
+    )
+    assert refused("predict", "classifier", "x.npy", "--out", "nowhere/p.csv") == (
+        "nowhere/p.csv: no such folder as nowhere; make it, or name another file"
+    )
+    assert refused("predict", "classifier", "x.npy", "--save", "p.h5") == "p.h5: --save writes an npz file; name it so"
+
+
+def test_what_is_wrong_with_the_input_is_told_before_tensorflow_is_imported():
+    np.save("right.npy", held_out("classifier")[:1])
+    np.save("wrong.npy", 100 * held_out("classifier")[:1])
+    script = (
+        "import sys\nfrom mlphys.cli import main\n"
+        "try:\n    main(['predict', 'classifier', 'right.npy', 'wrong.npy'])\n"
+        "finally:\n    print({'tensorflow', 'keras'} & sys.modules.keys())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+    assert done.stderr == (
+        "mlphys: wrong.npy: values from 0 to 100; the network was trained on values from 0 to 1; divide them by 255\n"
+    )
+
+
+def test_the_range_of_a_run_of_an_earlier_version_is_not_known():
+    path = Path("runs/classifier/1/data.json")
+    data = json.loads(path.read_text())
+    assert data["splits"]["train"].pop("range") == [0, 1]
+    path.write_text(json.dumps(data))
+    np.save("x.npy", 3 * held_out("classifier")[:1])
+    assert len(rows(succeeded("predict", "classifier", "x.npy"))) == 1
+
+
+def test_an_unfinished_run_predicts_nothing():
+    path = Path("runs/classifier/1/status.json")
+    path.write_text(path.read_text().replace("done", "interrupted"))
+    assert refused("predict", "classifier", "x.npy") == (
+        "runs/classifier/1: its training is not finished (interrupted, 3 epochs so far); "
+        "`mlphys resume runs/classifier/1` goes on"
+    )
