@@ -164,6 +164,8 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     except ValidationError as error:
         raise complain(problems_of(error), document) from None
     of_a_run = description is not None
+    if not of_a_run:
+        experiment = experiment.model_copy(update={"data": experiment.data.resolved()})
     try:
         description = description or described(experiment)
     except Misfit as misfit:

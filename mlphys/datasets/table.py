@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -50,6 +50,13 @@ class Spec(DataSpec):
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)
+
+    def resolved(self) -> Self:
+        """The features by their names, so that a run knows them when the file is gone."""
+        with csvfile.opened(Path(self.path)) as rows:
+            _, header = next(rows, (1, []))
+            columns = _columns(Path(self.path), header, self)
+        return self.model_copy(update={"features": tuple(columns)[: len(columns) - len(self.target or ())]})
 
     @field_validator("path")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
@@ -72,6 +72,10 @@ class DataSpec(Spec):
     def files(self) -> tuple[Path, ...]:
         """The files of the user's that hold the samples."""
         return ()
+
+    def resolved(self) -> Self:
+        """These keys with what their defaults leave to the files' headers."""
+        return self
 
 
 class Generated(DataSpec):
