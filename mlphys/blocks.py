@@ -164,7 +164,7 @@ def _writer(values: np.ndarray) -> Callable[[float], str]:
     """How the numbers of a layer are written: whole ones as such, others with about two digits."""
     largest = float(abs(values).max())
     places = 0 if (values == values.round()).all() or largest >= 100 else 1 if largest >= 10 else 2
-    return lambda value: f"{value:.{places}f}".replace("-", "−")
+    return lambda value: f"{value:.{places}f}".replace("-", "−") if value else "0"
 
 
 @dataclass(frozen=True)
