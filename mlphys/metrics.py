@@ -66,6 +66,13 @@ def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) ->
     return wrong[order[:most]].astype(np.int32)
 
 
+def first_right(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
+    """Indices of the first rightly classified sample of each class, for the first classes that have one."""
+    right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
+    _, first = np.unique(labels[right], return_index=True)
+    return right[first[:most]].astype(np.int32)
+
+
 def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.ndarray) -> dict[str, Any]:
     """The metrics of reconstructions of samples x (n, ...), beside the mean image's.
 

@@ -18,7 +18,7 @@ ROWS = [
     ["errors"],
     ["autodiff", "checksum", "environment", "files", "history", "picture", "pca", "randomness", "uncertainty"],
     ["schema", "csvfile", "download", "images", "looks", "npz"],
-    ["cost", "inputs", "metrics", "mosaic", "phases", "preprocessing", "selection", "splits"],
+    ["blocks", "cost", "inputs", "metrics", "mosaic", "phases", "preprocessing", "scatter", "selection", "splits"],
     ["builder"],
     ["datasets", "models", "plots"],
     ["config", "inspection"],

@@ -21,7 +21,7 @@ def test_every_picture_is_written_in_every_format_beside_its_numbers(tmp_path: P
     drawn = gallery.draw(complete(tmp_path), PLOTS, FORMATS)
     assert drawn.skipped == {}
     assert {path.name for path in drawn.paths} == {path.name for path in (tmp_path / "figures").iterdir()}
-    pictures = {*PLOTS, "filters_2"}
+    pictures = {*PLOTS, "filters_2", "components_spectrum"}
     assert {path.name for path in drawn.paths} == {
         f"{name}.{ending}" for name in pictures for ending in (*FORMATS, "csv")
     }

@@ -116,9 +116,11 @@ def test_the_metrics_are_those_of_the_stored_predictions(trained):
         assert metrics["samples"] == len(labels) == 200
         assert metrics["accuracy"] == pytest.approx((guesses == labels).mean())
         assert metrics["loss"] == pytest.approx(predictions["losses"].mean(), rel=1e-6)
-        wrong = predictions["shown"]
-        assert (guesses[wrong] != labels[wrong]).all()
-        assert predictions["images"].shape == (len(wrong), 8, 8, 1)
+        shown = predictions["shown"]
+        mistaken = guesses[shown] != labels[shown]
+        assert mistaken.tolist() == [True] * mistaken.sum() + [False] * 10
+        assert labels[shown[-10:]].tolist() == list(range(10))
+        assert predictions["images"].shape == (len(shown), 8, 8, 1)
 
 
 def test_the_completed_config_of_a_run_trains_to_the_same_bytes(trained):

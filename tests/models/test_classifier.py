@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from mlphys.autodiff import gradient, jacobian
 from mlphys.models import classifier
-from mlphys.schema.data import Description
+from mlphys.schema.data import Description, Split
 from mlphys.schema.training import Training
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
@@ -98,3 +98,12 @@ def test_the_cost_is_a_formula_with_its_numbers():
     assert classifier.cost(spec, Training(), DIGITS) == (
         "mean over the samples of  -sum_k t_k log p_k\n    + 0.5 sum layers.1.Dense.kernel^2"
     )
+
+
+def test_beside_the_surest_mistakes_the_first_right_sample_of_each_class_is_kept():
+    labels = np.repeat(np.arange(10), 30)
+    guesses = np.where(np.arange(300) % 30 < 20, (labels + 1) % 10, labels)
+    split = Split(np.zeros((300, 8, 8, 1), np.float32), labels.astype(np.int32))
+    kept = classifier.shown(split, {"probabilities": np.eye(10)[guesses]}, most=100)
+    assert (guesses[kept[:90]] != labels[kept[:90]]).all()
+    assert kept[90:].tolist() == list(range(20, 300, 30))

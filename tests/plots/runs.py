@@ -8,7 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from click.testing import CliRunner
 
+from mlphys.cli import main
+from mlphys.preprocessing import Preprocessing
+from mlphys.run import Run
+from mlphys.schema.data import Dataset, Split
+from mlphys.schema.document import dump
 from mlphys.schema.layers import Conv2D, Dense, Flatten, Layer
 from mlphys.schema.shapes import Row, trace
 
@@ -28,6 +34,16 @@ class MadeRun:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     of_split: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     curves: dict[str, dict[str, Any]] = field(default_factory=dict)
+    train: Split | None = None
+    trained: Any = None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing((), tuple(self.data["shape"]), ())
+
+    def dataset(self) -> Dataset:
+        assert self.train is not None
+        return Dataset(self.train, self.train, self.train)
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         return self.of_split.get(split)
@@ -42,7 +58,10 @@ class MadeRun:
 def config(monitor: str | None) -> SimpleNamespace:
     stopping = None if monitor is None else SimpleNamespace(monitor=monitor)
     return SimpleNamespace(
-        name="made", training=SimpleNamespace(early_stopping=stopping), model=SimpleNamespace(kind="classifier")
+        name="made",
+        data=SimpleNamespace(preprocess=[]),
+        training=SimpleNamespace(early_stopping=stopping),
+        model=SimpleNamespace(kind="classifier"),
     )
 
 
@@ -94,17 +113,36 @@ def network(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> MadeRun
     return MadeRun(rows=rows, weights=weights, **more)
 
 
+@dataclass(frozen=True)
+class Layers:
+    """Layers that give ones."""
+
+    rows: list[Row]
+
+    def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return {row.name: np.ones((len(x), *row.output_shape)) for row in self.rows}
+
+
+def pca_weights(mean: np.ndarray, vectors: np.ndarray, variances: np.ndarray) -> dict[str, np.ndarray]:
+    """What a run of kind pca holds."""
+    arrays = {"mean": mean, "components": vectors, "variances": variances}
+    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+
 def complete(path: Path) -> MadeRun:
-    """A run that every picture can be drawn of."""
-    classified = predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6])
+    """A run that every picture can be drawn of: its images are two pixels, for those that show two features."""
+    shape = (1, 2, 1)
+    classified = predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6], shape)
     images = {"images": classified["images"], "reconstructions": classified["images"] / 2}
     reconstruction = {"mse": 0.2, "mse_stderr": 0.01, "mean_image_mse": 0.4, "pca_mse": 0.3}
-    net = network([Conv2D(filters=2, kernel_size=(3, 3)), Flatten(), Dense(units=10)], (4, 4, 1))
+    net = network([Conv2D(filters=2, kernel_size=(1, 1)), Flatten(), Dense(units=10)], shape)
+    components = pca_weights(np.zeros(2), np.eye(2), np.array([2.0, 1.0]))
     return MadeRun(
         path=path,
         rows=net.rows,
-        weights=net.weights,
+        weights=net.weights | components,
         history=history([0.5, 0.3, 0.2]),
+        data={"shape": list(shape), "classes": list(CLASSES)},
         metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25} | reconstruction},
         curves={
             "shift": {
@@ -116,4 +154,14 @@ def complete(path: Path) -> MadeRun:
             }
         },
         of_split={"test": classified | images | {"codes": np.eye(4, 3)}},
+        train=Split(np.linspace(-1, 1, 40).reshape(20, *shape), np.arange(20) % 10),
+        trained=Layers(net.rows),
     )
+
+
+def real(config: dict[str, Any], folder: Path) -> Run:
+    """A run that the command has trained in `folder`."""
+    (folder / "config.yaml").write_text(dump(config))
+    result = CliRunner().invoke(main, ["train", str(folder / "config.yaml"), "--out", str(folder / "run"), "--quiet"])
+    assert result.exit_code == 0, result.output
+    return Run(folder / "run")

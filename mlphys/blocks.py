@@ -1,0 +1,284 @@
+"""The outputs of a net's layers on one page: their numbers in cells, or images, bars and strips of colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_CHANNELS = 16
+SMALL, FEW, BRIEF = 9, 4, 10  # pixels across, channels, and outputs up to which the numbers are written
+MOST_CELLS = 32  # side by side, in all blocks together
+CELL = 0.5  # inches, of a number
+MOST_BARS = 64  # outputs; more are a strip of colours
+# inches, of what stands in rows
+WIDTH, HEIGHT, LABEL, TILE, GAP, GUTTER = 9.2, 8.0, 2.15, 1.05, 0.1, 0.4
+BAR, STRIP, BETWEEN, LINE, LETTER = 0.75, 0.4, 0.26, 0.21, 0.115
+
+
+@dataclass(frozen=True)
+class Block:
+    """The values behind one layer, channels last: (h, w, c) of an image, (steps, c) of a sequence, or (n,).
+
+    `said` stands below the layer's name; `photo` marks three channels that are red, green and blue;
+    `classes` are the names of n outputs.
+    """
+
+    key: str
+    name: str
+    said: tuple[str, ...]
+    values: np.ndarray
+    photo: bool = False
+    classes: tuple[str, ...] = ()
+
+    @property
+    def tiles(self) -> np.ndarray:
+        """What is drawn as images, (tiles, height, width), or (1, height, width, 3) of a photograph."""
+        match self.values.ndim:
+            case 3 if self.photo:
+                return self.values[None]
+            case 3:
+                return self.values.transpose(2, 0, 1)[:MOST_CHANNELS]
+            case 2:
+                return self.values.T[None]
+        return self.values[None, None, :]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its numbers can be written."""
+        if self.values.ndim == 3:
+            height, width, channels = self.values.shape
+            return max(height, width) <= SMALL and channels <= FEW and not self.photo
+        return self.values.ndim == 1 and len(self.values) <= BRIEF
+
+    def cell_shape(self) -> tuple[int, int]:
+        """(down, across) of a numbered block's channels below each other, one cell between two."""
+        if self.values.ndim == 1:
+            return len(self.values), 1
+        height, width, channels = self.values.shape
+        return channels * height + channels - 1, width
+
+
+def page(blocks: Sequence[Block], title: str, caption: str) -> Figure:
+    """Few and small blocks side by side with their numbers written, as on a slide; others below each other."""
+    cells = sum(block.cell_shape()[1] + 2 for block in blocks if block.numbered)
+    written = all(block.numbered for block in blocks) and cells <= MOST_CELLS
+    return (_in_numbers if written else _in_rows)(blocks, title, caption)
+
+
+def _scale(values: np.ndarray, depth: float = 1.0) -> dict[str, Any]:
+    """The colours of a layer: around zero where there are negative values, else grey from zero.
+
+    `depth` is how far the largest value goes towards the darkest colour.
+    """
+    limit = (float(abs(values).max()) or 1.0) / depth
+    if values.min() < 0:
+        return {"cmap": looks.SIGNED, "vmin": -limit, "vmax": limit}
+    return {"cmap": "gray_r", "vmin": 0.0, "vmax": limit}
+
+
+def _empty(width: float, height: float, title: str, caption: str) -> tuple[Figure, Axes]:
+    """A figure with axes in inches, y downwards, for what has this size."""
+    figure = looks.figure(max(width + 0.3, 7.5), height + 1.2, title, caption)
+    axes = figure.subplots()
+    axes.set(aspect="equal", xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _tile(axes: Axes, image: np.ndarray, left: float, top: float, width: float, height: float, **scale: Any) -> None:
+    """One image in a pale frame, because a zero is as pale as the page."""
+    from matplotlib.patches import Rectangle
+
+    extent = (left, left + width, top + height, top)
+    axes.imshow(image, interpolation="nearest", extent=extent, aspect="auto", zorder=1, **scale)
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=looks.PALE, linewidth=0.8, zorder=2))
+
+
+def _head(axes: Axes, x: float, y: float, block: Block, said: Sequence[str], **place: Any) -> None:
+    """The layer's name, and smaller lines below it; y is the upper edge."""
+    axes.text(x, y, block.name, fontsize=13, fontweight="bold", va="top", **place)
+    for i, line in enumerate(said, start=1):
+        axes.text(x, y + 0.03 + i * LINE, line, fontsize=11, color=looks.GREY, va="top", **place)
+
+
+def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
+    """The blocks side by side, their numbers in the cells, as on a slide."""
+    heads = [max(LETTER * max(len(block.name), *(len(line) for line in block.said)), 0.8) for block in blocks]
+    names = [LETTER * max((len(name) for name in block.classes), default=0) for block in blocks]
+    cells = [CELL * block.cell_shape()[1] for block in blocks]
+    widths = [max(head, cell + name) for head, cell, name in zip(heads, cells, names, strict=True)]
+    arrow, top = 0.7, 0.2 + LINE * (1 + max(len(block.said) for block in blocks))
+    tallest = CELL * max(block.cell_shape()[0] for block in blocks)
+    figure, axes = _empty(sum(widths) + arrow * (len(blocks) - 1), top + tallest, title, caption)
+    left = 0.0
+    for block, width in zip(blocks, widths, strict=True):
+        down, across = block.cell_shape()
+        middle, first = left + width / 2, top + (tallest - CELL * down) / 2
+        _head(axes, middle, first - top, block, block.said, ha="center")
+        _cells(axes, block, middle - CELL * across / 2, first)
+        if block is not blocks[-1]:
+            ends = {
+                "xy": (left + width + arrow - 0.12, top + tallest / 2),
+                "xytext": (left + width + 0.12, top + tallest / 2),
+            }
+            axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": looks.GREY, "linewidth": 1.8})
+        left += width + arrow
+    return figure
+
+
+def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
+    """The channels below each other, or n outputs as a column; (left, top) is the upper left corner."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
+    tiles = block.tiles if block.values.ndim == 3 else block.values[None, :, None]
+    scale, written = _scale(block.values, 0.75), _writer(block.values)
+    colours, norm = colormaps[scale["cmap"]], Normalize(scale["vmin"], scale["vmax"])
+    height, width = tiles.shape[1:]
+    for tile in tiles:
+        _tile(axes, tile, left, top, CELL * width, CELL * height, **scale)
+        for row in range(height):
+            for column in range(width):
+                red, green, blue, _ = colours(norm(tile[row, column]))
+                ink = looks.INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+                x, y = left + CELL * (column + 0.5), top + CELL * (row + 0.5)
+                axes.text(x, y, written(tile[row, column]), ha="center", va="center", fontsize=13, color=ink)
+        lines = {"color": looks.PALE, "linewidth": 0.8}
+        axes.hlines([top + CELL * row for row in range(1, height)], left, left + CELL * width, **lines)
+        axes.vlines([left + CELL * column for column in range(1, width)], top, top + CELL * height, **lines)
+        top += CELL * (height + 1)
+    for i, name in enumerate(block.classes):
+        axes.text(left + 1.2 * CELL, top - CELL * (len(block.classes) + 0.5 - i), name, va="center", fontsize=13)
+
+
+def _writer(values: np.ndarray) -> Callable[[float], str]:
+    """How the numbers of a layer are written: whole ones as such, others with about two digits."""
+    largest = float(abs(values).max())
+    places = 0 if (values == values.round()).all() or largest >= 100 else 1 if largest >= 10 else 2
+    return lambda value: f"{value:.{places}f}".replace("-", "−") if value else "0"
+
+
+@dataclass(frozen=True)
+class Column:
+    """How blocks stand below each other: inches, and how many tiles go side by side."""
+
+    width: float
+    across: int
+
+    @property
+    def tile(self) -> float:
+        return min(TILE, (self.width + GAP) / self.across - GAP)
+
+    def size(self, block: Block) -> tuple[float, float]:
+        """Width and height of one image of a block; those alone are large."""
+        height, width = block.values.shape[:2]
+        longer = TILE if len(block.tiles) == 1 else self.tile
+        return longer * max(width / max(height, width), 0.2), longer * max(height / max(height, width), 0.2)
+
+    def height(self, block: Block) -> float:
+        """Inches of a block, its label included."""
+        if block.values.ndim == 3:
+            drawn = math.ceil(len(block.tiles) / self.across) * (self.size(block)[1] + GAP) - GAP
+        elif _has_bars(block):
+            drawn = BAR + (LINE if block.classes else 0) + 0.1
+        else:
+            drawn = _strip_height(block)
+        return max(drawn, 3 * LINE)
+
+    def total(self, blocks: Sequence[Block]) -> float:
+        return sum(self.height(block) + BETWEEN for block in blocks) - BETWEEN
+
+
+ALONE = (Column(WIDTH, MOST_CHANNELS // 2), Column(WIDTH, MOST_CHANNELS))
+BESIDE = Column(4.6, MOST_CHANNELS // 2)
+
+
+def _in_rows(blocks: Sequence[Block], title: str, caption: str) -> Figure:
+    """A block below the other, in two columns if they are many."""
+    column = next((column for column in ALONE if column.total(blocks) <= HEIGHT), BESIDE)
+    parts = _halves(blocks) if column is BESIDE else [blocks]
+    width = len(parts) * (LABEL + column.width + GUTTER) - GUTTER
+    figure, axes = _empty(width, max(column.total(part) for part in parts), title, caption)
+    for i, part in enumerate(parts):
+        left, top = i * (LABEL + column.width + GUTTER), 0.0
+        for block in part:
+            _head(axes, left, top, block, [", ".join(block.said), _span(block.values)])
+            _row(axes, block, left + LABEL, top, column)
+            top += column.height(block) + BETWEEN
+    return figure
+
+
+def _halves(blocks: Sequence[Block]) -> list[Sequence[Block]]:
+    """Encoder and decoder, or the first half and the second."""
+    decoder = [i for i, block in enumerate(blocks) if block.key.startswith("decoder")]
+    cut = decoder[0] if decoder else math.ceil(len(blocks) / 2)
+    return [blocks[:cut], blocks[cut:]]
+
+
+def _span(values: np.ndarray) -> str:
+    """The smallest and the largest value, to the third digit of the larger."""
+    largest = float(abs(values).max()) or 1.0
+    places = max(0, 2 - math.floor(math.log10(largest)))
+    low, high = (f"{round(float(value), places):g}" for value in (values.min(), values.max()))
+    return f"{low} to {high}".replace("-", "−")
+
+
+def _row(axes: Axes, block: Block, left: float, top: float, column: Column) -> None:
+    """Images as tiles, few outputs as bars, many as a strip of colours."""
+    if _has_bars(block):
+        _bars(axes, block, left, top, column.width)
+    elif block.values.ndim == 3:
+        _maps(axes, block, left, top, column)
+    else:
+        _tile(axes, block.tiles[0], left, top, column.width, _strip_height(block), **_scale(block.values))
+
+
+def _has_bars(block: Block) -> bool:
+    return block.values.ndim == 1 and len(block.values) <= MOST_BARS
+
+
+def _strip_height(block: Block) -> float:
+    return min(max(STRIP, 0.08 * block.tiles.shape[1]), 1.2)
+
+
+def _maps(axes: Axes, block: Block, left: float, top: float, column: Column) -> None:
+    width, height = column.size(block)
+    scale = {} if block.photo else _scale(block.values)
+    for i, image in enumerate(block.tiles):
+        line, place = divmod(i, column.across)
+        if block.photo:
+            low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
+            image = (image - low) / (high - low)
+        _tile(axes, image, left + place * (width + GAP), top + line * (height + GAP), width, height, **scale)
+
+
+def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> None:
+    """A bar an output, up from zero or down; of classes the most probable one stands out."""
+    import numpy as np
+
+    values, count = block.values, len(block.values)
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    unit = BAR / ((high - low) or 1.0)
+    zero = top + 0.1 + unit * high
+    step = min(width / count, 0.6)
+    middles = left + step * (np.arange(count) + 0.5)
+    colours = [looks.VERMILLION if value > 0 else looks.BLUE for value in values] if low < 0 else [looks.GREY] * count
+    if block.classes:
+        best = int(values.argmax())
+        colours = [looks.VERMILLION if k == best else looks.GREY for k in range(count)]
+        fits = step >= LETTER * max(len(name) for name in block.classes)
+        for k, name in enumerate(block.classes):
+            if fits or k == best:
+                bold = "bold" if k == best else "normal"
+                axes.text(middles[k], top + 0.17 + BAR, name, ha="center", va="top", fontsize=12, fontweight=bold)
+    axes.bar(middles, -unit * values, width=0.8 * step, bottom=zero, color=colours)
+    axes.hlines(zero, left, left + step * count, color=looks.GREY, linewidth=0.8)

@@ -1,0 +1,123 @@
+"""One sample on its way through the net: what every layer makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mlphys import looks
+from mlphys.blocks import MOST_CHANNELS, Block, page
+from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape, text
+from mlphys.schema.shapes import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlphys.run import Run
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    if not run.rows:
+        raise NotApplicable(f"a {run.config.model.kind} has no layers")
+    split, predictions = predicted(run, "images", "no sample is kept with the predictions")
+    shown = predictions["shown"]
+    if not len(shown):
+        raise NotApplicable(f"no sample is kept; `mlphys evaluate {run.path} --split {split}` keeps some")
+    place = _place(predictions)
+    sample = predictions["images"][place]
+    if not run.preprocessing.invertible:  # then the pictures are not the data's samples
+        sample = getattr(run.dataset(), split).x[shown[place]]
+    blocks = list(_blocks(run, sample, "probabilities" in predictions))
+    caption = "; ".join(
+        [f"{split} sample {shown[place]}{_named(run, predictions, shown[place])}", *_notes(run, blocks)]
+    )
+    title = f"{run.name}: one sample through every layer"
+    yield Picture("feature_maps", page(blocks, title, caption), _table(blocks))
+
+
+def _place(predictions: Mapping[str, np.ndarray]) -> int:
+    """Which of the shown samples: the first that is classified right, else the first."""
+    if "probabilities" not in predictions:
+        return 0
+    shown = predictions["shown"]
+    guesses = predictions["probabilities"][shown].argmax(axis=1)
+    return int((guesses == predictions["labels"][shown]).argmax())
+
+
+def _named(run: Run, predictions: Mapping[str, np.ndarray], index: int) -> str:
+    classes, label = run.data["classes"], predictions["labels"][index]
+    if not classes:
+        return ""
+    known = f", class {looks.short(classes[label])}"
+    if "probabilities" not in predictions:
+        return known
+    probabilities = predictions["probabilities"][index]
+    guess = probabilities.argmax()
+    return f"{known}, taken for {looks.short(classes[guess])} with p = {probabilities[guess]:.3g}"
+
+
+def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
+    """The sample, what preprocessing makes of it, and every layer's output that has numbers of its own."""
+    shape, photo = sample.shape, sample.ndim == 3 and sample.shape[-1] == 3
+    yield Block("input", "input", (text(shape),), sample, photo)
+    if run.preprocessing.steps:
+        seen = run.preprocessing.apply(sample[None])[0]
+        yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
+    outputs = run.trained.layers(sample[None])
+    for i, row in enumerate(run.rows):
+        if _changes_nothing(row):
+            continue
+        values, last = outputs[row.name][0], i == len(run.rows) - 1
+        said, photographed, classes = (_which(row), text(values.shape)), False, ()
+        if last and not classifies and values.size == sample.size and values.ndim == 1:
+            values = values.reshape(shape)  # a reconstruction
+        if last:
+            photographed = photo and values.shape == shape
+            names = [looks.short(name) for name in run.data["classes"]]
+            classes = tuple(names) if classifies and values.shape == (len(names),) else ()
+        yield Block(row.name, type(row.layer).__name__, said, values, photographed, classes)
+
+
+def _changes_nothing(row: Row) -> bool:
+    """A flattening, and what acts in training only."""
+    if isinstance(row.layer, Flatten | Reshape):
+        return len(row.output_shape) == 1
+    return isinstance(row.layer, Dropout | GaussianNoise)
+
+
+def _which(row: Row) -> str:
+    part, number, _ = row.name.split(".")
+    return f"{'layer' if part == 'layers' else part} {number}"
+
+
+def _notes(run: Run, blocks: Sequence[Block]) -> Iterator[str]:
+    if any((block.values < 0).any() for block in blocks):
+        yield "blue is negative, red positive, white 0, each layer on its own scale"
+    else:
+        yield "white is 0, each layer on its own scale"
+    if any(block.values.ndim == 3 and block.values.shape[-1] > MOST_CHANNELS for block in blocks):
+        yield f"of more channels the first {MOST_CHANNELS}"
+    if left_out := dict.fromkeys(type(row.layer).__name__ for row in run.rows if _changes_nothing(row)):
+        yield f"without {' and '.join(left_out)}, where the numbers stay as they are"
+
+
+def _table(blocks: Sequence[Block]) -> dict[str, list]:
+    """A row for each drawn number; an output of (n,) is n channels of one pixel, a sequence one of one row."""
+    import numpy as np
+
+    columns: dict[str, list] = {"layer": [], "channel": [], "row": [], "column": [], "value": []}
+    for block in blocks:
+        match block.values.ndim:
+            case 3:
+                values = block.values.transpose(2, 0, 1)[:MOST_CHANNELS]
+            case 2:
+                values = block.values.T[:, None, :]
+            case _:
+                values = block.values[:, None, None]
+        places = np.indices(values.shape).reshape(3, -1).tolist()
+        columns["layer"] += [block.key] * values.size
+        for name, place in zip(("channel", "row", "column"), places, strict=True):
+            columns[name] += place
+        columns["value"] += list(values.ravel())
+    return columns

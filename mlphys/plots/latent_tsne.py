@@ -1,0 +1,53 @@
+"""The codes by t-SNE, which keeps neighbours together (van der Maaten & Hinton 2008), coloured by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import scatter
+from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.scatter import Projection
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlphys.run import Run
+
+MOST = 4_000  # codes: 20 seconds on one core
+FEWEST = 4
+PERPLEXITY = 20
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    kind = run.config.model.kind
+    otherwise = f"a {kind} has no codes; train a model of kind: autoencoder for this picture"
+    split, predictions = predicted(run, "codes", otherwise)
+    codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
+    if codes.shape[1] <= 2:
+        raise NotApplicable("codes of one or two numbers need no projection; `latent` shows them as they are")
+    if len(codes) < FEWEST:
+        raise NotApplicable(f"needs at least {FEWEST} codes; {split} has {len(codes)}")
+    if (codes == codes[0]).all():
+        raise NotApplicable(f"all {split} samples have the same code")
+    title = f"{run.name}: codes of {min(len(codes), MOST):,} {split} samples by t-SNE"
+    notes = [f"the first {MOST:,} of {len(codes):,}"] if len(codes) > MOST else []
+    projection = _embedded(codes[:MOST])
+    yield scatter.picture("latent_tsne", title, notes, projection, predictions["labels"][:MOST], run.data["classes"])
+
+
+def _embedded(codes: np.ndarray) -> Projection:
+    """The perplexity is lower for a few codes, of which none has so many neighbours."""
+    import numpy as np
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(PERPLEXITY, (len(codes) - 1) / 3)
+    with threadpool_limits(1):  # the order of the threads' sums would change the points
+        embedding = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1)
+        points = embedding.fit_transform(codes.astype(np.float64))
+    method = (
+        f"codes of {codes.shape[1]:,} numbers, perplexity {perplexity:.3g}; "
+        "near points are near codes, far distances say nothing"
+    )
+    return Projection(points, ("first t-SNE coordinate", "second"), method)
