@@ -63,7 +63,10 @@ DATASETS = (
     "array, blobs, cifar10, circle_or_square, circles, crosses_and_noughts, digits, fashion_mnist, function_1d, "
     "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
 )
-PLOTS = "confusion_matrix, filters, latent, learning_curves, misclassified, reconstructions"
+PLOTS = (
+    "confusion_matrix, decision_boundary, filters, fit_1d, image_fit, latent, learning_curves, loss_surface, "
+    "misclassified, reconstructions"
+)
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
     f"{split}.{metric}"
