@@ -115,7 +115,7 @@ def test_pyplot_is_never_imported(tmp_path: Path):
     program = (
         "import sys; from pathlib import Path; from mlphys import gallery\n"
         "from tests.plots.runs import complete\n"
-        f"gallery.draw(complete(Path({str(tmp_path)!r})), {PLOTS}, {FORMATS})\n"
+        f"gallery.draw(complete(Path({str(tmp_path)!r})), {OF_FILES}, {FORMATS})\n"
         "print({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules))"
     )
     root = Path(__file__).parent.parent

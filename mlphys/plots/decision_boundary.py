@@ -70,7 +70,7 @@ def _need_plane(run: Run) -> None:
         raise NotApplicable("only a model of kind: classifier tells classes apart")
     shape, classes = tuple(run.data["shape"]), run.data["classes"]
     if shape != (2,):
-        raise NotApplicable(f"a sample of {text(shape)} is not a point of the plane; latent shows where classes lie")
+        raise NotApplicable(f"a sample of {text(shape)} is not a point of the plane")
     if len(classes) > len(looks.LINES):
         raise NotApplicable(f"{len(classes)} classes; the colours of {len(looks.LINES)} can be told apart")
 

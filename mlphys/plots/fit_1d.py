@@ -30,8 +30,8 @@ def draw(run: Run) -> Iterator[Picture]:
     metrics = run.metrics.get(split, {})
     error = f", {split} mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
     count = units.shape[1]
-    caption = "red dashes: beyond the training samples"
-    caption += f"; thin dashes: the {count} units of the last hidden layer (right axis)" if count else ""
+    caption = "red dashes: beyond the training data"
+    caption += f"; thin: the {count} units of the last hidden layer (right axis)" if count else ""
     figure = looks.figure(10, 6.4, f"{run.name}: fit{error}", caption)
     axes = figure.subplots()
     samples = {name: getattr(dataset, name) for name in dict.fromkeys(("train", split))}
@@ -49,7 +49,9 @@ def _need_curve(run: Run) -> None:
         raise NotApplicable("only a model of kind: regressor fits a function")
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
     if shapes != ((1,), (1,)):
-        raise NotApplicable(f"{text(shapes[0])} numbers in and {text(shapes[1])} out; a curve needs one and one")
+        raise NotApplicable(
+            f"a sample of {text(shapes[0])} and a target of {text(shapes[1])}; a curve needs one number each"
+        )
 
 
 def _places(dataset: Dataset) -> np.ndarray:

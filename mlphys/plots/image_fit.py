@@ -52,7 +52,8 @@ def _need_image(run: Run) -> None:
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
     if shapes != ((2,), (1,)):
         raise NotApplicable(
-            f"{text(shapes[0])} numbers in and {text(shapes[1])} out; an image needs the two of a place and one out"
+            f"a sample of {text(shapes[0])} and a target of {text(shapes[1])}; "
+            "an image needs two numbers for the place and one value"
         )
 
 
@@ -66,7 +67,7 @@ def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows, i = np.unique(x[:, 1], return_inverse=True)
     pixels = len(columns) * len(rows)
     if len(x) < LEAST * pixels:
-        raise NotApplicable(f"the samples lie on {len(x):,} of {pixels:,} places of a grid: they are not an image")
+        raise NotApplicable(f"the samples fill {len(x):,} of {pixels:,} places of a grid: they are not an image")
     image = np.full((len(rows), len(columns)), np.nan, np.float32)
     image[i, j] = y[:, 0]
     return columns, rows, image

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
 
-FINE = 121  # points along each side at which the loss is computed
-COARSE = 3  # every so many-th along each side stands in the table: 41 x 41
+FINE = 101  # points along each side at which the loss is computed
+COARSE = 2  # every so many-th along each side stands in the table: 51 x 51
 LINES = 24  # of equal loss
 MOST_DECADES = 5  # that they span
 MARGIN = 0.2  # around what must be seen, as a fraction of its range
