@@ -22,10 +22,7 @@ FINE = 301  # points of the grid along each side; the net is asked at all of the
 COARSE = 6  # every so many-th along each side stands in the table: 51 x 51
 MARGIN = 0.08  # around the samples, as a fraction of their range
 MOST = 2_000  # samples drawn
-FAINT, FULL = (
-    0.07,
-    0.43,
-)  # how much of its colour a region has where classes are equally probable, and where one is sure
+FAINT, FULL = 0.07, 0.43  # how much of its colour a region has where classes are equally probable, where one is sure
 STRETCHED = 3  # times longer than high: then a unit is not as long in both directions
 TINY = 1e-30  # probabilities below are taken for this
 

@@ -30,7 +30,7 @@ def draw(run: Run) -> Iterator[Picture]:
     metrics = run.metrics.get(split, {})
     error = f", {split} mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
     count = units.shape[1]
-    caption = "red dashes: beyond the training data"
+    caption = "broad dashes: beyond the training data"
     caption += f"; thin: the {count} units of the last hidden layer (right axis)" if count else ""
     figure = looks.figure(10, 6.4, f"{run.name}: fit{error}", caption)
     axes = figure.subplots()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
 
-FINE = 101  # points along each side at which the loss is computed
-COARSE = 2  # every so many-th along each side stands in the table: 51 x 51
+FINE = 141  # points along each side at which the loss is computed
+COARSE = 4  # every so many-th along each side stands in the table: 36 x 36
 LINES = 24  # of equal loss
 MOST_DECADES = 5  # that they span
 MARGIN = 0.2  # around what must be seen, as a fraction of its range
@@ -150,7 +150,7 @@ def _figure(
         panels[0].add_patch(Rectangle(corner, *size, fill=False, edgecolor=looks.INK, linewidth=1.2, zorder=2.5))
         panels[1].spines[:].set(visible=True, color=looks.INK, linewidth=1.2)
         panels[1].set_title("the small frame, enlarged")
-    legend = panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, borderpad=0.2)
+    legend = panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1)
     legend.set_in_layout(not near)  # beside the other panel's title there is room
     return figure
 
@@ -163,10 +163,12 @@ def _contours(figure: Figure, panels: Sequence[Axes], views: Sequence[Landscape]
 
     above = [view.losses - lowest for view in views]
     high = max(float(values.max()) for values in above) or 1.0
-    low = max(min(float(values.min()) for values in above), high / 10**MOST_DECADES)
+    least = min(float(values.min()) for values in above)
+    low = max(least, high / 10**MOST_DECADES)
     style: dict[str, Any] = {"norm": LogNorm(low, high), "levels": np.geomspace(low, high, LINES)}
+    style["extend"] = "min" if least < low else "neither"
     for panel, view, values in zip(panels, views, above, strict=True):
-        clipped = values.clip(low, high)
+        clipped = values.clip(low / 1000, high)  # a logarithm needs positive numbers
         filled = panel.contourf(view.columns, view.rows, clipped, cmap="Blues_r", **style)
         panel.contour(view.columns, view.rows, clipped, colors="white", linewidths=0.6, alpha=0.6, **style)
     bar = figure.colorbar(filled, ax=panels, aspect=30, pad=0.01)
