@@ -38,3 +38,9 @@ def predicted(run: Run, array: str, otherwise: str) -> tuple[str, dict[str, np.n
     if array not in predictions:
         raise NotApplicable(otherwise)
     return split, predictions
+
+
+def shown_split(run: Run) -> str:
+    """The split whose samples pictures show: test once it was evaluated, else validation, else train."""
+    split = run.best_split()
+    return split if run.data["splits"][split]["samples"] else "train"

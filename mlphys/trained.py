@@ -41,27 +41,23 @@ class TrainedNetwork:
 
         The p parameters are the weights one after the other, as the network names them. The network keeps its own.
         """
-        from keras import ops
-
-        kept = {name: np.array(variable) for name, variable in self.network.weights.items()}
-        terms = self._kind.terms(self._loaded.experiment.training, self._loaded.net_input, self.network)
-
-        def values(x: Any, y: Any) -> dict[str, Any]:
-            recorded, penalty = terms(x, y, False)
-            return {"loss": recorded["loss"] + penalty * ops.ones_like(recorded["loss"])}
-
-        mean_loss = engine.Mapped(values, self.network.evaluated_at_once)
-        seen = Split(self._fitted.apply(split.x), split.y)
-        means = []
+        kept = engine.weights_of(self.network)
+        seen = self._fitted.split(split)
         try:
-            for row in np.atleast_2d(parameters):
-                pieces = np.split(row, np.cumsum([value.size for value in kept.values()])[:-1])
-                placed = {name: piece.reshape(kept[name].shape) for name, piece in zip(kept, pieces, strict=True)}
-                engine.load_weights(self.network, placed)
-                means.append(mean_loss(seen)["loss"].mean(dtype=np.float64))
+            return self._mean_cost(seen, np.atleast_2d(parameters))
         finally:
             engine.load_weights(self.network, kept)
-        return np.array(means)
+
+    @property
+    def initial(self) -> dict[str, np.ndarray]:
+        """The weights that training began with, by name."""
+        model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
+        return engine.weights_of(self._kind.build(model, self._loaded.net_input, seed))
+
+    @cached_property
+    def _mean_cost(self) -> engine.MeanCost:
+        terms = self._kind.terms(self._loaded.experiment.training, self._loaded.net_input, self.network)
+        return engine.MeanCost(self.network, terms)
 
     @cached_property
     def _predict(self) -> engine.Mapped:

@@ -16,7 +16,18 @@ FOLDER = Path(mlphys.__file__).parent
 # the entries of a registry (datasets, models, plots) do not.
 ROWS = [
     ["errors"],
-    ["autodiff", "checksum", "environment", "files", "history", "picture", "pca", "randomness", "uncertainty"],
+    [
+        "autodiff",
+        "checksum",
+        "environment",
+        "files",
+        "history",
+        "minimum",
+        "picture",
+        "pca",
+        "randomness",
+        "uncertainty",
+    ],
     ["schema", "csvfile", "download", "images", "looks", "npz"],
     ["blocks", "cost", "inputs", "metrics", "mosaic", "phases", "preprocessing", "scatter", "selection", "splits"],
     ["builder"],

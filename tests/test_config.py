@@ -64,8 +64,8 @@ DATASETS = (
     "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
 )
 PLOTS = (
-    "accuracy_against, components, confusion_matrix, data_cloud, feature_maps, filters, latent, latent_tsne, "
-    "learning_curves, misclassified, reconstructions"
+    "accuracy_against, components, confusion_matrix, data_cloud, decision_boundary, feature_maps, filters, fit_1d, "
+    "image_fit, latent, latent_tsne, learning_curves, loss_surface, misclassified, reconstructions"
 )
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(

@@ -179,6 +179,37 @@ class Mapped:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+class MeanCost:
+    """The mean cost of a split, float64, as a function of the weights: `terms` are those of a phase.
+
+    Where the weights are set is compiled too: a landscape asks for it at ten thousands of places.
+    """
+
+    def __init__(self, network: Network, terms: Callable[[Any, Any, bool], tuple[Mapping[str, Any], Any]]):
+        self._network, self._terms = network, terms
+        self._compiled = tf.function(self._means, reduce_retracing=True)
+
+    def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
+        """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
+        return self._compiled(tf.constant(split.x), tf.constant(split.y), tf.constant(parameters, tf.float32)).numpy()
+
+    def _means(self, x: Any, y: Any, parameters: Any) -> Any:
+        variables = list(self._network.weights.values())
+        sizes = [math.prod(variable.shape) for variable in variables]
+        at_once = self._network.evaluated_at_once
+        found = tf.TensorArray(tf.float64, tf.shape(parameters)[0])
+        for row in tf.range(tf.shape(parameters)[0]):
+            for variable, values in zip(variables, tf.split(parameters[row], sizes), strict=True):
+                variable.assign(tf.reshape(values, variable.shape))
+            sums = tf.zeros([2], tf.float64)
+            for start in tf.range(0, tf.shape(x)[0], at_once):
+                stop = start + at_once
+                recorded, penalty = self._terms(x[start:stop], y[start:stop], False)
+                sums += _sums(("loss",), recorded, penalty)
+            found = found.write(row, sums[1] / sums[0])
+        return found.stack()
+
+
 def load_weights(network: Network, weights: Mapping[str, np.ndarray]) -> None:
     for name, variable in network.weights.items():
         variable.assign(weights[name])

@@ -1,7 +1,9 @@
-"""Small runs made of arrays, with the attributes of mlphys.run.Run that the plots read."""
+"""Small runs: made of arrays, with the attributes of mlphys.run.Run that the plots read, or written as files."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +12,11 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner
 
+from mlphys import preprocessing, splits
 from mlphys.cli import main
+from mlphys.config import load
 from mlphys.preprocessing import Preprocessing
+from mlphys.recorder import Recorder
 from mlphys.run import Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump
@@ -165,3 +170,60 @@ def real(config: dict[str, Any], folder: Path) -> Run:
     result = CliRunner().invoke(main, ["train", str(folder / "config.yaml"), "--out", str(folder / "run"), "--quiet"])
     assert result.exit_code == 0, result.output
     return Run(folder / "run")
+
+
+# For each picture that asks the network itself: a small run that it can be drawn of.
+ASKED = {
+    "decision_boundary": """
+        data: {name: moons, samples: 60}
+        model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
+    """,
+    "fit_1d": """
+        data: {name: function_1d, function: sine, samples: 40}
+        model: {kind: regressor, layers: [{Dense: {units: 2, activation: tanh}}, {Dense: {units: 1}}]}
+    """,
+    "image_fit": """
+        data: {name: image_function, size: 12}
+        model: {kind: regressor, layers: [{Dense: {units: 1}}]}
+    """,
+    "loss_surface": """
+        data: {name: line, validation: 0, test: 0}
+        model: {kind: regressor, layers: [{Dense: {units: 1, bias_initializer: {Constant: {value: 11}}}}]}
+    """,
+}
+PATH = [
+    {"layers.0.Dense.kernel.0.0": 15.0, "layers.0.Dense.bias.0": 11.4},
+    {"layers.0.Dense.kernel.0.0": 20.8, "layers.0.Dense.bias.0": 11.7},
+]
+
+
+def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Sequence[dict[str, Any]] = ()) -> Run:
+    """A run directory of the experiment `text`, as if training had ended in `weights`: else they are all 1."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "experiment.yaml").write_text(f"name: made\n{textwrap.dedent(text)}")
+    loaded = load(path / "experiment.yaml")
+    dataset = loaded.dataset()
+    writer = Recorder(path)
+    writer.begin(loaded.experiment.model_dump(), splits.summary(dataset, loaded.experiment.data, loaded.description))
+    for row in rows:
+        writer.row(row)
+    fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
+    shapes = loaded.weights()
+    values = weights or [np.ones(shape) for shape in shapes.values()]
+    named = {
+        name: np.reshape(value, shape).astype(np.float32)
+        for (name, shape), value in zip(shapes.items(), values, strict=True)
+    }
+    writer.weights(named | fitted.weights())
+    writer.status("done")
+    return Run(path)
+
+
+def walked(places: Sequence[dict[str, float]] = PATH) -> list[dict[str, Any]]:
+    """The rows of a history that recorded the weights."""
+    return [row | place for row, place in zip(history([1.0] * len(places)), places, strict=True)]
+
+
+def fitting(name: str, path: Path) -> Run | MadeRun:
+    """A run that the named picture can be drawn of."""
+    return written(path, ASKED[name], rows=walked()) if name in ASKED else complete(path)

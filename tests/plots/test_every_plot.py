@@ -9,7 +9,7 @@ import pytest
 
 from mlphys import looks
 from mlphys.schema import registry
-from tests.plots.runs import complete
+from tests.plots.runs import fitting
 
 PLOTS = registry.names("mlphys.plots")
 
@@ -17,7 +17,7 @@ PLOTS = registry.names("mlphys.plots")
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_plot_draws_pictures_named_after_itself_with_columns_of_one_length(name: str, tmp_path: Path):
     with looks.applied():
-        pictures = list(registry.entry("mlphys.plots", name).draw(complete(tmp_path)))
+        pictures = list(registry.entry("mlphys.plots", name).draw(fitting(name, tmp_path)))
     assert pictures
     for picture in pictures:
         assert picture.name == name or picture.name.startswith(f"{name}_")

@@ -1,0 +1,114 @@
+"""The function of one variable that a net has learned, with its data and hidden units (Bishop 2006, figure 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture, shown_split
+from mlphys.schema.layers import Weighted, text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    from mlphys.run import Run
+    from mlphys.schema.data import Dataset
+
+INSIDE, OUTSIDE = 401, 60  # points of the curve over the data, and at each side where there is none
+BEYOND = 0.15  # how far the sides reach, as a fraction of the data's range
+MOST_UNITS = 8
+MOST = 2_000  # samples drawn of a split
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    _need_curve(run)
+    dataset, split = run.dataset(), shown_split(run)
+    x = _places(dataset)
+    curve, units = run.trained.predictions(x)["outputs"].ravel(), _hidden_units(run, x)
+    metrics = run.metrics.get(split, {})
+    error = f", {split} mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
+    count = units.shape[1]
+    caption = "broad dashes: beyond the training data"
+    caption += f"; thin: the {count} units of the last hidden layer (right axis)" if count else ""
+    figure = looks.figure(10, 6.4, f"{run.name}: fit{error}", caption)
+    axes = figure.subplots()
+    samples = {name: getattr(dataset, name) for name in dict.fromkeys(("train", split))}
+    drawn = {name: (held.x[:MOST].ravel(), held.y[:MOST].ravel()) for name, held in samples.items()}
+    _units(axes, x, units)
+    _samples(axes, drawn)
+    _curve(axes, x, curve)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, borderpad=0.2)
+    yield Picture("fit_1d", figure, _table(x.ravel(), curve, units, drawn))
+
+
+def _need_curve(run: Run) -> None:
+    said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    if "outputs" not in said:
+        raise NotApplicable("only a model of kind: regressor fits a function")
+    shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
+    if shapes != ((1,), (1,)):
+        raise NotApplicable(
+            f"a sample of {text(shapes[0])} and a target of {text(shapes[1])}; a curve needs one number each"
+        )
+
+
+def _places(dataset: Dataset) -> np.ndarray:
+    """x of the curve (n, 1): over the training samples, and a little beyond."""
+    import numpy as np
+
+    low, high = float(dataset.train.x.min()), float(dataset.train.x.max())
+    wide = BEYOND * (high - low or 1.0)
+    left, right = np.linspace(low - wide, low, OUTSIDE + 1)[:-1], np.linspace(high, high + wide, OUTSIDE + 1)[1:]
+    return np.concatenate([left, np.linspace(low, high, INSIDE), right])[:, None].astype(np.float32)
+
+
+def _hidden_units(run: Run, x: np.ndarray) -> np.ndarray:
+    """What the last layer with weights is fed (n, units); (n, 0) where that is the data itself, or too much."""
+    weighted = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)]
+    if len(weighted) > 1:
+        hidden = run.rows[weighted[-1] - 1]
+        if len(hidden.output_shape) == 1 and hidden.output_shape[0] <= MOST_UNITS:
+            return run.trained.layers(x)[hidden.name]
+    return x[:, :0]
+
+
+def _units(axes: Axes, x: np.ndarray, units: np.ndarray) -> None:
+    if not units.size:
+        return
+    right = axes.twinx()
+    right.plot(x, units, color=looks.GREY, linewidth=1.4, linestyle=(0, (5, 3)), zorder=1)
+    right.set_ylabel("hidden units", color=looks.GREY)
+    right.spines["right"].set_visible(True)
+    right.set_zorder(0)
+    axes.set_zorder(1)  # the data and the curve lie over the units
+    axes.patch.set_visible(False)
+
+
+def _samples(axes: Axes, drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """The training samples are pale beside others."""
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    for name, (x, y) in drawn.items():
+        pale = name == "train" and len(drawn) > 1
+        style = {"color": looks.SKY if pale else looks.BLUE, "alpha": 0.45 if pale else 0.9, "s": 30 if pale else 36}
+        axes.scatter(x, y, **style, linewidths=0, label=f"{len(x):,} {names[name]} samples", zorder=2)
+
+
+def _curve(axes: Axes, x: np.ndarray, curve: np.ndarray) -> None:
+    inside = slice(OUTSIDE, OUTSIDE + INSIDE)
+    axes.plot(x[inside], curve[inside], color=looks.VERMILLION, linewidth=3, zorder=3, label="the net")
+    for side in (slice(OUTSIDE + 1), slice(OUTSIDE + INSIDE - 1, None)):
+        axes.plot(x[side], curve[side], color=looks.VERMILLION, linestyle="--", zorder=3)
+    axes.set(xlabel="x", ylabel="y", xlim=(x[0, 0], x[-1, 0]))
+
+
+def _table(
+    x: np.ndarray, curve: np.ndarray, units: np.ndarray, drawn: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, list]:
+    """The points of the curve with the hidden units there, then the samples."""
+    rows: list[tuple] = [("curve", *values) for values in zip(x, curve, *units.T, strict=True)]
+    none = [""] * units.shape[1]
+    rows += [(name, *point, *none) for name, points in drawn.items() for point in zip(*points, strict=True)]
+    names = "part", "x", "y", *(f"unit {j}" for j in range(units.shape[1]))
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
