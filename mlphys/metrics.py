@@ -77,8 +77,7 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.nd
     """The metrics of reconstructions of samples x (n, ...), beside the mean image's.
 
     `arrays` holds for each sample the means over its values of squared and absolute error, its loss
-    and the penalties. psnr is 10 log10(1 / mse), in decibels, for values between 0 and 1; `squared_error`
-    is the sum over a sample's values.
+    and the penalties. `squared_error` is the sum over a sample's values.
     """
     squared = arrays["squared_errors"].astype(np.float64)
     losses = arrays["losses"].astype(np.float64)
@@ -91,11 +90,17 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.nd
         ("loss", losses + arrays["penalties"]),
     ):
         found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
-    found["psnr"] = -10 * math.log10(mse) if mse > 0 else None
-    found["psnr_stderr"] = 10 / math.log(10) * error / mse if mse > 0 and error else None
+    found |= peak_signal_to_noise(mse, error)
     flat, flat_train = x.reshape(len(x), -1), train.reshape(len(train), -1)
     found["mean_image_mse"] = float(((flat - flat_train.mean(axis=0)) ** 2).mean())
     return found
+
+
+def peak_signal_to_noise(mse: float, error: float | None) -> dict[str, float | None]:
+    """psnr = 10 log10(1 / mse) in decibels, for values between 0 and 1; None where mse is 0."""
+    if mse <= 0:
+        return {"psnr": None, "psnr_stderr": None}
+    return {"psnr": -10 * math.log10(mse), "psnr_stderr": 10 / math.log(10) * error / mse if error else None}
 
 
 def pixel_errors(squared: np.ndarray, x: np.ndarray, train: np.ndarray, code_size: int) -> dict[str, Any]:

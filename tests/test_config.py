@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from mlphys import config
 from mlphys.config import Experiment, copy, difference, load, shipped
+from mlphys.datasets import mnist
+from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
@@ -833,7 +836,10 @@ def test_the_right_words_of_other_ways_to_write_yaml_are_taken():
 
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment(name):
-    loaded = load(shipped()[name])
+    path = shipped()[name]
+    if re.search(r"classes|imbalance|project: 0", path.read_text()) and locate(mnist.sources()[0]) is None:
+        pytest.skip("MNIST is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA")
+    loaded = load(path)
     assert loaded.experiment.name == name
     complete = written(dump(loaded.experiment.model_dump()))
     again = load(complete)

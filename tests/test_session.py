@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from mlphys import files
 from mlphys.cli import main
-from mlphys.config import PLOTS
+from mlphys.config import PLOTS, load
 from mlphys.schema.document import dump, read
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -510,9 +510,18 @@ def needs_mnist(path: Path) -> bool:
 def test_every_config_trains_an_epoch_on_little_data(folder, path):
     if needs_mnist(path) and not (Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz").is_file():
         pytest.skip("MLPHYS_DATA names no folder with mnist.npz")
-    little = ["data.train=300", "data.validation=50", "data.test=50", "training.epochs=1"]
-    sets = [word for override in little for word in ("--set", override)]
+    experiment = load(path).experiment
+    most = {"train": 300, "validation": 50, "test": 50}
+    few = experiment.data.name != "image_function"  # its picture needs the pixels
+    little: dict[str, int] = (
+        {} if not few else {f"data.{split}": min(getattr(experiment.data, split), size) for split, size in most.items()}
+    )
+    if experiment.kind().ITERATIVE:
+        little["training.epochs"] = 1
+    if experiment.training.steps_per_epoch:
+        little["training.steps_per_epoch"] = 2
+    sets = [word for key, value in little.items() for word in ("--set", f"{key}={value}")]
     succeeded("train", path, *sets, "--quiet")
-    succeeded("evaluate")
+    succeeded("evaluate", "--split", "test" if experiment.data.test else "train")
     for picture in read(path).data["plots"]:
         assert Path("runs", path.stem, "1", "figures", f"{picture}.png").exists()

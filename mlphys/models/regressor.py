@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mlphys import builder
 from mlphys.cost import formula
-from mlphys.metrics import regression
+from mlphys.metrics import peak_signal_to_noise, regression
 from mlphys.phases import Gradient, Network
 from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.layers import LayerField, text
@@ -25,7 +25,7 @@ from mlphys.schema.training import Training
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
 RECORDED = ("loss", "mse")
-MEASURED = ("mse", "mae", "loss", "mean_target_mse")
+MEASURED = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
 ITERATIVE = True
 
 
@@ -113,7 +113,12 @@ def metrics(
 ) -> dict[str, Any]:
     """The entry of metrics.json for a split, from its per-sample arrays."""
     losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-    return regression(split.y, arrays["outputs"], losses, train.y)
+    found = regression(split.y, arrays["outputs"], losses, train.y)
+    if len(description.target_shape) == 3:
+        found |= peak_signal_to_noise(found["mse"], found["mse_stderr"])
+    if description.target_shape == description.shape:
+        found["copy_input_mse"] = float(((split.x - split.y) ** 2).mean(dtype=np.float64))
+    return found
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from mlphys import looks
 from mlphys.mosaic import mosaic
 from mlphys.picture import NotApplicable, Picture
 from mlphys.schema.data import Shape
-from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, Flatten, Reshape, Weighted, text
+from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _image_after(row: Row, image: Shape) -> Shape:
 def _kernels(row: Row, image: Shape, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """The weights of a layer as images of shape (filters, channels, height, width), None if they are not."""
     match row.layer:
-        case Conv2D():
+        case Conv2D() | FixedConv2D():
             return weights[f"{row.name}.kernel"].transpose(3, 2, 0, 1)
         case Conv2DTranspose():  # Keras has its filters before its channels
             return weights[f"{row.name}.kernel"].transpose(2, 3, 0, 1)

@@ -1,4 +1,4 @@
-"""Samples, what an autoencoder makes of them, and the difference."""
+"""Samples, what an autoencoder (or a net from images to images) makes of them, and the difference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ DOTTED = 30  # features up to which each gets a dot
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    kind = run.config.model.kind
+    kind, target_shape = run.config.model.kind, tuple(run.data["target_shape"])
+    if kind == "regressor" and len(target_shape) == 3:
+        yield from _to_images(run, target_shape)
+        return
     otherwise = f"a {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "reconstructions", otherwise)
     shape = tuple(run.data["shape"])
@@ -36,8 +39,27 @@ def draw(run: Run) -> Iterator[Picture]:
     of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
     title = f"{run.name}: reconstructions, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
     caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
-    drawn = _images if len(shape) == 3 else _curves
-    yield Picture("reconstructions", drawn(inputs, outputs, title, caption), _table(indices, inputs, outputs))
+    rows = {"input": inputs, "output": outputs}
+    drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(inputs, outputs, title, caption)
+    yield Picture("reconstructions", drawn, _table(indices, rows))
+
+
+def _to_images(run: Run, shape: Shape) -> Iterator[Picture]:
+    """A net from images to images: the input, the target, the output, and the difference of the last two."""
+    split, predictions = predicted(run, "outputs", "")
+    indices, inputs = predictions["shown"][:MOST], predictions["images"][:MOST]
+    if inputs.ndim != 4 or inputs.shape[-1] not in (1, 3) or shape[-1] not in (1, 3):
+        raise NotApplicable(f"{text(inputs.shape[1:])} and {text(shape)} are not both images of 1 or 3 channels")
+    targets, outputs = predictions["labels"][indices], predictions["outputs"][indices]
+    metrics = run.metrics.get(split, {})
+    copied = metrics.get("copy_input_mse")
+    baselines = f"the mean target {looks.measured(metrics['mean_target_mse'])}"
+    baselines += "" if copied is None else f", of the input itself {looks.measured(copied)}"
+    title = f"{run.name}: images to images, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
+    of = len(predictions["labels"])
+    caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
+    figure = _images({"input": inputs, "target": targets, "output": outputs}, title, caption)
+    yield Picture("reconstructions", figure, _table(indices, {"target": targets, "output": outputs}))
 
 
 def _need_drawable(shape: Shape) -> None:
@@ -56,32 +78,34 @@ def _baselines(metrics: Mapping[str, Any], code_size: int) -> str:
     return f"{components}the mean image {looks.measured(metrics['mean_image_mse'])}"
 
 
-def _images(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -> Figure:
-    """Rows: input, output, difference; the mse of a sample stands below it."""
+def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
+    """A row of images for each name, and the difference of the last two; the mse of a sample stands below it."""
     from matplotlib.ticker import MaxNLocator
 
-    count, height, width = inputs.shape[:3]
-    differences = (outputs - inputs).mean(axis=-1)
+    (wanted, targets), (_, outputs) = list(rows.items())[-2:]
+    count, height, width = targets.shape[:3]
+    differences = (outputs - targets).mean(axis=-1)
     limit = float(abs(differences).max()) or 1.0
-    tile = 1.1 * min(max(height / width, 0.3), 2)
-    figure = looks.figure(max(1.1 * count + 1.8, 9), 3 * (tile + 0.05) + 1.35, title, caption)
-    grid = figure.add_gridspec(3, count + 1, width_ratios=[*[1] * count, 0.14])
-    axes = [[figure.add_subplot(grid[row, column]) for column in range(count)] for row in range(3)]
-    low, high = min(0.0, float(inputs.min())), max(1.0, float(inputs.max()))
-    for i in range(count):
-        _grey(axes[0][i], inputs[i], low, high)
-        _grey(axes[1][i], outputs[i], low, high)
-        image = axes[2][i].imshow(differences[i], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
-        axes[2][i].set_xlabel(f"{((outputs[i] - inputs[i]) ** 2).mean():#.2g}", fontsize=12, color=looks.GREY)
+    down, tile = len(rows) + 1, 1.1 * min(max(height / width, 0.3), 2)
+    figure = looks.figure(max(1.1 * count + 1.8, 9), down * (tile + 0.05) + 1.35, title, caption)
+    grid = figure.add_gridspec(down, count + 1, width_ratios=[*[1] * count, 0.14])
+    axes = [[figure.add_subplot(grid[row, column]) for column in range(count)] for row in range(down)]
+    low, high = min(0.0, float(targets.min())), max(1.0, float(targets.max()))
+    for panels, images in zip(axes, rows.values(), strict=False):
+        for panel, image in zip(panels, images, strict=True):
+            _grey(panel, image, low, high)
+    for i, panel in enumerate(axes[-1]):
+        drawn = panel.imshow(differences[i], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
+        panel.set_xlabel(f"{((outputs[i] - targets[i]) ** 2).mean():#.2g}", fontsize=12, color=looks.GREY)
     for panel in [panel for row in axes for panel in row]:
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set(visible=True, color=looks.PALE)
-    for row, name in zip(axes, ("input", "output", "output\n− input"), strict=True):
+    for row, name in zip(axes, (*rows, f"output\n− {wanted}"), strict=True):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    axes[2][0].text(-0.1, -0.06, "mse", transform=axes[2][0].transAxes, ha="right", va="top", color=looks.GREY)
-    bar = figure.colorbar(image, cax=figure.add_subplot(grid[2, count]))
+    axes[-1][0].text(-0.1, -0.06, "mse", transform=axes[-1][0].transAxes, ha="right", va="top", color=looks.GREY)
+    bar = figure.colorbar(drawn, cax=figure.add_subplot(grid[down - 1, count]))
     bar.locator = MaxNLocator(nbins=3, symmetric=True)
-    if inputs.shape[-1] > 1:
+    if targets.shape[-1] > 1:
         bar.set_label("mean of\nchannels", fontsize=11)
     return figure
 
@@ -117,15 +141,15 @@ def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -
     return figure
 
 
-def _table(indices: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> dict[str, list]:
+def _table(indices: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, list]:
     """A row for each number of each sample."""
     import numpy as np
 
-    names = ("row", "column", "channel") if inputs.ndim == 4 else ("feature", "channel")[: inputs.ndim - 1]
-    samples, *places = np.indices(inputs.shape).reshape(inputs.ndim, -1)
+    shape = next(iter(rows.values())).shape
+    names = ("row", "column", "channel") if len(shape) == 4 else ("feature", "channel")[: len(shape) - 1]
+    samples, *places = np.indices(shape).reshape(len(shape), -1)
     return {
         "sample": indices[samples].tolist(),
         **{name: place.tolist() for name, place in zip(names, places, strict=True)},
-        "input": list(inputs.ravel()),
-        "output": list(outputs.ravel()),
+        **{name: list(values.ravel()) for name, values in rows.items()},
     }
