@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError, Wit
 from mlphys import files, preprocessing, selection, splits
 from mlphys.errors import UserError
 from mlphys.schema import registry
-from mlphys.schema.data import Dataset, DataSpec, Description, Shape
+from mlphys.schema.data import Dataset, DataSpec, Description, Generated, Shape
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
 from mlphys.schema.fields import LARGEST, Seed, low_first
 from mlphys.schema.layers import text
@@ -188,6 +188,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     problems += _training_problems(experiment)
     problems += _augmentation_problems(experiment, description)
     if not problems:
+        problems += _fresh_problems(experiment)
         problems += _track_problems(Loaded(experiment, description))
     problems += _expect_problems(experiment)
     if problems:
@@ -270,6 +271,21 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
         yield Problem(path, f"moves pixels, and a sample of {text(description.shape)} is no image; only noise fits")
     if 0 not in description.target_shape and description.target_shape and augmentation.moves():
         yield Problem(path, "would move the images and not their targets; only noise fits")
+
+
+def _fresh_problems(experiment: Experiment) -> Iterable[Problem]:
+    """An epoch's fresh samples are in memory together, as the dataset's own are."""
+    data, training = experiment.data, experiment.training
+    if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
+        return
+    assert isinstance(data.train, int)
+    batch = data.train if training.batch_size == "all" else min(int(training.batch_size), data.train)
+    samples = training.steps_per_epoch * batch
+    try:
+        type(data)(**{**data.arguments(), "samples": samples})
+    except ValidationError as error:
+        text = f"{samples} fresh samples in an epoch: {problems_of(error)[0].text}"
+        yield Problem(("training", "steps_per_epoch"), text)
 
 
 def _track_problems(loaded: Loaded) -> Iterable[Problem]:

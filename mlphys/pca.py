@@ -31,7 +31,7 @@ def fit(x: np.ndarray, components: int) -> Components:
         return _randomized(x, mean, components)
     covariance = np.zeros((x.shape[1], x.shape[1]))
     for i in range(0, len(x), AT_ONCE):
-        centred = (x[i : i + AT_ONCE] - mean).astype(x.dtype)
+        centred = x[i : i + AT_ONCE] - mean.astype(x.dtype)
         covariance += centred.T @ centred
     variances, vectors = np.linalg.eigh(covariance / len(x))
     variances = np.maximum(variances, 0)

@@ -496,6 +496,39 @@ BROKEN = [
     (EPOCHS, "epochs: two", "f.yaml:14: training.epochs: expected a whole number; received text 'two'"),
     (EPOCHS, "nb_epoch: 2", f"f.yaml:14: training.nb_epoch: unknown key; write epochs (allowed: {TRAINING})"),
     (EPOCHS, "shuffle: yes", "f.yaml:14: training.shuffle: expected true or false; received text 'yes'; write true"),
+    (
+        EPOCHS,
+        "class_weight: {3: 1.0, 11: 2.0}",
+        "f.yaml:14: training.class_weight: needs one weight for each of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; 0 is missing",
+    ),
+    (
+        EPOCHS,
+        "class_weight: {0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1, ten: 1}",
+        "f.yaml:14: training.class_weight: needs one weight for each of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; ten is no class",
+    ),
+    (
+        EPOCHS,
+        "class_weight: even",
+        "f.yaml:14: training.class_weight: expected balanced, or a weight of at least 0 for each class; "
+        "received text 'even'",
+    ),
+    (
+        EPOCHS,
+        "class_weight: {3: -1}",
+        "f.yaml:14: training.class_weight: expected balanced, or a weight of at least 0 for each class; "
+        "received a block of keys",
+    ),
+    (EPOCHS, "steps_per_epoch: 0", "f.yaml:14: training.steps_per_epoch: must be at least 1; received 0"),
+    (
+        EPOCHS,
+        "track: [parameters]",
+        "f.yaml:14: training.track: parameters: this net has 690, and at most 32 are recorded; leave it out",
+    ),
+    (
+        EPOCHS,
+        "track: [weights]",
+        "f.yaml:14: training.track.0: unknown value; received text 'weights'; allowed parameters",
+    ),
     # early stopping
     (
         "monitor: validation_loss",
@@ -822,6 +855,26 @@ def test_every_default_is_filled_in():
         "plots": [],
         "expect": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [
+        (
+            "{name: digits}",
+            "{kind: autoencoder, encoder: [{Dense: {units: 3}}], decoder: mirror}",
+        ),
+        (
+            "{name: function_1d, function: absolute, samples: 50}",
+            "{kind: regressor, layers: [{Dense: {units: 1}}]}",
+        ),
+    ],
+)
+def test_class_weights_are_refused_where_the_loss_knows_no_classes(data, model):
+    path = written(f"data: {data}\nmodel: {model}\ntraining:\n  class_weight: balanced\n")
+    assert error_of(load, path) == (
+        "f.yaml:4: training.class_weight: only a classifier's loss weighs classes; leave it out"
+    )
 
 
 def test_a_name_from_the_file_that_is_no_name_is_refused():

@@ -30,6 +30,26 @@ def test_the_components_are_those_of_scikit_learn():
     assert found.total == pytest.approx(x.var(axis=0).sum(), rel=1e-4)
 
 
+def test_a_mean_far_from_zero_leaves_the_variances_as_they_are():
+    near = pca.fit(digits(), 10)
+    far = pca.fit(digits() + np.float32(100), 10)
+    np.testing.assert_allclose(far.variances, near.variances, rtol=1e-4)
+    np.testing.assert_allclose(far.vectors, near.vectors, atol=1e-3)
+
+
+def test_the_largest_entry_of_a_component_is_positive_as_scikit_learns_is():
+    known = PCA(10, svd_solver="full").fit(digits().astype(np.float64)).components_
+    np.testing.assert_allclose(pca.fit(digits(), 10).vectors, known, atol=1e-3)
+
+
+@pytest.mark.parametrize("samples", [20, 1797])
+def test_a_fraction_is_a_count_of_at_least_one_and_at_most_the_directions(samples):
+    x = digits()[:samples]
+    assert pca.count(x, 3) == 3
+    assert pca.count(x, 1e-9) == 1
+    assert pca.count(x, 0.9) < pca.count(x, 0.9999999999999999) <= min(samples - 1, 64)
+
+
 @pytest.mark.parametrize("components", [1, 9, 32])
 def test_the_error_is_that_of_the_projection(components):
     train, x = digits()[:1200], digits()[1200:]

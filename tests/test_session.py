@@ -502,6 +502,30 @@ def test_the_other_kinds_are_trained_resumed_to_the_same_bytes_evaluated_and_dra
     succeeded("plot", "half", "--only", ",".join(PLOTS))
 
 
+def test_chosen_distorted_weighted_classes_are_trained_resumed_to_the_same_bytes_and_evaluated(folder):
+    data = SMALL["data"] | {"classes": [3, 8], "imbalance": {8: 0.3}, "train": 100, "validation": 30, "test": 30}
+    layers = [{"Dropout": {"rate": 0.1}}, {"Dense": {"units": 2, "activation": "softmax"}}]
+    config = SMALL | {
+        "data": data | {"preprocess": ["standardize", {"project": 0.8}]},
+        "model": {"kind": "classifier", "layers": layers},
+        "training": {
+            "epochs": 3, "steps_per_epoch": 5, "class_weight": "balanced",
+            "augmentation": {"rotation": 10, "shift": 1, "noise": 0.1},
+        },
+        "plots": ["learning_curves", "confusion_matrix"],
+    }  # fmt: skip
+    Path("two.yaml").write_text(dump(config))
+    succeeded("train", "two.yaml", "--out", "whole", "--quiet")
+    succeeded("train", "two.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
+    succeeded("resume", "half", "--set", "training.epochs=3", "--quiet")
+    assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
+    succeeded("evaluate", "half")
+    counts = json.loads(Path("half/data.json").read_text())["splits"]["train"]["class_counts"]
+    assert list(counts) == ["3", "8"]
+    assert counts["8"] / counts["3"] == pytest.approx(0.3, abs=0.05)
+    assert Path("half/figures/confusion_matrix.png").exists()
+
+
 def needs_mnist(path: Path) -> bool:
     return "mnist" in path.stem
 

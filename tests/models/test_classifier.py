@@ -107,3 +107,26 @@ def test_beside_the_surest_mistakes_the_first_right_sample_of_each_class_is_kept
     kept = classifier.shown(split, {"probabilities": np.eye(10)[guesses]}, most=100)
     assert (guesses[kept[:90]] != labels[kept[:90]]).all()
     assert kept[90:].tolist() == list(range(20, 300, 30))
+
+
+def test_balanced_weights_are_n_over_K_n_k_and_a_class_without_samples_has_none():
+    labels = np.array([0] * 6 + [1] * 3 + [3])
+    small = Description((2,), ("a", "b", "c", "d"), 10, None)
+    balanced = Training.model_validate({"class_weight": "balanced"})
+    found = classifier.class_weights(balanced, small, labels)
+    np.testing.assert_allclose(found, [10 / (4 * 6), 10 / (4 * 3), 0, 10 / 4])
+    named = Training.model_validate({"class_weight": {"d": 2, "a": 1, "c": 0.5, "b": 0}})
+    np.testing.assert_array_equal(classifier.class_weights(named, small, labels), [1, 0, 0.5, 2])
+    assert classifier.class_weights(Training(), small, labels) is None
+
+
+def test_weights_of_the_classes_count_in_training_only():
+    x, y = digits(20)
+    spec = classifier.Spec(kind="classifier", layers=[*HIDDEN, SOFTMAX])
+    network = classifier.build(spec, DIGITS, seed=0)
+    weights = np.arange(10) / 3
+    plain = classifier.terms(Training(), DIGITS, network)(x, y, True)[0]
+    weighted = classifier.terms(Training(), DIGITS, network, weights)
+    np.testing.assert_allclose(weighted(x, y, True)[0]["loss"].numpy(), weights[y] * plain["loss"].numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(weighted(x, y, False)[0]["loss"].numpy(), plain["loss"].numpy())
+    np.testing.assert_array_equal(weighted(x, y, True)[0]["accuracy"].numpy(), plain["accuracy"].numpy())

@@ -143,6 +143,85 @@ def test_a_phase_is_traced_once_whatever_the_chunks_and_epochs():
     assert (engine.batches, engine.traces) == (9, 1)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 8, 25])
+def test_every_sample_is_seen_once_a_pass_wherever_epochs_cut_the_passes(steps):
+    spec = classifier.Spec(kind="classifier", layers=DENSE)
+    network = classifier.build(spec, DIGITS, 0)
+    settings = Settings.model_validate({"batch_size": 30, "steps_per_epoch": steps})
+    phases = classifier.phases(spec, settings, DIGITS, network, digits().train)
+    training = loop.Training(network, phases, digits(), None, 0, {}, Memory(), Silence())
+    under_way = loop.PhaseInTraining(training, phases[0], [], None)
+    assert (under_way.engine.batches, under_way.engine.samples) == (steps, 30 * steps)
+    epochs = [under_way.order(epoch, 250) for epoch in range(1, 60)]
+    assert {len(order) for order in epochs} == {30 * steps}
+    row = np.concatenate(epochs)
+    passes = row[: len(row) // 250 * 250].reshape(-1, 250)
+    assert len(passes) >= 7
+    assert (np.sort(passes, axis=1) == np.arange(250)).all()
+    assert len(np.unique(passes, axis=0)) == len(passes)
+
+
+def test_an_epoch_of_as_many_steps_as_a_pass_has_batches_is_a_pass():
+    settings = {"batch_size": 25, "epochs": 2}
+    whole, _, _ = trained(DENSE, settings)
+    counted, _, _ = trained(DENSE, settings | {"steps_per_epoch": 10})
+    for name, value in whole.weights.items():
+        assert value.tobytes() == counted.weights[name].tobytes()
+
+
+def test_epochs_of_few_steps_take_together_the_steps_of_one_of_many():
+    """Seven epochs of five batches are five of seven, across passes of nine batches and a part."""
+    settings = {"batch_size": 27, "optimizer": "sgd"}
+    first, short, _ = trained(DENSE, settings | {"steps_per_epoch": 5, "epochs": 7})
+    second, long, _ = trained(DENSE, settings | {"steps_per_epoch": 7, "epochs": 5})
+    assert (len(short.rows), len(long.rows)) == (7, 5)
+    for name, value in first.weights.items():
+        assert value.tobytes() == second.weights[name].tobytes()
+
+
+def test_the_weighted_loss_is_followed_as_numpy_follows_it_and_validation_is_not_weighted():
+    layers = ["Flatten", {"Dense": {"units": 10, "activation": "softmax", "kernel_initializer": "zeros"}}]
+    settings = {
+        "optimizer": {"SGD": {"learning_rate": 0.5}}, "batch_size": "all", "epochs": 1, "class_weight": "balanced",
+    }  # fmt: skip
+    outcome, keeper, network = trained(layers, settings)
+    data = digits().train
+    counts = np.bincount(data.y)
+    weights = 250 / (10 * counts)
+    x, t = data.x.reshape(250, 64).astype(np.float64), np.eye(10)[data.y]
+    descent = 0.5 * x.T @ (weights[data.y][:, None] * (t - 0.1)) / 250  # p = 1/10 everywhere
+    np.testing.assert_allclose(outcome.weights["layers.1.Dense.kernel"], descent, atol=1e-6)
+    # every class counts alike, and no class more than without weights
+    assert keeper.rows[0]["loss"] == pytest.approx(np.log(10), rel=1e-6)
+    validation = digits().validation
+    p = network.model(validation.x).numpy().astype(np.float64)
+    unweighted = -np.log(p[np.arange(90), validation.y]).mean()
+    assert keeper.rows[0]["validation_loss"] == pytest.approx(unweighted, rel=1e-5)
+
+
+def test_the_tracked_parameters_are_the_weights_after_each_epoch():
+    data = Dataset(*(Split(x.x[:, :1, :2], x.y % 2) for x in (digits().train, digits().validation, digits().test)))
+    spec = classifier.Spec(
+        kind="classifier", layers=["Flatten", "BatchNormalization", {"Dense": {"units": 2, "activation": "softmax"}}]
+    )
+    small = Description((1, 2, 1), ("a", "b"), 340, None)
+    network = classifier.build(spec, small, 0)
+    settings = Settings.model_validate({"epochs": 3, "track": ["parameters"]})
+    keeper = Memory()
+    phases = classifier.phases(spec, settings, small, network, data.train)
+    outcome = loop.Training(network, phases, data, None, 0, {}, keeper, Silence()).run()
+    tracked = {name: value for name, value in keeper.rows[-1].items() if "." in name}
+    expected = {
+        ".".join([name, *map(str, place)]): float(value[place])
+        for name, value in outcome.weights.items()
+        for place in np.ndindex(value.shape)
+    }
+    assert tracked == expected
+    assert "layers.2.Dense.kernel.1.0" in tracked
+    assert "layers.1.BatchNormalization.moving_mean.1" in tracked
+    assert keeper.rows[0]["layers.2.Dense.bias.0"] != keeper.rows[1]["layers.2.Dense.bias.0"]
+
+
 def test_dropout_is_drawn_anew_in_every_epoch_and_the_same_for_the_same_seed():
     settings = {
         "optimizer": {"SGD": {"learning_rate": 1e-12}},

@@ -9,6 +9,7 @@ import pytest
 
 from mlphys import preprocessing
 from mlphys.config import load
+from mlphys.errors import UserError
 from mlphys.models import autoencoder, classifier
 from mlphys.schema.document import dump
 from mlphys.training import loop
@@ -77,6 +78,16 @@ def test_distorted_samples_are_those_of_the_dataset_before_preprocessing():
     np.testing.assert_allclose(split.x, fitted.apply(dataset.train.x), atol=1e-3)
     assert not np.array_equal(split.x, fitted.apply(dataset.train.x))
     np.testing.assert_array_equal(split.y, dataset.train.y)
+
+
+def test_more_fresh_samples_in_an_epoch_than_memory_holds_are_refused():
+    experiment(FRESH, batch_size=30, steps_per_epoch=1000)
+    with pytest.raises(UserError) as raised:
+        load(Path("f.yaml"), ["training.steps_per_epoch=1000000"])
+    assert str(raised.value) == (
+        "--set training.steps_per_epoch=1000000: training.steps_per_epoch: 30000000 fresh samples in an epoch: "
+        "30000000 images of 9 x 9 are 2430000000 pixels, more than 250000000; lower samples or size"
+    )
 
 
 class Memory:
