@@ -29,7 +29,7 @@ class Block:
     """The values behind one layer, channels last: (h, w, c) of an image, (steps, c) of a sequence, or (n,).
 
     `said` stands below the layer's name; `photo` marks three channels that are red, green and blue;
-    `classes` are the names of n outputs.
+    `classes` are the names of n outputs; `apart` gives each map its own scale.
     """
 
     key: str
@@ -38,6 +38,7 @@ class Block:
     values: np.ndarray
     photo: bool = False
     classes: tuple[str, ...] = ()
+    apart: bool = False
 
     @property
     def tiles(self) -> np.ndarray:
@@ -258,6 +259,8 @@ def _maps(axes: Axes, block: Block, left: float, top: float, column: Column) -> 
         if block.photo:
             low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
             image = (image - low) / (high - low)
+        if block.apart:
+            scale = _scale(image)
         _tile(axes, image, left + place * (width + GAP), top + line * (height + GAP), width, height, **scale)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlphys import looks
 from mlphys.blocks import MOST_CHANNELS, Block, page
 from mlphys.picture import NotApplicable, Picture, predicted
-from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape, text
+from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
@@ -76,7 +76,15 @@ def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
             photographed = photo and values.shape == shape
             names = [looks.short(name) for name in run.data["classes"]]
             classes = tuple(names) if classifies and values.shape == (len(names),) else ()
-        yield Block(row.name, type(row.layer).__name__, said, values, photographed, classes)
+        yield Block(
+            row.name,
+            type(row.layer).__name__,
+            said,
+            values,
+            photographed,
+            classes,
+            apart=isinstance(row.layer, FixedConv2D),
+        )
 
 
 def _changes_nothing(row: Row) -> bool:
@@ -92,10 +100,12 @@ def _which(row: Row) -> str:
 
 
 def _notes(run: Run, blocks: Sequence[Block]) -> Iterator[str]:
+    apart = any(block.apart and len(block.tiles) > 1 for block in blocks)
+    scaled = "each layer on its own scale" + (", of FixedConv2D each map" if apart else "")
     if any((block.values < 0).any() for block in blocks):
-        yield "blue is negative, red positive, white 0, each layer on its own scale"
+        yield f"blue is negative, red positive, white 0, {scaled}"
     else:
-        yield "white is 0, each layer on its own scale"
+        yield f"white is 0, {scaled}"
     if any(block.values.ndim == 3 and block.values.shape[-1] > MOST_CHANNELS for block in blocks):
         yield f"of more channels the first {MOST_CHANNELS}"
     if left_out := dict.fromkeys(type(row.layer).__name__ for row in run.rows if _changes_nothing(row)):
