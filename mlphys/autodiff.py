@@ -25,3 +25,13 @@ def jacobian(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
         tape.watch(points)
         values = function(points)
     return tape.batch_jacobian(values, points).numpy()
+
+
+def contraction(function: Callable[[Any], Any], x: Any) -> Any:
+    """|d function / d x|_F^2 of each sample of a batch x, inside of a graph and differentiable itself."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        values = function(x)
+        values = tf.reshape(values, [tf.shape(values)[0], values.shape[1:].num_elements()])
+    squares = tape.batch_jacobian(values, x) ** 2
+    return tf.reduce_sum(squares, axis=list(range(1, len(squares.shape))))

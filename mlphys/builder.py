@@ -10,7 +10,9 @@ import numpy as np
 
 from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
+from mlphys.schema.autoencoding import CodeMean, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
+from mlphys.schema.layers import Conv2DTranspose
 from mlphys.schema.losses import Loss
 from mlphys.schema.optimizers import Optimizer, Schedule
 from mlphys.schema.shapes import Row
@@ -26,24 +28,26 @@ RANDOM_INITIALIZERS = {
 LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evaluating: 200 MB
 
 
-def build(rows: Sequence[Row], seed: int, parts: Mapping[str, int] | None = None) -> Network:
+def build(rows: Sequence[Row], seed: int, parts: Mapping[str, slice] | None = None) -> Network:
     """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight.
 
-    `parts` names the models that end after so many rows.
+    `parts` names models of some of the rows, that share their layers.
     """
     import keras
 
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
-    inputs = keras.Input(rows[0].input_shape)
-    outputs, layers = [inputs], []
+    layers: dict[str, Any] = {}
     for row in rows:
-        layer = getattr(keras.layers, row.layer.keras_layer())(**_arguments(row, seed))
-        outputs.append(layer(outputs[-1]))
-        layers.append(layer)
+        layers[row.name] = _layer(row, seed, layers)
+    inputs = keras.Input(rows[0].input_shape)
+    outputs = [inputs]
+    for row in rows:
+        outputs.append(layers[row.name](outputs[-1]))
     weights: dict[str, Any] = {}
     seeds: dict[str, Any] = {}
-    for row, layer in zip(rows, layers, strict=True):
+    for row in rows:
+        layer = layers[row.name]
         weights |= dict(zip(row.weights(), layer.weights, strict=True))
         states = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
         seeds |= {f"{row.name}.{i}": state for i, state in enumerate(states)}
@@ -53,9 +57,49 @@ def build(rows: Sequence[Row], seed: int, parts: Mapping[str, int] | None = None
         seeds=seeds,
         compiles_in_xla=all(row.layer.compiles_in_xla for row in rows),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
-        parts={name: keras.Model(inputs, outputs[end]) for name, end in (parts or {}).items()},
+        parts={name: _part(rows[place], layers) for name, place in (parts or {}).items()},
         layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
     )
+
+
+def _part(rows: Sequence[Row], layers: Mapping[str, Any]) -> Any:
+    """The model of some rows that follow each other."""
+    import keras
+
+    inputs = keras.Input(rows[0].input_shape)
+    out = inputs
+    for row in rows:
+        out = layers[row.name](out)
+    return keras.Model(inputs, out)
+
+
+def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
+    """Keras's layer of a row, or ours; `layers` are those before it."""
+    import keras
+
+    if row.tied_to:
+        return _tied(row, seed, layers[row.tied_to])
+    match row.layer:
+        case CodeMean():
+            from mlphys.layers.code import CodeMean as Layer
+
+            return Layer()
+        case KSparse():
+            from mlphys.layers.code import KSparse as Layer
+
+            return Layer(row.layer.k)
+    return getattr(keras.layers, row.layer.keras_layer())(**_arguments(row, seed))
+
+
+def _tied(row: Row, seed: int, source: Any) -> Any:
+    from mlphys.layers.tied import TiedConv2DTranspose, TiedDense
+
+    given = _arguments(row, seed)
+    bias = {"initializer": given["bias_initializer"], "regularizer": given["bias_regularizer"]}
+    common = (source, row.output_shape[-1], given["activation"], given["use_bias"], bias, given["activity_regularizer"])
+    if isinstance(row.layer, Conv2DTranspose):
+        return TiedConv2DTranspose(*common, strides=given["strides"], padding=given["padding"])
+    return TiedDense(*common)
 
 
 def gradient_phase(network: Network, training: Training, terms: Any, metrics: tuple[str, ...]) -> Gradient:

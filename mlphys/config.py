@@ -83,10 +83,11 @@ class Experiment(Spec):
 
     @model_validator(mode="after")
     def _loss_of_the_kind(self) -> Experiment:
-        if self.training.loss is not None:
+        own = {"loss": self.kind().DEFAULT_LOSS, "loss_per": self.model.loss_per()}
+        missing = {key: value for key, value in own.items() if getattr(self.training, key) is None}
+        if not missing:
             return self
-        training = self.training.model_copy(update={"loss": self.kind().DEFAULT_LOSS})
-        return self.model_copy(update={"training": training})
+        return self.model_copy(update={"training": self.training.model_copy(update=missing)})
 
     def dataset(self) -> ModuleType:
         """The entry of datasets/ that this experiment uses."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlphys.config import Loaded
 from mlphys.errors import UserError
-from mlphys.metrics import pixel_errors
+from mlphys.metrics import denoising, pixel_errors
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
 from mlphys.run import MOST_SHOWN, Run
@@ -28,11 +28,12 @@ def measure(
     from keras import ops
 
     from mlphys.training import engine
+    from mlphys.training.corruption import Corrupter
 
     kind, description, spec = loaded.experiment.kind(), loaded.net_input, loaded.experiment.model
     raw: Split = getattr(dataset, name)
     split = fitted.split(raw)
-    terms = kind.terms(loaded.experiment.training, description, network)
+    terms = kind.terms(spec, loaded.experiment.training, description, network)
 
     def values(x: Any, y: Any) -> dict[str, Any]:
         recorded, penalty = terms(x, y, False)
@@ -44,13 +45,36 @@ def measure(
     metrics = kind.metrics(spec, description, arrays, split, fitted.split(dataset.train))
     if fitted.steps and fitted.invertible and "reconstructions" in kind.pictured_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
+    corrupted = None
+    if (corruption := spec.corrupts()) is not None:
+        corrupted = Corrupter(corruption, loaded.experiment.seed, f"evaluation of {name}")(split)
+        metrics |= _denoised(kind, network, corrupted, fitted.split(dataset.train), arrays["codes"])
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
     seen = Split(split.x[shown], split.y[shown])
-    pictured = engine.Mapped(lambda x, y: kind.pictured(network, x), at_once)(seen) if len(shown) else {}
+    picture = engine.Mapped(lambda x, y: kind.pictured(network, x), at_once)
+    pictured = picture(seen) if len(shown) else {}
+    if corrupted is not None and len(shown):
+        noisy = Split(corrupted.x[shown], seen.y)
+        pictured |= {"corrupted": noisy.x, "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
     images = fitted.pictured(raw.x[shown])
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
+
+
+def _denoised(kind: Kind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
+    """The error of r(corrupted x) against the clean x, beside that of doing nothing and of PCA's projection."""
+    from mlphys.training import engine
+
+    clean = corrupted.y.reshape(len(corrupted), -1)
+
+    def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
+        r = values["reconstructions"].reshape(-1, clean.shape[1])
+        return {"squared": ((r - clean[rows]) ** 2).mean(axis=1)}
+
+    given_back = engine.Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    squared = given_back(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
+    return denoising(squared, corrupted.x, corrupted.y, train.x, math.prod(codes.shape[1:]))
 
 
 def _pixels(

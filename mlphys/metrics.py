@@ -96,6 +96,39 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.nd
     return found
 
 
+ACTIVE = 0.01  # a code value further from zero counts as active
+SATURATED = 0.05  # of the range of sigmoid or tanh: a value this near to an end counts as saturated
+
+
+def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[str, Any]:
+    """What the codes (n, ...) and the norms of their Jacobians say; `activation` made the codes.
+
+    `population_sparsity` is (1 - mean(h)^2 / mean(h^2)) / (1 - 1/K) over the K values of each code, 0 for equal
+    values and 1 for a single one that is not zero; `lifetime_sparsity` the same over the n samples for each value
+    (Treves & Rolls 1991; Vinje & Gallant 2000). Codes that are all zero count as 1.
+    """
+    codes = arrays["codes"].reshape(len(arrays["codes"]), -1).astype(np.float64)
+    means = codes.mean(axis=1)
+    found: dict[str, Any] = {"mean_code": float(means.mean()), "mean_code_stderr": mean_stderr(means)}
+    found["active_fraction"] = float((np.abs(codes) > ACTIVE).mean())
+    for name, axis in (("population_sparsity", 1), ("lifetime_sparsity", 0)):
+        found[name] = _treves_rolls(np.abs(codes), axis) if codes.shape[axis] > 1 else None
+    if "jacobian_norms" in arrays:
+        norms = arrays["jacobian_norms"].astype(np.float64)
+        found |= {"jacobian_norm": float(norms.mean()), "jacobian_norm_stderr": mean_stderr(norms)}
+    if activation in ("sigmoid", "tanh"):
+        low, high = (0, 1) if activation == "sigmoid" else (-1, 1)
+        margin = SATURATED * (high - low)
+        found["saturated_fraction"] = float(((codes < low + margin) | (codes > high - margin)).mean())
+    return found
+
+
+def _treves_rolls(h: np.ndarray, axis: int) -> float:
+    squares = (h**2).mean(axis=axis)
+    share = np.where(squares > 0, h.mean(axis=axis) ** 2 / np.where(squares > 0, squares, 1), 0)
+    return float(((1 - share) / (1 - 1 / h.shape[axis])).clip(0, 1).mean())
+
+
 def peak_signal_to_noise(mse: float, error: float | None) -> dict[str, float | None]:
     """psnr = 10 log10(1 / mse) in decibels, for values between 0 and 1; None where mse is 0."""
     if mse <= 0:
@@ -118,6 +151,26 @@ def outputs(means: np.ndarray, stds: np.ndarray) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": len(means)}
     for name, values in (("output_mean", means), ("output_std", stds)):
         found |= {name: float(values.mean(dtype=np.float64)), f"{name}_stderr": mean_stderr(values.astype(np.float64))}
+    return found
+
+
+def denoising(
+    squared: np.ndarray, corrupted: np.ndarray, clean: np.ndarray, train: np.ndarray, code_size: int
+) -> dict[str, Any]:
+    """The squared errors (n,) of what is made of corrupted samples, beside those of the corrupted samples
+    themselves and of their projections on as many principal components as the code has numbers."""
+    flat, noisy = clean.reshape(len(clean), -1), corrupted.reshape(len(clean), -1)
+    found: dict[str, Any] = {
+        "corrupted_mse": float(squared.mean(dtype=np.float64)),
+        "corrupted_mse_stderr": mean_stderr(squared.astype(np.float64)),
+        "corruption_mse": float(((noisy - flat) ** 2).mean(dtype=np.float64)),
+        "corrupted_pca_mse": None,
+    }
+    flat_train = train.reshape(len(train), -1)
+    if code_size < min(len(flat_train) - 1, flat_train.shape[1]):
+        components = pca.fit(flat_train, code_size)
+        projected = (noisy - components.mean) @ components.vectors.T @ components.vectors + components.mean
+        found["corrupted_pca_mse"] = float(((projected - flat) ** 2).mean())
     return found
 
 

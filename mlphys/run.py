@@ -251,7 +251,10 @@ class Run:
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
         image = pictured_shape(self.config.data.preprocess, self.description.shape)
-        pictured = {"images": image} | (dict.fromkeys(kind.pictured_shapes(description), image) if shown else {})
+        kept = list(kind.pictured_shapes(description)) if shown else []
+        if shown and self.config.model.corrupts():
+            kept += ["corrupted", "denoised"]
+        pictured = {"images": image} | dict.fromkeys(kept, image)
         wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(

@@ -100,6 +100,8 @@ BASELINES = {
     "majority_accuracy": "always the most frequent class",
     "mean_target_mse": "always the mean of the training targets",
     "copy_input_mse": "the input itself as output",
+    "corruption_mse": "the corrupted samples as they are",
+    "corrupted_pca_mse": "the corrupted samples' principal components, as many as the code has numbers",
     "mean_image_mse": "always the mean of the training samples",
     "pixel_pca_mse": "principal components of the data as it is, as many as the code has numbers",
     "pca_mse": "principal components, as many as the code has numbers",

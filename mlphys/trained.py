@@ -56,7 +56,9 @@ class TrainedNetwork:
 
     @cached_property
     def _mean_cost(self) -> engine.MeanCost:
-        terms = self._kind.terms(self._loaded.experiment.training, self._loaded.net_input, self.network)
+        terms = self._kind.terms(
+            self._loaded.experiment.model, self._loaded.experiment.training, self._loaded.net_input, self.network
+        )
         return engine.MeanCost(self.network, terms)
 
     @cached_property

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, WrapValidator
 
-from mlphys import builder, pca
-from mlphys.cost import formula
-from mlphys.metrics import reconstruction
+from mlphys import autoencoding, builder, pca
+from mlphys.autoencoding import chain, cost_terms, reconstructed
+from mlphys.metrics import code_statistics, reconstruction
 from mlphys.phases import Gradient, Network
+from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
 from mlphys.schema.data import Description, Shape, Split
-from mlphys.schema.fields import ActivationName
-from mlphys.schema.layers import Dense, Layer, LayerField, text
+from mlphys.schema.fields import ActivationName, NotNegative
+from mlphys.schema.layers import Layer, LayerField
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.mirror import mirror
@@ -30,6 +32,8 @@ RECORDED = ("loss", "reconstruction_loss", "mse")
 MEASURED = (
     "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
     "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+    "corrupted_mse", "corruption_mse", "corrupted_pca_mse",
+    "mean_code", "active_fraction", "population_sparsity", "lifetime_sparsity", "jacobian_norm", "saturated_fraction",
 )  # fmt: skip
 ITERATIVE = True
 
@@ -51,12 +55,26 @@ class Spec(ModelSpec):
     """An encoder and a decoder of any layers; the code between them is compared with PCA's of the same size.
 
     Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder turned
-    round, its last activation sigmoid for a binary cross-entropy and linear otherwise.
+    round, its last activation sigmoid for a binary cross-entropy and linear otherwise. The cost is
+    |r(x + corruption) - x|^2 + penalties: `sparsity` of the code, `contraction` |dh/dx|_F^2 (Rifai et al.
+    2011), or the divergence of a `variational` code. `tied: true` gives the decoder the encoder's kernels,
+    transposed, and biases of its own.
     """
 
     kind: Literal["autoencoder"]
     encoder: Annotated[list[LayerField], Field(min_length=1)]
     decoder: Annotated[list[LayerField], Field(min_length=1, json_schema_extra=_or_mirror), WrapValidator(_layers)]
+    corruption: Corruption | None = None
+    sparsity: Sparsity | None = None
+    contraction: NotNegative = 0.0
+    tied: bool = False
+    variational: Variational | None = None
+
+    def loss_per(self) -> Literal["output", "sample"]:
+        return "sample" if self.variational else "output"
+
+    def corrupts(self) -> Corruption | None:
+        return self.corruption
 
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
@@ -65,28 +83,27 @@ def completed(spec: Spec, training: Training, description: Description, train: C
         return spec
     last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
     path = ("model", "encoder")
-    return spec.model_copy(update={"decoder": mirror(trace(spec.encoder, _first(spec, description), path), last, path)})
+    if spec.variational:
+        raise Misfit(
+            ("model", "decoder"),
+            "a variational encoder ends in two numbers for each of the code's; "
+            "write the decoder's layers instead of mirror",
+        )
+    encoder = trace(spec.encoder, autoencoding.first_shape(spec.encoder, description.shape), path)
+    return spec.model_copy(update={"decoder": mirror(encoder, last, path, transposed=spec.tied)})
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
     """The layers with their shapes. Raises Misfit where the decoder does not end in the input's shape."""
-    shape, values = description.shape, math.prod(description.shape)
-    encoder = trace(spec.encoder, _first(spec, description), ("model", "encoder"))
-    decoder = trace(spec.decoder, encoder[-1].output_shape, ("model", "decoder"))
-    out = decoder[-1].output_shape
-    if out not in (shape, (values,)):
-        last = ("model", "decoder", len(decoder) - 1, type(decoder[-1].layer).__name__)
-        raise Misfit(last, f"the decoder ends in {text(out)}; it must end in the input's {text(shape)}, or in {values}")
-    return encoder + decoder
-
-
-def _first(spec: Spec, description: Description) -> Shape:
-    """The shape of a sample as the encoder takes it."""
-    return (math.prod(description.shape),) if isinstance(spec.encoder[0], Dense) else description.shape
+    path = ("model",)
+    encoder, code, decoder = chain(
+        spec.encoder, spec.decoder, description.shape, path, spec.sparsity, spec.variational, spec.tied
+    )
+    return encoder + code + decoder
 
 
 def code_shape(spec: Spec, description: Description) -> Shape:
-    return rows(spec, description)[len(spec.encoder) - 1].output_shape
+    return rows(spec, description)[len(rows(spec, description)) - len(spec.decoder)].input_shape
 
 
 def weights(spec: Spec, description: Description) -> dict[str, Shape]:
@@ -95,50 +112,68 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where shapes do not go together."""
+    """Raise Misfit where shapes, or the parts of the cost, do not go together."""
     rows(spec, description)
     refuse_class_weights(training)
+    if spec.variational:
+        for key in ("contraction", "sparsity", "tied"):
+            if getattr(spec, key):
+                why = {
+                    "contraction": "its code is drawn at random, and its spread is learned, not penalized",
+                    "sparsity": "its divergence already says how the code is distributed",
+                    "tied": "its encoder gives two numbers for each that the decoder takes",
+                }[key]
+                raise Misfit(
+                    ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
+                )
+    if spec.sparsity and spec.sparsity.kl and not autoencoding.between_0_and_1(spec.encoder):
+        raise Misfit(
+            ("model", "sparsity", "kl"),
+            "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
+        )
+    if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
+        raise Misfit(("model", "corruption", "occlude"), "cuts squares out of images; these samples are none")
+    if spec.corruption and description.target_shape == description.shape:
+        raise Misfit(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
 
 def cost(spec: Spec, training: Training, description: Description) -> str:
     """The cost as a formula with its numbers; p is the reconstruction, t the sample."""
-    return formula(training.loss or DEFAULT_LOSS, training.loss_per, description.shape, rows(spec, description))
+    return autoencoding.formula(spec, training, description, rows(spec, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
-    """The Keras model with its initial weights, and the encoder as a part."""
-    return builder.build(rows(spec, description), seed, {"encoder": len(spec.encoder)})
+    """The Keras model with its initial weights, and encoder and decoder as parts."""
+    return with_measures(spec, builder.build(rows(spec, description), seed, parts(spec)), description)
+
+
+def parts(spec: Spec) -> dict[str, slice]:
+    """Where in `rows` the encoder, the statistics of a variational code, and the decoder stand."""
+    statistics, decoder = len(spec.encoder), -len(spec.decoder)
+    return {"encoder": slice(None, decoder), "statistics": slice(None, statistics), "decoder": slice(decoder, None)}
+
+
+def with_measures(spec: Spec, network: Network, description: Description) -> Network:
+    """The network with what is measured of a contractive code, and the randomness of a variational one."""
+    if spec.variational:
+        return autoencoding.with_noise(network)
+    if not spec.contraction:
+        return network
+    contraction = autoencoding.contraction(spec.encoder, network)
+    return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
 
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
-    """One phase: the gradient of the reconstruction error over all weights."""
-    return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
+    """One phase: the gradient of the cost over all weights."""
+    return [builder.gradient_phase(network, training, terms(spec, training, description, network), RECORDED)]
 
 
-def terms(training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (losses and squared error of each sample, penalty); y is not looked at."""
-    from keras import ops
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (losses and squared error of each sample, penalty).
 
-    spec = training.loss or DEFAULT_LOSS
-    loss = builder.loss(spec)
-    weight = math.prod(description.shape) if training.loss_per == "sample" else 1
-
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        flat = ops.reshape(x, (-1, math.prod(description.shape)))
-        r = ops.reshape(reconstructed(network, x, training), ops.shape(flat))
-        losses = weight * loss(flat, r)
-        return {"loss": losses, "reconstruction_loss": losses, "mse": ops.mean((r - flat) ** 2, axis=1)}, sum(
-            network.model.losses
-        )
-
-    return batch_terms
-
-
-def reconstructed(network: Network, x: Any, training: bool = False) -> Any:
-    """r(x), of the shape in which the decoder ends."""
-    from keras import ops
-
-    return network.model(ops.reshape(x, (-1, *network.model.input_shape[1:])), training=training)
+    y is looked at where inputs are corrupted: there it is the clean samples.
+    """
+    return cost_terms(spec, training, description, network)
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:
@@ -146,18 +181,21 @@ def predictions(network: Network, x: Any) -> dict[str, Any]:
     from keras import ops
 
     flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
-    difference = ops.reshape(reconstructed(network, x), ops.shape(flat)) - flat
-    code = network.parts["encoder"](ops.reshape(x, (-1, *network.model.input_shape[1:])), training=False)
+    codes, r = reconstructed(network, x)
+    difference = ops.reshape(r, ops.shape(flat)) - flat
+    seen = ops.reshape(x, (-1, *network.model.input_shape[1:]))
     return {
-        "codes": code,
+        "codes": codes,
         "squared_errors": ops.mean(difference**2, axis=1),
         "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+        **{name: measure(seen) for name, measure in network.measures.items()},
     }
 
 
 def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
     """The shape, for each sample, of what `predictions` gives."""
-    return {"codes": code_shape(spec, description), "squared_errors": (), "absolute_errors": ()}
+    shapes: dict[str, Shape] = {"codes": code_shape(spec, description), "squared_errors": (), "absolute_errors": ()}
+    return {**shapes, "jacobian_norms": ()} if spec.contraction else shapes
 
 
 def metrics(
@@ -166,7 +204,8 @@ def metrics(
     """The entry of metrics.json for a split, from its per-sample arrays."""
     found = reconstruction(arrays, split.x, train.x)
     flat, flat_train = split.x.reshape(len(split), -1), train.x.reshape(len(train), -1)
-    return {**found, "pca_mse": pca.error(flat_train, flat, math.prod(code_shape(spec, description)))}
+    found["pca_mse"] = pca.error(flat_train, flat, math.prod(code_shape(spec, description)))
+    return {**found, **code_statistics(arrays, autoencoding.last_activation(spec.encoder))}
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
@@ -178,7 +217,7 @@ def pictured(network: Network, x: Any) -> dict[str, Any]:
     """What is kept of the shown samples beside their images."""
     from keras import ops
 
-    return {"reconstructions": ops.reshape(reconstructed(network, x), ops.shape(x))}
+    return {"reconstructions": ops.reshape(reconstructed(network, x)[1], ops.shape(x))}
 
 
 def pictured_shapes(description: Description) -> dict[str, Shape]:

@@ -103,7 +103,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
     weights = class_weights(training, description, train.y)
-    return [builder.gradient_phase(network, training, terms(training, description, network, weights), RECORDED)]
+    return [builder.gradient_phase(network, training, terms(spec, training, description, network, weights), RECORDED)]
 
 
 def class_weights(training: Training, description: Description, labels: np.ndarray) -> np.ndarray | None:
@@ -117,7 +117,9 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
-def terms(training: Training, description: Description, network: Network, weights: np.ndarray | None = None) -> Any:
+def terms(
+    spec: Spec, training: Training, description: Description, network: Network, weights: np.ndarray | None = None
+) -> Any:
     """The function (x, y, training) -> (loss and accuracy of each sample, penalty).
 
     `weights` of the classes count in training only, as in Keras.
@@ -125,9 +127,9 @@ def terms(training: Training, description: Description, network: Network, weight
     from keras import ops
 
     classes = len(description.classes)
-    spec = training.loss or DEFAULT_LOSS
-    loss = builder.loss(spec)
-    weight = classes if spec.over_outputs() and training.loss_per == "sample" else 1
+    chosen = training.loss or DEFAULT_LOSS
+    loss = builder.loss(chosen)
+    weight = classes if chosen.over_outputs() and training.loss_per == "sample" else 1
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         p = network.model(x, training=training)

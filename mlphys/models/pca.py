@@ -71,7 +71,7 @@ def check(spec: Spec, training: Training, description: Description) -> None:
     features = math.prod(description.shape)
     if _count(spec) > min(features, description.samples - 1):
         raise Misfit(("model", "components"), too_many(_count(spec), features, description.samples))
-    if training != Training(loss=training.loss):
+    if training != Training(loss=training.loss, loss_per=training.loss_per):
         raise Misfit(("training",), "components are computed at once, by eigenvectors: leave training out")
 
 
@@ -106,10 +106,10 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
         }
         return {name: array.astype(np.float32) for name, array in arrays.items()}
 
-    return [Fit("fit", solve, terms(training, description, network), RECORDED, network)]
+    return [Fit("fit", solve, terms(spec, training, description, network), RECORDED, network)]
 
 
-def terms(training: Training, description: Description, network: Network) -> Any:
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
     """The function (x, y, training) -> (squared error of each sample, no penalty); y is not looked at."""
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:

@@ -78,10 +78,10 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
-    return [builder.gradient_phase(network, training, terms(training, description, network), RECORDED)]
+    return [builder.gradient_phase(network, training, terms(spec, training, description, network), RECORDED)]
 
 
-def terms(training: Training, description: Description, network: Network) -> Any:
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
     """The function (x, y, training) -> (loss and squared error of each sample, penalty)."""
     from keras import ops
 

@@ -57,7 +57,7 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 def check(spec: Spec, training: Training, description: Description) -> None:
     """Raise Misfit where shapes do not go together, and for a training that would do nothing."""
     rows(spec, description)
-    if training != Training(loss=training.loss):
+    if training != Training(loss=training.loss, loss_per=training.loss_per):
         raise Misfit(("training",), "nothing is trained: leave training out")
 
 
@@ -76,7 +76,7 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
     return []
 
 
-def terms(training: Training, description: Description, network: Network) -> Any:
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
     """The function (x, y, training) -> (zero loss of each sample, no penalty)."""
     from keras import ops
 

@@ -40,6 +40,21 @@ def draw(run: Run) -> Iterator[Picture]:
     title = f"{run.name}: reconstructions, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
     caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
     rows = {"input": inputs, "output": outputs}
+    if "corrupted" in predictions:
+        rows = {
+            "corrupted": predictions["corrupted"][:MOST],
+            "clean": inputs,
+            "output": predictions["denoised"][:MOST],
+        }
+        inputs, outputs = rows["clean"], rows["output"]
+        title = (
+            f"{run.name}: what is made of corrupted samples, mse "
+            f"{looks.measured(metrics['corrupted_mse'], metrics['corrupted_mse_stderr'])}"
+        )
+        caption = (
+            f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of the corrupted samples "
+            f"{looks.measured(metrics['corruption_mse'])}, of clean ones given back {looks.measured(metrics['mse'])}"
+        )
     drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(inputs, outputs, title, caption)
     yield Picture("reconstructions", drawn, _table(indices, rows))
 

@@ -31,13 +31,13 @@ from mlphys.schema.shapes import Row
 REMEDY = "write the decoder's layers instead of mirror"
 
 
-def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath) -> list[Layer]:
+def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transposed: bool = False) -> list[Layer]:
     """The decoder that leads back through the shapes of the encoder at `path`, ending with the activation `last`.
 
     Each of its layers gives what an encoder's layer took, with the activation that this had come
     with; noise has no part in it. Pooling becomes UpSampling2D, a convolution one of as many filters
     as it had channels, transposed where it changed the image's size. Raises Misfit for what has no
-    mirror image.
+    mirror image. With `transposed` every convolution is turned into its transpose, as tied weights need it.
     """
     decoder: list[Layer] = []
     for i in reversed(range(len(encoder))):
@@ -45,7 +45,7 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath) -> list[
         if isinstance(row.layer, Activation | Dropout | GaussianDropout | GaussianNoise):
             continue
         where = (*path, i, type(row.layer).__name__)
-        turned = _turned(row, _activation_before(encoder, i) or last, where)
+        turned = _turned(row, _activation_before(encoder, i) or last, where, transposed)
         try:
             out = turned.output_shape(row.output_shape)
         except ShapeError as error:
@@ -68,12 +68,12 @@ def _activation_before(encoder: Sequence[Row], i: int) -> ActivationName | None:
     return None
 
 
-def _turned(row: Row, activation: ActivationName, where: KeyPath) -> Layer:
+def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bool) -> Layer:
     layer = row.layer
     match layer:
         case Dense():
             return Dense(units=row.input_shape[-1], activation=activation)
-        case Conv2D() if row.input_shape[:2] == row.output_shape[:2]:
+        case Conv2D() if row.input_shape[:2] == row.output_shape[:2] and not transposed:
             return Conv2D(
                 filters=row.input_shape[-1],
                 kernel_size=layer.kernel_size,

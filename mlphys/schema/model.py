@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mlphys.schema.losses import Loss
 from mlphys.schema.messages import Misfit
@@ -12,6 +12,7 @@ from mlphys.schema.spec import Spec
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlphys.schema.autoencoding import Corruption
     from mlphys.schema.data import Description, Shape, Split
     from mlphys.schema.shapes import Row
     from mlphys.schema.training import Training
@@ -21,6 +22,14 @@ class ModelSpec(Spec):
     """The block `model` of a config."""
 
     kind: str
+
+    def corrupts(self) -> Corruption | None:
+        """What is done to the inputs in training, if the targets are the clean ones."""
+        return None
+
+    def loss_per(self) -> Literal["output", "sample"]:
+        """What `training.loss_per` is where the config leaves it out."""
+        return "output"
 
 
 def refuse_class_weights(training: Training) -> None:
@@ -66,7 +75,7 @@ class Kind(Protocol):
     def phases(self, spec: Any, training: Training, description: Description, network: Any, train: Split) -> list[Any]:
         """The phases of training, one after the other."""
 
-    def terms(self, training: Training, description: Description, network: Any) -> Any:
+    def terms(self, spec: Any, training: Training, description: Description, network: Any) -> Any:
         """The function (x, y, training) -> (recorded values of each sample, penalty)."""
 
     def predictions(self, network: Any, x: Any) -> dict[str, Any]:

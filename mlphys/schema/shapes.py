@@ -16,18 +16,23 @@ LARGEST_NETWORK = 250_000_000  # weights: 1 GB of float32
 
 @dataclass(frozen=True)
 class Row:
-    """One layer in its place. `receptive_field` counts input pixels a direction, None is all."""
+    """One layer in its place. `receptive_field` counts input pixels a direction, None is all.
+
+    A layer that is `tied_to` another, by its name, uses that one's kernel and has none of its own.
+    """
 
     name: str
     layer: Layer
     input_shape: Shape
     output_shape: Shape
     receptive_field: tuple[int, ...] | None
+    tied_to: str | None = None
 
     def weights(self) -> dict[str, Shape]:
         """Trained and measured weights by `<name>.<Keras's name>`."""
         trained, measured = self.layer.weights(self.input_shape), self.layer.statistics(self.input_shape)
-        return {f"{self.name}.{weight}": shape for weight, shape in {**trained, **measured}.items()}
+        own = {weight: shape for weight, shape in trained.items() if weight != "kernel" or not self.tied_to}
+        return {f"{self.name}.{weight}": shape for weight, shape in {**own, **measured}.items()}
 
     def parameters(self) -> int:
         return sum(math.prod(shape) for shape in self.weights().values())

@@ -78,7 +78,7 @@ class Training(Spec):
 
     optimizer: OptimizerField = Adam()
     loss: LossField | None = None  # null: the kind of model's own
-    loss_per: Literal["output", "sample"] = "output"
+    loss_per: Literal["output", "sample"] | None = None  # null: the kind of model's own
     batch_size: BatchSize = 32
     shuffle: bool = True
     epochs: Whole = 1

@@ -53,7 +53,7 @@ def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
     x = digits(20)
     network = autoencoder.build(spec(DENSE), DIGITS, seed=0)
     settings = Training.model_validate({"loss": loss, "loss_per": loss_per})
-    values, penalty = autoencoder.terms(settings, DIGITS, network)(x, None, False)
+    values, penalty = autoencoder.terms(spec(DENSE), settings, DIGITS, network)(x, None, False)
     flat = x.reshape(20, 64).astype(np.float64)
     r = network.model(flat.astype(np.float32)).numpy().astype(np.float64)
     np.testing.assert_allclose(values["loss"].numpy(), expected(flat, r), rtol=1e-4)
@@ -76,7 +76,13 @@ def test_the_metrics_stand_beside_the_mean_image_and_pca():
     flat = test.reshape(-1, 64)
     projected = (flat - fitted.mean) @ fitted.vectors.T @ fitted.vectors + fitted.mean
     squared, absolute = ((projected - flat) ** 2).mean(1), np.abs(projected - flat).mean(1)
-    arrays = {"squared_errors": squared, "absolute_errors": absolute, "losses": squared, "penalties": np.zeros(397)}
+    arrays = {
+        "codes": (flat - fitted.mean) @ fitted.vectors.T,
+        "squared_errors": squared,
+        "absolute_errors": absolute,
+        "losses": squared,
+        "penalties": np.zeros(397),
+    }
     code_of_12 = spec(([{"Dense": {"units": 12}}], [{"Dense": {"units": 64}}]))
     labels = np.zeros(0, np.int32)
     found = autoencoder.metrics(code_of_12, DIGITS, arrays, Split(test, labels), Split(train, labels))

@@ -25,7 +25,7 @@ def terms_of(layers, loss="categorical_crossentropy", **training):
     spec = classifier.Spec(kind="classifier", layers=layers)
     settings = Training.model_validate({"loss": loss, **training})
     network = classifier.build(spec, DIGITS, seed=0)
-    return classifier.terms(settings, DIGITS, network), network
+    return classifier.terms(spec, settings, DIGITS, network), network
 
 
 def test_the_gradient_of_the_cross_entropy_before_the_softmax_is_p_minus_y():
@@ -125,8 +125,8 @@ def test_weights_of_the_classes_count_in_training_only():
     spec = classifier.Spec(kind="classifier", layers=[*HIDDEN, SOFTMAX])
     network = classifier.build(spec, DIGITS, seed=0)
     weights = np.arange(10) / 3
-    plain = classifier.terms(Training(), DIGITS, network)(x, y, True)[0]
-    weighted = classifier.terms(Training(), DIGITS, network, weights)
+    plain = classifier.terms(spec, Training(), DIGITS, network)(x, y, True)[0]
+    weighted = classifier.terms(spec, Training(), DIGITS, network, weights)
     np.testing.assert_allclose(weighted(x, y, True)[0]["loss"].numpy(), weights[y] * plain["loss"].numpy(), rtol=1e-6)
     np.testing.assert_array_equal(weighted(x, y, False)[0]["loss"].numpy(), plain["loss"].numpy())
     np.testing.assert_array_equal(weighted(x, y, True)[0]["accuracy"].numpy(), plain["accuracy"].numpy())

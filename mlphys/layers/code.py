@@ -1,0 +1,27 @@
+"""What is done to a code between encoder and decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class CodeMean(keras.layers.Layer):
+    """The first half of its input: the means, of means and log variances."""
+
+    def call(self, x: Any) -> Any:
+        return x[..., : x.shape[-1] // 2]
+
+
+class KSparse(keras.layers.Layer):
+    """The k largest of a sample's values, zero for the others (Makhzani & Frey 2014)."""
+
+    def __init__(self, k: int):
+        super().__init__()
+        self._k = k
+
+    def call(self, x: Any) -> Any:
+        smallest = ops.top_k(x, self._k)[0][..., -1:]
+        return ops.where(x >= smallest, x, 0.0)

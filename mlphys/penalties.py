@@ -1,0 +1,63 @@
+"""What a code costs: sparsity, contraction, divergence from a normal distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlphys.schema.autoencoding import KL
+
+DERIVATIVES = ("sigmoid", "tanh", "relu", "linear")  # activations whose slope follows from their value
+
+
+def l1(codes: Any) -> Any:
+    """sum_j |h_j| of each sample, (n,)."""
+    from keras import ops
+
+    return ops.sum(ops.abs(_flat(codes)), axis=1)
+
+
+def kl_sparsity(codes: Any, spec: KL) -> Any:
+    """weight sum_j rho log(rho / q_j) + (1 - rho) log((1 - rho) / (1 - q_j)) with q_j the batch's mean activity of
+    unit j and rho the target (Lee, Ekanadham & Ng 2008); a scalar."""
+    from keras import ops
+
+    rho = spec.target
+    q = ops.clip(ops.mean(_flat(codes), axis=0), 1e-6, 1 - 1e-6)
+    return spec.weight * ops.sum(rho * ops.log(rho / q) + (1 - rho) * ops.log((1 - rho) / (1 - q)))
+
+
+def normal_divergence(means: Any, log_variances: Any) -> Any:
+    """KL(N(m, s^2) || N(0, 1)) = 1/2 sum_j m_j^2 + s_j^2 - 1 - log s_j^2 of each sample, (n,) (Kingma & Welling
+    2014, appendix B)."""
+    from keras import ops
+
+    return 0.5 * ops.sum(means**2 + ops.exp(log_variances) - 1 - log_variances, axis=1)
+
+
+def slopes(codes: Any, activation: str) -> Any:
+    """f'(s) of each unit, told by h = f(s)."""
+    from keras import ops
+
+    if activation == "sigmoid":
+        return codes * (1 - codes)
+    if activation == "tanh":
+        return 1 - codes**2
+    if activation == "relu":
+        return ops.cast(codes > 0, codes.dtype)
+    return ops.ones_like(codes)
+
+
+def dense_contraction(codes: Any, kernel: Any, activation: str) -> Any:
+    """|dh/dx|_F^2 = sum_j f'(s_j)^2 sum_i W_ij^2 of each sample, (n,), for h = f(W^T x + b) (Rifai et al. 2011)."""
+    from keras import ops
+
+    return ops.matmul(slopes(codes, activation) ** 2, ops.sum(kernel**2, axis=0))
+
+
+def _flat(codes: Any) -> Any:
+    from keras import ops
+
+    size = 1
+    for n in codes.shape[1:]:
+        size *= n
+    return ops.reshape(codes, (-1, size))
