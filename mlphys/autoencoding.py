@@ -85,7 +85,7 @@ def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list
 
 
 def _tied_row(row: Row, source: Row, path: KeyPath) -> Row:
-    where = (*path, "decoder", int(row.name.split(".")[1]), type(row.layer).__name__)
+    where = (*path, "decoder", int(row.name.split(".")[-2]), type(row.layer).__name__)
     wanted = {Dense: Dense, Conv2D: Conv2DTranspose}.get(type(source.layer))
     if wanted is None or not isinstance(row.layer, wanted):
         instead = f"; write {wanted.__name__}" if wanted else ""
@@ -113,6 +113,17 @@ def between_0_and_1(encoder: Sequence[Layer]) -> bool:
     return last_activation(encoder) in ("sigmoid", "hard_sigmoid", "softmax")
 
 
+def check_penalties(spec: Autoencoder, path: KeyPath, description: Description) -> None:
+    """Raise Misfit for a penalty or a corruption that means nothing for this code or these samples."""
+    if spec.sparsity and spec.sparsity.kl and not between_0_and_1(spec.encoder):
+        raise Misfit(
+            (*path, "sparsity", "kl"),
+            "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
+        )
+    if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
+        raise Misfit((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
+
+
 def with_noise(network: Network) -> Network:
     """The network with a source of random numbers for its code."""
     import keras
@@ -126,7 +137,7 @@ def contraction(encoder: Sequence[Layer], network: Network) -> Callable[[Any], A
     differentiation."""
     activation = last_activation(encoder)
     if len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in penalties.DERIVATIVES:
-        kernel = network.layers["encoder.0.Dense"].layers[-1].kernel
+        kernel = network.parts["encoder"].layers[-1].kernel
         return lambda x: penalties.dense_contraction(network.parts["encoder"](x), kernel, activation)
     from mlphys import autodiff
 

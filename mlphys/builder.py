@@ -10,7 +10,7 @@ import numpy as np
 
 from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
-from mlphys.schema.autoencoding import CodeMean, KSparse
+from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
 from mlphys.schema.layers import Conv2DTranspose
 from mlphys.schema.losses import Loss
@@ -28,25 +28,28 @@ RANDOM_INITIALIZERS = {
 LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evaluating: 200 MB
 
 
-def build(rows: Sequence[Row], seed: int, parts: Mapping[str, slice] | None = None) -> Network:
+def build(
+    rows: Sequence[Row], seed: int, parts: Mapping[str, Sequence[Row]] | None = None, beside: Sequence[Row] = ()
+) -> Network:
     """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight.
 
-    `parts` names models of some of the rows, that share their layers.
+    `parts` names models of some of the rows, that share their layers; rows `beside` the chain are in parts only.
     """
     import keras
 
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     layers: dict[str, Any] = {}
-    for row in rows:
+    for row in (*rows, *beside):
         layers[row.name] = _layer(row, seed, layers)
     inputs = keras.Input(rows[0].input_shape)
     outputs = [inputs]
     for row in rows:
         outputs.append(layers[row.name](outputs[-1]))
+    models = {name: _part(chain, layers) for name, chain in (parts or {}).items()}
     weights: dict[str, Any] = {}
     seeds: dict[str, Any] = {}
-    for row in rows:
+    for row in (*rows, *beside):
         layer = layers[row.name]
         weights |= dict(zip(row.weights(), layer.weights, strict=True))
         states = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
@@ -55,9 +58,9 @@ def build(rows: Sequence[Row], seed: int, parts: Mapping[str, slice] | None = No
         model=keras.Model(inputs, outputs[-1]),
         weights=weights,
         seeds=seeds,
-        compiles_in_xla=all(row.layer.compiles_in_xla for row in rows),
+        compiles_in_xla=all(row.layer.compiles_in_xla for row in (*rows, *beside)),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
-        parts={name: _part(rows[place], layers) for name, place in (parts or {}).items()},
+        parts=models,
         layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
     )
 
@@ -102,10 +105,17 @@ def _tied(row: Row, seed: int, source: Any) -> Any:
     return TiedDense(*common)
 
 
-def gradient_phase(network: Network, training: Training, terms: Any, metrics: tuple[str, ...]) -> Gradient:
+def gradient_phase(
+    network: Network,
+    training: Training,
+    terms: Any,
+    metrics: tuple[str, ...],
+    corruption: Corruption | None = None,
+) -> Gradient:
     """The one phase of a plain net: the gradient of its cost over all trained weights."""
     return Gradient(
         name="train",
+        corruption=corruption,
         settings=training,
         terms=terms,
         metrics=metrics,

@@ -187,6 +187,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         pass  # told above
     problems += _loss_problems(experiment)
     problems += _training_problems(experiment)
+    problems += _phase_problems(experiment)
     problems += _augmentation_problems(experiment, description)
     if not problems:
         problems += _fresh_problems(experiment)
@@ -262,6 +263,14 @@ def _training_problems(experiment: Experiment) -> Iterable[Problem]:
             path,
             f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
         )
+
+
+def _phase_problems(experiment: Experiment) -> Iterable[Problem]:
+    allowed = experiment.model.phase_names()
+    for name in experiment.training.phases or {}:
+        if name not in allowed:
+            none = f"a {experiment.model.kind} has one phase; leave phases out"
+            yield Problem(("training", "phases", name), choice(name, allowed)[2:] if allowed else none)
 
 
 def _augmentation_problems(experiment: Experiment, description: Description) -> Iterable[Problem]:

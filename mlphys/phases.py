@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
 from mlphys.schema.training import Training
 
@@ -44,6 +45,8 @@ class Gradient:
     `terms(x, y, training)` takes a batch of n samples and gives the per-sample values that are
     recorded, each of shape (n,) and the first of them called "loss", and the scalar penalty;
     the cost is the mean loss plus the penalty. `trained` are the variables that the optimizer moves.
+    `prepare` makes of samples as the net sees them those of this phase, with the weights that the phase
+    begins with; with `corruption` x is corrupted before every epoch, and y the clean samples.
     """
 
     name: str
@@ -53,6 +56,9 @@ class Gradient:
     trained: tuple[Any, ...]
     network: Network
     optimizer: Any
+    prepare: Callable[[Split], Split] | None = None
+    corruption: Corruption | None = None
+    only_train: bool = False  # `prepare` is for the training samples alone
 
 
 @dataclass(frozen=True)

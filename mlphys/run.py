@@ -325,7 +325,9 @@ class Run:
 def _number(name: str, value: str) -> Any:
     if name == "phase":
         return value
-    return int(value) if name == "epoch" else float(value)
+    if name == "epoch":
+        return int(value)
+    return float(value) if value else None  # other phases have other metrics
 
 
 def _sensible(arrays: dict[str, np.ndarray], classes: int) -> bool:

@@ -194,7 +194,6 @@ def _learn(
         writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.model, experiment.training, description, network, seen.train)
-    seen = feeds.held_out(loaded, seen)
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:

@@ -99,7 +99,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = "autoencoder, classifier, pca, regressor, transform"
+KINDS = "autoencoder, classifier, pca, regressor, stacked_autoencoder, transform"
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
     "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh"

@@ -126,13 +126,7 @@ def check(spec: Spec, training: Training, description: Description) -> None:
                 raise Misfit(
                     ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
                 )
-    if spec.sparsity and spec.sparsity.kl and not autoencoding.between_0_and_1(spec.encoder):
-        raise Misfit(
-            ("model", "sparsity", "kl"),
-            "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
-        )
-    if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
-        raise Misfit(("model", "corruption", "occlude"), "cuts squares out of images; these samples are none")
+    autoencoding.check_penalties(spec, ("model",), description)
     if spec.corruption and description.target_shape == description.shape:
         raise Misfit(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
@@ -144,13 +138,14 @@ def cost(spec: Spec, training: Training, description: Description) -> str:
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
     """The Keras model with its initial weights, and encoder and decoder as parts."""
-    return with_measures(spec, builder.build(rows(spec, description), seed, parts(spec)), description)
+    chained = rows(spec, description)
+    return with_measures(spec, builder.build(chained, seed, parts(spec, chained)), description)
 
 
-def parts(spec: Spec) -> dict[str, slice]:
-    """Where in `rows` the encoder, the statistics of a variational code, and the decoder stand."""
+def parts(spec: Spec, chained: list[Row]) -> dict[str, list[Row]]:
+    """The rows of the encoder, of the statistics of a variational code, and of the decoder."""
     statistics, decoder = len(spec.encoder), -len(spec.decoder)
-    return {"encoder": slice(None, decoder), "statistics": slice(None, statistics), "decoder": slice(decoder, None)}
+    return {"encoder": chained[:decoder], "statistics": chained[:statistics], "decoder": chained[decoder:]}
 
 
 def with_measures(spec: Spec, network: Network, description: Description) -> Network:
@@ -165,7 +160,8 @@ def with_measures(spec: Spec, network: Network, description: Description) -> Net
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the cost over all weights."""
-    return [builder.gradient_phase(network, training, terms(spec, training, description, network), RECORDED)]
+    cost = terms(spec, training, description, network)
+    return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption)]
 
 
 def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:

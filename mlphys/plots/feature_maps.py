@@ -95,7 +95,8 @@ def _changes_nothing(row: Row) -> bool:
 
 
 def _which(row: Row) -> str:
-    part, number, _ = row.name.split(".")
+    *place, number, _ = row.name.split(".")
+    part = " ".join(place)
     return f"{'layer' if part == 'layers' else part} {number}"
 
 

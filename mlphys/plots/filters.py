@@ -50,6 +50,8 @@ def _image_after(row: Row, image: Shape) -> Shape:
 
 def _kernels(row: Row, image: Shape, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """The weights of a layer as images of shape (filters, channels, height, width), None if they are not."""
+    if row.tied_to:
+        return None
     match row.layer:
         case Conv2D() | FixedConv2D():
             return weights[f"{row.name}.kernel"].transpose(3, 2, 0, 1)

@@ -23,7 +23,7 @@ DOTTED = 40  # epochs up to which each gets a dot
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    rows = run.history
+    rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
     if not rows:
         raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
     metrics = [name for name in quantities(rows[0]) if not name.startswith("validation_")]
@@ -33,10 +33,12 @@ def draw(run: Run) -> Iterator[Picture]:
     figure = looks.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for metric, panel in zip(metrics, axes, strict=False):
-        _curves(panel, rows, metric, kept)
-        _test(panel, metric, kept, run.metrics.get("test", {}))
-        _axes(panel, rows, metric, kept)
-        _legend(panel, f"epoch {kept} ({which})")
+        last = max(i for i, row in enumerate(rows, start=1) if not math.isnan(row[metric]))
+        shown, why = (kept, which) if kept <= last else (last, "last of its phase")
+        _curves(panel, rows, metric, shown)
+        _test(panel, metric, shown, run.metrics.get("test", {}))
+        _axes(panel, rows, metric, shown)
+        _legend(panel, f"epoch {shown} ({why})")
     for unused in axes[len(metrics) :]:
         unused.remove()
     columns = [name for metric in metrics for name in (metric, f"validation_{metric}") if name in rows[0]]

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mlphys.schema.data import Shape
 from mlphys.schema.fields import Count, Fraction, NotNegative, Positive, low_first
-from mlphys.schema.layers import Layer, ShapeError, text
+from mlphys.schema.layers import Layer, LayerField, ShapeError, text
 from mlphys.schema.spec import Spec
 
 Clip = Annotated[tuple[float, float], BeforeValidator(low_first)]
@@ -86,6 +86,21 @@ class Sparsity(Spec):
         if self.l1 is None and self.kl is None and self.k is None:
             raise ValueError("one of l1, kl and k must be given")
         return self
+
+
+class Stage(Spec):
+    """One autoencoder of a stack; its decoder left out, it is the encoder's mirror image."""
+
+    encoder: Annotated[list[LayerField], Field(min_length=1)]
+    decoder: list[LayerField] = Field([])
+    corruption: Corruption | None = None
+    sparsity: Sparsity | None = None
+    contraction: NotNegative = 0.0
+    tied: bool = False
+
+    @property
+    def variational(self) -> None:
+        return None
 
 
 class Variational(Spec):

@@ -27,6 +27,10 @@ class ModelSpec(Spec):
         """What is done to the inputs in training, if the targets are the clean ones."""
         return None
 
+    def phase_names(self) -> tuple[str, ...]:
+        """The keys that `training.phases` may have."""
+        return ()
+
     def loss_per(self) -> Literal["output", "sample"]:
         """What `training.loss_per` is where the config leaves it out."""
         return "output"

@@ -65,7 +65,7 @@ def trace(layers: Sequence[Layer], shape: Shape, path: KeyPath) -> list[Row]:
                 field[axis] += (kernel - 1) * jump[axis]
                 jump[axis] *= stride
         seen = None if seen_all else tuple(math.ceil(n) for n in field)
-        rows.append(Row(f"{path[-1]}.{i}.{name}", layer, shape, out, seen))
+        rows.append(Row(".".join(map(str, (*path[1:], i, name))), layer, shape, out, seen))
         _check_matrices(rows[-1], (*path, i, name))
         parameters += rows[-1].parameters()
         if parameters + math.prod(out) > LARGEST_NETWORK:

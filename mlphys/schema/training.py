@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from mlphys.schema.augmentation import Augmentation
-from mlphys.schema.fields import NotNegative, Whole
+from mlphys.schema.fields import Count, NotNegative, Whole
 from mlphys.schema.losses import LossField
 from mlphys.schema.optimizers import Adam, OptimizerField
 from mlphys.schema.spec import Spec, refuse
@@ -67,12 +67,24 @@ ClassWeight = Annotated[
 ]
 
 
+class PhaseTraining(Spec):
+    """The keys of `training` that are other in one phase; `labels` is how many labelled samples a head sees."""
+
+    optimizer: OptimizerField | None = None
+    batch_size: BatchSize | None = None
+    epochs: Whole | None = None
+    steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
+    early_stopping: EarlyStopping | None = None
+    labels: Count | None = None
+
+
 class Training(Spec):
     """How a model is trained. `batch_size: all` is one step an epoch; `epochs: 0` leaves the net untrained.
 
     An epoch is one pass over the training samples, or `steps_per_epoch` batches, the order running
     on across passes. `class_weight: balanced` weighs the loss of a sample of class k with
     n / (K n_k), so that each of the K classes counts alike; or give a weight for each class.
+    `phases` overrides keys for each phase of a model that has several: `{pretrain: {epochs: 15}, ...}`.
     `track: [parameters]` records every weight of a small net after each epoch.
     """
 
@@ -85,5 +97,14 @@ class Training(Spec):
     steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
     class_weight: ClassWeight | None = None
     augmentation: Augmentation | None = None
+    phases: dict[str, PhaseTraining] | None = None
     track: list[Literal["parameters"]] = Field([])
     early_stopping: EarlyStopping | None = None
+
+    def of_phase(self, name: str) -> Training:
+        """These keys with what `phases` says of one phase."""
+        given = (self.phases or {}).get(name)
+        if given is None:
+            return self
+        other = {key: value for key, value in given.arguments().items() if value is not None and key != "labels"}
+        return self.model_copy(update=other)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from mlphys.config import Loaded
 from mlphys.preprocessing import Preprocessing
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter
-from mlphys.training.corruption import Corrupter
 
 
 def feed(loaded: Loaded, dataset: Dataset, fitted: Preprocessing) -> Callable[[int, int], Split] | None:
@@ -18,8 +16,6 @@ def feed(loaded: Loaded, dataset: Dataset, fitted: Preprocessing) -> Callable[[i
     experiment = loaded.experiment
     data, load, augmentation = experiment.data, experiment.dataset().load, experiment.training.augmentation
     augment = Augmenter(augmentation, experiment.seed) if augmentation else None
-    corruption = experiment.model.corrupts()
-    corrupt = Corrupter(corruption, experiment.seed, "train") if corruption else None
 
     def fresh(epoch: int, samples: int) -> Split:
         drawn_from = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
@@ -27,21 +23,11 @@ def feed(loaded: Loaded, dataset: Dataset, fitted: Preprocessing) -> Callable[[i
         return Split(drawn.x, drawn.y)
 
     drawn_anew = isinstance(data, Generated) and data.fresh
-    if not drawn_anew and augment is None and corrupt is None:
+    if not drawn_anew and augment is None:
         return None
 
     def of_epoch(epoch: int, samples: int) -> Split:
         split = fresh(epoch, samples) if drawn_anew else dataset.train
-        split = fitted.split(augment(split, epoch) if augment else split)
-        return corrupt(split, epoch) if corrupt else split
+        return fitted.split(augment(split, epoch) if augment else split)
 
     return of_epoch
-
-
-def held_out(loaded: Loaded, dataset: Dataset) -> Dataset:
-    """The dataset as it is measured while training: of a denoising model the validation samples are corrupted too,
-    once for all epochs."""
-    corruption = loaded.experiment.model.corrupts()
-    if corruption is None or not len(dataset.validation):
-        return dataset
-    return replace(dataset, validation=Corrupter(corruption, loaded.experiment.seed, "validation")(dataset.validation))

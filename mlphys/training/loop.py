@@ -16,6 +16,7 @@ from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Split
 from mlphys.training.checkpoint import Checkpoint
+from mlphys.training.corruption import Corrupter
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
@@ -84,6 +85,7 @@ class Training:
         Either way the last whole epoch is in a checkpoint when it raises.
         """
         history: list[dict[str, Any]] = list(start.history) if start else []
+        self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
         outcome = Outcome(weights_of(self.network), 0, "epochs")
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0
@@ -100,7 +102,7 @@ class Training:
 def fitted(training: Training, phase: Fit, history: list[dict[str, Any]], start: Checkpoint | None) -> Outcome:
     """One fit phase, a row of history and a checkpoint: its weights are the network's now."""
     if start:
-        weights = {name.removeprefix("weights/"): value for name, value in start.tensors.items()}
+        weights = _weights(start.tensors)
         load_weights(phase.network, weights)
         return Outcome(weights, 0, "epochs")
     began = time.perf_counter()
@@ -138,8 +140,17 @@ class PhaseInTraining:
         self.phase = phase
         self.history = history
         self.settings = phase.settings
-        self.engine = Engine(phase, training.dataset.train)
-        validation = training.dataset.validation
+        if start:  # what the phase is trained on may follow from the weights
+            load_weights(phase.network, _weights(start.tensors))
+        train, validation = self.prepared(training.dataset.train), training.dataset.validation
+        if not phase.only_train:
+            validation = self.prepared(validation)
+        self.corrupt = None
+        if phase.corruption:
+            self.corrupt = Corrupter(phase.corruption, training.seed, phase.name)
+            validation = Corrupter(phase.corruption, training.seed, f"{phase.name}, validation")(validation)
+        self.train_split = train
+        self.engine = Engine(phase, train)
         self.validation = Measurement(phase, validation) if len(validation) else None
         self.chunk = FIRST_CHUNK
         self.compiled = False
@@ -172,25 +183,24 @@ class PhaseInTraining:
         progress, stopping = self.progress, self.settings.early_stopping
         kept = progress.best if stopping and progress.watch.best_epoch else progress.state
         self.engine.restore(kept)
-        weights = {name.removeprefix("weights/"): value for name, value in kept.items() if name.startswith("weights/")}
+        weights = _weights(kept)
         best_epoch = progress.watch.best_epoch if stopping else progress.epoch
         return Outcome(weights, best_epoch, self.stopped() or "epochs")
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, measure it, record it."""
-        feed = self.training.feed
-        fed = feed(epoch, self.engine.samples) if feed else None
-        samples = len(self.training.dataset.train if fed is None else fed)
+        fed = self.fed(epoch)
+        samples = len(self.train_split if fed is None else fed)
         self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
-        row |= self.train(epoch)
+        row |= self.columns("", self.train(epoch))
         if self.validation:
-            row |= {f"validation_{name}": value for name, value in self.validation.means().items()}
+            row |= self.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
         if "parameters" in self.settings.track:
             row |= _parameters(state)
-        if not all(math.isfinite(row[name]) for name in quantities(row)) or not _finite(state):
+        if not all(math.isfinite(row[name]) for name in quantities(row) if row[name] is not None) or not _finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
             watch = watch.after(self.settings.early_stopping, epoch, row[self.settings.early_stopping.monitor])
@@ -226,6 +236,21 @@ class PhaseInTraining:
         first, last = start // samples, math.ceil(stop / samples)
         passes = np.concatenate([self.one_pass(number + 1, samples) for number in range(first, last)])
         return passes[start - first * samples : stop - first * samples]
+
+    def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
+        """The measured columns of history.csv, None for those of other phases."""
+        return {f"{prefix}{name}": means.get(name) for name in self.training.metrics}
+
+    def prepared(self, split: Split) -> Split:
+        return self.phase.prepare(split) if self.phase.prepare and len(split) else split
+
+    def fed(self, epoch: int) -> Split | None:
+        """The samples of an epoch that has its own, None for those that all have."""
+        feed = self.training.feed
+        split = self.prepared(feed(epoch, self.engine.samples)) if feed else None
+        if self.corrupt is None:
+            return split
+        return self.corrupt(self.train_split if split is None else split, epoch)
 
     def one_pass(self, number: int, samples: int) -> np.ndarray:
         if not self.settings.shuffle:
@@ -271,6 +296,10 @@ def _resumed(start: Checkpoint) -> Progress:
     state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
     best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
     return Progress(start.epoch, len(start.history), state, best, Watch.from_dict(start.watch))
+
+
+def _weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}
 
 
 def _parameters(state: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -75,8 +75,14 @@ class Bar(Silence):
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         prefix = "validation_"
-        self._validation = {name[len(prefix) :]: row[name] for name in row if name.startswith(prefix)}
-        self._show(row["epoch"], row["epoch"], {name: row[name] for name in self._validation or quantities(row)})
+        self._validation = {
+            name[len(prefix) :]: row[name] for name in row if name.startswith(prefix) and row[name] is not None
+        }
+        self._show(
+            row["epoch"],
+            row["epoch"],
+            {name: row[name] for name in self._validation or quantities(row) if row[name] is not None},
+        )
 
     def end(self) -> None:
         self._progress.stop()
@@ -92,7 +98,7 @@ class Bar(Silence):
 
 def described(row: Mapping[str, Any]) -> str:
     """`loss 0.1234  accuracy 0.9612`."""
-    return "  ".join(f"{name} {row[name]:.4f}" for name in quantities(row))
+    return "  ".join(f"{name} {row[name]:.4f}" for name in quantities(row) if row[name] is not None)
 
 
 def reporter(quiet: bool) -> Reporter:

@@ -1,0 +1,291 @@
+"""Autoencoders stacked on each other's codes, trained one after the other, then together, then with labels
+(Bengio et al. 2007; Vincent et al. 2010)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import autoencoding, builder, pca
+from mlphys.autoencoding import chain, cost_terms
+from mlphys.metrics import classification, code_statistics, reconstruction, surest_mistakes
+from mlphys.phases import Gradient, Network
+from mlphys.schema.autoencoding import Stage
+from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.fields import ActivationName
+from mlphys.schema.layers import LayerField, text
+from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
+from mlphys.schema.messages import Misfit
+from mlphys.schema.mirror import mirror
+from mlphys.schema.model import ModelSpec, refuse_class_weights
+from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.training import Training
+
+DEFAULT_LOSS = MeanSquaredError()
+LOSSES = REGRESSION_LOSSES
+RECORDED = ("loss", "reconstruction_loss", "mse", "accuracy")
+MEASURED = (
+    "accuracy", "error_rate", "balanced_accuracy", "majority_accuracy",
+    "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss", "mean_image_mse", "pca_mse",
+    "pixel_mse", "pixel_pca_mse",
+    "mean_code", "active_fraction", "population_sparsity", "lifetime_sparsity", "saturated_fraction",
+)  # fmt: skip
+ITERATIVE = True
+
+
+class Spec(ModelSpec):
+    """Autoencoders on the codes of those before them, then fine-tuned together, then a head with labels.
+
+    Each of the `stages` has encoder, decoder (left out: the mirror), corruption, sparsity, contraction and tied of
+    its own. `training.phases` says which phases there are: `pretrain` each stage, `fine_tune` all of them
+    against the samples, `head` trains the layers of `head` on the code by cross-entropy and, unless
+    `frozen`, the encoders with it. With a head it is measured as a classifier.
+    """
+
+    kind: Literal["stacked_autoencoder"]
+    stages: Annotated[list[Stage], Field(min_length=1)]
+    head: list[LayerField] = Field([])
+    frozen: bool = False
+
+    def phase_names(self) -> tuple[str, ...]:
+        return ("pretrain", "fine_tune", "head")
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """The mirrored decoders written out."""
+    shape, stages = description.shape, []
+    for i, stage in enumerate(spec.stages):
+        path = ("model", "stages", i)
+        encoder = trace(stage.encoder, autoencoding.first_shape(stage.encoder, shape), (*path, "encoder"))
+        if not stage.decoder:
+            binary = isinstance(training.loss, BinaryCrossentropy)
+            last: ActivationName = "sigmoid" if binary else "linear"
+            if i:  # it gives back a code, with the activation that made it
+                last = autoencoding.last_activation(spec.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
+            layers = mirror(encoder, last, (*path, "encoder"), transposed=stage.tied)
+            stage = stage.model_copy(update={"decoder": layers})
+        stages.append(stage)
+        shape = encoder[-1].output_shape
+    return spec.model_copy(update={"stages": stages})
+
+
+def staged(spec: Spec, description: Description) -> list[tuple[list[Row], list[Row]]]:
+    """The rows of each stage's encoder, k-sparseness included, and of its decoder. Raises Misfit."""
+    shape, rows = description.shape, []
+    for i, stage in enumerate(spec.stages):
+        path = ("model", "stages", i)
+        there, code, back = chain(stage.encoder, stage.decoder, shape, path, stage.sparsity, None, stage.tied)
+        rows.append((there + code, back))
+        shape = back[0].input_shape
+    return rows
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """All encoders, all decoders in the reverse order, and the head."""
+    stages = staged(spec, description)
+    there = [row for encoder, _ in stages for row in encoder]
+    back = [row for _, decoder in reversed(stages) for row in decoder]
+    return there + back + _head(spec, there[-1].output_shape)
+
+
+def _head(spec: Spec, code: Shape) -> list[Row]:
+    return trace(spec.head, code, ("model", "head")) if spec.head else []
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    return weights_of(rows(spec, description))
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit where shapes, phases and data do not go together."""
+    chained = rows(spec, description)
+    refuse_class_weights(training)
+    phases = training.phases or {}
+    if "head" in phases and not spec.head:
+        raise Misfit(("training", "phases", "head"), "there is no head to train; add model.head")
+    for name in phases or {"pretrain": None}:
+        stopping = training.of_phase(name).early_stopping
+        measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
+        if stopping and stopping.monitor.removeprefix("validation_") not in measured:
+            where = ("training", "phases", name, "early_stopping", "monitor")
+            raise Misfit(where, f"{stopping.monitor} is not recorded in this phase; it has {', '.join(measured)}")
+    if spec.head:
+        classes = len(description.classes)
+        where = ("model", "head", len(spec.head) - 1)
+        if classes < 2:
+            raise Misfit(("model", "head"), "tells classes apart, and this data has none; leave it out")
+        if chained[-1].output_shape != (classes,):
+            raise Misfit(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
+        if autoencoding.last_activation(spec.head) != "softmax":
+            raise Misfit(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
+    for i, stage in enumerate(spec.stages):
+        autoencoding.check_penalties(stage, ("model", "stages", i), description)
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """The cost of each stage as a formula with its numbers."""
+    shape, lines = description.shape, []
+    for i, (stage, (encoder, decoder)) in enumerate(zip(spec.stages, staged(spec, description), strict=True)):
+        lines.append(
+            f"stage {i}: " + autoencoding.formula(stage, training, replace(description, shape=shape), encoder + decoder)
+        )
+        shape = decoder[0].input_shape
+    return "\n".join(lines + (["head: mean over the samples of  -sum_k t_k log p_k"] if spec.head else []))
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """The Keras models with their initial weights: all of it, each stage, and the classifier."""
+    stages = staged(spec, description)
+    there = [row for encoder, _ in stages for row in encoder]
+    back = [row for _, decoder in reversed(stages) for row in decoder]
+    head = _head(spec, there[-1].output_shape)
+    parts = {"encoder": there, "decoder": back}
+    for i, (encoder, decoder) in enumerate(stages):
+        parts |= {f"encoder {i}": encoder, f"decoder {i}": decoder, f"stage {i}": encoder + decoder}
+        parts |= {f"below {i}": [row for before, _ in stages[:i] for row in before]} if i else {}
+    parts |= {"head": head, "classifier": there + head} if head else {}
+    return builder.build(there + back, seed, parts, beside=head)
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
+    wanted = training.phases or {"pretrain": None}
+    found = []
+    if "pretrain" in wanted:
+        found += [
+            _pretraining(spec, i, training.of_phase("pretrain"), description, network) for i in range(len(spec.stages))
+        ]
+    if "fine_tune" in wanted:
+        whole = Stage(encoder=[layer for stage in spec.stages for layer in stage.encoder], decoder=[])
+        settings = training.of_phase("fine_tune")
+        trained = tuple(network.model.trainable_variables)
+        costs = cost_terms(whole, settings, description, network)
+        found.append(_gradient("fine_tune", settings, costs, ("loss", "reconstruction_loss", "mse"), trained, network))
+    if spec.head and ("head" in wanted or training.phases is None):
+        found.append(_labelled(spec, training.of_phase("head"), network, wanted.get("head")))
+    return found
+
+
+def _pretraining(spec: Spec, i: int, training: Training, description: Description, network: Network) -> Gradient:
+    stage, below = spec.stages[i], network.parts.get(f"below {i}")
+    own = replace(network, model=network.parts[f"stage {i}"], parts=_parts(network, i))
+    shape = tuple(own.model.input_shape[1:]) if i else description.shape
+    costs = cost_terms(stage, training, replace(description, shape=shape), own)
+    trained = tuple(own.model.trainable_variables)
+    phase = _gradient(f"pretrain_{i}", training, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
+    return replace(phase, corruption=stage.corruption, prepare=_codes_below(below) if below else None)
+
+
+def _parts(network: Network, i: int) -> dict[str, Any]:
+    return {part: network.parts[f"{part} {i}"] for part in ("encoder", "decoder")}
+
+
+def _codes_below(below: Any) -> Callable[[Split], Split]:
+    """The function that gives the codes of samples, with the weights as they are when it is called."""
+
+    def codes(split: Split) -> Split:
+        x = split.x.reshape(-1, *below.input_shape[1:])
+        return Split(np.asarray(below.predict(x, batch_size=1000, verbose=0)), split.y)
+
+    return codes
+
+
+def _labelled(spec: Spec, training: Training, network: Network, settings: Any) -> Gradient:
+    model, few = network.parts["classifier"], settings.labels if settings else None
+    part = network.parts["head"] if spec.frozen else model
+    trained = tuple(part.trainable_variables)
+    phase = _gradient("head", training, _classifying(model), ("loss", "accuracy"), trained, network)
+    if few is None:
+        return phase
+    return replace(phase, prepare=lambda split: Split(split.x[:few], split.y[:few]), only_train=True)
+
+
+def _classifying(model: Any) -> Any:
+    from keras import losses, ops
+
+    loss = losses.CategoricalCrossentropy(reduction=None)
+    classes = model.output_shape[-1]
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        p = model(ops.reshape(x, (-1, *model.input_shape[1:])), training=training)
+        right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
+        values = {"loss": loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
+        return values, sum(model.losses)
+
+    return batch_terms
+
+
+def _gradient(
+    name: str, training: Training, costs: Any, metrics: tuple[str, ...], trained: tuple[Any, ...], network: Network
+) -> Gradient:
+    return Gradient(name, training, costs, metrics, trained, network, builder.optimizer(training.optimizer))
+
+
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (losses of each sample, penalty): of the head, or of the reconstruction."""
+    if spec.head:
+        return _classifying(network.parts["classifier"])
+    whole = Stage(encoder=[layer for stage in spec.stages for layer in stage.encoder], decoder=[])
+    return cost_terms(whole, training, description, network)
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """Of each sample of a batch: its code, its errors, and with a head its probabilities."""
+    from keras import ops
+
+    flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
+    codes, r = autoencoding.reconstructed(network, x)
+    difference = ops.reshape(r, ops.shape(flat)) - flat
+    said = {
+        "codes": codes,
+        "squared_errors": ops.mean(difference**2, axis=1),
+        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+    }
+    return said | ({"probabilities": network.parts["head"](codes, training=False)} if "head" in network.parts else {})
+
+
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    shapes: dict[str, Shape] = {
+        "codes": staged(spec, description)[-1][1][0].input_shape, "squared_errors": (), "absolute_errors": (),
+    }  # fmt: skip
+    return shapes | ({"probabilities": (len(description.classes),)} if spec.head else {})
+
+
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
+    """The entry of metrics.json for a split: of a classifier with a head, else of reconstructions."""
+    if spec.head:
+        losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
+        return classification(split.y, arrays["probabilities"], losses, description.classes)
+    found = reconstruction(arrays, split.x, train.x)
+    flat, flat_train = split.x.reshape(len(split), -1), train.x.reshape(len(train), -1)
+    found["pca_mse"] = pca.error(flat_train, flat, math.prod(arrays["codes"].shape[1:]))
+    return {**found, **code_statistics(arrays, autoencoding.last_activation(spec.stages[-1].encoder))}
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the surest mistakes of a classifier, else the first."""
+    if "probabilities" in arrays:
+        return surest_mistakes(split.y, arrays["probabilities"], most)
+    return np.arange(min(most, len(split)))
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    from keras import ops
+
+    return {"reconstructions": ops.reshape(autoencoding.reconstructed(network, x)[1], ops.shape(x))}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {"reconstructions": description.shape}
