@@ -65,10 +65,11 @@ def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
         seen = run.preprocessing.apply(sample[None])[0]
         yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
     outputs = run.trained.layers(sample[None])
-    for i, row in enumerate(run.rows):
+    rows = [row for row in run.rows if row.name in outputs]  # a head stands beside the decoder
+    for row in rows:
         if _changes_nothing(row):
             continue
-        values, last = outputs[row.name][0], i == len(run.rows) - 1
+        values, last = outputs[row.name][0], row is rows[-1]
         said, photographed, classes = (_which(row), text(values.shape)), False, ()
         if last and not classifies and values.size == sample.size and values.ndim == 1:
             values = values.reshape(shape)  # a reconstruction
