@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys import stored
 from mlphys.config import Loaded
 from mlphys.errors import UserError
 from mlphys.metrics import pixel_errors
@@ -46,10 +47,10 @@ def measure(
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
-    seen = Split(split.x[shown], split.y[shown])
+    seen = Split(stored.read(split.x[shown]), split.y[shown])
     pictured = engine.Mapped(lambda x, y: kind.pictured(network, x), at_once)(seen) if len(shown) else {}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
-    images = fitted.pictured(raw.x[shown])
+    images = fitted.pictured(stored.read(raw.x[shown]))
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
 
 
@@ -60,7 +61,7 @@ def _pixels(
     from mlphys.training import engine
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
-        difference = fitted.inverse(values["reconstructions"]) - raw.x[rows]
+        difference = fitted.inverse(values["reconstructions"]) - stored.read(raw.x[rows])
         return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
 
     reconstruct = engine.Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)

@@ -23,6 +23,7 @@ from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
+from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
@@ -59,7 +60,7 @@ class Spec(ModelSpec):
     decoder: Annotated[list[LayerField], Field(min_length=1, json_schema_extra=_or_mirror), WrapValidator(_layers)]
 
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
     """The mirrored decoder written out."""
     if spec.decoder:
         return spec
@@ -165,8 +166,7 @@ def metrics(
 ) -> dict[str, Any]:
     """The entry of metrics.json for a split, from its per-sample arrays."""
     found = reconstruction(arrays, split.x, train.x)
-    flat, flat_train = split.x.reshape(len(split), -1), train.x.reshape(len(train), -1)
-    return {**found, "pca_mse": pca.error(flat_train, flat, math.prod(code_shape(spec, description)))}
+    return {**found, "pca_mse": pca.error(train.x, split.x, math.prod(code_shape(spec, description)))}
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Split
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
-from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
+from mlphys.training.engine import Change, Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
@@ -65,14 +65,15 @@ class Keeper(Protocol):
 class Training:
     """The phases of one experiment under way.
 
-    `feed(epoch, samples)` gives the training samples of an epoch where each has its own; None: all
-    are trained on `dataset.train`. `fingerprints` go into every checkpoint.
+    `feed(epoch, samples)` gives the training samples of an epoch where each has its own, and how they
+    are changed (None: not at all); without it all are trained on `dataset.train`. `fingerprints` go into
+    every checkpoint.
     """
 
     network: Network
     phases: Sequence[Phase]
     dataset: Dataset
-    feed: Callable[[int, int], Split] | None
+    feed: Callable[[int, int], tuple[Split, Change | None]] | None
     seed: int
     fingerprints: dict[str, str]
     keeper: Keeper
@@ -179,9 +180,9 @@ class PhaseInTraining:
     def epoch(self, epoch: int) -> None:
         """Train one epoch, measure it, record it."""
         feed = self.training.feed
-        fed = feed(epoch, self.engine.samples) if feed else None
+        fed, change = feed(epoch, self.engine.samples) if feed else (None, None)
         samples = len(self.training.dataset.train if fed is None else fed)
-        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed)
+        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed, change)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.train(epoch)
         if self.validation:
