@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,11 @@ def decode(path: Path, greyscale: bool, size: Size | None = None) -> np.ndarray:
     """
     with _quiet():
         return _decoded(path, greyscale, size)
+
+
+def quiet_in_threads() -> None:
+    """Silence Pillow for good, before other threads decode: the filters of warnings are global."""
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def decode_each(
@@ -144,7 +150,10 @@ def _too_large(path: Path, what: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Pillow warns about what is refused here, or does not matter. Not for threads: the filters are global."""
+    """Pillow warns about what is refused here, or does not matter."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # the filters are global
+        return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys import files
+from mlphys import files, stored
 from mlphys.errors import UserError
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.splits import NAMES, class_counts
@@ -77,35 +77,51 @@ class Inspection:
 
 def check(dataset: Dataset, description: Description) -> Inspection:
     """Count, measure and compare the samples of all splits."""
-    hashes = {name: _hashes(getattr(dataset, name)) for name in NAMES}
-    facts = {name: _facts(getattr(dataset, name), hashes[name], description) for name in NAMES}
+    seen = {name: _seen(getattr(dataset, name)) for name in NAMES}
+    facts = {name: _facts(getattr(dataset, name), seen[name], description) for name in NAMES}
     shared = {}
     for first, second in combinations(NAMES, 2):
-        known = set(hashes[first])
-        shared[first, second] = sum(value in known for value in hashes[second])
-    x = dataset.train.x
+        known = set(seen[first].hashes)
+        shared[first, second] = sum(value in known for value in seen[second].hashes)
     counts = facts["train"].class_counts.values() or [1]
     return Inspection(
         splits=facts,
         shared=shared,
         features=math.prod(description.shape),
-        constant_features=int((x.min(axis=0) == x.max(axis=0)).sum()),
+        constant_features=int((seen["train"].low == seen["train"].high).sum()),
         balance=min(counts) / max(counts),
     )
 
 
-def _hashes(split: Split) -> list[bytes]:
-    return [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in split.x]
+@dataclass(frozen=True)
+class _Seen:
+    """What one pass over a split finds: a hash of each sample, and the extremes in each place of a sample."""
+
+    hashes: list[bytes]
+    not_finite: int
+    low: np.ndarray
+    high: np.ndarray
 
 
-def _facts(split: Split, hashes: list[bytes], description: Description) -> SplitFacts:
+def _seen(split: Split) -> _Seen:
+    hashes: list[bytes] = []
+    not_finite = 0
+    low, high = np.full(split.x.shape[1:], np.inf), np.full(split.x.shape[1:], -np.inf)
+    for piece in stored.pieces(split.x):
+        hashes += [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in piece]
+        not_finite += piece.size - int(np.isfinite(piece).sum())
+        low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
+    return _Seen(hashes, not_finite, low, high)
+
+
+def _facts(split: Split, seen: _Seen, description: Description) -> SplitFacts:
     return SplitFacts(
         samples=len(split),
         class_counts=class_counts(split.y, description),
-        smallest=float(split.x.min()) if len(split) else None,
-        largest=float(split.x.max()) if len(split) else None,
-        not_finite=split.x.size - int(np.isfinite(split.x).sum()),
-        duplicates=len(hashes) - len(set(hashes)),
+        smallest=float(seen.low.min()) if len(split) else None,
+        largest=float(seen.high.max()) if len(split) else None,
+        not_finite=seen.not_finite,
+        duplicates=len(seen.hashes) - len(set(seen.hashes)),
     )
 
 
@@ -148,11 +164,13 @@ def sheet(dataset: Dataset, description: Description, path: Path) -> None:
 
 
 def _first_of_each_class(split: Split, description: Description) -> dict[str, np.ndarray]:
-    if not description.classes:
-        return {str(row): split.x[row * COLUMNS : (row + 1) * COLUMNS] for row in range(ROWS_WITHOUT_CLASSES)}
-    return {
-        name: split.x[np.flatnonzero(split.y == k)[:COLUMNS]] for k, name in enumerate(description.classes[:MOST_ROWS])
-    }
+    if description.classes:
+        names = description.classes[:MOST_ROWS]
+        rows = {name: np.flatnonzero(split.y == k)[:COLUMNS] for k, name in enumerate(names)}
+    else:
+        first = np.arange(min(ROWS_WITHOUT_CLASSES * COLUMNS, len(split)))
+        rows = {str(row): first[row * COLUMNS : (row + 1) * COLUMNS] for row in range(ROWS_WITHOUT_CLASSES)}
+    return {name: stored.read(split.x[numbers]) for name, numbers in rows.items()}
 
 
 def _images(axes: Axes, rows: list[np.ndarray]) -> str:

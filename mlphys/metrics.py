@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import pca
+from mlphys import pca, stored
+from mlphys.stored import Array
 from mlphys.uncertainty import fraction_stderr, mean_stderr
 
 
@@ -73,7 +74,7 @@ def first_right(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.
     return right[first[:most]].astype(np.int32)
 
 
-def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> dict[str, Any]:
     """The metrics of reconstructions of samples x (n, ...), beside the mean image's.
 
     `arrays` holds for each sample the means over its values of squared and absolute error, its loss
@@ -91,8 +92,7 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: np.ndarray, train: np.nd
     ):
         found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
     found |= peak_signal_to_noise(mse, error)
-    flat, flat_train = x.reshape(len(x), -1), train.reshape(len(train), -1)
-    found["mean_image_mse"] = float(((flat - flat_train.mean(axis=0)) ** 2).mean())
+    found["mean_image_mse"] = float(stored.mean_square(x, stored.mean(train)).mean())
     return found
 
 
@@ -136,13 +136,12 @@ def peak_signal_to_noise(mse: float, error: float | None) -> dict[str, float | N
     return {"psnr": -10 * math.log10(mse), "psnr_stderr": 10 / math.log(10) * error / mse if error else None}
 
 
-def pixel_errors(squared: np.ndarray, x: np.ndarray, train: np.ndarray, code_size: int) -> dict[str, Any]:
+def pixel_errors(squared: np.ndarray, x: Array, train: Array, code_size: int) -> dict[str, Any]:
     """The squared errors (n,) of reconstructions of samples x in their own space, beside PCA's of the same code."""
-    flat, flat_train = x.reshape(len(x), -1), train.reshape(len(train), -1)
     return {
         "pixel_mse": float(squared.mean(dtype=np.float64)),
         "pixel_mse_stderr": mean_stderr(squared.astype(np.float64)),
-        "pixel_pca_mse": pca.error(flat_train, flat, code_size),
+        "pixel_pca_mse": pca.error(train, x, code_size),
     }
 
 
@@ -155,7 +154,7 @@ def outputs(means: np.ndarray, stds: np.ndarray) -> dict[str, Any]:
 
 
 def denoising(
-    squared: np.ndarray, corrupted: np.ndarray, clean: np.ndarray, train: np.ndarray, code_size: int
+    squared: np.ndarray, corrupted: np.ndarray, clean: np.ndarray, train: Array, code_size: int
 ) -> dict[str, Any]:
     """The squared errors (n,) of what is made of corrupted samples, beside those of the corrupted samples
     themselves and of their projections on as many principal components as the code has numbers."""
@@ -166,9 +165,8 @@ def denoising(
         "corruption_mse": float(((noisy - flat) ** 2).mean(dtype=np.float64)),
         "corrupted_pca_mse": None,
     }
-    flat_train = train.reshape(len(train), -1)
-    if code_size < min(len(flat_train) - 1, flat_train.shape[1]):
-        components = pca.fit(flat_train, code_size)
+    if code_size < min(len(train) - 1, flat.shape[1]):
+        components = pca.fit(train, code_size)
         projected = (noisy - components.mean) @ components.vectors.T @ components.vectors + components.mean
         found["corrupted_pca_mse"] = float(((projected - flat) ** 2).mean())
     return found

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -
     if needed > memory:
         raise UserError(
             f"{path}: its arrays take {needed / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB; "
-            "save fewer samples"
+            "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
         )
     arrays = {}
     with _archive(path) as archive:
@@ -64,23 +65,52 @@ def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -
     return arrays
 
 
+def npy_header(path: Path) -> Header:
+    """What the array of an npy file says of itself. Raises UserError, as `headers` does."""
+    with _npy(path) as file:
+        return _npy_header(path, file)
+
+
 def read_npy(path: Path) -> np.ndarray:
     """The array of an npy file. Raises UserError, as `headers` and `read` do."""
+    with _npy(path) as file:
+        _npy_header(path, file)
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def mapped_npy(path: Path) -> np.ndarray:
+    """The array of an npy file, left on disk. Raises UserError, as `headers` does."""
+    with _npy(path) as file:
+        _npy_header(path, file)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not array.flags.c_contiguous:
+        raise UserError(
+            f"{path}: is written column by column, so that no sample can be read by itself; "
+            "write it anew with np.save(path, np.ascontiguousarray(x))"
+        )
+    return array
+
+
+def _npy_header(path: Path, file: IO[bytes]) -> Header:
+    start = io.BytesIO(file.read(LONGEST_HEADER))
+    shape, _, dtype = _parsed(start)
+    header = Header(shape, dtype)
+    if dtype.hasobject:
+        raise UserError(f"{path}: holds Python objects, not numbers; write it anew with np.save")
+    if min(shape, default=0) < 0 or header.nbytes != path.stat().st_size - start.tell():
+        raise UserError(
+            f"{path}: claims the shape {shape} of {dtype}, which is not what the file holds; write it anew with np.save"
+        )
+    return header
+
+
+@contextmanager
+def _npy(path: Path) -> Iterator[IO[bytes]]:
     checksum.regular(path)
     try:
         with path.open("rb") as file:
-            start = io.BytesIO(file.read(LONGEST_HEADER))
-            shape, _, dtype = _parsed(start)
-            header = Header(shape, dtype)
-            if dtype.hasobject:
-                raise UserError(f"{path}: holds Python objects, not numbers; write it anew with np.save")
-            if min(shape, default=0) < 0 or header.nbytes != path.stat().st_size - start.tell():
-                raise UserError(
-                    f"{path}: claims the shape {shape} of {dtype}, which is not what the file holds; "
-                    "write it anew with np.save"
-                )
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            yield file
     except ValueError as error:
         raise UserError(f"{path}: not an npy file, or a damaged one: {error}; write it with np.save") from None
     except OSError as error:

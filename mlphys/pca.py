@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from mlphys import stored
+from mlphys.randomness import rng
+from mlphys.stored import Array
+
 MOST_FEATURES = 4096  # up to here the whole covariance matrix is diagonalized, above that its leading part
-AT_ONCE = 5000  # samples that are centred at once: no centred copy of all
+OVERSAMPLED = 10  # directions beyond those that are looked for
+PASSES = 8  # over the samples, each a power of the covariance
 
 
 @dataclass(frozen=True)
@@ -24,14 +31,13 @@ class Components:
     total: float
 
 
-def fit(x: np.ndarray, components: int) -> Components:
-    """The leading components of samples x of shape (n, d)."""
-    mean = x.mean(axis=0, dtype=np.float64)
-    if x.shape[1] > MOST_FEATURES:
+def fit(x: Array, components: int) -> Components:
+    """The leading components of samples x of shape (n, ...), each taken as a vector of its d values."""
+    mean = stored.mean(x).reshape(-1)
+    if len(mean) > MOST_FEATURES:
         return _randomized(x, mean, components)
-    covariance = np.zeros((x.shape[1], x.shape[1]))
-    for i in range(0, len(x), AT_ONCE):
-        centred = x[i : i + AT_ONCE] - mean.astype(x.dtype)
+    covariance = np.zeros((len(mean), len(mean)))
+    for centred in _centred(x, mean):
         covariance += centred.T @ centred
     variances, vectors = np.linalg.eigh(covariance / len(x))
     variances = np.maximum(variances, 0)
@@ -39,22 +45,37 @@ def fit(x: np.ndarray, components: int) -> Components:
     return Components(mean, _signed(vectors[:, largest].T), variances[largest], float(variances.sum()))
 
 
-def count(x: np.ndarray, components: int | float) -> int:
-    """How many components of samples (n, d) hold a fraction of the variance; a count is given back as it is."""
+def count(x: Array, components: int | float) -> int:
+    """How many components of samples (n, ...) hold a fraction of the variance; a count is given back as it is."""
     if isinstance(components, int):
         return components
-    found = fit(x, x.shape[1])
+    features = math.prod(x.shape[1:])
+    found = fit(x, features)
     held = np.cumsum(found.variances)
-    return min(int(np.searchsorted(held, components * found.total)) + 1, len(x) - 1, x.shape[1])
+    return min(int(np.searchsorted(held, components * found.total)) + 1, len(x) - 1, features)
 
 
-def _randomized(x: np.ndarray, mean: np.ndarray, components: int) -> Components:
-    """Randomized singular value decomposition (Halko, Martinsson & Tropp 2011)."""
-    from sklearn.utils.extmath import randomized_svd
+def _centred(x: Array, mean: np.ndarray) -> Iterator[np.ndarray]:
+    """Piece by piece, in the samples' own precision: no centred copy of all."""
+    for piece in stored.pieces(x):
+        yield piece.reshape(len(piece), -1) - mean.astype(piece.dtype)
 
-    centred = x - mean.astype(x.dtype)
-    _, singular, vectors = randomized_svd(centred, components, random_state=0)
-    return Components(mean, _signed(vectors), singular**2 / len(x), float(centred.var(axis=0).sum()))
+
+def _randomized(x: Array, mean: np.ndarray, components: int) -> Components:
+    """Randomized subspace iteration (Halko, Martinsson & Tropp 2011)."""
+    start = rng(0, "randomized components").standard_normal((len(mean), min(components + OVERSAMPLED, len(mean))))
+    basis = image = start
+    total = 0.0
+    for _ in range(PASSES):
+        basis, _ = np.linalg.qr(image)
+        image, total = np.zeros_like(basis), 0.0
+        for centred in _centred(x, mean):
+            image += centred.T @ (centred @ basis.astype(centred.dtype))
+            total += float(np.vdot(centred, centred))
+    variances, turned = np.linalg.eigh(basis.T @ image / len(x))  # of the covariance within the basis
+    largest = slice(None, -components - 1, -1)
+    vectors = (basis @ turned[:, largest]).T
+    return Components(mean, _signed(vectors), np.maximum(variances[largest], 0), total / len(x))
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:
@@ -63,15 +84,18 @@ def _signed(vectors: np.ndarray) -> np.ndarray:
     return vectors * np.where(largest < 0, -1, 1).astype(vectors.dtype)
 
 
-def error(train: np.ndarray, x: np.ndarray, components: int) -> float | None:
-    """Mean squared error per value of x (n, d), projected on the components of `train`.
+def error(train: Array, x: Array, components: int) -> float | None:
+    """Mean squared error per value of x (n, ...), projected on the components of `train`.
 
     None where there are no fewer components than directions in which `train` can vary.
     """
-    if components >= min(len(train) - 1, train.shape[1]):
+    if components >= min(len(train) - 1, math.prod(train.shape[1:])):
         return None
     found = fit(train, components)
-    centred = x - found.mean
-    codes = centred @ found.vectors.T
-    # Pythagoras: what the projection does not hold is lost
-    return float(((centred**2).sum() - (codes**2).sum()) / centred.size)
+    lost = 0.0
+    for piece in stored.pieces(x):
+        centred = piece.reshape(len(piece), -1) - found.mean
+        codes = centred @ found.vectors.T
+        # Pythagoras: what the projection does not hold is lost
+        lost += float((centred**2).sum() - (codes**2).sum())
+    return lost / math.prod(x.shape)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlphys import stored
 from mlphys.schema.data import Dataset, Shape, Split
 from mlphys.schema.preprocess import Step
 from mlphys.schema.spec import snake_case
-
-AT_ONCE = 5000  # samples: what a step needs in between stays small
+from mlphys.stored import Array, Stored
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,22 @@ class Preprocessing:
     def invertible(self) -> bool:
         return all(step.invertible for step in self.steps)
 
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        """Samples (n, *shape) as the net sees them, float32."""
+    def apply(self, x: Array) -> Array:
+        """Samples (n, *shape) as the net sees them, float32; stored ones are changed when they are read.
+
+        Steps along components round differently with what is multiplied together, so that such stored
+        samples are those in memory but for the last digits; all other steps give the same bytes.
+        """
         if not self.steps:
             return x
-        pieces = [self._forward(x[i : i + AT_ONCE], len(self.steps)) for i in range(0, max(len(x), 1), AT_ONCE)]
+        if isinstance(x, Stored):
+            return x.mapped(self._in_memory, output_shape(self.steps, self.shape))
+        return self._in_memory(x)
+
+    def _in_memory(self, x: np.ndarray) -> np.ndarray:
+        if not len(x):
+            return np.zeros((0, *output_shape(self.steps, self.shape)), np.float32)
+        pieces = [self._forward(piece, len(self.steps)) for piece in stored.pieces(x)]
         return np.ascontiguousarray(np.concatenate(pieces), dtype=np.float32)
 
     def split(self, split: Split) -> Split:
@@ -69,17 +80,17 @@ class Preprocessing:
         return x
 
 
-def fit(steps: Sequence[Step], x: np.ndarray) -> Preprocessing:
+def fit(steps: Sequence[Step], x: Array) -> Preprocessing:
     """The steps, each fitted to the training samples (n, ...) as the steps before it leave them."""
     shape, arrays = x.shape[1:], []
-    for step in steps:
-        fitted = step.fit(x)
-        arrays.append(fitted)
-        x = step.apply(x, fitted).astype(np.float32, copy=False)
+    for number, step in enumerate(steps, start=1):
+        arrays.append(step.fit(x))
+        if number < len(steps):
+            x = Preprocessing((step,), x.shape[1:], (arrays[-1],)).apply(x)
     return Preprocessing(tuple(steps), shape, tuple(arrays))
 
 
-def determined(steps: Sequence[Step], x: np.ndarray) -> list[Step]:
+def determined(steps: Sequence[Step], x: Array) -> list[Step]:
     """The steps, their counts of components read from the training samples x where they are fractions."""
     found: list[Step] = []
     for step in steps:

@@ -27,7 +27,11 @@ def dataset(run: Path, loaded: Loaded, facts: Mapping[str, Any], path: str | Non
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
     used = data.files()
     if len(used) != len(facts["files"]):
-        raise UserError(f"{run / 'data.json'}: damaged: files does not name the data; train the experiment anew")
+        found = ", ".join(map(str, used)) or "none"
+        raise UserError(
+            f"{run}: was trained with {len(facts['files'])} files of data; received {found}; "
+            "name the same with --data PATH, or train the experiment anew"
+        )
     for file, recorded in zip(used, facts["files"], strict=True):
         if not file.exists():
             raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")

@@ -66,20 +66,25 @@ def measure(
 
 def shifts(network: TrainedNetwork, split: Split, amounts: Sequence[int]) -> list[np.ndarray]:
     """The metric of each image, float64 (n,), the mean over shifts to the left, right, up and down."""
-    found = []
-    for amount in amounts:
-        moves = [(amount * down, amount * right) for down, right in DIRECTIONS] if amount else [(0, 0)]
-        found.append(np.mean([scores(network, shifted(split.x, *move), split.y) for move in moves], axis=0))
-    return found
+    moves = [
+        [(amount * down, amount * right) for down, right in DIRECTIONS] if amount else [(0, 0)] for amount in amounts
+    ]
+    found: list[list[np.ndarray]] = [[] for _ in amounts]
+    for piece in split.pieces():
+        for of_amount, some in zip(found, moves, strict=True):
+            of_amount.append(np.mean([scores(network, shifted(piece.x, *move), piece.y) for move in some], axis=0))
+    return [np.concatenate(values) for values in found]
 
 
 def noises(network: TrainedNetwork, split: Split, levels: Sequence[float], seed: int) -> list[np.ndarray]:
     """The metric of each sample, float64 (n,), with N(0, level^2) added to each of its values."""
-    found = []
-    for step, level in enumerate(levels):
-        drawn = rng(seed, "evaluation noise", step).standard_normal(split.x.shape, dtype=np.float32)
-        found.append(scores(network, split.x + np.float32(level) * drawn, split.y))
-    return found
+    generators = [rng(seed, "evaluation noise", step) for step in range(len(levels))]
+    found: list[list[np.ndarray]] = [[] for _ in levels]
+    for piece in split.pieces():
+        for of_level, level, generator in zip(found, levels, generators, strict=True):
+            drawn = generator.standard_normal(piece.x.shape, dtype=np.float32)
+            of_level.append(scores(network, piece.x + np.float32(level) * drawn, piece.y))
+    return [np.concatenate(values) for values in found]
 
 
 def shifted(x: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
 from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset
+from mlphys.stored import Stored
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.progress import Reporter
@@ -42,6 +43,9 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
         if locate(source) is None:
             say(f"downloading {source.url}")
     dataset = loaded.dataset()
+    if isinstance(dataset.train.x, Stored):
+        gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
+        say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
     fitted = preprocessing.fit(data.preprocess, dataset.train.x)  # what it refuses leaves no run behind
     run = Run(recorder.create(loaded.experiment.name, out))
     writer = Recorder(run.path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys import stored
 from mlphys.errors import UserError
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, DataSpec, Description, Samples, Split
@@ -131,10 +132,17 @@ def stratified(y: np.ndarray, seed: int) -> np.ndarray:
 
 def fingerprint(split: Split) -> str:
     """The sha256 of the bytes of x and of y."""
-    digest = hashlib.sha256()
-    for array in (split.x, split.y):
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return _read_once(split)[0]
+
+
+def _read_once(split: Split) -> tuple[str, list[float]]:
+    """The sha256 of the bytes of x and of y, and the smallest and the largest value of x."""
+    digest, low, high = hashlib.sha256(), np.inf, -np.inf
+    for piece in stored.pieces(split.x):
+        digest.update(np.ascontiguousarray(piece).data)
+        low, high = min(low, float(piece.min())), max(high, float(piece.max()))
+    digest.update(np.ascontiguousarray(split.y).data)
+    return digest.hexdigest(), [low, high]
 
 
 def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[str, Any]:
@@ -147,7 +155,7 @@ def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[
         "test_samples": description.test_samples,
         "target_shape": list(description.target_shape),
         "splits": {
-            "train": {**_facts(dataset.train, description), "range": _range(dataset.train)},
+            "train": _facts(dataset.train, description, with_range=True),
             "validation": _facts(dataset.validation, description),
             "test": _facts(dataset.test, description),
         },
@@ -155,17 +163,11 @@ def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[
     }
 
 
-def _facts(split: Split, description: Description) -> dict[str, Any]:
-    return {
-        "samples": len(split),
-        "class_counts": class_counts(split.y, description),
-        "sha256": fingerprint(split),
-    }
-
-
-def _range(split: Split) -> list[float]:
-    """The smallest and the largest value: what samples that are predicted later are held against."""
-    return [float(split.x.min()), float(split.x.max())]
+def _facts(split: Split, description: Description, with_range: bool = False) -> dict[str, Any]:
+    """With the range of values, what samples that are predicted later are held against."""
+    sha256, values = _read_once(split)
+    facts = {"samples": len(split), "class_counts": class_counts(split.y, description), "sha256": sha256}
+    return {**facts, "range": values} if with_range else facts
 
 
 def class_counts(y: np.ndarray, description: Description) -> dict[str, int]:

@@ -15,7 +15,7 @@ FOLDER = Path(mlphys.__file__).parent
 # A room imports from the rows above its own only. The parts of `schema` and of `training` import each other;
 # the entries of a registry (datasets, models, plots) do not.
 ROWS = [
-    ["errors"],
+    ["errors", "stored"],
     [
         "autodiff",
         "checksum",
@@ -24,10 +24,10 @@ ROWS = [
         "history",
         "minimum",
         "picture",
-        "pca",
         "randomness",
         "uncertainty",
     ],
+    ["pca"],
     ["schema", "csvfile", "download", "images", "looks", "npz"],
     [
         "blocks",

@@ -96,7 +96,8 @@ def test_arrays_larger_than_the_memory_are_refused(path):
     with pytest.raises(UserError) as error:
         npz.read(path, npz.headers(path), memory=900_000)
     assert str(error.value) == (
-        f"{path}: its arrays take 0.001 GB, more than the memory of 0.0009 GB; save fewer samples"
+        f"{path}: its arrays take 0.001 GB, more than the memory of 0.0009 GB; save fewer samples, "
+        "or each array as an npy file in a folder, x_train.npy and so on"
     )
 
 

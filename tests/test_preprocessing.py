@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits
 
-from mlphys import preprocessing
+from mlphys import preprocessing, stored
 from mlphys.cli import main
 from mlphys.config import load
 from mlphys.run import Run
@@ -120,7 +120,7 @@ def test_how_many_samples_are_transformed_at_once_changes_nothing(monkeypatch):
     x = digits()
     fitted = preprocessing.fit((Standardize(), ContrastNormalize()), x)
     whole = fitted.apply(x)
-    monkeypatch.setattr(preprocessing, "AT_ONCE", 7)
+    monkeypatch.setattr(stored, "AT_ONCE", 7)
     np.testing.assert_array_equal(fitted.apply(x), whole)
 
 

@@ -1,19 +1,21 @@
-"""Arrays of the user's own, from an npz file."""
+"""Arrays of the user's own, from an npz file or from npy files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from mlphys import checksum, npz
+from mlphys import checksum, npz, stored
 from mlphys.errors import UserError
 from mlphys.npz import Header
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import Positive
+from mlphys.stored import Array, Stored
 
 ACCEPTED: list[list[tuple[str, str | None]]] = [
     [("x_train", "y_train"), ("x_test", "y_test")],
@@ -23,10 +25,14 @@ ACCEPTED: list[list[tuple[str, str | None]]] = [
     [("x_train", None)],
     [("x", None)],
 ]
+NAMES = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 
 
 class Spec(DataSpec):
     """Your own samples: an npz file with x_train, y_train[, x_test, y_test] or x, y.
+
+    Or a folder of npy files with these names, or one npy file, which is x. More than 1 GB of
+    samples as float32 in an npy file stay on disk and are read as they are needed.
 
     x has shape (samples, features) or (samples, height, width[, channels]) and holds numbers, y
     the labels 0, 1, ... or other numbers, one or an array a sample; without y there are no targets,
@@ -42,7 +48,7 @@ class Spec(DataSpec):
     scale: Positive | None = None
 
     def files(self) -> tuple[Path, ...]:
-        return (Path(self.path),)
+        return tuple(_npy_files(Path(self.path)).values()) or (Path(self.path),)
 
     @field_validator("path")
     @classmethod
@@ -65,8 +71,8 @@ class Spec(DataSpec):
 
 def describe(spec: Spec) -> Description:
     """Shapes from the file's headers; of the data, the targets alone are read."""
-    (path,) = spec.files()
-    headers = npz.headers(path)
+    path = Path(spec.path)
+    headers = _headers(path)
     pairs = _pairs(path, headers)
     targets = _targets(path, headers, pairs, spec)
     classes: list[str] = []
@@ -78,19 +84,42 @@ def describe(spec: Spec) -> Description:
 
 
 def load(spec: Spec) -> Samples:
-    (path,) = spec.files()
-    headers = npz.headers(path)
+    path = Path(spec.path)
+    headers = _headers(path)
     pairs = _pairs(path, headers)
     targets = _targets(path, headers, pairs, spec)
-    arrays = npz.read(path, {x: headers[x] for x, _ in pairs})
-    samples = [_samples(path, x, arrays.pop(x), spec.scale) for x, _ in pairs]
+    large = {x for x, _ in pairs if _npy_files(path) and math.prod(headers[x].shape) > stored.LARGEST_RESIDENT}
+    arrays = _read(path, {x: headers[x] for x, _ in pairs if x not in large})
+    samples: list[Array] = [
+        _on_disk(path, x, spec.scale) if x in large else _samples(path, x, arrays.pop(x), spec.scale) for x, _ in pairs
+    ]
     x_test, y_test = (samples[1], targets[1]) if len(pairs) > 1 else (None, None)
-    return Samples(samples[0], targets[0], x_test, y_test, files=(checksum.record(path),))
+    return Samples(samples[0], targets[0], x_test, y_test, files=tuple(map(checksum.record, spec.files())))
+
+
+def _npy_files(path: Path) -> dict[str, Path]:
+    """The npy files that hold the arrays, by the names of those; none where it is one npz file."""
+    if path.is_dir():
+        files = {name: path / f"{name}.npy" for name in NAMES}
+        return {name: file for name, file in files.items() if file.exists()}
+    return {"x": path} if path.suffix == ".npy" else {}
+
+
+def _headers(path: Path) -> dict[str, Header]:
+    files = _npy_files(path)
+    if files or path.is_dir():
+        return {name: npz.npy_header(file) for name, file in files.items()}
+    return npz.headers(path)
+
+
+def _read(path: Path, headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
+    files = _npy_files(path)
+    return {name: npz.read_npy(files[name]) for name in headers} if files else npz.read(path, headers)
 
 
 def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str | None]]:
     """The names of samples and targets (None: there are none), those of an official test set behind."""
-    known = headers.keys() & {"x", "y", "x_train", "y_train", "x_test", "y_test"}
+    known = headers.keys() & set(NAMES)
     for pairs in ACCEPTED:
         if known == {name for pair in pairs for name in pair if name}:
             break
@@ -100,8 +129,9 @@ def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str | N
                 f"{path}: has {' and '.join(sorted(alone))}, but not all of x_train, y_train, x_test, y_test; "
                 "add the others, or leave the test set out"
             )
+        what = "npy files of the arrays" if path.is_dir() else "the arrays"
         raise UserError(
-            f"{path}: needs the arrays x_train and y_train (and x_test, y_test), or x and y, all without y for an "
+            f"{path}: needs {what} x_train and y_train (and x_test, y_test), or x and y, all without y for an "
             f"autoencoder; received {', '.join(sorted(headers)) or 'none'}"
         )
     for x, y in pairs:
@@ -133,7 +163,7 @@ def _targets(
     path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], spec: Spec
 ) -> list[np.ndarray]:
     """Of each pair int32 labels (n,), or float32 (n, *target_shape)."""
-    arrays = npz.read(path, {y: headers[y] for _, y in pairs if y})
+    arrays = _read(path, {y: headers[y] for _, y in pairs if y})
     if not arrays:
         return [np.zeros((headers[x].shape[0], 0), np.float32) for x, _ in pairs]
     if spec.targets == "classes" or spec.class_names or (spec.targets is None and _are_labels(path, arrays)):
@@ -180,18 +210,60 @@ def _refuse(path: Path, name: str, y: np.ndarray, wrong: np.ndarray, why: str) -
 
 def _samples(path: Path, name: str, x: np.ndarray, scale: float | None) -> np.ndarray:
     """float32 with a last axis of channels, divided by the scale."""
+    converted = _converted(x, scale)
+    _check_finite(path, name, [converted])
+    return converted
+
+
+def _on_disk(path: Path, name: str, scale: float | None) -> Stored:
+    """The same as `_samples` gives, left in its npy file."""
+    x = npz.mapped_npy(_npy_files(path)[name])
+    sample = _with_channels(x.shape)[1:]
+
+    def fetch(rows: np.ndarray) -> np.ndarray:
+        found = _converted(_rows(x, rows), scale)
+        if not np.isfinite(found).all():
+            step = stored.at_once(x, stored.AT_ONCE, stored.LARGEST_PIECE)
+            _check_finite(path, name, (_converted(np.array(x[i : i + step]), scale) for i in range(0, len(x), step)))
+        return found
+
+    return stored.stored(len(x), sample, fetch)
+
+
+def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Samples of a file, which is read from front to back."""
+    if len(rows) and (np.diff(rows) == 1).all():
+        return np.array(x[rows[0] : rows[-1] + 1])
+    order = np.argsort(rows, kind="stable")
+    found = np.empty((len(rows), *x.shape[1:]), x.dtype)
+    found[order] = x[rows[order]]
+    return found
+
+
+def _converted(x: np.ndarray, scale: float | None) -> np.ndarray:
     divisor = scale or (255 if x.dtype == np.uint8 else 1)
-    with np.errstate(over="ignore"):  # reported below
+    with np.errstate(over="ignore"):  # reported as not finite
         x = np.ascontiguousarray(x.reshape(_with_channels(x.shape)), dtype=np.float32)
         x /= np.float32(divisor)
-    finite = np.isfinite(x)
-    if not finite.all():
-        first = ", ".join(str(i) for i in np.unravel_index(finite.argmin(), x.shape))
+    return x
+
+
+def _check_finite(path: Path, name: str, pieces: Iterable[np.ndarray]) -> None:
+    """Raise UserError that counts the values of all pieces that are not finite."""
+    wrong, before, first = 0, 0, ""
+    for x in pieces:
+        finite = np.isfinite(x)
+        if not finite.all():
+            if not wrong:
+                sample, *place = np.unravel_index(finite.argmin(), x.shape)
+                first = ", ".join(str(i) for i in (before + sample, *place))
+            wrong += int(x.size - finite.sum())
+        before += len(x)
+    if wrong:
         raise UserError(
-            f"{path}: {name} has {x.size - finite.sum()} values that are NaN, infinite or beyond float32, "
+            f"{path}: {name} has {wrong} values that are NaN, infinite or beyond float32, "
             f"the first at [{first}]; replace them, or leave these samples out"
         )
-    return x
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, ...]:

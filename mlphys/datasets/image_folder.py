@@ -9,12 +9,14 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator, model_validator
 
-from mlphys import images
+from mlphys import images, stored
 from mlphys.errors import UserError
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import DataSpec, Description, Samples, Shape
 from mlphys.schema.fields import Size2D
+from mlphys.stored import Array
 
-MOST_VALUES = 500_000_000  # of all images together: 2 GB of float32
+# Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.
+LARGEST_RESIDENT = 500_000_000
 NAMED = 3  # how many wrong files or folders a message names
 
 Classes = dict[str, list[Path]]  # the images of each, sorted
@@ -26,7 +28,8 @@ class Spec(DataSpec):
     Images directly in the folder have no classes, for autoencoders. What is hidden or below the
     classes' folders, and files of other types, are left out. Every image is resized to `size`,
     [height, width]; null: all must have the same size. Values lie in [0, 1], 3 channels or, with
-    `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied.
+    `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied. Images that take
+    more than 2 GB as float32 stay on disk and are decoded whenever they are needed.
     """
 
     name: Literal["image_folder"]
@@ -60,48 +63,58 @@ def load(spec: Spec) -> Samples:
     """The images class by class, each class sorted by file name."""
     classes = _classes(Path(spec.path))
     paths = [path for members in classes.values() for path in members]
-    x = decode(spec, paths)
+    x = _images(spec, paths)
     if "" in classes:
         return Samples(x, np.zeros((len(x), 0), np.float32))
     return Samples(x, np.repeat(np.arange(len(classes), dtype=np.int32), [len(m) for m in classes.values()]))
 
 
-def decode(spec: Spec, paths: list[Path]) -> np.ndarray:
-    """float32 in [0, 1], (n, height, width, channels); raises UserError that counts what cannot be used."""
-    x = np.empty((len(paths), *_shape(spec, paths)), np.float32)
-    wrong, others = [], []
-    for place, (path, image) in zip(x, images.decode_each(paths, spec.greyscale, spec.size), strict=True):
-        if isinstance(image, UserError):
-            wrong.append(str(image))
-        elif image.shape != place.shape:
-            others.append(f"{path} has {list(image.shape[:2])}")
-        else:
-            place[...] = image
-    if wrong:
-        more = [f"... and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
-        counted = f"{spec.path}: {len(wrong)} of {len(paths)} images cannot be used"
-        raise UserError("\n".join([counted, *wrong[:NAMED], *more]))
-    if others:
-        first = list(x.shape[1:3])
-        raise UserError(
-            f"{spec.path}: the first image has the size {first}, {len(others)} of {len(paths)} another: {others[0]}; "
-            f"write data.size: {first} to resize all"
-        )
+def _images(spec: Spec, paths: list[Path]) -> Array:
+    """float32 in [0, 1], (n, height, width, channels)."""
+    shape = _shape(spec, paths)
+
+    def fetch(rows: np.ndarray) -> np.ndarray:
+        return _decoded(spec, paths, rows, shape)
+
+    if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
+        return fetch(np.arange(len(paths)))
+    images.quiet_in_threads()
+    return stored.stored(len(paths), shape, fetch)
+
+
+def _decoded(spec: Spec, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:
+    """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
+    x = np.empty((len(rows), *shape), np.float32)
+    some = [paths[row] for row in rows]
+    for place, (_, image) in zip(x, images.decode_each(some, spec.greyscale, spec.size), strict=True):
+        if isinstance(image, UserError) or image.shape != shape:
+            raise _unusable(spec, paths, shape)
+        place[...] = image
     return x
 
 
+def _unusable(spec: Spec, paths: list[Path], shape: Shape) -> UserError:
+    wrong, others = [], []
+    for path, image in images.decode_each(paths, spec.greyscale, spec.size):
+        if isinstance(image, UserError):
+            wrong.append(str(image))
+        elif image.shape != shape:
+            others.append(f"{path} has {list(image.shape[:2])}")
+    if wrong:
+        more = [f"... and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
+        counted = f"{spec.path}: {len(wrong)} of {len(paths)} images cannot be used"
+        return UserError("\n".join([counted, *wrong[:NAMED], *more]))
+    if not others:
+        return UserError(f"{spec.path}: its images change while they are read; start again")
+    first = list(shape[:2])
+    return UserError(
+        f"{spec.path}: the first image has the size {first}, {len(others)} of {len(paths)} another: {others[0]}; "
+        f"write data.size: {first} to resize all"
+    )
+
+
 def _shape(spec: Spec, paths: list[Path]) -> tuple[int, int, int]:
-    size = spec.size or _first_size(paths)
-    shape = (*size, 1 if spec.greyscale else 3)
-    values = len(paths) * math.prod(shape)
-    if values > MOST_VALUES:
-        fits = math.floor(math.sqrt(MOST_VALUES / (len(paths) * shape[2])))
-        raise UserError(
-            f"{spec.path}: {len(paths)} images of {' x '.join(map(str, shape))} values take "
-            f"{4 * values / 1e9:.3g} GB, more than {4 * MOST_VALUES / 1e9:.3g} GB; "
-            + (f"lower data.size, to [{fits}, {fits}] say" if fits else "use fewer images")
-        )
-    return shape
+    return (*(spec.size or _first_size(paths)), 1 if spec.greyscale else 3)
 
 
 def _first_size(paths: list[Path]) -> images.Size:

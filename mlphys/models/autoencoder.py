@@ -25,6 +25,7 @@ from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
+from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
@@ -77,7 +78,7 @@ class Spec(ModelSpec):
         return self.corruption
 
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
     """The mirrored decoder written out."""
     if spec.decoder:
         return spec
@@ -199,8 +200,7 @@ def metrics(
 ) -> dict[str, Any]:
     """The entry of metrics.json for a split, from its per-sample arrays."""
     found = reconstruction(arrays, split.x, train.x)
-    flat, flat_train = split.x.reshape(len(split), -1), train.x.reshape(len(train), -1)
-    found["pca_mse"] = pca.error(flat_train, flat, math.prod(code_shape(spec, description)))
+    found["pca_mse"] = pca.error(train.x, split.x, math.prod(code_shape(spec, description)))
     return {**found, **code_statistics(arrays, autoencoding.last_activation(spec.encoder))}
 
 

@@ -20,6 +20,7 @@ from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
+from mlphys.stored import Array
 
 DEFAULT_LOSS = CategoricalCrossentropy()
 LOSSES = CLASSIFIER_LOSSES
@@ -36,7 +37,7 @@ class Spec(ModelSpec):
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
     """Nothing is left open."""
     return spec
 

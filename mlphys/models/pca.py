@@ -18,6 +18,7 @@ from mlphys.schema.model import ModelSpec
 from mlphys.schema.preprocess import Components, no_fraction, too_many
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
+from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = ("MeanSquaredError",)
@@ -40,15 +41,14 @@ class Spec(ModelSpec):
     components: Components
 
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
     """A fraction of the variance becomes the number of components that hold it."""
     features = math.prod(description.shape)
     if isinstance(spec.components, int):
         return spec
     if features > pca.MOST_FEATURES:
         raise Misfit(("model", "components"), no_fraction(features))
-    x = train()
-    return spec.model_copy(update={"components": pca.count(x.reshape(len(x), -1), spec.components)})
+    return spec.model_copy(update={"components": pca.count(train(), spec.components)})
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
@@ -98,7 +98,7 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
     """One phase, that diagonalizes the covariance."""
 
     def solve(train: Split) -> dict[str, np.ndarray]:
-        found = pca.fit(train.x.reshape(len(train), -1), _variances(spec, description))
+        found = pca.fit(train.x, _variances(spec, description))
         arrays = {
             "mean": found.mean,
             "components": found.vectors[: _count(spec)],

@@ -21,6 +21,7 @@ from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
+from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
@@ -36,7 +37,7 @@ class Spec(ModelSpec):
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
     """Nothing is left open."""
     return spec
 
@@ -117,8 +118,14 @@ def metrics(
     if len(description.target_shape) == 3:
         found |= peak_signal_to_noise(found["mse"], found["mse_stderr"])
     if description.target_shape == description.shape:
-        found["copy_input_mse"] = float(((split.x - split.y) ** 2).mean(dtype=np.float64))
+        found["copy_input_mse"] = _distance(split)
     return found
+
+
+def _distance(split: Split) -> float:
+    """The mean squared difference between samples and targets of their shape."""
+    total = sum(float(np.square(piece.x - piece.y).sum(dtype=np.float64)) for piece in split.pieces())
+    return total / split.y.size
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:

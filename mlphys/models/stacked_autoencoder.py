@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import autoencoding, builder, pca
+from mlphys import autoencoding, builder, pca, stored
 from mlphys.autoencoding import chain, cost_terms
 from mlphys.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.phases import Gradient, Network
@@ -191,7 +191,7 @@ def _codes_below(below: Any) -> Callable[[Split], Split]:
     """The function that gives the codes of samples, with the weights as they are when it is called."""
 
     def codes(split: Split) -> Split:
-        x = split.x.reshape(-1, *below.input_shape[1:])
+        x = stored.read(split.x).reshape(-1, *below.input_shape[1:])
         return Split(np.asarray(below.predict(x, batch_size=1000, verbose=0)), split.y)
 
     return codes
@@ -267,8 +267,7 @@ def metrics(
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
         return classification(split.y, arrays["probabilities"], losses, description.classes)
     found = reconstruction(arrays, split.x, train.x)
-    flat, flat_train = split.x.reshape(len(split), -1), train.x.reshape(len(train), -1)
-    found["pca_mse"] = pca.error(flat_train, flat, math.prod(arrays["codes"].shape[1:]))
+    found["pca_mse"] = pca.error(train.x, split.x, math.prod(arrays["codes"].shape[1:]))
     return {**found, **code_statistics(arrays, autoencoding.last_activation(spec.stages[-1].encoder))}
 
 

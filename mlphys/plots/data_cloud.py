@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, scatter
+from mlphys import looks, scatter, stored
 from mlphys.picture import NotApplicable, Picture
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if len(mean) != 2:
         raise NotApplicable(f"needs samples of 2 features; these have {len(mean)}; `components` shows any number")
     train = run.dataset().train
-    points = run.preprocessing.apply(train.x).reshape(len(train), 2)
+    points = run.preprocessing.apply(stored.read(train.x)).reshape(len(train), 2)
     if len(vectors) == 1:
         vectors = np.stack([vectors[0], vectors[0][::-1] * [-1, 1]])
     largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlphys import looks
+from mlphys import looks, stored
 from mlphys.picture import NotApplicable, Picture, shown_split
+from mlphys.schema.data import Split
 from mlphys.schema.layers import text
 from mlphys.uncertainty import fraction_stderr
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.run import Run
-    from mlphys.schema.data import Split
 
 FINE = 301  # points of the grid along each side; the net is asked at all of them
 COARSE = 6  # every so many-th along each side stands in the table: 51 x 51
@@ -42,6 +42,7 @@ def draw(run: Run) -> Iterator[Picture]:
     _need_plane(run)
     split = shown_split(run)
     samples, classes = getattr(run.dataset(), split), run.data["classes"]
+    samples = Split(stored.read(samples.x), samples.y)
     plane = _plane(run, samples.x)
     probabilities = run.trained.predictions(samples.x)["probabilities"]
     guesses = probabilities.argmax(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks
+from mlphys import looks, stored
 from mlphys.blocks import MOST_CHANNELS, Block, page
 from mlphys.picture import NotApplicable, Picture, predicted
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
@@ -27,7 +27,7 @@ def draw(run: Run) -> Iterator[Picture]:
     place = _place(predictions)
     sample = predictions["images"][place]
     if not run.preprocessing.invertible:  # then the pictures are not the data's samples
-        sample = getattr(run.dataset(), split).x[shown[place]]
+        sample = stored.read(getattr(run.dataset(), split).x[shown[place : place + 1]])[0]
     blocks = list(_blocks(run, sample, "probabilities" in predictions))
     caption = "; ".join(
         [f"{split} sample {shown[place]}{_named(run, predictions, shown[place])}", *_notes(run, blocks)]

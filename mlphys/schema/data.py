@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
+from mlphys import stored
 from mlphys.schema.fields import LARGEST, Count, Seed, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.download import Source
+    from mlphys.stored import Array
 
 Shape = tuple[int, ...]
 
@@ -132,7 +135,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset: x float32 of shape (n, *shape), images in [0, 1].
+    """All samples of a dataset: x float32 of shape (n, *shape), images in [0, 1], in memory or stored.
 
     y of shape (n, *target_shape) are int32 labels, or float32 targets.
 
@@ -140,22 +143,29 @@ class Samples:
     files of the user's that were read, with what data.json records of them.
     """
 
-    x: np.ndarray
+    x: Array
     y: np.ndarray
-    x_test: np.ndarray | None = None
+    x_test: Array | None = None
     y_test: np.ndarray | None = None
     files: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split: x float32 (n, *shape), y (n, *target_shape) int32 labels or float32 targets."""
+    """One split: x float32 (n, *shape), in memory or stored, y (n, *target_shape) int32 labels or float32 targets."""
 
-    x: np.ndarray
+    x: Array
     y: np.ndarray
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def pieces(self) -> Iterator[Split]:
+        """It from front to back, in pieces that are in memory."""
+        start = 0
+        for x in stored.pieces(self.x):
+            yield Split(x, self.y[start : start + len(x)])
+            start += len(x)
 
 
 @dataclass(frozen=True)

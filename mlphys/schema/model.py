@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlphys.schema.data import Description, Shape, Split
     from mlphys.schema.shapes import Row
     from mlphys.schema.training import Training
+    from mlphys.stored import Array
 
 
 class ModelSpec(Spec):
@@ -56,9 +57,7 @@ class Kind(Protocol):
     MEASURED: tuple[str, ...]
     ITERATIVE: bool
 
-    def completed(
-        self, spec: Any, training: Training, description: Description, train: Callable[[], np.ndarray]
-    ) -> Any:
+    def completed(self, spec: Any, training: Training, description: Description, train: Callable[[], Array]) -> Any:
         """The spec with all that follows from the data; `train()` reads the training samples. Raises Misfit."""
 
     def rows(self, spec: Any, description: Description) -> list[Row]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import PlainValidator, WithJsonSchema
 
-from mlphys import pca
+from mlphys import pca, stored
 from mlphys.errors import UserError
 from mlphys.schema.fields import LARGEST, NotNegative, Positive
 from mlphys.schema.spec import Choice, Spec, refuse
 
 if TYPE_CHECKING:
     from mlphys.schema.data import Shape
+    from mlphys.stored import Array
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -41,7 +42,10 @@ class StepError(ValueError):
 
 
 class Step(Spec):
-    """One step. Samples x have shape (n, *shape), float32; what is fitted has names and shapes of its own."""
+    """One step. Samples x have shape (n, *shape), float32; what is fitted has names and shapes of its own.
+
+    It is fitted to samples in memory or stored, and applied to those in memory.
+    """
 
     invertible: ClassVar[bool] = True
 
@@ -59,11 +63,11 @@ class Step(Spec):
         """Whether the shapes behind it are known before the samples are read."""
         return True
 
-    def resolved(self, x: np.ndarray) -> Step:
+    def resolved(self, x: Array) -> Step:
         """This step, determined by the training samples."""
         return self
 
-    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def fit(self, x: Array) -> dict[str, np.ndarray]:
         return {}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
@@ -80,8 +84,8 @@ class SubtractMean(Step):
     def arrays(self, shape: Shape) -> dict[str, Shape]:
         return {"mean": shape}
 
-    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        return {"mean": x.mean(axis=0, dtype=np.float64).astype(np.float32)}
+    def fit(self, x: Array) -> dict[str, np.ndarray]:
+        return {"mean": stored.mean(x).astype(np.float32)}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
         return x - fitted["mean"]
@@ -96,9 +100,11 @@ class Standardize(Step):
     def arrays(self, shape: Shape) -> dict[str, Shape]:
         return {"mean": shape, "std": shape}
 
-    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-        std[x.min(axis=0) == x.max(axis=0)] = 1
+    def fit(self, x: Array) -> dict[str, np.ndarray]:
+        mean = stored.mean(x)
+        std = np.sqrt(stored.mean_square(x, mean))
+        low, high = stored.extremes(x)
+        std[low == high] = 1
         return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
@@ -168,12 +174,12 @@ class Project(_Principal):
     def arrays(self, shape: Shape) -> dict[str, Shape]:
         return {"mean": (math.prod(shape),), "vectors": (*self.output_shape(shape), math.prod(shape))}
 
-    def resolved(self, x: np.ndarray) -> Step:
-        return self.model_copy(update={"components": pca.count(_flat(x), self.components)})
+    def resolved(self, x: Array) -> Step:
+        return self.model_copy(update={"components": pca.count(x, self.components)})
 
-    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def fit(self, x: Array) -> dict[str, np.ndarray]:
         assert isinstance(self.components, int)
-        found = pca.fit(_flat(x), self.components)
+        found = pca.fit(x, self.components)
         return {"mean": found.mean.astype(np.float32), "vectors": found.vectors.astype(np.float32)}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
@@ -210,13 +216,13 @@ class Whiten(_Principal):
         kept, features = self._kept(shape), math.prod(shape)
         return {"mean": (features,), "vectors": (kept, features), "scales": (kept,)}
 
-    def resolved(self, x: np.ndarray) -> Step:
+    def resolved(self, x: Array) -> Step:
         if self.components is None:
             return self
-        return self.model_copy(update={"components": pca.count(_flat(x), self.components)})
+        return self.model_copy(update={"components": pca.count(x, self.components)})
 
-    def fit(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        found = pca.fit(_flat(x), self._kept(x.shape[1:]))
+    def fit(self, x: Array) -> dict[str, np.ndarray]:
+        found = pca.fit(x, self._kept(x.shape[1:]))
         largest = found.variances.max()
         # float32 resolves no smaller variance, and its rounding is too small to matter beside a larger epsilon
         if found.variances.min() <= np.finfo(np.float32).eps * largest and self.epsilon <= 1e-12 * largest:

@@ -1,4 +1,4 @@
-"""Distorts the training images, by a compiled pass over them before each epoch."""
+"""Distorts the training images, by a compiled pass over them before they are trained on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REACH = 3  # a Gaussian is cut at so many sigma
 
 
 class Augmenter:
-    """The distortions of an epoch follow from the experiment's seed and the epoch's number."""
+    """The distortions follow from the experiment's seed, the epoch's number and the place in the epoch."""
 
     def __init__(self, spec: Augmentation, seed: int):
         import keras
@@ -27,14 +27,14 @@ class Augmenter:
         self._generator = keras.random.SeedGenerator(0)
         self._distort = Mapped(self._distorted, AT_ONCE)
 
-    def __call__(self, split: Split, epoch: int) -> Split:
-        """The images of a split (n, height, width, channels) as this epoch sees them."""
-        generator = rng(self._seed, "augmentation", epoch)
+    def __call__(self, x: np.ndarray, epoch: int, block: int = 0) -> np.ndarray:
+        """The images (n, height, width, channels) that this epoch's block of that number shows, distorted."""
+        generator = rng(self._seed, f"augmentation/{block}" if block else "augmentation", epoch)
         self._generator.state.assign(generator.integers(2**32, size=2, dtype=np.uint32))
-        moves = np.zeros((len(split), 0), np.float32)
+        moves = np.zeros((len(x), 0), np.float32)
         if self._spec.moves():
-            moves = transforms(self._spec, len(split), split.x.shape[1:3], generator)
-        return Split(self._distort(Split(split.x, moves))["x"], split.y)
+            moves = transforms(self._spec, len(x), x.shape[1:3], generator)
+        return self._distort(Split(x, moves))["x"]
 
     def _distorted(self, x: Any, moves: Any) -> dict[str, Any]:
         from keras import ops, random

@@ -1,4 +1,4 @@
-"""Corrupts the inputs of denoising autoencoders, by a compiled pass over them before each epoch."""
+"""Corrupts the inputs of denoising autoencoders, by a compiled pass over them before they are trained on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys import stored
 from mlphys.randomness import rng
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
@@ -15,7 +16,7 @@ AT_ONCE = 2000  # samples
 
 
 class Corrupter:
-    """What is drawn follows from the experiment's seed, the purpose and the epoch's number."""
+    """What is drawn follows from the experiment's seed, the purpose, the epoch's number and the place in the epoch."""
 
     def __init__(self, spec: Corruption, seed: int, purpose: str):
         import keras
@@ -26,12 +27,14 @@ class Corrupter:
         self._generator = keras.random.SeedGenerator(0)
         self._corrupt = Mapped(self._corrupted, AT_ONCE)
 
-    def __call__(self, split: Split, epoch: int = 0) -> Split:
-        """x corrupted, y the clean samples; with `fixed` the same in every epoch."""
-        start = rng(self._seed, self._purpose, 0 if self._spec.fixed else epoch)
+    def __call__(self, split: Split, epoch: int = 0, block: int = 0) -> Split:
+        """x corrupted, y the clean samples: those that this epoch's block of that number shows."""
+        if not len(split):
+            return split
+        start = rng(self._seed, f"{self._purpose}/{block}", epoch)
         self._generator.state.assign(start.integers(2**32, size=2, dtype=np.uint32))
-        nothing = np.zeros((len(split), 0), np.float32)
-        return Split(self._corrupt(Split(split.x, nothing))["x"], split.x)
+        clean = stored.read(split.x)
+        return Split(self._corrupt(Split(clean, np.zeros((len(clean), 0), np.float32)))["x"], clean)
 
     def _corrupted(self, x: Any, y: Any) -> dict[str, Any]:
         from keras import ops, random

@@ -8,12 +8,18 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from mlphys import stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
+
+LARGEST_BLOCK = 16_000_000  # values of the samples that are in memory at once, where not all are: 64 MB
+
+Change = Callable[[Split, int], Split]
 
 
 @contextlib.contextmanager
@@ -62,6 +68,10 @@ class Engine:
     `train` are the samples of every epoch, unless `start_epoch` brings others. All that a step
     changes are variables, so how an epoch is cut into chunks changes no bit of the result.
     `traces` counts how often Python code was turned into a graph.
+
+    Samples in memory are gathered by the order inside the call. Stored ones, and those that each
+    epoch sees changed, come in blocks: batch after batch is laid into a buffer, whose shape never
+    changes, and the same call gathers from there; the next block is read while one is trained.
     """
 
     def __init__(self, phase: Gradient, train: Split):
@@ -71,25 +81,53 @@ class Engine:
         self.batches = math.ceil(self.samples / self.batch_size)
         self.traces = 0
         self._phase = phase
-        self._x, self._y = tf.constant(train.x), tf.constant(train.y)
-        self._order = tf.zeros([self.samples], tf.int32)
+        self._train = train
+        self._x = self._y = self._order = None
+        self._blocks: _Blocks | None = None
         # float64: sums over a hundred thousand samples keep all digits that are printed
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
         phase.optimizer.build(list(phase.trained))
 
-    def start_epoch(self, order: np.ndarray, seeds: Mapping[str, np.ndarray], train: Split | None = None) -> None:
-        """Set the order of the samples and the states of the random layers, and forget the sums."""
-        if train is not None:
-            self._x, self._y = tf.constant(train.x), tf.constant(train.y)
-        self._order = tf.constant(order.astype(np.int32))
+    def start_epoch(
+        self,
+        order: np.ndarray,
+        seeds: Mapping[str, np.ndarray],
+        train: Split | None = None,
+        change: Change | None = None,
+    ) -> None:
+        """Set the order of the samples and the states of the random layers, and forget the sums.
+
+        `change(block, number)` makes of the samples of each block, in their order, what the net sees of them.
+        """
+        fed = self._train if train is None else train
+        if change or isinstance(fed.x, stored.Stored):
+            most = stored.at_once(fed.x, self.batches * self.batch_size, LARGEST_BLOCK)
+            batches = max(1, most // self.batch_size)
+            self._blocks = _Blocks(fed, order, change, batches, self.batch_size)
+            self._order = tf.constant(np.arange(self.samples, dtype=np.int32) % (batches * self.batch_size))
+        else:
+            if train is not None or self._x is None:
+                self._x, self._y = tf.constant(fed.x), tf.constant(fed.y)
+            self._order = tf.constant(order.astype(np.int32))
         self._sums.assign(tf.zeros_like(self._sums))
         for name, variable in self._phase.network.seeds.items():
             variable.assign(seeds[name])
 
     def train(self, start: int, stop: int) -> dict[str, float]:
-        """Train on the batches start <= i < stop of the epoch; the means of the metrics so far in it."""
-        sums = self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
+        """Train on the batches start <= i < stop of the epoch; the means of the metrics so far in it.
+
+        Those of one epoch are asked for one after the other.
+        """
+        sums = None
+        while sums is None or start < stop:
+            end = stop
+            if self._blocks:
+                if (block := self._blocks.holding(start)) is not None:
+                    self._x, self._y = tf.constant(block.x), tf.constant(block.y)
+                end = min(stop, self._blocks.end(start))
+            sums = self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(end)).numpy()
+            start = end
         return _means(self._phase.metrics, sums)
 
     def learning_rate(self) -> float:
@@ -133,26 +171,83 @@ class Engine:
         self._sums.assign_add(_sums(phase.metrics, values, penalty))
 
 
+class _Blocks:
+    """The samples of an epoch in their order, so many batches at a time, read ahead by a thread."""
+
+    def __init__(self, split: Split, order: np.ndarray, change: Change | None, batches: int, batch_size: int):
+        self._split, self._order, self._change = split, order, change
+        self._batches, self._samples = batches, batches * batch_size
+        self._held: int | None = None
+        self._ahead = self._read_ahead(0)
+
+    def end(self, batch: int) -> int:
+        """The batch behind the block that holds `batch`."""
+        return (batch // self._batches + 1) * self._batches
+
+    def holding(self, batch: int) -> Split | None:
+        """The block with `batch`; None: it is the one that was given last."""
+        number = batch // self._batches
+        if number == self._held:
+            return None
+        block, self._held = self._ahead.result(), number
+        if (number + 1) * self._samples < len(self._order):
+            self._ahead = self._read_ahead(number + 1)
+        return block
+
+    def _read_ahead(self, number: int) -> Future[Split]:
+        thread = ThreadPoolExecutor(1)
+        try:
+            return thread.submit(self._block, number)
+        finally:
+            thread.shutdown(wait=False)
+
+    def _block(self, number: int) -> Split:
+        rows = self._order[number * self._samples : (number + 1) * self._samples]
+        block = Split(stored.read(self._split.x[rows]), self._split.y[rows])
+        if self._change:
+            block = self._change(block, number)
+        return Split(_filled(block.x, self._samples), _filled(block.y, self._samples))
+
+
+def _filled(values: np.ndarray, samples: int) -> np.ndarray:
+    """With zeros behind, so that the compiled call sees one shape."""
+    if len(values) == samples:
+        return values
+    return np.concatenate([values, np.zeros((samples - len(values), *values.shape[1:]), values.dtype)])
+
+
 class Measurement:
     """The metrics of a network over a split, compiled, without training it."""
 
     def __init__(self, phase: Phase, split: Split):
         self._phase = phase
-        self._x, self._y = tf.constant(split.x), tf.constant(split.y)
-        self._compiled = tf.function(self._measure)
+        self._split = split
+        resident = not isinstance(split.x, stored.Stored)
+        self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
+        self._compiled = tf.function(self._measure, reduce_retracing=True)
 
     def means(self) -> dict[str, float]:
-        return _means(self._phase.metrics, self._compiled(self._x, self._y).numpy())
+        sums = tf.zeros([1 + len(self._phase.metrics)], tf.float64)
+        for x, y in self._tensors or _pieces(self._split, self._phase.network.evaluated_at_once):
+            sums = self._compiled(x, y, sums)
+        return _means(self._phase.metrics, sums.numpy())
 
-    def _measure(self, x: Any, y: Any) -> Any:
+    def _measure(self, x: Any, y: Any, sums: Any) -> Any:
         metrics = self._phase.metrics
-        sums = tf.zeros([1 + len(metrics)], tf.float64)
         at_once = self._phase.network.evaluated_at_once
         for start in tf.range(0, tf.shape(x)[0], at_once):
             stop = start + at_once
             values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
             sums += _sums(metrics, values, penalty)
         return sums
+
+
+def _pieces(split: Split, multiple: int) -> Iterator[tuple[Any, Any]]:
+    """A split as tensors of so many samples, or of several times as many."""
+    step = max(1, stored.at_once(split.x, len(split), stored.LARGEST_PIECE) // multiple) * multiple
+    for start in range(0, len(split), step):
+        rows = slice(start, start + step)
+        yield tf.constant(stored.read(split.x[rows])), tf.constant(split.y[rows])
 
 
 class Mapped:
@@ -174,7 +269,7 @@ class Mapped:
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(split), self._at_once):
             rows = slice(start, start + self._at_once)
-            values = self._compiled(tf.constant(split.x[rows]), tf.constant(split.y[rows]))
+            values = self._compiled(tf.constant(stored.read(split.x[rows])), tf.constant(split.y[rows]))
             parts.append(then({name: value.numpy() for name, value in values.items()}, rows))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -187,13 +282,17 @@ class MeanCost:
 
     def __init__(self, network: Network, terms: Callable[[Any, Any, bool], tuple[Mapping[str, Any], Any]]):
         self._network, self._terms = network, terms
-        self._compiled = tf.function(self._means, reduce_retracing=True)
+        self._compiled = tf.function(self._costs, reduce_retracing=True)
 
     def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
         """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
-        return self._compiled(tf.constant(split.x), tf.constant(split.y), tf.constant(parameters, tf.float32)).numpy()
+        places = tf.constant(parameters, tf.float32)
+        resident = not isinstance(split.x, stored.Stored)
+        at_once = len(split) if resident else self._network.evaluated_at_once
+        sums = sum(self._compiled(x, y, places).numpy() for x, y in _pieces(split, at_once))
+        return sums[:, 1] / sums[:, 0]
 
-    def _means(self, x: Any, y: Any, parameters: Any) -> Any:
+    def _costs(self, x: Any, y: Any, parameters: Any) -> Any:
         variables = list(self._network.weights.values())
         sizes = [math.prod(variable.shape) for variable in variables]
         at_once = self._network.evaluated_at_once
@@ -206,7 +305,7 @@ class MeanCost:
                 stop = start + at_once
                 recorded, penalty = self._terms(x[start:stop], y[start:stop], False)
                 sums += _sums(("loss",), recorded, penalty)
-            found = found.write(row, sums[1] / sums[0])
+            found = found.write(row, sums)
         return found.stack()
 
 

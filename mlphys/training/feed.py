@@ -9,10 +9,16 @@ from mlphys.preprocessing import Preprocessing
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter
+from mlphys.training.engine import Change
 
 
-def feed(loaded: Loaded, dataset: Dataset, fitted: Preprocessing) -> Callable[[int, int], Split] | None:
-    """The function (epoch, samples) -> training samples as the net sees them; None: always the same."""
+def feed(
+    loaded: Loaded, dataset: Dataset, fitted: Preprocessing
+) -> Callable[[int, int], tuple[Split, Change | None]] | None:
+    """The function (epoch, samples) -> training samples, and what changes them on their way to the net.
+
+    None: all epochs have the same. Samples that nothing changes are as the net sees them, others as the data is.
+    """
     experiment = loaded.experiment
     data, load, augmentation = experiment.data, experiment.dataset().load, experiment.training.augmentation
     augment = Augmenter(augmentation, experiment.seed) if augmentation else None
@@ -26,8 +32,10 @@ def feed(loaded: Loaded, dataset: Dataset, fitted: Preprocessing) -> Callable[[i
     if not drawn_anew and augment is None:
         return None
 
-    def of_epoch(epoch: int, samples: int) -> Split:
+    def of_epoch(epoch: int, samples: int) -> tuple[Split, Change | None]:
         split = fresh(epoch, samples) if drawn_anew else dataset.train
-        return fitted.split(augment(split, epoch) if augment else split)
+        if augment is None:
+            return fitted.split(split), None
+        return split, lambda block, number: Split(fitted.apply(augment(block.x, epoch, number)), block.y)
 
     return of_epoch

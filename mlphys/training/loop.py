@@ -18,7 +18,7 @@ from mlphys.schema.data import Dataset, Split
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.corruption import Corrupter
 from mlphys.training.early_stopping import Watch
-from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
+from mlphys.training.engine import Change, Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
@@ -66,14 +66,15 @@ class Keeper(Protocol):
 class Training:
     """The phases of one experiment under way.
 
-    `feed(epoch, samples)` gives the training samples of an epoch where each has its own; None: all
-    are trained on `dataset.train`. `fingerprints` go into every checkpoint.
+    `feed(epoch, samples)` gives the training samples of an epoch where each has its own, and how they
+    are changed (None: not at all); without it all are trained on `dataset.train`. `fingerprints` go into
+    every checkpoint.
     """
 
     network: Network
     phases: Sequence[Phase]
     dataset: Dataset
-    feed: Callable[[int, int], Split] | None
+    feed: Callable[[int, int], tuple[Split, Change | None]] | None
     seed: int
     fingerprints: dict[str, str]
     keeper: Keeper
@@ -147,8 +148,12 @@ class PhaseInTraining:
             validation = self.prepared(validation)
         self.corrupt = None
         if phase.corruption:
-            self.corrupt = Corrupter(phase.corruption, training.seed, phase.name)
+            corrupt = Corrupter(phase.corruption, training.seed, phase.name)
             validation = Corrupter(phase.corruption, training.seed, f"{phase.name}, validation")(validation)
+            if phase.corruption.fixed:
+                train = corrupt(train)
+            else:
+                self.corrupt = corrupt
         self.train_split = train
         self.engine = Engine(phase, train)
         self.validation = Measurement(phase, validation) if len(validation) else None
@@ -189,9 +194,9 @@ class PhaseInTraining:
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, measure it, record it."""
-        fed = self.fed(epoch)
+        fed, change = self.fed(epoch)
         samples = len(self.train_split if fed is None else fed)
-        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed)
+        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed, change)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.columns("", self.train(epoch))
         if self.validation:
@@ -244,13 +249,18 @@ class PhaseInTraining:
     def prepared(self, split: Split) -> Split:
         return self.phase.prepare(split) if self.phase.prepare and len(split) else split
 
-    def fed(self, epoch: int) -> Split | None:
-        """The samples of an epoch that has its own, None for those that all have."""
+    def fed(self, epoch: int) -> tuple[Split | None, Change | None]:
+        """The samples of an epoch that has its own, and what changes them on their way to the net."""
         feed = self.training.feed
-        split = self.prepared(feed(epoch, self.engine.samples)) if feed else None
-        if self.corrupt is None:
-            return split
-        return self.corrupt(self.train_split if split is None else split, epoch)
+        split, change = feed(epoch, self.engine.samples) if feed else (None, None)
+        steps = [change] if change else []
+        if split is not None and change is None:
+            split = self.prepared(split)
+        elif change and self.phase.prepare:
+            steps.append(lambda block, number: self.prepared(block))
+        if corrupt := self.corrupt:
+            steps.append(lambda block, number: corrupt(block, epoch, number))
+        return split, _one_after_the_other(steps) if steps else None
 
     def one_pass(self, number: int, samples: int) -> np.ndarray:
         if not self.settings.shuffle:
@@ -296,6 +306,15 @@ def _resumed(start: Checkpoint) -> Progress:
     state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
     best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
     return Progress(start.epoch, len(start.history), state, best, Watch.from_dict(start.watch))
+
+
+def _one_after_the_other(changes: Sequence[Change]) -> Change:
+    def change(block: Split, number: int) -> Split:
+        for step in changes:
+            block = step(block, number)
+        return block
+
+    return change
 
 
 def _weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

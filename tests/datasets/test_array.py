@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys import checksum
+from mlphys import checksum, stored
 from mlphys.datasets import array
 from mlphys.errors import UserError
 
@@ -245,7 +245,8 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, kind):
         os.mkfifo(path)
     expected = {
         "missing": f"{path}: no such file; a relative path starts at {os.getcwd()}",
-        "folder": f"{path}: is a folder; name a file in it",
+        "folder": f"{path}: needs npy files of the arrays x_train and y_train (and x_test, y_test), or x and y, "
+        "all without y for an autoencoder; received none",
         "pipe": f"{path}: is not a regular file; copy what it gives into one",
     }
     with pytest.raises(UserError) as error:
@@ -262,3 +263,105 @@ def test_a_file_that_would_have_to_be_unpickled_is_never_unpickled(save, tmp_pat
     with pytest.raises(UserError, match="x holds object; expected real numbers"):
         array.load(spec)
     assert not (tmp_path / "ran").exists()
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 4, 5), dtype=np.uint8)
+
+
+def folder(path, **arrays):
+    for name, values in arrays.items():
+        np.save(path / f"{name}.npy", values)
+    return array.Spec(name="array", path=str(path))
+
+
+@pytest.fixture
+def all_large(monkeypatch):
+    """Every array is too large for memory, and is looked through in pieces of four images."""
+    monkeypatch.setattr(stored, "LARGEST_RESIDENT", 1)
+    monkeypatch.setattr(stored, "LARGEST_PIECE", 80)
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("x_train", "y_train"), ("x_train", "y_train", "x_test", "y_test")])
+def test_a_folder_of_npy_files_is_an_npz_file_of_the_same_names(save, tmp_path, names):
+    arrays = {name: IMAGES if name.startswith("x") else Y for name in names}
+    packed, apart = save(**arrays), folder(tmp_path, **arrays)
+    assert array.describe(apart) == array.describe(packed)
+    here, there = array.load(packed), array.load(apart)
+    for one, other in ((here.x, there.x), (here.y, there.y), (here.x_test, there.x_test), (here.y_test, there.y_test)):
+        np.testing.assert_array_equal(one, other)
+    files = [tmp_path / f"{name}.npy" for name in ("x", "y", "x_train", "y_train", "x_test", "y_test") if name in names]
+    assert there.files == tuple(checksum.record(file) for file in files)
+
+
+def test_an_npy_file_holds_samples_without_targets(tmp_path):
+    np.save(tmp_path / "images.npy", IMAGES)
+    spec = array.Spec(name="array", path=str(tmp_path / "images.npy"))
+    assert array.describe(spec).target_shape == (0,)
+    np.testing.assert_array_equal(array.load(spec).x[..., 0], IMAGES / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        slice(None),
+        slice(3, 9),
+        np.array([7, 0, 11, 7]),
+        np.array([0, 0, 2]),
+        np.arange(12)[::-1],
+        np.arange(12) % 3 == 1,
+    ],
+)
+@pytest.mark.parametrize("x", [IMAGES, IMAGES.astype(">f8") / 7, IMAGES[..., None] > 99], ids=lambda x: str(x.dtype))
+def test_what_is_left_on_disk_reads_as_it_would_be_in_memory(tmp_path, monkeypatch, x, rows):
+    spec = folder(tmp_path, x=x, y=Y)
+    resident = array.load(spec).x
+    monkeypatch.setattr(stored, "LARGEST_RESIDENT", 239)
+    on_disk = array.load(spec).x
+    assert isinstance(on_disk, stored.Stored)
+    assert on_disk[rows].shape == resident[rows].shape
+    found = stored.read(on_disk[rows][1:])
+    assert (found.dtype, found.tobytes()) == (np.float32, resident[rows][1:].tobytes())
+
+
+def test_the_largest_array_that_is_read_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "LARGEST_RESIDENT", 240)
+    assert isinstance(array.load(folder(tmp_path, x=IMAGES, y=Y)).x, np.ndarray)
+
+
+@pytest.mark.usefixtures("all_large")
+def test_values_on_disk_that_are_no_float32_are_all_counted_when_the_first_is_read(tmp_path):
+    x = IMAGES.astype(np.float64)
+    x[3, 1, 4] = np.nan
+    x[9, 0, 0] = 1e300
+    spec = folder(tmp_path, x=x, y=Y)
+    left = array.load(spec).x
+    stored.read(left[:3])
+    with pytest.raises(UserError) as error:
+        stored.read(left[9:])
+    assert str(error.value) == (
+        f"{tmp_path}: x has 2 values that are NaN, infinite or beyond float32, the first at [3, 1, 4, 0]; "
+        "replace them, or leave these samples out"
+    )
+
+
+@pytest.mark.usefixtures("all_large")
+def test_a_large_file_that_is_written_column_by_column_is_refused(tmp_path):
+    spec = folder(tmp_path, x=np.asfortranarray(IMAGES), y=Y)
+    with pytest.raises(UserError) as error:
+        array.load(spec)
+    assert str(error.value) == (
+        f"{tmp_path}/x.npy: is written column by column, so that no sample can be read by itself; "
+        "write it anew with np.save(path, np.ascontiguousarray(x))"
+    )
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_file_that_is_not_as_long_as_its_header_says_is_never_mapped(tmp_path, change, all_large):
+    spec = folder(tmp_path, x=IMAGES)
+    os.truncate(tmp_path / "x.npy", (tmp_path / "x.npy").stat().st_size + change)
+    with pytest.raises(UserError) as error:
+        array.describe(spec)
+    assert str(error.value) == (
+        f"{tmp_path}/x.npy: claims the shape (12, 4, 5) of uint8, which is not what the file holds; "
+        "write it anew with np.save"
+    )

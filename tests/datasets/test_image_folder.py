@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mlphys import images
+from mlphys import images, stored
 from mlphys.datasets import image_folder
 from mlphys.errors import UserError
 from mlphys.splits import split
@@ -157,11 +158,38 @@ def test_a_path_that_is_no_folder_of_images_is_refused(tmp_path):
     assert error_of(tmp_path / "a.txt") == f"{tmp_path}/a.txt: is a file; name the folder that holds the images"
 
 
-def test_more_values_than_memory_is_meant_for_are_refused_before_an_image_is_decoded(animals):
-    assert error_of(animals, size=[6500, 6500]) == (
-        f"{animals}: 4 images of 6500 x 6500 x 3 values take 2.03 GB, more than 2 GB; "
-        "lower data.size, to [6454, 6454] say"
-    )
+@pytest.fixture
+def all_large(monkeypatch):
+    monkeypatch.setattr(image_folder, "LARGEST_RESIDENT", 4 * 4 * 6 * 3 - 1)
+
+
+def test_images_left_on_disk_read_as_they_would_be_in_memory(animals, all_large, monkeypatch):
+    on_disk = image_folder.load(spec(animals)).x
+    monkeypatch.setattr(image_folder, "LARGEST_RESIDENT", 4 * 4 * 6 * 3)
+    resident = image_folder.load(spec(animals)).x
+    assert isinstance(resident, np.ndarray)
+    assert on_disk.shape == resident.shape
+    for rows in (slice(None), slice(1, 3), np.array([3, 0, 3])):
+        assert stored.read(on_disk[rows]).tobytes() == resident[rows].tobytes()
+
+
+@pytest.mark.usefixtures("all_large")
+def test_all_damaged_images_on_disk_are_counted_when_the_first_is_read(animals):
+    for name in ("ant/d.JPG", "dog/c.jpeg"):
+        (animals / name).write_bytes(b"no image")
+    samples = image_folder.load(spec(animals))
+    stored.read(samples.x[1:3])
+    with pytest.raises(UserError) as error:
+        stored.read(samples.x[2:])
+    assert str(error.value).splitlines()[0] == f"{animals}: 2 of 4 images cannot be used"
+
+
+@pytest.mark.usefixtures("all_large")
+def test_images_on_disk_are_decoded_by_another_thread_without_a_word(animals, recwarn):
+    x = image_folder.load(spec(animals, size=[2, 2])).x
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(stored.read, x).result().shape == (4, 2, 2, 3)
+    assert not recwarn.list
 
 
 def test_a_size_that_no_image_can_have_is_refused():

@@ -1,0 +1,96 @@
+"""Samples that may be larger than memory: what is stored on disk is read piece by piece, as arrays in memory are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+LARGEST_RESIDENT = 250_000_000  # values of an array that is read into memory: 1 GB of float32
+LARGEST_PIECE = 16_000_000  # values that are worked on at once: 64 MB
+AT_ONCE = 5000  # samples, where they are small
+
+Rows = slice | np.ndarray
+
+
+@dataclass(frozen=True)
+class Stored:
+    """n samples on disk, each float32 of shape `sample`.
+
+    `fetch(rows)` reads those of the given numbers, int64 (k,), of which these samples are `rows`.
+    """
+
+    sample: tuple[int, ...]
+    rows: np.ndarray
+    fetch: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.sample)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Rows) -> Stored:
+        """Some of the samples; nothing is read."""
+        return replace(self, rows=self.rows[rows])
+
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], sample: tuple[int, ...]) -> Stored:
+        """What `function` makes of these samples, each then of shape `sample`; nothing is read."""
+        fetch = self.fetch
+        return Stored(sample, self.rows, lambda rows: function(fetch(rows)))
+
+
+Array = np.ndarray | Stored  # samples (n, ...)
+
+
+def stored(samples: int, sample: tuple[int, ...], fetch: Callable[[np.ndarray], np.ndarray]) -> Stored:
+    """All samples that `fetch` knows."""
+    return Stored(sample, np.arange(samples), fetch)
+
+
+def read(x: Array) -> np.ndarray:
+    """All of x in memory."""
+    return x.fetch(x.rows) if isinstance(x, Stored) else x
+
+
+def at_once(x: Array, most: int, values: int) -> int:
+    """How many samples of x to work on together: `most`, fewer where they have more than so many values."""
+    return max(1, min(most, values // max(1, math.prod(x.shape[1:]))))
+
+
+def pieces(x: Array) -> Iterator[np.ndarray]:
+    """x from front to back. Where the cuts are does not depend on where x is kept, so no sum does."""
+    step = at_once(x, AT_ONCE, LARGEST_PIECE)
+    for start in range(0, len(x), step):
+        yield read(x[start : start + step])
+
+
+def mean(x: Array) -> np.ndarray:
+    """The mean sample, float64."""
+    total = np.zeros(x.shape[1:])
+    for piece in pieces(x):
+        total += piece.sum(axis=0, dtype=np.float64)
+    return total / len(x)
+
+
+def mean_square(x: Array, around: np.ndarray) -> np.ndarray:
+    """The mean square of each value's distance from `around`, float64."""
+    total = np.zeros(x.shape[1:])
+    for piece in pieces(x):
+        total += np.square(piece - around, dtype=np.float64).sum(axis=0)
+    return total / len(x)
+
+
+def extremes(x: Array) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest value in each place of a sample."""
+    low, high = np.full(x.shape[1:], np.inf, np.float32), np.full(x.shape[1:], -np.inf, np.float32)
+    for piece in pieces(x):
+        low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
+    return low, high

@@ -1,0 +1,172 @@
+"""Training on samples that stay on disk, against training on the same samples in memory."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mlphys import preprocessing, stored
+from mlphys.models import classifier
+from mlphys.schema.augmentation import Augmentation
+from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.preprocess import Standardize, SubtractMean, Whiten
+from mlphys.schema.training import Training as Settings
+from mlphys.training import engine, loop
+from mlphys.training.augmentation import Augmenter
+from mlphys.training.progress import Silence
+
+DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
+SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
+DENSE = ["Flatten", {"Dense": {"units": 16, "activation": "relu"}}, SOFTMAX]
+CONV = [
+    {"Conv2D": {"filters": 4, "kernel_size": 3}},
+    "BatchNormalization",
+    "Flatten",
+    {"Dropout": {"rate": 0.5}},
+    SOFTMAX,
+]
+BATCH = 30
+SETTINGS = {"optimizer": "adam", "batch_size": BATCH, "epochs": 2}
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch):
+    """Two batches a block, and few samples in all other pieces."""
+    monkeypatch.setattr(engine, "LARGEST_BLOCK", 2 * BATCH * 64 + 50)
+    monkeypatch.setattr(stored, "LARGEST_PIECE", 40 * 64)
+
+
+class Memory:
+    """Keeps rows and checkpoints; interrupts after an epoch."""
+
+    def __init__(self, interrupt_after: int | None = None):
+        self.rows, self.checkpoints, self.interrupt_after = [], [], interrupt_after
+
+    def row(self, row):
+        self.rows.append({name: value for name, value in row.items() if name != "seconds"})
+
+    def checkpoint(self, checkpoint):
+        self.checkpoints.append(checkpoint)
+        if checkpoint.epoch == self.interrupt_after:
+            self.interrupt_after = None
+            raise KeyboardInterrupt
+
+
+def digits(folder=None) -> Dataset:
+    """250 samples to train, a batch size of which the last batch is no whole one; stored where there is a folder."""
+    data = load_digits()
+    x, y = (data.images[:370, ..., None] / 16).astype(np.float32), data.target[:370].astype(np.int32)
+    if folder:
+        np.save(folder / "x.npy", x)
+        mapped = np.load(folder / "x.npy", mmap_mode="r")
+        x = stored.stored(len(x), x.shape[1:], lambda rows: mapped[rows])
+    return Dataset(Split(x[:250], y[:250]), Split(x[250:340], y[250:340]), Split(x[340:], y[340:]))
+
+
+def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=None, start=None):
+    """The outcome's weights, and the rows of history."""
+    spec, parsed = classifier.Spec(kind="classifier", layers=layers), Settings.model_validate(settings or SETTINGS)
+    fitted = preprocessing.fit(steps, dataset.train.x)
+    description = replace(DIGITS, shape=preprocessing.output_shape(steps, DIGITS.shape))
+    network = classifier.build(spec, description, 0)
+    seen, keeper = fitted.dataset(dataset), keeper or Memory()
+    phases = classifier.phases(spec, parsed, description, network, seen.train)
+    feed = None
+    if augmentation:
+        augment = Augmenter(augmentation, 0)
+        feed = lambda epoch, samples: (dataset.train, lambda x, block: fitted.apply(augment(x, epoch, block)))  # noqa: E731
+    outcome = loop.Training(network, phases, seen, feed, 0, {}, keeper, Silence()).run(start)
+    return {name: value.tobytes() for name, value in outcome.weights.items()}, keeper.rows
+
+
+TURNED = Augmentation(rotation=20, shift=1, noise=0.1)
+BENT = Augmentation(elastic={"alpha": 0.5, "sigma": 2.0}, noise=0.1)
+CASES = {
+    "dense": {"layers": DENSE},
+    "conv": {"layers": CONV},
+    "standardized": {"layers": DENSE, "steps": [SubtractMean(), Standardize()]},
+    "turned": {"layers": CONV, "augmentation": TURNED},
+    "bent": {"layers": CONV, "augmentation": BENT, "steps": [Standardize()]},
+    "few steps": {"layers": CONV, "settings": {**SETTINGS, "steps_per_epoch": 3, "epochs": 4}},
+    "more steps than a pass has": {"layers": CONV, "settings": {**SETTINGS, "steps_per_epoch": 11}},
+    "one batch": {"layers": CONV, "settings": {**SETTINGS, "batch_size": "all"}},
+    "whole batches": {"layers": CONV, "settings": {**SETTINGS, "batch_size": 25}},
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_samples_on_disk_train_to_the_same_bytes_as_in_memory(case, tmp_path):
+    assert trained(digits(tmp_path), **case) == trained(digits(), **case)
+
+
+@pytest.mark.parametrize("augmentation", [None, TURNED], ids=["as they are", "turned"])
+def test_a_training_on_stored_samples_that_was_interrupted_ends_with_the_same_bytes(
+    augmentation, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    whole, rows = trained(digits(tmp_path), CONV, {**SETTINGS, "epochs": 3}, augmentation=augmentation)
+    keeper = Memory(interrupt_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        trained(digits(tmp_path), CONV, {**SETTINGS, "epochs": 3}, augmentation=augmentation, keeper=keeper)
+    resumed, rest = trained(
+        digits(tmp_path), CONV, {**SETTINGS, "epochs": 3}, augmentation=augmentation, start=keeper.checkpoints[-1]
+    )
+    assert (resumed, rest) == (whole, rows[1:])
+
+
+def stored_engine(dataset: Dataset) -> engine.Engine:
+    spec = classifier.Spec(kind="classifier", layers=DENSE)
+    network = classifier.build(spec, DIGITS, 0)
+    (phase,) = classifier.phases(spec, Settings.model_validate(SETTINGS), DIGITS, network, dataset.train)
+    return engine.Engine(phase, dataset.train)
+
+
+def test_stored_samples_are_traced_once_whatever_the_chunks_and_epochs(tmp_path):
+    trainer = stored_engine(digits(tmp_path))
+    for _ in range(2):
+        trainer.start_epoch(np.arange(250), {})
+        for start, stop in ((0, 1), (1, 2), (2, 7), (7, 9)):
+            trainer.train(start, stop)
+    assert (trainer.batches, trainer.traces) == (9, 1)
+
+
+def test_a_block_is_read_once_by_another_thread_and_no_more_than_the_next_one_ahead():
+    data, read = digits(), []
+
+    def fetch(rows):
+        read.append((threading.current_thread() is threading.main_thread(), rows.tolist()))
+        return data.train.x[rows]
+
+    split = Split(stored.stored(250, (8, 8, 1), fetch), data.train.y)
+    trainer = stored_engine(replace(data, train=split))
+    order = np.random.default_rng(0).permutation(250)
+    trainer.start_epoch(order, {})
+    trainer.train(0, 1)
+    assert len(read) <= 2
+    trainer.train(1, 9)
+    assert read == [(False, order[start : start + 60].tolist()) for start in range(0, 250, 60)]
+
+
+def test_what_goes_wrong_while_reading_ahead_is_raised_when_the_block_is_asked_for():
+    data = digits()
+
+    def fetch(rows):
+        if 200 in rows:
+            raise OSError("the disk is gone")
+        return data.train.x[rows]
+
+    trainer = stored_engine(replace(data, train=Split(stored.stored(250, (8, 8, 1), fetch), data.train.y)))
+    trainer.start_epoch(np.arange(250), {})
+    trainer.train(0, 6)  # the samples up to 180
+    with pytest.raises(OSError, match="the disk is gone"):
+        trainer.train(6, 9)
+
+
+def test_whitened_samples_on_disk_are_those_in_memory(tmp_path):
+    steps = [Whiten(kind="pca", components=20)]
+    here, there = (preprocessing.fit(steps, d.train.x).dataset(d) for d in (digits(), digits(tmp_path)))
+    np.testing.assert_allclose(stored.read(there.train.x[::-1]), here.train.x[::-1], rtol=1e-4, atol=1e-5)
