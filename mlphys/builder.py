@@ -55,7 +55,13 @@ def build(rows: Sequence[Row], seed: int, parts: Mapping[str, int] | None = None
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
         parts={name: keras.Model(inputs, outputs[end]) for name, end in (parts or {}).items()},
         layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
+        activations=activations(rows),
     )
+
+
+def activations(rows: Sequence[Row]) -> dict[str, str]:
+    """The activation of each layer that has one, by the layer's name."""
+    return {row.name: name for row in rows if (name := row.layer.activation_name())}
 
 
 def gradient_phase(network: Network, training: Training, terms: Any, metrics: tuple[str, ...]) -> Gradient:

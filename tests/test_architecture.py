@@ -29,7 +29,7 @@ ROWS = [
         "uncertainty",
     ],
     ["schema", "csvfile", "download", "images", "looks", "npz"],
-    ["blocks", "cost", "inputs", "metrics", "mosaic", "phases", "preprocessing", "scatter", "selection", "splits"],
+    ["blocks", "cost", "inputs", "layer_curves", "metrics", "mosaic", "phases", "preprocessing", "scatter", "selection", "splits"],
     ["builder"],
     ["datasets", "models", "plots"],
     ["config", "inspection"],

@@ -73,7 +73,10 @@ class Training(Spec):
     An epoch is one pass over the training samples, or `steps_per_epoch` batches, the order running
     on across passes. `class_weight: balanced` weighs the loss of a sample of class k with
     n / (K n_k), so that each of the K classes counts alike; or give a weight for each class.
-    `track: [parameters]` records every weight of a small net after each epoch.
+    `track` records more in each epoch, columns of history.csv named after the layers: `gradient_norms`
+    |dC/dw| of the cost by a layer's trained weights, the mean over the steps; `weight_norms` |w| at the
+    end; `saturation` the fraction of a layer's outputs h in training with h < .05 or h > .95 (sigmoid),
+    |h| > .95 (tanh), h = 0 (relu); `parameters` every weight of a small net.
     """
 
     optimizer: OptimizerField = Adam()
@@ -85,5 +88,5 @@ class Training(Spec):
     steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
     class_weight: ClassWeight | None = None
     augmentation: Augmentation | None = None
-    track: list[Literal["parameters"]] = Field([])
+    track: list[Literal["gradient_norms", "weight_norms", "saturation", "parameters"]] = Field([])
     early_stopping: EarlyStopping | None = None

@@ -7,13 +7,15 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
+from mlphys.training.tracking import Tracker, watched
 
 
 @contextlib.contextmanager
@@ -73,8 +75,9 @@ class Engine:
         self._phase = phase
         self._x, self._y = tf.constant(train.x), tf.constant(train.y)
         self._order = tf.zeros([self.samples], tf.int32)
+        self._tracker = Tracker(phase)
         # float64: sums over a hundred thousand samples keep all digits that are printed
-        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics)), dtype=tf.float64)
+        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
         phase.optimizer.build(list(phase.trained))
 
@@ -92,6 +95,11 @@ class Engine:
         sums = self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
         return _means(self._phase.metrics, sums)
 
+    def tracked(self) -> dict[str, float]:
+        """What is tracked of each layer, means over the whole epoch."""
+        sums = self._sums.numpy()
+        return self._tracker.means(sums[1 + len(self._phase.metrics) :], sums[0], self.batches)
+
     def learning_rate(self) -> float:
         return float(self._phase.optimizer.learning_rate)
 
@@ -102,6 +110,23 @@ class Engine:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         for name, variable in self._variables().items():
             variable.assign(state[name])
+
+    def moment(self) -> dict[str, np.ndarray]:
+        """A copy of all that a step changes, for the middle of an epoch."""
+        return {name: variable.numpy() for name, variable in self._changing().items()}
+
+    def rewind(self, moment: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._changing().items():
+            variable.assign(moment[name])
+
+    def traversed(self, step: int) -> Pass:
+        """The samples of a step through the net as it is now."""
+        rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
+        return traversed(self._phase, tf.gather(self._x, rows), tf.gather(self._y, rows), True)
+
+    def _changing(self) -> dict[str, Any]:
+        seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}
+        return self._variables() | seeds | {"sums": self._sums}
 
     def _variables(self) -> dict[str, Any]:
         weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}
@@ -125,12 +150,38 @@ class Engine:
 
     def _step(self, x: Any, y: Any) -> None:
         phase = self._phase
-        with tf.GradientTape() as tape:
+        with self._tracker.watching() as outputs, tf.GradientTape() as tape:
             values, penalty = phase.terms(x, y, True)
             cost = tf.reduce_mean(values["loss"]) + penalty
         gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
         phase.optimizer.apply(gradients, list(phase.trained))
-        self._sums.assign_add(_sums(phase.metrics, values, penalty))
+        sums = _sums(phase.metrics, values, penalty)
+        if self._tracker.names:
+            sums = tf.concat([sums, tf.stack(self._tracker.sums(gradients, outputs, sums[0]))], axis=0)
+        self._sums.assign_add(sums)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient."""
+
+    x: np.ndarray
+    y: np.ndarray
+    outputs: Mapping[str, np.ndarray]
+    losses: np.ndarray
+    gradients: Sequence[np.ndarray]
+
+
+def traversed(phase: Phase, x: Any, y: Any, training: bool) -> Pass:
+    """Not compiled: for a look at single batches. With `training` the random layers draw, the gradient is taken."""
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    trained = phase.trained if training and isinstance(phase, Gradient) else ()
+    with watched(phase.network, phase.network.layers) as outputs, tf.GradientTape() as tape:
+        values, penalty = phase.terms(x, y, training)
+        cost = tf.reduce_mean(values["loss"]) + penalty
+    gradients = tape.gradient(cost, [variable.value for variable in trained], unconnected_gradients="zero")
+    seen = {name: outputs[name].numpy() for name in phase.network.layers if name in outputs}
+    return Pass(x.numpy(), y.numpy(), seen, values["loss"].numpy(), [gradient.numpy() for gradient in gradients])
 
 
 class Measurement:
@@ -234,4 +285,4 @@ def _sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> 
 
 
 def _means(metrics: tuple[str, ...], sums: np.ndarray) -> dict[str, float]:
-    return {name: float(total / sums[0]) for name, total in zip(metrics, sums[1:], strict=True)}
+    return {name: float(total / sums[0]) for name, total in zip(metrics, sums[1:], strict=False)}

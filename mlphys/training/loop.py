@@ -15,10 +15,13 @@ from mlphys.history import quantities
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Split
+from mlphys.training import divergence
 from mlphys.training.checkpoint import Checkpoint
+from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
+from mlphys.training.tracking import weight_norms
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
 FIRST_CHUNK = 1  # batches, before the speed is known
@@ -178,19 +181,19 @@ class PhaseInTraining:
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, measure it, record it."""
-        feed = self.training.feed
-        fed = feed(epoch, self.engine.samples) if feed else None
-        samples = len(self.training.dataset.train if fed is None else fed)
-        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed)
+        self.begin(epoch)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.train(epoch)
         if self.validation:
             row |= {f"validation_{name}": value for name, value in self.validation.means().items()}
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
+        row |= self.engine.tracked()
+        if "weight_norms" in self.settings.track:
+            row |= weight_norms(self.phase, state)
         if "parameters" in self.settings.track:
             row |= _parameters(state)
-        if not all(math.isfinite(row[name]) for name in quantities(row)) or not _finite(state):
+        if not all(math.isfinite(row[name]) for name in quantities(row)) or not finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
             watch = watch.after(self.settings.early_stopping, epoch, row[self.settings.early_stopping.monitor])
@@ -203,6 +206,13 @@ class PhaseInTraining:
         self.training.keeper.row(row)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
+
+    def begin(self, epoch: int) -> None:
+        """The epoch's samples, their order, and the random states."""
+        feed = self.training.feed
+        fed = feed(epoch, self.engine.samples) if feed else None
+        samples = len(self.training.dataset.train if fed is None else fed)
+        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed)
 
     def train(self, epoch: int) -> dict[str, float]:
         """All batches of an epoch, in chunks of about CHUNK_SECONDS; the means of the metrics."""
@@ -259,12 +269,28 @@ class PhaseInTraining:
         self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
 
     def diverged(self, epoch: int) -> Diverged:
+        """Tells where: found by going through the epoch once more, from the last good weights."""
+        self.engine.restore(self.progress.state)
+        self.begin(epoch)
+        step = divergence.first_step(self.engine, self.chunk)
         rate = self.engine.learning_rate()
-        text = (
-            f"the loss is not finite any more in epoch {epoch} at learning rate {rate:g}; "
-            f"try a smaller learning_rate (such as {rate / 10:g}), or clipnorm: 1 in the optimizer"
-        )
-        return Diverged(text, self.outcome())
+        if step is not None:
+            cause: divergence.Cause | None = divergence.of_step(self.engine, self.phase, step)
+            when = f"in epoch {epoch}, step {step + 1} of {self.engine.batches},"
+        else:
+            cause = divergence.of_split(self.phase, self.training.dataset.validation)
+            when = f"after epoch {epoch}"
+        what = "the loss is" if step is not None else "the validation loss is"
+        if cause and cause.of in ("gradient", "update"):
+            what = "the weights are"
+        text = f"{what} not finite any more {when} at learning rate {rate:g}{f': {cause.text}' if cause else ''}"
+        if cause and cause.of == "samples":
+            remedy = "`mlphys data check` counts the values that are not finite"
+        elif (epoch, step) == (1, 0) and what == "the loss is":
+            remedy = "the net is untrained: try smaller initial weights (kernel_initializer), or standardize the data"
+        else:
+            remedy = f"try a smaller learning_rate (such as {rate / 10:g}), or clipnorm: 1 in the optimizer"
+        return Diverged(f"{text}; {remedy}", self.outcome())
 
 
 def _resumed(start: Checkpoint) -> Progress:
@@ -281,7 +307,3 @@ def _parameters(state: Mapping[str, np.ndarray]) -> dict[str, float]:
         if name.startswith("weights/")
         for place in np.ndindex(value.shape)
     }
-
-
-def _finite(state: Mapping[str, np.ndarray]) -> bool:
-    return all(np.isfinite(value).all() for value in state.values())
