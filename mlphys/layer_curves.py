@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from mlphys.run import Run
 
-RAMP, PALEST = "viridis", 0.88  # told apart by the colour-blind; its yellow end is too pale on white
+RAMP, PALEST = "viridis", 0.82  # told apart by the colour-blind; its yellow end is too pale on white
 DOTTED = 40  # epochs up to which each gets a dot
+FEW = 300  # up to which factor 2 and 5 are written beside the powers of ten
 MOST_LABELS = 16  # that stand below each other beside the curves
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DECADES = 12  # below the largest value: what is smaller is at the lower border
 
 
@@ -33,9 +35,13 @@ def picture(run: Run, name: str, column: str, track: str, title: str, label: str
     if not curves:
         raise NotApplicable(f"it was not recorded; train it anew with training.track: [{track}]")
     layers = [short(key.removeprefix(prefix)) for key in curves]
-    figure = looks.figure(9.5, 6.2, f"{run.name}: {title}", f"{caption}; layers from the first (dark) to the last")
+    low, high = _limits(list(curves.values()), log)
+    caption += "; layers from the first (dark) to the last"
+    if any(value < low for curve in curves.values() for value in curve):
+        caption += "; what is smaller than the axis reaches lies at its end"
+    figure = looks.figure(9.5, 6.2, f"{run.name}: {title}", caption)
     axes = figure.subplots()
-    _draw(axes, list(curves.values()), layers, log)
+    _draw(axes, list(curves.values()), layers, (low, high), log)
     axes.set(xlabel="epoch", ylabel=label)
     table = {"phase": [row["phase"] for row in rows], "epoch": [row["epoch"] for row in rows], **curves}
     return Picture(name, figure, table)
@@ -46,14 +52,20 @@ def short(layer: str) -> str:
     return layer.removeprefix("layers.").replace(".", " ")
 
 
-def _draw(axes: Axes, curves: Sequence[Sequence[float]], layers: Sequence[str], log: bool) -> None:
+def _draw(
+    axes: Axes, curves: Sequence[Sequence[float]], layers: Sequence[str], limits: tuple[float, float], log: bool
+) -> None:
     from matplotlib import colormaps
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     epochs = range(1, len(curves[0]) + 1)
-    low, high = _limits(curves, log)
+    low, high = limits
     if log:
         axes.set_yscale("log")
+        many = high / low > FEW
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(_decade if many else "{x:g}")
+        axes.yaxis.set_minor_formatter("")
     axes.set(ylim=(low, high), xlim=(1 - max(0.5, 0.02 * len(epochs)), len(epochs) + 0.02 * len(epochs)))
     ends = []
     for i, curve in enumerate(curves):
@@ -87,32 +99,34 @@ def _labels(axes: Axes, ends: Sequence[tuple[float, str, Any]], low: float, high
             return 1.0
         return math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
 
+    line = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)}
+    style: dict[str, Any] = {"va": "center", "fontsize": 13, "annotation_clip": False}
+    style |= {"xycoords": ("data", "axes fraction"), "textcoords": "axes fraction"}
     wanted = sorted((height(value), i) for i, (value, _, _) in enumerate(chosen))
     places = _apart([place for place, _ in wanted], 1 / MOST_LABELS)
-    for (_, i), place in zip(wanted, places, strict=True):
-        value, name, colour = chosen[i]
-        end = axes.get_xlim()[1]
-        axes.annotate(
-            name,
-            (end, height(value)),
-            (1.05, place),
-            xycoords=("data", "axes fraction"),
-            textcoords="axes fraction",
-            va="center",
-            color=colour,
-            fontsize=13,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2},
-        )
+    for (own, i), place in zip(wanted, places, strict=True):
+        _, name, colour = chosen[i]
+        start = axes.get_xlim()[1], own
+        axes.annotate(name, start, (1.05, place), color=colour, arrowprops={**line, "color": colour}, **style)
 
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:
-    """Rising places in [0, 1], each near its own and at least `gap` above the one before."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + gap) if moved else place)
-    ceiling = 1.0
-    for i in reversed(range(len(moved))):
-        moved[i] = min(moved[i], ceiling)
-        ceiling = moved[i] - gap
-    return moved
+    """Rising places moved as little as possible (least squares) to be `gap` apart, and then into [0, 1]."""
+    blocks: list[list[float]] = []  # of places without their gaps, each moved to its block's mean
+    for i, place in enumerate(places):
+        blocks.append([place - i * gap])
+        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    moved = [_mean(block) + i * gap for i, block in enumerate(block for block in blocks for _ in block)]
+    ceilings = [1 - (len(moved) - 1 - i) * gap for i in range(len(moved))]
+    return [max(min(place, ceiling), i * gap) for i, (place, ceiling) in enumerate(zip(moved, ceilings, strict=True))]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _decade(value: float, place: int) -> str:
+    """`10⁻³`."""
+    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)

@@ -1,4 +1,4 @@
-"""The size of the cost's gradient in each layer against the epoch: does it vanish, does it explode?"""
+"""How large the cost's gradient is in each layer, against the epoch: whether it vanishes or explodes."""
 
 from __future__ import annotations
 

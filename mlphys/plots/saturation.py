@@ -20,6 +20,6 @@ def draw(run: Run) -> Iterator[Picture]:
         track="saturation",
         title="saturated outputs by layer",
         label="fraction of the outputs",
-        caption="saturated: h < .05 or h > .95 (sigmoid), |h| > .95 (tanh), h = 0 (relu), mean over the training samples of an epoch",
+        caption="saturated: h < .05 or h > .95 (sigmoid), |h| > .95 (tanh), h = 0 (relu), in training",
         log=False,
     )

@@ -1,4 +1,4 @@
-"""The size of each layer's weights against the epoch."""
+"""How large the weights of each layer are, against the epoch."""
 
 from __future__ import annotations
 
