@@ -23,6 +23,28 @@ class Cause:
     text: str
 
 
+def told(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride: int) -> str:
+    """What is not finite, where, and the remedy, for an engine that stands at the beginning of the epoch."""
+    step = first_step(engine, stride)
+    rate = engine.learning_rate()
+    if step is not None:
+        cause: Cause | None = of_step(engine, phase, step)
+        when = f"in epoch {epoch}, step {step + 1} of {engine.batches},"
+    else:  # measured so, or on an accelerator that does not repeat itself
+        cause = of_split(phase, validation)
+        when = f"after epoch {epoch}" if cause else f"in epoch {epoch}"
+    what = "validation loss is" if step is None and cause else "loss is"
+    if cause and cause.of in ("gradient", "update"):
+        what = "weights are"
+    remedy = f"try a smaller learning_rate (such as {rate / 10:g}), or clipnorm: 1 in the optimizer"
+    if cause and cause.of == "samples":
+        remedy = "`mlphys data check CONFIG` counts the values that are not finite"
+    elif (epoch, step) == (1, 0) and what == "loss is":
+        remedy = "the net is untrained: try smaller initial weights (kernel_initializer), or standardize the data"
+    why = f": {cause.text}" if cause else ""
+    return f"the {what} not finite any more {when} at learning rate {rate:g}{why}; {remedy}"
+
+
 def first_step(engine: Engine, stride: int) -> int | None:
     """The first step of the epoch that the engine stands before, after which a number is not finite.
 

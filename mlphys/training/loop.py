@@ -272,25 +272,9 @@ class PhaseInTraining:
         """Tells where: found by going through the epoch once more, from the last good weights."""
         self.engine.restore(self.progress.state)
         self.begin(epoch)
-        step = divergence.first_step(self.engine, self.chunk)
-        rate = self.engine.learning_rate()
-        if step is not None:
-            cause: divergence.Cause | None = divergence.of_step(self.engine, self.phase, step)
-            when = f"in epoch {epoch}, step {step + 1} of {self.engine.batches},"
-        else:
-            cause = divergence.of_split(self.phase, self.training.dataset.validation)
-            when = f"after epoch {epoch}"
-        what = "the loss is" if step is not None else "the validation loss is"
-        if cause and cause.of in ("gradient", "update"):
-            what = "the weights are"
-        text = f"{what} not finite any more {when} at learning rate {rate:g}{f': {cause.text}' if cause else ''}"
-        if cause and cause.of == "samples":
-            remedy = "`mlphys data check` counts the values that are not finite"
-        elif (epoch, step) == (1, 0) and what == "the loss is":
-            remedy = "the net is untrained: try smaller initial weights (kernel_initializer), or standardize the data"
-        else:
-            remedy = f"try a smaller learning_rate (such as {rate / 10:g}), or clipnorm: 1 in the optimizer"
-        return Diverged(f"{text}; {remedy}", self.outcome())
+        validation = self.training.dataset.validation
+        text = divergence.told(self.engine, self.phase, validation, epoch, self.chunk)
+        return Diverged(text, self.outcome())
 
 
 def _resumed(start: Checkpoint) -> Progress:

@@ -79,7 +79,7 @@ def test_samples_that_are_not_finite_are_blamed_on_no_layer():
     x[100, 3, 3] = np.nan
     assert told(TWO, SQUARED, Dataset(Split(x, good.train.y), good.validation, good.test)) == (
         "the loss is not finite any more in epoch 1, step 4 of 9, at learning rate 0.001: its samples are not; "
-        "`mlphys data check` counts the values that are not finite"
+        "`mlphys data check CONFIG` counts the values that are not finite"
     )
 
 
