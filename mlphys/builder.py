@@ -62,7 +62,13 @@ def build(
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
         parts=models,
         layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
+        activations=activations(rows),
     )
+
+
+def activations(rows: Sequence[Row]) -> dict[str, str]:
+    """The activation of each layer that has one, by the layer's name."""
+    return {row.name: name for row in rows if (name := row.layer.activation_name())}
 
 
 def _part(rows: Sequence[Row], layers: Mapping[str, Any]) -> Any:

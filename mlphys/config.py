@@ -19,7 +19,7 @@ from mlphys.schema import registry
 from mlphys.schema.data import Dataset, DataSpec, Description, Generated, Shape
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
 from mlphys.schema.fields import LARGEST, Seed, low_first
-from mlphys.schema.layers import text
+from mlphys.schema.layers import SATURATING, text
 from mlphys.schema.messages import Misfit, Problem, choice, complain, problems_of, shown, suggestion
 from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.preprocess import StepError
@@ -30,6 +30,7 @@ from mlphys.schema.training import Training
 DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
 MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
 MOST_TRACKED = 32  # parameters: a column of history.csv each
+MOST_LAYERS = 100  # tracked, up to three columns each
 
 PLOTS = registry.names("mlphys.plots")
 
@@ -302,6 +303,19 @@ def _track_problems(loaded: Loaded) -> Iterable[Problem]:
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     if "parameters" in loaded.experiment.training.track and parameters > MOST_TRACKED:
         text = f"parameters: this net has {parameters}, and at most {MOST_TRACKED} are recorded; leave it out"
+        yield Problem(("training", "track"), text)
+    yield from _layer_problems(loaded)
+
+
+def _layer_problems(loaded: Loaded) -> Iterable[Problem]:
+    track, rows = loaded.experiment.training.track, loaded.rows()
+    layers = {"gradient_norms", "weight_norms", "saturation"} & set(track)
+    if layers and len(rows) > MOST_LAYERS:
+        names = " and ".join(sorted(layers))
+        text = f"this net has {len(rows)} layers, and at most {MOST_LAYERS} are tracked; leave {names} out"
+        yield Problem(("training", "track"), text)
+    if "saturation" in track and not any(row.layer.activation_name() in SATURATING for row in rows):
+        text = f"saturation: no layer has one of the activations {', '.join(SATURATING)}; leave it out"
         yield Problem(("training", "track"), text)
 
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from mlphys.trained import TrainedNetwork
 
 LARGEST_TEXT = 2_000_000  # bytes of JSON
-LARGEST_HISTORY = 32_000_000  # bytes
+LARGEST_HISTORY = 64_000_000  # bytes
 MOST_EPOCHS = 200_000
-MOST_COLUMNS = 64
+MOST_COLUMNS = 512
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
 MOST_AMOUNTS = 1000  # of shift or noise

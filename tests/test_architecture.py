@@ -33,6 +33,7 @@ ROWS = [
         "blocks",
         "cost",
         "inputs",
+        "layer_curves",
         "metrics",
         "mosaic",
         "penalties",

@@ -68,7 +68,8 @@ DATASETS = (
 )
 PLOTS = (
     "accuracy_against, components, confusion_matrix, data_cloud, decision_boundary, feature_maps, filters, fit_1d, "
-    "image_fit, latent, latent_tsne, learning_curves, loss_surface, misclassified, reconstructions"
+    "gradient_norms, image_fit, latent, latent_tsne, learning_curves, loss_surface, misclassified, reconstructions, "
+    "saturation, weight_norms"
 )
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
@@ -527,7 +528,8 @@ BROKEN = [
     (
         EPOCHS,
         "track: [weights]",
-        "f.yaml:14: training.track.0: unknown value; received text 'weights'; allowed parameters",
+        "f.yaml:14: training.track.0: unknown value; received text 'weights'; did you mean weight_norms? "
+        "(allowed: gradient_norms, weight_norms, saturation, parameters)",
     ),
     # early stopping
     (

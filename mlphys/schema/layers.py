@@ -34,6 +34,9 @@ from mlphys.schema.spec import Choice, Spec
 Window = tuple[tuple[int, float], ...]  # per direction: (kernel, stride); a stride below 1 enlarges
 
 
+SATURATING = ("sigmoid", "tanh", "relu")  # activations that have a flat part, where a gradient ends
+
+
 class ShapeError(ValueError):
     """A layer cannot take its input; the text says why and what would help."""
 
@@ -59,6 +62,10 @@ class Layer(Spec):
     def statistics(self, shape: Shape) -> dict[str, Shape]:
         """The weights that are measured, not trained."""
         return {}
+
+    def activation_name(self) -> str | None:
+        """The function that its outputs come from, None where it has none."""
+        return None
 
     def window(self) -> Window | None:
         """What one output sees of the input; None: all of it."""
@@ -102,6 +109,9 @@ class Weighted(Layer):
     kernel_regularizer: RegularizerField | None = None
     bias_regularizer: RegularizerField | None = None
     activity_regularizer: RegularizerField | None = None
+
+    def activation_name(self) -> str | None:
+        return self.activation
 
     def kernel(self, shape: Shape) -> Shape:
         raise NotImplementedError
@@ -347,11 +357,17 @@ class LayerNormalization(Layer):
 class Activation(Layer):
     activation: ActivationName
 
+    def activation_name(self) -> str | None:
+        return self.activation
+
 
 class ReLU(Layer):
     max_value: NotNegative | None = None
     negative_slope: NotNegative = 0.0
     threshold: NotNegative = 0.0
+
+    def activation_name(self) -> str | None:
+        return "leaky_relu" if self.negative_slope else "relu"
 
 
 class LeakyReLU(Layer):
@@ -384,6 +400,9 @@ class FixedConv2D(Layer):
 
     def keras_layer(self) -> str:
         return "Conv2D"
+
+    def activation_name(self) -> str | None:
+        return self.activation
 
     def values(self) -> np.ndarray:
         """float32 (height, width, kernels)."""

@@ -85,7 +85,10 @@ class Training(Spec):
     on across passes. `class_weight: balanced` weighs the loss of a sample of class k with
     n / (K n_k), so that each of the K classes counts alike; or give a weight for each class.
     `phases` overrides keys for each phase of a model that has several: `{pretrain: {epochs: 15}, ...}`.
-    `track: [parameters]` records every weight of a small net after each epoch.
+    `track` records more in each epoch, columns of history.csv named after the layers: `gradient_norms`
+    |dC/dw| of the cost by a layer's trained weights, the mean over the steps; `weight_norms` |w| at the
+    end; `saturation` the fraction of a layer's outputs h in training with h < .05 or h > .95 (sigmoid),
+    |h| > .95 (tanh), h = 0 (relu); `parameters` every weight of a small net.
     """
 
     optimizer: OptimizerField = Adam()
@@ -98,7 +101,7 @@ class Training(Spec):
     class_weight: ClassWeight | None = None
     augmentation: Augmentation | None = None
     phases: dict[str, PhaseTraining] | None = None
-    track: list[Literal["parameters"]] = Field([])
+    track: list[Literal["gradient_norms", "weight_norms", "saturation", "parameters"]] = Field([])
     early_stopping: EarlyStopping | None = None
 
     def of_phase(self, name: str) -> Training:

@@ -7,8 +7,9 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from mlphys import stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
+from mlphys.training.tracking import Tracker, watched
 
 LARGEST_BLOCK = 16_000_000  # values of the samples that are in memory at once, where not all are: 64 MB
 
@@ -84,8 +86,9 @@ class Engine:
         self._train = train
         self._x = self._y = self._order = None
         self._blocks: _Blocks | None = None
+        self._tracker = Tracker(phase)
         # float64: sums over a hundred thousand samples keep all digits that are printed
-        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics)), dtype=tf.float64)
+        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
         phase.optimizer.build(list(phase.trained))
 
@@ -123,12 +126,16 @@ class Engine:
         while sums is None or start < stop:
             end = stop
             if self._blocks:
-                if (block := self._blocks.holding(start)) is not None:
-                    self._x, self._y = tf.constant(block.x), tf.constant(block.y)
+                self._lay(start)
                 end = min(stop, self._blocks.end(start))
             sums = self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(end)).numpy()
             start = end
         return _means(self._phase.metrics, sums)
+
+    def tracked(self) -> dict[str, float]:
+        """What is tracked of each layer, means over the whole epoch."""
+        sums = self._sums.numpy()
+        return self._tracker.means(sums[1 + len(self._phase.metrics) :], sums[0], self.batches)
 
     def learning_rate(self) -> float:
         return float(self._phase.optimizer.learning_rate)
@@ -140,6 +147,29 @@ class Engine:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         for name, variable in self._variables().items():
             variable.assign(state[name])
+
+    def moment(self) -> dict[str, np.ndarray]:
+        """A copy of all that a step changes, for the middle of an epoch."""
+        return {name: variable.numpy() for name, variable in self._changing().items()}
+
+    def rewind(self, moment: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._changing().items():
+            variable.assign(moment[name])
+
+    def traversed(self, step: int) -> Pass:
+        """The samples of a step through the net as it is now."""
+        self._lay(step)
+        rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
+        return traversed(self._phase, tf.gather(self._x, rows), tf.gather(self._y, rows), True)
+
+    def _lay(self, batch: int) -> None:
+        """The block that holds a batch, if samples come in blocks."""
+        if self._blocks and (block := self._blocks.holding(batch)) is not None:
+            self._x, self._y = tf.constant(block.x), tf.constant(block.y)
+
+    def _changing(self) -> dict[str, Any]:
+        seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}
+        return self._variables() | seeds | {"sums": self._sums}
 
     def _variables(self) -> dict[str, Any]:
         weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}
@@ -163,12 +193,38 @@ class Engine:
 
     def _step(self, x: Any, y: Any) -> None:
         phase = self._phase
-        with tf.GradientTape() as tape:
+        with self._tracker.watching() as outputs, tf.GradientTape() as tape:
             values, penalty = phase.terms(x, y, True)
             cost = tf.reduce_mean(values["loss"]) + penalty
         gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
         phase.optimizer.apply(gradients, list(phase.trained))
-        self._sums.assign_add(_sums(phase.metrics, values, penalty))
+        sums = _sums(phase.metrics, values, penalty)
+        if self._tracker.names:
+            sums = tf.concat([sums, tf.stack(self._tracker.sums(gradients, outputs, sums[0]))], axis=0)
+        self._sums.assign_add(sums)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient."""
+
+    x: np.ndarray
+    y: np.ndarray
+    outputs: Mapping[str, np.ndarray]
+    losses: np.ndarray
+    gradients: Sequence[np.ndarray]
+
+
+def traversed(phase: Phase, x: Any, y: Any, training: bool) -> Pass:
+    """Not compiled: for a look at single batches. With `training` the random layers draw, the gradient is taken."""
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    trained = phase.trained if training and isinstance(phase, Gradient) else ()
+    with watched(phase.network, phase.network.layers) as outputs, tf.GradientTape() as tape:
+        values, penalty = phase.terms(x, y, training)
+        cost = tf.reduce_mean(values["loss"]) + penalty
+    gradients = tape.gradient(cost, [variable.value for variable in trained], unconnected_gradients="zero")
+    seen = {name: outputs[name].numpy() for name in phase.network.layers if name in outputs}
+    return Pass(x.numpy(), y.numpy(), seen, values["loss"].numpy(), [gradient.numpy() for gradient in gradients])
 
 
 class _Blocks:
@@ -178,6 +234,7 @@ class _Blocks:
         self._split, self._order, self._change = split, order, change
         self._batches, self._samples = batches, batches * batch_size
         self._held: int | None = None
+        self._next = 0
         self._ahead = self._read_ahead(0)
 
     def end(self, batch: int) -> int:
@@ -189,9 +246,11 @@ class _Blocks:
         number = batch // self._batches
         if number == self._held:
             return None
+        if number != self._next:  # an epoch that is gone through once more
+            self._ahead = self._read_ahead(number)
         block, self._held = self._ahead.result(), number
         if (number + 1) * self._samples < len(self._order):
-            self._ahead = self._read_ahead(number + 1)
+            self._next, self._ahead = number + 1, self._read_ahead(number + 1)
         return block
 
     def _read_ahead(self, number: int) -> Future[Split]:
@@ -333,4 +392,4 @@ def _sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> 
 
 
 def _means(metrics: tuple[str, ...], sums: np.ndarray) -> dict[str, float]:
-    return {name: float(total / sums[0]) for name, total in zip(metrics, sums[1:], strict=True)}
+    return {name: float(total / sums[0]) for name, total in zip(metrics, sums[1:], strict=False)}

@@ -15,11 +15,14 @@ from mlphys.history import quantities
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Split
+from mlphys.training import divergence
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.corruption import Corrupter
+from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Change, Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
+from mlphys.training.tracking import weight_norms
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
 FIRST_CHUNK = 1  # batches, before the speed is known
@@ -154,7 +157,7 @@ class PhaseInTraining:
                 train = corrupt(train)
             else:
                 self.corrupt = corrupt
-        self.train_split = train
+        self.train_split, self.validation_split = train, validation
         self.engine = Engine(phase, train)
         self.validation = Measurement(phase, validation) if len(validation) else None
         self.chunk = FIRST_CHUNK
@@ -194,18 +197,19 @@ class PhaseInTraining:
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch, measure it, record it."""
-        fed, change = self.fed(epoch)
-        samples = len(self.train_split if fed is None else fed)
-        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed, change)
+        self.begin(epoch)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.columns("", self.train(epoch))
         if self.validation:
             row |= self.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
+        row |= self.engine.tracked()
+        if "weight_norms" in self.settings.track:
+            row |= weight_norms(self.phase, state)
         if "parameters" in self.settings.track:
             row |= _parameters(state)
-        if not all(math.isfinite(row[name]) for name in quantities(row) if row[name] is not None) or not _finite(state):
+        if not all(math.isfinite(row[name]) for name in quantities(row) if row[name] is not None) or not finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
             watch = watch.after(self.settings.early_stopping, epoch, row[self.settings.early_stopping.monitor])
@@ -218,6 +222,12 @@ class PhaseInTraining:
         self.training.keeper.row(row)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
+
+    def begin(self, epoch: int) -> None:
+        """The epoch's samples, their order, and the random states."""
+        fed, change = self.fed(epoch)
+        samples = len(self.train_split if fed is None else fed)
+        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed, change)
 
     def train(self, epoch: int) -> dict[str, float]:
         """All batches of an epoch, in chunks of about CHUNK_SECONDS; the means of the metrics."""
@@ -294,11 +304,11 @@ class PhaseInTraining:
         self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
 
     def diverged(self, epoch: int) -> Diverged:
-        rate = self.engine.learning_rate()
-        text = (
-            f"the loss is not finite any more in epoch {epoch} at learning rate {rate:g}; "
-            f"try a smaller learning_rate (such as {rate / 10:g}), or clipnorm: 1 in the optimizer"
-        )
+        """Tells where: found by going through the epoch once more, from the last good weights."""
+        self.engine.restore(self.progress.state)
+        self.begin(epoch)
+        validation = self.validation_split
+        text = divergence.told(self.engine, self.phase, validation, epoch, self.chunk)
         return Diverged(text, self.outcome())
 
 
@@ -329,7 +339,3 @@ def _parameters(state: Mapping[str, np.ndarray]) -> dict[str, float]:
         if name.startswith("weights/")
         for place in np.ndindex(value.shape)
     }
-
-
-def _finite(state: Mapping[str, np.ndarray]) -> bool:
-    return all(np.isfinite(value).all() for value in state.values())

@@ -81,6 +81,14 @@ def history(losses: list[float], phase: str = "train") -> list[dict[str, str | f
     ]  # fmt: skip
 
 
+def tracked(losses: list[float], rows: list[Row]) -> list[dict[str, str | float]]:
+    """A history with what can be tracked of layers."""
+    columns = [
+        f"{name}.{row.name}" for name in ("gradient_norm", "saturation", "weight_norm") for row in rows if row.weights()
+    ]
+    return [row | dict.fromkeys(columns, 0.1) for row in history(losses)]
+
+
 def predictions(
     labels: list[int], guesses: list[int], sureness: list[float], shape: tuple[int, ...] = (4, 4, 1)
 ) -> dict[str, np.ndarray]:
@@ -146,7 +154,7 @@ def complete(path: Path) -> MadeRun:
         path=path,
         rows=net.rows,
         weights=net.weights | components,
-        history=history([0.5, 0.3, 0.2]),
+        history=tracked([0.5, 0.3, 0.2], net.rows),
         data={"shape": list(shape), "classes": list(CLASSES)},
         metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25} | reconstruction},
         curves={

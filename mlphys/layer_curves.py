@@ -1,0 +1,132 @@
+"""A number of each layer against the epoch, coloured from the first layer to the last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+from mlphys.picture import NotApplicable, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.run import Run
+
+RAMP, PALEST = "viridis", 0.82  # told apart by the colour-blind; its yellow end is too pale on white
+DOTTED = 40  # epochs up to which each gets a dot
+FEW = 300  # up to which factor 2 and 5 are written beside the powers of ten
+MOST_LABELS = 16  # that stand below each other beside the curves
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+DECADES = 12  # below the largest value: what is smaller is at the lower border
+
+
+def picture(run: Run, name: str, column: str, track: str, title: str, label: str, caption: str, log: bool) -> Picture:
+    """One curve for each column `<column>.<layer>` of history.csv.
+
+    Raises NotApplicable, with the remedy, where there is none.
+    """
+    rows = run.history
+    if not rows:
+        raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
+    prefix = f"{column}."
+    curves = {key: [row[key] for row in rows] for key in rows[0] if key.startswith(prefix)}
+    if not curves:
+        raise NotApplicable(f"it was not recorded; train it anew with training.track: [{track}]")
+    layers = [short(key.removeprefix(prefix)) for key in curves]
+    low, high = _limits(list(curves.values()), log)
+    caption += "; layers from the first (dark) to the last"
+    if any(value < low for curve in curves.values() for value in curve):
+        caption += "; what is smaller than the axis reaches lies at its end"
+    figure = looks.figure(9.5, 6.2, f"{run.name}: {title}", caption)
+    axes = figure.subplots()
+    _draw(axes, list(curves.values()), layers, (low, high), log)
+    axes.set(xlabel="epoch", ylabel=label)
+    table = {"phase": [row["phase"] for row in rows], "epoch": [row["epoch"] for row in rows], **curves}
+    return Picture(name, figure, table)
+
+
+def short(layer: str) -> str:
+    """`3 Dense` of `layers.3.Dense`, `encoder 0 Dense` of `encoder.0.Dense`."""
+    return layer.removeprefix("layers.").replace(".", " ")
+
+
+def _draw(
+    axes: Axes, curves: Sequence[Sequence[float]], layers: Sequence[str], limits: tuple[float, float], log: bool
+) -> None:
+    from matplotlib import colormaps
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    epochs = range(1, len(curves[0]) + 1)
+    low, high = limits
+    if log:
+        axes.set_yscale("log")
+        many = high / low > FEW
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(_decade if many else "{x:g}")
+        axes.yaxis.set_minor_formatter("")
+    axes.set(ylim=(low, high), xlim=(1 - max(0.5, 0.02 * len(epochs)), len(epochs) + 0.02 * len(epochs)))
+    ends = []
+    for i, curve in enumerate(curves):
+        colour = colormaps[RAMP](PALEST * i / max(len(curves) - 1, 1))
+        shown = [max(value, low) if math.isfinite(value) else math.nan for value in curve]
+        style: dict[str, Any] = {"marker": "o" if len(epochs) <= DOTTED else "", "markersize": 5, "clip_on": False}
+        axes.plot(epochs, shown, color=colour, **style)
+        ends.append((shown[-1], layers[i], colour))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    _labels(axes, ends, low, high, log)
+
+
+def _limits(curves: Sequence[Sequence[float]], log: bool) -> tuple[float, float]:
+    if not log:
+        return 0.0, 1.0
+    seen = [value for curve in curves for value in curve if 0 < value < math.inf]
+    high = max(seen, default=1.0)
+    low = max(min(seen, default=0.1), high / 10**DECADES)
+    margin = max((high / low) ** 0.05, 1.3)
+    return low / margin, high * margin
+
+
+def _labels(axes: Axes, ends: Sequence[tuple[float, str, Any]], low: float, high: float, log: bool) -> None:
+    """The layers' names at the ends of their curves, moved apart, of many layers every second or third."""
+    step = math.ceil(len(ends) / MOST_LABELS)
+    chosen = [end for i, end in enumerate(ends) if i % step == 0 or i == len(ends) - 1]
+
+    def height(value: float) -> float:
+        if not math.isfinite(value):
+            return 1.0
+        return math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+
+    line = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)}
+    style: dict[str, Any] = {"va": "center", "fontsize": 13, "annotation_clip": False}
+    style |= {"xycoords": ("data", "axes fraction"), "textcoords": "axes fraction"}
+    wanted = sorted((height(value), i) for i, (value, _, _) in enumerate(chosen))
+    places = _apart([place for place, _ in wanted], 1 / MOST_LABELS)
+    for (own, i), place in zip(wanted, places, strict=True):
+        _, name, colour = chosen[i]
+        start = axes.get_xlim()[1], own
+        axes.annotate(name, start, (1.05, place), color=colour, arrowprops={**line, "color": colour}, **style)
+
+
+def _apart(places: Sequence[float], gap: float) -> list[float]:
+    """Rising places moved as little as possible (least squares) to be `gap` apart, and then into [0, 1]."""
+    blocks: list[list[float]] = []  # of places without their gaps, each moved to its block's mean
+    for i, place in enumerate(places):
+        blocks.append([place - i * gap])
+        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    moved = [_mean(block) + i * gap for i, block in enumerate(block for block in blocks for _ in block)]
+    ceilings = [1 - (len(moved) - 1 - i) * gap for i in range(len(moved))]
+    return [max(min(place, ceiling), i * gap) for i, (place, ceiling) in enumerate(zip(moved, ceilings, strict=True))]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _decade(value: float, place: int) -> str:
+    """`10⁻³`."""
+    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)

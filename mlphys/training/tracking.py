@@ -1,0 +1,123 @@
+"""What is recorded of each layer in training, and how its outputs are seen on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlphys.phases import Gradient, Network
+from mlphys.schema.layers import SATURATING
+
+# An activation is saturated where a little more or less of its input changes its output hardly or not at all.
+NEAR = 0.05  # h < .05 or h > .95 for sigmoid, |h| > .95 for tanh, h = 0 for relu
+
+
+class Tracker:
+    """The sums over an epoch of what `training.track` names; with nothing to track it adds nothing to a step.
+
+    `gradient_norm.<layer>` is |dC/dw|_2 over all trained weights w of the layer, C the cost of the
+    batch: the mean over the steps. `saturation.<layer>` is the fraction of the layer's outputs that
+    are saturated in training: the mean over the samples.
+    """
+
+    def __init__(self, phase: Gradient):
+        track, network = phase.settings.track, phase.network
+        self._network = network
+        self._trained = trained_by_layer(phase) if "gradient_norms" in track else {}
+        saturating = {name: kind for name, kind in network.activations.items() if kind in SATURATING}
+        self._saturating = saturating if "saturation" in track else {}
+        self.names = [
+            *(f"gradient_norm.{layer}" for layer in self._trained),
+            *(f"saturation.{layer}" for layer in self._saturating),
+        ]
+
+    def watching(self) -> contextlib.AbstractContextManager[dict[str, Any]]:
+        """Inside of it the outputs that `sums` needs are collected."""
+        return watched(self._network, self._saturating)
+
+    def sums(self, gradients: Sequence[Any], outputs: Mapping[str, Any], samples: Any) -> list[Any]:
+        """What a step adds for each of `names`, float64."""
+        norms = [norm([gradients[i] for i in places]) for places in self._trained.values()]
+        saturated = [samples * _saturated(kind, outputs[layer]) for layer, kind in self._saturating.items()]
+        return norms + saturated
+
+    def means(self, sums: np.ndarray, samples: float, steps: int) -> dict[str, float]:
+        counts = [steps] * len(self._trained) + [samples] * len(self._saturating)
+        return {
+            name: _short(total / count) for name, total, count in zip(self.names, sums.tolist(), counts, strict=True)
+        }
+
+
+def trained_by_layer(phase: Gradient) -> dict[str, list[int]]:
+    """The layers that the phase trains, first to last, and the places of their weights in `phase.trained`."""
+    names = {id(variable): name for name, variable in phase.network.weights.items()}
+    found: dict[str, list[int]] = {}
+    for i, variable in enumerate(phase.trained):
+        found.setdefault(names[id(variable)].rpartition(".")[0], []).append(i)
+    return found
+
+
+def weight_norms(phase: Gradient, state: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """`weight_norm.<layer>` is |w|_2 over all trained weights of the layer."""
+    names = {id(variable): name for name, variable in phase.network.weights.items()}
+    found = {}
+    for layer, places in trained_by_layer(phase).items():
+        weights = [state[f"weights/{names[id(phase.trained[i])]}"].astype(np.float64) for i in places]
+        found[f"weight_norm.{layer}"] = _short(math.sqrt(sum(float((weight**2).sum()) for weight in weights)))
+    return found
+
+
+@contextlib.contextmanager
+def watched(network: Network, layers: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The outputs of these layers, by name, once the network is called in here; of several calls, of the first.
+
+    Keras has no hooks, and a second pass would draw other noise and count twice in BatchNormalization.
+    """
+    seen: dict[str, Any] = {}
+    objects = {name: network.layers[name].layers[-1] for name in layers}
+    try:
+        for name, layer in objects.items():
+            vars(layer)["call"] = _recording(layer.call, name, seen)
+        yield seen
+    finally:
+        for layer in objects.values():
+            vars(layer).pop("call", None)
+
+
+def _recording(call: Any, name: str, seen: dict[str, Any]) -> Any:
+    def recorded(*arguments: Any, **more: Any) -> Any:
+        outputs = call(*arguments, **more)
+        seen.setdefault(name, outputs)
+        return outputs
+
+    return recorded
+
+
+def norm(gradients: Sequence[Any]) -> Any:
+    """The L2 norm of all together; squares of float32 below 1e-23 would be zero."""
+    from keras import ops
+
+    squares = [ops.sum(ops.square(ops.cast(gradient, "float64"))) for gradient in gradients if gradient is not None]
+    return ops.sqrt(sum(squares, ops.zeros((), "float64")))
+
+
+def _saturated(kind: str, outputs: Any) -> Any:
+    """The fraction of the outputs that are saturated, float64."""
+    from keras import ops
+
+    if kind == "sigmoid":
+        flags = ops.logical_or(outputs < NEAR, outputs > 1 - NEAR)
+    elif kind == "tanh":
+        flags = ops.abs(outputs) > 1 - NEAR
+    else:
+        flags = outputs == 0
+    return ops.mean(ops.cast(flags, "float64"))
+
+
+def _short(value: float) -> float:
+    """As many digits as float32 has: no more is known, and history.csv has a column a layer."""
+    return float(f"{value:.7g}")
