@@ -20,8 +20,10 @@ class Network:
     """A built Keras model and its variables by name.
 
     `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the
-    layers that draw random numbers, set anew at the start of each epoch. `parts` are models of
-    their own that share its layers, such as an autoencoder's "encoder"; `layers` end at each layer.
+    layers that draw random numbers, set anew at the start of each epoch; `state` is what training
+    changes beside the weights, such as Markov chains: it is kept for a resume, not with the weights.
+    `parts` are models of their own that share its layers, such as an autoencoder's "encoder"; `layers`
+    end at each layer.
     """
 
     model: Any
@@ -30,6 +32,7 @@ class Network:
     compiles_in_xla: bool
     evaluated_at_once: int  # samples; larger batches are not faster and need more memory
     parts: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
 
 
