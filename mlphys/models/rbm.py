@@ -321,16 +321,16 @@ def terms(training: Training, description: Description, network: Network) -> Any
         v = _flat(x)
         if not training:
             _measure_alike(machine)
+        values = {"mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
+        if isinstance(machine, Bernoulli):
+            values["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
         if training and machine.chains is not None:
             end = machine.gibbs(machine.chains.value, machine.steps)
             machine.chains.assign(end)
             opposed = ops.mean(machine.free_energy(ops.stop_gradient(end)))
         else:
             opposed = machine.free_energy(ops.stop_gradient(machine.gibbs(v, machine.steps)))
-        values = {"loss": machine.free_energy(v) - opposed, "mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
-        if isinstance(machine, Bernoulli):
-            values["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
-        return values, 0.0
+        return {"loss": machine.free_energy(v) - opposed, **values}, 0.0
 
     return batch_terms
 
