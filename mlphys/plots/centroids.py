@@ -23,7 +23,9 @@ DOTTED = 30  # features up to which each gets a dot
 
 def draw(run: Run) -> Iterator[Picture]:
     if "centroids" not in run.weights:
-        raise NotApplicable(f"a {run.config.model.kind} has no centroids; train a model of kind: kmeans")
+        raise NotApplicable(
+            f"a {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"
+        )
     shape = tuple(run.data["shape"])
     if not run.preprocessing.invertible:
         raise NotApplicable(f"data.preprocess cannot be undone: the centroids are no samples of {text(shape)}")
