@@ -21,9 +21,10 @@ class Network:
     """A built Keras model and its variables by name.
 
     `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the
-    layers that draw random numbers, set anew at the start of each epoch. `parts` are models of
-    their own that share its layers, such as an autoencoder's "encoder"; `layers` end at each layer;
-    `activations` are the names of what their outputs have gone through. `measures` are functions of a
+    layers that draw random numbers, set anew at the start of each epoch; `state` is what training
+    changes beside the weights, such as Markov chains: it is kept for a resume, not with the weights.
+    `parts` are models of their own that share its layers, such as an autoencoder's "encoder"; `layers`
+    end at each layer; `activations` are the names of what their outputs have gone through. `measures` are functions of a
     batch with a value for each sample, beside what a kind always tells; `noise` is the source of random
     numbers of a code that is drawn.
     """
@@ -34,6 +35,7 @@ class Network:
     compiles_in_xla: bool
     evaluated_at_once: int  # samples; larger batches are not faster and need more memory
     parts: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
     activations: Mapping[str, str] = field(default_factory=dict)
     measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)

@@ -25,6 +25,8 @@ COLUMNS = {
     "codes": "code",
     "squared_errors": "mse",
     "absolute_errors": "mae",
+    "free_energies": "free_energy",
+    "pseudo_log_likelihoods": "pseudo_log_likelihood",
     "output_means": "output_mean",
     "output_stds": "output_std",
 }

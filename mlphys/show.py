@@ -115,7 +115,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
         number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
-        lines.append(f"  {name:20} {number}{meaning}")
+        lines.append(f"  {name:22} {number}{meaning}")
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
         rows = [

@@ -32,6 +32,14 @@ class TrainedNetwork:
         """What goes beside the samples' pictures, such as reconstructions, in the space of those."""
         return {name: self._fitted.inverse(values) for name, values in self._picture(self._split(x)).items()}
 
+    def sampled(self, x: np.ndarray, lines: int, every: int) -> np.ndarray:
+        """Markov chains that start at samples x: what each shows after every so many steps, (n, lines, *shape)."""
+        draw = self.network.parts["samples"]
+        follow = engine.Mapped(lambda x, y: {"seen": draw(x, lines, every)}, self.network.evaluated_at_once)
+        seen = follow(self._split(x))["seen"]
+        found = self._fitted.inverse(seen.reshape(-1, *seen.shape[2:]))
+        return found.reshape(len(x), lines, *found.shape[1:])
+
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
         return self._trace(self._split(x)) if self.network.layers else {}

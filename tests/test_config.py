@@ -67,9 +67,9 @@ DATASETS = (
     "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
 )
 PLOTS = (
-    "accuracy_against, components, confusion_matrix, data_cloud, decision_boundary, feature_maps, filters, fit_1d, "
-    "gradient_norms, image_fit, latent, latent_tsne, learning_curves, loss_surface, misclassified, reconstructions, "
-    "saturation, weight_norms"
+    "accuracy_against, centroids, components, confusion_matrix, data_cloud, decision_boundary, feature_maps, "
+    "filters, fit_1d, gradient_norms, image_fit, latent, latent_tsne, learning_curves, loss_surface, "
+    "misclassified, reconstructions, samples, saturation, weight_norms"
 )
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
@@ -100,10 +100,10 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = "autoencoder, classifier, pca, regressor, stacked_autoencoder, transform"
+KINDS = "autoencoder, classifier, kmeans, pca, rbm, regressor, stacked_autoencoder, transform"
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
-    "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh"
+    "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh, FreeEnergyDifference"
 )
 A_NAME = "expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder"
 A_SIZE = "expected a count of samples, or a fraction between 0 and 1"

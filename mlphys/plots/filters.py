@@ -1,4 +1,4 @@
-"""Every kernel as an image, and the weights of each dense layer that sees an image."""
+"""Every kernel as an image, and the weights of each dense layer, or Boltzmann machine, that sees an image."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the la
 
 
 def draw(run: Run) -> Iterator[Picture]:
+    if "rbm.kernel" in run.weights:
+        yield _of_hidden_units(run)
+        return
+    if not run.rows:
+        raise NotApplicable(f"a {run.config.model.kind} has no layers")
     image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
     if image == (math.prod(sample),):  # an autoencoder's samples come flattened
         image = sample
@@ -38,6 +43,15 @@ def draw(run: Run) -> Iterator[Picture]:
         drawn += 1
     if not drawn:
         raise NotApplicable("the network has no convolution, and no dense layer that sees an image")
+
+
+def _of_hidden_units(run: Run) -> Picture:
+    """The weights between the visible units of a Boltzmann machine and each of its hidden ones."""
+    image = run.loaded.net_input.shape
+    if len(image) != 3:
+        raise NotApplicable(f"its visible units are {text(image)}, no image")
+    kernels = run.weights["rbm.kernel"].T.reshape(-1, *image).transpose(0, 3, 1, 2)
+    return _picture("filters", f"{run.name}: weights of the hidden units", 0, kernels, ())
 
 
 def _image_after(row: Row, image: Shape) -> Shape:

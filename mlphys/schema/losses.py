@@ -1,4 +1,4 @@
-"""Keras's losses, with Keras's arguments."""
+"""Keras's losses, with Keras's arguments, and the one of Boltzmann machines."""
 
 from __future__ import annotations
 
@@ -100,6 +100,16 @@ class LogCosh(MeanSquaredError):
         return "log cosh(p - t)"
 
 
+class FreeEnergyDifference(Loss):
+    """Of a Boltzmann machine; v_k is drawn from it."""
+
+    def formula(self) -> str:
+        return "F(v) - F(v_k)"
+
+    def probabilities(self) -> bool:
+        return False
+
+
 def _by_name(*kinds: type[Loss]) -> dict[str, type[Loss]]:
     return {kind.__name__: kind for kind in kinds}
 
@@ -109,6 +119,7 @@ CLASSIFIER_LOSSES = _by_name(
     MeanAbsoluteError, KLDivergence, CategoricalHinge,
 )  # fmt: skip
 REGRESSION_LOSSES = _by_name(MeanSquaredError, MeanAbsoluteError, Huber, LogCosh, BinaryCrossentropy)
-LOSSES = CLASSIFIER_LOSSES | REGRESSION_LOSSES
+ENERGY_LOSSES = _by_name(FreeEnergyDifference)
+LOSSES = CLASSIFIER_LOSSES | REGRESSION_LOSSES | ENERGY_LOSSES
 
 LossField = Annotated[Loss, Choice("loss", LOSSES)]

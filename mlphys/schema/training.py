@@ -40,7 +40,7 @@ class EarlyStopping(Spec):
     target: float | None = None
 
     def greater_is_better(self) -> bool:
-        return self.monitor.removeprefix("validation_") == "accuracy"
+        return self.monitor.removeprefix("validation_") in ("accuracy", "pseudo_log_likelihood")
 
 
 MOST_STEPS = 1_000_000

@@ -174,7 +174,8 @@ class Engine:
     def _variables(self) -> dict[str, Any]:
         weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}
         slots = {f"optimizer/{i}": variable for i, variable in enumerate(self._phase.optimizer.variables)}
-        return weights | slots
+        others = {f"state/{name}": variable for name, variable in self._phase.network.state.items()}
+        return weights | slots | others
 
     def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
         self.traces += 1

@@ -150,10 +150,11 @@ def complete(path: Path) -> MadeRun:
     reconstruction = {"mse": 0.2, "mse_stderr": 0.01, "mean_image_mse": 0.4, "pca_mse": 0.3}
     net = network([Conv2D(filters=2, kernel_size=(1, 1)), Flatten(), Dense(units=10)], shape)
     components = pca_weights(np.zeros(2), np.eye(2), np.array([2.0, 1.0]))
+    clusters = {"centroids": np.eye(2, dtype=np.float32), "shares": np.array([0.6, 0.4], np.float32)}
     return MadeRun(
         path=path,
         rows=net.rows,
-        weights=net.weights | components,
+        weights=net.weights | components | clusters,
         history=tracked([0.5, 0.3, 0.2], net.rows),
         data={"shape": list(shape), "classes": list(CLASSES)},
         metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25} | reconstruction},
@@ -193,6 +194,10 @@ ASKED = {
     "image_fit": """
         data: {name: image_function, size: 12}
         model: {kind: regressor, layers: [{Dense: {units: 1}}]}
+    """,
+    "samples": """
+        data: {name: digits, train: 40, validation: 10, test: 10}
+        model: {kind: rbm, hidden: 3}
     """,
     "loss_surface": """
         data: {name: line, validation: 0, test: 0}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,29 @@ def test_a_net_without_images_among_its_weights_is_refused(layers: list[Layer]):
     reason = "^the network has no convolution, and no dense layer that sees an image$"
     with pytest.raises(NotApplicable, match=reason):
         drawn(layers, shape)
+
+
+def machine(shape: tuple[int, ...]) -> SimpleNamespace:
+    size = int(np.prod(shape))
+    kernel = np.arange(size * 3, dtype=np.float32).reshape(size, 3) / 100 - 1
+    loaded = SimpleNamespace(net_input=SimpleNamespace(shape=shape))
+    return SimpleNamespace(name="made/1", weights={"rbm.kernel": kernel}, loaded=loaded)
+
+
+def test_the_weights_of_each_hidden_unit_of_a_boltzmann_machine_are_an_image():
+    run = machine((4, 5, 1))
+    (picture,) = filters.draw(run)
+    assert picture.name == "filters"
+    assert picture.figure.get_suptitle() == "made/1: weights of the hidden units"
+    expected = run.weights["rbm.kernel"].T.reshape(3, 4, 5)
+    assert all((tile == image).all() for tile, image in zip(tiles(picture), expected, strict=True))
+
+
+def test_a_boltzmann_machine_that_sees_no_image_is_refused():
+    with pytest.raises(NotApplicable, match=r"^its visible units are 7, no image$"):
+        list(filters.draw(machine((7,))))
+
+
+def test_a_model_without_layers_is_refused():
+    with pytest.raises(NotApplicable, match=r"^a classifier has no layers$"):
+        list(filters.draw(MadeRun()))

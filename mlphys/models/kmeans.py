@@ -1,0 +1,226 @@
+"""k-means clustering (Lloyd 1982), the sparsest autoencoder: its code names the nearest centroid."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import pca, stored
+from mlphys.metrics import reconstruction
+from mlphys.phases import Fit, Network
+from mlphys.randomness import rng
+from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.losses import MeanSquaredError
+from mlphys.schema.messages import Misfit
+from mlphys.schema.model import ModelSpec
+from mlphys.schema.shapes import Row
+from mlphys.schema.training import Training
+
+DEFAULT_LOSS = MeanSquaredError()
+LOSSES = ("MeanSquaredError",)
+RECORDED = ("loss", "mse")
+MEASURED = (
+    "mse", "mae", "psnr", "squared_error", "inertia", "reconstruction_loss", "loss",
+    "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+)  # fmt: skip
+ITERATIVE = False
+MOST_CLUSTERS = 10_000
+
+
+class Spec(ModelSpec):
+    """Clusters around centroids, each the mean of the samples nearest to it: the sparsest autoencoder.
+
+    The code of a sample has a number for each centroid. `features: hard` gives the nearest a one, all
+    others zero; `triangle` (Coates, Ng & Lee 2011) max(0, mean distance - distance). Either is
+    reconstructed as the nearest centroid. Of `restarts` from k-means++ (Arthur & Vassilvitskii 2007),
+    each of at most so many `iterations`, the one of the smallest error is kept. Saved are centroids
+    (a row each) and the shares of the training samples that they have, the largest first.
+    """
+
+    kind: Literal["kmeans"]
+    clusters: Annotated[int, Field(ge=1, le=MOST_CLUSTERS)]
+    features: Literal["hard", "triangle"] = "hard"
+    restarts: Annotated[int, Field(ge=1, le=1000)] = 1
+    iterations: Annotated[int, Field(ge=1, le=100_000)] = 300
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """Nothing is left open."""
+    return spec
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """There are no layers."""
+    return []
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    return {"centroids": (spec.clusters, math.prod(description.shape)), "shares": (spec.clusters,)}
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit for more clusters than samples, and for a training that would do nothing."""
+    if spec.clusters > description.samples:
+        text = f"{spec.clusters} clusters for {description.samples} training samples; lower it, or raise data.train"
+        raise Misfit(("model", "clusters"), text)
+    if training != Training(loss=training.loss, loss_per=training.loss_per):
+        text = "centroids are found at once, by model.restarts and model.iterations: leave training out"
+        raise Misfit(("training",), text)
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """What the centroids minimize, if only locally."""
+    return f"mean over the samples of  1/{math.prod(description.shape)} min_k |x - m_k|^2, k = 1 ... {spec.clusters}"
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """Centroids and shares as variables, and the encoder; there is no Keras model."""
+    import keras
+
+    start = rng(seed, "k-means++").integers(2**32, size=1, dtype=np.uint32)
+    shapes = weights(spec, description)
+    centroids = keras.Variable(np.zeros(shapes["centroids"], np.float32))
+    shares = keras.Variable(np.zeros(shapes["shares"], np.float32))
+    encode = {"hard": _hard, "triangle": _triangle}[spec.features]
+    return Network(
+        model=None,
+        weights={"centroids": centroids, "shares": shares},
+        seeds={"k-means++": keras.Variable(start, dtype="uint32", trainable=False)},
+        compiles_in_xla=False,
+        evaluated_at_once=1000,
+        parts={"encoder": lambda x: encode(_squared_distances(centroids, _flat(x)))},
+    )
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
+    """One phase: Lloyd's iterations."""
+
+    def solve(train: Split) -> dict[str, np.ndarray]:
+        start = int(np.asarray(network.seeds["k-means++"])[0])
+        return clustered(
+            stored.read(train.x).reshape(len(train), -1), spec.clusters, spec.restarts, spec.iterations, start
+        )
+
+    return [Fit("fit", solve, terms(spec, training, description, network), RECORDED, network)]
+
+
+def clustered(x: np.ndarray, clusters: int, restarts: int, iterations: int, seed: int) -> dict[str, np.ndarray]:
+    """Centroids (k, d) of samples x (n, d) and their shares of these (k,), the largest first.
+
+    With fewer different samples than clusters some centroids are copies with a share of zero.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    fit = KMeans(clusters, n_init=restarts, max_iter=iterations, tol=0, algorithm="lloyd", random_state=seed)
+    # Threads add up their parts in the order in which they come: with one the bytes are the same every time.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
+        nearest = fit.fit_predict(x)
+    counts = np.bincount(nearest, minlength=clusters)
+    centroids = fit.cluster_centers_.astype(np.float64)
+    for k in np.flatnonzero(counts):  # float32 sums of many samples lose digits
+        centroids[k] = x[nearest == k].mean(axis=0, dtype=np.float64)
+    order = np.argsort(-counts, kind="stable")
+    return {"centroids": centroids[order].astype(np.float32), "shares": (counts[order] / len(x)).astype(np.float32)}
+
+
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (squared error of each sample, no penalty); y is not looked at."""
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        squared = predictions(network, x)["squared_errors"]
+        return {"loss": squared, "mse": squared}, 0.0
+
+    return batch_terms
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """Of each sample of a batch: its code, and the squared and absolute error of the nearest centroid."""
+    from keras import ops
+
+    difference = _nearest(network, x) - _flat(x)
+    return {
+        "codes": network.parts["encoder"](x),
+        "squared_errors": ops.mean(difference**2, axis=1),
+        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+    }
+
+
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    return {"codes": (spec.clusters,), "squared_errors": (), "absolute_errors": ()}
+
+
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
+    """The entry of metrics.json for a split; inertia is the sum of the squared distances.
+
+    Principal components, as many as there are clusters, are better on the training samples: the k
+    centroids lie in a subspace of k - 1 dimensions (Ding & He 2004).
+    """
+    found = reconstruction(arrays, split.x, train.x)
+    n, error = len(split), found["squared_error_stderr"]
+    inertia = {"inertia": n * found["squared_error"], "inertia_stderr": None if error is None else n * error}
+    return {**found, **inertia, "pca_mse": pca.error(train.x, split.x, spec.clusters)}
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the first."""
+    return np.arange(min(most, len(split)))
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    from keras import ops
+
+    return {"reconstructions": ops.reshape(_nearest(network, x), ops.shape(x))}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {"reconstructions": description.shape}
+
+
+def _flat(x: Any) -> Any:
+    from keras import ops
+
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
+
+
+def _squared_distances(centroids: Any, x: Any) -> Any:
+    """|x - m_k|^2 of samples (n, d) as (n, k): from the middle of the centroids, where its terms are small."""
+    from keras import ops
+
+    middle = ops.mean(centroids, axis=0)
+    x, m = x - middle, centroids - middle
+    cross = ops.matmul(x, ops.transpose(m))
+    return ops.maximum(ops.sum(x**2, axis=1, keepdims=True) - 2 * cross + ops.sum(m**2, axis=1), 0.0)
+
+
+def _hard(squared: Any) -> Any:
+    from keras import ops
+
+    return ops.one_hot(ops.argmin(squared, axis=1), squared.shape[1])
+
+
+def _triangle(squared: Any) -> Any:
+    from keras import ops
+
+    distances = ops.sqrt(squared)
+    return ops.maximum(ops.mean(distances, axis=1, keepdims=True) - distances, 0.0)
+
+
+def _nearest(network: Network, x: Any) -> Any:
+    from keras import ops
+
+    centroids = network.weights["centroids"]
+    return ops.take(centroids, ops.argmin(_squared_distances(centroids, _flat(x)), axis=1), axis=0)

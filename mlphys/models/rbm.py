@@ -1,0 +1,428 @@
+"""Restricted Boltzmann machine (Smolensky 1986), trained by contrastive divergence (Hinton 2002)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import builder, pca, stored
+from mlphys.errors import UserError
+from mlphys.metrics import reconstruction
+from mlphys.phases import Gradient, Network
+from mlphys.randomness import rng
+from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.fields import Count
+from mlphys.schema.losses import FreeEnergyDifference
+from mlphys.schema.messages import Misfit
+from mlphys.schema.model import ModelSpec, refuse_class_weights
+from mlphys.schema.shapes import LARGEST_NETWORK, Row
+from mlphys.schema.spec import Choice
+from mlphys.schema.spec import Spec as Block
+from mlphys.schema.training import Training
+from mlphys.uncertainty import mean_stderr
+
+DEFAULT_LOSS = FreeEnergyDifference()
+LOSSES = ("FreeEnergyDifference",)
+RECORDED = ("loss", "pseudo_log_likelihood", "mse")
+MEASURED = (
+    "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
+    "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+)  # fmt: skip
+ITERATIVE = True
+
+MEASURING = (20021406, 0)  # the seed of what is drawn when measuring: the same numbers every time
+OUTSIDE = 1e-3  # by how much values may leave [0, 1] as rounding does
+
+Steps = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class CD(Block):
+    """Contrastive divergence (Hinton 2002): chains of so many Gibbs steps that start at the samples."""
+
+    shorthand: ClassVar[str] = "steps"
+
+    steps: Steps = 1
+
+
+class PCD(Block):
+    """Persistent contrastive divergence (Tieleman 2008): chains that go on from batch to batch."""
+
+    shorthand: ClassVar[str] = "steps"
+
+    steps: Steps = 1
+    chains: Count | None = None  # null: as many as a batch has samples
+
+
+class Spec(ModelSpec):
+    """A restricted Boltzmann machine, p(v, h) ~ exp(b v + c h + v W h): hidden units are 0 or 1, visible ones the data.
+
+    `visible: bernoulli` takes values from 0 to 1 as probabilities, `gaussian` values of variance 1
+    (`data.preprocess: [standardize]`). The loss is F(v) - F(v_k), v_k at the end of chains of
+    Gibbs steps, `sampling: {CD: 1}` or `{PCD: 15}`: its gradient is that of -log p(v), as far as the
+    chains have forgotten where they began. Energies are per sample, whatever `training.loss_per`.
+    """
+
+    kind: Literal["rbm"]
+    hidden: Count
+    visible: Literal["bernoulli", "gaussian"] = "bernoulli"
+    sampling: Annotated[CD | PCD, Choice("sampling", {"CD": CD, "PCD": PCD})] = CD()
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
+    """As many persistent chains as a batch has samples, where the config leaves it open."""
+    if not isinstance(spec.sampling, PCD) or spec.sampling.chains is not None:
+        return spec
+    size = description.samples if training.batch_size == "all" else min(int(training.batch_size), description.samples)
+    return spec.model_copy(update={"sampling": PCD(steps=spec.sampling.steps, chains=size)})
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """There are no layers."""
+    return []
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    values = math.prod(description.shape)
+    return {"rbm.kernel": (values, spec.hidden), "rbm.visible_bias": (values,), "rbm.hidden_bias": (spec.hidden,)}
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit for machines and chains too large, and for what a Gaussian machine cannot be stopped by."""
+    refuse_class_weights(training)
+    values = math.prod(description.shape)
+    if values * spec.hidden > LARGEST_NETWORK:
+        text = f"{values} x {spec.hidden} weights are more than {LARGEST_NETWORK}; use fewer hidden units"
+        raise Misfit(("model", "hidden"), text)
+    if isinstance(spec.sampling, PCD) and values * (spec.sampling.chains or 1) > LARGEST_NETWORK:
+        text = f"{spec.sampling.chains} chains of {values} values are more than {LARGEST_NETWORK}; use fewer"
+        raise Misfit(("model", "sampling", "PCD", "chains"), text)
+    stopping = training.early_stopping
+    if spec.visible == "gaussian" and stopping and "pseudo_log_likelihood" in stopping.monitor:
+        text = "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse"
+        raise Misfit(("training", "early_stopping", "monitor"), text)
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """The loss and the free energy as formulas with their numbers."""
+    seen = "|v - b|^2 / 2" if spec.visible == "gaussian" else "-b v"
+    sampling, values = spec.sampling, math.prod(description.shape)
+    chains = f"{sampling.chains} persistent chains" if isinstance(sampling, PCD) else "chains that start at v"
+    return (
+        f"mean over the samples of  F(v) - F(v_k), v_k after k = {sampling.steps} Gibbs steps of {chains}\n"
+        f"    F(v) = {seen} - sum_j log(1 + exp(c_j + v W_j)), j = 1 ... {spec.hidden}, v of {values} values"
+    )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """kernel W (d, m), visible_bias b (d,) and hidden_bias c (m,); samples v have shape (n, d).
+
+    `steps` are those of a chain, `chains` (n, d) the persistent ones, None where each starts at a sample.
+    """
+
+    kernel: Any
+    visible_bias: Any
+    hidden_bias: Any
+    seed: Any
+    steps: int
+    chains: Any
+
+    def hidden(self, v: Any) -> Any:
+        """p(h_j = 1 | v), (n, m)."""
+        from keras import ops
+
+        return ops.sigmoid(self.field(v))
+
+    def field(self, v: Any) -> Any:
+        """c + v W, (n, m)."""
+        from keras import ops
+
+        return ops.matmul(v, self.kernel) + self.hidden_bias
+
+    def below(self, h: Any) -> Any:
+        """b + h W^T, (n, d)."""
+        from keras import ops
+
+        return ops.matmul(h, ops.transpose(self.kernel)) + self.visible_bias
+
+    def free_energy(self, v: Any) -> Any:
+        """F(v) = -log sum_h exp(-E(v, h)), (n,)."""
+        from keras import ops
+
+        return self.visible_energy(v) - ops.sum(ops.softplus(self.field(v)), axis=1)
+
+    def mean_field(self, v: Any) -> Any:
+        """Up and down once without drawing: the mean of v given p(h|v)."""
+        return self.visible(self.hidden(v))
+
+    def step(self, v: Any) -> tuple[Any, Any]:
+        """One step of Gibbs sampling: the next v, and the mean that it was drawn around."""
+        mean = self.visible(self.drawn(self.hidden(v)))
+        return self.drawn_visible(mean), mean
+
+    def gibbs(self, v: Any, steps: int) -> Any:
+        """v after so many steps."""
+        from keras import ops
+
+        if steps <= 2:  # a loop costs more than it saves
+            for _ in range(steps):
+                v = self.step(v)[0]
+            return v
+        return ops.fori_loop(0, steps, lambda i, v: self.step(v)[0], v)
+
+    def drawn(self, p: Any) -> Any:
+        """1 with probability p, else 0."""
+        import keras
+        from keras import ops
+
+        return ops.cast(keras.random.uniform(ops.shape(p), seed=self.seed) < p, "float32")
+
+    def visible(self, h: Any) -> Any:
+        """The mean of v given h, (n, d)."""
+        raise NotImplementedError
+
+    def drawn_visible(self, mean: Any) -> Any:
+        """v, drawn around its mean given h."""
+        raise NotImplementedError
+
+    def visible_energy(self, v: Any) -> Any:
+        """What v alone adds to the energy, (n,)."""
+        raise NotImplementedError
+
+
+class Bernoulli(Machine):
+    """Visible units that are 0 or 1."""
+
+    def visible(self, h: Any) -> Any:
+        from keras import ops
+
+        return ops.sigmoid(self.below(h))
+
+    def drawn_visible(self, mean: Any) -> Any:
+        return self.drawn(mean)
+
+    def visible_energy(self, v: Any) -> Any:
+        from keras import ops
+
+        return -ops.matmul(v, self.visible_bias)
+
+    def pseudo_log_likelihood(self, v: Any) -> Any:
+        """d log p(v_i | all others) at one i a sample, drawn at random, of values rounded to 0 and 1, (n,).
+
+        Its mean over i is the pseudo-log-likelihood (Besag 1975), sum_i log p(v_i | all others), with
+        p(v_i | all others) = sigmoid(F(v with v_i flipped) - F(v)).
+        """
+        import keras
+        from keras import ops
+
+        values = int(self.kernel.shape[0])
+        v = ops.round(v)
+        i = ops.minimum(
+            ops.cast(values * keras.random.uniform((ops.shape(v)[0],), seed=self.seed), "int32"), values - 1
+        )
+        change = 1 - 2 * ops.sum(v * ops.one_hot(i, values), axis=1)
+        field = self.field(v)
+        flipped = field + change[:, None] * ops.take(self.kernel, i, axis=0)
+        gain = ops.sum(ops.softplus(field) - ops.softplus(flipped), axis=1)
+        return -values * ops.softplus(-(gain - change * ops.take(self.visible_bias, i)))
+
+
+class Gaussian(Machine):
+    """Visible units of variance 1 around their means."""
+
+    def visible(self, h: Any) -> Any:
+        return self.below(h)
+
+    def drawn_visible(self, mean: Any) -> Any:
+        import keras
+        from keras import ops
+
+        return mean + keras.random.normal(ops.shape(mean), seed=self.seed)
+
+    def visible_energy(self, v: Any) -> Any:
+        from keras import ops
+
+        return ops.sum((v - self.visible_bias) ** 2, axis=1) / 2
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """The machine with its initial weights, and its persistent chains, which start at zeros."""
+    import keras
+
+    shapes = weights(spec, description)
+    kernel = _initial(spec.visible, shapes["rbm.kernel"], rng(seed, "initial weights/rbm.kernel"))
+    arrays = [kernel, *(np.zeros(shapes[f"rbm.{name}"], np.float32) for name in ("visible_bias", "hidden_bias"))]
+    variables = dict(zip(shapes, (keras.Variable(array) for array in arrays), strict=True))
+    sampling, values = spec.sampling, math.prod(description.shape)
+    chains = None
+    if isinstance(sampling, PCD):
+        chains = keras.Variable(np.zeros((sampling.chains or 1, values), np.float32), trainable=False)
+    generator = keras.random.SeedGenerator(MEASURING[0])
+    machine = {"bernoulli": Bernoulli, "gaussian": Gaussian}[spec.visible](
+        *variables.values(), generator, sampling.steps, chains
+    )
+    return Network(
+        model=machine,
+        weights=variables,
+        seeds={"rbm": generator.state},
+        state={} if chains is None else {"rbm.chains": chains},
+        compiles_in_xla=True,
+        evaluated_at_once=min(1000, max(1, builder.LARGEST_OUTPUT // max(values, spec.hidden))),
+        parts={"samples": lambda x, lines, every: _samples(machine, x, lines, every)},
+    )
+
+
+def _initial(visible: str, shape: Shape, random: np.random.Generator) -> np.ndarray:
+    """The deeplearning.net tutorial's for 0 and 1, Hinton's (2012) for Gaussian units, which large ones blow up."""
+    if visible == "gaussian":
+        return random.normal(0, 0.01, shape).astype(np.float32)
+    limit = 4 * math.sqrt(6 / sum(shape))
+    return random.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    """One phase: the gradient of F(v) - F(v_k). Raises UserError for samples that are no probabilities."""
+    lowest, highest = stored.extremes(train.x)
+    low, high = float(lowest.min()), float(highest.max())
+    if spec.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
+        raise UserError(
+            f"model.visible: bernoulli takes values from 0 to 1, the training samples have {low:.3g} to {high:.3g}; "
+            "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
+        )
+    metrics = RECORDED if spec.visible == "bernoulli" else ("loss", "mse")
+    return [
+        Gradient(
+            name="train",
+            settings=training,
+            terms=terms(spec, training, description, network),
+            metrics=metrics,
+            trained=tuple(network.weights.values()),
+            network=network,
+            optimizer=builder.optimizer(training.optimizer),
+        )
+    ]
+
+
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (F(v) - F(v_k) and the other recorded values of each sample, no penalty).
+
+    Chains start at the samples when measuring, where there are no persistent ones; y is not looked at.
+    """
+    from keras import ops
+
+    machine: Machine = network.model
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        v = _flat(x)
+        if not training:
+            _measure_alike(machine)
+        values = {"mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
+        if isinstance(machine, Bernoulli):
+            values["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
+        if training and machine.chains is not None:
+            end = machine.gibbs(machine.chains.value, machine.steps)
+            machine.chains.assign(end)
+            opposed = ops.mean(machine.free_energy(ops.stop_gradient(end)))
+        else:
+            opposed = machine.free_energy(ops.stop_gradient(machine.gibbs(v, machine.steps)))
+        return {"loss": machine.free_energy(v) - opposed, **values}, 0.0
+
+    return batch_terms
+
+
+def _measure_alike(machine: Machine) -> None:
+    """From here on the same random numbers as whenever something is measured; an epoch's start sets its own."""
+    machine.seed.state.assign(np.array(MEASURING, np.uint32))
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """Of each sample of a batch: p(h|v), the errors of its mean-field reconstruction, and its free energy.
+
+    With visible units of 0 and 1 also its pseudo-log-likelihood, measured at one of its values.
+    """
+    from keras import ops
+
+    machine: Machine = network.model
+    v = _flat(x)
+    difference = machine.mean_field(v) - v
+    said = {
+        "codes": machine.hidden(v),
+        "squared_errors": ops.mean(difference**2, axis=1),
+        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+        "free_energies": machine.free_energy(v),
+    }
+    if isinstance(machine, Bernoulli):
+        _measure_alike(machine)
+        said["pseudo_log_likelihoods"] = machine.pseudo_log_likelihood(v)
+    return said
+
+
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    shapes: dict[str, Shape] = {
+        "codes": (spec.hidden,),
+        "squared_errors": (),
+        "absolute_errors": (),
+        "free_energies": (),
+    }
+    return shapes | ({"pseudo_log_likelihoods": ()} if spec.visible == "bernoulli" else {})
+
+
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
+    """The entry of metrics.json for a split.
+
+    A free energy has no zero of its own; its difference between two splits tells overfitting (Hinton 2012).
+    """
+    found = reconstruction(arrays, split.x, train.x)
+    del found["reconstruction_loss"], found["reconstruction_loss_stderr"]  # the loss is no error of a reconstruction
+    for name, array in (
+        ("pseudo_log_likelihood", "pseudo_log_likelihoods"),
+        ("free_energy", "free_energies"),
+    ):
+        if array in arrays:
+            values = arrays[array].astype(np.float64)
+            found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+    return {**found, "pca_mse": pca.error(train.x, split.x, spec.hidden)}
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the first."""
+    return np.arange(min(most, len(split)))
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    from keras import ops
+
+    return {"reconstructions": ops.reshape(network.model.mean_field(_flat(x)), ops.shape(x))}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {"reconstructions": description.shape}
+
+
+def _samples(machine: Machine, x: Any, lines: int, every: int) -> Any:
+    """Chains that start at samples x (n, ...), each seen after every so many steps: means of v, (n, lines, ...)."""
+    from keras import ops
+
+    _measure_alike(machine)
+    v, seen = _flat(x), []
+    for _ in range(lines):
+        v, mean = machine.step(machine.gibbs(v, every - 1))
+        seen.append(mean)
+    return ops.reshape(ops.stack(seen, axis=1), (-1, lines, *x.shape[1:]))
+
+
+def _flat(x: Any) -> Any:
+    from keras import ops
+
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
