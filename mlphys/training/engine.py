@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,7 @@ import numpy as np
 from mlphys import stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
-
-LARGEST_BLOCK = 16_000_000  # values of the samples that are in memory at once, where not all are: 64 MB
-
-Change = Callable[[np.ndarray, int], np.ndarray]
+from mlphys.training.blocks import Blocks, Change
 
 
 @contextlib.contextmanager
@@ -83,7 +79,7 @@ class Engine:
         self._phase = phase
         self._train = train
         self._x = self._y = self._order = None
-        self._blocks: _Blocks | None = None
+        self._blocks: Blocks | None = None
         # float64: sums over a hundred thousand samples keep all digits that are printed
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
@@ -102,10 +98,8 @@ class Engine:
         """
         fed = self._train if train is None else train
         if change or isinstance(fed.x, stored.Stored):
-            most = stored.at_once(fed.x, self.batches * self.batch_size, LARGEST_BLOCK)
-            batches = max(1, most // self.batch_size)
-            self._blocks = _Blocks(fed, order, change, batches, self.batch_size)
-            self._order = tf.constant(np.arange(self.samples, dtype=np.int32) % (batches * self.batch_size))
+            self._blocks = Blocks(fed, order, change, self.batch_size)
+            self._order = tf.constant(np.arange(self.samples, dtype=np.int32) % self._blocks.samples)
         else:
             if train is not None or self._x is None:
                 self._x, self._y = tf.constant(fed.x), tf.constant(fed.y)
@@ -169,51 +163,6 @@ class Engine:
         gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
         phase.optimizer.apply(gradients, list(phase.trained))
         self._sums.assign_add(_sums(phase.metrics, values, penalty))
-
-
-class _Blocks:
-    """The samples of an epoch in their order, so many batches at a time, read ahead by a thread."""
-
-    def __init__(self, split: Split, order: np.ndarray, change: Change | None, batches: int, batch_size: int):
-        self._split, self._order, self._change = split, order, change
-        self._batches, self._samples = batches, batches * batch_size
-        self._held: int | None = None
-        self._ahead = self._read_ahead(0)
-
-    def end(self, batch: int) -> int:
-        """The batch behind the block that holds `batch`."""
-        return (batch // self._batches + 1) * self._batches
-
-    def holding(self, batch: int) -> Split | None:
-        """The block with `batch`; None: it is the one that was given last."""
-        number = batch // self._batches
-        if number == self._held:
-            return None
-        block, self._held = self._ahead.result(), number
-        if (number + 1) * self._samples < len(self._order):
-            self._ahead = self._read_ahead(number + 1)
-        return block
-
-    def _read_ahead(self, number: int) -> Future[Split]:
-        thread = ThreadPoolExecutor(1)
-        try:
-            return thread.submit(self._block, number)
-        finally:
-            thread.shutdown(wait=False)
-
-    def _block(self, number: int) -> Split:
-        rows = self._order[number * self._samples : (number + 1) * self._samples]
-        x, y = stored.read(self._split.x[rows]), self._split.y[rows]
-        if self._change:
-            x = self._change(x, number)
-        return Split(_filled(x, self._samples), _filled(y, self._samples))
-
-
-def _filled(values: np.ndarray, samples: int) -> np.ndarray:
-    """With zeros behind, so that the compiled call sees one shape."""
-    if len(values) == samples:
-        return values
-    return np.concatenate([values, np.zeros((samples - len(values), *values.shape[1:]), values.dtype)])
 
 
 class Measurement:

@@ -15,9 +15,10 @@ from mlphys.history import quantities
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Split
+from mlphys.training.blocks import Change
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
-from mlphys.training.engine import Change, Engine, Measurement, load_weights, weights_of
+from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
