@@ -17,7 +17,7 @@ from mlphys import stored
 from mlphys.cli import main
 from mlphys.datasets import image_folder
 from mlphys.schema.document import dump
-from mlphys.training import engine
+from mlphys.training import blocks
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 CLASSIFIER = {
@@ -57,7 +57,7 @@ def digits(folder: Path) -> None:
 
 def small_pieces(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stored, "LARGEST_PIECE", 50 * 64)
-    patch.setattr(engine, "LARGEST_BLOCK", 70 * 64)
+    patch.setattr(blocks, "LARGEST_BLOCK", 70 * 64)
 
 
 def all_large(patch: pytest.MonkeyPatch) -> None:

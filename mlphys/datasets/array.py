@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -99,15 +100,15 @@ def load(spec: Spec) -> Samples:
 
 def _npy_files(path: Path) -> dict[str, Path]:
     """The npy files that hold the arrays, by the names of those; none where it is one npz file."""
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path's own, it answers for any path
         files = {name: path / f"{name}.npy" for name in NAMES}
-        return {name: file for name, file in files.items() if file.exists()}
+        return {name: file for name, file in files.items() if os.path.exists(file)}
     return {"x": path} if path.suffix == ".npy" else {}
 
 
 def _headers(path: Path) -> dict[str, Header]:
     files = _npy_files(path)
-    if files or path.is_dir():
+    if files or os.path.isdir(path):
         return {name: npz.npy_header(file) for name, file in files.items()}
     return npz.headers(path)
 
@@ -129,7 +130,7 @@ def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str | N
                 f"{path}: has {' and '.join(sorted(alone))}, but not all of x_train, y_train, x_test, y_test; "
                 "add the others, or leave the test set out"
             )
-        what = "npy files of the arrays" if path.is_dir() else "the arrays"
+        what = "npy files of the arrays" if os.path.isdir(path) else "the arrays"
         raise UserError(
             f"{path}: needs {what} x_train and y_train (and x_test, y_test), or x and y, all without y for an "
             f"autoencoder; received {', '.join(sorted(headers)) or 'none'}"

@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,8 @@ import numpy as np
 from mlphys import stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
+from mlphys.training.blocks import Blocks, Change
 from mlphys.training.tracking import Tracker, watched
-
-LARGEST_BLOCK = 16_000_000  # values of the samples that are in memory at once, where not all are: 64 MB
-
-Change = Callable[[Split, int], Split]
 
 
 @contextlib.contextmanager
@@ -85,7 +81,7 @@ class Engine:
         self._phase = phase
         self._train = train
         self._x = self._y = self._order = None
-        self._blocks: _Blocks | None = None
+        self._blocks: Blocks | None = None
         self._tracker = Tracker(phase)
         # float64: sums over a hundred thousand samples keep all digits that are printed
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
@@ -105,10 +101,8 @@ class Engine:
         """
         fed = self._train if train is None else train
         if change or isinstance(fed.x, stored.Stored):
-            most = stored.at_once(fed.x, self.batches * self.batch_size, LARGEST_BLOCK)
-            batches = max(1, most // self.batch_size)
-            self._blocks = _Blocks(fed, order, change, batches, self.batch_size)
-            self._order = tf.constant(np.arange(self.samples, dtype=np.int32) % (batches * self.batch_size))
+            self._blocks = Blocks(fed, order, change, self.batch_size)
+            self._order = tf.constant(np.arange(self.samples, dtype=np.int32) % self._blocks.samples)
         else:
             if train is not None or self._x is None:
                 self._x, self._y = tf.constant(fed.x), tf.constant(fed.y)
@@ -226,54 +220,6 @@ def traversed(phase: Phase, x: Any, y: Any, training: bool) -> Pass:
     gradients = tape.gradient(cost, [variable.value for variable in trained], unconnected_gradients="zero")
     seen = {name: outputs[name].numpy() for name in phase.network.layers if name in outputs}
     return Pass(x.numpy(), y.numpy(), seen, values["loss"].numpy(), [gradient.numpy() for gradient in gradients])
-
-
-class _Blocks:
-    """The samples of an epoch in their order, so many batches at a time, read ahead by a thread."""
-
-    def __init__(self, split: Split, order: np.ndarray, change: Change | None, batches: int, batch_size: int):
-        self._split, self._order, self._change = split, order, change
-        self._batches, self._samples = batches, batches * batch_size
-        self._held: int | None = None
-        self._next = 0
-        self._ahead = self._read_ahead(0)
-
-    def end(self, batch: int) -> int:
-        """The batch behind the block that holds `batch`."""
-        return (batch // self._batches + 1) * self._batches
-
-    def holding(self, batch: int) -> Split | None:
-        """The block with `batch`; None: it is the one that was given last."""
-        number = batch // self._batches
-        if number == self._held:
-            return None
-        if number != self._next:  # an epoch that is gone through once more
-            self._ahead = self._read_ahead(number)
-        block, self._held = self._ahead.result(), number
-        if (number + 1) * self._samples < len(self._order):
-            self._next, self._ahead = number + 1, self._read_ahead(number + 1)
-        return block
-
-    def _read_ahead(self, number: int) -> Future[Split]:
-        thread = ThreadPoolExecutor(1)
-        try:
-            return thread.submit(self._block, number)
-        finally:
-            thread.shutdown(wait=False)
-
-    def _block(self, number: int) -> Split:
-        rows = self._order[number * self._samples : (number + 1) * self._samples]
-        block = Split(stored.read(self._split.x[rows]), self._split.y[rows])
-        if self._change:
-            block = self._change(block, number)
-        return Split(_filled(block.x, self._samples), _filled(block.y, self._samples))
-
-
-def _filled(values: np.ndarray, samples: int) -> np.ndarray:
-    """With zeros behind, so that the compiled call sees one shape."""
-    if len(values) == samples:
-        return values
-    return np.concatenate([values, np.zeros((samples - len(values), *values.shape[1:]), values.dtype)])
 
 
 class Measurement:

@@ -9,7 +9,7 @@ from mlphys.preprocessing import Preprocessing
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter
-from mlphys.training.engine import Change
+from mlphys.training.blocks import Change
 
 
 def feed(

@@ -1,0 +1,64 @@
+"""The samples of an epoch, block by block, the next being read while one is trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from mlphys import stored
+from mlphys.schema.data import Split
+
+LARGEST_BLOCK = 16_000_000  # values of its samples: 64 MB
+
+Change = Callable[[Split, int], Split]  # of the samples of the block of that number
+
+
+class Blocks:
+    """The samples of an epoch in their order, `samples` at a time: as many batches as LARGEST_BLOCK allows."""
+
+    def __init__(self, split: Split, order: np.ndarray, change: Change | None, batch_size: int):
+        self._split, self._order, self._change = split, order, change
+        most = stored.at_once(split.x, math.ceil(len(order) / batch_size) * batch_size, LARGEST_BLOCK)
+        self._batches = max(1, most // batch_size)
+        self.samples = self._batches * batch_size
+        self._held: int | None = None
+        self._next = 0
+        self._ahead = self._read_ahead(0)
+
+    def end(self, batch: int) -> int:
+        """The batch behind the block that holds `batch`."""
+        return (batch // self._batches + 1) * self._batches
+
+    def holding(self, batch: int) -> Split | None:
+        """The block with `batch`; None: it is the one that was given last."""
+        number = batch // self._batches
+        if number == self._held:
+            return None
+        block, self._held = self._ahead.result(), number
+        if (number + 1) * self.samples < len(self._order):
+            self._ahead = self._read_ahead(number + 1)
+        return block
+
+    def _read_ahead(self, number: int) -> Future[Split]:
+        thread = ThreadPoolExecutor(1)
+        try:
+            return thread.submit(self._block, number)
+        finally:
+            thread.shutdown(wait=False)
+
+    def _block(self, number: int) -> Split:
+        rows = self._order[number * self.samples : (number + 1) * self.samples]
+        x, y = stored.read(self._split.x[rows]), self._split.y[rows]
+        if self._change:
+            x = self._change(x, number)
+        return Split(_filled(x, self.samples), _filled(y, self.samples))
+
+
+def _filled(values: np.ndarray, samples: int) -> np.ndarray:
+    """With zeros behind, so that the compiled call sees one shape."""
+    if len(values) == samples:
+        return values
+    return np.concatenate([values, np.zeros((samples - len(values), *values.shape[1:]), values.dtype)])
