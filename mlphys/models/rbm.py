@@ -272,7 +272,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
         weights=variables,
         seeds={"rbm": generator.state},
         state={} if chains is None else {"rbm.chains": chains},
-        compiles_in_xla=True,
+        compiles_in_xla=False,  # ten times slower there: its random numbers
         evaluated_at_once=min(1000, max(1, builder.LARGEST_OUTPUT // max(values, spec.hidden))),
         parts={"samples": lambda x, lines, every: _samples(machine, x, lines, every)},
     )
