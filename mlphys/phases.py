@@ -24,9 +24,9 @@ class Network:
     layers that draw random numbers, set anew at the start of each epoch; `state` is what training
     changes beside the weights, such as Markov chains: it is kept for a resume, not with the weights.
     `parts` are models of their own that share its layers, such as an autoencoder's "encoder"; `layers`
-    end at each layer; `activations` are the names of what their outputs have gone through. `measures` are functions of a
-    batch with a value for each sample, beside what a kind always tells; `noise` is the source of random
-    numbers of a code that is drawn.
+    end at each layer; `activations` are the names of what their outputs have gone through. `measures`
+    are functions of a batch with a value for each sample, beside what a kind always tells; `noise` is
+    the source of random numbers of a code that is drawn.
     """
 
     model: Any

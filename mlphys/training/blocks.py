@@ -37,9 +37,11 @@ class Blocks:
         number = batch // self._batches
         if number == self._held:
             return None
+        if number != self._next:  # an epoch that is gone through once more
+            self._ahead = self._read_ahead(number)
         block, self._held = self._ahead.result(), number
         if (number + 1) * self.samples < len(self._order):
-            self._ahead = self._read_ahead(number + 1)
+            self._next, self._ahead = number + 1, self._read_ahead(number + 1)
         return block
 
     def _read_ahead(self, number: int) -> Future[Split]:
@@ -51,10 +53,10 @@ class Blocks:
 
     def _block(self, number: int) -> Split:
         rows = self._order[number * self.samples : (number + 1) * self.samples]
-        x, y = stored.read(self._split.x[rows]), self._split.y[rows]
+        block = Split(stored.read(self._split.x[rows]), self._split.y[rows])
         if self._change:
-            x = self._change(x, number)
-        return Split(_filled(x, self.samples), _filled(y, self.samples))
+            block = self._change(block, number)
+        return Split(_filled(block.x, self.samples), _filled(block.y, self.samples))
 
 
 def _filled(values: np.ndarray, samples: int) -> np.ndarray:
