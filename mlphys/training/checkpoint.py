@@ -74,8 +74,7 @@ def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
     except OSError as error:
         raise files.unwritable(folder, error) from None
     files.write(path, content)
-    for old in _paths(folder)[:-KEPT]:
-        files.remove(old)
+    _prune(folder)
     return path
 
 
@@ -84,6 +83,7 @@ def keep_up_to(folder: Path, rows: int) -> None:
     for path in _paths(folder):
         if int(path.stem) > rows:
             files.remove(path)
+    _prune(folder)  # the process may have been killed before it did
 
 
 def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path, str]]:
@@ -97,6 +97,11 @@ def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path
         except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError):
             passed[path] = "damaged"
     return None, passed
+
+
+def _prune(folder: Path) -> None:
+    for old in _paths(folder)[:-KEPT]:
+        files.remove(old)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,16 @@ def at(epoch: int) -> Checkpoint:
 
 
 @pytest.fixture
-def history(tmp_path) -> History:
-    written = History(tmp_path / "history.csv")
+def history(room) -> History:
+    written = History(room / "history.csv")
     for row in ROWS:
         written.append(row)
     return written
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
-    return tmp_path / "checkpoints"
+def folder(room) -> Path:
+    return room / "checkpoints"
 
 
 def test_a_checkpoint_is_read_as_it_was_written(folder, history):
@@ -55,6 +56,16 @@ def test_the_last_two_checkpoints_are_kept(folder, history):
     for epoch in (1, 2, 3, 4):
         checkpoints.write(folder, at(epoch), history)
     assert [path.name for path in sorted(folder.iterdir())] == ["000003.safetensors", "000004.safetensors"]
+
+
+def test_what_a_kill_left_unpruned_is_pruned_when_training_goes_on(folder, history):
+    for epoch in (1, 2, 3, 4):
+        checkpoints.write(folder, at(epoch), history)
+        shutil.copy(folder / f"{epoch:06d}.safetensors", folder.parent)
+    shutil.copy(folder.parent / "000001.safetensors", folder)
+    shutil.copy(folder.parent / "000002.safetensors", folder)
+    checkpoints.keep_up_to(folder, 3)
+    assert [path.name for path in sorted(folder.iterdir())] == ["000002.safetensors", "000003.safetensors"]
 
 
 def test_a_folder_without_checkpoints_has_none(folder, history):
