@@ -41,7 +41,7 @@ def watched(values, **settings):
         ([math.nan, 2, 2], {"patience": 1}, (1, "early_stopping", 0)),
         ([math.nan, 0.5], {"patience": 5, "target": 1.0}, (2, "target", 2)),
         ([3, 3, 3], {"patience": 2}, (3, "early_stopping", 1)),
-        ([3.0, 2.9, 2.8, 2.7], {"patience": 3, "min_delta": 0.1}, (4, None, 4)),  # against the best, not the last
+        ([3.0, 2.8, 2.6, 2.4], {"patience": 3, "min_delta": 0.25}, (4, None, 3)),  # against the best, not the last
         ([0.0, -1.0, -2.0], {"patience": 1}, (3, None, 3)),
         ([0.9, 0.8, 0.7], {"monitor": "accuracy", "patience": 2}, (3, "early_stopping", 1)),
         ([2, 5, 1.5, 5, 5, 1.4], {"patience": 2}, (5, "early_stopping", 3)),
