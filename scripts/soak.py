@@ -36,7 +36,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
                 {"Dense": {"units": 10, "activation": "softmax"}},
             ],
         },
-        "training": {"optimizer": "adam", "epochs": 150, "early_stopping": {"patience": 150}},
+        "training": {"optimizer": "adam", "epochs": 60, "early_stopping": {"patience": 60}},
     },
     "autoencoder": {
         "data": DIGITS,
@@ -45,7 +45,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
             "encoder": [{"GaussianNoise": {"stddev": 0.1}}, {"Dense": {"units": 8, "activation": "relu"}}],
             "decoder": [{"Dense": {"units": 64, "activation": "sigmoid"}}],
         },
-        "training": {"loss": "binary_crossentropy", "epochs": 150},
+        "training": {"loss": "binary_crossentropy", "epochs": 60},
     },
 }
 COMPARED = ["weights.safetensors", "metrics.json", "predictions_validation.npz"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from mlphys import environment, files
 from mlphys.cli import main
 from mlphys.config import PLOTS, load
 from mlphys.schema.document import dump, read
+from tests.disk import Disk, Operation
 from tests.harm import rewrite
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -452,6 +454,33 @@ def test_a_full_disk_ends_with_a_message_and_leaves_nothing_torn(trained):
     (trained / "history.csv").symlink_to(full)
     with pytest.raises(Exception, match=r"history\.csv: cannot be written: No space left on device; free some space"):
         writer.row({"phase": "train", "epoch": 1})
+
+
+@pytest.mark.parametrize(
+    ("step", "file"),
+    [
+        ("write history.csv", "history.csv"),
+        ("write checkpoints/.000001.safetensors.~", "checkpoints/000001.safetensors"),
+        ("create .weights.safetensors.~", "weights.safetensors"),
+    ],
+)
+def test_a_disk_that_is_full_from_a_step_on_ends_with_one_message_and_a_run_that_goes_on(trained, step, file):
+    full = []
+
+    def failing(operation: Operation) -> None:
+        full.extend([True] if str(operation) == step else [])
+        if full and operation.kind in ("create", "write", "mkdir", "replace"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Disk(Path("run"), failing, half=True):
+        assert refused("train", "small.yaml", "--out", "run", "--quiet") == (
+            f"mlphys: run/{file}: cannot be written: No space left on device; "
+            "free some space, or write to another place; then `mlphys resume run` goes on\n"
+        )
+    succeeded("resume", "run", "--quiet")
+    assert Path("run/weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
+    whole, resumed = ([{**row, "seconds": ""} for row in history(path)] for path in (trained, Path("run")))
+    assert whole == resumed
 
 
 @pytest.mark.parametrize(
