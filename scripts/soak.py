@@ -10,7 +10,6 @@ import argparse
 import csv
 import hashlib
 import mmap
-import os
 import random
 import shutil
 import signal
@@ -42,7 +41,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         "data": DIGITS,
         "model": {
             "kind": "autoencoder",
-            "encoder": [{"GaussianNoise": {"stddev": 0.1}}, {"Dense": {"units": 8, "activation": "relu"}}],
+            "encoder": ["Flatten", {"GaussianNoise": {"stddev": 0.1}}, {"Dense": {"units": 8, "activation": "relu"}}],
             "decoder": [{"Dense": {"units": 64, "activation": "sigmoid"}}],
         },
         "training": {"loss": "binary_crossentropy", "epochs": 60},
@@ -126,9 +125,8 @@ class Training:
             time.sleep(instant * seconds)
             if aim in (WRITE, PRUNE) and not self.wait_for(aim):
                 return None
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-        return self.shared[0] if self.process.returncode == -signal.SIGKILL else None
+        self.process.kill()
+        return self.shared[0] if self.process.wait() == -signal.SIGKILL else None
 
 
 def digests(run: Path) -> dict[str, str]:
