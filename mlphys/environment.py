@@ -14,6 +14,7 @@ from typing import Any
 
 import mlphys
 
+DECISIVE = ("tensorflow", "keras", "numpy")  # another version of these may give other bytes
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
@@ -32,6 +33,11 @@ def describe(accelerators: list[str], xla: bool) -> dict[str, Any]:
         "git": _git(),
         "command": shlex.join(sys.argv),
     }
+
+
+def versions() -> dict[str, str]:
+    """Those that the bytes of a training depend on, mlphys first."""
+    return {"mlphys": mlphys.__version__} | {name: metadata.version(name) for name in DECISIVE}
 
 
 def _cpu() -> str:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +28,14 @@ def write(path: Path, content: bytes | str) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         sync_folder(path.parent)
     except BaseException as error:  # Ctrl-C too
         if temporary:
-            Path(temporary).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
         if isinstance(error, OSError):
             raise unwritable(path, error) from None
         raise
@@ -69,6 +71,11 @@ def new(path: Path) -> None:
         raise UserError(f"{path}: no such folder as {path.parent}; make it, or name another file")
 
 
+def torn(path: Path) -> bool:
+    """Whether this is the temporary file of a `write` that was killed."""
+    return re.fullmatch(r"\..+\.[a-z0-9_]{8}", path.name) is not None and path.is_file()
+
+
 def remove(path: Path) -> None:
     """Remove a file that may be gone already. Raises UserError when that is not allowed."""
     try:
@@ -77,8 +84,17 @@ def remove(path: Path) -> None:
         raise UserError(f"{path}: cannot be removed: {error.strerror}") from None
 
 
+def make(folder: Path) -> None:
+    """Make a folder, and those it is in, that outlast a power cut. It may be there already."""
+    if not folder.is_dir():
+        if not folder.parent.exists():
+            make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` outlast a power cut."""
+    """Make outlast a power cut what was made, renamed or removed in `folder`."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from safetensors.numpy import save
 
 from mlphys import files
 from mlphys.errors import UserError
+from mlphys.history import History
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -26,25 +26,36 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
     """
     try:
         if out is not None:
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if out.exists() and not _empty(out):
+                run = (out / "config.yaml").exists()
                 raise UserError(
-                    f"{out}: exists and is not empty; a run is never overwritten: "
-                    f"name another --out, remove it, or go on with `mlphys resume {out}`"
+                    f"{out}: exists and is not empty; a run is never overwritten: name another --out"
+                    + (f", remove it, or go on with `mlphys resume {out}`" if run else ", or remove it")
                 )
-            out.mkdir(parents=True, exist_ok=True)
+            files.make(out)
+            with files.locked(out):
+                for path in out.iterdir():
+                    files.remove(path)
             return out
         folder = root / name
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make(folder)
         taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
         for number in itertools.count(max(taken, default=0) + 1):
             try:
                 (folder / str(number)).mkdir()
             except FileExistsError:  # another process was faster
                 continue
+            files.sync_folder(folder)
             return folder / str(number)
     except OSError as error:
         raise files.unwritable(Path(error.filename or out or root), error) from None
     raise AssertionError("unreachable")
+
+
+def _empty(folder: Path) -> bool:
+    """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
+    begun = ("data.json", "status.json")
+    return folder.is_dir() and all(path.name in begun or files.torn(path) for path in folder.iterdir())
 
 
 class Recorder:
@@ -52,7 +63,7 @@ class Recorder:
 
     def __init__(self, path: Path):
         self.path = path
-        self._columns: list[str] = []
+        self.history = History(path / "history.csv")
         self._phase = ""
         self._epochs = 0
 
@@ -69,44 +80,30 @@ class Recorder:
         files.write_json(self.path / "environment.json", environment)
 
     def row(self, row: Mapping[str, Any]) -> None:
-        """Append a row to history.csv: one write, so that a kill leaves no half of it."""
-        new = not self._columns
-        if new:
-            self._columns = list(row)
-        text = self._csv([row], header=new)
-        path = self.path / "history.csv"
-        try:
-            with path.open("w" if new else "a", newline="") as file:
-                file.write(text)
-        except OSError as error:
-            raise files.unwritable(path, error) from None
+        self.history.append(row)
         self._phase, self._epochs = row["phase"], row["epoch"]
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        checkpoints.write(self.path / "checkpoints", checkpoint)
+        checkpoints.write(self.path / "checkpoints", checkpoint, self.history)
         self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
-        self.status("running", best_epoch=checkpoint.watch["best_epoch"] or None)
+        self.status("running", best_epoch=checkpoint.watch.best_epoch or None)
 
     def go_on_from(self, checkpoint: Checkpoint | None) -> None:
         """Leave of the run what belongs to the checkpoint, and nothing that was measured or drawn later."""
-        rows = checkpoint.history if checkpoint else []
+        rows = checkpoint.rows if checkpoint else 0
         if checkpoint:
             self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
-        self.status("running", best_epoch=checkpoint.watch["best_epoch"] or None if checkpoint else None)
-        checkpoints.keep_up_to(self.path / "checkpoints", len(rows))
+        self.status("running", best_epoch=checkpoint.watch.best_epoch or None if checkpoint else None)
+        checkpoints.keep_up_to(self.path / "checkpoints", rows)
         measured = [
             self.path / "metrics.json",
             *self.path.glob("predictions_*.npz"),
             *self.path.glob("analysis/*.json"),
         ]
-        torn = [path for path in self.path.rglob(".*") if path.is_file()]  # files.write was killed
+        torn = [path for path in self.path.rglob(".*") if files.torn(path)]
         for path in measured + torn:
             files.remove(path)
-        if rows:
-            self._columns = list(rows[0])
-            files.write(self.path / "history.csv", self._csv(rows, header=True))
-        else:
-            files.remove(self.path / "history.csv")
+        self.history.cut(rows)
 
     def status(self, state: str, best_epoch: int | None = None, stopped: str | None = None) -> None:
         files.write_json(
@@ -141,11 +138,3 @@ class Recorder:
 
     def metrics(self, by_split: Mapping[str, Any]) -> None:
         files.write_json(self.path / "metrics.json", by_split)
-
-    def _csv(self, rows: list[Any], header: bool) -> str:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()

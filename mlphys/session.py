@@ -79,22 +79,30 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     done = state == "done" and run.status.get("stopped") == "epochs"
     if state == "diverged" or (state == "done" and not (done and epochs > old.experiment.training.epochs)):
         raise UserError(f"{run.path}: {_nothing_to_do(run)}")
-    checkpoint, damaged = checkpoints.newest(run.path / "checkpoints")
+    writer = Recorder(run.path)
+    checkpoint, passed = checkpoints.newest(run.path / "checkpoints", writer.history)
+    if checkpoint is None and checkpoints.ANOTHER_HISTORY in passed.values():
+        raise UserError(
+            f"{run.path}: its checkpoints belong to another history.csv; put back the one that training wrote, "
+            "or train it anew"
+        )
     if checkpoint is None and done:
         raise UserError(f"{run.path}: no checkpoint is left to go on from; train it anew")
-    if checkpoint and epochs < checkpoint.epoch:
+    if checkpoint and loaded.experiment.training.phases is None and epochs < checkpoint.epoch:
         raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
-    if checkpoint and checkpoint.fingerprints != fingerprints(loaded, run.data):
-        raise UserError(f"{run.path}: its checkpoints belong to another config or other data; train it anew")
+    if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
+        raise UserError(f"{run.path}: {other}")
     dataset = run.dataset()
     fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
-    writer = Recorder(run.path)
     writer.go_on_from(checkpoint)
     if changes:
         writer.config(loaded.experiment.model_dump())
-    said = f"going on after epoch {checkpoint.epoch}" if checkpoint else "no checkpoint yet: starting over"
-    if damaged:
-        said += f" ({len(damaged)} damaged checkpoint{'s' if len(damaged) > 1 else ''} passed over)"
+    if checkpoint:
+        said = f"going on after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
+    else:
+        said = "no checkpoint to go on from: starting over"
+    if passed:
+        said += f" (passed over: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
     return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
 
@@ -134,11 +142,25 @@ def _nothing_to_do(run: Run) -> str:
 
 
 def fingerprints(loaded: Loaded, data: Mapping[str, Any]) -> dict[str, str]:
-    """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, and the data."""
+    """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, the data, the versions."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
-    return {"config": _sha256(config), "data": _sha256(hashes)}
+    return {"config": _sha256(config), "data": _sha256(hashes), **environment.versions()}
+
+
+def _mismatch(saved: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """Why a checkpoint of the fingerprints `saved` is not gone on from, and what to do; None: they are the same."""
+    packages = [name for name in environment.versions() if saved.get(name) != now[name]]
+    if packages:
+        had, have = ([f"{name} {of.get(name, '(not told)')}" for name in packages] for of in (saved, now))
+        wanted = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
+        return (
+            f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may end in "
+            f"other numbers; {f'`pip install {wanted}`' if wanted else 'install what environment.json names'} "
+            "to go on, or train it anew"
+        )
+    return None if saved == now else "its checkpoints belong to another config or other data; train it anew"
 
 
 def _sha256(value: Any) -> str:
@@ -170,6 +192,8 @@ def _train(
             writer.status("interrupted", run.status.get("best_epoch"))
         if isinstance(error, KeyboardInterrupt | BrokenPipeError):
             raise Interrupted(run.path) from None
+        if isinstance(error, checkpoints.Incomplete):
+            raise UserError(f"{run.path}: {error}") from None
         if isinstance(error, UserError):
             raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
         raise

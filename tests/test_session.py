@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -16,10 +17,12 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
-from mlphys import files
+from mlphys import environment, files
 from mlphys.cli import main
 from mlphys.config import PLOTS, load
 from mlphys.schema.document import dump, read
+from tests.disk import Disk, Operation
+from tests.harm import rewrite
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = {
@@ -195,7 +198,9 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
     assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` goes on" in refused(
         "evaluate", "small"
     )
-    assert "run runs/small/1: going on after epoch 1\n" in succeeded("resume", "small")
+    assert "run runs/small/1: going on after epoch 1, from checkpoints/000001.safetensors\n" in succeeded(
+        "resume", "small"
+    )
     assert Path("whole/weights.safetensors").read_bytes() == Path("runs/small/1/weights.safetensors").read_bytes()
     whole, resumed = ([{**row, "seconds": ""} for row in history(Path(run))] for run in ("whole", "runs/small/1"))
     assert whole == resumed
@@ -254,10 +259,68 @@ def test_with_all_checkpoints_damaged_training_starts_over_and_keeps_its_new_one
     )
     unfinished(trained, "running")
     said = succeeded("resume", "small")
-    assert "run runs/small/1: no checkpoint yet: starting over (" in said
-    assert "damaged checkpoint" in said
+    assert (
+        "run runs/small/1: no checkpoint to go on from: starting over "
+        "(passed over: 000009.safetensors, damaged; 000003.safetensors, damaged" in said
+    )
     assert (trained / "weights.safetensors").read_bytes() == before
     assert max(path.name for path in (trained / "checkpoints").iterdir()) == "000003.safetensors"
+
+
+def test_a_resume_under_other_versions_is_refused_by_their_names(trained):
+    unfinished(trained, "interrupted")
+    path, now = trained / "checkpoints" / "000003.safetensors", environment.versions()
+    assert list(now) == ["mlphys", "tensorflow", "keras", "numpy"]
+    rewrite(path, lambda facts: facts["fingerprints"].update(keras="3.1.0", numpy="2.0.0"))
+    assert refused("resume", "small") == (
+        "mlphys: runs/small/1: its checkpoints were made with keras 3.1.0, numpy 2.0.0, "
+        f"installed is keras {now['keras']}, numpy {now['numpy']}, which may end in other numbers; "
+        "`pip install keras==3.1.0 numpy==2.0.0` to go on, or train it anew\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["config", "data", "mlphys", "tensorflow", "keras", "numpy"])
+def test_a_checkpoint_without_one_of_its_fingerprints_is_refused(trained, name):
+    unfinished(trained, "interrupted")
+    rewrite(trained / "checkpoints" / "000003.safetensors", lambda facts: facts["fingerprints"].pop(name))
+    said = {
+        "config": "its checkpoints belong to another config or other data; train it anew\n",
+        "data": "its checkpoints belong to another config or other data; train it anew\n",
+    }.get(name, f"its checkpoints were made with {name} (not told), installed is {name} ")
+    assert refused("resume", "small").startswith(f"mlphys: runs/small/1: {said}")
+
+
+def test_a_changed_history_is_not_trained_over(trained):
+    unfinished(trained, "interrupted")
+    path = trained / "history.csv"
+    content = path.read_text()
+    path.write_text(content.replace(",", ";"))  # a spreadsheet saved it
+    assert refused("resume", "small") == (
+        "mlphys: runs/small/1: its checkpoints belong to another history.csv; "
+        "put back the one that training wrote, or train it anew\n"
+    )
+    path.write_text(content)
+    succeeded("resume", "small", "--quiet")
+
+
+def test_a_run_killed_before_it_had_its_config_leaves_its_folder_free(folder):
+    Path("here").mkdir()
+    for name in ("data.json", ".config.yaml.ab12_xyz"):
+        Path("here", name).write_text("{")
+    succeeded("train", "small.yaml", "--out", "here", "--resume", "--quiet", "--set", "training.epochs=0")
+    assert not Path("here", ".config.yaml.ab12_xyz").exists()
+    Path("mine").mkdir()
+    Path("mine", "data.json.bak").write_text("{")
+    assert refused("train", "small.yaml", "--out", "mine") == (
+        "mlphys: mine: exists and is not empty; a run is never overwritten: name another --out, or remove it\n"
+    )
+
+
+def test_a_hidden_file_of_the_user_outlasts_a_resume(trained):
+    (trained / ".gitignore").write_text("*.npz\n")
+    unfinished(trained, "interrupted")
+    succeeded("resume", "small", "--quiet")
+    assert (trained / ".gitignore").read_text() == "*.npz\n"
 
 
 def test_train_resume_starts_over_when_there_is_no_checkpoint_yet(trained):
@@ -265,7 +328,9 @@ def test_train_resume_starts_over_when_there_is_no_checkpoint_yet(trained):
     before = (trained / "weights.safetensors").read_bytes()
     status = trained / "status.json"
     status.write_text(status.read_text().replace("done", "running"))
-    assert "run runs/small/1: no checkpoint yet: starting over" in succeeded("train", "small.yaml", "--resume")
+    assert "run runs/small/1: no checkpoint to go on from: starting over\n" in succeeded(
+        "train", "small.yaml", "--resume"
+    )
     assert (trained / "weights.safetensors").read_bytes() == before
     assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
@@ -328,7 +393,9 @@ def test_a_run_that_another_process_trains_is_left_alone(trained):
 def test_a_pipe_among_the_checkpoints_is_passed_over(trained):
     os.mkfifo(trained / "checkpoints" / "000999.safetensors")
     said = succeeded("resume", "small", "--set", "training.epochs=4")
-    assert "going on after epoch 3 (1 damaged checkpoint passed over)" in said
+    assert (
+        "going on after epoch 3, from checkpoints/000003.safetensors (passed over: 000999.safetensors, damaged)" in said
+    )
 
 
 def test_weights_that_are_not_finite_are_refused(trained):
@@ -394,6 +461,33 @@ def test_a_full_disk_ends_with_a_message_and_leaves_nothing_torn(trained):
     (trained / "history.csv").symlink_to(full)
     with pytest.raises(Exception, match=r"history\.csv: cannot be written: No space left on device; free some space"):
         writer.row({"phase": "train", "epoch": 1})
+
+
+@pytest.mark.parametrize(
+    ("step", "file"),
+    [
+        ("write history.csv", "history.csv"),
+        ("write checkpoints/.000001.safetensors.~", "checkpoints/000001.safetensors"),
+        ("create .weights.safetensors.~", "weights.safetensors"),
+    ],
+)
+def test_a_disk_that_is_full_from_a_step_on_ends_with_one_message_and_a_run_that_goes_on(trained, step, file):
+    full = []
+
+    def failing(operation: Operation) -> None:
+        full.extend([True] if str(operation) == step else [])
+        if full and operation.kind in ("create", "write", "mkdir", "replace"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Disk(Path("run"), failing, half=True):
+        assert refused("train", "small.yaml", "--out", "run", "--quiet") == (
+            f"mlphys: run/{file}: cannot be written: No space left on device; "
+            "free some space, or write to another place; then `mlphys resume run` goes on\n"
+        )
+    succeeded("resume", "run", "--quiet")
+    assert Path("run/weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
+    whole, resumed = ([{**row, "seconds": ""} for row in history(path)] for path in (trained, Path("run")))
+    assert whole == resumed
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
-"""A checkpoint: everything that training needs to go on, in one file."""
+"""A checkpoint: everything that training needs to go on, in one file; only the rows so far are in history.csv."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -15,7 +14,10 @@ from safetensors.numpy import save
 
 from mlphys import checksum, files
 from mlphys.errors import UserError
+from mlphys.history import History
+from mlphys.training.early_stopping import Watch
 
+ANOTHER_HISTORY = "history.csv is another"
 KEPT = 2  # the newest may be the one that a bad disk tore
 
 
@@ -23,36 +25,56 @@ KEPT = 2  # the newest may be the one that a bad disk tore
 class Checkpoint:
     """The state at the end of an epoch.
 
-    `history` are the rows of history.csv so far, `watch` what early stopping remembers,
-    `fingerprints` tell the config and data it belongs to. `tensors` holds the variables, those
-    of the best epoch under names that begin with "best/".
+    `rows` of history.csv belong to it, `watch` is what early stopping remembers, `fingerprints`
+    tell the config, data and versions it was made with. `tensors` holds the variables, those of
+    the best epoch under names that begin with "best/": no other file is needed for them.
     """
 
     phase: str
     epoch: int
-    history: list[dict[str, Any]]
-    watch: dict[str, Any]
+    rows: int
+    watch: Watch
     fingerprints: dict[str, str]
     tensors: Mapping[str, np.ndarray]
 
+    def must_hold(self, wanted: Mapping[str, np.ndarray]) -> None:
+        """Raise Incomplete unless its arrays are those of `wanted`, by name, shape and type."""
+        held, needed = (
+            {(name, value.shape, value.dtype) for name, value in tensors.items()} for tensors in (self.tensors, wanted)
+        )
+        if held != needed:
+            name = min(held ^ needed, key=str)[0]
+            raise Incomplete(f"its checkpoint does not hold what training needs ({name}); train it anew")
 
-FACTS = [field.name for field in fields(Checkpoint) if field.name != "tensors"]
+
+class Incomplete(UserError):
+    """A checkpoint that is whole, but not all of what this training needs."""
 
 
-def write(folder: Path, checkpoint: Checkpoint) -> Path:
+class AnotherHistory(Exception):
+    """history.csv does not begin with the rows of the checkpoint."""
+
+
+def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
     """Write the checkpoint, then drop all but the last KEPT. Raises UserError when it cannot be written."""
-    facts = {name: getattr(checkpoint, name) for name in FACTS}
+    facts = {
+        "phase": checkpoint.phase,
+        "epoch": checkpoint.epoch,
+        "rows": checkpoint.rows,
+        "history": history.seal(checkpoint.rows),
+        "watch": checkpoint.watch.as_dict(),
+        "fingerprints": checkpoint.fingerprints,
+    }
     text = json.dumps(facts, allow_nan=False)
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
-    path = folder / f"{len(checkpoint.history):06d}.safetensors"
+    path = folder / f"{checkpoint.rows:06d}.safetensors"
     content = save(tensors, metadata={"checkpoint": text, "sha256": _digest(text, tensors)})
     try:
-        folder.mkdir(exist_ok=True)
+        files.make(folder)
     except OSError as error:
         raise files.unwritable(folder, error) from None
     files.write(path, content)
-    for old in _paths(folder)[:-KEPT]:
-        files.remove(old)
+    _prune(folder)
     return path
 
 
@@ -61,17 +83,25 @@ def keep_up_to(folder: Path, rows: int) -> None:
     for path in _paths(folder):
         if int(path.stem) > rows:
             files.remove(path)
+    _prune(folder)  # the process may have been killed before it did
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
-    """The newest checkpoint that verifies, and the damaged ones that were passed over."""
-    damaged = []
+def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path, str]]:
+    """The newest checkpoint that verifies and has its rows in `history`; those passed over, and what is wrong."""
+    passed = {}
     for path in reversed(_paths(folder)):
         try:
-            return _read(path), damaged
+            return _read(path, history), passed
+        except AnotherHistory:
+            passed[path] = ANOTHER_HISTORY
         except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError):
-            damaged.append(path)
-    return None, damaged
+            passed[path] = "damaged"
+    return None, passed
+
+
+def _prune(folder: Path) -> None:
+    for old in _paths(folder)[:-KEPT]:
+        files.remove(old)
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -79,14 +109,21 @@ def _paths(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: int(path.stem))
 
 
-def _read(path: Path) -> Checkpoint:
+def _read(path: Path, history: History) -> Checkpoint:
     checksum.regular(path)
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     if metadata["sha256"] != _digest(metadata["checkpoint"], tensors):
         raise ValueError("checksum")
-    return Checkpoint(**json.loads(metadata["checkpoint"]), tensors=tensors)
+    facts = json.loads(metadata["checkpoint"])
+    sha256, watch = facts.pop("history"), Watch.from_dict(facts.pop("watch"))
+    checkpoint = Checkpoint(**facts, watch=watch, tensors=tensors)
+    if checkpoint.rows != int(path.stem):
+        raise ValueError("renamed")
+    if not history.begins_with(checkpoint.rows, sha256):
+        raise AnotherHistory
+    return checkpoint
 
 
 def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> str:

@@ -89,7 +89,7 @@ class Training:
 
         Either way the last whole epoch is in a checkpoint when it raises.
         """
-        history: list[dict[str, Any]] = list(start.history) if start else []
+        rows = start.rows if start else 0
         self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
         outcome = Outcome(weights_of(self.network), 0, "epochs")
         names = [phase.name for phase in self.phases]
@@ -98,15 +98,18 @@ class Training:
             resumed = start if start and start.phase == phase.name else None
             match phase:
                 case Gradient():
-                    outcome = PhaseInTraining(self, phase, history, resumed).run()
+                    under_way = PhaseInTraining(self, phase, rows, resumed)
+                    outcome, rows = under_way.run(), under_way.progress.rows
                 case Fit():
-                    outcome = fitted(self, phase, history, resumed)
+                    rows += resumed is None
+                    outcome = fitted(self, phase, rows, resumed)
         return outcome
 
 
-def fitted(training: Training, phase: Fit, history: list[dict[str, Any]], start: Checkpoint | None) -> Outcome:
-    """One fit phase, a row of history and a checkpoint: its weights are the network's now."""
+def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
+    """One fit phase, a row of history, the last of `rows`, and a checkpoint: its weights are the network's now."""
     if start:
+        start.must_hold({f"weights/{name}": value for name, value in weights_of(phase.network).items()})
         weights = _weights(start.tensors)
         load_weights(phase.network, weights)
         return Outcome(weights, 0, "epochs")
@@ -121,12 +124,9 @@ def fitted(training: Training, phase: Fit, history: list[dict[str, Any]], start:
             means = Measurement(phase, training.dataset.validation).means()
             row |= {f"validation_{name}": value for name, value in means.items()}
         row["seconds"] = round(time.perf_counter() - began, 4)
-        history.append(row)
         training.keeper.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}
-        training.keeper.checkpoint(
-            Checkpoint(phase.name, 1, list(history), Watch().as_dict(), training.fingerprints, tensors)
-        )
+        training.keeper.checkpoint(Checkpoint(phase.name, 1, rows, Watch(), training.fingerprints, tensors))
         training.reporter.epoch(row)
     finally:
         training.reporter.end()
@@ -140,12 +140,12 @@ class PhaseInTraining:
     instant finds a whole epoch in it.
     """
 
-    def __init__(self, training: Training, phase: Gradient, history: list[dict[str, Any]], start: Checkpoint | None):
+    def __init__(self, training: Training, phase: Gradient, rows: int, start: Checkpoint | None):
         self.training = training
         self.phase = phase
-        self.history = history
         self.settings = phase.settings
         if start:  # what the phase is trained on may follow from the weights
+            start.must_hold({f"weights/{name}": value for name, value in weights_of(phase.network).items()})
             load_weights(phase.network, _weights(start.tensors))
         train, validation = self.prepared(training.dataset.train), training.dataset.validation
         if not phase.only_train:
@@ -163,12 +163,12 @@ class PhaseInTraining:
         self.validation = Measurement(phase, validation) if len(validation) else None
         self.chunk = FIRST_CHUNK
         self.compiled = False
+        state = self.engine.state()
+        self.progress = Progress(0, rows, state, state, Watch())
         if start:
+            start.must_hold(self.tensors())
             self.progress = _resumed(start)
             self.engine.restore(self.progress.state)
-        else:
-            state = self.engine.state()
-            self.progress = Progress(0, len(history), state, state, Watch())
         self.saved_epoch, self.saved_at = self.progress.epoch, -math.inf
         self.last_row_at = time.perf_counter()
 
@@ -217,10 +217,8 @@ class PhaseInTraining:
             best = state if watch.best_epoch == epoch else best
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
-        del self.history[self.progress.rows :]
-        self.history.append(row)
-        self.progress = Progress(epoch, len(self.history), state, best, watch)
-        self.training.keeper.row(row)
+        self.training.keeper.row(row)  # first: a checkpoint counts on the rows of its epochs
+        self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
 
@@ -291,18 +289,22 @@ class PhaseInTraining:
         recent = time.monotonic() - self.saved_at <= CHECKPOINT_SECONDS
         if progress.epoch == self.saved_epoch or (recent and not at_once):
             return
-        best = {f"best/{name}": value for name, value in progress.best.items()} if self.settings.early_stopping else {}
         self.training.keeper.checkpoint(
             Checkpoint(
                 self.phase.name,
                 progress.epoch,
-                self.history[: progress.rows],
-                progress.watch.as_dict(),
+                progress.rows,
+                progress.watch,
                 self.training.fingerprints,
-                {**progress.state, **best},
+                self.tensors(),
             )
         )
         self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All arrays that a checkpoint of now holds."""
+        best = {f"best/{name}": value for name, value in self.progress.best.items()}
+        return {**self.progress.state, **(best if self.settings.early_stopping else {})}
 
     def diverged(self, epoch: int) -> Diverged:
         """Tells where: found by going through the epoch once more, from the last good weights."""
@@ -316,7 +318,7 @@ class PhaseInTraining:
 def _resumed(start: Checkpoint) -> Progress:
     state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
     best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
-    return Progress(start.epoch, len(start.history), state, best, Watch.from_dict(start.watch))
+    return Progress(start.epoch, start.rows, state, best, start.watch)
 
 
 def _one_after_the_other(changes: Sequence[Change]) -> Change:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -10,6 +12,7 @@ from mlphys.models import classifier
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
+from mlphys.training.checkpoint import Incomplete
 from mlphys.training.engine import Engine
 from mlphys.training.progress import Silence
 
@@ -150,7 +153,7 @@ def test_every_sample_is_seen_once_a_pass_wherever_epochs_cut_the_passes(steps):
     settings = Settings.model_validate({"batch_size": 30, "steps_per_epoch": steps})
     phases = classifier.phases(spec, settings, DIGITS, network, digits().train)
     training = loop.Training(network, phases, digits(), None, 0, {}, Memory(), Silence())
-    under_way = loop.PhaseInTraining(training, phases[0], [], None)
+    under_way = loop.PhaseInTraining(training, phases[0], 0, None)
     assert (under_way.engine.batches, under_way.engine.samples) == (steps, 30 * steps)
     epochs = [under_way.order(epoch, 250) for epoch in range(1, 60)]
     assert {len(order) for order in epochs} == {30 * steps}
@@ -265,6 +268,61 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch():
         assert value.tobytes() == shorter.weights[name].tobytes()
 
 
+def test_the_checkpoint_holds_the_best_epoch_with_its_optimizer(monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    settings = {
+        "optimizer": {"Adam": {"learning_rate": 0.3}}, "batch_size": 50, "epochs": 30,
+        "early_stopping": {"monitor": "validation_loss", "patience": 3},
+    }  # fmt: skip
+    outcome, keeper, _ = trained(DENSE, settings)
+    at_best, last = (keeper.checkpoints[epoch - 1] for epoch in (outcome.best_epoch, len(keeper.rows)))
+    assert last.watch.best_epoch == at_best.epoch == last.epoch - 3
+    names = [name for name in at_best.tensors if not name.startswith("best/")]
+    assert {name.partition("/")[0] for name in names} == {"weights", "optimizer"}
+    for name in names:
+        assert last.tensors[f"best/{name}"].tobytes() == at_best.tensors[name].tobytes(), name
+    assert last.tensors["optimizer/0"] != last.tensors["best/optimizer/0"]  # the steps so far
+
+
+SMALLEST = ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]
+VARIABLES = [
+    "weights/layers.1.Dense.kernel", "weights/layers.1.Dense.bias", *(f"optimizer/{i}" for i in range(6)),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def interrupted():
+    """Settings with early stopping, and a checkpoint of them."""
+    settings = {"optimizer": "adam", "batch_size": 50, "epochs": 3, "early_stopping": {"patience": 3}}
+    keeper = Memory(interrupt_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        trained(SMALLEST, settings, keeper=keeper)
+    return settings, keeper.checkpoints[0]
+
+
+def test_a_checkpoint_holds_these_variables(interrupted):
+    assert set(interrupted[1].tensors) == {*VARIABLES, *(f"best/{name}" for name in VARIABLES)}
+
+
+@pytest.mark.parametrize("name", [*VARIABLES, *(f"best/{name}" for name in VARIABLES)])
+def test_a_checkpoint_without_one_of_its_variables_is_refused(interrupted, name):
+    settings, checkpoint = interrupted
+    rest = {key: value for key, value in checkpoint.tensors.items() if key != name}
+    with pytest.raises(Incomplete) as caught:
+        trained(SMALLEST, settings, start=dataclasses.replace(checkpoint, tensors=rest))
+    assert str(caught.value) == f"its checkpoint does not hold what training needs ({name}); train it anew"
+
+
+@pytest.mark.parametrize("harm", ["another shape", "another type", "one too many"])
+def test_a_checkpoint_with_other_variables_is_refused(interrupted, harm):
+    settings, checkpoint = interrupted
+    bias = checkpoint.tensors["weights/layers.1.Dense.bias"]
+    other = {"another shape": bias[:9], "another type": bias.astype(np.float64), "one too many": bias}[harm]
+    name = "weights/z" if harm == "one too many" else "weights/layers.1.Dense.bias"
+    with pytest.raises(Incomplete, match=rf"needs \({name}\)"):
+        trained(SMALLEST, settings, start=dataclasses.replace(checkpoint, tensors={**checkpoint.tensors, name: other}))
+
+
 def test_a_loss_that_is_not_finite_stops_with_advice_and_the_last_good_weights():
     layers = ["Flatten", {"Dense": {"units": 10}}]
     settings = {
@@ -311,7 +369,7 @@ def test_an_interrupt_while_an_epoch_is_recorded_leaves_a_whole_epoch_in_the_che
         with pytest.raises(KeyboardInterrupt):
             trained(DENSE, settings, keeper=keeper)
     checkpoint = keeper.checkpoints[-1]
-    assert checkpoint.epoch == len(checkpoint.history)
+    assert checkpoint.epoch == checkpoint.rows <= len(keeper.rows)
     resumed, _, _ = trained(DENSE, settings, start=checkpoint)
     for name, value in whole.weights.items():
         assert value.tobytes() == resumed.weights[name].tobytes()

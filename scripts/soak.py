@@ -1,0 +1,199 @@
+"""Kill trainings at random instants, resume each until it is done, and compare every byte with an undisturbed one.
+
+make soak                                   # 50 kills, about ten minutes
+python -m scripts.soak --kills 3 --seed 7   # fewer, the same instants again
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import mmap
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+DIGITS = {"name": "digits", "train": 200, "validation": 50, "test": 0}
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "classifier": {
+        "data": DIGITS,
+        "model": {
+            "kind": "classifier",
+            "layers": [
+                "Flatten",
+                {"Dense": {"units": 32, "activation": "relu"}},
+                {"Dropout": {"rate": 0.3}},
+                {"Dense": {"units": 10, "activation": "softmax"}},
+            ],
+        },
+        "training": {"optimizer": "adam", "epochs": 60, "early_stopping": {"patience": 60}},
+    },
+    "autoencoder": {
+        "data": DIGITS,
+        "model": {
+            "kind": "autoencoder",
+            "encoder": ["Flatten", {"GaussianNoise": {"stddev": 0.1}}, {"Dense": {"units": 8, "activation": "relu"}}],
+            "decoder": [{"Dense": {"units": 64, "activation": "sigmoid"}}],
+        },
+        "training": {"loss": "binary_crossentropy", "epochs": 60},
+    },
+}
+COMPARED = ["weights.safetensors", "metrics.json", "predictions_validation.npz"]
+
+# What a training does, in one byte that it shares with who kills it.
+BEGIN, TRAIN, WRITE, PRUNE, RESUME, END = range(6)
+DOING = ("began", "trained", "wrote", "pruned", "resumed", "was measured")
+LONGEST = 120  # seconds until a training has begun, or done what is waited for
+MOMENT = 0.4  # seconds that a resume takes, about
+
+
+def trained(note: Path, config: Path, run: Path) -> None:
+    """`mlphys train --resume` with a checkpoint after every epoch, noting what it does."""
+    with note.open("r+b") as file:
+        shared = mmap.mmap(file.fileno(), 1)
+
+    def noted(function: Callable[..., Any], doing: int, then: int | None = None) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            before, shared[0] = shared[0], doing
+            try:
+                return function(*arguments, **options)
+            finally:
+                shared[0] = before if then is None else then
+
+        return wrapped
+
+    from mlphys.cli import main
+    from mlphys.recorder import Recorder
+    from mlphys.training import checkpoint, loop
+
+    loop.CHECKPOINT_SECONDS = -1.0
+    for name in ("row", "checkpoint", "weights", "predictions", "metrics"):
+        setattr(Recorder, name, noted(getattr(Recorder, name), WRITE))
+    checkpoint._prune = noted(checkpoint._prune, PRUNE)
+    Recorder.go_on_from = noted(
+        Recorder.go_on_from, RESUME, then=RESUME
+    )  # until the first epoch: variables are restored
+    loop.PhaseInTraining.run = noted(loop.PhaseInTraining.run, TRAIN, then=END)
+    main(["train", str(config), "--out", str(run), "--resume", "--quiet"])
+
+
+class Training:
+    """A process that trains the experiment in `config`, or goes on with it."""
+
+    def __init__(self, folder: Path, config: Path, run: Path):
+        note = folder / "doing"
+        note.write_bytes(bytes([BEGIN]))
+        with note.open("r+b") as file:
+            self.shared = mmap.mmap(file.fileno(), 1)
+        command = [sys.executable, "-m", "scripts.soak", "--train", str(note), str(config), str(run)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, *doing: int) -> bool:
+        """Whether it does one of these now; False: it ended before."""
+        until = time.monotonic() + LONGEST
+        while self.process.poll() is None:
+            if self.shared[0] in doing:
+                return True
+            if time.monotonic() > until:
+                self.process.kill()
+                raise SystemExit(f"soak: a training has not {DOING[doing[0]]} in {LONGEST} seconds")
+        return False
+
+    def finish(self) -> None:
+        _, said = self.process.communicate()
+        if self.process.returncode:
+            raise SystemExit(f"soak: a training ended with {self.process.returncode}: {said}")
+
+    def kill(self, rng: random.Random, seconds: float) -> int | None:
+        """Kill it at a random instant of the `seconds` that it would take; what it did then, None if it was faster."""
+        aim = rng.choice([TRAIN, WRITE, PRUNE, RESUME])
+        instant = rng.random()
+        if not self.wait_for(TRAIN, WRITE, PRUNE, RESUME, END):
+            return None
+        if aim == RESUME and self.shared[0] == RESUME:
+            time.sleep(instant * MOMENT)
+        else:
+            time.sleep(instant * seconds)
+            if aim in (WRITE, PRUNE) and not self.wait_for(aim):
+                return None
+        self.process.kill()
+        return self.shared[0] if self.process.wait() == -signal.SIGKILL else None
+
+
+def digests(run: Path) -> dict[str, str]:
+    """Of everything but how long the epochs took."""
+    found = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in COMPARED}
+    with (run / "history.csv").open() as file:
+        rows = [[value for name, value in row.items() if name != "seconds"] for row in csv.DictReader(file)]
+    return found | {"history.csv": hashlib.sha256(repr(rows).encode()).hexdigest()}
+
+
+def soaked(name: str, kills: int, rng: random.Random, folder: Path) -> Counter[int]:
+    """Kill trainings of an experiment so many times; what they did then. Ends the process at the first difference."""
+    import yaml
+
+    folder.mkdir()
+    config, whole = folder / f"{name}.yaml", folder / "whole"
+    config.write_text(yaml.safe_dump({"name": name, **EXPERIMENTS[name], "plots": []}))
+    training = Training(folder, config, whole)
+    training.wait_for(TRAIN)
+    began = time.monotonic()
+    training.finish()
+    seconds = time.monotonic() - began
+    killed: Counter[int] = Counter()
+    runs = 0
+    while killed.total() < kills:
+        runs += 1
+        run = folder / f"run {runs}"
+        while '"done"' not in (run / "status.json").read_text() if (run / "status.json").exists() else True:
+            training = Training(folder, config, run)
+            doing = training.kill(rng, seconds) if killed.total() < kills else None
+            if doing is None:
+                training.finish()
+            else:
+                killed[doing] += 1
+                print(f"{name}, run {runs}: killed while it {DOING[doing]}", flush=True)
+        different = [file for file, digest in digests(whole).items() if digests(run)[file] != digest]
+        if different:
+            raise SystemExit(f"soak: {run}: other bytes than {whole} in {', '.join(different)}")
+        shutil.rmtree(run)
+    print(f"{name}: {killed.total()} kills, {runs} runs, all with the bytes of the undisturbed one", flush=True)
+    return killed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument(
+        "--seed", type=int, default=random.SystemRandom().randrange(2**32), help="default: a random one"
+    )
+    parser.add_argument("--only", choices=EXPERIMENTS, help="one of the experiments")
+    parser.add_argument("--train", nargs=3, type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.train:
+        trained(*arguments.train)
+        return
+    print(f"seed {arguments.seed}", flush=True)
+    rng, killed = random.Random(arguments.seed), Counter[int]()
+    names = [arguments.only] if arguments.only else list(EXPERIMENTS)
+    folder = Path(tempfile.mkdtemp(prefix="soak."))
+    for i, name in enumerate(names):
+        share = arguments.kills * (i + 1) // len(names) - arguments.kills * i // len(names)
+        killed += soaked(name, share, rng, folder / name)
+    shutil.rmtree(folder)  # kept where something went wrong
+    print(
+        f"{killed.total()} kills: " + ", ".join(f"{killed[doing]} while it {DOING[doing]}" for doing in sorted(killed))
+    )
+
+
+if __name__ == "__main__":
+    main()
