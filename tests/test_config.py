@@ -58,7 +58,7 @@ def error_of(function, *arguments) -> str:
 TOP = "name, data, model, about, seed, training, plots, expect"
 DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
 TRAINING = (
-    "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, track, "
+    "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, track, "
     "early_stopping"
 )
 STOPPING = "monitor, patience, min_delta, target"
@@ -849,6 +849,7 @@ def test_every_default_is_filled_in():
             "steps_per_epoch": None,
             "class_weight": None,
             "augmentation": None,
+            "phases": None,
             "track": [],
             "early_stopping": None,
         },
