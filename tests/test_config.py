@@ -58,8 +58,8 @@ def error_of(function, *arguments) -> str:
 TOP = "name, data, model, about, seed, training, plots, expect"
 DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
 TRAINING = (
-    "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, track, "
-    "early_stopping"
+    "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
+    "track, early_stopping"
 )
 STOPPING = "monitor, patience, min_delta, target"
 DATASETS = (

@@ -49,7 +49,8 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _kept(run: Run, rows: Rows) -> tuple[int, str]:
     """The epoch whose weights were kept, counted through all phases, and why that one."""
-    if run.config.training.early_stopping is not None:
+    training = run.config.training
+    if training.early_stopping or any(phase.early_stopping for phase in (training.phases or {}).values()):
         best = (rows[-1]["phase"], run.status.get("best_epoch"))
         for i, row in enumerate(rows, start=1):
             if (row["phase"], row["epoch"]) == best:
