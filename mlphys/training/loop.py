@@ -148,7 +148,8 @@ class PhaseInTraining:
         self.corrupt = None
         if phase.corruption:
             self.corrupt = Corrupter(phase.corruption, training.seed, phase.name)
-            validation = Corrupter(phase.corruption, training.seed, f"{phase.name}, validation")(validation)
+            if len(validation):
+                validation = Corrupter(phase.corruption, training.seed, f"{phase.name}, validation")(validation)
         self.train_split = train
         self.engine = Engine(phase, train)
         self.validation = Measurement(phase, validation) if len(validation) else None
