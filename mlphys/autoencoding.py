@@ -13,7 +13,23 @@ from mlphys.phases import Network
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse, Sparsity, Variational
 from mlphys.schema.data import Description, Shape
 from mlphys.schema.document import KeyPath
-from mlphys.schema.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Layer, Reshape, Weighted, text
+from mlphys.schema.layers import (
+    ELU,
+    Activation,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Weighted,
+    text,
+)
 from mlphys.schema.losses import MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.shapes import Row, trace
@@ -65,9 +81,12 @@ def chain(
     return there, code, _tied(there, back, path) if tied else back
 
 
+WITHOUT_KERNEL = (Flatten, Reshape, Activation, ReLU, LeakyReLU, ELU, Dropout, GaussianDropout, GaussianNoise)
+
+
 def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list[Row]:
     """The decoder's rows, each with a kernel tied to the encoder's that it undoes, in reverse order."""
-    plain = (Dense, Conv2D, Conv2DTranspose, Flatten, Reshape, Activation)
+    plain = (Dense, Conv2D, Conv2DTranspose, *WITHOUT_KERNEL)
     for part, rows in (("encoder", encoder), ("decoder", decoder)):
         for i, row in enumerate(rows):
             if not isinstance(row.layer, plain):
@@ -92,6 +111,8 @@ def _tied_row(row: Row, source: Row, path: KeyPath) -> Row:
         raise Misfit(where, f"does not undo {source.name}, to whose weights it would be tied{instead}")
     assert isinstance(row.layer, Weighted)
     assert isinstance(source.layer, Weighted)
+    if isinstance(source.layer, Conv2D) and max(source.layer.dilation_rate) > 1:
+        raise Misfit(where, f"{source.name} is dilated, and a transposed convolution is not; leave dilation_rate out")
     own, other = row.layer.kernel(row.input_shape), source.layer.kernel(source.input_shape)
     if own != (other[::-1] if len(other) == 2 else other):
         raise Misfit(where, f"its kernel {text(own)} is not the transpose of {source.name}'s {text(other)}")
@@ -132,11 +153,12 @@ def with_noise(network: Network) -> Network:
     return replace(network, noise=generator, seeds={**network.seeds, "code": generator.state})
 
 
-def contraction(encoder: Sequence[Layer], network: Network) -> Callable[[Any], Any]:
+def contraction(spec: Autoencoder, network: Network) -> Callable[[Any], Any]:
     """The function x -> |dh/dx|_F^2 of each sample: a formula for one Dense layer, else by automatic
     differentiation."""
-    activation = last_activation(encoder)
-    if len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in penalties.DERIVATIVES:
+    encoder, activation = spec.encoder, last_activation(spec.encoder)
+    whole = spec.sparsity is None or spec.sparsity.k is None
+    if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in penalties.DERIVATIVES:
         kernel = network.parts["encoder"].layers[-1].kernel
         return lambda x: penalties.dense_contraction(network.parts["encoder"](x), kernel, activation)
     from mlphys import autodiff
@@ -163,10 +185,11 @@ def cost_terms(spec: Autoencoder, training: Training, description: Description, 
     size = math.prod(description.shape)
     weight = size if training.loss_per == "sample" else 1
     emphasis = spec.corruption.emphasis if spec.corruption else None
-    contracted = contraction(spec.encoder, network) if spec.contraction else None
+    contracted = contraction(spec, network) if spec.contraction else None
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        clean = y if spec.corruption and tuple(y.shape[1:]) == tuple(x.shape[1:]) else x
+        corrupted = spec.corruption is not None and tuple(y.shape[1:]) == tuple(x.shape[1:])
+        clean = y if corrupted else x
         flat = ops.reshape(clean, (-1, size))
         penalty = 0.0
         if spec.variational:
@@ -175,7 +198,7 @@ def cost_terms(spec: Autoencoder, training: Training, description: Description, 
         else:
             codes, r = reconstructed(network, x, training)
         r = ops.reshape(r, ops.shape(flat))
-        if emphasis:
+        if emphasis and corrupted:
             each = loss(flat[..., None], r[..., None])
             touched = ops.cast(ops.reshape(x, (-1, size)) != flat, each.dtype)
             losses = ops.mean(each * (emphasis.corrupted * touched + emphasis.untouched * (1 - touched)), axis=1)

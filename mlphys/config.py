@@ -25,7 +25,7 @@ from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.preprocess import StepError
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Entry, Spec, refuse
-from mlphys.schema.training import Training
+from mlphys.schema.training import EarlyStopping, Training
 
 DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
 MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
@@ -250,11 +250,17 @@ def _loss_problems(experiment: Experiment) -> Iterable[Problem]:
 
 
 def _training_problems(experiment: Experiment) -> Iterable[Problem]:
-    stopping = experiment.training.early_stopping
+    training = experiment.training
+    yield from _stopping_problems(experiment, training.early_stopping, ("training",))
+    for name, phase in (training.phases or {}).items():
+        yield from _stopping_problems(experiment, phase.early_stopping, ("training", "phases", name))
+
+
+def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, block: KeyPath) -> Iterable[Problem]:
     if stopping is None:
         return
     recorded = experiment.kind().RECORDED
-    path = ("training", "early_stopping", "monitor")
+    path = (*block, "early_stopping", "monitor")
     measured = [f"validation_{name}" for name in recorded]
     if stopping.monitor not in [*recorded, *measured]:
         allowed = choice(stopping.monitor, [*measured, *recorded])
@@ -272,6 +278,11 @@ def _phase_problems(experiment: Experiment) -> Iterable[Problem]:
         if name not in allowed:
             none = f"a {experiment.model.kind} has one phase; leave phases out"
             yield Problem(("training", "phases", name), choice(name, allowed)[2:] if allowed else none)
+    data, phases = experiment.data, experiment.training.phases or {}
+    if isinstance(data, Generated) and data.fresh:
+        for name in [name for name, phase in phases.items() if phase.labels is not None]:
+            text = "the same samples in every epoch, and fresh ones are new in each; leave labels out, or fresh"
+            yield Problem(("training", "phases", name, "labels"), text)
 
 
 def _augmentation_problems(experiment: Experiment, description: Description) -> Iterable[Problem]:

@@ -75,6 +75,11 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
             f"{run.path}: cannot go on with another config ({', '.join(changes)} changed); "
             "only training.epochs may grow; train the changed config anew"
         )
+    if changes and old.experiment.model.phase_names():
+        raise UserError(
+            f"{run.path}: is trained in phases, and the epochs of those before are spent; "
+            "train it anew with other epochs"
+        )
     epochs, state = loaded.experiment.training.epochs, run.status.get("state")
     done = state == "done" and run.status.get("stopped") == "epochs"
     if state == "diverged" or (state == "done" and not (done and epochs > old.experiment.training.epochs)):
@@ -88,7 +93,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
         )
     if checkpoint is None and done:
         raise UserError(f"{run.path}: no checkpoint is left to go on from; train it anew")
-    if checkpoint and loaded.experiment.training.phases is None and epochs < checkpoint.epoch:
+    if checkpoint and changes and epochs < checkpoint.epoch:
         raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
     if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
@@ -135,6 +140,8 @@ def _nothing_to_do(run: Run) -> str:
         return "its training diverged; train it anew with a smaller learning_rate"
     if not run.config.kind().ITERATIVE:
         return "it is finished, and more epochs change nothing"
+    if run.config.model.phase_names() and status.get("stopped") == "epochs":
+        return "its training is finished; train it anew with more epochs"
     if status.get("stopped") != "epochs":
         return f"its training stopped early after {status.get('epochs')} epochs; train it anew with a larger patience"
     more = run.config.training.epochs * 2 or 1

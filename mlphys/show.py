@@ -88,7 +88,7 @@ def trained(run: Any) -> str:
     kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
     lines = [f"{why} after {status['epochs']} epochs{kept}"]
     if metrics:
-        first = run.config.kind().MEASURED[0]
+        first = next(name for name in run.config.kind().MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))

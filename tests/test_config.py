@@ -59,8 +59,7 @@ TOP = "name, data, model, about, seed, training, plots, expect"
 DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
-    "track, 
-    "early_stopping"
+    "track, early_stopping"
 )
 STOPPING = "monitor, patience, min_delta, target"
 DATASETS = (

@@ -643,6 +643,9 @@ def test_every_config_trains_an_epoch_on_little_data(folder, path):
     )
     if experiment.kind().ITERATIVE:
         little["training.epochs"] = 1
+    for name, phase in (experiment.training.phases or {}).items():
+        little |= {f"training.phases.{name}.epochs": 1} if phase.epochs else {}
+        little |= {f"training.phases.{name}.labels": 50} if phase.labels else {}
     if experiment.training.steps_per_epoch:
         little["training.steps_per_epoch"] = 2
     sets = [word for key, value in little.items() for word in ("--set", f"{key}={value}")]

@@ -16,7 +16,7 @@ class CodeMean(keras.layers.Layer):
 
 
 class KSparse(keras.layers.Layer):
-    """The k largest of a sample's values, zero for the others (Makhzani & Frey 2014)."""
+    """The k largest of a sample's values, zero for the others; of equal ones the first (Makhzani & Frey 2014)."""
 
     def __init__(self, k: int):
         super().__init__()
@@ -24,4 +24,7 @@ class KSparse(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         smallest = ops.top_k(x, self._k)[0][..., -1:]
-        return ops.where(x >= smallest, x, 0.0)
+        larger, equal = x > smallest, ops.cast(x == smallest, "int32")
+        free = self._k - ops.sum(ops.cast(larger, "int32"), axis=-1, keepdims=True)
+        first = ops.logical_and(equal > 0, ops.cumsum(equal, axis=-1) <= free)
+        return ops.where(ops.logical_or(larger, first), x, 0.0)

@@ -104,7 +104,7 @@ def rows(spec: Spec, description: Description) -> list[Row]:
 
 
 def code_shape(spec: Spec, description: Description) -> Shape:
-    return rows(spec, description)[len(rows(spec, description)) - len(spec.decoder)].input_shape
+    return rows(spec, description)[-len(spec.decoder)].input_shape
 
 
 def weights(spec: Spec, description: Description) -> dict[str, Shape]:
@@ -114,7 +114,6 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 def check(spec: Spec, training: Training, description: Description) -> None:
     """Raise Misfit where shapes, or the parts of the cost, do not go together."""
-    rows(spec, description)
     refuse_class_weights(training)
     if spec.variational:
         for key in ("contraction", "sparsity", "tied"):
@@ -127,6 +126,7 @@ def check(spec: Spec, training: Training, description: Description) -> None:
                 raise Misfit(
                     ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
                 )
+    rows(spec, description)
     autoencoding.check_penalties(spec, ("model",), description)
     if spec.corruption and description.target_shape == description.shape:
         raise Misfit(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
@@ -155,7 +155,7 @@ def with_measures(spec: Spec, network: Network, description: Description) -> Net
         return autoencoding.with_noise(network)
     if not spec.contraction:
         return network
-    contraction = autoencoding.contraction(spec.encoder, network)
+    contraction = autoencoding.contraction(spec, network)
     return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
 
 

@@ -25,7 +25,7 @@ from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
-from mlphys.schema.training import Training
+from mlphys.schema.training import PhaseTraining, Training
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
@@ -107,10 +107,16 @@ def check(spec: Spec, training: Training, description: Description) -> None:
     """Raise Misfit where shapes, phases and data do not go together."""
     chained = rows(spec, description)
     refuse_class_weights(training)
-    phases = training.phases or {}
+    phases = _wanted(spec, training)
     if "head" in phases and not spec.head:
         raise Misfit(("training", "phases", "head"), "there is no head to train; add model.head")
-    for name in phases or {"pretrain": None}:
+    if spec.head and "head" not in phases:
+        raise Misfit(("training", "phases"), "none of them trains the head; add head, or leave model.head out")
+    if spec.frozen and not spec.head:
+        raise Misfit(("model", "frozen"), "keeps the encoders as they are while a head is trained; add model.head")
+    for name, settings in phases.items():
+        if settings is not None and settings.labels is not None:
+            _check_labels(name, settings.labels, description)
         stopping = training.of_phase(name).early_stopping
         measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
         if stopping and stopping.monitor.removeprefix("validation_") not in measured:
@@ -125,8 +131,39 @@ def check(spec: Spec, training: Training, description: Description) -> None:
             raise Misfit(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
         if autoencoding.last_activation(spec.head) != "softmax":
             raise Misfit(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
-    for i, stage in enumerate(spec.stages):
-        autoencoding.check_penalties(stage, ("model", "stages", i), description)
+    _check_losses(spec, training)
+    shape = description.shape
+    for i, (stage, (_, decoder)) in enumerate(zip(spec.stages, staged(spec, description), strict=True)):
+        autoencoding.check_penalties(stage, ("model", "stages", i), replace(description, shape=shape))
+        shape = decoder[0].input_shape
+
+
+def _wanted(spec: Spec, training: Training) -> dict[str, PhaseTraining | None]:
+    """The phases there are, each with what it has of its own."""
+    if training.phases:
+        return dict(training.phases)
+    return {"pretrain": None, "head": None} if spec.head else {"pretrain": None}
+
+
+def _check_labels(name: str, labels: int, description: Description) -> None:
+    where = ("training", "phases", name, "labels")
+    if name != "head":
+        raise Misfit(where, "only the head is trained with labels; leave it out")
+    if labels > description.samples:
+        raise Misfit(where, f"there are {description.samples} training samples; lower labels, or raise data.train")
+
+
+def _check_losses(spec: Spec, training: Training) -> None:
+    if not isinstance(training.loss, BinaryCrossentropy):
+        return
+    for i, stage in enumerate(spec.stages[:-1]):
+        if not autoencoding.between_0_and_1(stage.encoder):
+            where = ("model", "stages", i, "encoder", len(stage.encoder) - 1)
+            text = (
+                f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
+                "takes them; end this encoder in a layer with activation: sigmoid, or choose another loss"
+            )
+            raise Misfit(where, text)
 
 
 def cost(spec: Spec, training: Training, description: Description) -> str:
@@ -156,7 +193,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
-    wanted = training.phases or {"pretrain": None}
+    wanted = _wanted(spec, training)
     found = []
     if "pretrain" in wanted:
         found += [
@@ -168,8 +205,8 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
         trained = tuple(network.model.trainable_variables)
         costs = cost_terms(whole, settings, description, network)
         found.append(_gradient("fine_tune", settings, costs, ("loss", "reconstruction_loss", "mse"), trained, network))
-    if spec.head and ("head" in wanted or training.phases is None):
-        found.append(_labelled(spec, training.of_phase("head"), network, wanted.get("head")))
+    if "head" in wanted:
+        found.append(_labelled(spec, training.of_phase("head"), network, wanted["head"]))
     return found
 
 
@@ -197,24 +234,28 @@ def _codes_below(below: Any) -> Callable[[Split], Split]:
     return codes
 
 
-def _labelled(spec: Spec, training: Training, network: Network, settings: Any) -> Gradient:
+def _labelled(spec: Spec, training: Training, network: Network, settings: PhaseTraining | None) -> Gradient:
     model, few = network.parts["classifier"], settings.labels if settings else None
     part = network.parts["head"] if spec.frozen else model
     trained = tuple(part.trainable_variables)
-    phase = _gradient("head", training, _classifying(model), ("loss", "accuracy"), trained, network)
+    costs = _classifying(network, spec.frozen)
+    phase = _gradient("head", training, costs, ("loss", "accuracy"), trained, network)
     if few is None:
         return phase
     return replace(phase, prepare=lambda split: Split(split.x[:few], split.y[:few]), only_train=True)
 
 
-def _classifying(model: Any) -> Any:
+def _classifying(network: Network, frozen: bool) -> Any:
+    """The terms of the head's cost; frozen encoders have no noise, and no statistics that move."""
     from keras import losses, ops
 
+    model, encoder, head = (network.parts[part] for part in ("classifier", "encoder", "head"))
     loss = losses.CategoricalCrossentropy(reduction=None)
     classes = model.output_shape[-1]
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        p = model(ops.reshape(x, (-1, *model.input_shape[1:])), training=training)
+        codes = encoder(ops.reshape(x, (-1, *model.input_shape[1:])), training=training and not frozen)
+        p = head(codes, training=training)
         right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
         values = {"loss": loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
         return values, sum(model.losses)
@@ -231,7 +272,7 @@ def _gradient(
 def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
     """The function (x, y, training) -> (losses of each sample, penalty): of the head, or of the reconstruction."""
     if spec.head:
-        return _classifying(network.parts["classifier"])
+        return _classifying(network, spec.frozen)
     whole = Stage(encoder=[layer for stage in spec.stages for layer in stage.encoder], decoder=[])
     return cost_terms(whole, training, description, network)
 

@@ -23,17 +23,18 @@ DOTTED = 40  # epochs up to which each gets a dot
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
-    if not rows:
+    if not run.history:
         raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
-    metrics = [name for name in quantities(rows[0]) if not name.startswith("validation_")]
+    rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
+    last_of = {name: i for i, row in enumerate(run.history, start=1) for name in row if row[name] is not None}
+    metrics = [name for name in quantities(rows[0]) if name in last_of and not name.startswith("validation_")]
     kept, which = _kept(run, rows)
     across = min(len(metrics), 3)
     down = math.ceil(len(metrics) / across)
     figure = looks.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for metric, panel in zip(metrics, axes, strict=False):
-        last = max(i for i, row in enumerate(rows, start=1) if not math.isnan(row[metric]))
+        last = last_of[metric]
         shown, why = (kept, which) if kept <= last else (last, "last of its phase")
         _curves(panel, rows, metric, shown)
         _test(panel, metric, shown, run.metrics.get("test", {}))
@@ -48,7 +49,8 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _kept(run: Run, rows: Rows) -> tuple[int, str]:
     """The epoch whose weights were kept, counted through all phases, and why that one."""
-    if run.config.training.early_stopping is not None:
+    training = run.config.training
+    if training.early_stopping or any(phase.early_stopping for phase in (training.phases or {}).values()):
         best = (rows[-1]["phase"], run.status.get("best_epoch"))
         for i, row in enumerate(rows, start=1):
             if (row["phase"], row["epoch"]) == best:

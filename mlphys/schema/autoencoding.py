@@ -28,7 +28,7 @@ class Occlusion(Spec):
 
 
 class Emphasis(Spec):
-    """Weights of the errors of values that were corrupted, and of the others (Vincent et al. 2010)."""
+    """Weights of the errors of values that the corruption changed, and of the others (Vincent et al. 2010)."""
 
     corrupted: NotNegative = 1.0
     untouched: NotNegative = 1.0

@@ -65,7 +65,7 @@ def config(monitor: str | None) -> SimpleNamespace:
     return SimpleNamespace(
         name="made",
         data=SimpleNamespace(preprocess=[]),
-        training=SimpleNamespace(early_stopping=stopping),
+        training=SimpleNamespace(early_stopping=stopping, phases=None),
         model=SimpleNamespace(kind="classifier"),
     )
 
