@@ -82,3 +82,23 @@ def test_one_epoch_and_a_diverged_loss_can_be_drawn(losses: list[float]):
 def test_an_untrained_net_has_no_curves():
     with pytest.raises(NotApplicable, match=r"^no epoch was trained; set training.epochs to at least 1$"):
         drawn()
+
+
+def test_a_metric_of_one_phase_is_drawn_where_it_was_measured():
+    rows = [{**row, "accuracy": None, "validation_accuracy": None} for row in history([0.5, 0.3], "pretrain")]
+    rows += history([0.9, 0.4, 0.1], "head")
+    loss, accuracy = drawn(history=rows, status={"best_epoch": 3}).figure.axes
+    assert accuracy.get_legend().get_title().get_text() == "epoch 5 (best)"
+    assert legend(accuracy)[0] == "training 0.9000"
+    before = [{**row, "accuracy": None, "validation_accuracy": None} for row in history([0.9, 0.4, 0.1], "fine_tune")]
+    rows = [*history([0.5, 0.3], "head"), *before]
+    loss, accuracy = drawn(history=rows, status={"best_epoch": 3}).figure.axes
+    assert loss.get_legend().get_title().get_text() == "epoch 5 (best)"
+    assert accuracy.get_legend().get_title().get_text() == "epoch 2 (last of its phase)"
+    assert legend(accuracy)[0] == "training 0.7000"
+
+
+def test_a_metric_that_no_trained_phase_has_is_not_drawn():
+    rows = [{**row, "accuracy": None, "validation_accuracy": None} for row in history([0.5, 0.3], "pretrain")]
+    (loss,) = drawn(history=rows).figure.axes
+    assert loss.get_ylabel() == "loss"
