@@ -144,9 +144,9 @@ class PhaseInTraining:
         self.training = training
         self.phase = phase
         self.settings = phase.settings
-        if start:  # what the phase is trained on may follow from the weights
-            start.must_hold({f"weights/{name}": value for name, value in weights_of(phase.network).items()})
-            load_weights(phase.network, _weights(start.tensors))
+        held = _weights(start.tensors) if start else {}
+        if phase.prepare and held.keys() >= phase.network.weights.keys():  # samples that follow from the weights
+            load_weights(phase.network, held)
         train, validation = self.prepared(training.dataset.train), training.dataset.validation
         if not phase.only_train:
             validation = self.prepared(validation)

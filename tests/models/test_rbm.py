@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from mlphys.autodiff import gradient
 from mlphys.cli import main
 from mlphys.errors import UserError
+from mlphys.history import History
 from mlphys.models import rbm
 from mlphys.run import Run
 from mlphys.schema.data import Description, Split
@@ -266,8 +267,10 @@ def test_a_run_resumed_after_an_epoch_ends_with_the_same_bytes(run, tmp_path):
     mlphys("train", run.path.parent / "rbm.yaml", "--out", half, *sets)
     mlphys("resume", half, "--quiet", "--set", "training.epochs=3")
     assert (half / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
-    (last, damaged), (expected, _) = (checkpoints.newest(path / "checkpoints") for path in (half, run.path))
-    assert damaged == []
+    (last, damaged), (expected, _) = (
+        checkpoints.newest(path / "checkpoints", History(path / "history.csv")) for path in (half, run.path)
+    )
+    assert damaged == {}
     np.testing.assert_array_equal(last.tensors["state/rbm.chains"], expected.tensors["state/rbm.chains"])
 
 

@@ -350,7 +350,7 @@ def test_weights_that_are_finite_in_training_and_not_in_validation_are_not_kept(
     assert keeper.rows == []
 
 
-@pytest.mark.parametrize("moment", ["after", "as_dict"])
+@pytest.mark.parametrize("moment", ["after", "stopped"])
 def test_an_interrupt_while_an_epoch_is_recorded_leaves_a_whole_epoch_in_the_checkpoint(moment, monkeypatch):
     settings = {"optimizer": "adam", "batch_size": 50, "epochs": 4, "early_stopping": {"patience": 3}}
     whole, _, _ = trained(DENSE, settings)

@@ -76,7 +76,7 @@ def test_distorted_samples_are_those_of_the_dataset_before_preprocessing():
     loaded, dataset, fitted = experiment(data, augmentation={"noise": 1e-6})
     split, change = feed(loaded, dataset, fitted)(1, 100)
     assert split is dataset.train
-    x = change(split.x, 0)
+    x = change(split, 0).x
     np.testing.assert_allclose(x, fitted.apply(dataset.train.x), atol=1e-3)
     assert not np.array_equal(x, fitted.apply(dataset.train.x))
 

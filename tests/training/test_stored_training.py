@@ -78,7 +78,10 @@ def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=
     feed = None
     if augmentation:
         augment = Augmenter(augmentation, 0)
-        feed = lambda epoch, samples: (dataset.train, lambda x, block: fitted.apply(augment(x, epoch, block)))  # noqa: E731
+
+        def feed(epoch, samples):
+            return dataset.train, lambda block, number: Split(fitted.apply(augment(block.x, epoch, number)), block.y)
+
     outcome = loop.Training(network, phases, seen, feed, 0, {}, keeper, Silence()).run(start)
     return {name: value.tobytes() for name, value in outcome.weights.items()}, keeper.rows
 
