@@ -156,7 +156,7 @@ def complete(path: Path) -> MadeRun:
         rows=net.rows,
         weights=net.weights | components | clusters,
         history=tracked([0.5, 0.3, 0.2], net.rows),
-        data={"shape": list(shape), "classes": list(CLASSES)},
+        data={"shape": list(shape), "classes": list(CLASSES), "target_shape": []},
         metrics={"test": {"loss": 0.3, "loss_stderr": 0.02, "accuracy": 0.5, "accuracy_stderr": 0.25} | reconstruction},
         curves={
             "shift": {
