@@ -15,7 +15,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test soak lint format results install wheel clean
+.PHONY: help demo test soak bench lint format results install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(DEV) ## run the tests
 
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
+
+bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where it is installed, PyTorch
+	$(BIN)/python scripts/bench.py
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check
