@@ -276,7 +276,7 @@ def _phase_problems(experiment: Experiment) -> Iterable[Problem]:
     allowed = experiment.model.phase_names()
     for name in experiment.training.phases or {}:
         if name not in allowed:
-            none = f"a {experiment.model.kind} has one phase; leave phases out"
+            none = f"kind: {experiment.model.kind} is trained in one phase; leave phases out"
             yield Problem(("training", "phases", name), choice(name, allowed)[2:] if allowed else none)
     data, phases = experiment.data, experiment.training.phases or {}
     if isinstance(data, Generated) and data.fresh:

@@ -136,7 +136,7 @@ CIRCLES = {"name": "circle_or_square", "samples": 100, "fresh": True}
         (
             DENOISING,
             {"training": {"phases": {"pretrain": {}}}},
-            "training.phases.pretrain: a autoencoder has one phase",
+            "training.phases.pretrain: kind: autoencoder is trained in one phase; leave phases out",
         ),
         (STACKED, {"training": {"phases": {"pretain": {}}}}, "did you mean pretrain?"),
         (

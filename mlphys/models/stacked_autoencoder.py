@@ -188,7 +188,19 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
         parts |= {f"encoder {i}": encoder, f"decoder {i}": decoder, f"stage {i}": encoder + decoder}
         parts |= {f"below {i}": [row for before, _ in stages[:i] for row in before]} if i else {}
     parts |= {"head": head, "classifier": there + head} if head else {}
-    return builder.build(there + back, seed, parts, beside=head)
+    network = builder.build(there + back, seed, parts, beside=head)
+    return _with_head_layers(network, there[-1].name, head) if head else network
+
+
+def _with_head_layers(network: Network, code: str, head: list[Row]) -> Network:
+    """The network with a model that ends at each layer of the head as well; it follows the layer `code`."""
+    import keras
+
+    layers, out = dict(network.layers), network.layers[code].output
+    for row, layer in zip(head, network.parts["head"].layers[1:], strict=True):
+        out = layer(out)
+        layers[row.name] = keras.Model(network.model.inputs, out)
+    return replace(network, layers=layers)
 
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:

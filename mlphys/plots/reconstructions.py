@@ -36,6 +36,8 @@ def draw(run: Run) -> Iterator[Picture]:
     indices = predictions["shown"][:MOST]
     inputs, outputs = predictions["images"][:MOST], predictions["reconstructions"][:MOST]
     metrics = run.metrics.get(split, {})
+    if "mse" not in metrics:
+        raise NotApplicable("a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out")
     of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
     title = f"{run.name}: reconstructions, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
     caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
