@@ -31,7 +31,7 @@ class Corrupter:
         """x corrupted, y the clean samples: those that this epoch's block of that number shows."""
         if not len(split):
             return split
-        start = rng(self._seed, f"{self._purpose}/{block}", epoch)
+        start = rng(self._seed, f"{self._purpose}/{block}", 0 if self._spec.fixed else epoch)
         self._generator.state.assign(start.integers(2**32, size=2, dtype=np.uint32))
         clean = stored.read(split.x)
         return Split(self._corrupt(Split(clean, np.zeros((len(clean), 0), np.float32)))["x"], clean)

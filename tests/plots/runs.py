@@ -117,7 +117,7 @@ def encoded(images: np.ndarray, outputs: np.ndarray, codes: np.ndarray) -> dict[
 
 def network(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> MadeRun:
     """An untrained net: its weights count from -1 up in steps of 1/100."""
-    rows = trace(layers, shape, ("layers",))
+    rows = trace(layers, shape, ("model", "layers"))
     weights = {
         name: (np.arange(np.prod(size), dtype=np.float32).reshape(size) / 100 - 1)
         for row in rows

@@ -94,11 +94,11 @@ def test_a_training_that_goes_on_after_any_epoch_of_any_phase_ends_with_the_same
     whole = training_of(*CASES[case])
     outcome = whole.run()
     rows = whole.keeper.rows
-    assert [len(checkpoint.history) for checkpoint in whole.keeper.checkpoints] == [*range(1, len(rows) + 1)]
+    assert [checkpoint.rows for checkpoint in whole.keeper.checkpoints] == [*range(1, len(rows) + 1)]
     for checkpoint in whole.keeper.checkpoints:
         rest = training_of(*CASES[case])
         resumed = rest.run(checkpoint)
-        left = rows[len(checkpoint.history) :]
+        left = rows[checkpoint.rows :]
         assert [{**row, "seconds": 0} for row in rest.keeper.rows] == [{**row, "seconds": 0} for row in left]
         for name, value in outcome.weights.items():
             assert value.tobytes() == resumed.weights[name].tobytes(), (checkpoint.phase, checkpoint.epoch, name)
