@@ -25,9 +25,9 @@ DOTTED = 30  # features up to which each gets a dot
 
 
 def draw(run: Run) -> Iterator[Picture]:
-    kind, target_shape = run.config.model.kind, tuple(run.data["target_shape"])
-    if kind == "regressor" and len(target_shape) == 3:
-        yield from _to_images(run, target_shape)
+    kind = run.config.model.kind
+    if kind == "regressor" and len(run.data["target_shape"]) == 3:
+        yield from _to_images(run, tuple(run.data["target_shape"]))
         return
     otherwise = f"a {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "reconstructions", otherwise)
