@@ -141,7 +141,8 @@ def train_mlphys(net: str) -> None:
     assert isinstance(phase, Gradient)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(network, [phase], dataset, None, 0, {}, Recorder(Path(folder)), Silence())
-        in_training = PhaseInTraining(training, phase, [], None)
+        training.metrics = list(phase.metrics)
+        in_training = PhaseInTraining(training, phase, 0, None)
         print("ready", flush=True)
         for epoch in waited_for():
             in_training.epoch(epoch + 1)
