@@ -1,8 +1,8 @@
 """Time an epoch of mlphys beside Keras, PyTorch, scikit-learn and the machine's limit.
 
-python scripts/bench.py                         all nets, the table to stdout and to bench.json
-python scripts/bench.py --epochs 9 dense        one net
-python scripts/bench.py --write                 into the README too
+python -m scripts.bench                         all nets, the table to stdout and to bench.json
+python -m scripts.bench --epochs 9 dense        one net
+python -m scripts.bench --write                 into the README too
 
 Every peer trains the same net on the same samples in a process of its own, an epoch at a time in
 turn, so that what else the machine does falls on all of them. The first epoch compiles and is left
@@ -26,9 +26,8 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-BEGIN, END = "<!-- bench: made by scripts/bench.py -->", "<!-- end of bench -->"
+from scripts.readme import ROOT, write_table
+
 SAMPLES = 50_000
 
 RELU = {"activation": "relu"}
@@ -81,7 +80,8 @@ NETS: dict[str, dict[str, Any]] = {
 # A peer is a worker function and the environment of its process.
 PEERS = {
     "mlphys": {},
-    "Keras fit, as shipped": {},
+    "Keras fit, as shipped": {},  # TensorFlow then chooses oneDNN by the processor
+    "Keras fit, oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "Keras fit, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
     "PyTorch": {},
     "PyTorch, channels last": {},
@@ -237,7 +237,7 @@ def worker(peer: str, net: str) -> None:
     match peer:
         case "mlphys":
             train_mlphys(net)
-        case "Keras fit, as shipped":
+        case "Keras fit, as shipped" | "Keras fit, oneDNN off":
             train_keras(net)
         case "Keras fit, tuned":
             train_keras(net, steps_per_execution=SAMPLES // NETS[net]["batch_size"])
@@ -251,7 +251,7 @@ class Process:
     """A peer at work."""
 
     def __init__(self, peer: str, net: str):
-        command = [sys.executable, __file__, "--worker", peer, net]
+        command = [sys.executable, "-m", "scripts.bench", "--worker", peer, net]
         forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
         environment = {key: value for key, value in os.environ.items() if key not in forced}
         environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
@@ -365,9 +365,7 @@ def main() -> None:
     print(f"\n{text}\n\nseconds an epoch of {SAMPLES} images; {rate / 1e9:.0f} GFLOP/s in a matrix product")
     arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2))
     if arguments.write:
-        content = README.read_text()
-        before, rest = content.split(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        write_table("bench", text)
 
 
 if __name__ == "__main__":

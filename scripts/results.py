@@ -2,8 +2,8 @@
 
 Where a config has no test samples, it is measured on those it was trained with.
 
-python scripts/results.py --seeds 5                  all configs, the table to stdout
-python scripts/results.py --write dense_mnist        one config; its header and the README too
+python -m scripts.results --seeds 5                  all configs, the table to stdout
+python -m scripts.results --write dense_mnist        one config; its header and the README too
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ from pathlib import Path
 
 from mlphys.config import load, shipped
 from mlphys.uncertainty import rounded
+from scripts.readme import table, write_table
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-BEGIN, END = "<!-- results: made by scripts/results.py -->", "<!-- end of results -->"
 COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|"
 
 
@@ -103,14 +101,10 @@ def quote_in_config(path: Path, result: Result) -> None:
 
 def quote_in_readme(results: list[Result]) -> None:
     """Replace the rows of the measured configs in the README's table, and add those it has not."""
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    table, after = rest.split(END)
-    rows = {
-        match[1]: match[0] for match in re.finditer(r"^\| (\w+) \|.*$", table, re.MULTILINE) if match[1] != "config"
-    }
+    found = re.finditer(r"^\| (\w+) \|.*$", table("results"), re.MULTILINE)
+    rows = {match[1]: match[0] for match in found if match[1] != "config"}
     rows |= {result.name: result.row() for result in results}
-    README.write_text(f"{before}{BEGIN}\n{COLUMNS}\n" + "\n".join(rows.values()) + f"\n{END}{after}")
+    write_table("results", "\n".join([COLUMNS, *rows.values()]))
 
 
 def main() -> None:
