@@ -134,7 +134,7 @@ def terms(
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         p = network.model(x, training=training)
-        right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
+        right = builder.guesses(p) == y
         losses = weight * loss(ops.one_hot(y, classes), p)
         if training and weights is not None:
             losses = losses * ops.take(ops.convert_to_tensor(weights, "float32"), y)

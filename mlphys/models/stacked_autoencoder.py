@@ -268,7 +268,7 @@ def _classifying(network: Network, frozen: bool) -> Any:
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         codes = encoder(ops.reshape(x, (-1, *model.input_shape[1:])), training=training and not frozen)
         p = head(codes, training=training)
-        right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
+        right = builder.guesses(p) == y
         values = {"loss": loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
         return values, sum(model.losses)
 
