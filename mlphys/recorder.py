@@ -14,6 +14,7 @@ from safetensors.numpy import save
 from mlphys import files
 from mlphys.errors import UserError
 from mlphys.history import History
+from mlphys.records import TAKEN, WEIGHTS
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -54,7 +55,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
 
 def _empty(folder: Path) -> bool:
     """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
-    begun = ("data.json", "status.json")
+    begun = ("data.json", "status.json", TAKEN)
     return folder.is_dir() and all(path.name in begun or files.torn(path) for path in folder.iterdir())
 
 
@@ -67,10 +68,15 @@ class Recorder:
         self._phase = ""
         self._epochs = 0
 
-    def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """What was asked for and with which data. The config comes last: with it the folder is a run."""
+    def begin(self, config: Mapping[str, Any], data: Mapping[str, Any], taken: Mapping[str, np.ndarray]) -> None:
+        """What was asked for, with which data, and what was `taken` from other runs, which it needs no longer.
+
+        The config comes last: with it the folder is a run.
+        """
         files.write_json(self.path / "data.json", data)
         self.status("running")
+        if taken:
+            self._arrays(TAKEN, taken)
         self.config(config)
 
     def config(self, config: Mapping[str, Any]) -> None:
@@ -118,10 +124,10 @@ class Recorder:
         )
 
     def weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        files.write(
-            self.path / "weights.safetensors",
-            save({name: np.array(value, order="C") for name, value in weights.items()}),
-        )
+        self._arrays(WEIGHTS, weights)
+
+    def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        files.write(self.path / name, save({name: np.array(value, order="C") for name, value in arrays.items()}))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()

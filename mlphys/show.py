@@ -16,6 +16,7 @@ from mlphys.download import Progress
 from mlphys.inspection import Inspection
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
+from mlphys.sources import taken_rows
 from mlphys.uncertainty import rounded
 
 
@@ -60,10 +61,22 @@ def explained(loaded: Loaded) -> str:
     data = loaded.experiment.data
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
-    parts = [layers, f"{parameters} parameters; {sizes} of {data.name}", f"cost = {loaded.cost()}"]
+    parts = [layers, f"{parameters} parameters{_taken(loaded)}; {sizes} of {data.name}", f"cost = {loaded.cost()}"]
     if loaded.experiment.kind().ITERATIVE:
         parts.append(f"optimizer: {_optimizer(loaded)}")
     return "\n\n".join(parts)
+
+
+def _taken(loaded: Loaded) -> str:
+    """Where weights come from, if not from the seed alone."""
+    encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
+    told = f", all of them begin as in {initial.run}" if initial else ""
+    if encoder:
+        rows = taken_rows(loaded.experiment.model, loaded.rows())
+        then = "trained on" if encoder.trainable else "kept as they are"
+        origin = "the encoder's" if initial else f"the encoder's of {encoder.run}"
+        told += f", {sum(row.parameters() for row in rows)} of them are {origin}, {then}"
+    return told
 
 
 def _optimizer(loaded: Loaded) -> str:
