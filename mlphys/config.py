@@ -275,11 +275,11 @@ def _with_taken(
 ) -> tuple[Experiment, dict[str, np.ndarray]]:
     """The experiment with what it takes from other runs written out, and their arrays. Raises Misfit."""
     taken: dict[str, np.ndarray] = {}
-    steps = experiment.data.preprocess
+    data = experiment.data
     if block := experiment.model.taken():
         source = _source(sources.finished(block, sources.ENCODER, _making(block.run, file)))
         net_input = Loaded(experiment, description).net_input
-        block, taken = sources.encoder(block, source, steps, net_input)
+        block, taken = sources.encoder(block, source, data, net_input)
         experiment = experiment.model_copy(update={"model": experiment.model.model_copy(update={"encoder": block})})
     if start := experiment.training.initial:
         if not experiment.kind().ITERATIVE:
@@ -287,7 +287,7 @@ def _with_taken(
             raise Misfit(sources.INITIAL, text)
         source = _source(sources.finished(start, sources.INITIAL, _making(start.run, file)))
         loaded = Loaded(experiment, description)
-        start, taken = sources.initial(start, source, steps, loaded.net_input, loaded.weights())
+        start, taken = sources.initial(start, source, data, loaded.net_input, loaded.weights())
         training = experiment.training.model_copy(update={"initial": start})
         experiment = experiment.model_copy(update={"training": training})
     return experiment, taken
@@ -311,7 +311,7 @@ def _source(run: RunFiles) -> sources.Source:
     return sources.Source(
         path=run.path,
         model=loaded.experiment.model,
-        steps=data.preprocess,
+        data=data,
         shape=loaded.description.shape,
         net_input=loaded.net_input,
         arrays=arrays,

@@ -61,22 +61,26 @@ def explained(loaded: Loaded) -> str:
     data = loaded.experiment.data
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
-    parts = [layers, f"{parameters} parameters{_taken(loaded)}; {sizes} of {data.name}", f"cost = {loaded.cost()}"]
+    parts = [
+        layers,
+        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_taken(loaded)]),
+        f"cost = {loaded.cost()}",
+    ]
     if loaded.experiment.kind().ITERATIVE:
         parts.append(f"optimizer: {_optimizer(loaded)}")
     return "\n\n".join(parts)
 
 
-def _taken(loaded: Loaded) -> str:
-    """Where weights come from, if not from the seed alone."""
+def _taken(loaded: Loaded) -> Iterable[str]:
+    """Whose the weights are that do not begin as the seed draws them."""
     encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
-    told = f", all of them begin as in {initial.run}" if initial else ""
+    if initial:
+        yield f"all parameters begin as in {initial.run}"
     if encoder:
         rows = taken_rows(loaded.experiment.model, loaded.rows())
-        then = "trained on" if encoder.trainable else "kept as they are"
-        origin = "the encoder's" if initial else f"the encoder's of {encoder.run}"
-        told += f", {sum(row.parameters() for row in rows)} of them are {origin}, {then}"
-    return told
+        told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
+        origin = "" if initial else f" are those of {encoder.run} and"
+        yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
 def _optimizer(loaded: Loaded) -> str:

@@ -10,12 +10,11 @@ import numpy as np
 
 from mlphys.preprocessing import wanted
 from mlphys.records import RunFiles, located
-from mlphys.schema.data import Description, Shape
+from mlphys.schema.data import DataSpec, Description, Shape
 from mlphys.schema.document import flow
 from mlphys.schema.layers import Flatten, Layer, text
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
-from mlphys.schema.preprocess import Step
 from mlphys.schema.shapes import Row, weights
 from mlphys.schema.source import Initial, TakenEncoder
 
@@ -30,15 +29,15 @@ class Source:
 
     path: Path
     model: ModelSpec
-    steps: Sequence[Step]
-    shape: Shape  # of the data, before the steps
+    data: DataSpec
+    shape: Shape  # of the data, before preprocessing
     net_input: Description
     arrays: Arrays
     sha256: str
 
     def fitted(self) -> Arrays:
         """What preprocessing was fitted with."""
-        return {name: self.arrays[name] for name in wanted(self.steps, self.shape)}
+        return {name: self.arrays[name] for name in wanted(self.data.preprocess, self.shape)}
 
     def learned(self) -> Arrays:
         """The net's weights."""
@@ -63,11 +62,11 @@ def finished(block: TakenEncoder | Initial, path: tuple[str, ...], remedy: str) 
 
 
 def encoder(
-    block: TakenEncoder, source: Source, steps: Sequence[Step], description: Description
+    block: TakenEncoder, source: Source, data: DataSpec, description: Description
 ) -> tuple[TakenEncoder, Arrays]:
     """The block complete, and the arrays that the new net begins with, by its own names.
 
-    `description` is of what the new net sees behind `steps`. Raises Misfit where the run has no encoder, was
+    `description` is of what the new net sees behind its preprocessing. Raises Misfit where the run has no encoder, was
     trained on other samples, or has changed since the block was completed.
     """
     theirs = source.model.encoder_rows(source.net_input)
@@ -77,7 +76,7 @@ def encoder(
             f"{source.path}: kind {source.model.kind} has no encoder of layers; "
             "name a run of an autoencoder or a stacked_autoencoder",
         )
-    _check_steps(source, steps)
+    _check_steps(source, data)
     if description.shape != source.net_input.shape:
         told = f"takes samples of {text(source.net_input.shape)}, and those here are {text(description.shape)}"
         raise Misfit((*ENCODER, "run"), f"{source.path}: its encoder {told}")
@@ -93,7 +92,7 @@ def encoder(
 
 
 def initial(
-    block: Initial, source: Source, steps: Sequence[Step], description: Description, shapes: Mapping[str, Shape]
+    block: Initial, source: Source, data: DataSpec, description: Description, shapes: Mapping[str, Shape]
 ) -> tuple[Initial, Arrays]:
     """The block complete, and the arrays that training begins with; `shapes` are those of the net's weights.
 
@@ -108,8 +107,8 @@ def initial(
                 f"{_size(shape)} {where}" for shape, where in ((here, "here"), (there, "there"))
             )  # fmt: skip
             raise Misfit((*INITIAL, "run"), f"{source.path}: is another architecture: {name} is {told}")
-    _check_steps(source, steps)
-    if steps and description.shape != source.net_input.shape:
+    _check_steps(source, data)
+    if data.preprocess and description.shape != source.net_input.shape:
         told = f"takes samples of {text(source.net_input.shape)}, and those here are {text(description.shape)}"
         raise Misfit((*INITIAL, "run"), f"{source.path}: {told}")
     _check_unchanged(block, source, INITIAL)
@@ -124,9 +123,9 @@ def _absolute(source: Source) -> str:
     return str(source.path.absolute())
 
 
-def _check_steps(source: Source, steps: Sequence[Step]) -> None:
+def _check_steps(source: Source, data: DataSpec) -> None:
     """What a net has learned means something behind its own preprocessing only."""
-    ours, theirs = ([{type(step).__name__: step.model_dump()} for step in chain] for chain in (steps, source.steps))
+    ours, theirs = (spec.model_dump()["preprocess"] for spec in (data, source.data))
     if ours != theirs:
         told = flow(theirs) if theirs else "none"
         raise Misfit(STEPS, f"{source.path}: was trained behind other preprocessing; write the same: {told}")
