@@ -68,15 +68,14 @@ class Recorder:
         self._phase = ""
         self._epochs = 0
 
-    def begin(self, config: Mapping[str, Any], data: Mapping[str, Any], taken: Mapping[str, np.ndarray]) -> None:
-        """What was asked for, with which data, and what was `taken` from other runs, which it needs no longer.
+    def taken(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """What training begins with of other runs, before it begins: it needs those no longer."""
+        self._arrays(TAKEN, arrays)
 
-        The config comes last: with it the folder is a run.
-        """
+    def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """What was asked for and with which data. The config comes last: with it the folder is a run."""
         files.write_json(self.path / "data.json", data)
         self.status("running")
-        if taken:
-            self._arrays(TAKEN, taken)
         self.config(config)
 
     def config(self, config: Mapping[str, Any]) -> None:

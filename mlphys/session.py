@@ -53,7 +53,9 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
     writer = Recorder(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with files.locked(run.path):
-        writer.begin(loaded.experiment.model_dump(), facts, loaded.taken)
+        if loaded.taken:
+            writer.taken(loaded.taken)
+        writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
         return _train(run, writer, loaded, dataset, fitted, reporter, None)
 
