@@ -374,5 +374,5 @@ def test_a_run_whose_config_tells_no_layers_of_its_encoder_is_refused():
 
 def test_the_runs_before_a_config_are_told_without_them():
     assert runs_before(shipped()["autoencoder_64_mnist_bce"]) == ["autoencoder_64_mnist"]
-    assert runs_before(shipped()["labels_on_code_mnist"]) == ["dense_autoencoder_mnist"]
+    assert runs_before(shipped()["labels_on_code_mnist"]) == ["ksparse_mnist"]
     assert runs_before(shipped()["autoencoder_64_mnist"]) == []
