@@ -275,19 +275,17 @@ def _with_taken(
 ) -> tuple[Experiment, dict[str, np.ndarray]]:
     """The experiment with what it takes from other runs written out, and their arrays. Raises Misfit."""
     taken: dict[str, np.ndarray] = {}
-    data = experiment.data
+    here = sources.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
     if block := experiment.model.taken():
         source = _source(sources.finished(block, sources.ENCODER, _making(block.run, file)))
-        net_input = Loaded(experiment, description).net_input
-        block, taken = sources.encoder(block, source, data, net_input)
+        block, taken = sources.encoder(block, source, here)
         experiment = experiment.model_copy(update={"model": experiment.model.model_copy(update={"encoder": block})})
     if start := experiment.training.initial:
         if not experiment.kind().ITERATIVE:
             text = f"kind: {experiment.model.kind} is computed at once and begins with no weights; leave it out"
             raise Misfit(sources.INITIAL, text)
         source = _source(sources.finished(start, sources.INITIAL, _making(start.run, file)))
-        loaded = Loaded(experiment, description)
-        start, taken = sources.initial(start, source, data, loaded.net_input, loaded.weights())
+        start, taken = sources.initial(start, source, here, Loaded(experiment, description).weights())
         training = experiment.training.model_copy(update={"initial": start})
         experiment = experiment.model_copy(update={"training": training})
     return experiment, taken
@@ -307,11 +305,10 @@ def _source(run: RunFiles) -> sources.Source:
     """A finished run as one that weights are taken from; they are compared with its config."""
     loaded = fit(run.document, run.description)
     arrays = run.tensors(WEIGHTS, loaded.weights() | loaded.fitted())
-    data = loaded.experiment.data
     return sources.Source(
         path=run.path,
         model=loaded.experiment.model,
-        data=data,
+        data=loaded.experiment.data,
         shape=loaded.description.shape,
         net_input=loaded.net_input,
         arrays=arrays,

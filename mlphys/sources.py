@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -24,14 +25,20 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A finished run: what it was trained on as its net saw it, and all that it has learned or fitted."""
+class Here:
+    """What a net is shown: samples of `shape`, and `net_input` behind the preprocessing of `data`."""
+
+    data: DataSpec
+    shape: Shape
+    net_input: Description
+
+
+@dataclass(frozen=True)
+class Source(Here):
+    """A finished run, with what it was shown, and all that it has learned or fitted."""
 
     path: Path
     model: ModelSpec
-    data: DataSpec
-    shape: Shape  # of the data, before preprocessing
-    net_input: Description
     arrays: Arrays
     sha256: str
 
@@ -61,13 +68,11 @@ def finished(block: TakenEncoder | Initial, path: tuple[str, ...], remedy: str) 
     return run
 
 
-def encoder(
-    block: TakenEncoder, source: Source, data: DataSpec, description: Description
-) -> tuple[TakenEncoder, Arrays]:
+def encoder(block: TakenEncoder, source: Source, here: Here) -> tuple[TakenEncoder, Arrays]:
     """The block complete, and the arrays that the new net begins with, by its own names.
 
-    `description` is of what the new net sees behind its preprocessing. Raises Misfit where the run has no encoder, was
-    trained on other samples, or has changed since the block was completed.
+    Raises Misfit where the run has no encoder, was trained on other samples, or has changed since the block
+    was completed.
     """
     theirs = source.model.encoder_rows(source.net_input)
     if not theirs:
@@ -76,24 +81,22 @@ def encoder(
             f"{source.path}: kind {source.model.kind} has no encoder of layers; "
             "name a run of an autoencoder or a stacked_autoencoder",
         )
-    _check_steps(source, data)
-    if description.shape != source.net_input.shape:
-        told = f"takes samples of {text(source.net_input.shape)}, and those here are {text(description.shape)}"
-        raise Misfit((*ENCODER, "run"), f"{source.path}: its encoder {told}")
+    _check_steps(source, here)
+    shape = here.net_input.shape
+    if shape != source.net_input.shape:
+        _refuse_shape("its encoder", source, source.net_input.shape, shape, (*ENCODER, "run"))
     layers: list[Layer] = [row.layer for row in theirs]
-    if theirs[0].input_shape != description.shape:
+    if theirs[0].input_shape != shape:
         layers = [Flatten(), *layers]
     _check_unchanged(block, source, ENCODER)
     if block.layers is not None and block.layers != layers:
         raise Misfit((*ENCODER, "layers"), f"not those of {source.path}; leave them out: they are filled in")
     complete = block.model_copy(update={"run": _absolute(source), "layers": layers, "sha256": source.sha256})
-    names = zip(weights(complete.rows(description.shape)), weights(theirs), strict=True)
+    names = zip(weights(complete.rows(shape)), weights(theirs), strict=True)
     return complete, {**{own: source.arrays[name] for own, name in names}, **source.fitted()}
 
 
-def initial(
-    block: Initial, source: Source, data: DataSpec, description: Description, shapes: Mapping[str, Shape]
-) -> tuple[Initial, Arrays]:
+def initial(block: Initial, source: Source, here: Here, shapes: Mapping[str, Shape]) -> tuple[Initial, Arrays]:
     """The block complete, and the arrays that training begins with; `shapes` are those of the net's weights.
 
     Raises Misfit where the run's weights have other names or shapes, naming the first, where its samples were
@@ -101,16 +104,10 @@ def initial(
     """
     theirs = {name: value.shape for name, value in source.learned().items()}
     for name in [*shapes, *theirs]:
-        there, here = theirs.get(name), shapes.get(name)
-        if there != here:
-            told = ", ".join(
-                f"{_size(shape)} {where}" for shape, where in ((here, "here"), (there, "there"))
-            )  # fmt: skip
+        if theirs.get(name) != shapes.get(name):
+            told = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
             raise Misfit((*INITIAL, "run"), f"{source.path}: is another architecture: {name} is {told}")
-    _check_steps(source, data)
-    if data.preprocess and description.shape != source.net_input.shape:
-        told = f"takes samples of {text(source.net_input.shape)}, and those here are {text(description.shape)}"
-        raise Misfit((*INITIAL, "run"), f"{source.path}: {told}")
+    _check_steps(source, here)
     _check_unchanged(block, source, INITIAL)
     return block.model_copy(update={"run": _absolute(source), "sha256": source.sha256}), source.arrays
 
@@ -123,12 +120,18 @@ def _absolute(source: Source) -> str:
     return str(source.path.absolute())
 
 
-def _check_steps(source: Source, data: DataSpec) -> None:
+def _check_steps(source: Source, here: Here) -> None:
     """What a net has learned means something behind its own preprocessing only."""
-    ours, theirs = (spec.model_dump()["preprocess"] for spec in (data, source.data))
+    ours, theirs = (spec.model_dump()["preprocess"] for spec in (here.data, source.data))
     if ours != theirs:
         told = flow(theirs) if theirs else "none"
         raise Misfit(STEPS, f"{source.path}: was trained behind other preprocessing; write the same: {told}")
+    if theirs and here.shape != source.shape:
+        _refuse_shape("its preprocessing", source, source.shape, here.shape, STEPS)
+
+
+def _refuse_shape(what: str, source: Source, there: Shape, here: Shape, path: tuple[str, ...]) -> NoReturn:
+    raise Misfit(path, f"{source.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
 
 
 def _check_unchanged(block: TakenEncoder | Initial, source: Source, path: tuple[str, ...]) -> None:

@@ -20,8 +20,10 @@ from mlphys.run import Run
 from mlphys.schema.document import dump
 from mlphys.trained import TrainedNetwork
 from mlphys.training.engine import weights_of
+from tests import finished
 
 DATA = {"name": "digits", "train": 200, "validation": 50, "test": 100}
+CIRCLES = {"name": "circle_or_square", "samples": 500, "size": 20, "train": 300, "validation": 50, "test": 50}
 DENSE = [{"Dense": {"units": 12, "activation": "sigmoid"}}]
 BACK = [{"Dense": {"units": 64, "activation": "sigmoid"}}]
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
@@ -53,7 +55,16 @@ UNTRAINED = {"epochs": 0, "phases": None}
 
 def config(name: str, model: dict, data: dict | None = None, **training: object) -> Path:
     path = Path(f"{name}.yaml")
-    path.write_text(dump({"name": name, "data": DATA | (data or {}), "model": model, "training": training}))
+    path.write_text(
+        dump(
+            {
+                "name": name,
+                "data": data if data and "name" in data else DATA | (data or {}),
+                "model": model,
+                "training": training,
+            }
+        )
+    )
     return path
 
 
@@ -282,11 +293,7 @@ def test_a_run_without_an_encoder_is_refused():
 
 
 def test_an_encoder_of_other_samples_is_refused():
-    circles = {"name": "circle_or_square", "samples": 500, "size": 20, "train": 300, "validation": 50, "test": 50}
-    model = {"kind": "classifier", "encoder": {"run": "plain"}, "layers": [{"Dense": {"units": 2}}]}
-    path = Path("top.yaml")
-    path.write_text(dump({"data": circles, "model": model}))
-    assert message(path) == (
+    assert message(on_code("plain", CIRCLES)) == (
         "model.encoder.run: runs/plain/1: its encoder takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
     )
 
@@ -298,6 +305,17 @@ def test_other_preprocessing_is_refused():
     assert message(on_code("plain", STEPS)) == (
         "data.preprocess: runs/plain/1: was trained behind other preprocessing; write the same: none"
     )
+
+
+def test_preprocessing_of_other_samples_is_refused():
+    """Behind a projection the shapes are the same."""
+    steps = {"preprocess": [{"project": 5}]}
+    small = {"kind": "autoencoder", "encoder": DENSE, "decoder": [{"Dense": {"units": 5}}]}
+    run = finished.lay(config("projected", small, steps))
+    told = f"data.preprocess: {run}: its preprocessing takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
+    assert message(begun_with("projected", small, CIRCLES | steps)) == told
+    behind = {"kind": "classifier", "encoder": {"run": "projected"}, "layers": [{"Dense": {"units": 2}}]}
+    assert message(config("top", behind, CIRCLES | steps)) == told
 
 
 def test_weights_of_another_architecture_are_refused_by_the_first_that_differs():
