@@ -12,7 +12,7 @@ from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
-from mlphys.schema.layers import Conv2DTranspose
+from mlphys.schema.layers import Conv2DTranspose, Dropout, GaussianNoise
 from mlphys.schema.losses import Loss
 from mlphys.schema.optimizers import Optimizer, Schedule
 from mlphys.schema.shapes import Row
@@ -97,7 +97,11 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
             from mlphys.layers.code import KSparse as Layer
 
             return Layer(row.layer.k)
-    return getattr(keras.layers, row.layer.keras_layer())(**_arguments(row, seed))
+        case Dropout() | GaussianNoise() if not row.trainable:
+            return keras.layers.Identity()
+    layer = getattr(keras.layers, row.layer.keras_layer())(**_arguments(row, seed))
+    layer.trainable = layer.trainable and row.trainable
+    return layer
 
 
 def _tied(row: Row, seed: int, source: Any) -> Any:

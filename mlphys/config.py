@@ -6,15 +6,17 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 
-from mlphys import files, preprocessing, selection, splits
+from mlphys import checksum, files, preprocessing, selection, sources, splits
 from mlphys.errors import UserError
+from mlphys.records import WEIGHTS, RunFiles
 from mlphys.schema import registry
 from mlphys.schema.data import Dataset, DataSpec, Description, Generated, Shape
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
@@ -24,6 +26,7 @@ from mlphys.schema.messages import Misfit, Problem, choice, complain, problems_o
 from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.preprocess import StepError
 from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Entry, Spec, refuse
 from mlphys.schema.training import EarlyStopping, Training
 
@@ -101,10 +104,14 @@ class Experiment(Spec):
 
 @dataclass(frozen=True)
 class Loaded:
-    """An experiment that fits its data, with what the data's headers told."""
+    """An experiment that fits its data, with what the data's headers told.
+
+    `taken` are the arrays of other runs that its training begins with; a run has them in a file of its own.
+    """
 
     experiment: Experiment
     description: Description
+    taken: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def net_input(self) -> Description:
@@ -134,6 +141,15 @@ class Loaded:
     def fitted(self) -> dict[str, Shape]:
         """The shapes of what preprocessing is fitted with, by name."""
         return preprocessing.wanted(self.experiment.data.preprocess, self.description.shape)
+
+    def wanted(self) -> dict[str, Shape]:
+        """The shapes of what is taken from other runs, by name; none where nothing is."""
+        experiment = self.experiment
+        if experiment.training.initial:
+            return self.weights() | self.fitted()
+        if not experiment.model.taken():
+            return {}
+        return weights_of(sources.taken_rows(experiment.model, self.rows())) | self.fitted()
 
     def cost(self) -> str:
         return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.net_input)
@@ -173,6 +189,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     except Misfit as misfit:
         raise complain([misfit.problem], document) from None
     problems: list[Problem] = []
+    taken: dict[str, np.ndarray] = {}
     try:
         sizes = splits.sizes(experiment.data, description)
         experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update=sizes)})
@@ -180,6 +197,10 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         problems.append(Problem(("data", *error.path), error.text))
     try:
         experiment = _completed(experiment, description, of_a_run)
+        if of_a_run:
+            _check_taken(experiment)
+        else:
+            experiment, taken = _with_taken(experiment, description, document.name)
         net_input = Loaded(experiment, description).net_input
         experiment.kind().check(experiment.model, experiment.training, net_input)
     except Misfit as misfit:
@@ -196,7 +217,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     problems += _expect_problems(experiment)
     if problems:
         raise complain(problems, document)
-    return Loaded(experiment, description)
+    return Loaded(experiment, description, taken)
 
 
 def described(experiment: Experiment) -> Description:
@@ -240,6 +261,66 @@ def _completed(experiment: Experiment, description: Description, of_a_run: bool)
         experiment.model, experiment.training, Loaded(experiment, description).net_input, train
     )
     return experiment.model_copy(update={"model": model})
+
+
+def _check_taken(experiment: Experiment) -> None:
+    """Raise Misfit unless a run's config tells the layers of an encoder it has taken."""
+    block = experiment.model.taken()
+    if block and not block.layers:
+        raise Misfit(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
+
+
+def _with_taken(
+    experiment: Experiment, description: Description, file: str
+) -> tuple[Experiment, dict[str, np.ndarray]]:
+    """The experiment with what it takes from other runs written out, and their arrays. Raises Misfit."""
+    taken: dict[str, np.ndarray] = {}
+    here = sources.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
+    if block := experiment.model.taken():
+        source = _source(sources.finished(block, sources.ENCODER, _making(block.run, file)))
+        block, taken = sources.encoder(block, source, here)
+        experiment = experiment.model_copy(update={"model": experiment.model.model_copy(update={"encoder": block})})
+    if start := experiment.training.initial:
+        if not experiment.kind().ITERATIVE:
+            text = f"kind: {experiment.model.kind} is computed at once and begins with no weights; leave it out"
+            raise Misfit(sources.INITIAL, text)
+        source = _source(sources.finished(start, sources.INITIAL, _making(start.run, file)))
+        start, taken = sources.initial(start, source, here, Loaded(experiment, description).weights())
+        training = experiment.training.model_copy(update={"initial": start})
+        experiment = experiment.model_copy(update={"training": training})
+    return experiment, taken
+
+
+def _making(run: str, file: str) -> str:
+    """How a run that the config in `file` names comes about."""
+    if run not in shipped():
+        return "train it first, or name another"
+    beside = Path(file).with_name(f"{run}.yaml")
+    if beside.is_file():
+        return f"`mlphys train {beside}` makes it"
+    return f"`mlphys config copy {run}` and `mlphys train {run}.yaml` make it"
+
+
+def _source(run: RunFiles) -> sources.Source:
+    """A finished run as one that weights are taken from; they are compared with its config."""
+    loaded = fit(run.document, run.description)
+    arrays = run.tensors(WEIGHTS, loaded.weights() | loaded.fitted())
+    return sources.Source(
+        path=run.path,
+        model=loaded.experiment.model,
+        data=loaded.experiment.data,
+        shape=loaded.description.shape,
+        net_input=loaded.net_input,
+        arrays=arrays,
+        sha256=checksum.sha256(run.path / WEIGHTS),
+    )
+
+
+def runs_before(path: Path) -> list[str]:
+    """The runs that a config takes weights from, as it names them; nothing else of it is checked."""
+    data = read(path).data
+    blocks = [data.get(part, {}).get(key) for part, key in (sources.ENCODER, sources.INITIAL)]
+    return [block["run"] for block in blocks if isinstance(block, dict)]
 
 
 def _loss_problems(experiment: Experiment) -> Iterable[Problem]:

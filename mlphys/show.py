@@ -16,6 +16,7 @@ from mlphys.download import Progress
 from mlphys.inspection import Inspection
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
+from mlphys.sources import taken_rows
 from mlphys.uncertainty import rounded
 
 
@@ -60,10 +61,26 @@ def explained(loaded: Loaded) -> str:
     data = loaded.experiment.data
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
-    parts = [layers, f"{parameters} parameters; {sizes} of {data.name}", f"cost = {loaded.cost()}"]
+    parts = [
+        layers,
+        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_taken(loaded)]),
+        f"cost = {loaded.cost()}",
+    ]
     if loaded.experiment.kind().ITERATIVE:
         parts.append(f"optimizer: {_optimizer(loaded)}")
     return "\n\n".join(parts)
+
+
+def _taken(loaded: Loaded) -> Iterable[str]:
+    """Whose the weights are that do not begin as the seed draws them."""
+    encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
+    if initial:
+        yield f"all parameters begin as in {initial.run}"
+    if encoder:
+        rows = taken_rows(loaded.experiment.model, loaded.rows())
+        told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
+        origin = "" if initial else f" are those of {encoder.run} and"
+        yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
 def _optimizer(loaded: Loaded) -> str:

@@ -58,7 +58,7 @@ class TrainedNetwork:
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
-        """The weights that training began with, by name."""
+        """The weights as the seed draws them, by name."""
         model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
         return engine.weights_of(self._kind.build(model, self._loaded.net_input, seed))
 

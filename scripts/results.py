@@ -9,6 +9,7 @@ python -m scripts.results --write dense_mnist        one config; its header and 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlphys.config import load, shipped
+from mlphys.config import load, runs_before, shipped
 from mlphys.uncertainty import rounded
 from scripts.readme import table, write_table
 
@@ -68,19 +69,20 @@ class Result:
 
 
 def measured(name: str, path: Path, seeds: int) -> Result:
-    """Train and evaluate one config with each seed, in processes of their own."""
-    experiment = load(path).experiment
-    metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
-    published = str(experiment.about.get("published", ""))
-    split = "test" if experiment.data.test else "train"
+    """Train and evaluate one config with each seed, in processes of their own, after the runs that it begins with."""
     values, seconds, stderr = [], [], None
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "run"
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            for source in runs_before(path):
+                mlphys("train", path.with_name(f"{source}.yaml"), "--seed", seed, "--quiet")
+            experiment = load(path).experiment
+            metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
+            published = str(experiment.about.get("published", ""))
+            split = "test" if experiment.data.test else "train"
             began = time.perf_counter()
-            mlphys("train", path, "--seed", seed, "--out", run, "--quiet")
+            mlphys("train", path, "--seed", seed, "--out", "run", "--quiet")
             seconds.append(time.perf_counter() - began)
-            found = json.loads(mlphys("evaluate", run, "--split", split, "--json"))
+            found = json.loads(mlphys("evaluate", "run", "--split", split, "--json"))
         values.append(found[metric])
         stderr = found.get(f"{metric}_stderr")
         print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)

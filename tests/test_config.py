@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from mlphys import config
-from mlphys.config import Experiment, copy, difference, load, shipped
+from mlphys.config import Experiment, copy, difference, load, runs_before, shipped
 from mlphys.datasets import mnist
 from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
+from tests import finished
 
 GOOD = """name: small
 data: {name: digits, validation: 200, test: 400}
@@ -59,7 +60,7 @@ TOP = "name, data, model, about, seed, training, plots, expect"
 DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
-    "track, early_stopping"
+    "track, early_stopping, initial"
 )
 STOPPING = "monitor, patience, min_delta, target"
 DATASETS = (
@@ -209,7 +210,7 @@ BROKEN = [
     (
         "kind: classifier",
         "kind: classifier\n  optimizer: adam",
-        "f.yaml:5: model.optimizer: unknown key; it belongs into the block training (allowed: kind, layers)",
+        "f.yaml:5: model.optimizer: unknown key; it belongs into the block training (allowed: kind, layers, encoder)",
     ),
     # layers: names
     (
@@ -813,6 +814,7 @@ def test_every_default_is_filled_in():
         },
         "model": {
             "kind": "classifier",
+            "encoder": None,
             "layers": [
                 "Flatten",
                 {
@@ -854,6 +856,7 @@ def test_every_default_is_filled_in():
             "phases": None,
             "track": [],
             "early_stopping": None,
+            "initial": None,
         },
         "plots": [],
         "expect": {},
@@ -895,6 +898,8 @@ def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment
     path = shipped()[name]
     if re.search(r"classes|imbalance|project: 0", path.read_text()) and locate(mnist.sources()[0]) is None:
         pytest.skip("MNIST is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA")
+    for source in runs_before(path):
+        finished.lay(shipped()[source])
     loaded = load(path)
     assert loaded.experiment.name == name
     complete = written(dump(loaded.experiment.model_dump()))

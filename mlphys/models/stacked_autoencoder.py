@@ -56,6 +56,9 @@ class Spec(ModelSpec):
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
+    def encoder_rows(self, description: Description) -> list[Row]:
+        return [row for encoder, _ in staged(self, description) for row in encoder]
+
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
     """The mirrored decoders written out."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlphys.schema.autoencoding import Corruption
     from mlphys.schema.data import Description, Shape, Split
     from mlphys.schema.shapes import Row
+    from mlphys.schema.source import TakenEncoder
     from mlphys.schema.training import Training
     from mlphys.stored import Array
 
@@ -31,6 +32,14 @@ class ModelSpec(Spec):
     def phase_names(self) -> tuple[str, ...]:
         """The keys that `training.phases` may have."""
         return ()
+
+    def taken(self) -> TakenEncoder | None:
+        """The encoder of another run that the net begins with."""
+        return None
+
+    def encoder_rows(self, description: Description) -> list[Row]:
+        """The layers up to the code, which another net can begin with; none where there is no encoder of layers."""
+        return []
 
     def loss_per(self) -> Literal["output", "sample"]:
         """What `training.loss_per` is where the config leaves it out."""
