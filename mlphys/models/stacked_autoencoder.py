@@ -56,6 +56,13 @@ class Spec(ModelSpec):
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
+    def no_decoder(self) -> str | None:
+        if self.head and not self.frozen:
+            return (
+                "the decoders do not fit encoders that a head has trained on; set model.frozen: true, or leave head out"
+            )
+        return None
+
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
     """The mirrored decoders written out."""
