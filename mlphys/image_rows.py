@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TILE, GAP = 0.8, 0.3  # inches: an image's width, and what stands between groups of rows
+PAD = 0.03
 LETTER = 0.12  # inches, of a row's label
 
 
 def page(
     images: np.ndarray,
+    samples: np.ndarray,
     labels: Sequence[str],
     title: str,
     caption: str,
     above: Sequence[str] = (),
-    framed: Sequence[int] = (),
     grouped: int = 0,
 ) -> Figure:
-    """Images (rows, columns, height, width, channels), all on one scale of grey, or of colours.
+    """Images (rows, columns, height, width, channels) on the scale of grey, or of colours, of some samples.
 
-    `above` labels the columns; the rows or tiles numbered in `framed` have a dark frame; after every `grouped`
-    rows there is a gap.
+    `above` labels the columns; after every `grouped` rows there is a gap.
     """
     lines, count, height, width = images.shape[:4]
     tile = TILE * min(max(height / width, 0.3), 2)
@@ -36,19 +36,24 @@ def page(
     label = LETTER * max(len(part) for label in labels for part in label.splitlines())
     size = max(TILE * count + label + 0.3, 9), (tile + 0.06) * lines + GAP * len(gaps) + 1.3 + 0.3 * bool(above)
     figure = looks.figure(*size, title, caption)
+    figure.get_layout_engine().set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
     ratios = [part for line in range(lines) for part in ((GAP / tile, 1) if line in gaps else (1,))]
     places = [place for place, ratio in enumerate(ratios) if ratio == 1]
     grid = figure.add_gridspec(len(ratios), count, height_ratios=ratios)
-    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
+    scale = span(samples)
     for line, place in enumerate(places):
         panels = [figure.add_subplot(grid[place, column]) for column in range(count)]
         for column, panel in enumerate(panels):
-            tile_image(panel, images[line, column], low, high)
-            panel.spines[:].set_color(looks.INK if line in framed else looks.PALE)
+            tile_image(panel, images[line, column], *scale)
             if above and line == 0:
                 panel.set_title(above[column], fontsize=12, color=looks.GREY)
         panels[0].set_ylabel(labels[line], rotation=0, ha="right", va="center")
     return figure
+
+
+def span(samples: np.ndarray) -> tuple[float, float]:
+    """From 0 to 1, and as far beyond as the samples go."""
+    return min(0.0, float(samples.min())), max(1.0, float(samples.max()))
 
 
 def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:

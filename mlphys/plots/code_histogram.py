@@ -55,7 +55,9 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
     axes = figure.subplots()
     axes.stairs(share, edges, fill=True, color=looks.BLUE)
     axes.set_yscale("log")
-    axes.set(ylim=(0.5 / codes.size, 2), xlabel="value h of the code", ylabel="fraction of the values")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
     axes.axvline(found["mean_code"], color=looks.VERMILLION, linewidth=2)
     said = [f"mean {found['mean_code']:.3g}"]
     said += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]

@@ -47,7 +47,7 @@ def draw(run: Run) -> Iterator[Picture]:
     caption = f"{split} samples; above: what the decoder makes of the straight line between their codes; "
     caption += "below: the straight line between the samples themselves"
     above = [f"{value:.3g}" for value in share]
-    figure = image_rows.page(images, labels, title, caption, above, grouped=2)
+    figure = image_rows.page(images, ends, labels, title, caption, above, grouped=2)
     rows = {
         "first": np.repeat(pairs[:, 0], 2), "last": np.repeat(pairs[:, 1], 2), "line": ["code", "pixels"] * len(pairs)
     }  # fmt: skip

@@ -78,6 +78,8 @@ def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, cap
     )
     axes.plot(number, mean[:kept], color=looks.BLUE, marker="o" if kept <= DOTTED else "", markersize=6)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.axhline(1, color=looks.GREY, linewidth=1, linestyle=":")
     axes.annotate(
         "1: as long as before", (1, 1), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",

@@ -50,9 +50,8 @@ def draw(run: Run) -> Iterator[Picture]:
     drawn = np.array(images)
     title = f"{run.name}: reconstructions by code size"
     caption = f"mse over {len(x):,} {split} samples{'; of values behind data.preprocess' if fitted.steps else ''}"
-    net = [] if run.config.model.kind == "pca" else [len(drawn) - 1]
-    figure = image_rows.page(drawn, labels, title, caption, framed=[0, *net])
-    kinds = ["input", *["pca"] * len(counts), *["net"] * len(net)]
+    figure = image_rows.page(drawn, drawn[0], labels, title, caption)
+    kinds = ["input", *["pca"] * len(counts), "net"][: len(drawn)]
     rows = {"by": kinds, "code_size": sizes, "mse": errors}
     yield Picture(
         "reconstructions_by_code_size", figure, image_rows.table(drawn, rows, {"sample": np.arange(len(shown))})

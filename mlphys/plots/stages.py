@@ -45,7 +45,7 @@ def draw(run: Run) -> Iterator[Picture]:
     caption = (
         f"mse over {len(x):,} {split} samples, below it that of PCA with as many components as the code has numbers"
     )
-    figure = image_rows.page(images, labels, title, caption)
+    figure = image_rows.page(images, shown, labels, title, caption)
     rows = {"stages": list(range(len(images))), "mse": [None, *errors]}
     yield Picture("stages", figure, image_rows.table(images, rows, {"sample": np.arange(len(shown))}))
 
