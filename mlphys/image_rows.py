@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TILE, GAP = 0.8, 0.3  # inches: an image's width, and what stands between groups of rows
 PAD = 0.03
+BEYOND = 0.2  # of the samples' span: what images go further than this is told
 LETTER = 0.12  # inches, of a row's label
 
 
@@ -35,12 +36,15 @@ def page(
     gaps = [line for line in range(1, lines) if grouped and line % grouped == 0]
     label = LETTER * max(len(part) for label in labels for part in label.splitlines())
     size = max(TILE * count + label + 0.3, 9), (tile + 0.06) * lines + GAP * len(gaps) + 1.3 + 0.3 * bool(above)
+    scale = low, high = span(samples)
+    beyond = max(low - float(images.min()), float(images.max()) - high)
+    if beyond > BEYOND * (high - low):
+        caption += f"; what is below {low:.2g} or above {high:.2g} is drawn as these"
     figure = looks.figure(*size, title, caption)
     figure.get_layout_engine().set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
     ratios = [part for line in range(lines) for part in ((GAP / tile, 1) if line in gaps else (1,))]
     places = [place for place, ratio in enumerate(ratios) if ratio == 1]
     grid = figure.add_gridspec(len(ratios), count, height_ratios=ratios)
-    scale = span(samples)
     for line, place in enumerate(places):
         panels = [figure.add_subplot(grid[place, column]) for column in range(count)]
         for column, panel in enumerate(panels):

@@ -59,7 +59,8 @@ class Spec(ModelSpec):
     def no_decoder(self) -> str | None:
         if self.head and not self.frozen:
             return (
-                "the decoders do not fit encoders that a head has trained on; set model.frozen: true, or leave head out"
+                "the decoders do not fit encoders that a head has trained on; "
+                "set model.frozen: true, or leave model.head out"
             )
         return None
 

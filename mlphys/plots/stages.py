@@ -22,7 +22,7 @@ def check(loaded: Loaded) -> None:
     """Raise NotApplicable where there are no stages whose decoders give images."""
     kind = loaded.experiment.model.kind
     if kind != "stacked_autoencoder":
-        raise NotApplicable(f"a {kind} has no stages; train a model of kind: stacked_autoencoder for this picture")
+        raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
     need_decoder(loaded)
 
 
