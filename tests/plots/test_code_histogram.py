@@ -34,7 +34,7 @@ def test_the_histogram_holds_every_value_and_the_title_how_many_are_active():
 
 
 def test_sparsities_stand_beside_the_histogram():
-    """One number alone is active, so population sparsity is 1; its lifetime sparsity is 0, that of two silent ones 1."""
+    """One number alone is active: population sparsity 1; its lifetime sparsity is 0, that of two silent ones 1."""
     constant = np.tile(np.eye(3, dtype=np.float32)[2], (10, 1))
     (said,) = drawn(constant)[0].figure.axes[0].texts
     assert said.get_text() == "mean 0.333\npopulation sparsity 1\nlifetime sparsity 0.667"
