@@ -43,9 +43,9 @@ def page(
     figure = looks.figure(*size, title, caption)
     figure.get_layout_engine().set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
     ratios = [part for line in range(lines) for part in ((GAP / tile, 1) if line in gaps else (1,))]
-    places = [place for place, ratio in enumerate(ratios) if ratio == 1]
     grid = figure.add_gridspec(len(ratios), count, height_ratios=ratios)
-    for line, place in enumerate(places):
+    for line in range(lines):
+        place = line + sum(gap <= line for gap in gaps)
         panels = [figure.add_subplot(grid[place, column]) for column in range(count)]
         for column, panel in enumerate(panels):
             tile_image(panel, images[line, column], *scale)
@@ -57,7 +57,7 @@ def page(
 
 def span(samples: np.ndarray) -> tuple[float, float]:
     """From 0 to 1, and as far beyond as the samples go."""
-    return min(0.0, float(samples.min())), max(1.0, float(samples.max()))
+    return float(samples.min(initial=0.0)), float(samples.max(initial=1.0))
 
 
 def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlphys import image_rows, looks, stored
 from mlphys.drawable import need_decoder
-from mlphys.picture import Picture, shown_split
+from mlphys.picture import NotApplicable, Picture, shown_split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,10 @@ def draw(run: Run) -> Iterator[Picture]:
     samples = getattr(run.dataset(), split)
     classes = run.data["classes"]
     pairs = _pairs(samples.y[:SOUGHT] if classes else np.arange(min(SOUGHT, len(samples))))
+    if not len(pairs):
+        raise NotApplicable(
+            f"there are no two {split} samples{' of different classes' if classes else ''} to go between"
+        )
     ends = stored.read(samples.x[pairs.ravel()])
     codes = run.trained.predictions(ends)["codes"].reshape(len(pairs), 2, -1)
     share = np.linspace(0, 1, STEPS)

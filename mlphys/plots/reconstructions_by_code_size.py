@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlphys import image_rows, looks, pca, stored
 from mlphys.drawable import need_decoder, need_images
-from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     from mlphys.config import Loaded
@@ -18,7 +18,7 @@ MOST = 10  # samples
 
 
 def check(loaded: Loaded) -> None:
-    """Raise NotApplicable where there is nothing to reconstruct, or a head was what was trained for."""
+    """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
     if loaded.experiment.model.kind == "pca":
         need_images(loaded)
     else:
@@ -30,9 +30,8 @@ def draw(run: Run) -> Iterator[Picture]:
 
     check(run.loaded)
     split, predictions = predicted(run, "codes", "")
-    metrics, size = run.metrics.get(split, {}), math.prod(predictions["codes"].shape[1:])
-    if "mse" not in metrics:
-        raise NotApplicable("a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out")
+    size = math.prod(predictions["codes"].shape[1:])
+    mse = float(predictions["squared_errors"].mean(dtype=np.float64))
     dataset, fitted = run.dataset(), run.preprocessing
     train, x = fitted.apply(dataset.train.x), fitted.apply(getattr(dataset, split).x)
     counts = _sizes(min(size, pca.most(train)))
@@ -45,8 +44,8 @@ def draw(run: Run) -> Iterator[Picture]:
     labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, errors[1:], strict=True))]
     if run.config.model.kind != "pca":
         images.append(run.trained.pictured(stored.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
-        sizes, errors = [*sizes, size], [*errors, metrics["mse"]]
-        labels.append(_label(f"the net, code {size}", metrics["mse"]))
+        sizes, errors = [*sizes, size], [*errors, mse]
+        labels.append(_label(f"the net, code {size}", mse))
     drawn = np.array(images)
     title = f"{run.name}: reconstructions by code size"
     caption = f"mse over {len(x):,} {split} samples{'; of values behind data.preprocess' if fitted.steps else ''}"

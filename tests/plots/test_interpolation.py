@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlphys.picture import NotApplicable
 from mlphys.plots import interpolation
 from tests.plots.runs import CODED, written
 
@@ -52,3 +53,9 @@ def test_the_ends_are_of_two_classes_and_no_sample_is_used_twice(tmp_path: Path)
 
 def test_each_of_the_first_samples_goes_with_the_next_one_of_another_class():
     assert interpolation._pairs(np.array([3, 3, 5, 3, 1])).tolist() == [[0, 2], [1, 4]]
+
+
+def test_of_one_sample_alone_there_is_nothing_to_go_to(tmp_path: Path):
+    run = written(tmp_path, WHOLE.replace("validation: 10, test: 0", "validation: 1, test: 9"))
+    with pytest.raises(NotApplicable, match=r"^there are no two validation samples to go between$"):
+        next(interpolation.draw(run))

@@ -54,7 +54,7 @@ def test_an_autoencoder_stands_below_pca_up_to_its_own_code_size(tmp_path: Path)
     (picture,) = by_code_size.draw(run)
     found = errors(picture)
     assert list(found) == [("input", None), ("pca", 1), ("pca", 2), ("net", 2)]
-    assert found["net", 2] == run.metrics["validation"]["mse"]
+    assert found["net", 2] == pytest.approx(run.metrics["validation"]["mse"])
     assert found["pca", 2] == pytest.approx(run.metrics["validation"]["pca_mse"])
     labels = [axes.get_ylabel().splitlines()[0] for axes in picture.figure.axes[::10]]
     assert labels == ["input", "PCA-1", "PCA-2", "the net, code 2"]
