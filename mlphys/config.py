@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError, Wit
 
 from mlphys import checksum, files, preprocessing, selection, sources, splits
 from mlphys.errors import UserError
+from mlphys.picture import NotApplicable
 from mlphys.records import WEIGHTS, RunFiles
 from mlphys.schema import registry
 from mlphys.schema.data import Dataset, DataSpec, Description, Generated, Shape
@@ -214,6 +215,8 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     if not problems:
         problems += _fresh_problems(experiment)
         problems += _track_problems(Loaded(experiment, description))
+        if not of_a_run:
+            problems += _plot_problems(Loaded(experiment, description))
     problems += _expect_problems(experiment)
     if problems:
         raise complain(problems, document)
@@ -409,6 +412,17 @@ def _layer_problems(loaded: Loaded) -> Iterable[Problem]:
     if "saturation" in track and not any(row.layer.activation_name() in SATURATING for row in rows):
         text = f"saturation: no layer has one of the activations {', '.join(SATURATING)}; leave it out"
         yield Problem(("training", "track"), text)
+
+
+def _plot_problems(loaded: Loaded) -> Iterable[Problem]:
+    """An entry of plots/ has `check(loaded)` if the config alone can tell that it cannot be drawn."""
+    for i, name in enumerate(loaded.experiment.plots):
+        check = getattr(registry.entry("mlphys.plots", name), "check", None)
+        try:
+            if check is not None:
+                check(loaded)
+        except NotApplicable as reason:
+            yield Problem(("plots", i), f"{name}: {reason}; leave it out")
 
 
 def _expect_problems(experiment: Experiment) -> Iterable[Problem]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,8 @@ from mlphys.config import Loaded
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.data import Split
 from mlphys.training import engine
+
+LARGEST_JACOBIANS = 16_000_000  # values that are computed at once: 64 MB
 
 
 class TrainedNetwork:
@@ -39,6 +42,33 @@ class TrainedNetwork:
         seen = follow(self._split(x))["seen"]
         found = self._fitted.inverse(seen.reshape(-1, *seen.shape[2:]))
         return found.reshape(len(x), lines, *found.shape[1:])
+
+    def decoded(self, codes: np.ndarray) -> np.ndarray:
+        """What the decoder makes of codes (n, ...), in the space of the samples' pictures."""
+        seen = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
+        return self._fitted.inverse(seen["samples"])
+
+    def staged(self, x: np.ndarray) -> np.ndarray:
+        """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
+        found = self._through_stages(self._split(x))
+        return np.stack([self._fitted.inverse(found[str(i)]) for i in range(len(found))])
+
+    def encoder_jacobians(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        """dh_i/dx_j of each sample behind preprocessing, (values of the code, values of the sample)."""
+        from keras import ops
+
+        from mlphys import autodiff
+
+        encoder, seen = self.network.parts["encoder"], self._fitted.apply(x)
+        shape, size = encoder.input_shape[1:], math.prod(encoder.output_shape[1:])
+
+        def codes(points: Any) -> Any:
+            return ops.reshape(encoder(ops.reshape(points, (-1, *shape)), training=False), (-1, size))
+
+        flat = seen.reshape(len(seen), -1)
+        step = max(1, LARGEST_JACOBIANS // (size * flat.shape[1]))
+        for start in range(0, len(flat), step):
+            yield from autodiff.jacobian(codes, flat[start : start + step])
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
@@ -76,6 +106,39 @@ class TrainedNetwork:
     @cached_property
     def _picture(self) -> engine.Mapped:
         return engine.Mapped(lambda x, y: self._kind.pictured(self.network, x), self.network.evaluated_at_once)
+
+    @cached_property
+    def _decode(self) -> engine.Mapped:
+        from keras import ops
+
+        decoder, shape = self.network.parts["decoder"], self._loaded.net_input.shape
+
+        def samples(codes: Any, y: Any) -> dict[str, Any]:
+            codes = ops.reshape(codes, (-1, *decoder.input_shape[1:]))
+            return {"samples": ops.reshape(decoder(codes, training=False), (-1, *shape))}
+
+        return engine.Mapped(samples, self.network.evaluated_at_once)
+
+    @cached_property
+    def _through_stages(self) -> engine.Mapped:
+        from keras import ops
+
+        parts, shape = self.network.parts, self._loaded.net_input.shape
+        stages = sum(name.startswith("stage ") for name in parts)
+
+        def reconstructions(x: Any, y: Any) -> dict[str, Any]:
+            found, codes = {}, x
+            for i in range(stages):
+                encoder = parts[f"encoder {i}"]
+                codes = encoder(ops.reshape(codes, (-1, *encoder.input_shape[1:])), training=False)
+                back = codes
+                for j in range(i, -1, -1):
+                    decoder = parts[f"decoder {j}"]
+                    back = decoder(ops.reshape(back, (-1, *decoder.input_shape[1:])), training=False)
+                found[str(i)] = ops.reshape(back, (-1, *shape))
+            return found
+
+        return engine.Mapped(reconstructions, self.network.evaluated_at_once)
 
     @cached_property
     def _trace(self) -> engine.Mapped:

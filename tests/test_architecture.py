@@ -31,6 +31,8 @@ ROWS = [
     [
         "blocks",
         "cost",
+        "drawable",
+        "image_rows",
         "inputs",
         "layer_curves",
         "metrics",

@@ -68,9 +68,10 @@ DATASETS = (
     "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
 )
 PLOTS = (
-    "accuracy_against, centroids, components, confusion_matrix, data_cloud, decision_boundary, feature_maps, "
-    "filters, fit_1d, gradient_norms, image_fit, latent, latent_tsne, learning_curves, loss_surface, "
-    "misclassified, reconstructions, samples, saturation, weight_norms"
+    "accuracy_against, centroids, code_histogram, components, confusion_matrix, data_cloud, decision_boundary, "
+    "feature_maps, filters, fit_1d, gradient_norms, image_fit, interpolation, jacobian_spectrum, latent, "
+    "latent_tsne, learning_curves, loss_surface, misclassified, reconstructions, reconstructions_by_code_size, "
+    "samples, saturation, stages, traversals, weight_norms"
 )
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(

@@ -59,6 +59,14 @@ class Spec(ModelSpec):
     def encoder_rows(self, description: Description) -> list[Row]:
         return [row for encoder, _ in staged(self, description) for row in encoder]
 
+    def no_decoder(self) -> str | None:
+        if self.head and not self.frozen:
+            return (
+                "the decoders do not fit encoders that a head has trained on; "
+                "set model.frozen: true, or leave model.head out"
+            )
+        return None
+
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
     """The mirrored decoders written out."""

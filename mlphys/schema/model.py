@@ -45,6 +45,14 @@ class ModelSpec(Spec):
         """What `training.loss_per` is where the config leaves it out."""
         return "output"
 
+    def no_decoder(self) -> str | None:
+        """Why no decoder makes samples of codes; None: there is one."""
+        return f"a {self.kind} has no decoder; train a model of kind: autoencoder for this picture"
+
+    def normal_code(self) -> bool:
+        """Whether the codes are to lie as N(0, 1)."""
+        return False
+
 
 def refuse_class_weights(training: Training) -> None:
     """For a kind of model whose loss knows no classes. Raises Misfit."""
