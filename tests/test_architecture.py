@@ -31,6 +31,7 @@ ROWS = [
     [
         "blocks",
         "cost",
+        "energies",
         "inputs",
         "layer_curves",
         "metrics",
