@@ -181,6 +181,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
     try:
         experiment = _completed(experiment, description, of_a_run)
         net_input = Loaded(experiment, description).net_input
+        experiment.model.check_data(experiment.data)
         experiment.kind().check(experiment.model, experiment.training, net_input)
     except Misfit as misfit:
         problems.append(misfit.problem)

@@ -30,6 +30,7 @@ ROWS = [
     ["schema", "csvfile", "download", "history", "images", "looks", "npz"],
     [
         "blocks",
+        "calibration",
         "cost",
         "energies",
         "inputs",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.schema.autoencoding import Corruption
-    from mlphys.schema.data import Description, Shape, Split
+    from mlphys.schema.data import DataSpec, Description, Shape, Split
     from mlphys.schema.shapes import Row
     from mlphys.schema.training import Training
     from mlphys.stored import Array
@@ -35,6 +35,9 @@ class ModelSpec(Spec):
     def loss_per(self) -> Literal["output", "sample"]:
         """What `training.loss_per` is where the config leaves it out."""
         return "output"
+
+    def check_data(self, data: DataSpec) -> None:
+        """Raise Misfit for keys of `data` that this model cannot be trained with."""
 
 
 def refuse_class_weights(training: Training) -> None:

@@ -105,6 +105,10 @@ class Training:
                     outcome = fitted(self, phase, rows, resumed)
         return outcome
 
+    def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
+        """The measured columns of history.csv, None for those of other phases."""
+        return {f"{prefix}{name}": means.get(name) for name in self.metrics}
+
 
 def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
     """One fit phase, a row of history, the last of `rows`, and a checkpoint: its weights are the network's now."""
@@ -116,13 +120,13 @@ def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) 
     began = time.perf_counter()
     training.reporter.begin(phase.name, 1, 0)
     try:
-        weights = dict(phase.fit(training.dataset.train))
+        found = phase.fit(training.dataset.train, training.dataset.validation)
+        weights = {**weights_of(phase.network), **found}
         load_weights(phase.network, weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
-        row |= Measurement(phase, training.dataset.train).means()
+        row |= training.columns("", Measurement(phase, training.dataset.train).means())
         if len(training.dataset.validation):
-            means = Measurement(phase, training.dataset.validation).means()
-            row |= {f"validation_{name}": value for name, value in means.items()}
+            row |= training.columns("validation_", Measurement(phase, training.dataset.validation).means())
         row["seconds"] = round(time.perf_counter() - began, 4)
         training.keeper.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}
@@ -200,9 +204,9 @@ class PhaseInTraining:
         """Train one epoch, measure it, record it."""
         self.begin(epoch)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
-        row |= self.columns("", self.train(epoch))
+        row |= self.training.columns("", self.train(epoch))
         if self.validation:
-            row |= self.columns("validation_", self.validation.means())
+            row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
         row |= self.engine.tracked()
@@ -250,10 +254,6 @@ class PhaseInTraining:
         first, last = start // samples, math.ceil(stop / samples)
         passes = np.concatenate([self.one_pass(number + 1, samples) for number in range(first, last)])
         return passes[start - first * samples : stop - first * samples]
-
-    def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
-        """The measured columns of history.csv, None for those of other phases."""
-        return {f"{prefix}{name}": means.get(name) for name in self.training.metrics}
 
     def prepared(self, split: Split) -> Split:
         return self.phase.prepare(split) if self.phase.prepare and len(split) else split
