@@ -23,7 +23,7 @@ from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
-from mlphys.training.tracking import weight_norms
+from mlphys.training.tracking import columns, parameters, weight_norms
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
 FIRST_CHUNK = 1  # batches, before the speed is known
@@ -91,6 +91,8 @@ class Training:
         """
         rows = start.rows if start else 0
         self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
+        gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
+        self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
         outcome = Outcome(weights_of(self.network), 0, "epochs")
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0
@@ -209,11 +211,12 @@ class PhaseInTraining:
             row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
+        row |= dict.fromkeys(self.training.tracked)  # None for those of other phases
         row |= self.engine.tracked()
         if "weight_norms" in self.settings.track:
             row |= weight_norms(self.phase, state)
         if "parameters" in self.settings.track:
-            row |= _parameters(state)
+            row |= parameters(_weights(state))
         if not all(math.isfinite(row[name]) for name in quantities(row) if row[name] is not None) or not finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
@@ -332,13 +335,3 @@ def _one_after_the_other(changes: Sequence[Change]) -> Change:
 
 def _weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}
-
-
-def _parameters(state: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Each number of each weight, by the weight's name and its place in it: `layers.0.Dense.kernel.0.0`."""
-    return {
-        ".".join([name.removeprefix("weights/"), *map(str, place)]): float(value[place])
-        for name, value in state.items()
-        if name.startswith("weights/")
-        for place in np.ndindex(value.shape)
-    }

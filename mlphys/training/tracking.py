@@ -52,6 +52,25 @@ class Tracker:
         }
 
 
+def columns(phase: Gradient) -> list[str]:
+    """What a phase adds to history.csv for its layers and, of a small net, for every weight."""
+    track, names = phase.settings.track, Tracker(phase).names
+    if "weight_norms" in track:
+        names = [*names, *(f"weight_norm.{layer}" for layer in trained_by_layer(phase))]
+    if "parameters" in track:
+        names = [*names, *parameters({name: variable.numpy() for name, variable in phase.network.weights.items()})]
+    return names
+
+
+def parameters(weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Each number of each weight, by the weight's name and its place in it: `layers.0.Dense.kernel.0.0`."""
+    return {
+        ".".join([name, *map(str, place)]): float(value[place])
+        for name, value in weights.items()
+        for place in np.ndindex(value.shape)
+    }
+
+
 def trained_by_layer(phase: Gradient) -> dict[str, list[int]]:
     """The layers that the phase trains, first to last, and the places of their weights in `phase.trained`."""
     names = {id(variable): name for name, variable in phase.network.weights.items()}

@@ -285,7 +285,12 @@ CONFIG = {
     "name": "energies",
     "data": {"name": "digits", "classes": [3, 8], "train": 180, "validation": 77, "test": 100},
     "model": {"kind": "energy_classifier", "of": {"autoencoder": {"units": 20}}},
-    "training": {"loss": "binary_crossentropy", "batch_size": 20, "epochs": 20, "optimizer": {"Adam": {"learning_rate": 0.01}}},
+    "training": {
+        "loss": "binary_crossentropy",
+        "batch_size": 20,
+        "epochs": 20,
+        "optimizer": {"Adam": {"learning_rate": 0.01}},
+    },
     "plots": ["learning_curves", "confusion_matrix", "misclassified", "filters"],
 }
 
@@ -334,9 +339,7 @@ def test_its_pictures_are_drawn_the_filters_a_line_a_class(run):
 def test_predictions_have_a_column_a_class_for_probability_and_energy(run, tmp_path):
     np.save(tmp_path / "x.npy", run.dataset().test.x[:2])
     header = mlphys("predict", run.path, tmp_path / "x.npy").splitlines()[0]
-    assert header == (
-        "file,sample,class,probability,p_3,p_8,energy_0,energy_1,class_mse_0,class_mse_1"
-    )
+    assert header == ("file,sample,class,probability,p_3,p_8,energy_0,energy_1,class_mse_0,class_mse_1")
 
 
 def test_a_finished_run_is_not_trained_longer(run):
