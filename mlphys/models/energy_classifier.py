@@ -64,11 +64,12 @@ class PCA(Block):
 
 
 class Spec(ModelSpec):
-    """One tied autoencoder, or PCA, a class, trained on its samples alone; the class is that of the largest energy.
+    """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
 
-    The energy E_k(x) has the gradient r_k(x) - x and grows with plausibility; it is known up to a constant.
-    p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b fitted to the validation split, which
-    what is measured on it knows. With PCA E_k is minus half the squared distance from the class's components.
+    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
+    plausibility, but is known up to a constant: p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b
+    fitted to the validation split, so that what is measured there is a little too good. With PCA E_k is minus half
+    the squared distance from the plane of the class's components.
     """
 
     kind: Literal["energy_classifier"]
