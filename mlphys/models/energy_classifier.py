@@ -47,6 +47,8 @@ class Autoencoder(Block):
     and contraction are those of kind: autoencoder.
     """
 
+    noun: ClassVar[str] = "hidden units"
+
     units: Count
     activation: Literal["linear", "relu", "sigmoid", "tanh"] = "sigmoid"
     output: Literal["linear", "sigmoid"] | None = None
@@ -59,6 +61,7 @@ class PCA(Block):
     """So many principal components: the best linear autoencoder, by eigenvectors."""
 
     shorthand: ClassVar[str] = "components"
+    noun: ClassVar[str] = "principal components"
 
     components: Count
 

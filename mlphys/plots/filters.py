@@ -66,9 +66,9 @@ def _of_classes(run: Run) -> Picture:
         raise NotApplicable(f"a line for each class is of grey images, and these samples are {text(image)}")
     encoders = [row for row in run.rows if not row.tied_to]
     kernels = np.stack([run.weights[f"{row.name}.kernel"].T.reshape(-1, *image[:2]) for row in encoders])
-    units = kernels.shape[1]
-    of = "hidden units" if units <= MOST_UNITS else f"of {units} hidden units"
-    title, sides = f"{run.name}: hidden units of each class", {"class": "classes", "unit": of}
+    units, noun = kernels.shape[1], run.config.model.of.noun  # type: ignore[attr-defined]
+    of = noun if units <= MOST_UNITS else f"of {units} {noun}"
+    title, sides = f"{run.name}: {noun} of each class", {"class": "classes", "unit": of}
     return _picture("filters", title, 0, kernels[:, :MOST_UNITS], run.data["classes"], sides)
 
 

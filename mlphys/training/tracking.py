@@ -42,13 +42,18 @@ class Tracker:
     def sums(self, gradients: Sequence[Any], outputs: Mapping[str, Any], samples: Any) -> list[Any]:
         """What a step adds for each of `names`, float64."""
         norms = [norm([gradients[i] for i in places]) for places in self._trained.values()]
-        saturated = [samples * _saturated(kind, outputs[layer]) for layer, kind in self._saturating.items()]
+        saturated = [
+            samples * (_saturated(kind, outputs[layer]) if layer in outputs else math.nan)  # not of this phase
+            for layer, kind in self._saturating.items()
+        ]
         return norms + saturated
 
-    def means(self, sums: np.ndarray, samples: float, steps: int) -> dict[str, float]:
+    def means(self, sums: np.ndarray, samples: float, steps: int) -> dict[str, float | None]:
+        """By the columns of `names`; None for layers that the phase does without."""
         counts = [steps] * len(self._trained) + [samples] * len(self._saturating)
         return {
-            name: _short(total / count) for name, total, count in zip(self.names, sums.tolist(), counts, strict=True)
+            name: None if math.isnan(total) else _short(total / count)
+            for name, total, count in zip(self.names, sums.tolist(), counts, strict=True)
         }
 
 
