@@ -203,6 +203,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         else:
             experiment, taken = _with_taken(experiment, description, document.name)
         net_input = Loaded(experiment, description).net_input
+        experiment.model.check_data(experiment.data)
         experiment.kind().check(experiment.model, experiment.training, net_input)
     except Misfit as misfit:
         problems.append(misfit.problem)

@@ -115,6 +115,7 @@ def trained(run: Any) -> str:
 
 BASELINES = {
     "majority_accuracy": "always the most frequent class",
+    "uncalibrated_accuracy": "the class of the largest energy as it is",
     "mean_target_mse": "always the mean of the training targets",
     "copy_input_mse": "the input itself as output",
     "corruption_mse": "the corrupted samples as they are",

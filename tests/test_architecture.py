@@ -30,8 +30,10 @@ ROWS = [
     ["schema", "csvfile", "download", "history", "images", "looks", "npz"],
     [
         "blocks",
+        "calibration",
         "cost",
         "drawable",
+        "energies",
         "image_rows",
         "inputs",
         "layer_curves",

@@ -102,7 +102,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = "autoencoder, classifier, kmeans, pca, rbm, regressor, stacked_autoencoder, transform"
+KINDS = "autoencoder, classifier, energy_classifier, kmeans, pca, rbm, regressor, stacked_autoencoder, transform"
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
     "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh, FreeEnergyDifference"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.schema.autoencoding import Corruption
-    from mlphys.schema.data import Description, Shape, Split
+    from mlphys.schema.data import DataSpec, Description, Shape, Split
     from mlphys.schema.shapes import Row
     from mlphys.schema.source import TakenEncoder
     from mlphys.schema.training import Training
@@ -52,6 +52,9 @@ class ModelSpec(Spec):
     def normal_code(self) -> bool:
         """Whether the codes are to lie as N(0, 1)."""
         return False
+
+    def check_data(self, data: DataSpec) -> None:
+        """Raise Misfit for keys of `data` that this model cannot be trained with."""
 
 
 def refuse_class_weights(training: Training) -> None:
