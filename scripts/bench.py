@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -315,11 +316,13 @@ class Process:
         forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
         environment = {key: value for key, value in os.environ.items() if key not in forced}
         environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
+        began = time.perf_counter()
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        if self._line() != "ready":
-            raise RuntimeError(f"{peer}, {net}: " + (self.process.communicate()[1] or "")[-2000:])
+        self.name = f"{peer}, {net}"
+        self._line("ready")
+        self.start = time.perf_counter() - began
 
     def epoch(self) -> float:
         assert self.process.stdin
@@ -331,9 +334,12 @@ class Process:
         self.process.kill()
         self.process.wait()
 
-    def _line(self) -> str:
+    def _line(self, expected: str = "") -> str:
         assert self.process.stdout
-        return self.process.stdout.readline().strip()
+        line = self.process.stdout.readline().strip()
+        if not line or expected not in line:
+            raise SystemExit(f"{self.name}: {line} " + (self.process.communicate()[1] or "")[-2000:])
+        return line
 
 
 def runs_here(peer: str, net: str) -> bool:
@@ -370,17 +376,28 @@ def rate_of_the_machine() -> float:
     return 2 * 3000**3 / min(seconds)
 
 
-def measured(net: str, epochs: int) -> dict[str, list[float]]:
-    """Seconds of each epoch after the first, an epoch of each phase, by peer, the peers in turn."""
+@dataclass
+class Seconds:
+    """What a peer took: from the start of its processes to the end of their first epochs, and for the epochs after."""
+
+    first: float
+    epochs: list[float]
+
+    def median(self) -> float:
+        return statistics.median(self.epochs)
+
+
+def measured(net: str, epochs: int) -> dict[str, Seconds]:
+    """An epoch of each phase at a time, by peer, the peers in turn."""
     numbers = range(phases(net))
     peers = {peer: [Process(peer, net, number) for number in numbers] for peer in PEERS if runs_here(peer, net)}
-    seconds: dict[str, list[float]] = {peer: [] for peer in peers}
+    seconds = {peer: Seconds(sum(process.start for process in processes), []) for peer, processes in peers.items()}
     try:
-        for epoch in range(1 + epochs):
+        for peer, processes in peers.items():
+            seconds[peer].first += sum(process.epoch() for process in processes)
+        for _ in range(epochs):
             for peer, processes in peers.items():
-                took = sum(process.epoch() for process in processes)
-                if epoch:
-                    seconds[peer].append(took)
+                seconds[peer].epochs.append(sum(process.epoch() for process in processes))
     finally:
         for processes in peers.values():
             for process in processes:
@@ -388,23 +405,36 @@ def measured(net: str, epochs: int) -> dict[str, list[float]]:
     return seconds
 
 
-def table(results: dict[str, dict[str, list[float]]], rate: float) -> str:
+def table(results: dict[str, dict[str, Seconds]], rate: float) -> str:
     """Median seconds an epoch, and how many times mlphys is faster."""
     peers = [peer for peer in PEERS if any(peer in seconds for seconds in results.values())]
     lines = [f"| net | {' | '.join(peers)} | machine's limit |", "|---" * (2 + len(peers)) + "|"]
     for net, seconds in results.items():
-        ours = statistics.median(seconds["mlphys"])
-        cells = []
-        for peer in peers:
-            if peer not in seconds:
-                cells.append("")
-                continue
-            median = statistics.median(seconds[peer])
-            cells.append(f"{median:.3f}" + (f" ({median / ours:.1f}x)" if peer != "mlphys" else ""))
+        ours = seconds["mlphys"].median()
         limit = operations(net) * SAMPLES / rate
-        cells.append(f"{limit:.3f} ({limit / ours:.2f}x)")
-        lines.append(f"| {net}: {NETS[net]['about']} | {' | '.join(cells)} |")
+        medians = [seconds[peer].median() if peer in seconds else None for peer in peers] + [limit]
+        cells = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
+        lines.append(f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *cells[1:]])} |")
     return "\n".join(lines)
+
+
+def processor() -> str:
+    """On what all this was measured; TensorFlow's default for oneDNN depends on it."""
+    from mlphys import environment
+
+    facts, info = environment.describe([], xla=True), Path("/proc/cpuinfo")
+    vnni = info.exists() and "vnni" in info.read_text()
+    default = "with VNNI: TensorFlow ships with oneDNN on" if vnni else "no VNNI: TensorFlow ships with oneDNN off"
+    return f"{facts['threads']} cores of {facts['cpu']} ({default})"
+
+
+def starts(results: dict[str, dict[str, Seconds]]) -> str:
+    """A sentence on how long each takes to the end of its first epoch."""
+    said = []
+    for net, seconds in results.items():
+        keras = seconds["Keras fit, as shipped"].first
+        said.append(f"{net} {seconds['mlphys'].first:.1f} ({keras:.1f})")
+    return "From the start of the process to the end of its first epoch, mlphys (Keras as shipped): " + ", ".join(said)
 
 
 def main() -> None:
@@ -427,9 +457,13 @@ def main() -> None:
         for net in arguments.nets or NETS:
             results[net] = measured(net, arguments.epochs)
             print(table({net: results[net]}, rate).splitlines()[-1], flush=True)
-    text = table(results, rate)
-    print(f"\n{text}\n\nseconds an epoch of {SAMPLES} images; {rate / 1e9:.0f} GFLOP/s in a matrix product")
-    arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2))
+    text = (
+        f"{table(results, rate)}\n\n"
+        f"Seconds an epoch of {SAMPLES} images, the median of {arguments.epochs}, on {processor()}; "
+        f"its limit by {rate / 1e9:.0f} GFLOP/s, the rate of a large matrix product. {starts(results)} seconds."
+    )
+    print(f"\n{text}")
+    arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2, default=asdict))
     if arguments.write:
         write_table("bench", text)
 
