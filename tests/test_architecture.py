@@ -13,7 +13,7 @@ import mlphys
 FOLDER = Path(mlphys.__file__).parent
 
 # A room imports from the rows above its own only. The parts of `schema` and of `training` import each other;
-# the entries of a registry (datasets, models, plots) do not.
+# the entries of a registry (analysis, datasets, models, plots) do not.
 ROWS = [
     ["errors", "stored"],
     [
@@ -31,6 +31,7 @@ ROWS = [
     [
         "blocks",
         "cost",
+        "finding",
         "inputs",
         "layer_curves",
         "metrics",
@@ -45,12 +46,13 @@ ROWS = [
     ["layers"],
     ["builder"],
     ["autoencoding"],
-    ["datasets", "models", "plots"],
+    ["analysis", "datasets", "models", "plots"],
     ["config", "inspection"],
     ["provenance", "training"],
     ["trained"],
     ["recorder", "run"],
     ["evaluation", "gallery", "prediction", "robustness"],
+    ["laboratory"],
     ["session", "show"],
     ["cli"],
 ]
@@ -61,7 +63,7 @@ OPEN_INSIDE = {"schema", "training"}
 DESIGN = [
     ["errors"],
     ["autodiff", "schema"],
-    ["datasets", "models", "plots"],
+    ["analysis", "datasets", "models", "plots"],
     ["config"],
     ["training"],
     ["run"],
