@@ -31,6 +31,7 @@ ROWS = [
     [
         "blocks",
         "cost",
+        "energies",
         "finding",
         "inputs",
         "layer_curves",

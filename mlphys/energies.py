@@ -1,0 +1,58 @@
+"""The potential energy of an autoencoder with tied weights (Kamyshanska & Memisevic 2013, 2015)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh")  # hidden activations whose antiderivative is a formula
+
+Output = Literal["linear", "sigmoid"]
+
+
+def energy(x: Any, kernel: Any, hidden_bias: Any, visible_bias: Any, activation: str, output: Output) -> Any:
+    """E(x) of each sample of x (n, d), shape (n,): it GROWS with plausibility, and is known up to a constant.
+
+    The autoencoder is r(x) = g(f(x W + c) W^T + b) with kernel W (d, m), hidden_bias c (m,) and visible_bias b (d,),
+    f the hidden `activation` and g the `output`. With s = x W + c and H the antiderivative of f
+
+        linear output:   E(x) = sum_k H(s_k) - |x - b|^2 / 2,   grad E = r(x) - x
+        sigmoid output:  E(x) = sum_k H(s_k) + b x,             grad E = logit r(x)
+
+    so that samples which the autoencoder improves climb E: in physics' sense of the word it is minus an energy.
+    With f = sigmoid it is minus the free energy of the restricted Boltzmann machine of the same weights, with
+    Gaussian visible units for the linear output and Bernoulli ones for the sigmoid. With f = linear and orthonormal
+    columns of W, c = -b W, it is minus half the squared distance of x from the plane of principal components.
+
+    In the floating-point type of the arguments, which must be one; differentiable.
+    """
+    from keras import ops
+
+    hidden = ops.sum(antiderivative(field(x, kernel, hidden_bias), activation), axis=1)
+    if output == "sigmoid":
+        return hidden + ops.matmul(x, visible_bias)
+    return hidden - ops.sum((x - visible_bias) ** 2, axis=1) / 2
+
+
+def field(x: Any, kernel: Any, hidden_bias: Any) -> Any:
+    """s = x W + c, (n, m)."""
+    from keras import ops
+
+    return ops.matmul(x, kernel) + hidden_bias
+
+
+def antiderivative(s: Any, activation: str) -> Any:
+    """H(s), whose derivative is the activation f(s), of the shape of s:
+
+    s^2 / 2 (linear), max(0, s)^2 / 2 (relu; the lecture's is twice that), log(1 + e^s) (sigmoid), log cosh s (tanh).
+    """
+    from keras import ops
+
+    if activation == "linear":
+        return s**2 / 2
+    if activation == "relu":
+        return ops.relu(s) ** 2 / 2
+    if activation == "sigmoid":
+        return ops.softplus(s)
+    if activation == "tanh":
+        return s + ops.softplus(-2 * s) - 0.6931471805599453  # log 2; cosh itself overflows
+    raise ValueError(f"activation {activation}: expected one of {', '.join(ACTIVATIONS)}")
