@@ -158,7 +158,7 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
     left.axhline(ROUNDING, color=looks.GREY, linestyle=":", linewidth=1.5)
     left.annotate("symmetric below", (0, ROUNDING), (4, -16), textcoords="offset points", color=looks.GREY, fontsize=12)
     if len(found) > 1:
-        left.legend(loc="lower right")
+        left.legend(loc="center right", bbox_to_anchor=(1, 0.42))
     ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in found.values()))
     right.plot([-ends, ends], [-ends, ends], color=looks.GREY, linewidth=1, zorder=0)
     right.set(xlabel="from J by Stokes' theorem", ylabel="loop integral")

@@ -20,7 +20,7 @@ TIED = """
 """
 UNTIED = TIED.replace("tied: true", "tied: false")
 # For each analysis a config to which it applies, with a net of random weights.
-APPLIES = {"integrability": TIED}
+APPLIES = {"energy": TIED, "integrability": TIED}
 CLASSIFIER = """
     data: {name: moons, samples: 60, validation: 20, test: 20}
     model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
