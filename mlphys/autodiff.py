@@ -32,7 +32,19 @@ def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
         tape.watch(x)
         values = function(x)
         values = tf.reshape(values, [tf.shape(values)[0], values.shape[1:].num_elements()])
-    return tape.batch_jacobian(values, x)
+    return tape.batch_jacobian(values, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def laplacians(function: Callable[[Any], Any], x: Any, direction: Any) -> Any:
+    """sum_ij direction_i d^2 function(x)_i / dx_j^2 of each sample of a batch x (n, d), inside of a graph: (n,)."""
+
+    def slope(points: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            value = tf.reduce_sum(direction * function(points))
+        return tape.gradient(value, points, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return tf.linalg.trace(jacobians(slope, x))
 
 
 def contraction(function: Callable[[Any], Any], x: Any) -> Any:

@@ -79,6 +79,18 @@ class TrainedNetwork:
             )
         return self._compiled[key](_points(z), lambda values, rows: {"at": each(values["at"])})["at"]
 
+    def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """sum_ij direction_i d^2 output_i / d z_j^2 at points z, float32 (n,); direction (n, m)."""
+        from mlphys import autodiff
+
+        key = ("laplacians", name)
+        if key not in self._compiled:
+            function = self._function(name)
+            self._compiled[key] = engine.Mapped(
+                lambda z, y: {"at": autodiff.laplacians(function, z, y)}, max(1, LARGEST_JACOBIANS // z.shape[1] ** 2)
+            )
+        return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
+
     def _function(self, name: str) -> Callable[[Any], Any]:
         """Points (n, d) -> the output `name` (n, m), inside of a graph."""
         from keras import ops

@@ -96,3 +96,13 @@ def test_a_network_of_another_model_has_the_same_weights(tmp_path: Path):
     model = run.config.model
     linear = model.model_copy(update={"decoder": [model.decoder[0].model_copy(update={"activation": "linear"})]})
     assert run.trained.of(linear).at("reconstructions", z) == pytest.approx(np.tanh(z @ w + c) @ v + b, abs=1e-5)
+
+
+def test_laplacians_along_a_direction_are_those_of_the_formula(tmp_path: Path):
+    """For a = tanh(z w + c) v + b: d^2 tanh(s) / ds^2 = -2 h (1 - h^2), and sum_j w_jk^2 by the chain rule."""
+    run = random_run(tmp_path, AUTOENCODER.replace(", activation: sigmoid", ""))
+    (w, c, v, _), z = weights_and_points(run)
+    direction = np.random.default_rng(1).normal(size=z.shape)
+    h = np.tanh(z @ w + c)
+    expected = np.einsum("bk,k,ki,bi->b", -2 * h * (1 - h**2), (w**2).sum(axis=0), v, direction)
+    assert run.trained.laplacians("reconstructions", z, direction) == pytest.approx(expected, abs=1e-4)

@@ -20,7 +20,12 @@ TIED = """
 """
 UNTIED = TIED.replace("tied: true", "tied: false")
 # For each analysis a config to which it applies, with a net of random weights.
-APPLIES = {"energy": TIED, "integrability": TIED}
+APPLIES = {
+    "denoising_is_contraction": TIED,
+    "energy": TIED,
+    "integrability": TIED,
+    "pca_comparison": TIED,
+}
 CLASSIFIER = """
     data: {name: moons, samples: 60, validation: 20, test: 20}
     model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
