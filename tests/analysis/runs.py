@@ -19,8 +19,23 @@ TIED = """
       tied: true
 """
 UNTIED = TIED.replace("tied: true", "tied: false")
+WHITENED = """
+    data:
+      name: photo_patches
+      size: 6
+      samples: 300
+      validation: 20
+      test: 20
+      preprocess: [{whiten: {kind: pca, components: 20}}]
+    model:
+      kind: autoencoder
+      encoder: [{Dense: {units: 5, activation: tanh}}]
+      decoder: [{Dense: {units: 20}}]
+      tied: true
+"""
 # For each analysis a config to which it applies, with a net of random weights.
 APPLIES = {
+    "decoder_smoothing": WHITENED,
     "denoising_is_contraction": TIED,
     "energy": TIED,
     "integrability": TIED,
