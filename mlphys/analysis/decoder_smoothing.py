@@ -75,7 +75,7 @@ def measure(spec: Spec, run: Run) -> Finding:
     parts = {"encoder W": encoder, "decoder A": decoder, "C W": smoothed}
     draw = _images if len(shape) == 3 and shape[-1] in (1, 3) else _points
     figure = draw(
-        parts, shape, spec.units, f"{run.name}: is the decoder the encoder, smoothed?", f"{said[0].upper()}{said[1:]}"
+        parts, shape, spec.units, f"{run.name}: is the decoder the encoder, smoothed?", said.replace("+-", "±")
     )
     return Finding(numbers, said, [Picture("decoder_smoothing", figure, _table(parts, spec.units))])
 

@@ -40,6 +40,7 @@ APPLIES = {
     "energy": TIED,
     "integrability": TIED,
     "pca_comparison": TIED,
+    "vector_field": TIED,
 }
 CLASSIFIER = """
     data: {name: moons, samples: 60, validation: 20, test: 20}
