@@ -162,6 +162,7 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
     ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in found.values()))
     right.plot([-ends, ends], [-ends, ends], color=looks.GREY, linewidth=1, zorder=0)
     right.set(xlabel="from J by Stokes' theorem", ylabel="loop integral")
+    right.locator_params(nbins=5)
     rows = [(key, *row) for key, values in found.items() for row in zip(*values.values(), strict=True)]
     columns = ("field", *found["r"])
     return Picture("integrability", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))

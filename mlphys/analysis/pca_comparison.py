@@ -161,7 +161,8 @@ def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) ->
     axes.set(xlabel="size of the code, or components", ylabel="mean squared error")
     if drawn[-1] < 0.2 * drawn[0] or np.isnan(drawn[-1]):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        decades = np.log10(drawn[0] / np.nanmin(drawn))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
     else:
