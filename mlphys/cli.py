@@ -197,7 +197,8 @@ def analyze(run: str | None, only: str | None, formats: str, path: str | None, q
     from mlphys.run import Run, find, finished
 
     found = Run(finished(find(run)).path, path)
-    laboratory.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet))
+    if laboratory.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
+        _say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
 
 
 @main.command("plot-filters")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mlphys import looks
-from mlphys.finding import Finding, relative, samples
+from mlphys.finding import Finding, needs_matrices, relative, samples
 from mlphys.picture import NotApplicable, Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
@@ -44,6 +44,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
     model = loaded.experiment.model
     if model.kind != "autoencoder":
         raise NotApplicable(f"a {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+    needs_matrices(loaded.net_input.shape)
 
 
 def measure(spec: Spec, run: Run) -> Finding:

@@ -159,7 +159,7 @@ def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) ->
         axes.plot([size, needed], [mse, mse], ":", color=looks.BLUE, linewidth=2)
         axes.annotate(f"{needed} components", (needed, mse), (6, 6), textcoords="offset points", color=looks.BLUE)
     axes.set(xlabel="size of the code, or components", ylabel="mean squared error")
-    if drawn[-1] < 0.2 * drawn[0] or np.isnan(drawn[-1]):
+    if np.isfinite(drawn).any() and not drawn[-1] >= 0.2 * drawn[0]:
         axes.set_yscale("log")
         decades = np.log10(drawn[0] / np.nanmin(drawn))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
