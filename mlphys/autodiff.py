@@ -20,18 +20,34 @@ def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
 
 def jacobian(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
     """J[b, i, j] = d function(x)[b, i] / d x[b, j] of a batch x of shape (n, d), samples independent."""
-    points = tf.constant(x)
-    with tf.GradientTape() as tape:
-        tape.watch(points)
-        values = function(points)
-    return tape.batch_jacobian(values, points).numpy()
+    return jacobians(function, tf.constant(x)).numpy()
 
 
-def contraction(function: Callable[[Any], Any], x: Any) -> Any:
-    """|d function / d x|_F^2 of each sample of a batch x, inside of a graph and differentiable itself."""
+def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
+    """d function(x)[b, i] / d x[b, ...] of a batch x, the values of each sample in a row; inside of a graph.
+
+    (n, m, ...) for x of shape (n, ...), differentiable itself.
+    """
     with tf.GradientTape() as tape:
         tape.watch(x)
         values = function(x)
         values = tf.reshape(values, [tf.shape(values)[0], values.shape[1:].num_elements()])
-    squares = tape.batch_jacobian(values, x) ** 2
+    return tape.batch_jacobian(values, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def laplacians(function: Callable[[Any], Any], x: Any, direction: Any) -> Any:
+    """sum_ij direction_i d^2 function(x)_i / dx_j^2 of each sample of a batch x (n, d), inside of a graph: (n,)."""
+
+    def slope(points: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            value = tf.reduce_sum(direction * function(points))
+        return tape.gradient(value, points, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return tf.linalg.trace(jacobians(slope, x))
+
+
+def contraction(function: Callable[[Any], Any], x: Any) -> Any:
+    """|d function / d x|_F^2 of each sample of a batch x, inside of a graph and differentiable itself."""
+    squares = jacobians(function, x) ** 2
     return tf.reduce_sum(squares, axis=list(range(1, len(squares.shape))))

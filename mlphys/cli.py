@@ -185,6 +185,22 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
     click.echo(show.drawn(gallery.draw(found, names, formats.split(","))))
 
 
+@main.command()
+@RUN
+@click.option("--only", help="Make these analyses only; several with commas.")
+@FORMATS
+@DATA
+@QUIET
+def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
+    """Measure the physics of RUN (default: the newest finished one): the analyses of its config, or all that apply."""
+    from mlphys import laboratory
+    from mlphys.run import Run, find, finished
+
+    found = Run(finished(find(run)).path, path)
+    if laboratory.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
+        _say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
+
+
 @main.command("plot-filters")
 @RUN
 @FORMATS
@@ -332,7 +348,7 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @main.command("list")
-@click.argument("what", type=click.Choice(["models", "layers", "datasets", "plots", "configs"]))
+@click.argument("what", type=click.Choice(["models", "layers", "datasets", "plots", "analyses", "configs"]))
 def list_(what: str) -> None:
     """List what a config can name."""
     from mlphys import show

@@ -19,6 +19,7 @@ from mlphys.errors import UserError
 from mlphys.picture import NotApplicable
 from mlphys.records import WEIGHTS, RunFiles
 from mlphys.schema import registry
+from mlphys.schema.analysis import Analysis, AnalysisSpec
 from mlphys.schema.data import Dataset, DataSpec, Description, Generated, Shape
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
 from mlphys.schema.fields import LARGEST, Seed, low_first
@@ -28,11 +29,15 @@ from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.preprocess import StepError
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
-from mlphys.schema.spec import Entry, Spec, refuse
+from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.training import EarlyStopping, Training
 
 DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
 MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
+ANALYSES: Mapping[str, Analysis] = {
+    name: registry.entry("mlphys.analysis", name) for name in registry.names("mlphys.analysis")
+}
+ANALYSIS = Choice("analysis", {name: entry.Spec for name, entry in ANALYSES.items()})
 MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
 
@@ -84,6 +89,7 @@ class Experiment(Spec):
     model: Annotated[ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})]
     training: Training = Training()
     plots: list[PlotName] = Field([])
+    analysis: list[Annotated[AnalysisSpec, ANALYSIS]] = Field([])
     expect: dict[str, Range] = Field({})
 
     @model_validator(mode="after")
@@ -218,6 +224,7 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         problems += _track_problems(Loaded(experiment, description))
         if not of_a_run:
             problems += _plot_problems(Loaded(experiment, description))
+        problems += _analysis_problems(Loaded(experiment, description))
     problems += _expect_problems(experiment)
     if problems:
         raise complain(problems, document)
@@ -424,6 +431,19 @@ def _plot_problems(loaded: Loaded) -> Iterable[Problem]:
                 check(loaded)
         except NotApplicable as reason:
             yield Problem(("plots", i), f"{name}: {reason}; leave it out")
+
+
+def _analysis_problems(loaded: Loaded) -> Iterable[Problem]:
+    names: list[str] = []
+    for i, spec in enumerate(loaded.experiment.analysis):
+        name = ANALYSIS.names[type(spec)]
+        if name in names:
+            yield Problem(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
+        names.append(name)
+        try:
+            ANALYSES[name].check(spec, loaded)
+        except NotApplicable as reason:
+            yield Problem(("analysis", i), f"{name}: {reason}")
 
 
 def _expect_problems(experiment: Experiment) -> Iterable[Problem]:

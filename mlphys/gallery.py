@@ -40,8 +40,8 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
 
     Raises UserError for an unknown plot or format, and when a file cannot be written.
     """
-    _check("plot", names, registry.names(PLOTS))
-    _check("format", formats, list(ANONYMOUS))
+    known("plot", names, registry.names(PLOTS))
+    known("format", formats, list(ANONYMOUS))
     folder = run.path / "figures"
     paths: list[Path] = []
     skipped: dict[str, str] = {}
@@ -49,20 +49,22 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
         for name in dict.fromkeys(names):
             try:
                 for picture in registry.entry(PLOTS, name).draw(run):
-                    paths += _save(picture, folder, dict.fromkeys(formats))
+                    paths += save(picture, folder, formats)
             except NotApplicable as reason:
                 skipped[name] = str(reason)
     return Drawn(tuple(paths), skipped)
 
 
-def _check(noun: str, received: Sequence[str], allowed: Sequence[str]) -> None:
+def known(noun: str, received: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raise UserError for a name that is not among those allowed."""
     for name in received:
         if name not in allowed:
             hint = suggestion(name, allowed)
             raise UserError(f"unknown {noun}; received {shown(name)}; allowed {', '.join(allowed)}{hint}")
 
 
-def _save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
+def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
+    """Write the picture in every format, and its numbers; drawn and saved inside of looks.applied()."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -70,7 +72,7 @@ def _save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     picture.figure.draw_without_rendering()
     picture.figure.set_layout_engine("none")  # what has its place keeps it in every format
     paths = []
-    for ending in formats:
+    for ending in dict.fromkeys(formats):
         content = io.BytesIO()
         picture.figure.savefig(content, format=ending, dpi=looks.DPI, metadata=ANONYMOUS[ending])
         paths.append(folder / f"{picture.name}.{ending}")

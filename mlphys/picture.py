@@ -23,7 +23,7 @@ class Picture:
 
 
 class NotApplicable(Exception):
-    """This picture cannot be drawn of this run; the text says why."""
+    """This picture cannot be drawn, or this analysis made, of this run; the text says why."""
 
 
 def predicted(run: Run, array: str, otherwise: str) -> tuple[str, dict[str, np.ndarray]]:

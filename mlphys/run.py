@@ -67,6 +67,12 @@ class RobustnessFile(BaseModel):
 class Run(RunFiles):
     """One run. Every property raises UserError, with the file's name, when its file is missing or damaged."""
 
+    def __init__(self, path: Path, data: str | None = None):
+        """`data` is where the samples are now, if not where they were."""
+        super().__init__(path)
+        self._data = data
+        self._datasets: dict[str | None, Dataset] = {}
+
     @property
     def name(self) -> str:
         """`conv_mnist/3`."""
@@ -144,7 +150,10 @@ class Run(RunFiles):
 
     def dataset(self, path: str | None = None) -> Dataset:
         """The samples it was trained on and measured with; `path` names where they are now."""
-        return provenance.dataset(self.path, self.loaded, self.data, path)
+        path = path or self._data
+        if path not in self._datasets:
+            self._datasets[path] = provenance.dataset(self.path, self.loaded, self.data, path)
+        return self._datasets[path]
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         """The arrays of predictions_<split>.npz, None where the split was not evaluated."""

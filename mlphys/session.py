@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import environment, evaluation, files, gallery, preprocessing, recorder, splits
+from mlphys import environment, evaluation, files, gallery, laboratory, preprocessing, recorder, splits
 from mlphys.config import Loaded, difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
@@ -39,7 +39,7 @@ class Interrupted(Exception):
 
 
 def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run:
-    """Train an experiment in a new run directory, measure it on validation and draw its pictures."""
+    """Train an experiment in a new run directory, measure it on validation, draw its pictures, make its analyses."""
     data = loaded.experiment.data
     for source in data.sources():
         if locate(source) is None:
@@ -57,7 +57,7 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
             writer.taken(loaded.taken)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None)
+        return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
 
 
 def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
@@ -113,7 +113,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if passed:
         said += f" (passed over: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
+    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint, say)
 
 
 def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
@@ -194,8 +194,9 @@ def _train(
     fitted: Preprocessing,
     reporter: Reporter,
     start: Checkpoint | None,
+    say: Say,
 ) -> Run:
-    """Train, measure and draw. Whatever stops it leaves a run that tells its state and how to go on."""
+    """Train, measure, draw and analyze. Whatever stops it leaves a run that tells its state and how to go on."""
     try:
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
         writer.weights({**outcome.weights, **fitted.weights()})
@@ -218,6 +219,8 @@ def _train(
         raise
     done = Run(run.path)
     gallery.draw(done, loaded.experiment.plots, ("png",))
+    if loaded.experiment.analysis:
+        laboratory.analyze(done, (), ("png",), say)
     return done
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlphys.config import DATASETS, MODELS, PLOTS, Loaded, shipped
+from mlphys.config import ANALYSES, DATASETS, MODELS, PLOTS, Loaded, shipped
 from mlphys.download import Progress
 from mlphys.inspection import Inspection
 from mlphys.schema.document import flow
@@ -192,6 +192,9 @@ def listed(what: str) -> str:
             return datasets()
         case "plots":
             rows = [[name, _first_line(registry.entry("mlphys.plots", name))] for name in PLOTS]
+        case "analyses":
+            rows = [[name, ", ".join(entry.Spec.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
+            return table(["analysis", "settings", "what it measures"], rows)
         case _:
             rows = [[name, _headline(path)] for name, path in shipped().items()]
     return table([what.removesuffix("s"), "what it is" if what != "layers" else "keys"], rows)

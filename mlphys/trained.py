@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +13,17 @@ import numpy as np
 from mlphys.config import Loaded
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.data import Split
+from mlphys.schema.model import ModelSpec
 from mlphys.training import engine
 
-LARGEST_JACOBIANS = 16_000_000  # values that are computed at once: 64 MB
+LARGEST_JACOBIANS = 20_000_000  # numbers that are computed at once: 80 MB
 
 
 class TrainedNetwork:
-    """What a run has learned. Samples x have shape (n, *shape) of the data, before preprocessing."""
+    """What a run has learned. Samples x have shape (n, *shape) of the data, before preprocessing.
+
+    Points z are samples behind it, as the net sees them, each in a row: float32 (n, d).
+    """
 
     def __init__(self, loaded: Loaded, weights: Mapping[str, np.ndarray], fitted: Preprocessing):
         self._loaded = loaded
@@ -26,6 +31,82 @@ class TrainedNetwork:
         self._fitted = fitted
         self.network = self._kind.build(loaded.experiment.model, loaded.net_input, loaded.experiment.seed)
         engine.load_weights(self.network, weights)
+        self._compiled: dict[tuple[str, str], engine.Mapped] = {}
+
+    def of(self, spec: ModelSpec) -> TrainedNetwork:
+        """The same weights in another model, such as the one without the last activation."""
+        experiment = self._loaded.experiment.model_copy(update={"model": spec})
+        return TrainedNetwork(replace(self._loaded, experiment=experiment), self.weights, self._fitted)
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """What was learned, by name."""
+        return engine.weights_of(self.network)
+
+    def seen(self, x: np.ndarray) -> np.ndarray:
+        """Samples x as points z."""
+        return np.reshape(self._split(x).x, (len(x), -1))
+
+    def unseen(self, z: np.ndarray) -> np.ndarray:
+        """Points z brought where pictures are, (n, *shape)."""
+        return self._fitted.inverse(z.reshape(-1, *self._loaded.net_input.shape))
+
+    def at(self, name: str, z: np.ndarray) -> np.ndarray:
+        """An output at points z, its values in a row, float32 (n, m).
+
+        Of those of the kind of model, such as reconstructions, codes, probabilities or outputs, or of a layer.
+        """
+        key = ("at", name)
+        if key not in self._compiled:
+            function = self._function(name)
+            self._compiled[key] = engine.Mapped(lambda z, y: {"at": function(z)}, self.network.evaluated_at_once)
+        return self._compiled[key](_points(z))["at"]
+
+    def jacobians(
+        self, name: str, z: np.ndarray, each: Callable[[np.ndarray], np.ndarray] = lambda jacobians: jacobians
+    ) -> np.ndarray:
+        """J[b, i, j] = d output_i / d z_j at points z, float32 (n, m, d), the output named as in `at`.
+
+        `each(J)` makes something smaller, (k, ...), of the k Jacobians that are computed at once.
+        """
+        from mlphys import autodiff  # after the engine, which tells TensorFlow what to use
+
+        key = ("jacobians", name)
+        if key not in self._compiled:
+            function, size = self._function(name), self.at(name, z[:1]).shape[1] * z.shape[1]
+            self._compiled[key] = engine.Mapped(
+                lambda z, y: {"at": autodiff.jacobians(function, z)}, max(1, LARGEST_JACOBIANS // size)
+            )
+        return self._compiled[key](_points(z), lambda values, rows: {"at": each(values["at"])})["at"]
+
+    def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """sum_ij direction_i d^2 output_i / d z_j^2 at points z, float32 (n,); direction (n, m)."""
+        from mlphys import autodiff
+
+        key = ("laplacians", name)
+        if key not in self._compiled:
+            function = self._function(name)
+            self._compiled[key] = engine.Mapped(
+                lambda z, y: {"at": autodiff.laplacians(function, z, y)}, max(1, LARGEST_JACOBIANS // z.shape[1] ** 2)
+            )
+        return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
+
+    def _function(self, name: str) -> Callable[[Any], Any]:
+        """Points (n, d) -> the output `name` (n, m), inside of a graph."""
+        from keras import ops
+
+        network, kind, seen = self.network, self._kind, self._loaded.net_input
+        pictured = kind.pictured_shapes(seen)
+
+        def output(z: Any) -> Any:
+            x = ops.reshape(z, (-1, *seen.shape))
+            if name in network.layers:
+                found = network.layers[name](ops.reshape(z, (-1, *network.model.input_shape[1:])), training=False)
+            else:
+                found = (kind.pictured if name in pictured else kind.predictions)(network, x)[name]
+            return ops.reshape(found, (-1, math.prod(found.shape[1:])))
+
+        return output
 
     def predictions(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
@@ -52,23 +133,6 @@ class TrainedNetwork:
         """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
         found = self._through_stages(self._split(x))
         return np.stack([self._fitted.inverse(found[str(i)]) for i in range(len(found))])
-
-    def encoder_jacobians(self, x: np.ndarray) -> Iterator[np.ndarray]:
-        """dh_i/dx_j of each sample behind preprocessing, (values of the code, values of the sample)."""
-        from keras import ops
-
-        from mlphys import autodiff
-
-        encoder, seen = self.network.parts["encoder"], self._fitted.apply(x)
-        shape, size = encoder.input_shape[1:], math.prod(encoder.output_shape[1:])
-
-        def codes(points: Any) -> Any:
-            return ops.reshape(encoder(ops.reshape(points, (-1, *shape)), training=False), (-1, size))
-
-        flat = seen.reshape(len(seen), -1)
-        step = max(1, LARGEST_JACOBIANS // (size * flat.shape[1]))
-        for start in range(0, len(flat), step):
-            yield from autodiff.jacobian(codes, flat[start : start + step])
 
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
@@ -154,3 +218,7 @@ class TrainedNetwork:
 
     def _split(self, x: np.ndarray) -> Split:
         return Split(self._fitted.apply(x), np.zeros((len(x), 0), np.float32))
+
+
+def _points(z: np.ndarray) -> Split:
+    return Split(z.astype(np.float32, copy=False), np.zeros((len(z), 0), np.float32))

@@ -8,8 +8,8 @@ import numpy as np
 
 
 def rounded(value: float, stderr: float | None) -> str:
-    """`0.9881 +- 0.0011`: as many digits as the error has two of; without an error four."""
-    if stderr is None or not 0 < stderr < math.inf:
+    """`0.9881 +- 0.0011`: as many digits as the error has two of; without an error, or with one of rounding, four."""
+    if stderr is None or not 1e-5 * abs(value) < stderr < math.inf:
         return f"{value:#.4g}"
     digits = max(0, 1 - math.floor(math.log10(stderr)))
     if digits > 6:

@@ -171,7 +171,6 @@ def train_mlphys(net: str, number: int) -> None:
     assert isinstance(phase, Gradient)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(network, wanted, dataset, None, 0, {}, Recorder(Path(folder)), Silence())
-        training.metrics = list(phase.metrics)
         in_training = PhaseInTraining(training, phase, number, None)
         print("ready", flush=True)
         for epoch in waited_for():

@@ -13,7 +13,7 @@ import mlphys
 FOLDER = Path(mlphys.__file__).parent
 
 # A room imports from the rows above its own only. The parts of `schema` and of `training` import each other;
-# the entries of a registry (datasets, models, plots) do not.
+# the entries of a registry (analysis, datasets, models, plots) do not.
 ROWS = [
     ["errors", "stored"],
     [
@@ -34,6 +34,7 @@ ROWS = [
         "cost",
         "drawable",
         "energies",
+        "finding",
         "image_rows",
         "inputs",
         "layer_curves",
@@ -50,12 +51,13 @@ ROWS = [
     ["layers", "sources"],
     ["builder"],
     ["autoencoding"],
-    ["datasets", "models", "plots"],
+    ["analysis", "datasets", "models", "plots"],
     ["config", "inspection"],
     ["provenance", "training"],
     ["trained"],
     ["recorder", "run"],
     ["evaluation", "gallery", "prediction", "robustness"],
+    ["laboratory"],
     ["session", "show"],
     ["cli"],
 ]
@@ -66,7 +68,7 @@ OPEN_INSIDE = {"schema", "training"}
 DESIGN = [
     ["errors"],
     ["autodiff", "schema"],
-    ["datasets", "models", "plots"],
+    ["analysis", "datasets", "models", "plots"],
     ["config"],
     ["training"],
     ["run"],

@@ -56,7 +56,7 @@ def error_of(function, *arguments) -> str:
     return str(raised.value)
 
 
-TOP = "name, data, model, about, seed, training, plots, expect"
+TOP = "name, data, model, about, seed, training, plots, analysis, expect"
 DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
@@ -860,6 +860,7 @@ def test_every_default_is_filled_in():
             "initial": None,
         },
         "plots": [],
+        "analysis": [],
         "expect": {},
     }
 

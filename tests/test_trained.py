@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from mlphys.cli import main
 from mlphys.run import Run
 from mlphys.schema.data import Split
+from tests.analysis.runs import random_run
 from tests.plots.runs import ASKED, written
 
 LINE = ASKED["loss_surface"]
@@ -49,3 +50,59 @@ def test_the_initial_weights_are_those_of_the_net_before_training(tmp_path: Path
     assert list(initial) == list(untrained)
     assert all((initial[name] == untrained[name]).all() for name in untrained)
     assert any((initial[name] != value).any() for name, value in Run(tmp_path / "trained").weights.items())
+
+
+AUTOENCODER = """
+    data: {name: moons, samples: 60, preprocess: [standardize]}
+    model:
+      kind: autoencoder
+      encoder: [{Dense: {units: 3, activation: tanh}}]
+      decoder: [{Dense: {units: 2, activation: sigmoid}}]
+"""
+
+
+def weights_and_points(run: Run) -> tuple[list[np.ndarray], np.ndarray]:
+    weights = [value.astype(np.float64) for name, value in run.weights.items() if not name.startswith("preprocess")]
+    return weights, run.trained.seen(run.dataset().train.x)
+
+
+def test_outputs_at_points_are_those_of_the_formula(tmp_path: Path):
+    run = random_run(tmp_path, AUTOENCODER)
+    (w, c, v, b), z = weights_and_points(run)
+    assert z.shape == (len(run.dataset().train), 2)
+    assert z.std(axis=0) == pytest.approx([1, 1], rel=1e-5)
+    h = np.tanh(z @ w + c)
+    assert run.trained.at("codes", z) == pytest.approx(h, abs=1e-6)
+    assert run.trained.at("encoder.0.Dense", z) == pytest.approx(h, abs=1e-6)
+    assert run.trained.at("reconstructions", z) == pytest.approx(1 / (1 + np.exp(-h @ v - b)), abs=1e-6)
+    assert run.trained.unseen(z) == pytest.approx(run.dataset().train.x, abs=1e-5)
+
+
+def test_jacobians_are_those_of_the_formula_in_whatever_pieces(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("mlphys.trained.LARGEST_JACOBIANS", 4 * 5)
+    run = random_run(tmp_path, AUTOENCODER)
+    (w, c, v, b), z = weights_and_points(run)
+    h = np.tanh(z @ w + c)
+    r = 1 / (1 + np.exp(-h @ v - b))
+    expected = np.einsum("bi,ki,bk,jk->bij", r * (1 - r), v, 1 - h**2, w)
+    assert run.trained.jacobians("reconstructions", z) == pytest.approx(expected, abs=1e-5)
+    counts = run.trained.jacobians("reconstructions", z, lambda some: np.full(len(some), len(some)))
+    assert set(counts) == {5, len(z) % 5 or 5}
+
+
+def test_a_network_of_another_model_has_the_same_weights(tmp_path: Path):
+    run = random_run(tmp_path, AUTOENCODER)
+    (w, c, v, b), z = weights_and_points(run)
+    model = run.config.model
+    linear = model.model_copy(update={"decoder": [model.decoder[0].model_copy(update={"activation": "linear"})]})
+    assert run.trained.of(linear).at("reconstructions", z) == pytest.approx(np.tanh(z @ w + c) @ v + b, abs=1e-5)
+
+
+def test_laplacians_along_a_direction_are_those_of_the_formula(tmp_path: Path):
+    """For a = tanh(z w + c) v + b: d^2 tanh(s) / ds^2 = -2 h (1 - h^2), and sum_j w_jk^2 by the chain rule."""
+    run = random_run(tmp_path, AUTOENCODER.replace(", activation: sigmoid", ""))
+    (w, c, v, _), z = weights_and_points(run)
+    direction = np.random.default_rng(1).normal(size=z.shape)
+    h = np.tanh(z @ w + c)
+    expected = np.einsum("bk,k,ki,bi->b", -2 * h * (1 - h**2), (w**2).sum(axis=0), v, direction)
+    assert run.trained.laplacians("reconstructions", z, direction) == pytest.approx(expected, abs=1e-4)

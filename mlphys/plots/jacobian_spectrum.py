@@ -40,7 +40,7 @@ def draw(run: Run) -> Iterator[Picture]:
     check(run.loaded)
     split = shown_split(run)
     x = stored.read(getattr(run.dataset(), split).x[:SAMPLES])
-    values = np.array([_singular(jacobian) for jacobian in run.trained.encoder_jacobians(x)])
+    values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
     norms = np.sqrt((values**2).sum(axis=1))
     title = f"{run.name}: singular values of dh/dx, mean |dh/dx| {norms.mean():.3g}"
     caption = f"mean over the first {len(x)} {split} samples; shaded: from the first to the third quartile"
@@ -54,13 +54,14 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("jacobian_spectrum", _figure(mean, low, high, title, caption), table)
 
 
-def _singular(jacobian: np.ndarray) -> np.ndarray:
-    """Singular values, largest first: the square roots of the eigenvalues of J J^T, whichever side is smaller."""
+def _singular(jacobians: np.ndarray) -> np.ndarray:
+    """Singular values of each, largest first: the square roots of the eigenvalues of J J^T, or of J^T J if smaller."""
     import numpy as np
 
-    j = jacobian.astype(np.float64)
-    squares = j @ j.T if len(j) <= j.shape[1] else j.T @ j
-    return np.sqrt(np.linalg.eigvalsh(squares)[::-1].clip(0))
+    j = jacobians.astype(np.float64)
+    back = j.transpose(0, 2, 1)
+    squares = j @ back if j.shape[1] <= j.shape[2] else back @ j
+    return np.sqrt(np.linalg.eigvalsh(squares)[:, ::-1].clip(0))
 
 
 def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, caption: str) -> Figure:

@@ -84,15 +84,18 @@ class Training:
     keeper: Keeper
     reporter: Reporter
 
+    def __post_init__(self) -> None:
+        """The columns of history that the phases share."""
+        self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
+        gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
+        self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
+
     def run(self, start: Checkpoint | None = None) -> Outcome:
         """Train all phases, from `start` on. Raises Diverged, and passes KeyboardInterrupt on.
 
         Either way the last whole epoch is in a checkpoint when it raises.
         """
         rows = start.rows if start else 0
-        self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
-        gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
-        self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
         outcome = Outcome(weights_of(self.network), 0, "epochs")
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0

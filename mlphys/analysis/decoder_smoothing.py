@@ -1,0 +1,146 @@
+"""On whitened data a tied decoder, seen in pixels, is the encoder smoothed by the data's covariance (Memisevic)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import looks, preprocessing, stored
+from mlphys.finding import Finding, needs_matrices
+from mlphys.picture import NotApplicable, Picture
+from mlphys.preprocessing import Preprocessing
+from mlphys.schema.analysis import AnalysisSpec
+from mlphys.schema.layers import Dense
+from mlphys.schema.preprocess import Whiten
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+    from mlphys.schema.data import Shape
+    from mlphys.stored import Array
+
+
+class Spec(AnalysisSpec):
+    """The weights W of a tied layer on whitened samples z = P (x - mean), brought into the space of x.
+
+        encoder: W^T z = (P^T W)^T (x - mean),   W_pixel = P^T W
+        decoder: x = P^+ z + mean,               A_pixel = P^+ W = C W_pixel
+
+    because P^+ = C P^T for P P^T = C^-1: filters that are sharp give back patterns that are smooth (Haufe et al. 2014).
+    Compared are W_pixel as whitening takes unit vectors, A_pixel as it is undone, and C as the training samples
+    have it, plus whitening's epsilon. The picture shows the first `units`; each has its own scale.
+    """
+
+    units: Annotated[int, Field(ge=1, le=30)] = 10
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    model: Any = loaded.experiment.model
+    if model.kind != "autoencoder" or not model.tied:
+        raise NotApplicable("the decoder's weights are the encoder's in a tied kind: autoencoder only")
+    if not isinstance(model.encoder[0], Dense):
+        raise NotApplicable("the encoder must begin with Dense, whose weights have one place for each value")
+    steps = loaded.experiment.data.preprocess
+    if not steps or not isinstance(steps[-1], Whiten):
+        raise NotApplicable("the last step of data.preprocess must be whiten; set data.preprocess: [{whiten: pca}]")
+    needs_matrices(preprocessing.output_shape(steps[:-1], loaded.description.shape))
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    weights = run.weights["encoder.0.Dense.kernel"]
+    before, step, fitted = _whitening(run)
+    shape = preprocessing.output_shape(before.steps, run.description.shape)
+    d = math.prod(shape)
+    units = np.concatenate([np.zeros((1, d)), np.eye(d)]).reshape(-1, *shape)  # float64 keeps its digits in a step
+    seen = step.apply(units, fitted).reshape(d + 1, -1)
+    encoder = (seen[1:] - seen[0]) @ weights
+    codes = np.concatenate([np.zeros((1, len(weights))), weights.T])
+    back = step.invert(codes, fitted, shape).reshape(len(codes), -1)
+    decoder = (back[1:] - back[0]).T
+    smoothed = _covariance(before.apply(run.dataset().train.x), encoder) + step.epsilon * encoder
+    difference = float(np.linalg.norm(decoder - smoothed) / np.linalg.norm(decoder))
+    numbers: dict[str, Any] = {"units": weights.shape[1], "relative_difference": difference}
+    said = f"|A - C W| / |A| = {difference:.1g} for {weights.shape[1]} units in the space of the samples"
+    if len(shape) == 3:
+        ratios = _roughness(encoder, shape) / _roughness(decoder, shape)
+        error = mean_stderr(ratios)
+        numbers |= {"roughness_ratio": float(ratios.mean()), "roughness_ratio_stderr": error}
+        said += f"; from pixel to pixel the encoder varies {rounded(float(ratios.mean()), error)} times as much"
+    parts = {"encoder W": encoder, "decoder A": decoder, "C W": smoothed}
+    draw = _images if len(shape) == 3 and shape[-1] in (1, 3) else _points
+    figure = draw(
+        parts, shape, spec.units, f"{run.name}: is the decoder the encoder, smoothed?", said.replace("+-", "±")
+    )
+    return Finding(numbers, said, [Picture("decoder_smoothing", figure, _table(parts, spec.units))])
+
+
+def _whitening(run: Run) -> tuple[Preprocessing, Whiten, Mapping[str, np.ndarray]]:
+    """What comes before it, the step, and what was fitted."""
+    fitted = run.preprocessing
+    step = fitted.steps[-1]
+    assert isinstance(step, Whiten)
+    return Preprocessing(fitted.steps[:-1], fitted.shape, fitted.arrays[:-1]), step, fitted.arrays[-1]
+
+
+def _covariance(x: Array, columns: np.ndarray) -> np.ndarray:
+    """C times columns (d, m), C the covariance of samples x."""
+    mean, product = stored.mean(x).ravel(), np.zeros_like(columns)
+    for piece in stored.pieces(x):
+        centred = piece.reshape(len(piece), -1) - mean
+        product += centred.T @ (centred @ columns)
+    return product / len(x)
+
+
+def _roughness(columns: np.ndarray, shape: Shape) -> np.ndarray:
+    """Of each column (d, m), an image of `shape`: squared differences of neighbours over squared values, rooted."""
+    images = columns.T.reshape(-1, *shape)
+    steps = (np.diff(images, axis=axis) ** 2 for axis in (1, 2))
+    return np.sqrt(sum(step.sum(axis=(1, 2, 3)) for step in steps) / (images**2).sum(axis=(1, 2, 3)))
+
+
+def _images(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: str, caption: str) -> Figure:
+    """A column a unit; each image in its own colours around zero."""
+    count = min(units, next(iter(parts.values())).shape[1])
+    figure = looks.figure(
+        max(1.05 * count + 1.5, 9), 4.9, title, f"{caption}; each image has its own scale around zero"
+    )
+    panels = figure.subplots(len(parts), count, squeeze=False)
+    for line, (name, columns) in zip(panels, parts.items(), strict=True):
+        for panel, column in zip(line, columns.T[:count], strict=True):
+            limit = float(abs(column).max()) or 1.0
+            image = column.reshape(shape) / limit
+            colours = {"cmap": looks.SIGNED, "vmin": -1, "vmax": 1}
+            panel.imshow(image[..., 0] if shape[-1] == 1 else 0.5 + image / 2, **colours)
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set(visible=True, color=looks.PALE)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return figure
+
+
+def _points(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: str, caption: str) -> Figure:
+    """The weights of the decoder against those of the encoder, smoothed."""
+    figure = looks.figure(8, 6.5, title, caption)
+    axes = figure.subplots()
+    decoder, smoothed = (parts[name][:, :units].ravel() for name in ("decoder A", "C W"))
+    ends = [min(decoder.min(), smoothed.min()), max(decoder.max(), smoothed.max())]
+    axes.plot(ends, ends, color=looks.GREY, linewidth=1)
+    axes.plot(smoothed, decoder, "o", color=looks.BLUE, alpha=0.6)
+    axes.set(xlabel="C W", ylabel="decoder A")
+    return figure
+
+
+def _table(parts: Mapping[str, np.ndarray], units: int) -> dict[str, list]:
+    shown = {name: columns[:, :units] for name, columns in parts.items()}
+    value, unit = np.indices(next(iter(shown.values())).shape).reshape(2, -1)
+    return {
+        "unit": list(unit),
+        "value": list(value),
+        **{name: list(columns.ravel()) for name, columns in shown.items()},
+    }

@@ -1,0 +1,134 @@
+"""Denoising is contraction: the error with noisy inputs against the Jacobian's norm (Alain & Bengio 2014)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from mlphys import looks
+from mlphys.finding import Finding, needs_matrices, needs_reconstructions, samples
+from mlphys.picture import Picture
+from mlphys.randomness import rng
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.fields import Count, Positive, as_tuple
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+    from mlphys.trained import TrainedNetwork
+
+
+class Spec(SampledSpec):
+    """E|x - r(x + e)|^2 for e from N(0, s^2), at each s of `noise` in the units of the net's input.
+
+    With r(x + e) = r + J e + e H e / 2 + ... what is odd in e vanishes in the mean, and
+
+        E|x - r(x + e)|^2 = |x - r|^2 + s^2 (|J|_F^2 + (r - x) Laplacian r) + O(s^4).
+
+    The contractive penalty |J|_F^2 is the whole of it where r is linear or has reached x; the second term is of the
+    same order in s, and is measured too. Each of `samples` gets `draws` pairs e and -e.
+    """
+
+    samples: Count = 100
+    noise: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=100), BeforeValidator(as_tuple)] = (
+        0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+    )  # fmt: skip
+    draws: Count = 50
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    needs_reconstructions(loaded)
+    needs_matrices(loaded.net_input.shape)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    net, noise = run.trained, sorted(spec.noise)
+    z = net.seen(some.x)
+    r = net.at("reconstructions", z).astype(np.float64)
+    clean = ((z - r) ** 2).sum(axis=1)
+    norms = net.jacobians("reconstructions", z, _squared_norms)
+    bends = net.laplacians("reconstructions", z, r - z).astype(np.float64)
+    noisy = [_noisy(net, z, s, spec.draws, run.config.seed) for s in noise]
+    rows = [_row(s, found, clean, norms, bends) for s, found in zip(noise, noisy, strict=True)]
+    numbers: dict[str, Any] = {
+        "split": split,
+        "samples": len(z),
+        "error": float(clean.mean()),
+        "squared_jacobian_norm": float(norms.mean()),
+        "curvature_term": float(bends.mean()),
+        "noise": rows,
+    }
+    least = rows[0]
+    off = abs(least["contraction_only"] / least["error"] - 1)
+    said = (
+        f"at noise {least['s']:g} {rounded(least['error'], None)} against |x - r|^2 + s^2 |J|^2 = "
+        f"{rounded(least['contraction_only'], None)} ({100 * off:.2g} % apart); what noise adds, over s^2, "
+        f"{rounded(least['excess'], least['excess_stderr'])}: |J|^2 = {rounded(norms.mean(), None)} and "
+        f"(r - x) Laplacian r = {rounded(bends.mean(), None)}; {len(z)} {split} samples"
+    )
+    return Finding(numbers, said, [_picture(run.name, numbers)])
+
+
+def _squared_norms(jacobians: np.ndarray) -> np.ndarray:
+    return np.square(jacobians, dtype=np.float64).sum(axis=(1, 2))
+
+
+def _noisy(net: TrainedNetwork, z: np.ndarray, s: float, draws: int, seed: int) -> np.ndarray:
+    """The mean of |x - r(x + e)|^2 over pairs e and -e at each point (n, d); e differs between s in its size only."""
+    generator = rng(seed, "analysis/denoising_is_contraction")
+    total = np.zeros(len(z))
+    for _ in range(draws):
+        e = np.float32(s) * generator.standard_normal(z.shape, dtype=np.float32)
+        for shifted in (z + e, z - e):
+            total += ((z - net.at("reconstructions", shifted).astype(np.float64)) ** 2).sum(axis=1)
+    return total / (2 * draws)
+
+
+def _row(s: float, noisy: np.ndarray, clean: np.ndarray, norms: np.ndarray, bends: np.ndarray) -> dict[str, Any]:
+    """Both sides at one s: means over the samples, and what noise adds over s^2."""
+    excess = (noisy - clean) / s**2
+    return {
+        "s": s,
+        "error": float(noisy.mean()),
+        "contraction_only": float((clean + s**2 * norms).mean()),
+        "with_curvature": float((clean + s**2 * (norms + bends)).mean()),
+        "excess": float(excess.mean()),
+        # of what is left when each sample's own prediction is taken away: the draws' part
+        "excess_stderr": mean_stderr(excess - norms - bends),
+    }
+
+
+def _picture(name: str, numbers: dict[str, Any]) -> Picture:
+    rows = numbers["noise"]
+    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    s = np.array(columns["s"])
+    caption = (
+        f"means over {numbers['samples']:,} {numbers['split']} samples, sums over the values of a sample; what noise "
+        "adds is the error minus that without noise, divided by s²"
+    )
+    figure = looks.figure(13, 5.4, f"{name}: is denoising contraction?", caption)
+    left, right = figure.subplots(1, 2)
+    fine = np.geomspace(s[0], s[-1], 100)
+    norm, bend, clean = numbers["squared_jacobian_norm"], numbers["curvature_term"], numbers["error"]
+    terms = {"|J|²": (norm, looks.VERMILLION, "--"), "|J|² + (r − x) Δr": (norm + bend, looks.GREEN, "-")}
+    for label, (value, colour, style) in terms.items():
+        left.plot(fine, clean + fine**2 * value, style, color=colour, label=f"|x − r|² + s² [{label}]")
+        right.plot([s[0], s[-1]], [value, value], style, color=colour, label=label)
+    left.plot(s, columns["error"], "o", color=looks.BLUE, markersize=8, label="E|x − r(x + e)|²")
+    errors = [error or 0 for error in columns["excess_stderr"]]
+    right.errorbar(s, columns["excess"], errors, fmt="o", color=looks.BLUE, markersize=8, label="measured")
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(s, [f"{value:g}" for value in s])
+        axes.set_xlabel("noise s")
+        axes.legend(fontsize=12)
+    left.set_ylabel("squared error of a sample")
+    left.set_ylim(0, None)
+    right.set_ylabel("what noise adds / s²")
+    right.set_ylim(min(0, *columns["excess"]), None)
+    return Picture("denoising_is_contraction", figure, columns)

@@ -1,0 +1,179 @@
+"""The energy whose gradient is r(x) - x, of tied autoencoders and Boltzmann machines (Kamyshanska & Memisevic 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys import energies, looks
+from mlphys.energies import ACTIVATIONS, Output
+from mlphys.finding import Finding, relative, samples
+from mlphys.picture import NotApplicable, Picture
+from mlphys.randomness import rng
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.layers import Dense
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+
+AT_ONCE = 500  # samples, in float64
+BINS = 60
+SHUFFLED = "shuffled"
+
+
+class Spec(SampledSpec):
+    """E(x) = sum_k H(x W_k + c_k) - |x - b|^2 / 2 of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
+
+    It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output the square gives way to b x, and
+    grad E = logit r(x). For f = sigmoid, and so for a Boltzmann machine, it is minus the free energy.
+    Measured at samples, by class, and at samples whose every value is drawn from another sample
+    (`shuffled`: the same values without what ties them together), with the fraction of pairs in which the
+    sample has the higher energy; and how well the gradient, by automatic differentiation, agrees with r(x).
+    """
+
+
+@dataclass(frozen=True)
+class Net:
+    """kernel (d, m), biases (m,) and (d,), float64; f and the output's activation."""
+
+    kernel: np.ndarray
+    hidden_bias: np.ndarray
+    visible_bias: np.ndarray
+    activation: str
+    output: Output
+
+    def energy(self, x: Any) -> Any:
+        return energies.energy(x, self.kernel, self.hidden_bias, self.visible_bias, self.activation, self.output)
+
+    def energies(self, z: np.ndarray) -> np.ndarray:
+        """E of points (n, d), float64 (n,)."""
+        pieces = [z[start : start + AT_ONCE].astype(np.float64) for start in range(0, len(z), AT_ONCE)]
+        return np.concatenate([np.asarray(self.energy(piece)) for piece in pieces])
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    model: Any = loaded.experiment.model
+    if model.kind == "rbm":
+        return
+    if model.kind != "autoencoder":
+        raise NotApplicable(f"a {model.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm")
+    if not model.tied:
+        raise NotApplicable("without tied: true r(x) - x is the gradient of nothing")
+    layers = [*model.encoder, *model.decoder]
+    if len(layers) != 2 or not all(isinstance(layer, Dense) for layer in layers):
+        raise NotApplicable("the energy is a formula for an encoder of one Dense layer and a decoder of one")
+    hidden, output = (layer.activation or "linear" for layer in layers)
+    if hidden not in ACTIVATIONS:
+        raise NotApplicable(f"no antiderivative of {hidden} is known here; only of {', '.join(ACTIVATIONS)}")
+    if output not in ("linear", "sigmoid"):
+        raise NotApplicable(f"the energy is a formula for an output that is linear or sigmoid; this one is {output}")
+    if model.sparsity and model.sparsity.k:
+        raise NotApplicable("a code of its k largest values is no function of one unit's input; leave sparsity.k out")
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    z = run.trained.seen(some.x)
+    net = _net(run)
+    found = net.energies(z)
+    shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
+    above = _above(found, shuffled)
+    numbers: dict[str, Any] = {
+        "split": split, "samples": len(z), "activation": net.activation, "output": net.output,
+        "energy": _summary(found), SHUFFLED: _summary(shuffled), "above_shuffled": above,
+    }  # fmt: skip
+    classes = run.data["classes"]
+    if classes:
+        numbers["per_class"] = {name: _summary(found[some.y == k]) for k, name in enumerate(classes) if k in some.y}
+    wrong = _gradient_errors(run, net, z)
+    numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
+    said = f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
+    if run.config.model.kind == "rbm":
+        free = run.trained.at("free_energies", z)[:, 0]
+        difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
+        numbers["free_energy_error"] = difference
+        said += f"; minus the free energy to {difference:.0e} of it"
+    field = "logit r(x)" if net.output == "sigmoid" else "r(x) - x"
+    said += f"; gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
+    labels = some.y if classes else np.zeros(len(z), int)
+    return Finding(numbers, said, [_picture(run, split, found, shuffled, labels, above)])
+
+
+def _net(run: Run) -> Net:
+    model: Any = run.config.model
+    if model.kind == "rbm":
+        output: Output = "sigmoid" if model.visible == "bernoulli" else "linear"
+        names, activation = ("rbm.kernel", "rbm.hidden_bias", "rbm.visible_bias"), "sigmoid"
+    else:
+        names = ("encoder.0.Dense.kernel", "encoder.0.Dense.bias", "decoder.0.Dense.bias")
+        activation, output = model.encoder[0].activation or "linear", model.decoder[0].activation or "linear"
+    kernel = run.weights[names[0]].astype(np.float64)
+    visible, hidden = kernel.shape
+    biases = (run.weights.get(name, np.zeros(n)) for name, n in zip(names[1:], (hidden, visible), strict=True))
+    return Net(kernel, *(bias.astype(np.float64) for bias in biases), activation, output)
+
+
+def _gradient_errors(run: Run, net: Net, z: np.ndarray) -> np.ndarray:
+    """|grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(grad E) - r(x)| / |r(x)|, at each point."""
+    from mlphys.autodiff import gradient
+
+    r = run.trained.at("reconstructions", z)
+    found = []
+    for start in range(0, len(z), AT_ONCE):
+        x, given = (values[start : start + AT_ONCE].astype(np.float64) for values in (z, r))
+        slope = gradient(net.energy, x)
+        expected = given if net.output == "sigmoid" else given - x
+        reached = np.exp(-np.logaddexp(0, -slope)) if net.output == "sigmoid" else slope
+        found.append(relative(reached - expected, expected))
+    return np.concatenate(found)
+
+
+def _above(values: np.ndarray, others: np.ndarray) -> float:
+    """The fraction of all pairs in which the first is the larger, ties as one half (Mann & Whitney 1947)."""
+    ordered = np.sort(others)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return float((below + up_to).mean() / (2 * len(others)))
+
+
+def _summary(values: np.ndarray) -> dict[str, Any]:
+    return {
+        "samples": len(values), "mean": float(values.mean()), "mean_stderr": mean_stderr(values),
+        "std": float(values.std()),
+    }  # fmt: skip
+
+
+def _picture(
+    run: Run, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
+) -> Picture:
+    """A histogram for each class and one of the shuffled values, each at its own height."""
+    names = [looks.short(name) for name in run.data["classes"]] or ["samples"]
+    rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
+    edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)
+    caption = (
+        f"{len(found):,} {split} samples, each row at its own height; the energy grows with plausibility; "
+        f"{SHUFFLED}: every value from another sample; a sample has the higher energy in {100 * above:.1f} % of pairs"
+    )
+    figure = looks.figure(10, min(max(0.55 * len(rows), 3.5), 9) + 1.7, f"{run.name}: energy of a sample", caption)
+    axes = figure.subplots()
+    for k, (name, values) in enumerate(rows.items()):
+        counts = np.histogram(values, edges)[0]
+        colour = looks.GREY if name == SHUFFLED else looks.BLUE
+        axes.stairs(0.85 * counts / max(1, counts.max()) - k, edges, baseline=-k, fill=True, color=colour)
+        if len(values):
+            axes.plot([values.mean()] * 2, [-k, 0.85 - k], color=looks.INK, linewidth=2)
+    axes.plot([], [], color=looks.INK, linewidth=2, label="mean")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    axes.set_yticks(range(0, -len(rows), -1), list(rows))
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel="energy E(x)", ylim=(0.95 - len(rows), 1))
+    classes = run.data["classes"] or [""]
+    table = {
+        "what": ["sample"] * len(found) + [SHUFFLED] * len(shuffled),
+        "label": [*(classes[label] for label in labels), *[""] * len(shuffled)],
+        "energy": [*found, *shuffled],
+    }
+    return Picture("energy", figure, table)

@@ -1,0 +1,176 @@
+"""Whether the field r(x) - x has an energy: the antisymmetric part of dr/dx, and integrals around loops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from mlphys import looks
+from mlphys.finding import Finding, needs_matrices, relative, samples
+from mlphys.picture import NotApplicable, Picture
+from mlphys.randomness import rng
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.fields import Count, Positive
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+    from mlphys.trained import TrainedNetwork
+
+ROUNDING = 1e-3  # relative antisymmetric parts below this are float32's
+
+
+class Spec(SampledSpec):
+    """Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy where df/dx is symmetric everywhere.
+
+    At each sample |J - J^T|_F / |J|_F of J = dr/dx, 0 for a symmetric and 2 for an antisymmetric one. Around each a
+    circle of `radius`, in the plane to two other samples, of `points`: the integral of f dx, over that of
+    |f - mean f| |dx|, is 0 for a gradient and 1 for a rotation; Stokes' theorem gives it from J, to lowest order.
+    A decoder that ends in an activation g bends the field: r = g(a), and it is a(x), whose Jacobian is symmetric
+    for tied weights; both are measured.
+    """
+
+    samples: Count = 100
+    radius: Positive = 0.1
+    points: Annotated[int, Field(ge=8, le=1000)] = 64
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    model = loaded.experiment.model
+    if model.kind != "autoencoder":
+        raise NotApplicable(f"a {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+    needs_matrices(loaded.net_input.shape)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    z = run.trained.seen(some.x)
+    first, second = _planes(z, run.config.seed)
+    nets = {"r": run.trained}
+    before = _linear(run.config.model)
+    if before is not None:
+        nets["a"] = run.trained.of(before)
+    found = {name: _measured(net, z, first, second, spec) for name, net in nets.items()}
+    numbers: dict[str, Any] = {"split": split, "samples": len(z), "radius": spec.radius}
+    for name, values in found.items():
+        numbers[name] = {
+            key: {"mean": float(abs(value).mean()), "stderr": mean_stderr(abs(value)), "max": float(abs(value).max())}
+            for key, value in values.items()
+        }
+    return Finding(numbers, _said(numbers, len(z), split), [_picture(run.name, found, numbers)])
+
+
+def _linear(model: Any) -> Any:
+    """The model without the last activation; None where it has none."""
+    last = model.decoder[-1]
+    if getattr(last, "activation", None) in (None, "linear"):
+        return None
+    return model.model_copy(update={"decoder": [*model.decoder[:-1], last.model_copy(update={"activation": "linear"})]})
+
+
+def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two orthonormal directions at each point (n, d): to two others, drawn at random."""
+    import numpy as np
+
+    generator = rng(seed, "analysis/integrability")
+    n, d = z.shape
+    ways = []
+    for _ in range(2):
+        others = (np.arange(n) + generator.integers(1, max(n, 2), n)) % n
+        # where samples coincide, or there is one, any direction will do
+        way = z[others].astype(np.float64) - z
+        short = np.linalg.norm(way, axis=1) < 1e-6
+        way[short] = generator.standard_normal((int(short.sum()), d))
+        ways.append(way / np.linalg.norm(way, axis=1, keepdims=True))
+    first, second = ways
+    second = second - (second * first).sum(axis=1, keepdims=True) * first
+    parallel = np.linalg.norm(second, axis=1) < 1e-3
+    second[parallel] = generator.standard_normal((int(parallel.sum()), d))
+    second -= (second * first).sum(axis=1, keepdims=True) * first
+    return first, second / np.linalg.norm(second, axis=1, keepdims=True)
+
+
+def _measured(
+    net: TrainedNetwork, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Spec
+) -> dict[str, np.ndarray]:
+    """Of each point: the relative antisymmetric part, the loop integral, and what Stokes' theorem says of it."""
+    import numpy as np
+
+    rows = iter(np.stack([first, second], axis=1))
+
+    def antisymmetry(jacobians: np.ndarray) -> np.ndarray:
+        part = jacobians - jacobians.transpose(0, 2, 1)
+        plane = np.stack([next(rows) for _ in jacobians])
+        curl = np.einsum("bi,bij,bj->b", plane[:, 1], part.astype(np.float64), plane[:, 0])
+        return np.stack([relative(part, jacobians), curl], axis=1)
+
+    antisymmetric, curl = net.jacobians("reconstructions", z, antisymmetry).T
+    angle = 2 * np.pi * np.arange(spec.points) / spec.points
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    along = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
+    integrals, lengths = [], []
+    for point, u, v in zip(z, first, second, strict=True):
+        plane = np.stack([u, v])
+        places = (point + spec.radius * circle @ plane).astype(np.float32)
+        field = net.at("reconstructions", places).astype(np.float64) - places
+        field -= field.mean(axis=0)
+        integrals.append(((field @ plane.T) * along).sum())
+        lengths.append(np.linalg.norm(field, axis=1).sum())
+    step, length = 2 * np.pi * spec.radius / spec.points, np.maximum(lengths, 1e-30)
+    return {
+        "antisymmetric_part": antisymmetric,
+        "loop_integral": np.array(integrals) / length,
+        "loop_integral_by_stokes": np.pi * spec.radius**2 * curl / (step * length),
+    }
+
+
+def _said(numbers: dict[str, Any], count: int, split: str) -> str:
+    parts = []
+    for name, what in (("r", "dr/dx"), ("a", "da/dx before the last activation")):
+        if name in numbers:
+            of_jacobian, loop = (numbers[name][key] for key in ("antisymmetric_part", "loop_integral"))
+            symmetric = of_jacobian["mean"] < ROUNDING
+            value = f"{of_jacobian['mean']:.1g}" if symmetric else rounded(of_jacobian["mean"], of_jacobian["stderr"])
+            verdict = "symmetric, there is an energy" if symmetric else "not symmetric, there is no energy"
+            parts.append(f"antisymmetric part of {what} {value}, loop integral {loop['mean']:.2g} ({verdict})")
+    return f"{'; '.join(parts)}; {count} {split} samples"
+
+
+def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[str, Any]) -> Picture:
+    caption = (
+        f"{numbers['samples']} {numbers['split']} samples; a loop is a circle of radius {numbers['radius']:g} in the "
+        "plane to two other samples, its integral relative to a rotation's"
+    )
+    figure = looks.figure(12, 5.4, f"{name}: has r(x) - x an energy?", caption)
+    left, right = figure.subplots(1, 2)
+    for (key, values), colour in zip(found.items(), looks.LINES, strict=False):
+        label = {"r": "r(x)", "a": "a(x), before the last activation"}[key]
+        _curve(left, values["antisymmetric_part"], colour, label)
+        right.plot(values["loop_integral_by_stokes"], values["loop_integral"], "o", color=colour, alpha=0.6)
+    left.set(xlabel="share of the samples", ylabel="|J − Jᵀ| / |J|")
+    left.set_yscale("symlog", linthresh=1e-8)
+    left.set_ylim(0, 4)
+    left.yaxis.set_major_formatter("{x:g}")
+    left.axhline(ROUNDING, color=looks.GREY, linestyle=":", linewidth=1.5)
+    left.annotate("symmetric below", (0, ROUNDING), (4, -16), textcoords="offset points", color=looks.GREY, fontsize=12)
+    if len(found) > 1:
+        left.legend(loc="center right", bbox_to_anchor=(1, 0.42))
+    ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in found.values()))
+    right.plot([-ends, ends], [-ends, ends], color=looks.GREY, linewidth=1, zorder=0)
+    right.set(xlabel="from J by Stokes' theorem", ylabel="loop integral")
+    right.locator_params(nbins=5)
+    rows = [(key, *row) for key, values in found.items() for row in zip(*values.values(), strict=True)]
+    columns = ("field", *found["r"])
+    return Picture("integrability", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _curve(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
+    """The values in order against the fraction of those below."""
+    import numpy as np
+
+    axes.plot((np.arange(len(values)) + 0.5) / len(values), np.sort(values), "o", color=colour, label=label)

@@ -1,0 +1,175 @@
+"""The reconstruction error beside PCA's at every code size, and a linear net's subspace (Baldi & Hornik 1989)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys import looks, pca, stored
+from mlphys.finding import Finding, needs_reconstructions, samples
+from mlphys.pca import Components
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.fields import Count
+from mlphys.schema.layers import Dense
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+    from mlphys.stored import Array
+
+AT_ONCE = 1000  # samples
+ROUNDING = 1e-9  # errors below this fraction of the first component's are zero
+DOTTED = 30  # components up to which each gets a dot
+
+
+class Spec(SampledSpec):
+    """Mean squared errors per value, as the net sees them: of the run, and of PCA with 1 ... `components` components.
+
+    PCA is fitted to the training samples; `components: null` is twice the size of the code, as far as there are
+    so many. Of an autoencoder of linear Dense layers also the principal angles (Jordan 1875; Bjorck & Golub 1973)
+    between the plane of PCA with as many components and that of r(x), which the decoder's weights span, and that
+    of C E, the covariance of samples and codes: the encoder's weights E themselves are free where samples do not
+    vary. Zero for one that has converged: PCA's plane is the only minimum.
+    """
+
+    samples: Count = 10_000
+    components: Count | None = None
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    needs_reconstructions(loaded)
+    _code_size(loaded)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    z = run.trained.seen(some.x)
+    train = run.preprocessing.apply(run.dataset().train.x)
+    size, most = _code_size(run.loaded), min(len(train) - 1, z.shape[1])
+    known = pca.fit(train, min(spec.components or 2 * size, most))
+    curve = _errors(known, z)
+    errors = ((run.trained.at("reconstructions", z).astype(np.float64) - z) ** 2).mean(axis=1)
+    error, stderr = float(errors.mean()), mean_stderr(errors)
+    reached = np.flatnonzero(curve <= error + ROUNDING * curve[0])
+    needed = int(reached[0]) + 1 if len(reached) else None
+    numbers: dict[str, Any] = {
+        "split": split, "samples": len(z), "code_size": size, "mse": error, "mse_stderr": stderr,
+        "pca_mse": [float(value) for value in curve], "components_to_match": needed,
+    }  # fmt: skip
+    beside = (
+        f"PCA's with {size} components {curve[size - 1]:.4g}"
+        if size <= len(curve)
+        else "more numbers than there are components"
+    )
+    counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
+    said = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
+    planes = _planes(run, train)
+    if planes and size <= len(known.vectors):
+        numbers["angles"] = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
+        largest = {name: f"{max(angles):.2g}" for name, angles in numbers["angles"].items()}
+        said += "; largest angle with PCA's plane: " + ", ".join(f"{name} {a} rad" for name, a in largest.items())
+    return Finding(numbers, f"{said}; {len(z)} {split} samples", [_picture(run.name, numbers)])
+
+
+def _code_size(loaded: Loaded) -> int:
+    said = loaded.experiment.kind().prediction_shapes(loaded.experiment.model, loaded.net_input)
+    if "codes" not in said:
+        raise NotApplicable(f"a {loaded.experiment.model.kind} has no code whose size could be compared with PCA's")
+    return math.prod(said["codes"])
+
+
+def _errors(known: Components, z: np.ndarray) -> np.ndarray:
+    """Mean squared error per value of points (n, d), projected on the first 1, 2, ... components."""
+    lost, held = 0.0, np.zeros(len(known.vectors))
+    for start in range(0, len(z), AT_ONCE):
+        centred = z[start : start + AT_ONCE] - known.mean
+        lost += float((centred**2).sum())
+        held += ((centred @ known.vectors.T) ** 2).sum(axis=0)
+    return (lost - np.cumsum(held)).clip(0) / z.size
+
+
+def _planes(run: Run, train: Array) -> dict[str, np.ndarray]:
+    """Vectors (k, d) that span what r(x) can reach, and what varies with the code; none where r is not linear."""
+    model: Any = run.config.model
+    if model.kind == "pca":
+        return {"components": run.weights["components"].astype(np.float64)}
+    if model.kind != "autoencoder" or model.variational or (model.sparsity and model.sparsity.k):
+        return {}
+    if not all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in _layers(model)):
+        return {}
+    encoder = _product(run, "encoder", len(model.encoder))
+    decoder = encoder.T if model.tied else _product(run, "decoder", len(model.decoder))
+    mean, covariance = stored.mean(train).ravel(), np.zeros_like(encoder)
+    for piece in stored.pieces(train):
+        centred = piece.reshape(len(piece), -1) - mean
+        covariance += centred.T @ (centred @ encoder)
+    return {"decoder": decoder, "encoder": covariance.T}
+
+
+def _layers(model: Any) -> list[Any]:
+    return [*model.encoder, *model.decoder]
+
+
+def _product(run: Run, part: str, layers: int) -> np.ndarray:
+    kernels = [run.weights[f"{part}.{i}.Dense.kernel"].astype(np.float64) for i in range(layers)]
+    return np.linalg.multi_dot(kernels) if layers > 1 else kernels[0]
+
+
+def _angles(plane: np.ndarray, vectors: np.ndarray) -> list[float]:
+    """The principal angles in radians, the largest first."""
+    from scipy.linalg import subspace_angles
+
+    return [float(angle) for angle in subspace_angles(plane.T, vectors.T)]
+
+
+def _picture(name: str, numbers: dict[str, Any]) -> Picture:
+    curve, size, angles = np.array(numbers["pca_mse"]), numbers["code_size"], numbers.get("angles", {})
+    caption = (
+        f"mean squared error per value of {numbers['samples']:,} {numbers['split']} samples; PCA is fitted to those of "
+        "training"
+    )
+    figure = looks.figure(13 if angles else 9, 5.6, f"{name}: beside principal components", caption)
+    left, *right = figure.subplots(1, 2 if angles else 1, squeeze=False)[0]
+    _curve(left, curve, size, numbers)
+    if right:
+        for (plane, values), colour in zip(angles.items(), looks.LINES, strict=False):
+            right[0].plot(range(1, len(values) + 1), values[::-1], "o-", color=colour, label=plane)
+        right[0].set(xlabel="principal angle, the smallest first", ylabel="radian", yscale="log")
+        right[0].yaxis.set_major_formatter("{x:g}")
+        right[0].locator_params(axis="x", integer=True)
+        right[0].legend(title="between PCA's plane and that of the", alignment="left")
+    columns = {"what": ["pca"] * len(curve), "components": list(range(1, len(curve) + 1)), "value": list(curve)}
+    extra = [("run", size, numbers["mse"])]
+    extra += [(f"angle {plane}", i + 1, a) for plane, values in angles.items() for i, a in enumerate(values[::-1])]
+    table = {key: [*columns[key], *values] for key, values in zip(columns, zip(*extra, strict=True), strict=True)}
+    return Picture("pca_comparison", figure, table)
+
+
+def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) -> None:
+    from matplotlib.ticker import LogLocator
+
+    drawn = np.where(curve > ROUNDING * curve[0], curve, np.nan)
+    counts, needed = np.arange(1, len(curve) + 1), numbers["components_to_match"]
+    axes.plot(counts, drawn, color=looks.GREY, marker="o" if len(curve) <= DOTTED else "", label="PCA")
+    mse, error = numbers["mse"], numbers["mse_stderr"] or 0.0
+    axes.errorbar(size, mse, error, fmt="o", color=looks.BLUE, markersize=11, zorder=4, label="this run")
+    if needed and needed != size:
+        axes.plot([size, needed], [mse, mse], ":", color=looks.BLUE, linewidth=2)
+        axes.annotate(f"{needed} components", (needed, mse), (6, 6), textcoords="offset points", color=looks.BLUE)
+    axes.set(xlabel="size of the code, or components", ylabel="mean squared error")
+    if np.isfinite(drawn).any() and not drawn[-1] >= 0.2 * drawn[0]:
+        axes.set_yscale("log")
+        decades = np.log10(drawn[0] / np.nanmin(drawn))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+    else:
+        axes.set_ylim(0, None)
+    axes.locator_params(axis="x", integer=True)
+    axes.legend()

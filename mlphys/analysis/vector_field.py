@@ -1,0 +1,277 @@
+"""The field r(x) - x: its fixed points in the plane, and images that follow it (Alain & Bengio 2014; Memisevic)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import looks
+from mlphys.finding import Finding, needs_reconstructions, samples
+from mlphys.picture import NotApplicable, Picture
+from mlphys.randomness import rng
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.fields import Count, NotNegative
+from mlphys.schema.layers import text
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+    from mlphys.schema.data import Split
+    from mlphys.trained import TrainedNetwork
+
+MARGIN = 0.25  # around the samples, as a fraction of their range
+FINE = 41  # places along each side where the field is computed
+NEWTON = 40  # steps
+SAME = 1e-3  # of the range: fixed points that near are one
+AT_REST = 1e-4  # of the range: |r(x) - x| at a fixed point
+MOST_POINTS = 200
+CHAINS, LINES = 10, 6
+
+
+class Spec(SampledSpec):
+    """x <- x + eta (r(x) - x), from `samples` on for `steps` steps.
+
+    In the plane: stream lines; fixed points r(x) = x, where that iteration from samples and a grid has led and
+    Newton's method then went; the eigenvalues of dr/dx there and at the samples. A fixed point attracts where all
+    have a real part below 1, which denoising and contraction bring about at the data. Of images: a strip of what
+    they become, beginning at samples with N(0, noise^2) added, and how far they are from the samples and from rest.
+    Coordinates are those of the net's input.
+    """
+
+    eta: Annotated[float, Field(gt=0, le=1)] = 0.1
+    steps: Count = 200
+    noise: NotNegative = 0.3
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    needs_reconstructions(loaded)
+    shape, seen = loaded.description.shape, loaded.net_input.shape
+    image = len(shape) == 3 and shape[-1] in (1, 3)
+    if seen != (2,) and not image:
+        raise NotApplicable(f"a field on samples of {text(seen)} cannot be drawn; it takes 2 features, or images")
+    if image and not all(step.invertible for step in loaded.experiment.data.preprocess):
+        raise NotApplicable("data.preprocess cannot be undone: what follows the field are no images")
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    return (_in_the_plane if run.loaded.net_input.shape == (2,) else _of_images)(spec, run, split, some)
+
+
+def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
+    net, z = run.trained, run.trained.seen(some.x)
+    low, high = z.min(axis=0), z.max(axis=0)
+    extent = float((high - low).max()) or 1.0
+    low, high = low - MARGIN * extent, high + MARGIN * extent
+    columns, rows = np.linspace(low, high, FINE).T
+    places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1).astype(np.float32)
+    field = net.at("reconstructions", places) - places
+    points = _fixed_points(net, np.concatenate([z, _coarser(places)]), spec, (low, high), extent)
+    eigenvalues = np.linalg.eigvals(net.jacobians("reconstructions", np.concatenate([points, z])).astype(np.float64))
+    of_points, of_samples = eigenvalues[: len(points)], np.sort(eigenvalues[len(points) :].real)
+    kinds = [_kind(values) for values in of_points]
+    speeds = np.linalg.norm(net.at("reconstructions", z) - z, axis=1)
+    across, along = of_samples.T
+    below = float((along < 1).mean())
+    counted = {kind: kinds.count(kind) for kind in ("attracting", "saddle", "repelling")}
+    numbers: dict[str, Any] = {
+        "split": split, "samples": len(z),
+        "fixed_points": [
+            {"x": [float(value) for value in point], "kind": kind,
+             "eigenvalues": [[float(value.real), float(value.imag)] for value in values]}
+            for point, kind, values in zip(points, kinds, of_points, strict=True)
+        ],
+        **counted,
+        "largest_eigenvalue_at_samples": float(along.mean()),
+        "largest_eigenvalue_at_samples_stderr": mean_stderr(along),
+        "smallest_eigenvalue_at_samples": float(across.mean()),
+        "smallest_eigenvalue_at_samples_stderr": mean_stderr(across),
+        "samples_below_1": below,
+        "speed_at_samples": float(speeds.mean()),
+        "speed_in_the_frame": float(np.linalg.norm(field, axis=1).mean()),
+    }  # fmt: skip
+    points_said = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
+        f"{count} {kind}" for kind, count in counted.items()
+    )
+    smallest, largest = (rounded(float(values.mean()), mean_stderr(values)) for values in (across, along))
+    said = (
+        f"{points_said}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
+        f"{100 * below:.0f} %; {len(z)} {split} samples"
+    )
+    behind = "; behind data.preprocess" if run.preprocessing.steps else ""
+    caption = f"{said.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
+    ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
+    figure = looks.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
+    axes = figure.subplots()
+    _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
+    _dots(axes, z, points, kinds)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel="first feature")
+    axes.set_ylabel("second feature")
+    table = _places(
+        [("grid", places, field), ("sample", z, None), *((k, [p], None) for k, p in zip(kinds, points, strict=True))]
+    )
+    return Finding(numbers, said, [Picture("vector_field", figure, table)])
+
+
+def _fixed_points(
+    net: TrainedNetwork, starts: np.ndarray, spec: Spec, box: tuple[np.ndarray, np.ndarray], extent: float
+) -> np.ndarray:
+    """The different points (k, 2) of the box in which r(x) = x, float64, in the order of their first coordinate.
+
+    Newton's steps begin both at the starts and where these are led to; they are cut to a tenth of the range.
+    """
+    led = starts
+    for _ in range(spec.steps):
+        led = _step(net, led, spec.eta)
+    x = np.concatenate([starts, led]).astype(np.float64)
+    for _ in range(NEWTON):
+        field = net.at("reconstructions", x).astype(np.float64) - x.astype(np.float32)
+        jacobian = net.jacobians("reconstructions", x).astype(np.float64) - np.eye(2)
+        step = -np.einsum("bij,bj->bi", np.linalg.pinv(jacobian, rcond=1e-6), field)
+        length = np.linalg.norm(step, axis=1, keepdims=True)
+        x += step * np.minimum(1, 0.1 * extent / np.maximum(length, 1e-30))
+    rest = np.linalg.norm(net.at("reconstructions", x) - x, axis=1)
+    inside = ((x >= box[0]) & (x <= box[1])).all(axis=1)
+    found: list[np.ndarray] = []
+    for point in x[inside & (rest < AT_REST * extent)]:
+        if len(found) < MOST_POINTS and all(np.linalg.norm(point - other) > SAME * extent for other in found):
+            found.append(point)
+    return np.array(sorted(found, key=lambda point: tuple(np.round(point / extent, 3)))).reshape(-1, 2)
+
+
+def _coarser(places: np.ndarray) -> np.ndarray:
+    """Every other place of the grid along each side."""
+    return places.reshape(FINE, FINE, 2)[::2, ::2].reshape(-1, 2)
+
+
+def _step(net: TrainedNetwork, z: np.ndarray, eta: float) -> np.ndarray:
+    return (z + np.float32(eta) * (net.at("reconstructions", z) - z)).astype(np.float32)
+
+
+def _kind(eigenvalues: np.ndarray) -> str:
+    """What the flow dx/dt = r(x) - x does near a fixed point."""
+    below = (eigenvalues.real < 1).sum()
+    return "attracting" if below == len(eigenvalues) else "saddle" if below else "repelling"
+
+
+def _streams(axes: Axes, columns: np.ndarray, rows: np.ndarray, field: np.ndarray) -> None:
+    speed = np.linalg.norm(field, axis=2)
+    axes.streamplot(
+        columns, rows, field[..., 0], field[..., 1], color=np.sqrt(speed), cmap="Greys", density=1.8, linewidth=1.1,
+        arrowsize=1.1, norm=_from_zero(float(np.sqrt(speed.max())) or 1.0),
+    )  # fmt: skip
+
+
+def _from_zero(largest: float) -> Any:
+    from matplotlib.colors import Normalize
+
+    return Normalize(-0.6 * largest, largest)  # white would not be seen
+
+
+def _dots(axes: Axes, z: np.ndarray, points: np.ndarray, kinds: Sequence[str]) -> None:
+    axes.plot(*z.T, ".", color=looks.SKY, markersize=5, zorder=2, label="samples")
+    styles = {"attracting": ("o", looks.BLUE), "saddle": ("X", looks.VERMILLION), "repelling": ("o", "white")}
+    for kind, (marker, colour) in styles.items():
+        some = points[[other == kind for other in kinds]]
+        if len(some):
+            axes.plot(
+                *some.T, marker, color=colour, markeredgecolor=looks.INK, markeredgewidth=1.2, markersize=10, zorder=4,
+                label=f"{kind} ({len(some)})",
+            )  # fmt: skip
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1)
+
+
+def _places(parts: Sequence[tuple[str, Any, np.ndarray | None]]) -> dict[str, list]:
+    rows = [
+        (what, *place, *(("", "") if field is None else field[i]))
+        for what, places, field in parts
+        for i, place in enumerate(places)
+    ]
+    return dict(zip(("what", "x1", "x2", "field1", "field2"), map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _of_images(spec: Spec, run: Run, split: str, some: Split) -> Finding:
+    net, clean = run.trained, run.trained.seen(some.x)
+    drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
+    z = clean + np.float32(spec.noise) * drawn
+    shown = sorted({round(step) for step in np.linspace(0, spec.steps, LINES)})
+    seen, distances, speeds = [], [], []
+    for step in range(spec.steps + 1):
+        moved = _step(net, z, spec.eta)
+        distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
+        speeds.append((((moved - z) / spec.eta).astype(np.float64) ** 2).mean(axis=1))
+        if step in shown:
+            seen.append(net.unseen(z[:CHAINS]))
+        z = moved
+    means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
+    best = int(np.argmin(means["distance"]))
+    numbers: dict[str, Any] = {
+        "split": split, "samples": len(clean), "eta": spec.eta, "noise": spec.noise,
+        "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"], "nearest_after": best,
+    }  # fmt: skip
+    first, least, last = (rounded(float(distances[i].mean()), mean_stderr(distances[i])) for i in (0, best, -1))
+    said = (
+        f"squared distance from the sample {first} at the start, {least} after {best} steps, {last} after "
+        f"{spec.steps}; squared length of r(x) - x {means['speed'][0]:.3g} at first, {means['speed'][-1]:.3g} at last; "
+        f"{len(clean)} {split} samples"
+    )
+    images = np.stack([some.x[:CHAINS], *seen], axis=1)
+    labels = ["sample", *(f"{step}" if step else "start" for step in shown)]
+    title = f"{run.name}: x ← x + {spec.eta:g} (r(x) − x)"
+    caption = (
+        f"each column is a {split} sample with N(0, {spec.noise:g}²) added, the steps taken beside the rows; mean "
+        f"squared distance from the sample {means['distance'][0]:.3g} at the start, {means['distance'][-1]:.3g} at the "
+        f"end, smallest after {best} steps"
+    )
+    curve = {"step": list(range(spec.steps + 1)), **means}
+    strip = _strip(images, labels, title, caption)
+    return Finding(
+        numbers,
+        said,
+        [Picture("vector_field", strip, _pixels(images, labels)), _curves(run.name, spec, split, curve, numbers)],
+    )
+
+
+def _strip(images: np.ndarray, labels: Sequence[str], title: str, caption: str) -> Figure:
+    """A column a chain: images (n, lines, height, width, channels)."""
+    count, lines, height, width, channels = images.shape
+    tile = 0.85 * min(max(height / width, 0.3), 2)
+    figure = looks.figure(max(0.9 * count + 1.4, 9), (tile + 0.06) * lines + 1.5, title, caption)
+    axes = figure.subplots(lines, count, squeeze=False)
+    low, high = min(0.0, float(images[:, 0].min())), max(1.0, float(images[:, 0].max()))
+    for line, panels in enumerate(axes):
+        for panel, image in zip(panels, images[:, line], strict=True):
+            if channels == 3:
+                panel.imshow(((image - low) / (high - low)).clip(0, 1))
+            else:
+                panel.imshow(image[..., 0], cmap="gray_r", vmin=low, vmax=high)
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set(visible=True, color=looks.PALE if line else looks.INK)
+        panels[0].set_ylabel(labels[line], rotation=0, ha="right", va="center")
+    return figure
+
+
+def _pixels(images: np.ndarray, labels: Sequence[str]) -> dict[str, list]:
+    chain, line, row, column, channel = np.indices(images.shape).reshape(5, -1)
+    return {
+        "sample": chain.tolist(), "step": [labels[i] for i in line], "row": row.tolist(), "column": column.tolist(),
+        "channel": channel.tolist(), "value": list(images.ravel()),
+    }  # fmt: skip
+
+
+def _curves(name: str, spec: Spec, split: str, curve: dict[str, list], numbers: dict[str, Any]) -> Picture:
+    caption = f"means over the values of {numbers['samples']:,} {split} samples with N(0, {spec.noise:g}²) added"
+    figure = looks.figure(9, 5.2, f"{name}: descent along r(x) − x", caption)
+    axes = figure.subplots()
+    axes.plot(curve["step"], curve["distance"], color=looks.BLUE, label="squared distance from the sample")
+    axes.plot(curve["step"], curve["speed"], color=looks.VERMILLION, label="squared length of r(x) − x")
+    axes.set(xlabel=f"steps of {spec.eta:g}", ylim=(0, None))
+    axes.legend()
+    return Picture("vector_field_descent", figure, curve)

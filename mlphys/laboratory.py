@@ -1,0 +1,69 @@
+"""Measures the physics of a trained net: numbers into analysis/<name>.json, pictures into figures/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from mlphys import gallery, looks
+from mlphys.config import ANALYSES, ANALYSIS
+from mlphys.errors import UserError
+from mlphys.finding import Finding
+from mlphys.picture import NotApplicable
+from mlphys.recorder import Recorder
+from mlphys.run import Run
+
+Say = Callable[[str], None]
+
+
+def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> list[str]:
+    """Make the analyses `only`, else those of the run's config, else all that it can have; say a line of each.
+
+    Gives the names of those that were made.
+
+    Those of the config have its settings, others their defaults. Raises UserError for an unknown name or
+    format, for one of `only` that does not apply, for numbers that are not finite, and when a file cannot be written.
+    """
+    gallery.known("analysis", only, list(ANALYSES))
+    gallery.known("format", formats, list(gallery.ANONYMOUS))
+    listed = {ANALYSIS.names[type(spec)]: spec for spec in run.config.analysis}
+    specs = {name: listed.get(name) or ANALYSES[name].Spec() for name in only or listed or ANALYSES}
+    left_out = {}
+    for name, spec in specs.items():
+        try:
+            ANALYSES[name].check(spec, run.loaded)
+        except NotApplicable as reason:
+            left_out[name] = str(reason)
+    _refuse(run, {name: reason for name, reason in left_out.items() if name in only})
+    made = []
+    for name in [name for name in specs if name not in left_out]:
+        try:
+            with looks.applied():
+                finding = ANALYSES[name].measure(specs[name], run)
+                _finite(run, name, finding)
+                Recorder(run.path).analysis(name, finding.numbers)
+                for picture in finding.pictures:
+                    gallery.save(picture, run.path / "figures", formats)
+        except NotApplicable as reason:
+            _refuse(run, {name: str(reason)} if only else {})
+            left_out[name] = str(reason)
+        else:
+            made.append(name)
+            say(f"{name}: {finding.said}")
+    for name, reason in left_out.items():
+        say(f"{name}: left out: {reason}")
+    return made
+
+
+def _finite(run: Run, name: str, finding: Finding) -> None:
+    try:
+        json.dumps(finding.numbers, allow_nan=False)
+    except ValueError:
+        raise UserError(
+            f"{run.path}: {name}: the net gives numbers that are not finite; train it anew with a smaller learning_rate"
+        ) from None
+
+
+def _refuse(run: Run, reasons: dict[str, str]) -> None:
+    if reasons:
+        raise UserError("\n".join(f"{run.path}: {name}: {reason}" for name, reason in reasons.items()))

@@ -1,0 +1,42 @@
+"""What every analysis of a trained net has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mlphys.schema.fields import Count
+from mlphys.schema.spec import Spec
+
+if TYPE_CHECKING:
+    from mlphys.config import Loaded
+    from mlphys.finding import Finding
+    from mlphys.run import Run
+
+
+class AnalysisSpec(Spec):
+    """The settings of an analysis, each with a default: `analysis: [integrability, {integrability: {samples: 50}}]`."""
+
+
+class SampledSpec(AnalysisSpec):
+    """The settings of an analysis at samples: `samples` of them, evenly from the front of `split` to its end.
+
+    `split: null` is test once the run was evaluated, before that validation, and train where that is empty.
+    """
+
+    split: Literal["train", "validation", "test"] | None = None
+    samples: Count = 1000
+
+
+class Analysis(Protocol):
+    """An entry of analysis/."""
+
+    Spec: type[AnalysisSpec]
+
+    def check(self, spec: Any, loaded: Loaded) -> None:
+        """Raise NotApplicable, with the reason, for what the config alone tells to have no such analysis."""
+
+    def measure(self, spec: Any, run: Run) -> Finding:
+        """Numbers, the line that sums them up, and pictures.
+
+        Raises NotApplicable for what only samples or weights tell.
+        """

@@ -1,0 +1,58 @@
+"""A run for each analysis, written as files with weights of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mlphys.run import Run
+from tests.plots.runs import written
+
+TIED = """
+    data: {name: moons, samples: 60, validation: 20, test: 20}
+    model:
+      kind: autoencoder
+      encoder: [{Dense: {units: 5, activation: tanh}}]
+      decoder: [{Dense: {units: 2}}]
+      tied: true
+"""
+UNTIED = TIED.replace("tied: true", "tied: false")
+WHITENED = """
+    data:
+      name: photo_patches
+      size: 6
+      samples: 300
+      validation: 20
+      test: 20
+      preprocess: [{whiten: {kind: pca, components: 20}}]
+    model:
+      kind: autoencoder
+      encoder: [{Dense: {units: 5, activation: tanh}}]
+      decoder: [{Dense: {units: 20}}]
+      tied: true
+"""
+# For each analysis a config to which it applies, with a net of random weights.
+APPLIES = {
+    "decoder_smoothing": WHITENED,
+    "denoising_is_contraction": TIED,
+    "energy": TIED,
+    "integrability": TIED,
+    "pca_comparison": TIED,
+    "vector_field": TIED,
+}
+CLASSIFIER = """
+    data: {name: moons, samples: 60, validation: 20, test: 20}
+    model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
+"""
+
+
+def random_run(path: Path, text: str, seed: int = 0) -> Run:
+    """A run of `text` whose weights are drawn from N(0, 1)."""
+    random = np.random.default_rng(seed)
+    return written(path, text, _drawn(path / "shapes", text, random))
+
+
+def _drawn(path: Path, text: str, random: np.random.Generator) -> Sequence[np.ndarray]:
+    return [random.normal(size=shape) for shape in written(path, text).loaded.weights().values()]
