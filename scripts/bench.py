@@ -171,7 +171,7 @@ def train_mlphys(net: str, number: int) -> None:
     assert isinstance(phase, Gradient)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(network, wanted, dataset, None, 0, {}, Recorder(Path(folder)), Silence())
-        in_training = PhaseInTraining(training, phase, number, None)
+        in_training = PhaseInTraining(training, phase, 0, None)
         print("ready", flush=True)
         for epoch in waited_for():
             in_training.epoch(epoch + 1)
@@ -447,10 +447,15 @@ def main() -> None:
     if arguments.worker:
         worker(arguments.worker[0], arguments.nets[0], int(arguments.worker[1]))
         return
+    from mlphys.errors import UserError
+
     rate = rate_of_the_machine()
     results = {}
     with tempfile.TemporaryDirectory() as folder:
-        train = loaded("dense").dataset().train
+        try:
+            train = loaded("dense").dataset().train
+        except UserError as error:
+            raise SystemExit(str(error)) from None
         os.environ["MLPHYS_BENCH_SAMPLES"] = f"{folder}/samples.npz"
         np.savez(os.environ["MLPHYS_BENCH_SAMPLES"], x=train.x, y=train.y)
         for net in arguments.nets or NETS:
