@@ -43,9 +43,17 @@ class Result:
     values: list[float]
     stderr: float | None
     seconds: list[float]
+    errors: list[tuple[float, float]]  # of reconstructions, and of as many principal components; empty for others
 
     def value(self) -> str:
-        """Mean and spread over the seeds; of a single run, its sampling error."""
+        """Mean and spread over the seeds; of a single run, its sampling error. PCA's error beside reconstructions'."""
+        if not self.errors:
+            return self._value()
+        ours, pca = (statistics.mean(column) for column in zip(*self.errors, strict=True))
+        beside = f"PCA {pca:.3g}" if self.metric == "mse" else f"mse {ours:.3g}, PCA {pca:.3g}"
+        return f"{self._value()} ({beside})"
+
+    def _value(self) -> str:
         scale, unit = (100, " %") if self.metric == "accuracy" else (1, "")
         mean = scale * statistics.mean(self.values)
         if len(self.values) == 1:
@@ -70,7 +78,7 @@ class Result:
 
 def measured(name: str, path: Path, seeds: int) -> Result:
     """Train and evaluate one config with each seed, in processes of their own, after the runs that it begins with."""
-    values, seconds, stderr = [], [], None
+    values, seconds, errors, stderr = [], [], [], None
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             for source in runs_before(path):
@@ -84,9 +92,11 @@ def measured(name: str, path: Path, seeds: int) -> Result:
             seconds.append(time.perf_counter() - began)
             found = json.loads(mlphys("evaluate", "run", "--split", split, "--json"))
         values.append(found[metric])
+        if found.get("pca_mse") is not None:
+            errors.append((found["mse"], found["pca_mse"]))
         stderr = found.get(f"{metric}_stderr")
         print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-    return Result(name, published, split, metric, values, stderr, seconds)
+    return Result(name, published, split, metric, values, stderr, seconds, errors)
 
 
 def mlphys(*arguments: object) -> str:
