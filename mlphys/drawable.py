@@ -8,7 +8,7 @@ from mlphys.picture import NotApplicable
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
 
 
 def need_images(loaded: Loaded) -> None:

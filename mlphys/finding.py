@@ -12,7 +12,7 @@ import numpy as np
 from mlphys.picture import NotApplicable, Picture, shown_split
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.analysis import SampledSpec
     from mlphys.schema.data import Shape, Split

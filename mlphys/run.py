@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mlphys import npz, provenance
-from mlphys.config import Experiment, Loaded, fit
+from mlphys.config import fit
 from mlphys.errors import UserError
+from mlphys.experiment import Experiment, Loaded
 from mlphys.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.records import TAKEN, WEIGHTS, RunFiles, located, members
 from mlphys.schema.data import Dataset

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlphys import environment, evaluation, files, gallery, laboratory, preprocessing, recorder, splits
-from mlphys.config import Loaded, difference, fit, overridden
+from mlphys.config import difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
+from mlphys.experiment import Loaded
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder

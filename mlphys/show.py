@@ -11,9 +11,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlphys.config import ANALYSES, DATASETS, MODELS, PLOTS, Loaded, shipped
 from mlphys.download import Progress
+from mlphys.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
 from mlphys.inspection import Inspection
+from mlphys.library import shipped
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
 from mlphys.sources import taken_rows

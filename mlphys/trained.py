@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.config import Loaded
+from mlphys.experiment import Loaded
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec

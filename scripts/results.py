@@ -22,7 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlphys.config import load, runs_before, shipped
+from mlphys.config import load, runs_before
+from mlphys.library import shipped
 from mlphys.uncertainty import rounded
 from scripts.readme import table, write_table
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mlphys import config
-from mlphys.config import Experiment, copy, difference, load, runs_before, shipped
+from mlphys import experiment
+from mlphys.config import difference, load, runs_before
 from mlphys.datasets import mnist
 from mlphys.download import locate
 from mlphys.errors import UserError
+from mlphys.experiment import Experiment
+from mlphys.library import copy, shipped
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
@@ -969,9 +971,9 @@ def test_a_shipped_config_is_copied_as_it_is_and_nothing_is_overwritten():
 
 
 def test_a_dataset_is_found_by_its_name():
-    assert config.dataset("digits").Spec(name="digits").split_seed == 0
+    assert experiment.dataset("digits").Spec(name="digits").split_seed == 0
     message = f"mnits: no such dataset; there are {DATASETS}; did you mean mnist?"
-    assert error_of(config.dataset, "mnits") == message
+    assert error_of(experiment.dataset, "mnits") == message
 
 
 def blocks(schema: dict) -> list[dict]:

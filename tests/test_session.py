@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save_file
 
 from mlphys import environment, files
 from mlphys.cli import main
-from mlphys.config import PLOTS, load, runs_before
+from mlphys.config import load, runs_before
+from mlphys.experiment import PLOTS
 from mlphys.schema.document import dump, read
 from tests.disk import Disk, Operation
 from tests.harm import rewrite

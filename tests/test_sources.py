@@ -13,8 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 from mlphys import builder
 from mlphys.cli import main
-from mlphys.config import load, runs_before, shipped
+from mlphys.config import load, runs_before
 from mlphys.errors import UserError
+from mlphys.library import shipped
 from mlphys.preprocessing import restored
 from mlphys.run import Run
 from mlphys.schema.document import dump

@@ -12,7 +12,7 @@ from mlphys.picture import NotApplicable, Picture, shown_split
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 PAIRS, STEPS = 5, 9

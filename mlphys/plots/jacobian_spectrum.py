@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 SAMPLES = 100

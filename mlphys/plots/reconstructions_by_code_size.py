@@ -11,7 +11,7 @@ from mlphys.drawable import need_decoder, need_images
 from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 MOST = 10  # samples

@@ -11,7 +11,7 @@ from mlphys.drawable import need_decoder
 from mlphys.picture import NotApplicable, Picture, shown_split
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.stored import Array
 
