@@ -44,7 +44,7 @@ ROWS = [
         "selection",
         "splits",
     ],
-    ["layers"],
+    ["layers", "weight_images"],
     ["builder"],
     ["autoencoding"],
     ["analysis", "datasets", "models", "plots"],
