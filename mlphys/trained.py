@@ -62,6 +62,19 @@ class TrainedNetwork:
             self._compiled[key] = engine.Mapped(lambda z, y: {"at": function(z)}, self.network.evaluated_at_once)
         return self._compiled[key](_points(z))["at"]
 
+    def decoded(self, codes: np.ndarray) -> np.ndarray:
+        """The points z that an autoencoder's decoder makes of codes (n, *shape), float32 (n, d)."""
+        from keras import ops
+
+        key, size = ("decoded", "codes"), math.prod(self._loaded.net_input.shape)
+        if key not in self._compiled:
+            decoder = self.network.parts["decoder"]
+            self._compiled[key] = engine.Mapped(
+                lambda codes, y: {"z": ops.reshape(decoder(codes, training=False), (-1, size))},
+                self.network.evaluated_at_once,
+            )
+        return self._compiled[key](_points(codes))["z"]
+
     def jacobians(
         self, name: str, z: np.ndarray, each: Callable[[np.ndarray], np.ndarray] = lambda jacobians: jacobians
     ) -> np.ndarray:

@@ -81,23 +81,21 @@ def of_columns(image: Shape) -> Arranged:
 
 
 def chosen(loaded: Loaded, number: int | None, smallest: int) -> ImageLayer:
-    """The layer `number`, else the first one whose weights are images of `smallest` pixels and more either way.
+    """The layer `number`, null the first one, whose weights are images of `smallest` pixels and more either way.
 
     Raises NotApplicable where there is none.
     """
-    layers = list(_of(loaded))
+    layers = {layer.number: layer for layer in _of(loaded)}
     if not layers:
         raise NotApplicable("it has no convolution, and no dense layer that sees an image")
-    wanted = [layer for layer in layers if number in (None, layer.number)]
-    if not wanted:
-        known = ", ".join(str(layer.number) for layer in layers)
+    found = layers.get(min(layers) if number is None else number)
+    if found is None:
+        known = ", ".join(map(str, sorted(layers)))
         raise NotApplicable(f"the weights of layer {number} are no images; there are those of {known}")
-    large = [layer for layer in wanted if min(layer.size[2:]) >= smallest]
-    if not large:
-        raise NotApplicable(
-            f"{text(wanted[0].size[2:])} weights a filter are too few; it takes {smallest} x {smallest} and more"
-        )
-    return large[0]
+    if min(found.size[2:]) < smallest:
+        size = text(found.size[2:])
+        raise NotApplicable(f"{size} weights a filter are too few; it takes {smallest} x {smallest} and more")
+    return found
 
 
 def _of(loaded: Loaded) -> Iterator[ImageLayer]:

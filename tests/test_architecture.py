@@ -37,6 +37,7 @@ ROWS = [
         "layer_curves",
         "metrics",
         "mosaic",
+        "pairs",
         "penalties",
         "phases",
         "preprocessing",

@@ -33,13 +33,32 @@ WHITENED = """
       decoder: [{Dense: {units: 20}}]
       tied: true
 """
+KERNELS = """
+    data: {name: digits, train: 60, validation: 30, test: 20}
+    model:
+      kind: classifier
+      layers:
+        - Conv2D: {filters: 3, kernel_size: 7}
+        - GlobalAveragePooling2D
+        - Dense: {units: 10, activation: softmax}
+"""
+CODES = """
+    data: {name: digits, train: 60, validation: 30, test: 20}
+    model:
+      kind: autoencoder
+      encoder: [{Dense: {units: 5, activation: tanh}}]
+      decoder: [{Dense: {units: 64, activation: sigmoid}}]
+"""
 # For each analysis a config to which it applies, with a net of random weights.
 APPLIES = {
     "decoder_smoothing": WHITENED,
     "denoising_is_contraction": TIED,
     "energy": TIED,
+    "gabor": KERNELS,
     "integrability": TIED,
     "pca_comparison": TIED,
+    "rate_distortion": CODES,
+    "spectra": KERNELS,
     "vector_field": TIED,
 }
 CLASSIFIER = """

@@ -1,0 +1,285 @@
+"""The error of images against their bytes (Shannon 1959): quantized codes beside JPEG, PNG and PCA."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import looks, pca, preprocessing
+from mlphys.finding import Finding, samples
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.fields import Count
+from mlphys.schema.layers import text
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.config import Loaded
+    from mlphys.run import Run
+
+QUALITIES = (2, 5, 10, 20, 30, 50, 70, 85, 95)
+NEAR = 1.1  # times the error without quantization
+KINDS = ("autoencoder", "stacked_autoencoder", "pca")
+
+
+class Spec(SampledSpec):
+    """Each number of a code is divided into 2^b equal intervals of its range in training, b = 1 ... `bits`.
+
+    An interval stands for the mean of the training values in it. The bytes of an image are those of an ideal entropy
+    coder that knows how often the training samples were in each interval:
+
+        bytes = 1/8 sum_j -log2 q_j(k_j),   q_j(k) = (n_jk + 1) / (n + 2^b)
+
+    with n_jk of n training samples, `fitted` of them, whose number j is in interval k. The weights of the decoder are
+    not counted, as JPEG's tables of cosines are not. PCA with as many components is quantized in the same way. JPEG
+    and PNG are those of Pillow, with and without all that comes before and behind the coded pixels, 8 bits a value.
+    Values are scaled to 0 ... 1 by the training samples' range, and decoded ones clipped to it.
+    """
+
+    samples: Count = 1000
+    fitted: Count = 10_000
+    bits: Annotated[int, Field(ge=1, le=12)] = 8
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    kind, shape = loaded.experiment.model.kind, loaded.description.shape
+    if kind not in KINDS:
+        raise NotApplicable(f"a {kind} has no decoder of codes; it takes kind: {', '.join(KINDS)}")
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise NotApplicable(f"JPEG takes images of 1 or 3 channels; a sample is {text(shape)}")
+    if preprocessing.undone(loaded.experiment.data.preprocess):
+        raise NotApplicable("data.preprocess cannot be undone: what is decoded are no images")
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """Intervals of equal width for each of m numbers; `values` and `bits`, (m, intervals), are what each stands for
+    and costs."""
+
+    low: np.ndarray
+    width: np.ndarray
+    values: np.ndarray
+    bits: np.ndarray
+
+    def __call__(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Quantized codes (n, m), and the bits of each of the n."""
+        k, j = self._intervals(codes), np.arange(len(self.low))
+        return self.values[j, k], self.bits[j, k].sum(axis=1)
+
+    def _intervals(self, codes: np.ndarray) -> np.ndarray:
+        return _intervals(codes, self.low, self.width, self.values.shape[1])
+
+
+def quantizer(codes: np.ndarray, bits: int) -> Quantizer:
+    """Of 2^bits intervals, fitted to codes (n, m). A number that never changes costs nothing."""
+    n, m = codes.shape
+    count = 2**bits
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    width = (high - low) / count
+    k = _intervals(codes, low, width, count)
+    values, costs = low[:, None] + width[:, None] * (np.arange(count) + 0.5), np.zeros((m, count))
+    for j in np.flatnonzero(width > 0):
+        counts = np.bincount(k[:, j], minlength=count)
+        sums = np.bincount(k[:, j], weights=codes[:, j], minlength=count)
+        np.divide(sums, counts, out=values[j], where=counts > 0)
+        costs[j] = -np.log2((counts + 1) / (n + count))
+    return Quantizer(low, width, values, costs)
+
+
+def _intervals(codes: np.ndarray, low: np.ndarray, width: np.ndarray, count: int) -> np.ndarray:
+    place = np.divide(codes - low, width, out=np.zeros_like(codes), where=width > 0)
+    return place.astype(int).clip(0, count - 1)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    train = run.dataset().train
+    fitted = train.some(spec.fitted).x
+    low, high = _range(run, fitted)
+    net = run.trained
+    z, seen = net.seen(some.x), net.seen(fitted)
+    images = ((some.x - low) / (high - low)).clip(0, 1).astype(np.float64)
+
+    def error(points: np.ndarray) -> np.ndarray:
+        """Of each image that was decoded into points z, the mean squared error."""
+        decoded = ((net.unseen(points.astype(np.float32)) - low) / (high - low)).clip(0, 1)
+        return np.square(decoded - images).reshape(len(images), -1).mean(axis=1)
+
+    codes, known = net.at("codes", z).astype(np.float64), net.at("codes", seen).astype(np.float64)
+    decode = _decoder(run)
+    size = codes.shape[1]
+    numbers: dict[str, Any] = {
+        "split": split, "samples": len(images), "code_size": size,
+        "mse_not_quantized": float(error(decode(codes)).mean()),
+        "code": _curve(codes, known, lambda q: error(decode(q)), spec.bits),
+    }  # fmt: skip
+    if run.config.model.kind != "pca" and size < min(len(fitted) - 1, z.shape[1]):
+        found = pca.fit(seen, size)
+        centred = [(points - found.mean) @ found.vectors.T for points in (z, seen)]
+        numbers["pca"] = _curve(
+            *centred, lambda q: error((q @ found.vectors + found.mean).astype(np.float32)), spec.bits
+        )
+    numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
+    said = _said(numbers)
+    return Finding(numbers, f"{said}; {len(images)} {split} samples", [_picture(run.name, numbers)])
+
+
+def _range(run: Run, fitted: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest training value; of runs of earlier versions, those of some samples."""
+    low, high = run.data["splits"]["train"].get("range") or (float(fitted.min()), float(fitted.max()))
+    if high <= low:
+        raise NotApplicable("all training values are the same")
+    return low, high
+
+
+def _decoder(run: Run) -> Callable[[np.ndarray], np.ndarray]:
+    """From codes (n, m) to points z."""
+    if run.config.model.kind == "pca":
+        return lambda codes: codes @ run.weights["components"] + run.weights["mean"]
+    shape = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)["codes"]
+    return lambda codes: run.trained.decoded(codes.reshape(-1, *shape))
+
+
+def _curve(
+    codes: np.ndarray, known: np.ndarray, error: Callable[[np.ndarray], np.ndarray], most: int
+) -> list[dict[str, Any]]:
+    """For each number of bits the bytes and the error of codes, quantized as the `known` ones tell."""
+    rows = []
+    for bits in range(1, most + 1):
+        quantized, cost = quantizer(known, bits)(codes)
+        rows.append({"bits": bits, **_measured("bytes", cost / 8), **_measured("mse", error(quantized))})
+    return rows
+
+
+def _measured(name: str, values: np.ndarray) -> dict[str, float | None]:
+    return {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+
+
+def jpeg(images: np.ndarray, qualities: Sequence[int]) -> list[dict[str, Any]]:
+    """Bytes of the files, of their coded pixels alone, and errors of images (n, height, width, 1 or 3) in [0, 1]."""
+    rows = []
+    for quality in qualities:
+        files = [_file(image, "JPEG", quality=quality) for image in images]
+        errors = np.array(
+            [((_read(file, image.shape) - image) ** 2).mean() for file, image in zip(files, images, strict=True)]
+        )
+        rows.append({"quality": quality, **_bytes(files, scan), **_measured("mse", errors)})
+    return rows
+
+
+def png(images: np.ndarray) -> dict[str, Any]:
+    """Bytes of the files, and of their coded pixels alone: nothing is lost but what 8 bits a value cannot hold."""
+    return _bytes([_file(image, "PNG", optimize=True) for image in images], pixel_chunks)
+
+
+def _bytes(files: list[bytes], payload: Callable[[bytes], int]) -> dict[str, Any]:
+    whole, pixels = (np.array([size(file) for file in files], float) for size in (len, payload))
+    return {**_measured("bytes", whole), **_measured("payload_bytes", pixels)}
+
+
+def _file(image: np.ndarray, kind: str, **options: Any) -> bytes:
+    from PIL import Image
+
+    values = np.rint(255 * image).astype(np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).save(content, kind, **options)
+    return content.getvalue()
+
+
+def _read(file: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(file)), np.float64).reshape(shape) / 255
+
+
+def scan(file: bytes) -> int:
+    """The bytes of a JPEG file between the header of its one scan and the marker of its end (ITU-T T.81, annex B)."""
+    place = 2
+    while file[place + 1] != 0xDA:  # start of scan
+        place += 2 + int.from_bytes(file[place + 2 : place + 4], "big")
+    return len(file) - 2 - (place + 2 + int.from_bytes(file[place + 2 : place + 4], "big"))
+
+
+def pixel_chunks(file: bytes) -> int:
+    """The bytes of the IDAT chunks of a PNG file, without their lengths, names and checksums (ISO/IEC 15948)."""
+    place, total = 8, 0
+    while place < len(file):
+        length = int.from_bytes(file[place : place + 4], "big")
+        total += length if file[place + 4 : place + 8] == b"IDAT" else 0
+        place += 12 + length
+    return total
+
+
+def _said(numbers: dict[str, Any]) -> str:
+    best = min(row["mse"] for row in numbers["code"])
+    code = next(row for row in numbers["code"] if row["mse"] <= NEAR * best)
+    said = f"mse {rounded(code['mse'], code['mse_stderr'])} with {code['bytes']:.3g} bytes an image "
+    said += f"({numbers['code_size']} numbers of {code['bits']} bits)"
+    if "pca" in numbers:
+        beside = numbers["pca"][code["bits"] - 1]
+        said += f", PCA {beside['mse']:.3g} with {beside['bytes']:.3g}"
+    payload, whole = (_needed(numbers["jpeg"], code["mse"], name) for name in ("payload_bytes", "bytes"))
+    return f"{said}; JPEG needs {payload} for it, {whole} with its header"
+
+
+def _needed(rows: list[dict[str, Any]], mse: float, name: str) -> str:
+    """The bytes at which a curve reaches an error, between two of its points on logarithmic axes."""
+    errors, sizes = np.array([row["mse"] for row in rows]), np.array([row[name] for row in rows])
+    if mse > errors.max():
+        return f"less than {sizes.min():.3g}"
+    if mse < errors.min():
+        return f"more than {sizes.max():.3g}"
+    return f"{math.exp(np.interp(-math.log(mse), -np.log(errors), np.log(sizes))):.3g}"
+
+
+def _picture(name: str, numbers: dict[str, Any]) -> Picture:
+    caption = f"mean squared error per value of {numbers['samples']:,} {numbers['split']} images, values from 0 to 1; "
+    caption += "a code's bytes are those of an ideal entropy coder, without the decoder's weights; PNG loses nothing"
+    figure = looks.figure(10.5, 6.6, f"{name}: error against size", caption)
+    axes = figure.subplots()
+    own, colour = f"code of {numbers['code_size']}", looks.BLUE
+    curves = [(own, numbers["code"], "bytes", colour, "-"), ("PCA", numbers.get("pca", []), "bytes", looks.GREY, "-")]
+    curves += [("JPEG, pixels only", numbers["jpeg"], "payload_bytes", looks.VERMILLION, "-")]
+    curves += [("JPEG files", numbers["jpeg"], "bytes", looks.VERMILLION, "--")]
+    table: dict[str, list[Any]] = {"what": [], "setting": [], "bytes": [], "mse": []}
+    for label, rows, size, colour, style in curves:
+        if rows:
+            sizes, errors = [row[size] for row in rows], [row["mse"] for row in rows]
+            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=label)
+            settings = [row.get("bits", row.get("quality")) for row in rows]
+            for key, values in zip(table, ([label] * len(rows), settings, sizes, errors), strict=True):
+                table[key] += values
+    for label, size, style in (("PNG, pixels only", "payload_bytes", "-"), ("PNG files", "bytes", "--")):
+        axes.axvline(numbers["png"][size], color=looks.GREEN, linestyle=style, linewidth=1.5, label=label)
+        for key, value in zip(table, (label, None, numbers["png"][size], 0.0), strict=True):
+            table[key].append(value)
+    _labels(axes, numbers)
+    return Picture("rate_distortion", figure, table)
+
+
+def _labels(axes: Axes, numbers: dict[str, Any]) -> None:
+    from matplotlib.ticker import LogLocator
+
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 11}
+    for row in (numbers["code"][0], numbers["code"][-1]):
+        bits = "1 bit" if row["bits"] == 1 else f"{row['bits']} bits"
+        axes.annotate(bits, (row["bytes"], row["mse"]), (5, 6), color=looks.BLUE, **style)
+    for row, offset, side in ((numbers["jpeg"][0], 7, "left"), (numbers["jpeg"][-1], -9, "right")):
+        place = (row["payload_bytes"], row["mse"])
+        axes.annotate(f"quality {row['quality']}", place, (offset, 0), ha=side, color=looks.VERMILLION, **style)
+    axes.set(xscale="log", yscale="log", xlabel="bytes an image", ylabel="mean squared error")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if axis is axes.xaxis else (1,)))
+        axis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.yaxis.set_minor_formatter("")
+    axes.grid(color=looks.PALE, linewidth=0.8)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
