@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlphys.recorder import Recorder
 from mlphys.run import Run
 from tests.plots.runs import written
 
@@ -49,6 +50,10 @@ CODES = """
       encoder: [{Dense: {units: 5, activation: tanh}}]
       decoder: [{Dense: {units: 64, activation: sigmoid}}]
 """
+CLASSIFIER = """
+    data: {name: moons, samples: 60, validation: 20, test: 20}
+    model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
+"""
 # For each analysis a config to which it applies, with a net of random weights.
 APPLIES = {
     "decoder_smoothing": WHITENED,
@@ -58,13 +63,20 @@ APPLIES = {
     "integrability": TIED,
     "pca_comparison": TIED,
     "rate_distortion": CODES,
+    "size": CLASSIFIER,
     "spectra": KERNELS,
     "vector_field": TIED,
 }
-CLASSIFIER = """
-    data: {name: moons, samples: 60, validation: 20, test: 20}
-    model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
-"""
+
+
+def applying(name: str, path: Path) -> Run:
+    """A run that the named analysis can be made of; of a study the second run, with twice the training samples."""
+    if name != "size":
+        return random_run(path, APPLIES[name])
+    for number, samples in enumerate((60, 80), start=1):
+        run = random_run(path / str(number), APPLIES[name].replace("samples: 60", f"samples: {samples}"))
+        Recorder(run.path).metrics({"validation": {"error_rate": 4 / samples}})
+    return run
 
 
 def random_run(path: Path, text: str, seed: int = 0) -> Run:
