@@ -85,7 +85,7 @@ def test_parameters_and_seconds_count_where_they_differ(tmp_path: Path):
 def test_runs_that_cannot_be_compared_are_left_out(tmp_path: Path):
     run = study(tmp_path)[0]
     member(tmp_path / "6", 30, {"test": {"error_rate": 0.3}})
-    other = written(tmp_path / "7", CLASSIFIER.replace("moons", "spirals"))
+    other = written(tmp_path / "7", CLASSIFIER.replace("test: 20", "test: 20, classes: [lower, upper]"))
     Recorder(other.path).metrics({"validation": {"error_rate": 0.3}})
     unfinished = member(tmp_path / "8", 30, {"validation": {"error_rate": 0.3}})
     Recorder(unfinished.path).status("interrupted")
