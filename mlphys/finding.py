@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ import numpy as np
 from mlphys.picture import NotApplicable, Picture, shown_split
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.analysis import SampledSpec
-    from mlphys.schema.data import Split
+    from mlphys.schema.data import Shape, Split
+
+
+MOST_VALUES = 4096  # of a sample, for analyses that need matrices of values times values
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ def needs_reconstructions(loaded: Loaded) -> None:
     if "reconstructions" not in kind.pictured_shapes(loaded.net_input):
         what = loaded.experiment.model.kind
         raise NotApplicable(f"a {what} has no r(x) that could be compared with x; it takes kind: autoencoder, or rbm")
+
+
+def needs_matrices(shape: Shape) -> None:
+    """Raise NotApplicable for samples whose Jacobian or covariance is too large."""
+    values = math.prod(shape)
+    if values > MOST_VALUES:
+        raise NotApplicable(
+            f"needs a matrix of {values} x {values} numbers; samples may have {MOST_VALUES} values here"
+        )
 
 
 def relative(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from mlphys import gallery, looks
-from mlphys.config import ANALYSES, ANALYSIS
 from mlphys.errors import UserError
+from mlphys.experiment import ANALYSES, ANALYSIS
+from mlphys.finding import Finding
 from mlphys.picture import NotApplicable
 from mlphys.recorder import Recorder
 from mlphys.run import Run
@@ -14,11 +16,13 @@ from mlphys.run import Run
 Say = Callable[[str], None]
 
 
-def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> None:
+def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> list[str]:
     """Make the analyses `only`, else those of the run's config, else all that it can have; say a line of each.
 
+    Gives the names of those that were made.
+
     Those of the config have its settings, others their defaults. Raises UserError for an unknown name or
-    format, for one of `only` that does not apply, and when a file cannot be written.
+    format, for one of `only` that does not apply, for numbers that are not finite, and when a file cannot be written.
     """
     gallery.known("analysis", only, list(ANALYSES))
     gallery.known("format", formats, list(gallery.ANONYMOUS))
@@ -31,10 +35,12 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
         except NotApplicable as reason:
             left_out[name] = str(reason)
     _refuse(run, {name: reason for name, reason in left_out.items() if name in only})
+    made = []
     for name in [name for name in specs if name not in left_out]:
         try:
             with looks.applied():
                 finding = ANALYSES[name].measure(specs[name], run)
+                _finite(run, name, finding)
                 Recorder(run.path).analysis(name, finding.numbers)
                 for picture in finding.pictures:
                     gallery.save(picture, run.path / "figures", formats)
@@ -42,9 +48,20 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
             _refuse(run, {name: str(reason)} if only else {})
             left_out[name] = str(reason)
         else:
+            made.append(name)
             say(f"{name}: {finding.said}")
     for name, reason in left_out.items():
         say(f"{name}: left out: {reason}")
+    return made
+
+
+def _finite(run: Run, name: str, finding: Finding) -> None:
+    try:
+        json.dumps(finding.numbers, allow_nan=False)
+    except ValueError:
+        raise UserError(
+            f"{run.path}: {name}: the net gives numbers that are not finite; train it anew with a smaller learning_rate"
+        ) from None
 
 
 def _refuse(run: Run, reasons: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedCo
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.preprocessing import Preprocessing
     from mlphys.run import Run
 
@@ -116,9 +116,9 @@ def _of(loaded: Loaded) -> Iterator[ImageLayer]:
 
 
 def of_run(layer: ImageLayer, run: Run) -> np.ndarray:
-    """The weights of a layer of a run, float64 (filters, channels, height, width)."""
+    """The weights of a layer of a run, (filters, channels, height, width)."""
     kernel = run.weights[layer.kernel]
-    return layer.arranged(_in_pictures(run.preprocessing, kernel) if layer.behind else kernel).astype(np.float64)
+    return layer.arranged(_in_pictures(run.preprocessing, kernel) if layer.behind else kernel)
 
 
 def _in_pictures(fitted: Preprocessing, kernel: np.ndarray) -> np.ndarray:

@@ -3,17 +3,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from mlphys.cli import main
-from mlphys.config import ANALYSES, load
+from mlphys.config import load
 from mlphys.errors import UserError
+from mlphys.experiment import ANALYSES
 from mlphys.laboratory import analyze
 from mlphys.run import Run
-from tests.analysis.runs import CLASSIFIER, TIED, random_run
+from tests.analysis.runs import CLASSIFIER, TIED, UNTIED, random_run
 from tests.plots.runs import written
 
+LINEAR = UNTIED.replace("tanh", "linear")
 LISTED = TIED + "    analysis: [{integrability: {samples: 7, radius: 0.2}}]\n"
 
 
@@ -115,7 +118,8 @@ def test_training_ends_with_the_analyses_that_the_config_lists(tmp_path: Path):
     assert trained.exit_code == 0, trained.output
     (line,) = [line for line in trained.output.splitlines() if line.startswith("integrability: ")]
     analyzed = CliRunner().invoke(main, ["analyze", str(tmp_path / "run")])
-    assert analyzed.output == f"{line}\n"
+    run = tmp_path / "run"
+    assert analyzed.output == f"{line}\nnumbers in {run / 'analysis'}, pictures in {run / 'figures'}\n"
     quiet = CliRunner().invoke(main, ["analyze", str(tmp_path / "run"), "--only", "integrability", "--quiet"])
     assert (quiet.exit_code, quiet.output) == (0, "")
 
@@ -124,3 +128,30 @@ def test_the_analyses_are_listed_with_their_settings():
     listed = CliRunner().invoke(main, ["list", "analyses"]).output
     assert all(name in listed for name in ANALYSES)
     assert "split, samples, radius, points" in listed
+
+
+def test_what_needs_matrices_that_are_too_large_is_refused_before_training(tmp_path: Path):
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "name: f\ndata: {name: circles, size: 65, samples: 20}\n"
+        "model: {kind: autoencoder, encoder: [{Dense: {units: 2}}], decoder: mirror}\n"
+        "analysis: [integrability, denoising_is_contraction]\n"
+    )
+    with pytest.raises(UserError) as error:
+        load(path)
+    text = "needs a matrix of 4225 x 4225 numbers; samples may have 4096 values here"
+    assert str(error.value).splitlines() == [
+        f"{path}:4: analysis.0: integrability: {text}",
+        f"{path}:4: analysis.1: denoising_is_contraction: {text}",
+    ]
+
+
+def test_numbers_that_are_not_finite_are_one_message(tmp_path: Path):
+    run = written(tmp_path, LINEAR, [np.full((2, 5), 1e30), np.zeros(5), np.full((5, 2), 1e30), np.zeros(2)])
+    with np.errstate(all="ignore"), pytest.raises(UserError) as error:
+        said_of(run, "pca_comparison")
+    assert str(error.value) == (
+        f"{tmp_path}: pca_comparison: the net gives numbers that are not finite; "
+        "train it anew with a smaller learning_rate"
+    )
+    assert not (tmp_path / "analysis").exists()

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import looks, preprocessing, stored
-from mlphys.finding import Finding
+from mlphys.finding import Finding, needs_matrices
 from mlphys.picture import NotApplicable, Picture
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.analysis import AnalysisSpec
@@ -21,7 +21,7 @@ from mlphys.uncertainty import mean_stderr, rounded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.data import Shape
     from mlphys.stored import Array
@@ -50,6 +50,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
     steps = loaded.experiment.data.preprocess
     if not steps or not isinstance(steps[-1], Whiten):
         raise NotApplicable("the last step of data.preprocess must be whiten; set data.preprocess: [{whiten: pca}]")
+    needs_matrices(preprocessing.output_shape(steps[:-1], loaded.description.shape))
 
 
 def measure(spec: Spec, run: Run) -> Finding:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from mlphys import looks
-from mlphys.finding import Finding, needs_reconstructions, samples
+from mlphys.finding import Finding, needs_matrices, needs_reconstructions, samples
 from mlphys.picture import Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
@@ -16,7 +16,7 @@ from mlphys.schema.fields import Count, Positive, as_tuple
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 
@@ -41,6 +41,7 @@ class Spec(SampledSpec):
 
 def check(spec: Spec, loaded: Loaded) -> None:
     needs_reconstructions(loaded)
+    needs_matrices(loaded.net_input.shape)
 
 
 def measure(spec: Spec, run: Run) -> Finding:

@@ -20,7 +20,7 @@ from mlphys.uncertainty import fraction_stderr, rounded
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 SMALLEST = 5  # pixels: 3 x 3 numbers are hardly more than a Gabor function's eight
@@ -117,7 +117,7 @@ def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:
 
     y, x = (axis.ravel().astype(float) for axis in np.indices(kernel.shape))
     scale = float(np.abs(kernel).max())
-    w = kernel.ravel() / scale
+    w = kernel.ravel().astype(float) / scale
     size = max(kernel.shape)
     low = np.array([-0.5, -0.5, NARROWEST, NARROWEST, -np.inf, LOWEST])
     high = np.array([kernel.shape[1] - 0.5, kernel.shape[0] - 0.5, size, size, np.inf, HIGHEST])
@@ -127,7 +127,7 @@ def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:
         return w - q @ (q.T @ w)
 
     scales = [1, 1, 1, 1, 0.3, 0.05]
-    starts = [start.clip(low + 1e-6, high - 1e-6) for start in _starts(kernel / scale, x, y)]
+    starts = [start.clip(low + 1e-6, high - 1e-6) for start in _starts(w.reshape(kernel.shape), x, y)]
     tries = [
         least_squares(residual, start, bounds=(low, high), x_scale=scales, max_nfev=MOST_STEPS) for start in starts
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mlphys import looks
-from mlphys.finding import Finding, relative, samples
+from mlphys.finding import Finding, needs_matrices, relative, samples
 from mlphys.picture import NotApplicable, Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 
@@ -44,6 +44,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
     model = loaded.experiment.model
     if model.kind != "autoencoder":
         raise NotApplicable(f"a {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+    needs_matrices(loaded.net_input.shape)
 
 
 def measure(spec: Spec, run: Run) -> Finding:
@@ -162,6 +163,7 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
     ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in found.values()))
     right.plot([-ends, ends], [-ends, ends], color=looks.GREY, linewidth=1, zorder=0)
     right.set(xlabel="from J by Stokes' theorem", ylabel="loop integral")
+    right.locator_params(nbins=5)
     rows = [(key, *row) for key, values in found.items() for row in zip(*values.values(), strict=True)]
     columns = ("field", *found["r"])
     return Picture("integrability", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))

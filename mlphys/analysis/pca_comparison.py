@@ -19,7 +19,7 @@ from mlphys.uncertainty import mean_stderr, rounded
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.stored import Array
 
@@ -62,7 +62,11 @@ def measure(spec: Spec, run: Run) -> Finding:
         "split": split, "samples": len(z), "code_size": size, "mse": error, "mse_stderr": stderr,
         "pca_mse": [float(value) for value in curve], "components_to_match": needed,
     }  # fmt: skip
-    beside = f"PCA's with {size} components {curve[size - 1]:.4g}" if size <= len(curve) else "PCA has no more"
+    beside = (
+        f"PCA's with {size} components {curve[size - 1]:.4g}"
+        if size <= len(curve)
+        else "more numbers than there are components"
+    )
     counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
     said = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
     planes = _planes(run, train)
@@ -159,9 +163,10 @@ def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) ->
         axes.plot([size, needed], [mse, mse], ":", color=looks.BLUE, linewidth=2)
         axes.annotate(f"{needed} components", (needed, mse), (6, 6), textcoords="offset points", color=looks.BLUE)
     axes.set(xlabel="size of the code, or components", ylabel="mean squared error")
-    if drawn[-1] < 0.2 * drawn[0] or np.isnan(drawn[-1]):
+    if np.isfinite(drawn).any() and not drawn[-1] >= 0.2 * drawn[0]:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        decades = np.log10(drawn[0] / np.nanmin(drawn))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
     else:

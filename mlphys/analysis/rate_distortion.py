@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks, pca, preprocessing
+from mlphys import looks, pca
+from mlphys.drawable import need_decoder, need_images
 from mlphys.finding import Finding, samples
 from mlphys.picture import NotApplicable, Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
-from mlphys.schema.layers import text
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
+    from mlphys.schema.data import Shape
 
 QUALITIES = (2, 5, 10, 20, 30, 50, 70, 85, 95)
 NEAR = 1.1  # times the error without quantization
-KINDS = ("autoencoder", "stacked_autoencoder", "pca")
+MOST_FITTED = 20_000_000  # values of training samples, or of their codes: 160 MB
 
 
 class Spec(SampledSpec):
@@ -50,13 +51,7 @@ class Spec(SampledSpec):
 
 
 def check(spec: Spec, loaded: Loaded) -> None:
-    kind, shape = loaded.experiment.model.kind, loaded.description.shape
-    if kind not in KINDS:
-        raise NotApplicable(f"a {kind} has no decoder of codes; it takes kind: {', '.join(KINDS)}")
-    if len(shape) != 3 or shape[2] not in (1, 3):
-        raise NotApplicable(f"JPEG takes images of 1 or 3 channels; a sample is {text(shape)}")
-    if preprocessing.undone(loaded.experiment.data.preprocess):
-        raise NotApplicable("data.preprocess cannot be undone: what is decoded are no images")
+    (need_images if loaded.experiment.model.kind == "pca" else need_decoder)(loaded)
 
 
 @dataclass(frozen=True)
@@ -101,21 +96,19 @@ def _intervals(codes: np.ndarray, low: np.ndarray, width: np.ndarray, count: int
 
 def measure(spec: Spec, run: Run) -> Finding:
     split, some = samples(run, spec)
-    train = run.dataset().train
-    fitted = train.some(spec.fitted).x
+    net, size = run.trained, math.prod(_code_shape(run))
+    fitted = run.dataset().train.some(min(spec.fitted, max(2, MOST_FITTED // max(size, math.prod(some.x.shape[1:]))))).x
     low, high = _range(run, fitted)
-    net = run.trained
-    z, seen = net.seen(some.x), net.seen(fitted)
     images = ((some.x - low) / (high - low)).clip(0, 1).astype(np.float64)
 
-    def error(points: np.ndarray) -> np.ndarray:
-        """Of each image that was decoded into points z, the mean squared error."""
-        decoded = ((net.unseen(points.astype(np.float32)) - low) / (high - low)).clip(0, 1)
-        return np.square(decoded - images).reshape(len(images), -1).mean(axis=1)
+    def error(decoded: np.ndarray) -> np.ndarray:
+        """Of each image the mean squared error of what was decoded."""
+        scaled = ((decoded - low) / (high - low)).clip(0, 1)
+        return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
 
+    z, seen = net.seen(some.x), net.seen(fitted)
     codes, known = net.at("codes", z).astype(np.float64), net.at("codes", seen).astype(np.float64)
     decode = _decoder(run)
-    size = codes.shape[1]
     numbers: dict[str, Any] = {
         "split": split, "samples": len(images), "code_size": size,
         "mse_not_quantized": float(error(decode(codes)).mean()),
@@ -123,13 +116,17 @@ def measure(spec: Spec, run: Run) -> Finding:
     }  # fmt: skip
     if run.config.model.kind != "pca" and size < min(len(fitted) - 1, z.shape[1]):
         found = pca.fit(seen, size)
-        centred = [(points - found.mean) @ found.vectors.T for points in (z, seen)]
-        numbers["pca"] = _curve(
-            *centred, lambda q: error((q @ found.vectors + found.mean).astype(np.float32)), spec.bits
-        )
+        components = [(points - found.mean) @ found.vectors.T for points in (z, seen)]
+        back = _linear(run, found.vectors, found.mean)
+        numbers["pca"] = _curve(*components, lambda q: error(back(q)), spec.bits)
     numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
-    said = _said(numbers)
-    return Finding(numbers, f"{said}; {len(images)} {split} samples", [_picture(run.name, numbers)])
+    said = f"{_said(numbers)}; {len(images)} {split} samples"
+    return Finding(numbers, said, [_picture(run.name, numbers)])
+
+
+def _code_shape(run: Run) -> Shape:
+    shapes: dict[str, Shape] = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    return shapes["codes"]
 
 
 def _range(run: Run, fitted: np.ndarray) -> tuple[float, float]:
@@ -141,11 +138,15 @@ def _range(run: Run, fitted: np.ndarray) -> tuple[float, float]:
 
 
 def _decoder(run: Run) -> Callable[[np.ndarray], np.ndarray]:
-    """From codes (n, m) to points z."""
+    """From codes (n, m) to images."""
     if run.config.model.kind == "pca":
-        return lambda codes: codes @ run.weights["components"] + run.weights["mean"]
-    shape = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)["codes"]
-    return lambda codes: run.trained.decoded(codes.reshape(-1, *shape))
+        return _linear(run, run.weights["components"], run.weights["mean"])
+    return run.trained.decoded
+
+
+def _linear(run: Run, vectors: np.ndarray, mean: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """From coordinates (n, m) along vectors (m, d) in the net's space to images."""
+    return lambda codes: run.trained.unseen((codes @ vectors + mean).astype(np.float32))
 
 
 def _curve(

@@ -17,7 +17,7 @@ from mlphys.uncertainty import rounded
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.data import Split
     from mlphys.trained import TrainedNetwork
@@ -97,7 +97,9 @@ def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
         "speed_at_samples": float(speeds.mean()),
         "speed_in_the_frame": float(np.linalg.norm(field, axis=1).mean()),
     }  # fmt: skip
-    points_said = f"{len(points)} fixed points: " + ", ".join(f"{count} {kind}" for kind, count in counted.items())
+    points_said = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
+        f"{count} {kind}" for kind, count in counted.items()
+    )
     smallest, largest = (rounded(float(values.mean()), mean_stderr(values)) for values in (across, along))
     said = (
         f"{points_said}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
@@ -105,7 +107,8 @@ def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
     )
     behind = "; behind data.preprocess" if run.preprocessing.steps else ""
     caption = f"{said.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
-    figure = looks.figure(9, 9, f"{run.name}: the field r(x) − x and its fixed points", caption)
+    ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
+    figure = looks.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
     axes = figure.subplots()
     _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
     _dots(axes, z, points, kinds)
@@ -224,8 +227,8 @@ def _of_images(spec: Spec, run: Run, split: str, some: Split) -> Finding:
     title = f"{run.name}: x ← x + {spec.eta:g} (r(x) − x)"
     caption = (
         f"each column is a {split} sample with N(0, {spec.noise:g}²) added, the steps taken beside the rows; mean "
-        f"squared distance from the sample {means['distance'][0]:.3g} at the start, {means['distance'][-1]:.3g} at the end, "
-        f"smallest after {best} steps"
+        f"squared distance from the sample {means['distance'][0]:.3g} at the start, {means['distance'][-1]:.3g} at the "
+        f"end, smallest after {best} steps"
     )
     curve = {"step": list(range(spec.steps + 1)), **means}
     strip = _strip(images, labels, title, caption)

@@ -123,14 +123,11 @@ def test_what_jpeg_needs_lies_between_its_points():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (
-            CLASSIFIER,
-            "a classifier has no decoder of codes; it takes kind: autoencoder, stacked_autoencoder, pca",
-        ),
-        (TIED, "JPEG takes images of 1 or 3 channels; a sample is 2"),
+        (CLASSIFIER, "a classifier has no decoder; train a model of kind: autoencoder for this picture"),
+        (TIED, "a sample of 2 is no image of 1 or 3 channels"),
         (
             WHITENED.replace("[{whiten", "[contrast_normalize, {whiten"),
-            "data.preprocess cannot be undone: what is decoded are no images",
+            "data.preprocess cannot be undone: what the net gives back are no images",
         ),
     ],
 )
