@@ -102,7 +102,7 @@ def measure(spec: Spec, run: Run) -> Finding:
         numbers["shuffled"] = {
             "kernels": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
         }  # fmt: skip
-        said += f"; shuffled weights: {numbers['shuffled']['good_share']:.2g}, {np.median(control):.2f}"
+        said += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
     numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]
     return Finding(numbers, said, [_picture(run.name, said, kernels, found, ranked, channels)])
 
