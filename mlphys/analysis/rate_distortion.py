@@ -40,7 +40,7 @@ class Spec(SampledSpec):
         bytes = 1/8 sum_j -log2 q_j(k_j),   q_j(k) = (n_jk + 1) / (n + 2^b)
 
     with n_jk of n training samples, `fitted` of them, whose number j is in interval k. The weights of the decoder are
-    not counted, as JPEG's tables of cosines are not. PCA with as many components is quantized in the same way. JPEG
+    not counted, as JPEG's tables of cosines are not. PCA of the images with as many components is quantized alike. JPEG
     and PNG are those of Pillow, with and without all that comes before and behind the coded pixels, 8 bits a value.
     Values are scaled to 0 ... 1 by the training samples' range, and decoded ones clipped to it.
     """
@@ -114,10 +114,10 @@ def measure(spec: Spec, run: Run) -> Finding:
         "mse_not_quantized": float(error(decode(codes)).mean()),
         "code": _curve(codes, known, lambda q: error(decode(q)), spec.bits),
     }  # fmt: skip
-    if run.config.model.kind != "pca" and size < min(len(fitted) - 1, z.shape[1]):
-        found = pca.fit(seen, size)
-        components = [(points - found.mean) @ found.vectors.T for points in (z, seen)]
-        back = _linear(run, found.vectors, found.mean)
+    if run.config.model.kind != "pca" and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
+        found = pca.fit(fitted, size)
+        components = [(x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted)]
+        back = _linear(found.vectors, found.mean, images.shape[1:])
         numbers["pca"] = _curve(*components, lambda q: error(back(q)), spec.bits)
     numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
     said = f"{_said(numbers)}; {len(images)} {split} samples"
@@ -139,14 +139,15 @@ def _range(run: Run, fitted: np.ndarray) -> tuple[float, float]:
 
 def _decoder(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     """From codes (n, m) to images."""
-    if run.config.model.kind == "pca":
-        return _linear(run, run.weights["components"], run.weights["mean"])
-    return run.trained.decoded
+    if run.config.model.kind != "pca":
+        return run.trained.decoded
+    back = _linear(run.weights["components"], run.weights["mean"], run.loaded.net_input.shape)
+    return lambda codes: run.preprocessing.inverse(back(codes))
 
 
-def _linear(run: Run, vectors: np.ndarray, mean: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """From coordinates (n, m) along vectors (m, d) in the net's space to images."""
-    return lambda codes: run.trained.unseen((codes @ vectors + mean).astype(np.float32))
+def _linear(vectors: np.ndarray, mean: np.ndarray, shape: Shape) -> Callable[[np.ndarray], np.ndarray]:
+    """From coordinates (n, m) along vectors (m, d) to samples of a shape."""
+    return lambda codes: (codes @ vectors + mean).astype(np.float32).reshape(-1, *shape)
 
 
 def _curve(
@@ -246,15 +247,18 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
     caption += "a code's bytes are those of an ideal entropy coder, without the decoder's weights; PNG loses nothing"
     figure = looks.figure(10.5, 6.6, f"{name}: error against size", caption)
     axes = figure.subplots()
-    own, colour = f"code of {numbers['code_size']}", looks.BLUE
-    curves = [(own, numbers["code"], "bytes", colour, "-"), ("PCA", numbers.get("pca", []), "bytes", looks.GREY, "-")]
-    curves += [("JPEG, pixels only", numbers["jpeg"], "payload_bytes", looks.VERMILLION, "-")]
-    curves += [("JPEG files", numbers["jpeg"], "bytes", looks.VERMILLION, "--")]
+    bits, qualities = f"1 to {len(numbers['code'])} bits each", f"quality {QUALITIES[0]} to {QUALITIES[-1]}"
+    curves = [
+        (f"code of {numbers['code_size']}", bits, numbers["code"], "bytes", looks.BLUE, "-"),
+        ("PCA", bits, numbers.get("pca", []), "bytes", looks.GREY, "-"),
+        ("JPEG, pixels only", qualities, numbers["jpeg"], "payload_bytes", looks.VERMILLION, "-"),
+        ("JPEG files", qualities, numbers["jpeg"], "bytes", looks.VERMILLION, "--"),
+    ]
     table: dict[str, list[Any]] = {"what": [], "setting": [], "bytes": [], "mse": []}
-    for label, rows, size, colour, style in curves:
+    for label, told, rows, size, colour, style in curves:
         if rows:
             sizes, errors = [row[size] for row in rows], [row["mse"] for row in rows]
-            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=label)
+            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=f"{label}\n{told}")
             settings = [row.get("bits", row.get("quality")) for row in rows]
             for key, values in zip(table, ([label] * len(rows), settings, sizes, errors), strict=True):
                 table[key] += values
@@ -262,20 +266,14 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         axes.axvline(numbers["png"][size], color=looks.GREEN, linestyle=style, linewidth=1.5, label=label)
         for key, value in zip(table, (label, None, numbers["png"][size], 0.0), strict=True):
             table[key].append(value)
-    _labels(axes, numbers)
+    _scales(axes)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), labelspacing=0.9)
     return Picture("rate_distortion", figure, table)
 
 
-def _labels(axes: Axes, numbers: dict[str, Any]) -> None:
+def _scales(axes: Axes) -> None:
     from matplotlib.ticker import LogLocator
 
-    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 11}
-    for row in (numbers["code"][0], numbers["code"][-1]):
-        bits = "1 bit" if row["bits"] == 1 else f"{row['bits']} bits"
-        axes.annotate(bits, (row["bytes"], row["mse"]), (5, 6), color=looks.BLUE, **style)
-    for row, offset, side in ((numbers["jpeg"][0], 7, "left"), (numbers["jpeg"][-1], -9, "right")):
-        place = (row["payload_bytes"], row["mse"])
-        axes.annotate(f"quality {row['quality']}", place, (offset, 0), ha=side, color=looks.VERMILLION, **style)
     axes.set(xscale="log", yscale="log", xlabel="bytes an image", ylabel="mean squared error")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if axis is axes.xaxis else (1,)))
@@ -283,4 +281,3 @@ def _labels(axes: Axes, numbers: dict[str, Any]) -> None:
     axes.xaxis.set_minor_formatter("")
     axes.yaxis.set_minor_formatter("")
     axes.grid(color=looks.PALE, linewidth=0.8)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

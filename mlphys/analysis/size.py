@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlphys.run import Run
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}
-VARIED = 1.2  # the ratio of the largest to the smallest from which on a quantity was varied
+VARIED = 2.0  # the ratio of the largest to the smallest from which on a quantity was varied
 SIGMAS = 2  # from which on an exponent is told, and its line drawn
 METRICS = ("error_rate", "mse")
 
@@ -33,8 +33,8 @@ class Spec(AnalysisSpec):
         mlphys train other.yaml --set name=mnist             another net joins the same folder
 
     a is the slope of a straight line through log error against log N by least squares, N the training samples, the
-    parameters or the seconds of training, as far as the runs differ in it; where they differ in several, each slope
-    is that of all runs, whatever else changed. `metric: null` is error_rate where there are classes, else mse.
+    parameters or the seconds of training, where the largest is at least twice the smallest; where several differ,
+    each slope is that of all runs, whatever else changed. `metric: null` is error_rate of classes, else mse.
     `split: null` is test once this run was evaluated, before that validation; runs not measured on it are left out.
     """
 
@@ -72,7 +72,7 @@ def measure(spec: Spec, run: Run) -> Finding:
         "split": split, "metric": metric, "left_out": len(study) - len(members), "power_laws": laws, "runs": members,
     }  # fmt: skip
     said = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
-    told = [f"{AXES[name]}^{_power(law)}" for name, law in laws.items() if _seen(law)]
+    told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
     said += f", goes like {', like '.join(told)}" if told else ""
     return Finding(numbers, f"{said}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)])
 
@@ -98,7 +98,7 @@ def _member(run: Run, data: dict[str, Any], split: str, metric: str) -> dict[str
 
 def _varied(values: list[float]) -> bool:
     """Whether there is a largest and a smallest one, both above zero."""
-    return len(values) > 1 and min(values) > 0 and max(values) > VARIED * min(values)
+    return len(values) > 1 and min(values) > 0 and max(values) >= VARIED * min(values)
 
 
 def _law(sizes: list[float], errors: list[float]) -> dict[str, Any] | None:
@@ -122,7 +122,7 @@ def _seen(law: dict[str, Any]) -> bool:
 
 
 def _power(law: dict[str, Any]) -> str:
-    return f"({rounded(law['exponent'], law['exponent_stderr'])})"
+    return rounded(law["exponent"], law["exponent_stderr"])
 
 
 def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
@@ -134,7 +134,7 @@ def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
     panels = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
     for quantity, axes in zip(varied, panels, strict=True):
         _panel(axes, quantity, members, numbers["power_laws"].get(quantity))
-    panels[0].set_ylabel(numbers["metric"])
+    panels[0].set_ylabel(numbers["metric"], labelpad=10)
     return Picture("size", figure, {key: [member[key] for member in members] for key in members[0]})
 
 
@@ -152,10 +152,11 @@ def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[s
     if law and _seen(law):
         ends = np.array([sizes.min(), sizes.max()])
         axes.plot(ends, law["factor"] * ends ** law["exponent"], color=looks.GREY, linewidth=1.5, zorder=1)
-        axes.set_title(f"N^{_power(law)}".replace("+-", "±"), loc="left", color=looks.GREY)
+        axes.set_title(f"power {_power(law)}".replace("+-", "±"), loc="left", color=looks.GREY)
     for axis in scales:
         low, high = axis.get_view_interval()
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 60 * low else (1,)))
+        subs = range(1, 10) if high < 6 * low else (1, 2, 5) if high < 60 * low else (1,)
+        axis.set_major_locator(LogLocator(subs=subs))
         axis.set_major_formatter("{x:,.10g}")
         axis.set_minor_formatter("")
     axes.grid(color=looks.PALE, linewidth=0.8)
