@@ -79,6 +79,11 @@ class Run(RunFiles):
         """`conv_mnist/3`."""
         return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
 
+    def study(self) -> list[Run]:
+        """This run and the numbered ones in its folder, in the order of their numbers."""
+        beside = numbered(self.path.resolve().parent)
+        return beside if any(run.path == self.path.resolve() for run in beside) else [self, *beside]
+
     @cached_property
     def loaded(self) -> Loaded:
         """The experiment and the data's description, as they were when it was trained."""

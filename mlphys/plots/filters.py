@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks
+from mlphys import looks, weight_images
 from mlphys.mosaic import mosaic
 from mlphys.picture import NotApplicable, Picture
-from mlphys.schema.data import Shape
-from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
-from mlphys.schema.shapes import Row
+from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,14 +33,11 @@ def draw(run: Run) -> Iterator[Picture]:
     if image == (math.prod(sample),):  # an autoencoder's samples come flattened
         image = sample
     last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
-    for i, row in enumerate(run.rows):
-        kernels = _kernels(row, image, run.weights)
-        image = _image_after(row, image)
-        if kernels is None:
-            continue
-        title = f"{run.name}: weights of layer {i}, {type(row.layer).__name__}"
+    for layer in weight_images.chained(run.rows, image):
+        i, kernels = layer.number, layer.arranged(run.weights[layer.kernel])
         classes = run.data["classes"] if [i] == last else ()
-        yield _picture(f"filters_{i}" if drawn else "filters", title, i, kernels, classes)
+        name = f"filters_{i}" if drawn else "filters"
+        yield _picture(name, f"{run.name}: weights of {layer.title}", i, kernels, classes)
         drawn += 1
     if not drawn:
         raise NotApplicable("the network has no convolution, and no dense layer that sees an image")
@@ -53,7 +48,7 @@ def _of_hidden_units(run: Run) -> Picture:
     image = run.loaded.net_input.shape
     if len(image) != 3:
         raise NotApplicable(f"its visible units are {text(image)}, no image")
-    kernels = run.weights["rbm.kernel"].T.reshape(-1, *image).transpose(0, 3, 1, 2)
+    kernels = weight_images.of_columns(image)(run.weights["rbm.kernel"])
     return _picture("filters", f"{run.name}: weights of the hidden units", 0, kernels, ())
 
 
@@ -70,30 +65,6 @@ def _of_classes(run: Run) -> Picture:
     of = noun if units <= MOST_UNITS else f"of {units} {noun}"
     title, sides = f"{run.name}: {noun} of each class", {"class": "classes", "unit": of}
     return _picture("filters", title, 0, kernels[:, :MOST_UNITS], run.data["classes"], sides)
-
-
-def _image_after(row: Row, image: Shape) -> Shape:
-    """The shape of the image whose pixels the outputs of `row` are, in its order; () if there is none."""
-    if len(row.output_shape) == 3:
-        return row.output_shape
-    moved = row.output_shape != row.input_shape and not isinstance(row.layer, Flatten | Reshape)
-    return () if moved or isinstance(row.layer, Weighted) else image
-
-
-def _kernels(row: Row, image: Shape, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The weights of a layer as images of shape (filters, channels, height, width), None if they are not."""
-    if row.tied_to:
-        return None
-    match row.layer:
-        case Conv2D() | FixedConv2D():
-            return weights[f"{row.name}.kernel"].transpose(3, 2, 0, 1)
-        case Conv2DTranspose():  # Keras has its filters before its channels
-            return weights[f"{row.name}.kernel"].transpose(2, 3, 0, 1)
-        case Conv1D():
-            return weights[f"{row.name}.kernel"].transpose(2, 1, 0)[:, :, None, :]
-        case Dense() if len(row.input_shape) == 1 and len(image) == 3 and math.prod(image[:2]) > 1:
-            return weights[f"{row.name}.kernel"].T.reshape(-1, *image).transpose(0, 3, 1, 2)
-    return None
 
 
 OUTPUTS = {"filter": "outputs", "channel": "input channels"}  # the columns of the table: what they count

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlphys.recorder import Recorder
 from mlphys.run import Run
 from tests.plots.runs import written
 
@@ -33,19 +34,49 @@ WHITENED = """
       decoder: [{Dense: {units: 20}}]
       tied: true
 """
+KERNELS = """
+    data: {name: digits, train: 60, validation: 30, test: 20}
+    model:
+      kind: classifier
+      layers:
+        - Conv2D: {filters: 3, kernel_size: 7}
+        - GlobalAveragePooling2D
+        - Dense: {units: 10, activation: softmax}
+"""
+CODES = """
+    data: {name: digits, train: 60, validation: 30, test: 20}
+    model:
+      kind: autoencoder
+      encoder: [{Dense: {units: 5, activation: tanh}}]
+      decoder: [{Dense: {units: 64, activation: sigmoid}}]
+"""
+CLASSIFIER = """
+    data: {name: moons, samples: 60, validation: 20, test: 20}
+    model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
+"""
 # For each analysis a config to which it applies, with a net of random weights.
 APPLIES = {
     "decoder_smoothing": WHITENED,
     "denoising_is_contraction": TIED,
     "energy": TIED,
+    "gabor": KERNELS,
     "integrability": TIED,
     "pca_comparison": TIED,
+    "rate_distortion": CODES,
+    "size": CLASSIFIER,
+    "spectra": KERNELS,
     "vector_field": TIED,
 }
-CLASSIFIER = """
-    data: {name: moons, samples: 60, validation: 20, test: 20}
-    model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
-"""
+
+
+def applying(name: str, path: Path) -> Run:
+    """A run that the named analysis can be made of; of a study the second run, with twice the training samples."""
+    if name != "size":
+        return random_run(path, APPLIES[name])
+    for number, samples in enumerate((60, 80), start=1):
+        run = random_run(path / str(number), APPLIES[name].replace("samples: 60", f"samples: {samples}"))
+        Recorder(run.path).metrics({"validation": {"error_rate": 4 / samples}})
+    return run
 
 
 def random_run(path: Path, text: str, seed: int = 0) -> Run:

@@ -12,13 +12,13 @@ from mlphys import looks
 from mlphys.experiment import ANALYSES
 from mlphys.picture import NotApplicable
 from mlphys.schema.analysis import AnalysisSpec
-from tests.analysis.runs import APPLIES, CLASSIFIER, random_run
+from tests.analysis.runs import APPLIES, CLASSIFIER, applying
 from tests.plots.runs import written
 
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str, tmp_path: Path):
-    run, entry = random_run(tmp_path, APPLIES[name]), ANALYSES[name]
+    run, entry = applying(name, tmp_path), ANALYSES[name]
     entry.check(entry.Spec(), run.loaded)
     with looks.applied():
         finding = entry.measure(entry.Spec(), run)
@@ -34,7 +34,7 @@ def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str
 def test_the_same_run_gives_the_same_numbers(name: str, tmp_path: Path):
     entry = ANALYSES[name]
     with looks.applied():
-        first, again = (entry.measure(entry.Spec(), random_run(tmp_path / n, APPLIES[name])) for n in ("a", "b"))
+        first, again = (entry.measure(entry.Spec(), applying(name, tmp_path / n)) for n in ("a", "b"))
     assert first.numbers == again.numbers
     assert [picture.table for picture in first.pictures] == [picture.table for picture in again.pictures]
 

@@ -1,0 +1,240 @@
+"""How far each kernel is a Gabor function, with its frequency, orientation, phase and shape (Ringach 2002)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import looks, pairs, weight_images
+from mlphys.finding import Finding
+from mlphys.picture import NotApplicable, Picture
+from mlphys.randomness import rng
+from mlphys.schema.analysis import AnalysisSpec
+from mlphys.schema.fields import Count, Whole
+from mlphys.uncertainty import fraction_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+SMALLEST = 5  # pixels: 3 x 3 numbers are hardly more than a Gabor function's eight
+GOOD = 0.8
+FLAT = 1e-3  # kernels that vary by less than this fraction of what the most varying one does are left out
+LOWEST, HIGHEST = 0.005, math.sqrt(0.5)  # cycles per pixel: still a wave; two pixels in both directions
+NARROWEST = 0.3  # pixels
+PADDED = 64  # samples of the Fourier transform that a fit begins with, in each direction
+STARTS = 4
+WIDTHS = (1.0, 1.8, 3.2)  # pixels, of the envelopes that a fit may begin with
+MOST_STEPS = 200
+SHOWN, ACROSS = 40, 10
+
+
+class Spec(AnalysisSpec):
+    """A Gabor function fitted to each kernel by least squares (Gabor 1946; Jones & Palmer 1987; Ringach 2002):
+
+        g(x, y) = A exp(-u^2 / (2 sigma_x^2) - v^2 / (2 sigma_y^2)) cos(2 pi f u + phase)
+
+    u goes along the wave and v across it, both from the envelope's centre. R^2 is the share of the weights' variance
+    within the kernel, 0 for a fit worse than the mean. `frequency` f is in cycles per pixel; `orientation` that of
+    the stripes, in degrees from horizontal, counterclockwise; the phase is folded: 0 is even, 90 odd. (n_x, n_y) =
+    (sigma_x f, sigma_y f) is the envelope in periods: blobs are near 0, filters of many stripes far from it.
+
+    `layer` is a number as `config explain` has it, null the first one that sees images; weights on components of
+    images, as behind `whiten: pca`, are brought back to these. `kernels`: so many, evenly from all filters and
+    channels. As a comparison `shuffled` of them are fitted with their weights shuffled.
+    """
+
+    layer: Whole | None = None
+    kernels: Count = 200
+    shuffled: Annotated[int, Field(ge=0, le=1000)] = 30
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A Gabor function: the centre and sigmas in pixels, x to the right, y down; c cos + s sin in the wave."""
+
+    r2: float
+    x: float
+    y: float
+    sigma_x: float
+    sigma_y: float
+    frequency: float
+    orientation: float
+    phase: float
+    amplitude: float
+    n_x: float
+    n_y: float
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    weight_images.chosen(loaded, spec.layer, SMALLEST)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
+    images = weight_images.of_run(layer, run)
+    channels = images.shape[1]
+    kernels = images.reshape(-1, *images.shape[2:])
+    spread = kernels.std(axis=(1, 2))
+    taken = [i for i in pairs.evenly(len(kernels), spec.kernels) if spread[i] > FLAT * spread.max()]
+    if not taken:
+        raise NotApplicable(f"the weights of {layer.title} do not vary")
+    found = {i: fitted(kernels[i]) for i in taken}
+    ranked = sorted(taken, key=lambda i: -found[i][0].r2)
+    r2 = np.array([found[i][0].r2 for i in ranked])
+    good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
+    numbers: dict[str, Any] = {
+        "layer": layer.number, "kernels": len(taken), "left_out_as_flat": min(len(kernels), spec.kernels) - len(taken),
+        "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
+    }  # fmt: skip
+    said = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
+    said += f", median {numbers['median_r2']:.2f}"
+    if spec.shuffled:
+        random = rng(run.config.seed, "analysis/gabor")
+        some = [kernels[taken[i]] for i in pairs.evenly(len(taken), spec.shuffled)]
+        control = np.array([fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some])
+        numbers["shuffled"] = {
+            "kernels": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
+        }  # fmt: skip
+        said += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
+    numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]
+    return Finding(numbers, said, [_picture(run.name, said, kernels, found, ranked, channels)])
+
+
+def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:
+    """The best Gabor function of a kernel (height, width), and its values.
+
+    Amplitude and phase are linear and follow from the other six by projection (Golub & Pereyra 1973). A fit starts
+    from each of the highest maxima of the Fourier transform, with the best of some envelopes.
+    """
+    from scipy.optimize import least_squares
+
+    y, x = (axis.ravel().astype(float) for axis in np.indices(kernel.shape))
+    scale = float(np.abs(kernel).max())
+    w = kernel.ravel().astype(float) / scale
+    size = max(kernel.shape)
+    low = np.array([-0.5, -0.5, NARROWEST, NARROWEST, -np.inf, LOWEST])
+    high = np.array([kernel.shape[1] - 0.5, kernel.shape[0] - 0.5, size, size, np.inf, HIGHEST])
+
+    def residual(p: np.ndarray) -> np.ndarray:
+        q, _ = np.linalg.qr(_waves(p, x, y))
+        return w - q @ (q.T @ w)
+
+    scales = [1, 1, 1, 1, 0.3, 0.05]
+    starts = [start.clip(low + 1e-6, high - 1e-6) for start in _starts(w.reshape(kernel.shape), x, y)]
+    tries = [
+        least_squares(residual, start, bounds=(low, high), x_scale=scales, max_nfev=MOST_STEPS) for start in starts
+    ]
+    best = min(tries, key=lambda fit: fit.cost).x
+    waves = _waves(best, x, y)
+    (c, s), *_ = np.linalg.lstsq(waves, w, rcond=None)
+    values = waves @ [c, s]
+    r2 = max(0.0, 1 - float(((w - values) ** 2).sum() / ((w - w.mean()) ** 2).sum()))
+    x0, y0, sigma_x, sigma_y, angle, frequency = (float(value) for value in best)
+    fit = Fit(
+        r2, x0, y0, sigma_x, sigma_y, frequency,
+        orientation=math.degrees(math.pi / 2 - angle) % 180,  # rows count downwards
+        phase=math.degrees(math.atan2(abs(s), abs(c))),
+        amplitude=scale * math.hypot(c, s),
+        n_x=sigma_x * frequency, n_y=sigma_y * frequency,
+    )  # fmt: skip
+    return fit, scale * values.reshape(kernel.shape)
+
+
+def _waves(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Cosine and sine below the envelope, (..., pixels, 2), for parameters (..., 6)."""
+    x0, y0, sigma_x, sigma_y, angle, frequency = (p[..., i, None] for i in range(6))
+    cos, sin = np.cos(angle), np.sin(angle)
+    u, v = (x - x0) * cos + (y - y0) * sin, (y - y0) * cos - (x - x0) * sin
+    envelope = np.exp(-(u**2) / (2 * sigma_x**2) - v**2 / (2 * sigma_y**2))
+    return np.stack([envelope * np.cos(2 * np.pi * frequency * u), envelope * np.sin(2 * np.pi * frequency * u)], -1)
+
+
+def _starts(kernel: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """For each of the highest maxima of the Fourier transform the best of some centres and widths."""
+    w = kernel.ravel()
+    power = w**2 / (w**2).sum()
+    largest = int(np.abs(w).argmax())
+    centres = [(power @ x, power @ y), (x[largest], y[largest])]
+    starts = []
+    for along, down in _maxima(kernel):
+        angle, frequency = math.atan2(down, along), max(LOWEST, math.hypot(along, down))
+        tried = np.array([(*c, a, b, angle, frequency) for c in centres for a in WIDTHS for b in WIDTHS])
+        q, _ = np.linalg.qr(_waves(tried, x, y))
+        starts.append(tried[((w @ q) ** 2).sum(axis=-1).argmax()])
+    return starts
+
+
+def _maxima(kernel: np.ndarray) -> list[tuple[float, float]]:
+    """The highest maxima of the power spectrum without the mean: cycles per pixel to the right and down."""
+    n = max(PADDED, *kernel.shape)
+    power = np.abs(np.fft.fft2(kernel - kernel.mean(), (n, n))) ** 2
+    frequencies = np.fft.fftfreq(n)
+    down, along = np.meshgrid(frequencies, frequencies, indexing="ij")
+    power[along < 0] = 0  # the other half is the same
+    found = []
+    for _ in range(STARTS):
+        row, column = np.unravel_index(power.argmax(), power.shape)
+        found.append((float(along[row, column]), float(down[row, column])))
+        near = np.hypot(along - along[row, column], down - down[row, column]) < 0.7 / max(kernel.shape)
+        power[near] = 0
+    return found
+
+
+def _picture(
+    name: str,
+    said: str,
+    kernels: np.ndarray,
+    found: dict[int, tuple[Fit, np.ndarray]],
+    ranked: list[int],
+    channels: int,
+) -> Picture:
+    shown = [ranked[i] for i in pairs.evenly(len(ranked), SHOWN)]
+    across = min(ACROSS, len(shown))
+    lines = math.ceil(len(shown) / across)
+    caption = said.replace("R^2", "R²").replace("+-", "±")
+    caption += "; above the kernel, below the fit, each in its own colours around zero, and R²"
+    if len(shown) < len(ranked):
+        caption += f"; here {len(shown)} of them, evenly from the best to the worst"
+    figure = looks.figure(
+        0.75 * across + 6.6, max(1.65 * lines + 1.6, 6.2), f"{name}: kernels and Gabor functions", caption
+    )
+    left, right = figure.subplots(1, 2, width_ratios=[0.75 * across, 5])
+    pairs.draw(
+        left,
+        [kernels[i] for i in shown],
+        [found[i][1] for i in shown],
+        [f"{found[i][0].r2:.2f}" for i in shown],
+        across,
+    )
+    _shapes(right, [found[i][0] for i in ranked])
+    table = {"filter": [i // channels for i in ranked], "channel": [i % channels for i in ranked]}
+    fits = [asdict(found[i][0]) for i in ranked]
+    return Picture("gabor", figure, {**table, **{key: [fit[key] for fit in fits] for key in fits[0]}})
+
+
+def _shapes(axes: Axes, fits: list[Fit]) -> None:
+    """The plane of (n_x, n_y), as far as those reach that are well fitted."""
+    good, others = ([fit for fit in fits if (fit.r2 > GOOD) == wanted] for wanted in (True, False))
+    most = 1.05 * max(max(fit.n_x, fit.n_y) for fit in good or fits)
+    beyond = sum(max(fit.n_x, fit.n_y) > most for fit in others)
+    label = f"others, {beyond} beyond" if beyond else "others"
+    style: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 6}
+    for of, name, fill, edge in (
+        (others, label, "none", looks.GREY),
+        (good, f"R² > {GOOD:g}", looks.BLUE, looks.BLUE),
+    ):
+        n_x, n_y = [fit.n_x for fit in of], [fit.n_y for fit in of]
+        axes.plot(n_x, n_y, label=name, markerfacecolor=fill, markeredgecolor=edge, **style)
+    axes.plot([0, most], [0, most], color=looks.PALE, linewidth=1, zorder=0)
+    axes.set(
+        xlim=(0, most), ylim=(0, most), aspect="equal",
+        xlabel="n_x = sigma_x f, along the wave", ylabel="n_y = sigma_y f, along the stripes",
+    )  # fmt: skip
+    axes.legend(loc="upper right")

@@ -1,0 +1,162 @@
+"""The error of all runs in this run's folder against training samples, parameters and seconds, with power laws."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlphys import looks
+from mlphys.errors import UserError
+from mlphys.finding import Finding
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.analysis import AnalysisSpec
+from mlphys.uncertainty import rounded
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}
+VARIED = 2.0  # the ratio of the largest to the smallest from which on a quantity was varied
+SIGMAS = 2  # from which on an exponent is told, and its line drawn
+METRICS = ("error_rate", "mse")
+
+
+class Spec(AnalysisSpec):
+    """error = c N^-a (Hestness et al. 2017) over a study: all finished runs of this one's folder, on the same data.
+
+        mlphys train mnist.yaml --set data.train=1000        again with 2000, 5000, ...
+        mlphys train other.yaml --set name=mnist             another net joins the same folder
+
+    a is the slope of a straight line through log error against log N by least squares, N the training samples, the
+    parameters or the seconds of training, where the largest is at least twice the smallest; where several differ,
+    each slope is that of all runs, whatever else changed. `metric: null` is error_rate of classes, else mse.
+    `split: null` is test once this run was evaluated, before that validation; runs not measured on it are left out.
+    """
+
+    metric: Literal["error_rate", "mse", "loss", "reconstruction_loss"] | None = None
+    split: Literal["train", "validation", "test"] | None = None
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    known = loaded.experiment.kind().MEASURED
+    if not (set(known) & set(METRICS) if spec.metric is None else spec.metric in known):
+        what = spec.metric or "error"
+        raise NotApplicable(f"a {loaded.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}")
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split = spec.split or ("test" if "test" in run.metrics else "validation")
+    known = run.metrics.get(split, {})
+    metric = spec.metric or next((name for name in METRICS if name in known), None)
+    if metric is None or metric not in known:
+        what = metric or "error"
+        raise NotApplicable(
+            f"its {split} split has no measured {what}; `mlphys evaluate {run.path} --split {split}` measures it"
+        )
+    study = run.study()
+    members = [member for one in study if (member := _member(one, run.data, split, metric))]
+    varied = [name for name in AXES if _varied([member[name] for member in members])]
+    if not varied:
+        raise NotApplicable(
+            f"of {len(study)} runs in {run.path.resolve().parent} {len(members)} can be compared, which differ in no "
+            "size; train more, such as with --set data.train=1000"
+        )
+    errors = [member["error"] for member in members]
+    laws = {name: law for name in varied if (law := _law([member[name] for member in members], errors))}
+    numbers: dict[str, Any] = {
+        "split": split, "metric": metric, "left_out": len(study) - len(members), "power_laws": laws, "runs": members,
+    }  # fmt: skip
+    said = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
+    told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
+    said += f", goes like {', like '.join(told)}" if told else ""
+    return Finding(numbers, f"{said}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)])
+
+
+def _member(run: Run, data: dict[str, Any], split: str, metric: str) -> dict[str, Any] | None:
+    """What counts of a run; None of one that is unfinished, damaged, not measured or of other samples."""
+    try:
+        same = all(run.data[key] == data[key] for key in ("name", "shape", "classes", "target_shape"))
+        measured = run.metrics.get(split, {})
+        if not same or run.status["state"] != "done" or measured.get(metric) is None:
+            return None
+        return {
+            "run": run.path.resolve().name,
+            "samples": run.data["splits"]["train"]["samples"],
+            "parameters": sum(math.prod(shape) for shape in run.loaded.weights().values()),
+            "seconds": sum(row.get("seconds") or 0.0 for row in run.history),
+            "error": measured[metric],
+            "error_stderr": measured.get(f"{metric}_stderr"),
+        }
+    except UserError:
+        return None
+
+
+def _varied(values: list[float]) -> bool:
+    """Whether there is a largest and a smallest one, both above zero."""
+    return len(values) > 1 and min(values) > 0 and max(values) >= VARIED * min(values)
+
+
+def _law(sizes: list[float], errors: list[float]) -> dict[str, Any] | None:
+    """exponent and factor of error = factor N^exponent; None where not all errors are above zero.
+
+    Two runs tell no standard error of the exponent.
+    """
+    if min(errors) <= 0:
+        return None
+    x, y = np.log(sizes), np.log(errors)
+    slope, start = np.polyfit(x, y, 1)
+    spread = float(((x - x.mean()) ** 2).sum())
+    left = float(((y - start - slope * x) ** 2).sum())
+    stderr = math.sqrt(left / (len(x) - 2) / spread) if len(x) > 2 else None
+    return {"exponent": float(slope), "exponent_stderr": stderr, "factor": math.exp(start)}
+
+
+def _seen(law: dict[str, Any]) -> bool:
+    """Whether the exponent is two standard errors from zero."""
+    return abs(law["exponent"]) > SIGMAS * (law["exponent_stderr"] or 0)
+
+
+def _power(law: dict[str, Any]) -> str:
+    return rounded(law["exponent"], law["exponent_stderr"])
+
+
+def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
+    members = numbers["runs"]
+    caption = f"{numbers['split']} split of {len(members)} runs, each with its standard error"
+    if any(map(_seen, numbers["power_laws"].values())):
+        caption += "; a line is a power law that is two standard errors from none"
+    figure = looks.figure(max(4.8 * len(varied), 8), 5.4, f"{name}: error against size", caption)
+    panels = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
+    for quantity, axes in zip(varied, panels, strict=True):
+        _panel(axes, quantity, members, numbers["power_laws"].get(quantity))
+    panels[0].set_ylabel(numbers["metric"], labelpad=10)
+    return Picture("size", figure, {key: [member[key] for member in members] for key in members[0]})
+
+
+def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[str, Any] | None) -> None:
+    from matplotlib.ticker import LogLocator
+
+    sizes, errors = (np.array([member[key] for member in members], float) for key in (quantity, "error"))
+    bars = np.array([member["error_stderr"] or 0.0 for member in members])
+    axes.errorbar(sizes, errors, bars, fmt="o", color=looks.BLUE, markersize=6, elinewidth=1.5)
+    axes.set(xscale="log", xlabel=AXES[quantity])
+    scales = [axes.xaxis]
+    if errors.min() > 0:
+        axes.set_yscale("log")
+        scales.append(axes.yaxis)
+    if law and _seen(law):
+        ends = np.array([sizes.min(), sizes.max()])
+        axes.plot(ends, law["factor"] * ends ** law["exponent"], color=looks.GREY, linewidth=1.5, zorder=1)
+        axes.set_title(f"power {_power(law)}".replace("+-", "±"), loc="left", color=looks.GREY)
+    for axis in scales:
+        low, high = axis.get_view_interval()
+        subs = range(1, 10) if high < 6 * low else (1, 2, 5) if high < 60 * low else (1,)
+        axis.set_major_locator(LogLocator(subs=subs))
+        axis.set_major_formatter("{x:,.10g}")
+        axis.set_minor_formatter("")
+    axes.grid(color=looks.PALE, linewidth=0.8)

@@ -1,0 +1,128 @@
+"""The weights of a layer as images, brought back through preprocessing where the net sees components of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlphys import preprocessing
+from mlphys.picture import NotApplicable
+from mlphys.schema.data import Shape
+from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
+from mlphys.schema.shapes import Row
+
+if TYPE_CHECKING:
+    from mlphys.experiment import Loaded
+    from mlphys.preprocessing import Preprocessing
+    from mlphys.run import Run
+
+Arranged = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ImageLayer:
+    """A layer whose weights are images. `arranged` makes (filters, channels, height, width) of a kernel of `shape`.
+
+    One `behind` preprocessing has a row in its kernel for each component that the net sees, `shape` one for each pixel.
+    """
+
+    number: int
+    title: str
+    kernel: str
+    shape: Shape
+    arranged: Arranged
+    behind: bool = False
+
+    @property
+    def size(self) -> Shape:
+        """(filters, channels, height, width)."""
+        return self.arranged(np.broadcast_to(np.float32(0), self.shape)).shape
+
+
+def chained(rows: Sequence[Row], image: Shape) -> Iterator[ImageLayer]:
+    """Those of the layers, fed with images of a shape, or with other samples, whose weights are images."""
+    for number, row in enumerate(rows):
+        arranged = None if row.tied_to else _arranged(row, image)
+        image = _image_after(row, image)
+        if arranged:
+            kernel = f"{row.name}.kernel"
+            title = f"layer {number}, {type(row.layer).__name__}"
+            yield ImageLayer(number, title, kernel, row.weights()[kernel], arranged)
+
+
+def _image_after(row: Row, image: Shape) -> Shape:
+    """The shape of the image whose pixels the outputs of `row` are, in its order; () if there is none."""
+    if len(row.output_shape) == 3:
+        return row.output_shape
+    moved = row.output_shape != row.input_shape and not isinstance(row.layer, Flatten | Reshape)
+    return () if moved or isinstance(row.layer, Weighted) else image
+
+
+def _arranged(row: Row, image: Shape) -> Arranged | None:
+    match row.layer:
+        case Conv2D() | FixedConv2D():
+            return lambda kernel: kernel.transpose(3, 2, 0, 1)
+        case Conv2DTranspose():  # Keras has its filters before its channels
+            return lambda kernel: kernel.transpose(2, 3, 0, 1)
+        case Conv1D():
+            return lambda kernel: kernel.transpose(2, 1, 0)[:, :, None, :]
+        case Dense() if len(row.input_shape) == 1 and len(image) == 3 and math.prod(image[:2]) > 1:
+            return of_columns(image)
+    return None
+
+
+def of_columns(image: Shape) -> Arranged:
+    """Each column of a kernel (values of an image, filters) as this image."""
+    return lambda kernel: kernel.T.reshape(-1, *image).transpose(0, 3, 1, 2)
+
+
+def chosen(loaded: Loaded, number: int | None, smallest: int) -> ImageLayer:
+    """The layer `number`, null the first one, whose weights are images of `smallest` pixels and more either way.
+
+    Raises NotApplicable where there is none.
+    """
+    layers = {layer.number: layer for layer in _of(loaded)}
+    if not layers:
+        raise NotApplicable("it has no convolution, and no dense layer that sees an image")
+    found = layers.get(min(layers) if number is None else number)
+    if found is None:
+        known = ", ".join(map(str, sorted(layers)))
+        raise NotApplicable(f"the weights of layer {number} are no images; there are those of {known}")
+    if min(found.size[2:]) < smallest:
+        size = text(found.size[2:])
+        raise NotApplicable(f"{size} weights a filter are too few; it takes {smallest} x {smallest} and more")
+    return found
+
+
+def _of(loaded: Loaded) -> Iterator[ImageLayer]:
+    sample, rows = loaded.net_input.shape, loaded.rows()
+    if loaded.experiment.model.kind == "rbm":
+        if len(sample) == 3:
+            yield ImageLayer(0, "hidden units", "rbm.kernel", loaded.weights()["rbm.kernel"], of_columns(sample))
+        return
+    if not rows:  # of principal components, or of clusters
+        return
+    image = preprocessing.pictured_shape(loaded.experiment.data.preprocess, loaded.description.shape)
+    if len(sample) == 1 and len(image) == 3 and isinstance(rows[0].layer, Dense):
+        kernel = f"{rows[0].name}.kernel"
+        shape = math.prod(image), rows[0].weights()[kernel][1]
+        yield ImageLayer(0, "layer 0, Dense", kernel, shape, of_columns(image), behind=True)
+    first = rows[0].input_shape
+    yield from chained(rows, sample if first == (math.prod(sample),) else first)  # an autoencoder flattens
+
+
+def of_run(layer: ImageLayer, run: Run) -> np.ndarray:
+    """The weights of a layer of a run, (filters, channels, height, width)."""
+    kernel = run.weights[layer.kernel]
+    return layer.arranged(_in_pictures(run.preprocessing, kernel) if layer.behind else kernel)
+
+
+def _in_pictures(fitted: Preprocessing, kernel: np.ndarray) -> np.ndarray:
+    """Columns (values that the net sees, filters) as the changes of a picture that they stand for."""
+    columns = np.concatenate([np.zeros((1, len(kernel)), np.float32), kernel.T])
+    pictures = fitted.inverse(columns).reshape(len(columns), -1)
+    return (pictures[1:] - pictures[0]).T
