@@ -31,6 +31,7 @@ ROWS = [
     [
         "blocks",
         "cost",
+        "distortions",
         "energies",
         "finding",
         "inputs",
