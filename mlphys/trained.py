@@ -162,6 +162,12 @@ class TrainedNetwork:
         model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
         return engine.weights_of(self._kind.build(model, self._loaded.net_input, seed))
 
+    @property
+    def trained_weights(self) -> list[str]:
+        """The names of the weights that training moves, in the order of the gradients that `traversed` gives."""
+        names = {id(variable): name for name, variable in self.network.weights.items()}
+        return [names[id(variable)] for variable in self.network.model.trainable_variables]
+
     def traversed(self, split: Split) -> engine.Pass:
         """A batch of samples x and y through the net and back, as it is evaluated: nothing drawn at random."""
         seen, trained = self._fitted.split(split), list(self.network.model.trainable_variables)

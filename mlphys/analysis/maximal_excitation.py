@@ -9,21 +9,24 @@ from pydantic import Field
 
 from mlphys import looks
 from mlphys.finding import Finding, before_activation, needs_images, samples
+from mlphys.layer_curves import short
 from mlphys.mosaic import mosaic
 from mlphys.picture import NotApplicable, Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
-from mlphys.schema.layers import Weighted
+from mlphys.schema.layers import Weighted, text
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from mlphys.config import Loaded
     from mlphys.run import Run
+    from mlphys.schema.data import Shape
     from mlphys.schema.shapes import Row
     from mlphys.trained import TrainedNetwork
 
 LONGEST, START = 0.3, 0.01  # the first step and the first image, as fractions of the radius or the range
+ROUNDING = 1e-6  # of float32
 PARTS = ("layers", "encoder", "decoder")
 
 
@@ -82,7 +85,8 @@ def measure(spec: Spec, run: Run) -> Finding:
         if len(ratio):
             ratios.append(f"{rounded(float(ratio.mean()), mean_stderr(ratio))} times at {row.name}")
         name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
-        pictures.append(_picture(run, spec, name, row, images, reached, best, radius))
+        seen = _reach(net, row.name, units, images, run.loaded.net_input.shape)
+        pictures.append(_picture(run, spec, name, row, images, seen, reached, best, radius))
     where = f"of norm {radius:.3g}" if spec.inside == "ball" else f"from {low:g} to {high:g}"
     what = f"images {where} excite {', '.join(ratios)}" if ratios else "no sample excites a unit"
     return Finding(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
@@ -93,6 +97,23 @@ def _units(row: Row, most: int) -> np.ndarray:
     *place, count = row.output_shape
     middle = np.ravel_multi_index([n // 2 for n in place], place) if place else 0
     return int(middle) * count + np.arange(min(count, most))
+
+
+def _reach(net: TrainedNetwork, name: str, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
+    """The rows and the columns of the pixels that one of the units sees."""
+    gradients = net.gradients(name, images, _of_units(net, name, units, images))
+    seen = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
+    if not seen.any():
+        return slice(0, shape[0]), slice(0, shape[1])
+    down, right = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    return slice(int(down[0]), int(down[-1]) + 1), slice(int(right[0]), int(right[-1]) + 1)
+
+
+def _of_units(net: TrainedNetwork, name: str, units: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """1 at the place of the k-th unit in the k-th row, (k, m)."""
+    direction = np.zeros((len(units), net.at(name, z[:1]).shape[1]), np.float32)
+    direction[np.arange(len(units)), units] = 1
+    return direction
 
 
 def _in_ball(radius: float) -> Any:
@@ -116,12 +137,12 @@ def ascended(
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each unit of the layer, the image that excites it most (k, d), and how much (k,), from `start` (k, d) on."""
     every = np.arange(len(units))
-    direction = np.zeros((len(units), net.at(name, start[:1]).shape[1]), np.float32)
-    direction[every, units] = 1
+    direction = _of_units(net, name, units, start)
     z, best, most = start, start, np.full(len(units), -np.inf)
     for i in range(steps + 1):
         value = net.at(name, z)[every, units].astype(np.float64)
-        best = np.where((value > most)[:, None], z, best)
+        better = value >= most - ROUNDING * abs(value)  # of equals the last: it has come nearer
+        best = np.where(better[:, None], z, best)
         most = np.maximum(value, most)
         if i < steps:
             gradient = net.gradients(name, z, direction).astype(np.float64)
@@ -130,32 +151,32 @@ def ascended(
 
 
 def _picture(
-    run: Run, spec: Spec, name: str, row: Row, images: np.ndarray, reached: Any, best: Any, radius: float
+    run: Run, spec: Spec, name: str, row: Row, images: np.ndarray, seen: Any, reached: Any, best: Any, radius: float
 ) -> Picture:
-    shape = run.loaded.net_input.shape
-    tiles = images.reshape(-1, *shape).transpose(0, 3, 1, 2)
-    classes = run.description.classes if row is run.rows[-1] and len(run.description.classes) >= len(images) else ()
+    """The part of the images that is seen, above each what it and the best sample bring about."""
+    shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]
+    tiles = images.reshape(-1, *shape)[:, *seen].transpose(0, 3, 1, 2)
+    classes = run.description.classes if row is run.rows[-1] and outputs == len(run.description.classes) else ()
     names = [looks.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
-    labels = [
-        f"{unit}: {value:.3g} ({sample:.3g})" for unit, value, sample in zip(names, reached, best, strict=True)
-    ] if shape[-1] == 1 else names  # fmt: skip
+    values = [f"{value:.3g} ({sample:.3g})" for value, sample in zip(reached, best, strict=True)]
+    labels = [f"{k}: {value}" for k, value in zip(names, values, strict=True)] if shape[-1] == 1 else names
     where = f"of norm {radius:.3g}" if spec.inside == "ball" else "whose pixels stay in the samples' range"
-    middle = ", in the middle of its map" if len(row.output_shape) > 1 else ""
-    caption = (
-        f"images {where}, by gradient ascent; above each the unit{middle}, what goes into its activation, and in "
-        f"brackets the most that one of {spec.samples:,} training samples brings about"
-    )
-    of = f"first {len(images)} of {row.output_shape[-1]}" if len(images) < row.output_shape[-1] else "what"
-    title = f"{run.name}: what excites {row.name.replace('.', ' ')} most"
-    title = title if of == "what" else f"{title} ({of})"
-    limit = float(np.quantile(abs(images), 0.999)) or 1.0
+    part = f"; here the {text(tiles.shape[2:])} pixels that it sees" if tiles.shape[2:] != shape[:2] else ""
+    numbers = (
+        "above each the unit, what it brings into its activation, and in brackets the most of one of "
+        f"{spec.samples:,} training samples" if shape[-1] == 1 else "a column a channel"
+    )  # fmt: skip
+    some = f", first {len(images)} of {outputs}" if len(images) < outputs else ""
+    title = f"{run.name}: what excites {short(row.name)}{some}"
+    caption = f"images {where}, by gradient ascent; {numbers}{part}"
+    limit = float(np.quantile(abs(tiles), 0.999)) or 1.0
     figure = mosaic(tiles, limit, "pixel", labels, title, caption)
     unit, channel, down, right = np.indices(tiles.shape).reshape(4, -1)
     table: dict[str, list[Any]] = {
         "unit": [names[k] for k in unit],
         "channel": list(channel),
-        "row": list(down),
-        "column": list(right),
+        "row": list(down + seen[0].start),
+        "column": list(right + seen[1].start),
         "value": list(tiles.ravel()),
     }
     return Picture(name, figure, table)
