@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BINS = 60
 ACROSS = 4
-AT_ONCE = 200  # samples
+AT_ONCE = 200  # samples, at most
 
 
 class Spec(SampledSpec):
@@ -44,10 +44,11 @@ def check(spec: Spec, loaded: Loaded) -> None:
 def measure(spec: Spec, run: Run) -> Finding:
     split, some = samples(run, spec)
     gathered: dict[str, Outputs] = {}
+    at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
     rows = [row for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)]
     for narrow in (False, True):  # the range of a histogram must be known before it is counted
-        for start in range(0, len(some), AT_ONCE):
-            found = run.trained.layers(some.x[start : start + AT_ONCE])
+        for start in range(0, len(some), at_once):
+            found = run.trained.layers(some.x[start : start + at_once])
             for row in rows:
                 if row.name in found:
                     outputs = gathered.setdefault(row.name, Outputs(row))

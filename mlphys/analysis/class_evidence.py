@@ -47,20 +47,24 @@ def measure(spec: Spec, run: Run) -> Finding:
     train = run.dataset().train.x
     base = stored.mean(train)[None].astype(np.float32) if spec.baseline == "mean" else np.zeros_like(some.x[:1])
     b = net.seen(base)
-    evidence = np.stack([attributions(net, name, point, b[0], spec.steps) for point in z])
     at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
-    left = abs(evidence.sum(axis=2) - (at_z - at_b)).max(axis=1) / abs(at_z - at_b).max(axis=1)
-    every = np.arange(len(z))
-    others = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z)
-    rival = others.argmax(axis=1)
-    between = evidence[every, some.y] - evidence[every, rival]
-    share = np.maximum(between, 0).sum(axis=1) / np.maximum(abs(between).sum(axis=1), 1e-300)
-    margin = at_z[every, some.y] - at_z[every, rival]
+    other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)
+    left, shares, maps = [], [], {}
+    for i, (point, k) in enumerate(zip(z, some.y, strict=True)):
+        evidence = attributions(net, name, point, b[0], spec.steps)
+        difference = at_z[i] - at_b[0]
+        left.append(abs(evidence.sum(axis=1) - difference).max() / max(abs(difference).max(), 1e-30))
+        between = evidence[k] - evidence[other[i]]
+        shares.append(np.maximum(between, 0).sum() / max(abs(between).sum(), 1e-30))
+        if k < MOST_CLASSES and (i == 0 or some.y[i - 1] != k):
+            maps[i] = evidence[:MOST_CLASSES].reshape(-1, *run.loaded.net_input.shape).sum(axis=3)
+    share, every = np.array(shares), np.arange(len(z))
+    margin = at_z[every, some.y] - at_z[every, other]
     numbers = {
         "split": split,
         "samples": len(z),
         "baseline": spec.baseline,
-        "largest_incompleteness": float(left.max()),
+        "largest_incompleteness": float(max(left)),
         "score_above_strongest_other": float(margin.mean()),
         "score_above_strongest_other_stderr": mean_stderr(margin),
         "share_for_the_class": float(share.mean()),
@@ -69,9 +73,9 @@ def measure(spec: Spec, run: Run) -> Finding:
     said = (
         f"the own class's score is {rounded(margin.mean(), mean_stderr(margin))} above the strongest other's; "
         f"{rounded(share.mean(), mean_stderr(share))} of the evidence between them is for it; sums over the pixels "
-        f"are the scores' differences to {left.max():.1g}; {len(z)} {split} samples"
+        f"are the scores' differences to {max(left):.1g}; {len(z)} {split} samples"
     )
-    return Finding(numbers, said, [_picture(run, spec, z, some.y, evidence, at_z, at_b, said)])
+    return Finding(numbers, said, [_picture(run, spec, z, some.y, maps, at_z, at_z - at_b, said)])
 
 
 def attributions(net: TrainedNetwork, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
@@ -87,45 +91,52 @@ def _compared(scores: np.ndarray) -> np.ndarray:
 
 
 def _picture(
-    run: Run, spec: Spec, z: np.ndarray, labels: np.ndarray, evidence: np.ndarray, at_z: Any, at_b: Any, said: str
+    run: Run,
+    spec: Spec,
+    z: np.ndarray,
+    labels: np.ndarray,
+    maps: dict[int, np.ndarray],
+    scores: np.ndarray,
+    grown: np.ndarray,
+    said: str,
 ) -> Picture:
     """A row for the first sample of each class: the sample, then the evidence for each class."""
     shape, classes = run.loaded.net_input.shape, run.description.classes
     count = min(len(classes), MOST_CLASSES)
-    first = [int(np.flatnonzero(labels == k)[0]) for k in range(count) if (labels == k).any()]
-    figure = looks.figure(
-        count + 2.6, len(first) + 2.0, f"{run.name}: evidence for (red) and against (blue) each class",
-        f"integrated gradients from {'the mean training sample' if spec.baseline == 'mean' else 'zeros'} on, each row "
-        "on one scale; the number is their sum, by which the score has grown (less all classes' mean); framed the "
-        f"sample's class, bold the answer; {said.replace('+-', '±')}",
-    )  # fmt: skip
-    panels = figure.subplots(len(first), count + 1, squeeze=False)
-    maps = evidence.reshape(len(z), -1, *shape).sum(axis=4)
+    start = "the mean training sample" if spec.baseline == "mean" else "zeros"
+    caption = (
+        f"integrated gradients from {start} on, each row on one scale; the number is their sum, by which the score "
+        "has grown (less all classes' mean); framed the sample's class, bold the answer; "
+    ) + said.replace("+-", "±")
+    title = f"{run.name}: evidence for (red) and against (blue) each class"
+    figure = looks.figure(max(count + 2.6, 7), len(maps) + 2.0, title, caption)
+    panels = figure.subplots(len(maps), count + 1, squeeze=False)
     low, high = float(z.min()), float(z.max())
-    for line, i in zip(panels, first, strict=True):
-        photo = shape[-1] == 3
-        scale = {} if photo else {"cmap": "gray", "vmin": low, "vmax": high}
+    for line, (i, evidence) in zip(panels, maps.items(), strict=True):
         image = z[i].reshape(shape)
-        line[0].imshow((image - low) / ((high - low) or 1.0) if photo else image[..., 0], **scale)
+        if shape[-1] == 1:
+            line[0].imshow(image[..., 0], cmap="gray", vmin=low, vmax=high)
+        else:
+            line[0].imshow((image - low) / ((high - low) or 1.0))
         line[0].set_ylabel(looks.short(classes[labels[i]], 10), rotation=0, ha="right", va="center")
-        limit = float(np.quantile(abs(maps[i]), 0.995)) or 1.0
+        limit = float(np.quantile(abs(evidence), 0.995)) or 1.0
         for k, panel in enumerate(line[1:]):
-            panel.imshow(maps[i, k], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
-            answer = k == at_z[i].argmax()
-            grown = f"{at_z[i, k] - at_b[0, k]:+.1f}"
-            panel.set_xlabel(grown, fontsize=11, labelpad=2, weight="bold" if answer else "normal")
+            panel.imshow(evidence[k], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
+            weight = "bold" if k == scores[i].argmax() else "normal"
+            panel.set_xlabel(f"{grown[i, k]:+.1f}", fontsize=11, labelpad=2, weight=weight)
         for panel in line:
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set(visible=True, color=looks.PALE)
         line[1 + labels[i]].spines[:].set(color=looks.INK, linewidth=1.5)
     for k, panel in enumerate(panels[0, 1:]):
         panel.set_title(looks.short(classes[k], 10))
-    sample, of, row, column = np.indices(maps[first].shape).reshape(4, -1)
+    values, of_row = np.stack(list(maps.values())), list(maps)
+    sample, of, row, column = np.indices(values.shape).reshape(4, -1)
     table: dict[str, list[Any]] = {
-        "class": [classes[labels[first[i]]] for i in sample],
+        "class": [classes[labels[of_row[i]]] for i in sample],
         "evidence_for": [classes[k] for k in of],
         "row": list(row),
         "column": list(column),
-        "evidence": list(maps[first].ravel()),
+        "evidence": list(values.ravel()),
     }
     return Picture("class_evidence", figure, table)

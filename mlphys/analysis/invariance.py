@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
     from mlphys.config import Loaded
     from mlphys.run import Run
-    from mlphys.schema.data import Shape, Split
+    from mlphys.schema.data import Shape
     from mlphys.schema.shapes import Row
 
 SAME = (Flatten, Reshape, Dropout, GaussianNoise)  # layers that leave the numbers as they are
+LARGEST = 20_000_000  # numbers of all layers' outputs at once: 80 MB
 LABELS = {
     "shift": "shift (pixels)",
     "rotation": "rotation (degrees)",
@@ -93,57 +95,62 @@ def measure(spec: Spec, run: Run) -> Finding:
     split, some = samples(run, spec)
     if len(some) < 2:
         raise NotApplicable("it takes two samples at least: one is compared with another")
-    measuring = Measuring(run, some)
-    numbers: dict[str, Any] = {"split": split, "samples": len(some), "metric": measuring.metric}
-    for name, amounts in _changes(spec, run.description.shape).items():
-        numbers[name] = [{"amount": amount, **measuring.at(name, amount)} for amount in amounts]
+    changes = [(name, amount) for name, amounts in _changes(spec, run.description.shape).items() for amount in amounts]
+    kind = run.config.kind()
+    said = kind.prediction_shapes(run.config.model, run.loaded.net_input)
+    answers = {"probabilities", "outputs"} & said.keys() and len(run.description.target_shape) < 3
+    metric = kind.MEASURED[0] if answers else None
+    generator = rng(run.config.seed, "analysis/invariance")
+    found: dict[Any, list[np.ndarray]] = {}
+    for rows in np.array_split(np.arange(len(some)), _pieces(run.rows, len(some))):
+        noise = generator.standard_normal(some.x[rows].shape, dtype=np.float32)
+        others = (np.arange(len(rows)) + generator.integers(1, len(rows), len(rows))) % len(rows)
+        piece = Piece(run, some.x[rows], some.y[rows] if metric else None, noise, others)
+        for change in changes:
+            for key, values in piece.measured(*change).items():
+                found.setdefault((change, *key), []).append(values)
+    joined = {key: np.concatenate(parts) for key, parts in found.items()}
+    numbers: dict[str, Any] = {"split": split, "samples": len(some), "metric": metric}
+    for name, amount in changes:
+        of_change = {key[1:]: values for key, values in joined.items() if key[0] == (name, amount)}
+        numbers.setdefault(name, []).append({"amount": amount, **_means(of_change, metric)})
     return Finding(numbers, _said(numbers), [_picture(run, numbers)])
 
 
-class Measuring:
-    """What the net makes of the unchanged samples, to compare with."""
+def _pieces(rows: Sequence[Row], count: int) -> int:
+    """How many pieces of the samples it takes for the outputs of all layers to fit, two samples at least in each."""
+    at_once = max(2, LARGEST // sum(math.prod(row.output_shape) for row in rows))
+    return max(1, min(count // 2, math.ceil(count / at_once)))
 
-    def __init__(self, run: Run, some: Split):
-        self._trained, self._some = run.trained, some
-        kind, config = run.config.kind(), run.config
-        said = kind.prediction_shapes(config.model, run.loaded.net_input)
-        answers = {"probabilities", "outputs"} & said.keys() and len(run.description.target_shape) < 3
-        self.metric = kind.MEASURED[0] if answers else None
-        self._clean = run.trained.layers(some.x)
+
+class Piece:
+    """Samples x and targets y, what the layers make of them, N(0, 1), and the place of another sample for each."""
+
+    def __init__(self, run: Run, x: np.ndarray, y: np.ndarray | None, noise: np.ndarray, others: np.ndarray):
+        self._trained, self._x, self._y, self._noise, self._others = run.trained, x, y, noise, others
+        outputs = run.trained.layers(x)
+        rows = [row for row in run.rows if not isinstance(row.layer, SAME)]
+        self._clean = {row.name: outputs[row.name] for row in rows if row.name in outputs}
         self._strides = strides(run.rows)
-        self._layers = [row.name for row in run.rows if row.name in self._clean and not isinstance(row.layer, SAME)]
-        generator = rng(config.seed, "analysis/invariance")
-        self._noise = generator.standard_normal(some.x.shape, dtype=np.float32)
-        self._others = (np.arange(len(some)) + generator.integers(1, len(some), len(some))) % len(some)
-        self._wide = {name: _distance(self._clean[name][self._others], self._clean[name]) for name in self._layers}
 
-    def at(self, name: str, amount: float) -> dict[str, Any]:
-        """The metric, and how far each layer's answer is from that for the unchanged samples."""
-        scores, away = [], dict[str, list[np.ndarray]]()
-        moved = dict[str, list[np.ndarray]]()
-        for x, way in changed(name, self._some.x, amount, self._noise):
-            if self.metric:
-                scores.append(of_samples(self._trained.predictions(x), self._some.y))
+    def measured(self, name: str, amount: float) -> dict[tuple[str, ...], np.ndarray]:
+        """Of each sample the score, and of each layer distances from what is compared, and those to another sample."""
+        ways: list[dict[tuple[str, ...], np.ndarray]] = []
+        for x, way in changed(name, self._x, amount, self._noise):
+            values: dict[tuple[str, ...], np.ndarray] = {}
+            if self._y is not None:
+                values["score",] = of_samples(self._trained.predictions(x), self._y)
             found = self._trained.layers(x)
-            for layer in self._layers:
-                away.setdefault(layer, []).append(_distance(found[layer], self._clean[layer]))
+            for layer, clean in self._clean.items():
+                values["change", layer], values["change", layer, "wide"] = self._compared(found[layer], clean)
                 if name == "shift" and (pair := self._aligned(layer, found[layer], way)):
-                    wide = _distance(pair[1], pair[1][self._others]).mean()
-                    moved.setdefault(layer, []).append(_distance(*pair) / (wide or 1.0))
-        numbers: dict[str, Any] = {}
-        if self.metric:
-            values = np.mean(scores, axis=0)
-            numbers |= {self.metric: float(values.mean()), f"{self.metric}_stderr": stderr(values, self.metric)}
-        numbers["layers"] = {layer: self._of_layer(np.mean(values, axis=0), layer) for layer, values in away.items()}
-        for layer, errors in moved.items():
-            error = np.mean(errors, axis=0)
-            numbers["layers"][layer] |= {"equivariance_error": float(error.mean())}
-            numbers["layers"][layer] |= {"equivariance_error_stderr": mean_stderr(error)}
-        return numbers
+                    error, wide = self._compared(*pair)
+                    values["equivariance_error", layer], values["equivariance_error", layer, "wide"] = error, wide
+            ways.append(values)
+        return {key: np.mean([values[key] for values in ways], axis=0) for key in ways[0]}
 
-    def _of_layer(self, values: np.ndarray, layer: str) -> dict[str, Any]:
-        wide = self._wide[layer].mean() or 1.0  # a layer that says the same of all samples has not changed
-        return {"change": float(values.mean() / wide), "change_stderr": mean_stderr(values / wide)}
+    def _compared(self, found: np.ndarray, clean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _distance(found, clean), _distance(clean[self._others], clean)
 
     def _aligned(self, layer: str, found: np.ndarray, way: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
         """The parts of the maps of changed and unchanged samples that show the same; None where there is none."""
@@ -158,7 +165,23 @@ class Measuring:
         return new, clean[:, max(-d, 0) : height + min(-d, 0), max(-r, 0) : width + min(-r, 0)]
 
 
-def strides(rows: list[Row]) -> dict[str, tuple[float, float]]:
+def _means(found: Mapping[tuple[str, ...], np.ndarray], metric: str | None) -> dict[str, Any]:
+    """The metric, and of each layer the fractions, with standard errors."""
+    numbers: dict[str, Any] = {}
+    if metric:
+        score = found["score",]
+        numbers |= {metric: float(score.mean()), f"{metric}_stderr": stderr(score, metric)}
+    numbers["layers"] = {}
+    for key, values in found.items():
+        if len(key) == 2:
+            what, layer = key
+            wide = found[what, layer, "wide"].mean() or 1.0  # else it says the same of all samples
+            of_layer = numbers["layers"].setdefault(layer, {})
+            of_layer |= {what: float(values.mean() / wide), f"{what}_stderr": mean_stderr(values / wide)}
+    return numbers
+
+
+def strides(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
     """By layer whose outputs are maps of the samples: pixels of the sample from one place of the map to the next."""
     found: dict[str, tuple[float, float]] = {}
     down = right = 1.0

@@ -75,7 +75,7 @@ def measure(spec: Spec, run: Run) -> Finding:
         else:
             first = np.clip((low + high) / 2 + (high - low) * start, low, high)
             images, reached = ascended(net, row.name, units, first, spec.steps, _in_box(low, high))
-        best = net.at(row.name, z)[:, units].max(axis=0).astype(np.float64)
+        best = _most(net, row.name, z)[units]
         numbers["layers"][row.name] = {
             "reached": reached.tolist(),
             "best_sample": best.tolist(),
@@ -97,6 +97,13 @@ def _units(row: Row, most: int) -> np.ndarray:
     *place, count = row.output_shape
     middle = np.ravel_multi_index([n // 2 for n in place], place) if place else 0
     return int(middle) * count + np.arange(min(count, most))
+
+
+def _most(net: TrainedNetwork, name: str, z: np.ndarray) -> np.ndarray:
+    """The largest of each output over points z, float64 (m,)."""
+    at_once = net.network.evaluated_at_once
+    pieces = [net.at(name, z[start : start + at_once]).max(axis=0) for start in range(0, len(z), at_once)]
+    return np.max(pieces, axis=0).astype(np.float64)
 
 
 def _reach(net: TrainedNetwork, name: str, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,19 +22,22 @@ if TYPE_CHECKING:
     from mlphys.run import Run
 
 MOST_CLASSES = 12
+MOST_PLACES = 32  # along a side
+LARGEST = 20_000_000  # numbers of occluded images at once: 80 MB
 
 
 class Spec(PerClassSpec):
     """p(true class) where all pixels in a square are `fill`, for every place of the square, `stride` pixels apart.
 
-    The side of the square is `size`; null is a quarter of the image's shorter side. Pixels are those of the data,
-    before data.preprocess. Measured: the least of these p and its drop below the whole image's, and how often the
-    answer is another than for the whole image.
+    The side of the square is `size`, null a quarter of the image's shorter side; stride null is 1, and more where
+    it would take more than 32 places along a side. Pixels are those of the data, before data.preprocess. Measured:
+    the least of these p and its drop below the whole image's, and how often the answer is another than for the
+    whole image.
     """
 
     per_class: Count = 5
     size: Count | None = None
-    stride: Count = 1
+    stride: Count | None = None
     fill: float = 0.0
 
 
@@ -46,14 +52,14 @@ def check(spec: Spec, loaded: Loaded) -> None:
 
 def measure(spec: Spec, run: Run) -> Finding:
     split, some = of_each_class(run, spec)
-    size = _size(spec, run.description.shape)
+    size, stride = _size(spec, run.description.shape), _stride(spec, run.description.shape)
+    places = _places(run.description.shape, size, stride)
     whole = run.trained.predictions(some.x)["probabilities"]
     maps, answers = [], []
     for x, label in zip(some.x, some.y, strict=True):
-        p = run.trained.predictions(occluded(x, size, spec.stride, spec.fill))["probabilities"]
+        p = _probabilities(run, x, list(product(*places)), size, spec.fill)
         maps.append(p[:, label])
         answers.append(p.argmax(axis=1))
-    places = _places(some.x.shape[1:], size, spec.stride)
     p = np.array(maps).reshape(len(some), len(places[0]), len(places[1]))
     own = whole[np.arange(len(some)), some.y].astype(np.float64)
     drops = own - p.min(axis=(1, 2))
@@ -62,7 +68,7 @@ def measure(spec: Spec, run: Run) -> Finding:
         "split": split,
         "samples": len(some),
         "size": size,
-        "stride": spec.stride,
+        "stride": stride,
         "probability": float(own.mean()),
         "probability_stderr": mean_stderr(own),
         "largest_drop": float(drops.mean()),
@@ -75,11 +81,15 @@ def measure(spec: Spec, run: Run) -> Finding:
         f"true class's probability of {rounded(own.mean(), mean_stderr(own))}, and changes the answer for "
         f"{rounded(turned / len(some), fraction_stderr(turned, len(some)))} of {len(some)} {split} samples"
     )
-    return Finding(numbers, said, [_picture(run, some.x, some.y, p, size, spec.stride, said)])
+    return Finding(numbers, said, [_picture(run, some.x, some.y, p, size, stride, said)])
 
 
 def _size(spec: Spec, shape: tuple[int, ...]) -> int:
     return spec.size or max(1, min(shape[:2]) // 4)
+
+
+def _stride(spec: Spec, shape: tuple[int, ...]) -> int:
+    return spec.stride or math.ceil((max(shape[:2]) - _size(spec, shape) + 1) / MOST_PLACES)
 
 
 def _places(shape: tuple[int, ...], size: int, stride: int) -> tuple[range, range]:
@@ -87,11 +97,18 @@ def _places(shape: tuple[int, ...], size: int, stride: int) -> tuple[range, rang
     return range(0, shape[0] - size + 1, stride), range(0, shape[1] - size + 1, stride)
 
 
-def occluded(x: np.ndarray, size: int, stride: int, fill: float) -> np.ndarray:
-    """An image (height, width, channels) with a square of `fill` at each place in turn, row by row: (places, ...)."""
-    rows, columns = _places(x.shape, size, stride)
-    covered = np.repeat(x[None], len(rows) * len(columns), axis=0)
-    for image, (row, column) in zip(covered, [(row, column) for row in rows for column in columns], strict=True):
+def _probabilities(run: Run, x: np.ndarray, places: list[tuple[int, int]], size: int, fill: float) -> np.ndarray:
+    """(places, classes)."""
+    at_once = max(1, LARGEST // x.size)
+    pieces = [places[start : start + at_once] for start in range(0, len(places), at_once)]
+    found = [run.trained.predictions(occluded(x, piece, size, fill))["probabilities"] for piece in pieces]
+    return np.concatenate(found)
+
+
+def occluded(x: np.ndarray, places: Sequence[tuple[int, int]], size: int, fill: float) -> np.ndarray:
+    """An image (height, width, channels) with a square of `fill` at each place (row, column) in turn."""
+    covered = np.repeat(x[None], len(places), axis=0)
+    for image, (row, column) in zip(covered, places, strict=True):
         image[row : row + size, column : column + size] = fill
     return covered
 

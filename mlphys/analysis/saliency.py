@@ -8,7 +8,7 @@ import numpy as np
 
 from mlphys import looks
 from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
-from mlphys.picture import Picture
+from mlphys.picture import NotApplicable, Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.uncertainty import mean_stderr, rounded
 
@@ -25,9 +25,10 @@ MOST_CLASSES = 12
 class Spec(PerClassSpec):
     """M = max over channels of |dS_c/dx|, S_c the score of the sample's class c before softmax or sigmoid.
 
-    Measured: |dS_c/dx|_2; how many pixels hold half of its square; and how far the answer is from another one to
-    first order, (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong answer.
-    The gradient is with respect to what the net sees, behind data.preprocess.
+    Measured: |dS_c/dx|_2; how many pixels hold half of its square; and how far another answer is to first order,
+    (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong answer: its quartiles,
+    null where it is infinite. Samples without a gradient count in the last only. The gradient is with respect to
+    what the net sees, behind data.preprocess.
     """
 
 
@@ -44,21 +45,29 @@ def measure(spec: Spec, run: Run) -> Finding:
     other = np.eye(len(own[0]), dtype=np.float32)[np.where(own == 1, -np.inf, score).argmax(axis=1)]
     gradients = net.gradients(name, z, own)
     squares = np.square(gradients.reshape(-1, *shape), dtype=np.float64).sum(axis=3).reshape(len(z), -1)
+    norms = np.sqrt(squares.sum(axis=1))
+    has = norms > 0
+    if not has.any():
+        raise NotApplicable("no sample's score has a gradient: all units are dead or saturated")
+    values = {"gradient_norm": norms[has], "pixels_with_half": half(squares[has]).astype(np.float64)}
     slopes = np.linalg.norm(net.gradients(name, z, own - other).astype(np.float64), axis=1)
-    values = {
-        "gradient_norm": np.sqrt(squares.sum(axis=1)),
-        "pixels_with_half": half(squares).astype(np.float64),
-        "distance_to_another_answer": ((own - other) * score).sum(axis=1) / np.maximum(slopes, 1e-30),
-        "sample_norm": np.linalg.norm(z.astype(np.float64), axis=1),
+    margins = ((own - other) * score).sum(axis=1, dtype=np.float64)
+    distances = np.where(slopes > 0, margins / np.where(slopes > 0, slopes, 1), np.sign(margins) * np.inf)
+    quartiles = [float(q) for q in np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")]
+    numbers: dict[str, Any] = {
+        "split": split,
+        "samples": len(z),
+        "without_gradient": int((~has).sum()),
+        "pixels": squares.shape[1],
+        "distance_to_another_answer": [q if np.isfinite(q) else None for q in quartiles],
+        "sample_norm": float(np.linalg.norm(z.astype(np.float64), axis=1).mean()),
     }
-    numbers: dict[str, Any] = {"split": split, "samples": len(z), "pixels": squares.shape[1]}
     for key, of_samples in values.items():
         numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
-    told = {key: rounded(numbers[key], numbers[f"{key}_stderr"]) for key in values}
+    pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
     said = (
-        f"half of the squared gradient lies on {told['pixels_with_half']} of {squares.shape[1]} pixels; to first order "
-        f"a change of norm {told['distance_to_another_answer']} changes the answer, samples have norm "
-        f"{told['sample_norm']}; {len(z)} {split} samples"
+        f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of norm {quartiles[1]:.2g} gives half of the samples "
+        f"another answer, their own norm is {numbers['sample_norm']:.2g}; {len(z)} {split} samples"
     )
     maps = abs(gradients.reshape(-1, *shape)).max(axis=3)
     return Finding(numbers, said, [_picture(run, z.reshape(-1, *shape), maps, some.y, said)])

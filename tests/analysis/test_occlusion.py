@@ -46,13 +46,19 @@ def test_the_probability_changes_where_the_square_covers_the_one_pixel_that_the_
     assert (table["row"][-1], table["column"][-1]) == (5, 5)
 
 
-def test_the_square_has_the_value_and_goes_by_the_stride_that_are_asked_for():
+def test_the_square_has_the_value_that_is_asked_for():
     x = np.arange(20.0).reshape(4, 5, 1)
-    covered = occlusion.occluded(x, 2, 2, -1.0)
-    assert covered.shape == (4, 4, 5, 1)  # rows 0 and 2, columns 0 and 2
-    for image, (row, column) in zip(covered, [(0, 0), (0, 2), (2, 0), (2, 2)], strict=True):
+    places = [(0, 0), (0, 2), (2, 0), (2, 3)]
+    for image, (row, column) in zip(occlusion.occluded(x, places, 2, -1.0), places, strict=True):
         assert np.argwhere(image[..., 0] == -1).tolist() == [[row + i, column + j] for i in (0, 1) for j in (0, 1)]
         assert (image[image != -1] == x[image != -1]).all()
+
+
+def test_the_square_goes_by_the_stride(tmp_path: Path):
+    table = found(looks_at(tmp_path, 4, 3), per_class=1, stride=3).pictures[0].table
+    assert sorted(set(zip(table["row"], table["column"], strict=True))) == [
+        (row, column) for row in (0, 3, 6) for column in (0, 3, 6)
+    ]
 
 
 def test_the_square_is_a_quarter_of_the_image_where_nothing_is_said(tmp_path: Path):

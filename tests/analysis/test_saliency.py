@@ -55,8 +55,30 @@ def test_the_distance_to_another_answer_of_a_linear_net_is_that_to_the_plane_bet
         other = max((j for j in range(10) if j != k), key=lambda j: of_sample[j])
         distances.append((of_sample[k] - of_sample[other]) / np.linalg.norm(weights[:, k] - weights[:, other]))
     numbers = found(run, per_class=30).numbers
+    quartiles = np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")
     assert numbers["samples"] == 30
-    assert numbers["distance_to_another_answer"] == pytest.approx(np.mean(distances), rel=1e-4)
+    assert numbers["distance_to_another_answer"] == pytest.approx(quartiles, rel=1e-4)
+
+
+DEAD = LINEAR_IMAGES.replace("[Flatten, ", "[Flatten, {Dense: {units: 2, activation: relu}}, ")
+
+
+def test_samples_that_see_dead_units_only_are_counted_and_are_far_from_another_answer(tmp_path: Path):
+    kernel = np.zeros((64, 2))
+    kernel[20] = 1  # sees a pixel that is 0 in some
+    run = written(tmp_path, DEAD, [kernel, np.zeros(2), np.arange(20) ** 2, np.arange(10)])
+    split = run.dataset().validation
+    dark = int((split.x.reshape(30, 64)[:, 20] == 0).sum())
+    numbers = found(run, per_class=30).numbers
+    assert 8 < numbers["without_gradient"] == dark < 30
+    assert None in numbers["distance_to_another_answer"]
+
+
+def test_a_net_without_any_gradient_is_refused(tmp_path: Path):
+    run = written(tmp_path, DEAD, [np.zeros((64, 2)), -np.ones(2), np.ones(20), np.ones(10)])
+    with pytest.raises(NotApplicable) as refused:
+        found(run)
+    assert str(refused.value) == "no sample's score has a gradient: all units are dead or saturated"
 
 
 def test_pixels_that_hold_half_are_counted():
