@@ -42,7 +42,7 @@ def test_a_turn_and_its_opposite_give_a_smooth_image_back():
     bump = np.exp(-((r[0] - 3) ** 2 + r[1] ** 2) / 18)[None, :, :, None].astype(np.float32)
     there = turned(bump, 40)
     assert np.unravel_index(there.argmax(), there.shape)[1:3] == (12, 12)  # 3 down becomes 3 cos, 3 sin
-    assert turned(there, -40) == pytest.approx(bump, abs=0.03)
+    assert turned(there, -40) == pytest.approx(bump, abs=0.05)
 
 
 def test_an_image_scaled_by_one_stays_and_twice_as_large_a_square_has_four_times_the_area():

@@ -230,7 +230,7 @@ def _picture(run: Run, numbers: Mapping[str, Any]) -> Picture:
     panels = figure.subplots(rows, len(names), squeeze=False, sharey="row", sharex="col")
     for column, name in enumerate(names):
         if metric:
-            _metric(panels[0, column], numbers[name], metric, run.metrics.get(numbers["split"], {}))
+            _metric(panels[0, column], numbers[name], metric, run.metrics.get(numbers["split"], {}), column == 0)
         _layers(panels[-1, column], numbers[name])
         panels[-1, column].set_xlabel(LABELS[name])
     panels[-1, 0].set_ylabel("change of the layer")
@@ -241,7 +241,7 @@ def _picture(run: Run, numbers: Mapping[str, Any]) -> Picture:
     return Picture("invariance", figure, _table(numbers, names, metric))
 
 
-def _metric(axes: Axes, rows: list[dict[str, Any]], metric: str, measured: Mapping[str, Any]) -> None:
+def _metric(axes: Axes, rows: list[dict[str, Any]], metric: str, measured: Mapping[str, Any], named: bool) -> None:
     amounts, values = ([row[key] for row in rows] for key in ("amount", metric))
     errors = [row[f"{metric}_stderr"] or 0.0 for row in rows]
     axes.errorbar(amounts, values, errors, color=looks.BLUE, marker="o", markersize=5)
@@ -250,9 +250,9 @@ def _metric(axes: Axes, rows: list[dict[str, Any]], metric: str, measured: Mappi
         if "majority_accuracy" in measured:
             majority = measured["majority_accuracy"]
             axes.axhline(majority, color=looks.GREY, linestyle=":", linewidth=2, zorder=1)
-            left = axes.get_yaxis_transform()
-            style: dict[str, Any] = {"textcoords": "offset points", "color": looks.GREY, "fontsize": 11}
-            axes.annotate("most frequent class", (0.01, majority), (0, -14), xycoords=left, **style)
+            if named:
+                place: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+                axes.annotate("most frequent class", (0.01, majority), (0, -14), color=looks.GREY, fontsize=11, **place)
     axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
 
 

@@ -66,8 +66,9 @@ def measure(spec: Spec, run: Run) -> Finding:
         numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
     pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
     said = (
-        f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of norm {quartiles[1]:.2g} gives half of the samples "
-        f"another answer, their own norm is {numbers['sample_norm']:.2g}; {len(z)} {split} samples"
+        f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of norm "
+        f"{quartiles[1]:.2g} gives half of the samples another answer, their own norm is "
+        f"{numbers['sample_norm']:.2g}; {len(z)} {split} samples"
     )
     maps = abs(gradients.reshape(-1, *shape)).max(axis=3)
     return Finding(numbers, said, [_picture(run, z.reshape(-1, *shape), maps, some.y, said)])
