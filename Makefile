@@ -31,7 +31,7 @@ soak: $(DEV) ## kill trainings at random instants, resume them, compare every by
 	$(BIN)/python -m scripts.soak
 
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where it is installed, PyTorch
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m scripts.bench
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check
@@ -43,7 +43,7 @@ format: $(DEV) ## repair style and format where that is safe
 	$(BIN)/ruff format
 
 results: $(RUNTIME) ## train every config with five seeds; quote the results in configs/ and README
-	$(BIN)/python scripts/results.py --seeds 5 --write
+	$(BIN)/python -m scripts.results --seeds 5 --write
 
 install: $(DEV) ## install mlphys and the developers' tools into .venv
 

@@ -279,7 +279,7 @@ def config_diff(first: Path, second: Path) -> None:
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON schema of the config language, for completion in editors."""
-    from mlphys.config import Experiment
+    from mlphys.experiment import Experiment
 
     click.echo(json.dumps(Experiment.model_json_schema(), indent=2))
 
@@ -289,7 +289,7 @@ def config_schema() -> None:
 @click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one.")
 def config_copy(name: str, to: Path) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
-    from mlphys.config import copy
+    from mlphys.library import copy
 
     click.echo(f"{copy(name, to)}: written; `mlphys train {to / name}.yaml` trains it")
 
@@ -312,8 +312,8 @@ def data_list() -> None:
 def data_fetch(name: str) -> None:
     """Download the dataset NAME, unless it is there; its checksum is compared either way."""
     from mlphys import show
-    from mlphys.config import dataset
     from mlphys.download import fetch
+    from mlphys.experiment import dataset
 
     sources = dataset(name).Spec.sources()
     with show.download() as progress:

@@ -23,5 +23,6 @@ def formula(loss: Loss, loss_per: str, outputs: Shape, rows: Iterable[Row]) -> s
 def _penalties(rows: Iterable[Row]) -> Iterable[str]:
     for row in rows:
         for key, value in row.layer.arguments().items():
-            if isinstance(value, Regularizer):
+            counts = row.trainable or key == "activity_regularizer"  # as in Keras
+            if isinstance(value, Regularizer) and counts:
                 yield value.formula(f"{row.name}.{key.removesuffix('_regularizer')}")

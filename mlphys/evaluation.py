@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mlphys import stored
-from mlphys.config import Loaded
 from mlphys.errors import UserError
+from mlphys.experiment import Loaded
 from mlphys.metrics import denoising, pixel_errors
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing

@@ -15,7 +15,7 @@ from mlphys.schema.data import Shape, Split
 from mlphys.schema.layers import Activation, Softmax, text
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.analysis import PerClassSpec, SampledSpec
     from mlphys.schema.shapes import Row

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from mlphys import gallery, looks
-from mlphys.config import ANALYSES, ANALYSIS
 from mlphys.errors import UserError
+from mlphys.experiment import ANALYSES, ANALYSIS
 from mlphys.finding import Finding
 from mlphys.picture import NotApplicable
 from mlphys.recorder import Recorder

@@ -31,7 +31,8 @@ def picture(run: Run, name: str, column: str, track: str, title: str, label: str
     if not rows:
         raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
     prefix = f"{column}."
-    curves = {key: [row[key] for row in rows] for key in rows[0] if key.startswith(prefix)}
+    measured = [key for key in rows[0] if key.startswith(prefix)]
+    curves = {key: [math.nan if row[key] is None else row[key] for row in rows] for key in measured}
     if not curves:
         raise NotApplicable(f"it was not recorded; train it anew with training.track: [{track}]")
     layers = [short(key.removeprefix(prefix)) for key in curves]
@@ -69,7 +70,8 @@ def _draw(
         shown = [max(value, low) if math.isfinite(value) else math.nan for value in curve]
         style: dict[str, Any] = {"marker": "o" if len(epochs) <= DOTTED else "", "markersize": 5, "clip_on": False}
         axes.plot(epochs, shown, color=colour, **style)
-        ends.append((shown[-1], layers[i], colour))
+        last = next((value for value in reversed(shown) if math.isfinite(value)), math.nan)
+        ends.append((last, layers[i], colour))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
     axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
     _labels(axes, ends, low, high, log)

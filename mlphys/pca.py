@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,13 +89,22 @@ def error(train: Array, x: Array, components: int) -> float | None:
 
     None where there are no fewer components than directions in which `train` can vary.
     """
-    if components >= min(len(train) - 1, math.prod(train.shape[1:])):
+    if components > most(train):
         return None
-    found = fit(train, components)
-    lost = 0.0
+    return errors(fit(train, components), x, [components])[0]
+
+
+def most(train: Array) -> int:
+    """How many components of `train` are fewer than the directions in which it can vary."""
+    return min(len(train) - 1, math.prod(train.shape[1:])) - 1
+
+
+def errors(found: Components, x: Array, counts: Sequence[int]) -> list[float]:
+    """Mean squared error per value of x (n, ...), projected on the first so many of the components, for each count."""
+    lost = np.zeros(len(counts))
     for piece in stored.pieces(x):
         centred = piece.reshape(len(piece), -1) - found.mean
-        codes = centred @ found.vectors.T
+        held = np.cumsum(np.square(centred @ found.vectors.T).sum(axis=0))
         # Pythagoras: what the projection does not hold is lost
-        lost += float((centred**2).sum() - (codes**2).sum())
-    return lost / math.prod(x.shape)
+        lost += float((centred**2).sum()) - held[np.array(counts) - 1]
+    return [float(value) for value in lost / math.prod(x.shape)]

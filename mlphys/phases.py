@@ -69,11 +69,12 @@ class Gradient:
 class Fit:
     """A phase that computes its weights at once.
 
-    `fit(train)` gives them by the names of `network.weights`; `terms` and `metrics` are those of Gradient.
+    `fit(train, validation)` gives them by the names of `network.weights`, and leaves the others as they are;
+    `terms` and `metrics` are those of Gradient.
     """
 
     name: str
-    fit: Callable[[Split], Mapping[str, np.ndarray]]
+    fit: Callable[[Split, Split], Mapping[str, np.ndarray]]
     terms: Callable[[Any, Any, bool], tuple[Tensors, Any]]
     metrics: tuple[str, ...]
     network: Network

@@ -26,6 +26,8 @@ COLUMNS = {
     "squared_errors": "mse",
     "absolute_errors": "mae",
     "free_energies": "free_energy",
+    "energies": "energy",
+    "class_errors": "class_mse",
     "pseudo_log_likelihoods": "pseudo_log_likelihood",
     "output_means": "output_mean",
     "output_stds": "output_std",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlphys import checksum, splits
-from mlphys.config import Loaded
 from mlphys.errors import UserError
+from mlphys.experiment import Loaded
 from mlphys.schema.data import Dataset
 
 

@@ -14,6 +14,7 @@ from safetensors.numpy import save
 from mlphys import files
 from mlphys.errors import UserError
 from mlphys.history import History
+from mlphys.records import TAKEN, WEIGHTS
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -54,7 +55,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
 
 def _empty(folder: Path) -> bool:
     """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
-    begun = ("data.json", "status.json")
+    begun = ("data.json", "status.json", TAKEN)
     return folder.is_dir() and all(path.name in begun or files.torn(path) for path in folder.iterdir())
 
 
@@ -66,6 +67,10 @@ class Recorder:
         self.history = History(path / "history.csv")
         self._phase = ""
         self._epochs = 0
+
+    def taken(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """What training begins with of other runs, before it begins: it needs those no longer."""
+        self._arrays(TAKEN, arrays)
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """What was asked for and with which data. The config comes last: with it the folder is a run."""
@@ -118,10 +123,10 @@ class Recorder:
         )
 
     def weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        files.write(
-            self.path / "weights.safetensors",
-            save({name: np.array(value, order="C") for name, value in weights.items()}),
-        )
+        self._arrays(WEIGHTS, weights)
+
+    def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        files.write(self.path / name, save({name: np.array(value, order="C") for name, value in arrays.items()}))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()

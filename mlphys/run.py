@@ -7,87 +7,32 @@ of its size is compared with what the run should hold before memory is taken for
 from __future__ import annotations
 
 import csv
-import json
-import os
-import stat
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mlphys import npz, provenance
-from mlphys.config import Experiment, Loaded, fit
+from mlphys.config import fit
 from mlphys.errors import UserError
+from mlphys.experiment import Experiment, Loaded
 from mlphys.preprocessing import Preprocessing, pictured_shape, restored
-from mlphys.schema.data import Dataset, Description
-from mlphys.schema.document import Document, dotted, read
-from mlphys.schema.fields import Count, Whole
+from mlphys.records import TAKEN, WEIGHTS, RunFiles, located, members
+from mlphys.schema.data import Dataset
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
     from mlphys.trained import TrainedNetwork
 
-LARGEST_TEXT = 2_000_000  # bytes of JSON
 LARGEST_HISTORY = 64_000_000  # bytes
 MOST_EPOCHS = 200_000
 MOST_COLUMNS = 512
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
 MOST_AMOUNTS = 1000  # of shift or noise
-
-
-def _printable(name: str) -> str:
-    if not name.isprintable():  # it goes to the terminal
-        raise ValueError
-    return name
-
-
-class SplitFacts(BaseModel):
-    """What data.json holds of a split."""
-
-    samples: Whole
-    class_counts: dict[str, Whole]
-    sha256: str
-
-
-class TrainFacts(SplitFacts):
-    """With the smallest and the largest value, which runs of earlier versions lack."""
-
-    range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None = None
-
-
-class Splits(BaseModel):
-    """The three splits of data.json."""
-
-    train: TrainFacts
-    validation: SplitFacts
-    test: SplitFacts
-
-
-class DataFile(BaseModel):
-    """The content of data.json."""
-
-    name: str
-    shape: Annotated[list[Count], Field(min_length=1)]
-    classes: list[Annotated[str, AfterValidator(_printable)]]
-    samples: Count
-    test_samples: Count | None
-    target_shape: list[Whole] = []
-    splits: Splits
-    files: list[dict[str, str | int]]
-
-
-class StatusFile(BaseModel):
-    """The content of status.json."""
-
-    state: Literal["running", "interrupted", "diverged", "done"]
-    phase: str | None
-    epochs: Whole
-    best_epoch: Whole | None
-    stopped: Literal["early_stopping", "epochs", "target"] | None
 
 
 Number = int | float | None
@@ -120,12 +65,12 @@ class RobustnessFile(BaseModel):
     mse_stderr: Errors | None = None
 
 
-class Run:
+class Run(RunFiles):
     """One run. Every property raises UserError, with the file's name, when its file is missing or damaged."""
 
     def __init__(self, path: Path, data: str | None = None):
         """`data` is where the samples are now, if not where they were."""
-        self.path = path
+        super().__init__(path)
         self._data = data
         self._datasets: dict[str | None, Dataset] = {}
 
@@ -133,11 +78,6 @@ class Run:
     def name(self) -> str:
         """`conv_mnist/3`."""
         return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
-
-    @cached_property
-    def document(self) -> Document:
-        self._regular(self.path / "config.yaml")
-        return read(self.path / "config.yaml")
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -149,31 +89,12 @@ class Run:
         return self.loaded.experiment
 
     @cached_property
-    def description(self) -> Description:
-        data = self.data
-        return Description(
-            tuple(data["shape"]),
-            tuple(data["classes"]),
-            data["samples"],
-            data["test_samples"],
-            tuple(data["target_shape"]),
-        )
-
-    @cached_property
     def rows(self) -> list[Row]:
         return self.loaded.rows()
 
     @cached_property
-    def data(self) -> dict[str, Any]:
-        return self._checked("data.json", DataFile)
-
-    @cached_property
     def environment(self) -> dict[str, Any]:
         return self._json("environment.json")
-
-    @property
-    def status(self) -> dict[str, Any]:
-        return self._checked("status.json", StatusFile)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -202,27 +123,19 @@ class Run:
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
         """The kept weights, the net's and preprocessing's, by name, compared with what the config says."""
-        from safetensors import SafetensorError, safe_open
+        return self.tensors(WEIGHTS, self.loaded.weights() | self.loaded.fitted())
 
-        path = self.path / "weights.safetensors"
-        wanted = self.loaded.weights() | self.loaded.fitted()
-        self._regular(path)
-        try:
-            with safe_open(path, framework="numpy") as file:
-                slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-                shapes = {name: tuple(held.get_shape()) for name, held in slices.items() if held.get_dtype() == "F32"}
-                if shapes != wanted:
-                    name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
-                    raise UserError(
-                        f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                        f"the config says {wanted.get(name, 'none')}; train the experiment anew"
-                    )
-                weights = {name: file.get_tensor(name) for name in wanted}
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: cannot be read: {error}; train the experiment anew") from None
-        if not all(np.isfinite(value).all() for value in weights.values()):
-            raise UserError(f"{path}: holds values that are not finite; train the experiment anew")
-        return weights
+    @cached_property
+    def taken(self) -> dict[str, np.ndarray]:
+        """What was taken from other runs before training began, by name; empty where nothing was."""
+        wanted = self.loaded.wanted()
+        return self.tensors(TAKEN, wanted) if wanted else {}
+
+    @property
+    def initial(self) -> dict[str, np.ndarray]:
+        """The net's weights that training began with, by name."""
+        drawn = self.trained.initial
+        return {name: self.taken.get(name, value) for name, value in drawn.items()}
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -289,44 +202,6 @@ class Run:
         """The split whose predictions the pictures show: test once it was evaluated."""
         return "test" if (self.path / "predictions_test.npz").exists() else "validation"
 
-    def _checked(self, name: str, content: type[BaseModel]) -> dict[str, Any]:
-        try:
-            return content.model_validate(self._json(name)).model_dump()
-        except ValidationError as error:
-            where = dotted(error.errors()[0]["loc"])
-            raise UserError(
-                f"{self.path / name}: damaged: {where} is missing or wrong; train the experiment anew"
-            ) from None
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            value = json.loads(self._text(name))
-        except (ValueError, RecursionError):
-            raise UserError(f"{self.path / name}: damaged: not readable as JSON") from None
-        if not isinstance(value, dict):
-            raise UserError(f"{self.path / name}: damaged: expected an object of keys")
-        return value
-
-    def _text(self, name: str, largest: int = LARGEST_TEXT) -> str:
-        path = self.path / name
-        self._regular(path)
-        try:
-            with path.open("rb") as file:
-                content = file.read(largest + 1)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-        if len(content) > largest:
-            raise UserError(f"{path}: larger than {largest} bytes, so not the file of a run")
-        return content.decode("utf-8", errors="replace")
-
-    def _regular(self, path: Path) -> None:
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            raise UserError(f"{path}: not there; {self.path} is not a run, or an unfinished one") from None
-        if not stat.S_ISREG(mode):
-            raise UserError(f"{path}: not a regular file")
-
 
 def _number(name: str, value: str) -> Any:
     if name == "phase":
@@ -354,11 +229,8 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
         if not finished:
             raise UserError(f"no finished run under {root}/; `mlphys train CONFIG` makes one")
         return max(finished, key=_started)
-    for path in (Path(name), root / name):
-        if os.path.exists(path / "config.yaml"):  # unlike Path's own, it answers for names of any length
-            return Run(path)
-        if runs := numbered(path):
-            return runs[-1]
+    if found := located(name, root):
+        return Run(found)
     known = sorted({run.path.parent.name for run in every(root)})
     have = f"; runs there are: {', '.join(known[:10])}" if known else "; there are no runs yet"
     raise UserError(f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}")
@@ -383,10 +255,7 @@ def finished(run: Run) -> Run:
 
 def numbered(folder: Path) -> list[Run]:
     """The runs `folder`/1, `folder`/2, ... in this order."""
-    if not os.path.isdir(folder):
-        return []
-    paths = [path for path in folder.iterdir() if path.name.isdecimal() and (path / "config.yaml").is_file()]
-    return [Run(path) for path in sorted(paths, key=lambda path: int(path.name))]
+    return [Run(path) for path in members(folder)]
 
 
 def _state(run: Run) -> str | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlphys import environment, evaluation, files, gallery, laboratory, preprocessing, recorder, splits
-from mlphys.config import Loaded, difference, fit, overridden
+from mlphys.config import difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
+from mlphys.experiment import Loaded
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
@@ -24,6 +25,8 @@ from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.progress import Reporter
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlphys.training.loop import Outcome
 
 Say = Callable[[str], None]
@@ -46,11 +49,13 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
     if isinstance(dataset.train.x, Stored):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
-    fitted = preprocessing.fit(data.preprocess, dataset.train.x)  # what it refuses leaves no run behind
+    fitted = _fitted(loaded, dataset, loaded.taken)  # what it refuses leaves no run behind
     run = Run(recorder.create(loaded.experiment.name, out))
     writer = Recorder(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with files.locked(run.path):
+        if loaded.taken:
+            writer.taken(loaded.taken)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
         return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
@@ -98,7 +103,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
     dataset = run.dataset()
-    fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
+    fitted = _fitted(loaded, dataset, run.taken)
     writer.go_on_from(checkpoint)
     if changes:
         writer.config(loaded.experiment.model_dump())
@@ -146,6 +151,14 @@ def _nothing_to_do(run: Run) -> str:
         return f"its training stopped early after {status.get('epochs')} epochs; train it anew with a larger patience"
     more = run.config.training.epochs * 2 or 1
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
+
+
+def _fitted(loaded: Loaded, dataset: Dataset, taken: Mapping[str, np.ndarray]) -> Preprocessing:
+    """Preprocessing fitted to the training samples, or as it was for the net that weights are taken from."""
+    steps = loaded.experiment.data.preprocess
+    if taken:
+        return preprocessing.restored(steps, loaded.description.shape, taken)
+    return preprocessing.fit(steps, dataset.train.x)
 
 
 def fingerprints(loaded: Loaded, data: Mapping[str, Any]) -> dict[str, str]:
@@ -228,6 +241,9 @@ def _learn(
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.kind()
     network = kind.build(experiment.model, description, experiment.seed)
+    if run.taken:
+        drawn = engine.weights_of(network)
+        engine.load_weights(network, {name: run.taken.get(name, value) for name, value in drawn.items()})
     if start is None:
         writer.environment(environment.describe(engine.devices(), network.compiles_in_xla))
     seen = fitted.dataset(dataset)

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlphys.config import ANALYSES, DATASETS, MODELS, PLOTS, Loaded, shipped
 from mlphys.download import Progress
+from mlphys.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
 from mlphys.inspection import Inspection
+from mlphys.library import shipped
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
+from mlphys.sources import taken_rows
 from mlphys.uncertainty import rounded
 
 
@@ -60,10 +62,26 @@ def explained(loaded: Loaded) -> str:
     data = loaded.experiment.data
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
-    parts = [layers, f"{parameters} parameters; {sizes} of {data.name}", f"cost = {loaded.cost()}"]
+    parts = [
+        layers,
+        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_taken(loaded)]),
+        f"cost = {loaded.cost()}",
+    ]
     if loaded.experiment.kind().ITERATIVE:
         parts.append(f"optimizer: {_optimizer(loaded)}")
     return "\n\n".join(parts)
+
+
+def _taken(loaded: Loaded) -> Iterable[str]:
+    """Whose the weights are that do not begin as the seed draws them."""
+    encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
+    if initial:
+        yield f"all parameters begin as in {initial.run}"
+    if encoder:
+        rows = taken_rows(loaded.experiment.model, loaded.rows())
+        told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
+        origin = "" if initial else f" are those of {encoder.run} and"
+        yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
 def _optimizer(loaded: Loaded) -> str:
@@ -98,6 +116,7 @@ def trained(run: Any) -> str:
 
 BASELINES = {
     "majority_accuracy": "always the most frequent class",
+    "uncalibrated_accuracy": "the class of the largest energy as it is",
     "mean_target_mse": "always the mean of the training targets",
     "copy_input_mse": "the input itself as output",
     "corruption_mse": "the corrupted samples as they are",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.config import Loaded
+from mlphys.experiment import Loaded
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec
@@ -140,6 +140,16 @@ class TrainedNetwork:
         found = self._fitted.inverse(seen.reshape(-1, *seen.shape[2:]))
         return found.reshape(len(x), lines, *found.shape[1:])
 
+    def decoded(self, codes: np.ndarray) -> np.ndarray:
+        """What the decoder makes of codes (n, ...), in the space of the samples' pictures."""
+        seen = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
+        return self._fitted.inverse(seen["samples"])
+
+    def staged(self, x: np.ndarray) -> np.ndarray:
+        """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
+        found = self._through_stages(self._split(x))
+        return np.stack([self._fitted.inverse(found[str(i)]) for i in range(len(found))])
+
     def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
         return self._trace(self._split(x)) if self.network.layers else {}
@@ -158,7 +168,7 @@ class TrainedNetwork:
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
-        """The weights that training began with, by name."""
+        """The weights as the seed draws them, by name."""
         model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
         return engine.weights_of(self._kind.build(model, self._loaded.net_input, seed))
 
@@ -190,6 +200,39 @@ class TrainedNetwork:
     @cached_property
     def _picture(self) -> engine.Mapped:
         return engine.Mapped(lambda x, y: self._kind.pictured(self.network, x), self.network.evaluated_at_once)
+
+    @cached_property
+    def _decode(self) -> engine.Mapped:
+        from keras import ops
+
+        decoder, shape = self.network.parts["decoder"], self._loaded.net_input.shape
+
+        def samples(codes: Any, y: Any) -> dict[str, Any]:
+            codes = ops.reshape(codes, (-1, *decoder.input_shape[1:]))
+            return {"samples": ops.reshape(decoder(codes, training=False), (-1, *shape))}
+
+        return engine.Mapped(samples, self.network.evaluated_at_once)
+
+    @cached_property
+    def _through_stages(self) -> engine.Mapped:
+        from keras import ops
+
+        parts, shape = self.network.parts, self._loaded.net_input.shape
+        stages = sum(name.startswith("stage ") for name in parts)
+
+        def reconstructions(x: Any, y: Any) -> dict[str, Any]:
+            found, codes = {}, x
+            for i in range(stages):
+                encoder = parts[f"encoder {i}"]
+                codes = encoder(ops.reshape(codes, (-1, *encoder.input_shape[1:])), training=False)
+                back = codes
+                for j in range(i, -1, -1):
+                    decoder = parts[f"decoder {j}"]
+                    back = decoder(ops.reshape(back, (-1, *decoder.input_shape[1:])), training=False)
+                found[str(i)] = ops.reshape(back, (-1, *shape))
+            return found
+
+        return engine.Mapped(reconstructions, self.network.evaluated_at_once)
 
     @cached_property
     def _trace(self) -> engine.Mapped:

@@ -1,8 +1,8 @@
 """Time an epoch of mlphys beside Keras, PyTorch, scikit-learn and the machine's limit.
 
-python scripts/bench.py                         all nets, the table to stdout and to bench.json
-python scripts/bench.py --epochs 9 dense        one net
-python scripts/bench.py --write                 into the README too
+python -m scripts.bench                         all nets, the table to stdout and to bench.json
+python -m scripts.bench --epochs 9 dense        one net
+python -m scripts.bench --write                 into the README too
 
 Every peer trains the same net on the same samples in a process of its own, an epoch at a time in
 turn, so that what else the machine does falls on all of them. The first epoch compiles and is left
@@ -21,14 +21,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-BEGIN, END = "<!-- bench: made by scripts/bench.py -->", "<!-- end of bench -->"
+from scripts.readme import ROOT, write_table
+
 SAMPLES = 50_000
 
 RELU = {"activation": "relu"}
@@ -36,6 +37,7 @@ SAME = {"kernel_size": 5, "padding": "same", **RELU}
 POOL = {"AveragePooling2D": {"pool_size": 2}}
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 UP = {"UpSampling2D": {"size": 2}}
+SIGMOID = {"activation": "sigmoid"}
 SIGMOID_IMAGE = {"Conv2D": {"filters": 1, "kernel_size": 5, "padding": "same", "activation": "sigmoid"}}
 
 # What each net is, as in a config: layers, or encoder and decoder, and how it is trained.
@@ -76,12 +78,30 @@ NETS: dict[str, dict[str, Any]] = {
         "batch_size": 100,
         "optimizer": "adam",
     },
+    "contractive": {
+        "about": "784-128-784 sigmoid, contraction .1, batch 100",
+        "encoder": [{"Dense": {"units": 128, **SIGMOID}}],
+        "decoder": [{"Dense": {"units": 784, **SIGMOID}}],
+        "contraction": 0.1,
+        "batch_size": 100,
+        "optimizer": "adam",
+    },
+    "stacked": {
+        "about": "784-128-784, then 128-32-128, then all, batch 100",
+        "stages": [
+            {"encoder": [{"Dense": {"units": 128, **SIGMOID}}], "decoder": [{"Dense": {"units": 784, **SIGMOID}}]},
+            {"encoder": [{"Dense": {"units": 32, **SIGMOID}}], "decoder": [{"Dense": {"units": 128, **SIGMOID}}]},
+        ],
+        "batch_size": 100,
+        "optimizer": "adam",
+    },
 }  # fmt: skip
 
 # A peer is a worker function and the environment of its process.
 PEERS = {
     "mlphys": {},
-    "Keras fit, as shipped": {},
+    "Keras fit, as shipped": {},  # TensorFlow then chooses oneDNN by the processor
+    "Keras fit, oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "Keras fit, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
     "PyTorch": {},
     "PyTorch, channels last": {},
@@ -92,14 +112,20 @@ PEERS = {
 def experiment(net: str) -> dict[str, Any]:
     """The net as a config."""
     spec = NETS[net]
-    parts = {key: spec[key] for key in ("layers", "encoder", "decoder") if key in spec}
-    kind = "classifier" if "layers" in parts else "autoencoder"
+    parts = {key: spec[key] for key in ("layers", "encoder", "decoder", "contraction", "stages") if key in spec}
+    kind = "classifier" if "layers" in parts else "stacked_autoencoder" if "stages" in parts else "autoencoder"
+    training = {"optimizer": spec["optimizer"], "batch_size": spec["batch_size"], "epochs": 1000}
     return {
         "name": f"bench_{net}",
         "data": {"name": "mnist", "train": SAMPLES, "validation": 0},
         "model": {"kind": kind, **parts},
-        "training": {"optimizer": spec["optimizer"], "batch_size": spec["batch_size"], "epochs": 1000},
+        "training": training | ({"phases": {"pretrain": {}, "fine_tune": {}}} if "stages" in parts else {}),
     }
+
+
+def phases(net: str) -> int:
+    """How many phases its training has: a stacked one each stage, and all of them together."""
+    return len(NETS[net]["stages"]) + 1 if "stages" in NETS[net] else 1
 
 
 def loaded(net: str) -> Any:
@@ -113,9 +139,9 @@ def samples(net: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 28, 28, 1) and their targets: labels, or the images as the net gives them."""
     with np.load(os.environ["MLPHYS_BENCH_SAMPLES"]) as arrays:
         x, y = arrays["x"], arrays["y"]
-    if "encoder" not in NETS[net]:
+    if "layers" in NETS[net]:
         return x, y
-    x = x.reshape(len(x), -1) if "Dense" in NETS[net]["encoder"][0] else x
+    x = x if net == "conv_autoencoder" else x.reshape(len(x), -1)
     return x, x
 
 
@@ -127,8 +153,11 @@ def waited_for() -> Iterator[int]:
         print(json.dumps(time.perf_counter() - began), flush=True)
 
 
-def train_mlphys(net: str) -> None:
-    """All that an epoch of `mlphys train` does without validation: history and checkpoint included."""
+def train_mlphys(net: str, number: int) -> None:
+    """All that an epoch of `mlphys train` does without validation: history and checkpoint included.
+
+    Phase `number` starts from the initial weights: how fast it is does not depend on them.
+    """
     from mlphys.phases import Gradient
     from mlphys.recorder import Recorder
     from mlphys.training.loop import PhaseInTraining, Training
@@ -137,28 +166,29 @@ def train_mlphys(net: str) -> None:
     config = loaded(net)
     dataset, kind, spec = config.dataset(), config.experiment.kind(), config.experiment.model
     network = kind.build(spec, config.net_input, 0)
-    (phase,) = kind.phases(spec, config.experiment.training, config.net_input, network, dataset.train)
+    wanted = kind.phases(spec, config.experiment.training, config.net_input, network, dataset.train)
+    phase = wanted[number]
     assert isinstance(phase, Gradient)
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(network, [phase], dataset, None, 0, {}, Recorder(Path(folder)), Silence())
-        training.metrics = list(phase.metrics)
+        training = Training(network, wanted, dataset, None, 0, {}, Recorder(Path(folder)), Silence())
         in_training = PhaseInTraining(training, phase, 0, None)
         print("ready", flush=True)
         for epoch in waited_for():
             in_training.epoch(epoch + 1)
 
 
-def train_keras(net: str, **compiled: Any) -> None:
+def train_keras(net: str, number: int, **compiled: Any) -> None:
     """compile and fit as the lectures write it. mlphys is not imported: it would choose oneDNN."""
     import keras
 
     x, y = samples(net)
-    model = keras.Sequential([keras.Input(x.shape[1:])])
-    parts = [NETS[net][key] for key in ("layers", "encoder", "decoder") if key in NETS[net]]
-    for layer in [layer for part in parts for layer in part]:
-        ((name, arguments),) = layer.items() if isinstance(layer, dict) else ((layer, {}),)
-        model.add(getattr(keras.layers, name)(**arguments))
-    loss = "mean_squared_error" if "encoder" in NETS[net] else "sparse_categorical_crossentropy"
+    if "stages" in NETS[net]:
+        model, x = keras_stage(NETS[net]["stages"], number, x)
+        y = x
+    else:
+        parts = [NETS[net][key] for key in ("layers", "encoder", "decoder") if key in NETS[net]]
+        model = keras_chain([layer for part in parts for layer in part], x.shape[1:], NETS[net].get("contraction", 0))
+    loss = "sparse_categorical_crossentropy" if "layers" in NETS[net] else "mean_squared_error"
     optimizer = "adam" if NETS[net]["optimizer"] == "adam" else keras.optimizers.SGD(1.0)
     model.compile(optimizer, loss, **compiled)
     epochs = None
@@ -173,6 +203,36 @@ def train_keras(net: str, **compiled: Any) -> None:
                 raise SystemExit
 
     model.fit(x, y, batch_size=NETS[net]["batch_size"], epochs=1000, verbose=0, callbacks=[Wait()])
+
+
+def keras_chain(layers: list[Any], shape: tuple[int, ...], contraction: float = 0) -> Any:
+    """The model; the first layer is penalized by its Jacobian (Rifai et al. 2011) as Keras's users do it."""
+    import keras
+
+    class Contractive(keras.layers.Dense):
+        def call(self, x: Any) -> Any:
+            h = super().call(x)
+            slopes = (h * (1 - h)) ** 2
+            norms = keras.ops.sum(slopes * keras.ops.sum(self.kernel**2, axis=0), axis=1)
+            self.add_loss(contraction * keras.ops.mean(norms))
+            return h
+
+    model = keras.Sequential([keras.Input(shape)])
+    for i, layer in enumerate(layers):
+        ((name, arguments),) = layer.items() if isinstance(layer, dict) else ((layer, {}),)
+        model.add((Contractive if contraction and not i else getattr(keras.layers, name))(**arguments))
+    return model
+
+
+def keras_stage(stages: list[Any], number: int, x: np.ndarray) -> tuple[Any, np.ndarray]:
+    """The model of a stage and the codes below it as its samples; behind the last stage, all of them."""
+    there = [stage["encoder"] for stage in stages]
+    back = [stage["decoder"] for stage in stages]
+    if number == len(stages):
+        return keras_chain([*chain(*there), *chain(*reversed(back))], x.shape[1:]), x
+    if number:
+        x = keras_chain([*chain(*there[:number])], x.shape[1:]).predict(x, verbose=0)
+    return keras_chain(there[number] + back[number], x.shape[1:]), x
 
 
 def train_torch(net: str, channels_last: bool) -> None:
@@ -233,14 +293,14 @@ def train_sklearn(net: str) -> None:
         model.partial_fit(x, y, classes=range(10))
 
 
-def worker(peer: str, net: str) -> None:
+def worker(peer: str, net: str, number: int) -> None:
     match peer:
         case "mlphys":
-            train_mlphys(net)
-        case "Keras fit, as shipped":
-            train_keras(net)
+            train_mlphys(net, number)
+        case "Keras fit, as shipped" | "Keras fit, oneDNN off":
+            train_keras(net, number)
         case "Keras fit, tuned":
-            train_keras(net, steps_per_execution=SAMPLES // NETS[net]["batch_size"])
+            train_keras(net, number, steps_per_execution=SAMPLES // NETS[net]["batch_size"])
         case "scikit-learn":
             train_sklearn(net)
         case _:
@@ -248,18 +308,20 @@ def worker(peer: str, net: str) -> None:
 
 
 class Process:
-    """A peer at work."""
+    """A peer at work on one phase."""
 
-    def __init__(self, peer: str, net: str):
-        command = [sys.executable, __file__, "--worker", peer, net]
+    def __init__(self, peer: str, net: str, number: int):
+        command = [sys.executable, "-m", "scripts.bench", "--worker", peer, str(number), net]
         forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
         environment = {key: value for key, value in os.environ.items() if key not in forced}
         environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
+        began = time.perf_counter()
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        if self._line() != "ready":
-            raise RuntimeError(f"{peer}, {net}: " + (self.process.communicate()[1] or "")[-2000:])
+        self.name = f"{peer}, {net}"
+        self._line("ready")
+        self.start = time.perf_counter() - began
 
     def epoch(self) -> float:
         assert self.process.stdin
@@ -271,9 +333,12 @@ class Process:
         self.process.kill()
         self.process.wait()
 
-    def _line(self) -> str:
+    def _line(self, expected: str = "") -> str:
         assert self.process.stdout
-        return self.process.stdout.readline().strip()
+        line = self.process.stdout.readline().strip()
+        if not line or expected not in line:
+            raise SystemExit(f"{self.name}: {line} " + (self.process.communicate()[1] or "")[-2000:])
+        return line
 
 
 def runs_here(peer: str, net: str) -> bool:
@@ -282,17 +347,21 @@ def runs_here(peer: str, net: str) -> bool:
     if peer.startswith("PyTorch"):
         from importlib.util import find_spec
 
-        return find_spec("torch") is not None and (peer == "PyTorch" or "conv" in net)
+        plain = "stages" not in NETS[net] and "contraction" not in NETS[net]
+        return find_spec("torch") is not None and plain and (peer == "PyTorch" or "conv" in net)
     return True
 
 
 def operations(net: str) -> int:
-    """Floating-point operations of one training step a sample: forward, and twice that back."""
+    """Floating-point operations of one training step a sample: forward, and twice that back.
+
+    A stacked net passes each stage alone, and all of them together.
+    """
     forward = 0
     for row in loaded(net).rows():
         kernel = row.weights().get(f"{row.name}.kernel", ())
         forward += 2 * math.prod(kernel) * math.prod(row.output_shape[:-1]) if kernel else 0
-    return 3 * forward
+    return 3 * forward * (2 if "stages" in NETS[net] else 1)
 
 
 def rate_of_the_machine() -> float:
@@ -306,39 +375,65 @@ def rate_of_the_machine() -> float:
     return 2 * 3000**3 / min(seconds)
 
 
-def measured(net: str, epochs: int) -> dict[str, list[float]]:
-    """Seconds of each epoch after the first, by peer, the peers in turn."""
-    peers = {peer: Process(peer, net) for peer in PEERS if runs_here(peer, net)}
-    seconds: dict[str, list[float]] = {peer: [] for peer in peers}
+@dataclass
+class Seconds:
+    """What a peer took: from the start of its processes to the end of their first epochs, and for the epochs after."""
+
+    first: float
+    epochs: list[float]
+
+    def median(self) -> float:
+        return statistics.median(self.epochs)
+
+
+def measured(net: str, epochs: int) -> dict[str, Seconds]:
+    """An epoch of each phase at a time, by peer, the peers in turn."""
+    numbers = range(phases(net))
+    peers = {peer: [Process(peer, net, number) for number in numbers] for peer in PEERS if runs_here(peer, net)}
+    seconds = {peer: Seconds(sum(process.start for process in processes), []) for peer, processes in peers.items()}
     try:
-        for epoch in range(1 + epochs):
-            for peer, process in peers.items():
-                took = process.epoch()
-                if epoch:
-                    seconds[peer].append(took)
+        for peer, processes in peers.items():
+            seconds[peer].first += sum(process.epoch() for process in processes)
+        for _ in range(epochs):
+            for peer, processes in peers.items():
+                seconds[peer].epochs.append(sum(process.epoch() for process in processes))
     finally:
-        for process in peers.values():
-            process.end()
+        for processes in peers.values():
+            for process in processes:
+                process.end()
     return seconds
 
 
-def table(results: dict[str, dict[str, list[float]]], rate: float) -> str:
+def table(results: dict[str, dict[str, Seconds]], rate: float) -> str:
     """Median seconds an epoch, and how many times mlphys is faster."""
     peers = [peer for peer in PEERS if any(peer in seconds for seconds in results.values())]
     lines = [f"| net | {' | '.join(peers)} | machine's limit |", "|---" * (2 + len(peers)) + "|"]
     for net, seconds in results.items():
-        ours = statistics.median(seconds["mlphys"])
-        cells = []
-        for peer in peers:
-            if peer not in seconds:
-                cells.append("")
-                continue
-            median = statistics.median(seconds[peer])
-            cells.append(f"{median:.3f}" + (f" ({median / ours:.1f}x)" if peer != "mlphys" else ""))
+        ours = seconds["mlphys"].median()
         limit = operations(net) * SAMPLES / rate
-        cells.append(f"{limit:.3f} ({limit / ours:.2f}x)")
-        lines.append(f"| {net}: {NETS[net]['about']} | {' | '.join(cells)} |")
+        medians = [seconds[peer].median() if peer in seconds else None for peer in peers] + [limit]
+        cells = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
+        lines.append(f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *cells[1:]])} |")
     return "\n".join(lines)
+
+
+def processor() -> str:
+    """On what all this was measured; TensorFlow's default for oneDNN depends on it."""
+    from mlphys import environment
+
+    facts, info = environment.describe([], xla=True), Path("/proc/cpuinfo")
+    vnni = info.exists() and "vnni" in info.read_text()
+    default = "with VNNI: TensorFlow ships with oneDNN on" if vnni else "no VNNI: TensorFlow ships with oneDNN off"
+    return f"{facts['threads']} cores of {facts['cpu']} ({default})"
+
+
+def starts(results: dict[str, dict[str, Seconds]]) -> str:
+    """A sentence on how long each takes to the end of its first epoch."""
+    said = []
+    for net, seconds in results.items():
+        keras = seconds["Keras fit, as shipped"].first
+        said.append(f"{net} {seconds['mlphys'].first:.1f} ({keras:.1f})")
+    return "From the start of the process to the end of its first epoch, mlphys (Keras as shipped): " + ", ".join(said)
 
 
 def main() -> None:
@@ -347,27 +442,34 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
     parser.add_argument("--write", action="store_true", help="the table into the README")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        worker(arguments.worker, arguments.nets[0])
+        worker(arguments.worker[0], arguments.nets[0], int(arguments.worker[1]))
         return
+    from mlphys.errors import UserError
+
     rate = rate_of_the_machine()
     results = {}
     with tempfile.TemporaryDirectory() as folder:
-        train = loaded("dense").dataset().train
+        try:
+            train = loaded("dense").dataset().train
+        except UserError as error:
+            raise SystemExit(str(error)) from None
         os.environ["MLPHYS_BENCH_SAMPLES"] = f"{folder}/samples.npz"
         np.savez(os.environ["MLPHYS_BENCH_SAMPLES"], x=train.x, y=train.y)
         for net in arguments.nets or NETS:
             results[net] = measured(net, arguments.epochs)
             print(table({net: results[net]}, rate).splitlines()[-1], flush=True)
-    text = table(results, rate)
-    print(f"\n{text}\n\nseconds an epoch of {SAMPLES} images; {rate / 1e9:.0f} GFLOP/s in a matrix product")
-    arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2))
+    text = (
+        f"{table(results, rate)}\n\n"
+        f"Seconds an epoch of {SAMPLES} images, the median of {arguments.epochs}, on {processor()}; "
+        f"its limit by {rate / 1e9:.0f} GFLOP/s, the rate of a large matrix product. {starts(results)} seconds."
+    )
+    print(f"\n{text}")
+    arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2, default=asdict))
     if arguments.write:
-        content = README.read_text()
-        before, rest = content.split(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        write_table("bench", text)
 
 
 if __name__ == "__main__":

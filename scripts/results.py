@@ -2,13 +2,14 @@
 
 Where a config has no test samples, it is measured on those it was trained with.
 
-python scripts/results.py --seeds 5                  all configs, the table to stdout
-python scripts/results.py --write dense_mnist        one config; its header and the README too
+python -m scripts.results --seeds 5                  all configs, the table to stdout
+python -m scripts.results --write dense_mnist        one config; its header and the README too
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -21,12 +22,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlphys.config import load, shipped
+from mlphys.config import load, runs_before
+from mlphys.library import shipped
 from mlphys.uncertainty import rounded
+from scripts.readme import table, write_table
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-BEGIN, END = "<!-- results: made by scripts/results.py -->", "<!-- end of results -->"
 COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|"
 
 
@@ -44,9 +44,17 @@ class Result:
     values: list[float]
     stderr: float | None
     seconds: list[float]
+    errors: list[tuple[float, float]]  # of reconstructions, and of as many principal components; empty for others
 
     def value(self) -> str:
-        """Mean and spread over the seeds; of a single run, its sampling error."""
+        """Mean and spread over the seeds; of a single run, its sampling error. PCA's error beside reconstructions'."""
+        if not self.errors:
+            return self._value()
+        ours, pca = (statistics.mean(column) for column in zip(*self.errors, strict=True))
+        beside = f"PCA {pca:.3g}" if self.metric == "mse" else f"mse {ours:.3g}, PCA {pca:.3g}"
+        return f"{self._value()} ({beside})"
+
+    def _value(self) -> str:
         scale, unit = (100, " %") if self.metric == "accuracy" else (1, "")
         mean = scale * statistics.mean(self.values)
         if len(self.values) == 1:
@@ -70,23 +78,26 @@ class Result:
 
 
 def measured(name: str, path: Path, seeds: int) -> Result:
-    """Train and evaluate one config with each seed, in processes of their own."""
-    experiment = load(path).experiment
-    metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
-    published = str(experiment.about.get("published", ""))
-    split = "test" if experiment.data.test else "train"
-    values, seconds, stderr = [], [], None
+    """Train and evaluate one config with each seed, in processes of their own, after the runs that it begins with."""
+    values, seconds, errors, stderr = [], [], [], None
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "run"
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            for source in runs_before(path):
+                mlphys("train", path.with_name(f"{source}.yaml"), "--seed", seed, "--quiet")
+            experiment = load(path).experiment
+            metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
+            published = str(experiment.about.get("published", ""))
+            split = "test" if experiment.data.test else "train"
             began = time.perf_counter()
-            mlphys("train", path, "--seed", seed, "--out", run, "--quiet")
+            mlphys("train", path, "--seed", seed, "--out", "run", "--quiet")
             seconds.append(time.perf_counter() - began)
-            found = json.loads(mlphys("evaluate", run, "--split", split, "--json"))
+            found = json.loads(mlphys("evaluate", "run", "--split", split, "--json"))
         values.append(found[metric])
+        if found.get("pca_mse") is not None:
+            errors.append((found["mse"], found["pca_mse"]))
         stderr = found.get(f"{metric}_stderr")
         print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-    return Result(name, published, split, metric, values, stderr, seconds)
+    return Result(name, published, split, metric, values, stderr, seconds, errors)
 
 
 def mlphys(*arguments: object) -> str:
@@ -103,14 +114,10 @@ def quote_in_config(path: Path, result: Result) -> None:
 
 def quote_in_readme(results: list[Result]) -> None:
     """Replace the rows of the measured configs in the README's table, and add those it has not."""
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    table, after = rest.split(END)
-    rows = {
-        match[1]: match[0] for match in re.finditer(r"^\| (\w+) \|.*$", table, re.MULTILINE) if match[1] != "config"
-    }
+    found = re.finditer(r"^\| (\w+) \|.*$", table("results"), re.MULTILINE)
+    rows = {match[1]: match[0] for match in found if match[1] != "config"}
     rows |= {result.name: result.row() for result in results}
-    README.write_text(f"{before}{BEGIN}\n{COLUMNS}\n" + "\n".join(rows.values()) + f"\n{END}{after}")
+    write_table("results", "\n".join([COLUMNS, *rows.values()]))
 
 
 def main() -> None:

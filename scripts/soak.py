@@ -2,6 +2,7 @@
 
 make soak                                   # 50 kills, about ten minutes
 python -m scripts.soak --kills 3 --seed 7   # fewer, the same instants again
+python -m scripts.soak --write              # the counts into the README too
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from scripts.readme import write_table
 
 DIGITS = {"name": "digits", "train": 200, "validation": 50, "test": 0}
 EXPERIMENTS: dict[str, dict[str, Any]] = {
@@ -149,6 +152,7 @@ def soaked(name: str, kills: int, rng: random.Random, folder: Path) -> Counter[i
     began = time.monotonic()
     training.finish()
     seconds = time.monotonic() - began
+    print(f"{name}: " + ", ".join(f"{file} {digest[:16]}" for file, digest in digests(whole).items()), flush=True)
     killed: Counter[int] = Counter()
     runs = 0
     while killed.total() < kills:
@@ -170,6 +174,18 @@ def soaked(name: str, kills: int, rng: random.Random, folder: Path) -> Counter[i
     return killed
 
 
+def table(killed: dict[str, Counter[int]]) -> str:
+    """How many kills fell into what, by experiment."""
+    doings = sorted({doing for counts in killed.values() for doing in counts})
+    lines = [
+        f"| killed while it | {' | '.join(DOING[doing] for doing in doings)} | all |",
+        "|---" * (2 + len(doings)) + "|",
+    ]
+    for name, counts in killed.items():
+        lines.append(f"| {name} | {' | '.join(str(counts[doing]) for doing in doings)} | {counts.total()} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
@@ -177,22 +193,23 @@ def main() -> None:
         "--seed", type=int, default=random.SystemRandom().randrange(2**32), help="default: a random one"
     )
     parser.add_argument("--only", choices=EXPERIMENTS, help="one of the experiments")
+    parser.add_argument("--write", action="store_true", help="the counts into the README")
     parser.add_argument("--train", nargs=3, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
         trained(*arguments.train)
         return
     print(f"seed {arguments.seed}", flush=True)
-    rng, killed = random.Random(arguments.seed), Counter[int]()
+    rng, killed = random.Random(arguments.seed), {}
     names = [arguments.only] if arguments.only else list(EXPERIMENTS)
     folder = Path(tempfile.mkdtemp(prefix="soak."))
     for i, name in enumerate(names):
         share = arguments.kills * (i + 1) // len(names) - arguments.kills * i // len(names)
-        killed += soaked(name, share, rng, folder / name)
+        killed[name] = soaked(name, share, rng, folder / name)
     shutil.rmtree(folder)  # kept where something went wrong
-    print(
-        f"{killed.total()} kills: " + ", ".join(f"{killed[doing]} while it {DOING[doing]}" for doing in sorted(killed))
-    )
+    print(table(killed))
+    if arguments.write:
+        write_table("soak", table(killed))
 
 
 if __name__ == "__main__":

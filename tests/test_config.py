@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from mlphys import config
-from mlphys.config import Experiment, copy, difference, load, shipped
+from mlphys import experiment
+from mlphys.config import difference, load, runs_before
 from mlphys.datasets import mnist
 from mlphys.download import locate
 from mlphys.errors import UserError
+from mlphys.experiment import Experiment
+from mlphys.library import copy, shipped
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
+from tests import finished
 
 GOOD = """name: small
 data: {name: digits, validation: 200, test: 400}
@@ -59,7 +62,7 @@ TOP = "name, data, model, about, seed, training, plots, analysis, expect"
 DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
-    "track, early_stopping"
+    "track, early_stopping, initial"
 )
 STOPPING = "monitor, patience, min_delta, target"
 DATASETS = (
@@ -67,9 +70,10 @@ DATASETS = (
     "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
 )
 PLOTS = (
-    "accuracy_against, centroids, components, confusion_matrix, data_cloud, decision_boundary, feature_maps, "
-    "filters, fit_1d, gradient_norms, image_fit, latent, latent_tsne, learning_curves, loss_surface, "
-    "misclassified, reconstructions, samples, saturation, weight_norms"
+    "accuracy_against, centroids, code_histogram, components, confusion_matrix, data_cloud, decision_boundary, "
+    "feature_maps, filters, fit_1d, gradient_norms, image_fit, interpolation, jacobian_spectrum, latent, "
+    "latent_tsne, learning_curves, loss_surface, misclassified, reconstructions, reconstructions_by_code_size, "
+    "samples, saturation, stages, traversals, weight_norms"
 )
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
@@ -100,7 +104,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = "autoencoder, classifier, kmeans, pca, rbm, regressor, stacked_autoencoder, transform"
+KINDS = "autoencoder, classifier, energy_classifier, kmeans, pca, rbm, regressor, stacked_autoencoder, transform"
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
     "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh, FreeEnergyDifference"
@@ -209,7 +213,7 @@ BROKEN = [
     (
         "kind: classifier",
         "kind: classifier\n  optimizer: adam",
-        "f.yaml:5: model.optimizer: unknown key; it belongs into the block training (allowed: kind, layers)",
+        "f.yaml:5: model.optimizer: unknown key; it belongs into the block training (allowed: kind, layers, encoder)",
     ),
     # layers: names
     (
@@ -813,6 +817,7 @@ def test_every_default_is_filled_in():
         },
         "model": {
             "kind": "classifier",
+            "encoder": None,
             "layers": [
                 "Flatten",
                 {
@@ -854,6 +859,7 @@ def test_every_default_is_filled_in():
             "phases": None,
             "track": [],
             "early_stopping": None,
+            "initial": None,
         },
         "plots": [],
         "analysis": [],
@@ -896,6 +902,8 @@ def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment
     path = shipped()[name]
     if re.search(r"classes|imbalance|project: 0", path.read_text()) and locate(mnist.sources()[0]) is None:
         pytest.skip("MNIST is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA")
+    for source in runs_before(path):
+        finished.lay(shipped()[source])
     loaded = load(path)
     assert loaded.experiment.name == name
     complete = written(dump(loaded.experiment.model_dump()))
@@ -963,9 +971,9 @@ def test_a_shipped_config_is_copied_as_it_is_and_nothing_is_overwritten():
 
 
 def test_a_dataset_is_found_by_its_name():
-    assert config.dataset("digits").Spec(name="digits").split_seed == 0
+    assert experiment.dataset("digits").Spec(name="digits").split_seed == 0
     message = f"mnits: no such dataset; there are {DATASETS}; did you mean mnist?"
-    assert error_of(config.dataset, "mnits") == message
+    assert error_of(experiment.dataset, "mnits") == message
 
 
 def blocks(schema: dict) -> list[dict]:

@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save_file
 
 from mlphys import environment, files
 from mlphys.cli import main
-from mlphys.config import PLOTS, load
+from mlphys.config import load, runs_before
+from mlphys.experiment import PLOTS
 from mlphys.schema.document import dump, read
 from tests.disk import Disk, Operation
 from tests.harm import rewrite
@@ -635,6 +636,16 @@ def needs_mnist(path: Path) -> bool:
 def test_every_config_trains_an_epoch_on_little_data(folder, path):
     if needs_mnist(path) and not (Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz").is_file():
         pytest.skip("MLPHYS_DATA names no folder with mnist.npz")
+    for source in runs_before(path):
+        train_an_epoch(path.with_name(f"{source}.yaml"))
+    train_an_epoch(path)
+    experiment = load(path).experiment
+    succeeded("evaluate", "--split", "test" if experiment.data.test else "train")
+    for picture in read(path).data["plots"]:
+        assert Path("runs", path.stem, "1", "figures", f"{picture}.png").exists()
+
+
+def train_an_epoch(path: Path) -> None:
     experiment = load(path).experiment
     most = {"train": 300, "validation": 50, "test": 50}
     few = experiment.data.name != "image_function"  # its picture needs the pixels
@@ -650,6 +661,3 @@ def test_every_config_trains_an_epoch_on_little_data(folder, path):
         little["training.steps_per_epoch"] = 2
     sets = [word for key, value in little.items() for word in ("--set", f"{key}={value}")]
     succeeded("train", path, *sets, "--quiet")
-    succeeded("evaluate", "--split", "test" if experiment.data.test else "train")
-    for picture in read(path).data["plots"]:
-        assert Path("runs", path.stem, "1", "figures", f"{picture}.png").exists()

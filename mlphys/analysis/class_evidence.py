@@ -14,7 +14,7 @@ from mlphys.schema.fields import Count
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 

@@ -16,7 +16,7 @@ from mlphys.schema.fields import Count, Positive, as_tuple
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 

@@ -17,7 +17,7 @@ from mlphys.schema.layers import Dense
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 AT_ONCE = 500  # samples, in float64

@@ -18,7 +18,7 @@ from mlphys.uncertainty import mean_stderr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 

@@ -24,7 +24,7 @@ from mlphys.uncertainty import mean_stderr, rounded
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.data import Shape
     from mlphys.schema.shapes import Row

@@ -19,7 +19,7 @@ from mlphys.schema.layers import Weighted, text
 from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.data import Shape
     from mlphys.schema.shapes import Row

@@ -18,7 +18,7 @@ from mlphys.schema.layers import text
 from mlphys.uncertainty import fraction_stderr, mean_stderr, rounded
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 MOST_CLASSES = 12

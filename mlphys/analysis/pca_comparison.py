@@ -19,7 +19,7 @@ from mlphys.uncertainty import mean_stderr, rounded
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
     from mlphys.stored import Array
 
@@ -62,7 +62,11 @@ def measure(spec: Spec, run: Run) -> Finding:
         "split": split, "samples": len(z), "code_size": size, "mse": error, "mse_stderr": stderr,
         "pca_mse": [float(value) for value in curve], "components_to_match": needed,
     }  # fmt: skip
-    beside = f"PCA's with {size} components {curve[size - 1]:.4g}" if size <= len(curve) else "PCA has no more"
+    beside = (
+        f"PCA's with {size} components {curve[size - 1]:.4g}"
+        if size <= len(curve)
+        else "more numbers than there are components"
+    )
     counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
     said = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
     planes = _planes(run, train)

@@ -15,7 +15,7 @@ from mlphys.uncertainty import mean_stderr, rounded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 SHOWN = 2  # samples of each class

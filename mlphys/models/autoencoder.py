@@ -77,6 +77,15 @@ class Spec(ModelSpec):
     def corrupts(self) -> Corruption | None:
         return self.corruption
 
+    def encoder_rows(self, description: Description) -> list[Row]:
+        return rows(self, description)[: -len(self.decoder)]
+
+    def no_decoder(self) -> None:
+        return None
+
+    def normal_code(self) -> bool:
+        return self.variational is not None
+
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
     """The mirrored decoder written out."""

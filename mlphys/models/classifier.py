@@ -17,8 +17,9 @@ from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
-from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.source import TakenEncoder, chained
 from mlphys.schema.training import Training
 from mlphys.stored import Array
 
@@ -31,10 +32,17 @@ MOST_RIGHT = 10  # kept images that are no mistakes
 
 
 class Spec(ModelSpec):
-    """Dense and convolutional networks that tell classes apart."""
+    """Dense and convolutional networks that tell classes apart.
+
+    With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
+    """
 
     kind: Literal["classifier"]
+    encoder: TakenEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
+
+    def taken(self) -> TakenEncoder | None:
+        return self.encoder
 
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
@@ -46,9 +54,9 @@ def rows(spec: Spec, description: Description) -> list[Row]:
     """The layers with their shapes. Raises Misfit where they do not fit the data or each other."""
     if len(description.classes) == 1:
         raise Misfit(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
-    chain = trace(spec.layers, description.shape, ("model", "layers"))
+    chain = chained(spec.encoder, spec.layers, description.shape)
     classes, out = len(description.classes), chain[-1].output_shape
-    last = ("model", "layers", len(chain) - 1, type(chain[-1].layer).__name__)
+    last = ("model", "layers", len(spec.layers) - 1, type(chain[-1].layer).__name__)
     if len(out) != 1:
         raise Misfit(
             last,
@@ -134,7 +142,7 @@ def terms(
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         p = network.model(x, training=training)
-        right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
+        right = builder.guesses(p) == y
         losses = weight * loss(ops.one_hot(y, classes), p)
         if training and weights is not None:
             losses = losses * ops.take(ops.convert_to_tensor(weights, "float32"), y)

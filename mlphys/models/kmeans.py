@@ -101,7 +101,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
     """One phase: Lloyd's iterations."""
 
-    def solve(train: Split) -> dict[str, np.ndarray]:
+    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         start = int(np.asarray(network.seeds["k-means++"])[0])
         return clustered(
             stored.read(train.x).reshape(len(train), -1), spec.clusters, spec.restarts, spec.iterations, start

@@ -97,7 +97,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
     """One phase, that diagonalizes the covariance."""
 
-    def solve(train: Split) -> dict[str, np.ndarray]:
+    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         found = pca.fit(train.x, _variances(spec, description))
         arrays = {
             "mean": found.mean,

@@ -18,8 +18,9 @@ from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
-from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.source import TakenEncoder, chained
 from mlphys.schema.training import Training
 from mlphys.stored import Array
 
@@ -31,10 +32,17 @@ ITERATIVE = True
 
 
 class Spec(ModelSpec):
-    """Dense and convolutional networks that give numbers, curves or images."""
+    """Dense and convolutional networks that give numbers, curves or images.
+
+    With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
+    """
 
     kind: Literal["regressor"]
+    encoder: TakenEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
+
+    def taken(self) -> TakenEncoder | None:
+        return self.encoder
 
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
@@ -47,10 +55,10 @@ def rows(spec: Spec, description: Description) -> list[Row]:
     if description.classes or 0 in description.target_shape:
         has = "classes" if description.classes else "no targets"
         raise Misfit(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
-    chain = trace(spec.layers, description.shape, ("model", "layers"))
+    chain = chained(spec.encoder, spec.layers, description.shape)
     out, target = chain[-1].output_shape, description.target_shape
     if out != target:
-        last = ("model", "layers", len(chain) - 1, type(chain[-1].layer).__name__)
+        last = ("model", "layers", len(spec.layers) - 1, type(chain[-1].layer).__name__)
         raise Misfit(last, f"the output is {text(out)}; it must be {text(target)}, the shape of the targets")
     return chain
 

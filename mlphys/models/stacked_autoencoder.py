@@ -56,6 +56,17 @@ class Spec(ModelSpec):
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
+    def encoder_rows(self, description: Description) -> list[Row]:
+        return [row for encoder, _ in staged(self, description) for row in encoder]
+
+    def no_decoder(self) -> str | None:
+        if self.head and not self.frozen:
+            return (
+                "the decoders do not fit encoders that a head has trained on; "
+                "set model.frozen: true, or leave model.head out"
+            )
+        return None
+
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
     """The mirrored decoders written out."""
@@ -268,7 +279,7 @@ def _classifying(network: Network, frozen: bool) -> Any:
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         codes = encoder(ops.reshape(x, (-1, *model.input_shape[1:])), training=training and not frozen)
         p = head(codes, training=training)
-        right = ops.cast(ops.argmax(p, axis=-1), "int32") == y
+        right = builder.guesses(p) == y
         values = {"loss": loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
         return values, sum(model.losses)
 

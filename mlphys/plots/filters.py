@@ -1,4 +1,4 @@
-"""Every kernel as an image, and the weights of each dense layer, or Boltzmann machine, that sees an image."""
+"""Every kernel as an image, and the weights of each dense layer, Boltzmann machine or class that sees an image."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
     from mlphys.run import Run
 
-MOST_TILES, MOST_CHANNELS = 400, 20
+MOST_TILES, MOST_CHANNELS, MOST_UNITS = 400, 20, 25
 CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger
 
 
 def draw(run: Run) -> Iterator[Picture]:
     if "rbm.kernel" in run.weights:
         yield _of_hidden_units(run)
+        return
+    if run.config.model.kind == "energy_classifier":
+        yield _of_classes(run)
         return
     if not run.rows:
         raise NotApplicable(f"a {run.config.model.kind} has no layers")
@@ -54,6 +57,21 @@ def _of_hidden_units(run: Run) -> Picture:
     return _picture("filters", f"{run.name}: weights of the hidden units", 0, kernels, ())
 
 
+def _of_classes(run: Run) -> Picture:
+    """The weights of the hidden units, or principal components, of each class: a class a line."""
+    import numpy as np
+
+    image = run.loaded.net_input.shape
+    if len(image) != 3 or image[-1] != 1:
+        raise NotApplicable(f"a line for each class is of grey images, and these samples are {text(image)}")
+    encoders = [row for row in run.rows if not row.tied_to]
+    kernels = np.stack([run.weights[f"{row.name}.kernel"].T.reshape(-1, *image[:2]) for row in encoders])
+    units, noun = kernels.shape[1], run.config.model.of.noun  # type: ignore[attr-defined]
+    of = noun if units <= MOST_UNITS else f"of {units} {noun}"
+    title, sides = f"{run.name}: {noun} of each class", {"class": "classes", "unit": of}
+    return _picture("filters", title, 0, kernels[:, :MOST_UNITS], run.data["classes"], sides)
+
+
 def _image_after(row: Row, image: Shape) -> Shape:
     """The shape of the image whose pixels the outputs of `row` are, in its order; () if there is none."""
     if len(row.output_shape) == 3:
@@ -78,24 +96,34 @@ def _kernels(row: Row, image: Shape, weights: Mapping[str, np.ndarray]) -> np.nd
     return None
 
 
-def _picture(name: str, title: str, layer: int, kernels: np.ndarray, classes: Sequence[str]) -> Picture:
+OUTPUTS = {"filter": "outputs", "channel": "input channels"}  # the columns of the table: what they count
+
+
+def _picture(
+    name: str,
+    title: str,
+    layer: int,
+    kernels: np.ndarray,
+    classes: Sequence[str],
+    counted: Mapping[str, str] = OUTPUTS,
+) -> Picture:
     import numpy as np
 
-    filters, channels = kernels.shape[:2]
+    (filters, channels), nouns = kernels.shape[:2], list(counted.values())
     across = min(channels, max(MOST_CHANNELS, MOST_TILES // filters))
     shown = kernels[: max(1, MOST_TILES // across), :across]
     names = [looks.short(name) for name in classes] if len(classes) == filters else _numbers(filters)
-    sides = [(f"{filters} outputs", names[: len(shown)]), (f"{channels} input channels", _numbers(across))]
+    sides = [(f"{filters} {nouns[0]}", names[: len(shown)]), (f"{channels} {nouns[1]}", _numbers(across))]
     wide = across > 3 * len(shown)  # then the channels go down the page, for the outputs to go across
     (down, labels), (right, _) = sides[::-1] if wide else sides
     caption = f"rows: {down}; columns: {right}" if channels > 1 else down
     caption += f"; {text(kernels.shape[2:])} weights each"
     if shown.size < kernels.size:
-        caption += f"; here the first {len(shown)} outputs and {across} channels"
+        caption += f"; here the first {len(shown)} {nouns[0]} and {across} {nouns[1]}"
     tiles = shown.swapaxes(0, 1) if wide else shown
     figure = mosaic(tiles, *_scale(kernels), labels, title, caption)
     indices = np.indices(shown.shape).reshape(4, -1).tolist()
-    places = dict(zip(("filter", "channel", "row", "column"), indices, strict=True))
+    places = dict(zip((*counted, "row", "column"), indices, strict=True))
     return Picture(name, figure, {"layer": [layer] * shown.size, **places, "weight": list(shown.ravel())})
 
 

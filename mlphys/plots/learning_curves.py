@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Rows = Sequence[Mapping[str, Any]]
 
 DECADES = 2  # a loss that spans more gets a logarithmic axis
+LETTER = 0.022  # of the width of the axes: a letter of a phase's name
 DOTTED = 40  # epochs up to which each gets a dot
 
 
@@ -28,6 +29,7 @@ def draw(run: Run) -> Iterator[Picture]:
     rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
     last_of = {name: i for i, row in enumerate(run.history, start=1) for name in row if row[name] is not None}
     metrics = [name for name in quantities(rows[0]) if name in last_of and not name.startswith("validation_")]
+    metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
     kept, which = _kept(run, rows)
     across = min(len(metrics), 3)
     down = math.ceil(len(metrics) / across)
@@ -104,7 +106,14 @@ def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
         if epochs.start > 1:
             axes.axvline(epochs.start - 0.5, color=looks.GREY, linewidth=1)
         middle, top = (epochs.start + epochs.stop - 1) / 2, axes.get_xaxis_transform()
-        axes.text(middle, 1.0, looks.short(phase), transform=top, ha="center", va="bottom", color=looks.GREY)
+        name = _fitting(looks.short(phase), len(epochs) / len(rows))
+        axes.text(middle, 1.0, name, transform=top, ha="center", va="bottom", color=looks.GREY)
+
+
+def _fitting(name: str, share: float) -> str:
+    """A phase's name above its share of the axes, or only its number, or nothing where it has no room."""
+    candidates = [name, name.rpartition("_")[2]]
+    return next((text for text in candidates if len(text) * LETTER <= share), "")
 
 
 def _legend(axes: Axes, title: str) -> None:

@@ -89,7 +89,7 @@ def _short(columns: list[str]) -> list[str]:
 
 
 def _initial(run: Run) -> list[float]:
-    return [float(value) for weight in run.trained.initial.values() for value in weight.ravel()]
+    return [float(value) for weight in run.initial.values() for value in weight.ravel()]
 
 
 def _minimum(losses: Losses, path: np.ndarray) -> Minimum | None:

@@ -8,7 +8,7 @@ from mlphys.schema.fields import Count
 from mlphys.schema.spec import Spec
 
 if TYPE_CHECKING:
-    from mlphys.config import Loaded
+    from mlphys.experiment import Loaded
     from mlphys.finding import Finding
     from mlphys.run import Run
 

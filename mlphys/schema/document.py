@@ -221,7 +221,9 @@ def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 
 def _represent_list(dumper: yaml.SafeDumper, value: Any) -> yaml.Node:
     plain = not any(isinstance(item, dict) for item in value)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", list(value), flow_style=plain)
+    return dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", list(value), flow_style=plain or bool(dumper.default_flow_style)
+    )
 
 
 _Dumper.add_representer(str, _represent_text)

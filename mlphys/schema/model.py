@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.schema.autoencoding import Corruption
-    from mlphys.schema.data import Description, Shape, Split
+    from mlphys.schema.data import DataSpec, Description, Shape, Split
     from mlphys.schema.shapes import Row
+    from mlphys.schema.source import TakenEncoder
     from mlphys.schema.training import Training
     from mlphys.stored import Array
 
@@ -32,9 +33,28 @@ class ModelSpec(Spec):
         """The keys that `training.phases` may have."""
         return ()
 
+    def taken(self) -> TakenEncoder | None:
+        """The encoder of another run that the net begins with."""
+        return None
+
+    def encoder_rows(self, description: Description) -> list[Row]:
+        """The layers up to the code, which another net can begin with; none where there is no encoder of layers."""
+        return []
+
     def loss_per(self) -> Literal["output", "sample"]:
         """What `training.loss_per` is where the config leaves it out."""
         return "output"
+
+    def no_decoder(self) -> str | None:
+        """Why no decoder makes samples of codes; None: there is one."""
+        return f"a {self.kind} has no decoder; train a model of kind: autoencoder for this picture"
+
+    def normal_code(self) -> bool:
+        """Whether the codes are to lie as N(0, 1)."""
+        return False
+
+    def check_data(self, data: DataSpec) -> None:
+        """Raise Misfit for keys of `data` that this model cannot be trained with."""
 
 
 def refuse_class_weights(training: Training) -> None:

@@ -18,7 +18,8 @@ LARGEST_NETWORK = 250_000_000  # weights: 1 GB of float32
 class Row:
     """One layer in its place. `receptive_field` counts input pixels a direction, None is all.
 
-    A layer that is `tied_to` another, by its name, uses that one's kernel and has none of its own.
+    A layer that is `tied_to` another, by its name, uses that one's kernel and has none of its own; one that
+    is not `trainable` keeps its weights and works in training as it does afterwards.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Row:
     output_shape: Shape
     receptive_field: tuple[int, ...] | None
     tied_to: str | None = None
+    trainable: bool = True
 
     def weights(self) -> dict[str, Shape]:
         """Trained and measured weights by `<name>.<Keras's name>`."""
@@ -43,29 +45,28 @@ def weights(rows: Sequence[Row]) -> dict[str, Shape]:
     return {name: shape for row in rows for name, shape in row.weights().items()}
 
 
-def trace(layers: Sequence[Layer], shape: Shape, path: KeyPath) -> list[Row]:
-    """The rows of a chain of layers that stands at `path`, fed with samples of `shape`.
+def trace(
+    layers: Sequence[Layer], shape: Shape, path: KeyPath, before: Sequence[Row] = (), trainable: bool = True
+) -> list[Row]:
+    """The rows of a chain of layers that stands at `path`, fed with samples of `shape` through the rows `before` it.
 
     Raises Misfit at the first layer that cannot take its input, and for a network too large.
     """
     rows: list[Row] = []
-    field, jump = [1.0] * (len(shape) - 1), [1.0] * (len(shape) - 1)
-    parameters = 0
-    seen_all = False
+    view = View(len(shape) - 1)
+    for row in before:
+        view.widen(row.layer, row.output_shape)
+        shape = row.output_shape
+    parameters = sum(row.parameters() for row in before)
     for i, layer in enumerate(layers):
         name = type(layer).__name__
         try:
             out = layer.output_shape(shape)
         except ShapeError as error:
             raise Misfit((*path, i, name), str(error)) from None
-        window = layer.window()
-        seen_all = seen_all or window is None or len(out) == 1
-        if window and not seen_all:
-            for axis, (kernel, stride) in enumerate(window):
-                field[axis] += (kernel - 1) * jump[axis]
-                jump[axis] *= stride
-        seen = None if seen_all else tuple(math.ceil(n) for n in field)
-        rows.append(Row(".".join(map(str, (*path[1:], i, name))), layer, shape, out, seen))
+        view.widen(layer, out)
+        place = ".".join(map(str, (*path[1:], i, name)))
+        rows.append(Row(place, layer, shape, out, view.field(), trainable=trainable))
         _check_matrices(rows[-1], (*path, i, name))
         parameters += rows[-1].parameters()
         if parameters + math.prod(out) > LARGEST_NETWORK:
@@ -76,6 +77,26 @@ def trace(layers: Sequence[Layer], shape: Shape, path: KeyPath) -> list[Row]:
             )
         shape = out
     return rows
+
+
+class View:
+    """What one output sees of the input, in pixels a direction, layer after layer."""
+
+    def __init__(self, directions: int):
+        self._field, self._jump = [1.0] * directions, [1.0] * directions
+        self._all = False
+
+    def widen(self, layer: Layer, out: Shape) -> None:
+        """Look through one more layer, whose outputs have the shape `out`."""
+        window = layer.window()
+        self._all = self._all or window is None or len(out) == 1
+        if window and not self._all:
+            for axis, (kernel, stride) in enumerate(window):
+                self._field[axis] += (kernel - 1) * self._jump[axis]
+                self._jump[axis] *= stride
+
+    def field(self) -> tuple[int, ...] | None:
+        return None if self._all else tuple(math.ceil(n) for n in self._field)
 
 
 def _check_matrices(row: Row, path: KeyPath) -> None:

@@ -11,6 +11,7 @@ from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.fields import Count, NotNegative, Whole
 from mlphys.schema.losses import LossField
 from mlphys.schema.optimizers import Adam, OptimizerField
+from mlphys.schema.source import Initial
 from mlphys.schema.spec import Spec, refuse
 
 
@@ -89,6 +90,7 @@ class Training(Spec):
     |dC/dw| of the cost by a layer's trained weights, the mean over the steps; `weight_norms` |w| at the
     end; `saturation` the fraction of a layer's outputs h in training with h < .05 or h > .95 (sigmoid),
     |h| > .95 (tanh), h = 0 (relu); `parameters` every weight of a small net.
+    `initial` is the finished run whose weights this training begins with.
     """
 
     optimizer: OptimizerField = Adam()
@@ -103,6 +105,7 @@ class Training(Spec):
     phases: dict[str, PhaseTraining] | None = None
     track: list[Literal["gradient_norms", "weight_norms", "saturation", "parameters"]] = Field([])
     early_stopping: EarlyStopping | None = None
+    initial: Initial | None = None
 
     def of_phase(self, name: str) -> Training:
         """These keys with what `phases` says of one phase."""

@@ -128,7 +128,7 @@ class Engine:
             start = end
         return _means(self._phase.metrics, sums)
 
-    def tracked(self) -> dict[str, float]:
+    def tracked(self) -> dict[str, float | None]:
         """What is tracked of each layer, means over the whole epoch."""
         sums = self._sums.numpy()
         return self._tracker.means(sums[1 + len(self._phase.metrics) :], sums[0], self.batches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlphys.config import Loaded
+from mlphys.experiment import Loaded
 from mlphys.preprocessing import Preprocessing
 from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split

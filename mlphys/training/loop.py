@@ -23,7 +23,7 @@ from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
 from mlphys.training.progress import Reporter
-from mlphys.training.tracking import weight_norms
+from mlphys.training.tracking import columns, parameters, weight_norms
 
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
 FIRST_CHUNK = 1  # batches, before the speed is known
@@ -84,13 +84,18 @@ class Training:
     keeper: Keeper
     reporter: Reporter
 
+    def __post_init__(self) -> None:
+        """The columns of history that the phases share."""
+        self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
+        gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
+        self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
+
     def run(self, start: Checkpoint | None = None) -> Outcome:
         """Train all phases, from `start` on. Raises Diverged, and passes KeyboardInterrupt on.
 
         Either way the last whole epoch is in a checkpoint when it raises.
         """
         rows = start.rows if start else 0
-        self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
         outcome = Outcome(weights_of(self.network), 0, "epochs")
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0
@@ -105,6 +110,10 @@ class Training:
                     outcome = fitted(self, phase, rows, resumed)
         return outcome
 
+    def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
+        """The measured columns of history.csv, None for those of other phases."""
+        return {f"{prefix}{name}": means.get(name) for name in self.metrics}
+
 
 def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
     """One fit phase, a row of history, the last of `rows`, and a checkpoint: its weights are the network's now."""
@@ -116,13 +125,13 @@ def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) 
     began = time.perf_counter()
     training.reporter.begin(phase.name, 1, 0)
     try:
-        weights = dict(phase.fit(training.dataset.train))
+        found = phase.fit(training.dataset.train, training.dataset.validation)
+        weights = {**weights_of(phase.network), **found}
         load_weights(phase.network, weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
-        row |= Measurement(phase, training.dataset.train).means()
+        row |= training.columns("", Measurement(phase, training.dataset.train).means())
         if len(training.dataset.validation):
-            means = Measurement(phase, training.dataset.validation).means()
-            row |= {f"validation_{name}": value for name, value in means.items()}
+            row |= training.columns("validation_", Measurement(phase, training.dataset.validation).means())
         row["seconds"] = round(time.perf_counter() - began, 4)
         training.keeper.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}
@@ -200,16 +209,17 @@ class PhaseInTraining:
         """Train one epoch, measure it, record it."""
         self.begin(epoch)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
-        row |= self.columns("", self.train(epoch))
+        row |= self.training.columns("", self.train(epoch))
         if self.validation:
-            row |= self.columns("validation_", self.validation.means())
+            row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
+        row |= dict.fromkeys(self.training.tracked)  # None for those of other phases
         row |= self.engine.tracked()
         if "weight_norms" in self.settings.track:
             row |= weight_norms(self.phase, state)
         if "parameters" in self.settings.track:
-            row |= _parameters(state)
+            row |= parameters(_weights(state))
         if not all(math.isfinite(row[name]) for name in quantities(row) if row[name] is not None) or not finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
@@ -250,10 +260,6 @@ class PhaseInTraining:
         first, last = start // samples, math.ceil(stop / samples)
         passes = np.concatenate([self.one_pass(number + 1, samples) for number in range(first, last)])
         return passes[start - first * samples : stop - first * samples]
-
-    def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
-        """The measured columns of history.csv, None for those of other phases."""
-        return {f"{prefix}{name}": means.get(name) for name in self.training.metrics}
 
     def prepared(self, split: Split) -> Split:
         return self.phase.prepare(split) if self.phase.prepare and len(split) else split
@@ -332,13 +338,3 @@ def _one_after_the_other(changes: Sequence[Change]) -> Change:
 
 def _weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}
-
-
-def _parameters(state: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Each number of each weight, by the weight's name and its place in it: `layers.0.Dense.kernel.0.0`."""
-    return {
-        ".".join([name.removeprefix("weights/"), *map(str, place)]): float(value[place])
-        for name, value in state.items()
-        if name.startswith("weights/")
-        for place in np.ndindex(value.shape)
-    }

@@ -39,14 +39,38 @@ class Tracker:
     def sums(self, gradients: Sequence[Any], outputs: Mapping[str, Any], samples: Any) -> list[Any]:
         """What a step adds for each of `names`, float64."""
         norms = [norm([gradients[i] for i in places]) for places in self._trained.values()]
-        saturated = [samples * _saturated(kind, outputs[layer]) for layer, kind in self._saturating.items()]
+        saturated = [
+            samples * (_saturated(kind, outputs[layer]) if layer in outputs else math.nan)  # not of this phase
+            for layer, kind in self._saturating.items()
+        ]
         return norms + saturated
 
-    def means(self, sums: np.ndarray, samples: float, steps: int) -> dict[str, float]:
+    def means(self, sums: np.ndarray, samples: float, steps: int) -> dict[str, float | None]:
+        """By the columns of `names`; None for layers that the phase does without."""
         counts = [steps] * len(self._trained) + [samples] * len(self._saturating)
         return {
-            name: _short(total / count) for name, total, count in zip(self.names, sums.tolist(), counts, strict=True)
+            name: None if math.isnan(total) else _short(total / count)
+            for name, total, count in zip(self.names, sums.tolist(), counts, strict=True)
         }
+
+
+def columns(phase: Gradient) -> list[str]:
+    """What a phase adds to history.csv for its layers and, of a small net, for every weight."""
+    track, names = phase.settings.track, Tracker(phase).names
+    if "weight_norms" in track:
+        names = [*names, *(f"weight_norm.{layer}" for layer in trained_by_layer(phase))]
+    if "parameters" in track:
+        names = [*names, *parameters({name: variable.numpy() for name, variable in phase.network.weights.items()})]
+    return names
+
+
+def parameters(weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Each number of each weight, by the weight's name and its place in it: `layers.0.Dense.kernel.0.0`."""
+    return {
+        ".".join([name, *map(str, place)]): float(value[place])
+        for name, value in weights.items()
+        for place in np.ndindex(value.shape)
+    }
 
 
 def trained_by_layer(phase: Gradient) -> dict[str, list[int]]:

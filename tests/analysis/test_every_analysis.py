@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlphys import looks
-from mlphys.config import ANALYSES
+from mlphys.experiment import ANALYSES
 from mlphys.picture import NotApplicable
 from mlphys.schema.analysis import AnalysisSpec
 from tests.analysis.runs import APPLIES, CLASSIFIER, random_run

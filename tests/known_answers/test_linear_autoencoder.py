@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,8 @@ def test_a_linear_autoencoder_ends_in_the_subspace_of_the_principal_components(t
     assert run.history[-1]["mse"] == pytest.approx(best, rel=0.01)
     assert run.history[-1]["mse"] > best * (1 - 1e-4)
     assert run.metrics["validation"]["mse"] == pytest.approx(run.metrics["validation"]["pca_mse"], rel=0.01)
+    result = CliRunner().invoke(main, ["analyze", "run", "--only", "pca_comparison"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(Path("run/analysis/pca_comparison.json").read_text())
+    assert max(found["angles"]["decoder"] + found["angles"]["encoder"]) < 1e-3
+    assert found["mse"] == pytest.approx(found["pca_mse"][4], rel=1e-3)

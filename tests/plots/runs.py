@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner
 
-from mlphys import preprocessing, splits
+from mlphys import evaluation, preprocessing, splits
 from mlphys.cli import main
 from mlphys.config import load
 from mlphys.preprocessing import Preprocessing
@@ -181,6 +181,11 @@ def real(config: dict[str, Any], folder: Path) -> Run:
     return Run(folder / "run")
 
 
+# Four weights: the encoder's kernel (9, 2) and bias, the decoder's kernel (2, 9) and bias.
+CODED = """
+        data: {name: circles, size: 3, samples: 30, train: 20, validation: 10, test: 0}
+        model: {kind: autoencoder, encoder: [{Dense: {units: 2}}], decoder: [{Dense: {units: 9}}]}
+    """
 # For each picture that asks the network itself: a small run that it can be drawn of.
 ASKED = {
     "decision_boundary": """
@@ -199,6 +204,16 @@ ASKED = {
         data: {name: digits, train: 40, validation: 10, test: 10}
         model: {kind: rbm, hidden: 3}
     """,
+    "interpolation": CODED,
+    "jacobian_spectrum": CODED,
+    "reconstructions_by_code_size": CODED,
+    "stages": """
+        data: {name: circles, size: 3, samples: 30, train: 20, validation: 10, test: 0}
+        model:
+          kind: stacked_autoencoder
+          stages: [{encoder: [{Dense: {units: 3}}]}, {encoder: [{Dense: {units: 2}}]}]
+    """,
+    "traversals": CODED,
     "loss_surface": """
         data: {name: line, validation: 0, test: 0}
         model: {kind: regressor, layers: [{Dense: {units: 1, bias_initializer: {Constant: {value: 11}}}}]}
@@ -232,6 +247,15 @@ def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Seq
     return Run(path)
 
 
+def measured(run: Run) -> Run:
+    """The run with the predictions and the metrics of its validation samples."""
+    found = evaluation.measure(run.loaded, run.trained.network, run.preprocessing, run.dataset(), "validation")
+    writer = Recorder(run.path)
+    writer.metrics({"validation": found[0]})
+    writer.predictions("validation", found[1])
+    return run
+
+
 def walked(places: Sequence[dict[str, float]] = PATH) -> list[dict[str, Any]]:
     """The rows of a history that recorded the weights."""
     return [row | place for row, place in zip(history([1.0] * len(places)), places, strict=True)]
@@ -239,4 +263,7 @@ def walked(places: Sequence[dict[str, float]] = PATH) -> list[dict[str, Any]]:
 
 def fitting(name: str, path: Path) -> Run | MadeRun:
     """A run that the named picture can be drawn of."""
-    return written(path, ASKED[name], rows=walked()) if name in ASKED else complete(path)
+    if name not in ASKED:
+        return complete(path)
+    run = written(path, ASKED[name], rows=walked())
+    return measured(run) if ASKED[name] == CODED else run

@@ -103,7 +103,7 @@ def test_of_very_many_tiles_the_first_are_drawn_and_this_is_said():
     layers = [Conv2D(filters=32, kernel_size=(3, 3)), Conv2D(filters=64, kernel_size=(3, 3))]
     picture = drawn(layers, (32, 32, 3))["filters_1"]
     assert len(picture.figure.axes[0].images) == 400
-    assert "here the first 20 outputs and 20 channels" in picture.figure.get_supxlabel().replace("\n", " ")
+    assert "here the first 20 outputs and 20 input channels" in picture.figure.get_supxlabel().replace("\n", " ")
     assert len(picture.table["weight"]) == 400 * 9
 
 

@@ -102,3 +102,15 @@ def test_a_metric_that_no_trained_phase_has_is_not_drawn():
     rows = [{**row, "accuracy": None, "validation_accuracy": None} for row in history([0.5, 0.3], "pretrain")]
     (loss,) = drawn(history=rows).figure.axes
     assert loss.get_ylabel() == "loss"
+
+
+def test_many_phases_have_their_numbers_only_and_the_narrow_ones_no_name():
+    rows = [row for k in range(10) for row in history([0.5, 0.3, 0.2, 0.1, 0.1], f"train_{k}")]
+    axes = drawn(history=[*rows, *history([0.1], "calibrate")]).figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == [*map(str, range(10)), ""]
+
+
+def test_a_metric_of_a_single_epoch_makes_no_curve_beside_others():
+    rows = [{**row, "accuracy": None, "validation_accuracy": None} for row in history([0.5, 0.3], "train")]
+    (loss,) = drawn(history=[*rows, *history([0.1], "calibrate")]).figure.axes
+    assert loss.get_ylabel() == "loss"

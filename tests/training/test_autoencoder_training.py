@@ -317,3 +317,14 @@ def test_phases_that_do_not_fit_the_model_are_refused_with_their_place(model, se
     with pytest.raises(Misfit) as caught:
         training_of({**STACKED, **model}, settings)
     assert (".".join(map(str, caught.value.problem.path)), caught.value.problem.text) == (where, why)
+
+
+def test_what_is_tracked_of_a_layer_has_a_column_in_all_phases_empty_where_it_is_not_trained():
+    _, training = stacked_weights({"phases": PHASES, "track": ["weight_norms", "gradient_norms", "saturation"]})
+    first, *_, last = training.keeper.rows
+    assert list(first) == list(last)
+    assert first["weight_norm.stages.0.encoder.0.Dense"] > 0
+    assert first["weight_norm.head.1.Dense"] is last["gradient_norm.stages.0.decoder.0.Dense"] is None
+    assert last["gradient_norm.head.1.Dense"] > 0
+    assert first["saturation.stages.1.encoder.0.Dense"] is None
+    assert last["saturation.stages.1.encoder.0.Dense"] >= 0

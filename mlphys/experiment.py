@@ -1,0 +1,160 @@
+"""An experiment: a config whose words are known, and with its data's description one that fits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
+
+from mlphys import preprocessing, selection, sources, splits
+from mlphys.errors import UserError
+from mlphys.schema import registry
+from mlphys.schema.analysis import Analysis, AnalysisSpec
+from mlphys.schema.data import Dataset, DataSpec, Description, Shape
+from mlphys.schema.document import dotted
+from mlphys.schema.fields import Seed, low_first
+from mlphys.schema.messages import Misfit, suggestion
+from mlphys.schema.model import Kind, ModelSpec
+from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.spec import Choice, Entry, Spec, refuse
+from mlphys.schema.training import Training
+
+DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
+MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
+ANALYSES: Mapping[str, Analysis] = {
+    name: registry.entry("mlphys.analysis", name) for name in registry.names("mlphys.analysis")
+}
+ANALYSIS = Choice("analysis", {name: entry.Spec for name, entry in ANALYSES.items()})
+PLOTS = registry.names("mlphys.plots")
+
+# A file of a stranger's must not be able to write outside runs/.
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise refuse("name", value)
+    return value
+
+
+def _remark(value: Any) -> Any:
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise refuse("remark", value)
+
+
+def _plot(name: str) -> str:
+    if name not in PLOTS:
+        raise refuse("unknown_name", name, noun="plot", allowed=PLOTS)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+Remark = Annotated[
+    str | int | float | bool | None,
+    PlainValidator(_remark),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+]
+PlotName = Annotated[str, AfterValidator(_plot), WithJsonSchema({"enum": PLOTS})]
+Range = Annotated[
+    list[float],
+    PlainValidator(lambda value: list(low_first(value))),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+
+
+class Experiment(Spec):
+    """One experiment, complete: every default is filled in."""
+
+    name: Name
+    about: dict[str, Remark] = Field({})
+    seed: Seed = 0
+    data: Annotated[DataSpec, Entry("dataset", "name", {name: kind.Spec for name, kind in DATASETS.items()})]
+    model: Annotated[ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})]
+    training: Training = Training()
+    plots: list[PlotName] = Field([])
+    analysis: list[Annotated[AnalysisSpec, ANALYSIS]] = Field([])
+    expect: dict[str, Range] = Field({})
+
+    @model_validator(mode="after")
+    def _loss_of_the_kind(self) -> Experiment:
+        own = {"loss": self.kind().DEFAULT_LOSS, "loss_per": self.model.loss_per()}
+        missing = {key: value for key, value in own.items() if getattr(self.training, key) is None}
+        if not missing:
+            return self
+        return self.model_copy(update={"training": self.training.model_copy(update=missing)})
+
+    def dataset(self) -> ModuleType:
+        """The entry of datasets/ that this experiment uses."""
+        return DATASETS[self.data.name]
+
+    def kind(self) -> Kind:
+        """The entry of models/ that this experiment uses."""
+        return MODELS[self.model.kind]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment that fits its data, with what the data's headers told.
+
+    `taken` are the arrays of other runs that its training begins with; a run has them in a file of its own.
+    """
+
+    experiment: Experiment
+    description: Description
+    taken: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def net_input(self) -> Description:
+        """The data as the net sees it, behind its preprocessing; its samples are those of training."""
+        data, known = self.experiment.data, self.description
+        samples = data.train if isinstance(data.train, int) else known.samples
+        return replace(known, shape=preprocessing.output_shape(data.preprocess, known.shape), samples=samples)
+
+    def dataset(self) -> Dataset:
+        """The samples, read and split, before preprocessing."""
+        data, entry = self.experiment.data, self.experiment.dataset()
+        samples = entry.load(data)
+        if selection.wanted(data):
+            try:
+                _, samples = selection.select(data, entry.describe(data), samples)
+            except Misfit as misfit:  # the config was right once, or is a stranger's
+                raise UserError(f"{dotted(misfit.problem.path)}: {misfit.problem.text}") from None
+        return splits.split(data, self.description, samples)
+
+    def rows(self) -> list[Row]:
+        return self.experiment.kind().rows(self.experiment.model, self.net_input)
+
+    def weights(self) -> dict[str, Shape]:
+        """The shapes of what is learned, by name."""
+        return self.experiment.kind().weights(self.experiment.model, self.net_input)
+
+    def fitted(self) -> dict[str, Shape]:
+        """The shapes of what preprocessing is fitted with, by name."""
+        return preprocessing.wanted(self.experiment.data.preprocess, self.description.shape)
+
+    def wanted(self) -> dict[str, Shape]:
+        """The shapes of what is taken from other runs, by name; none where nothing is."""
+        experiment = self.experiment
+        if experiment.training.initial:
+            return self.weights() | self.fitted()
+        if not experiment.model.taken():
+            return {}
+        return weights_of(sources.taken_rows(experiment.model, self.rows())) | self.fitted()
+
+    def cost(self) -> str:
+        return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.net_input)
+
+
+def dataset(name: str) -> ModuleType:
+    """The entry of datasets/ called `name`."""
+    if name not in DATASETS:
+        raise UserError(f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}")
+    return DATASETS[name]

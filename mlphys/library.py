@@ -1,0 +1,32 @@
+"""The configs that come with mlphys."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlphys import files
+from mlphys.errors import UserError
+from mlphys.schema.messages import suggestion
+
+
+def shipped() -> dict[str, Path]:
+    """The configs that come with mlphys, by name."""
+    package = Path(__file__).parent
+    inside, beside = package / "configs", package.parent / "configs"
+    folder = inside if inside.is_dir() else beside
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def copy(name: str, folder: Path) -> Path:
+    """Copy a shipped config into a folder. Raises UserError rather than overwrite a file."""
+    known = shipped()
+    if name not in known:
+        raise UserError(f"{name}: no such config; there are {', '.join(known)}{suggestion(name, known)}")
+    target = folder / f"{name}.yaml"
+    if os.path.exists(target):
+        raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to")
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    files.write(target, known[name].read_bytes())
+    return target

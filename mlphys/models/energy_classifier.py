@@ -1,0 +1,405 @@
+"""One tied autoencoder, or PCA, a class, whose energies are compared (Kamyshanska & Memisevic 2013, 2015)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from mlphys import autoencoding, builder, calibration, pca
+from mlphys.autoencoding import chain, cost_terms
+from mlphys.energies import energy
+from mlphys.errors import UserError
+from mlphys.metrics import classification, first_right, surest_mistakes
+from mlphys.phases import Fit, Gradient, Network, Phase
+from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
+from mlphys.schema.data import DataSpec, Description, Generated, Shape, Split
+from mlphys.schema.fields import Count, NotNegative
+from mlphys.schema.layers import Dense
+from mlphys.schema.losses import BinaryCrossentropy, MeanSquaredError
+from mlphys.schema.messages import Misfit
+from mlphys.schema.model import ModelSpec, refuse_class_weights
+from mlphys.schema.shapes import LARGEST_NETWORK, Row
+from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.spec import Choice
+from mlphys.schema.spec import Spec as Block
+from mlphys.schema.training import Training
+from mlphys.stored import Array
+from mlphys.uncertainty import fraction_stderr, mean_stderr
+
+DEFAULT_LOSS = MeanSquaredError()
+LOSSES = ("MeanSquaredError", "BinaryCrossentropy")
+RECORDED = ("loss", "reconstruction_loss", "mse", "accuracy")
+MEASURED = (
+    "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
+    "mse", "pca_mse",
+)  # fmt: skip
+ITERATIVE = True
+MOST_RIGHT = 10  # kept images that are no mistakes
+
+
+class Autoencoder(Block):
+    """`units` hidden units of an `activation`, and the decoder with the encoder's kernel, transposed.
+
+    `output: null` is sigmoid for a binary cross-entropy and linear otherwise. Corruption, sparsity (l1 or kl)
+    and contraction are those of kind: autoencoder.
+    """
+
+    noun: ClassVar[str] = "hidden units"
+
+    units: Count
+    activation: Literal["linear", "relu", "sigmoid", "tanh"] = "sigmoid"
+    output: Literal["linear", "sigmoid"] | None = None
+    corruption: Corruption | None = None
+    sparsity: Sparsity | None = None
+    contraction: NotNegative = 0.0
+
+
+class PCA(Block):
+    """So many principal components: the best linear autoencoder, by eigenvectors."""
+
+    shorthand: ClassVar[str] = "components"
+    noun: ClassVar[str] = "principal components"
+
+    components: Count
+
+
+class Spec(ModelSpec):
+    """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
+
+    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
+    plausibility, but is known up to a constant: p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b
+    fitted to the validation split, so that what is measured there is a little too good. With PCA E_k is minus half
+    the squared distance from the plane of the class's components.
+    """
+
+    kind: Literal["energy_classifier"]
+    of: Annotated[Autoencoder | PCA, Choice("model of a class", {"autoencoder": Autoencoder, "pca": PCA})]
+
+    def phase_names(self) -> tuple[str, ...]:
+        return ("train",)
+
+    def check_data(self, data: DataSpec) -> None:
+        if data.validation == 0:
+            text = "energies are compared after a calibration on validation samples; give it some, such as 0.1"
+            raise Misfit(("data", "validation"), text)
+        if isinstance(data, Generated) and data.fresh:
+            text = "each class is trained on its samples one after the other, and fresh ones are of all; leave it out"
+            raise Misfit(("data", "fresh"), text)
+
+
+def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
+    """The output that belongs to the loss, where the config leaves it open."""
+    if not isinstance(spec.of, Autoencoder) or spec.of.output is not None:
+        return spec
+    output = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
+    return spec.model_copy(update={"of": spec.of.model_copy(update={"output": output})})
+
+
+def stage(spec: Spec, description: Description) -> Stage:
+    """The autoencoder of each class; the PCA of a class is a linear one."""
+    values, of = math.prod(description.shape), spec.of
+    if isinstance(of, PCA):
+        return Stage(encoder=[Dense(units=of.components)], decoder=[Dense(units=values)], tied=True)
+    return Stage(
+        encoder=[Dense(units=of.units, activation=of.activation)],
+        decoder=[Dense(units=values, activation=of.output)],
+        corruption=of.corruption,
+        sparsity=of.sparsity,
+        contraction=of.contraction,
+        tied=True,
+    )
+
+
+def by_class(spec: Spec, description: Description) -> list[list[Row]]:
+    """The two rows of each class's autoencoder. Raises Misfit for classes and sizes that do not go."""
+    values, classes = math.prod(description.shape), len(description.classes)
+    if classes < 2:
+        raise Misfit(("data",), f"there are {classes or 'no'} classes, and nothing to tell apart")
+    key, units = ("components", spec.of.components) if isinstance(spec.of, PCA) else ("units", spec.of.units)
+    path = ("model", "of", "pca" if isinstance(spec.of, PCA) else "autoencoder", key)
+    if isinstance(spec.of, PCA) and units > values:
+        raise Misfit(path, f"{units} components of {values} values; lower it")
+    if classes * units * values > LARGEST_NETWORK:
+        raise Misfit(path, f"{classes} x {values} x {units} weights are more than {LARGEST_NETWORK}; lower it")
+    whole = stage(spec, description)
+    rows = []
+    for k in range(classes):
+        there, _, back = chain(
+            whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), None, None, True
+        )
+        rows.append(there + back)
+    return rows
+
+
+def rows(spec: Spec, description: Description) -> list[Row]:
+    """Encoder and decoder of each class."""
+    return [row for pair in by_class(spec, description) for row in pair]
+
+
+def weights(spec: Spec, description: Description) -> dict[str, Shape]:
+    """Shapes by name."""
+    return weights_of(rows(spec, description)) | {name: (len(description.classes),) for name in CALIBRATION}
+
+
+CALIBRATION = ("calibration.scales", "calibration.biases")
+
+
+def check(spec: Spec, training: Training, description: Description) -> None:
+    """Raise Misfit where sizes, loss and phases do not go together, and for a training that would do nothing."""
+    rows(spec, description)
+    refuse_class_weights(training)
+    if isinstance(spec.of, PCA):
+        if training != Training(loss=training.loss, loss_per=training.loss_per):
+            raise Misfit(("training",), "components are computed at once, by eigenvectors: leave training out")
+        return
+    path = ("model", "of", "autoencoder")
+    if training.augmentation is not None:
+        text = "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
+        raise Misfit(("training", "augmentation"), text)
+    if spec.of.sparsity and spec.of.sparsity.k:
+        raise Misfit((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
+    if isinstance(training.loss, BinaryCrossentropy) and spec.of.output == "linear":
+        raise Misfit((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
+    autoencoding.check_penalties(stage(spec, description), path, description)
+    for name, settings in (training.phases or {}).items():
+        if settings.labels is not None:
+            raise Misfit(("training", "phases", name, "labels"), "only a head is trained with labels; leave it out")
+    stopping = training.of_phase("train").early_stopping
+    if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
+        text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
+        raise Misfit(("training", "early_stopping", "monitor"), text)
+
+
+def cost(spec: Spec, training: Training, description: Description) -> str:
+    """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
+    classes = f"k = 1 ... {len(description.classes)}"
+    calibrated = f"then: mean over the validation samples of  -log softmax_k(a_k E_k(x) + b_k) of the class, {classes}"
+    if isinstance(spec.of, PCA):
+        own = f"mean over its samples of  1/{math.prod(description.shape)} |x - m - V^T V (x - m)|^2, V V^T = 1"
+        return f"each class: {own}\n{calibrated}\n    E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
+    own = autoencoding.formula(stage(spec, description), training, description, by_class(spec, description)[0])
+    seen = "+ b x" if spec.of.output == "sigmoid" else "- |x - b|^2 / 2"
+    hidden = {"linear": "s_j^2 / 2", "relu": "max(0, s_j)^2 / 2", "sigmoid": "log(1 + exp s_j)", "tanh": "log cosh s_j"}
+    energies = f"E_k(x) = sum_j {hidden[spec.of.activation]} {seen}, s = x W + c, with W, c and b of class k"
+    return f"each class: {own}\n{calibrated}\n    {energies}"
+
+
+def build(spec: Spec, description: Description, seed: int) -> Network:
+    """An autoencoder a class as the parts "class 0", ..., and the functions "energies" and "errors", (n, K) each."""
+    import keras
+    from keras import ops
+
+    own, values = stage(spec, description), math.prod(description.shape)
+    activation, output = (autoencoding.last_activation(layers) for layers in (own.encoder, own.decoder))
+    networks = [
+        builder.build(pair, seed, {"encoder": pair[:1], "decoder": pair[1:]}) for pair in by_class(spec, description)
+    ]
+
+    def energies(x: Any) -> Any:
+        flat, found = ops.reshape(x, (-1, values)), []
+        for network in networks:
+            kernel, hidden_bias, visible_bias = network.weights.values()
+            found.append(energy(flat, kernel, hidden_bias, visible_bias, activation, output))  # type: ignore[arg-type]
+        return ops.stack(found, axis=1)
+
+    def errors(x: Any) -> Any:
+        flat = ops.reshape(x, (-1, values))
+        return ops.stack([ops.mean((network.model(flat) - flat) ** 2, axis=1) for network in networks], axis=1)
+
+    inputs, size = keras.Input((values,)), len(networks)
+    scales, biases = (keras.Variable(start(size, dtype=np.float32)) for start in (np.ones, np.zeros))
+    merged: dict[str, dict[str, Any]] = {
+        name: {key: value for network in networks for key, value in getattr(network, name).items()}
+        for name in ("weights", "layers", "activations")
+    }
+    return Network(
+        model=keras.Model(inputs, [network.model(inputs) for network in networks]),
+        weights=merged["weights"] | dict(zip(CALIBRATION, (scales, biases), strict=True)),
+        seeds={},
+        compiles_in_xla=True,
+        evaluated_at_once=min(network.evaluated_at_once for network in networks),
+        parts={f"class {k}": network for k, network in enumerate(networks)} | {"energies": energies, "errors": errors},
+        layers=merged["layers"],
+        activations=merged["activations"],
+    )
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Phase]:
+    """One phase a class, or one for all PCAs; then the calibration. Raises UserError for a class without samples."""
+    classes = description.classes
+    need_all(train, classes, "training samples", "raise data.train")
+    found: list[Phase] = []
+    if isinstance(spec.of, PCA):
+        few = np.bincount(train.y, minlength=len(classes)).min()
+        if spec.of.components > few - 1:
+            raise UserError(
+                f"model.of.pca.components: {spec.of.components} components need {spec.of.components + 1} training "
+                f"samples of each class, and one has {few}; lower it, or raise data.train"
+            )
+        found.append(Fit("fit", _components(spec.of, classes), _own_errors(network), ("loss", "mse"), network))
+    else:
+        own, settings = stage(spec, description), training.of_phase("train")
+        for k in range(len(classes)):
+            part: Network = network.parts[f"class {k}"]
+            found.append(
+                Gradient(
+                    name=f"train_{k}",
+                    settings=settings,
+                    terms=cost_terms(own, settings, description, part),
+                    metrics=("loss", "reconstruction_loss", "mse"),
+                    trained=tuple(part.model.trainable_variables),
+                    network=network,
+                    optimizer=builder.optimizer(settings.optimizer),
+                    prepare=_of_class(k, classes),
+                    corruption=own.corruption,
+                )
+            )
+    calibrate = terms(spec, training, description, network)
+    return [*found, Fit("calibrate", _calibrated(network), calibrate, ("loss", "accuracy"), network)]
+
+
+def need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:
+    """Raise UserError unless each class has a sample."""
+    counts = np.bincount(split.y, minlength=len(classes))
+    absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+    if absent:
+        raise UserError(f"there are no {what} of {', '.join(absent)}; {remedy}, or leave the class out by data.classes")
+
+
+def _of_class(k: int, classes: Sequence[str]) -> Callable[[Split], Split]:
+    """The function that keeps of samples those of a class; it tells before training what calibration would lack."""
+
+    def kept(split: Split) -> Split:
+        _need_validation(split, classes)
+        rows = np.flatnonzero(split.y == k)
+        return Split(split.x[rows], split.y[rows])
+
+    return kept
+
+
+def _need_validation(split: Split, classes: Sequence[str]) -> None:
+    need_all(split, classes, "validation samples", "raise data.validation")
+
+
+def _components(of: PCA, classes: Sequence[str]) -> Callable[[Split, Split], dict[str, np.ndarray]]:
+    """The fit of a PCA a class: x V^T - m V^T are the codes, m + h V the reconstructions."""
+
+    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
+        _need_validation(validation, classes)
+        arrays = {}
+        for k in range(len(classes)):
+            found = pca.fit(train.x[np.flatnonzero(train.y == k)], of.components)
+            arrays |= {
+                f"class_{k}.encoder.0.Dense.kernel": found.vectors.T,
+                f"class_{k}.encoder.0.Dense.bias": -found.vectors @ found.mean,
+                f"class_{k}.decoder.0.Dense.bias": found.mean,
+            }
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    return solve
+
+
+def _calibrated(network: Network) -> Callable[[Split, Split], dict[str, np.ndarray]]:
+    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
+        energies = [np.asarray(network.parts["energies"](piece.x)) for piece in validation.pieces()]
+        found = calibration.fit(np.concatenate(energies), validation.y)
+        return {name: array.astype(np.float32) for name, array in zip(CALIBRATION, found, strict=True)}
+
+    return solve
+
+
+def _own_errors(network: Network) -> Any:
+    """The terms of the PCAs: each sample's squared error in its own class."""
+    from keras import ops
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        errors = network.parts["errors"](x)
+        own = ops.sum(errors * ops.one_hot(y, errors.shape[1]), axis=1)
+        return {"loss": own, "mse": own}, 0.0
+
+    return batch_terms
+
+
+def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
+    """The function (x, y, training) -> (-log p of the class and accuracy of each sample, no penalty)."""
+    from keras import ops
+
+    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+        scores = _scores(network, x)
+        right = ops.cast(ops.argmax(scores, axis=-1), "int32") == y
+        losses = ops.logsumexp(scores, axis=1) - ops.sum(scores * ops.one_hot(y, scores.shape[1]), axis=1)
+        return {"loss": losses, "accuracy": ops.cast(right, "float32")}, 0.0
+
+    return batch_terms
+
+
+def _scores(network: Network, x: Any) -> Any:
+    scales, biases = (network.weights[name] for name in CALIBRATION)
+    return network.parts["energies"](x) * scales + biases
+
+
+def predictions(network: Network, x: Any) -> dict[str, Any]:
+    """Of each sample of a batch, for each class: its probability, its energy, the squared error of its autoencoder."""
+    from keras import ops
+
+    return {
+        "probabilities": ops.softmax(_scores(network, x), axis=1),
+        "energies": network.parts["energies"](x),
+        "class_errors": network.parts["errors"](x),
+    }
+
+
+def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
+    """The shape, for each sample, of what `predictions` gives."""
+    return dict.fromkeys(("probabilities", "energies", "class_errors"), (len(description.classes),))
+
+
+def metrics(
+    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+) -> dict[str, Any]:
+    """The entry of metrics.json for a split: of a classifier, and the error of each sample in its own class.
+
+    `pca_mse` is that of principal components of the samples of each class, as many as there are hidden units.
+    """
+    losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
+    found = classification(split.y, arrays["probabilities"], losses, description.classes)
+    right = int((arrays["energies"].argmax(axis=1) == split.y).sum())
+    own = arrays["class_errors"][np.arange(len(split)), split.y].astype(np.float64)
+    found |= {
+        "uncalibrated_accuracy": right / len(split),
+        "uncalibrated_accuracy_stderr": fraction_stderr(right, len(split)),
+        "mse": float(own.mean()),
+        "mse_stderr": mean_stderr(own),
+    }
+    return found if isinstance(spec.of, PCA) else {**found, "pca_mse": _pca_mse(spec.of.units, split, train)}
+
+
+def _pca_mse(components: int, split: Split, train: Split) -> float | None:
+    total = 0.0
+    for k in np.unique(split.y):
+        x = split.x[np.flatnonzero(split.y == k)]
+        error = pca.error(train.x[np.flatnonzero(train.y == k)], x, components)
+        if error is None:
+            return None
+        total += len(x) * error
+    return total / len(split)
+
+
+def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+    right = first_right(split.y, arrays["probabilities"], min(MOST_RIGHT, most))
+    mistakes = surest_mistakes(split.y, arrays["probabilities"], most - len(right))
+    return np.concatenate([mistakes, right])
+
+
+def pictured(network: Network, x: Any) -> dict[str, Any]:
+    """What is kept of the shown samples beside their images."""
+    return {}
+
+
+def pictured_shapes(description: Description) -> dict[str, Shape]:
+    """The shape, for each shown sample, of what `pictured` gives."""
+    return {}

@@ -1,0 +1,95 @@
+"""How the values of an autoencoder's code are distributed, and how often each of them is active."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlphys import looks
+from mlphys.metrics import ACTIVE, code_statistics
+from mlphys.picture import NotApplicable, Picture, predicted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+BINS = 80
+DOTTED = 40  # numbers of a code up to which each gets a dot
+NAMES = {"population_sparsity": "population sparsity", "lifetime_sparsity": "lifetime sparsity"}
+
+
+def check(loaded: Loaded) -> None:
+    """Raise NotApplicable for a model without codes."""
+    experiment = loaded.experiment
+    if "codes" not in experiment.kind().prediction_shapes(experiment.model, loaded.net_input):
+        raise NotApplicable(_otherwise(experiment.model.kind))
+
+
+def _otherwise(kind: str) -> str:
+    return f"a {kind} has no codes; train a model of kind: autoencoder for this picture"
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    split, predictions = predicted(run, "codes", _otherwise(run.config.model.kind))
+    codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
+    found = code_statistics({"codes": codes}, "")
+    of = f"{len(codes):,} {split} samples"
+    yield _values(run.name, codes, found, of)
+    yield _numbers(run.name, codes, found, of)
+
+
+def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
+    """The histogram of all values; the axis of counts is logarithmic, as most values of a sparse code are near 0."""
+    import numpy as np
+
+    counts, edges = np.histogram(codes, BINS)
+    share = counts / counts.sum()
+    caption = (
+        f"all values of the codes of {of}; active: |h| > {ACTIVE:g}; sparsity: 0 for equal values, 1 for a single one"
+    )
+    figure = looks.figure(
+        9.5, 5.6, f"{name}: values of the code, {100 * found['active_fraction']:.3g} % active", caption
+    )
+    axes = figure.subplots()
+    axes.stairs(share, edges, fill=True, color=looks.BLUE)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
+    axes.axvline(found["mean_code"], color=looks.VERMILLION, linewidth=2)
+    said = [f"mean {found['mean_code']:.3g}"]
+    said += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
+    axes.text(
+        0.98, 0.96, "\n".join(said), transform=axes.transAxes, ha="right", va="top",
+        bbox={"facecolor": "white", "edgecolor": looks.PALE, "boxstyle": "round"},
+    )  # fmt: skip
+    table = {"from": list(edges[:-1]), "to": list(edges[1:]), "values": counts.tolist(), "share": list(share)}
+    return Picture("code_histogram", figure, table)
+
+
+def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
+    """For each number of the code the fraction of the samples for which it is active, most often first."""
+    import numpy as np
+
+    active = (np.abs(codes) > ACTIVE).mean(axis=0)
+    order = np.argsort(-active, kind="stable")
+    silent, mean = int((active == 0).sum()), found["active_fraction"]
+    title = f"{name}: how often each number of the code is active"
+    caption = f"active: |h| > {ACTIVE:g}; fractions of {of}; {silent} of {len(active)} are never active"
+    figure = looks.figure(9.5, 5.6, title, caption)
+    axes = figure.subplots()
+    places = np.arange(1, len(active) + 1)
+    axes.plot(places, active[order], color=looks.BLUE, marker="o" if len(active) <= DOTTED else "", markersize=6)
+    axes.axhline(mean, color=looks.VERMILLION, linewidth=1.5, linestyle="--")
+    axes.annotate(
+        f"mean {100 * mean:.3g} %", (1, mean), (0, 5), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="right", va="bottom", color=looks.VERMILLION,
+    )  # fmt: skip
+    axes.set(ylim=(0, 1.08), xlabel="numbers of the code, most often active first", ylabel="active in")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g} %")
+    axes.locator_params(axis="x", integer=True)
+    means = codes.mean(axis=0, dtype=np.float64)[order]
+    table = {"number": order.tolist(), "active_fraction": list(active[order]), "mean": list(means)}
+    return Picture("code_histogram_numbers", figure, table)

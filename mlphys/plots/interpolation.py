@@ -1,0 +1,78 @@
+"""From one sample to another: in a straight line between their codes, and between their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import image_rows, looks, stored
+from mlphys.drawable import need_decoder
+from mlphys.picture import NotApplicable, Picture, shown_split
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+PAIRS, STEPS = 5, 9
+SOUGHT = 100  # samples that pairs are made of
+
+
+def check(loaded: Loaded) -> None:
+    """Raise NotApplicable where no images can be made of codes."""
+    need_decoder(loaded)
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    import numpy as np
+
+    check(run.loaded)
+    split = shown_split(run)
+    samples = getattr(run.dataset(), split)
+    classes = run.data["classes"]
+    pairs = _pairs(samples.y[:SOUGHT] if classes else np.arange(min(SOUGHT, len(samples))))
+    if not len(pairs):
+        raise NotApplicable(
+            f"there are no two {split} samples{' of different classes' if classes else ''} to go between"
+        )
+    ends = stored.read(samples.x[pairs.ravel()])
+    codes = run.trained.predictions(ends)["codes"].reshape(len(pairs), 2, -1)
+    share = np.linspace(0, 1, STEPS)
+    through = run.trained.decoded(_line(codes, share).reshape(-1, codes.shape[-1]))
+    images = np.empty((2 * len(pairs), STEPS, *ends.shape[1:]), np.float32)
+    images[::2] = through.reshape(len(pairs), STEPS, *ends.shape[1:])
+    images[1::2] = _line(ends.reshape(len(pairs), 2, *ends.shape[1:]), share)
+    labels = []
+    for first, last in pairs:
+        names = [looks.short(classes[samples.y[i]]) if classes else str(i) for i in (first, last)]
+        labels += [f"{names[0]} to {names[1]}, code", "pixels"]
+    title = f"{run.name}: between two samples, in the code and in pixels"
+    caption = f"{split} samples; above: what the decoder makes of the straight line between their codes; "
+    caption += "below: the straight line between the samples themselves"
+    above = [f"{value:.3g}" for value in share]
+    figure = image_rows.page(images, ends, labels, title, caption, above, grouped=2)
+    rows = {
+        "first": np.repeat(pairs[:, 0], 2), "last": np.repeat(pairs[:, 1], 2), "line": ["code", "pixels"] * len(pairs)
+    }  # fmt: skip
+    yield Picture("interpolation", figure, image_rows.table(images, rows, {"share": share}))
+
+
+def _pairs(labels: np.ndarray) -> np.ndarray:
+    """Numbers (pairs, 2) of samples: each of the first with the next unused one of another class, (n,) labels."""
+    import numpy as np
+
+    free, found = list(range(len(labels))), []
+    while free and len(found) < PAIRS:
+        first = free.pop(0)
+        other = next((i for i in free if labels[i] != labels[first]), None)
+        if other is not None:
+            free.remove(other)
+            found.append((first, other))
+    return np.array(found, int).reshape(-1, 2)
+
+
+def _line(ends: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(pairs, steps, ...) from ends (pairs, 2, ...)."""
+    share = share.reshape(1, -1, *[1] * (ends.ndim - 2))
+    return (1 - share) * ends[:, :1] + share * ends[:, 1:]

@@ -1,0 +1,91 @@
+"""Singular values of dh/dx: how far an encoder stretches or contracts small changes (Rifai et al. 2011)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import looks, stored
+from mlphys.picture import NotApplicable, Picture, shown_split
+from mlphys.schema.layers import text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+SAMPLES = 100
+LARGEST = 2_000_000  # values of a Jacobian
+ROUNDING = 1e-6  # of the largest singular value: what is smaller float32 does not tell from zero
+DOTTED = 40  # singular values up to which each gets a dot
+
+
+def check(loaded: Loaded) -> None:
+    """Raise NotApplicable where there is no encoder, or its Jacobian is too large."""
+    behind = [row for row in loaded.rows() if ".encoder." in f".{row.name}"]
+    if not behind:
+        kind = loaded.experiment.model.kind
+        raise NotApplicable(f"a {kind} has no encoder; train a model of kind: autoencoder for this picture")
+    shape, code = loaded.net_input.shape, behind[-1].output_shape
+    if math.prod(shape) * math.prod(code) > LARGEST:
+        raise NotApplicable(f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values")
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    import numpy as np
+
+    check(run.loaded)
+    split = shown_split(run)
+    x = stored.read(getattr(run.dataset(), split).x[:SAMPLES])
+    values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
+    norms = np.sqrt((values**2).sum(axis=1))
+    title = f"{run.name}: singular values of dh/dx, mean |dh/dx| {norms.mean():.3g}"
+    caption = f"mean over the first {len(x)} {split} samples; shaded: from the first to the third quartile"
+    if run.config.data.preprocess:
+        caption += "; x is behind data.preprocess"
+    mean = values.mean(axis=0)
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+    number = list(range(1, len(mean) + 1))
+    columns = {"mean": mean, "first_quartile": low, "median": middle, "third_quartile": high}
+    table = {"number": number, **{name: list(column) for name, column in columns.items()}}
+    yield Picture("jacobian_spectrum", _figure(mean, low, high, title, caption), table)
+
+
+def _singular(jacobians: np.ndarray) -> np.ndarray:
+    """Singular values of each, largest first: the square roots of the eigenvalues of J J^T, or of J^T J if smaller."""
+    import numpy as np
+
+    j = jacobians.astype(np.float64)
+    back = j.transpose(0, 2, 1)
+    squares = j @ back if j.shape[1] <= j.shape[2] else back @ j
+    return np.sqrt(np.linalg.eigvalsh(squares)[:, ::-1].clip(0))
+
+
+def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, caption: str) -> Figure:
+    import numpy as np
+
+    floor = ROUNDING * (float(mean.max()) or 1.0)
+    kept = int((mean > floor).sum())
+    if kept < len(mean):
+        caption += f"; the last {len(mean) - kept} of {len(mean)} are zero up to rounding"
+    figure = looks.figure(9.5, 6, title, caption)
+    axes = figure.subplots()
+    number = np.arange(1, kept + 1)
+    axes.fill_between(
+        number, low[:kept].clip(floor), high[:kept].clip(floor), color=looks.BLUE, alpha=0.25, linewidth=0
+    )
+    axes.plot(number, mean[:kept], color=looks.BLUE, marker="o" if kept <= DOTTED else "", markersize=6)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.axhline(1, color=looks.GREY, linewidth=1, linestyle=":")
+    axes.annotate(
+        "1: as long as before", (1, 1), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="right", va="bottom", fontsize=12, color=looks.GREY,
+    )  # fmt: skip
+    axes.set(xlabel="number, largest first", ylabel="singular value of dh/dx")
+    axes.locator_params(axis="x", integer=True)
+    return figure

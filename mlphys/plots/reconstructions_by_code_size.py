@@ -1,0 +1,66 @@
+"""What 1, 2, 4, ... principal components keep of samples, and beside it an autoencoder of as large a code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import image_rows, looks, pca, stored
+from mlphys.drawable import need_decoder, need_images
+from mlphys.picture import Picture, predicted
+
+if TYPE_CHECKING:
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+MOST = 10  # samples
+
+
+def check(loaded: Loaded) -> None:
+    """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
+    if loaded.experiment.model.kind == "pca":
+        need_images(loaded)
+    else:
+        need_decoder(loaded)
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    import numpy as np
+
+    check(run.loaded)
+    split, predictions = predicted(run, "codes", "")
+    size = math.prod(predictions["codes"].shape[1:])
+    mse = float(predictions["squared_errors"].mean(dtype=np.float64))
+    dataset, fitted = run.dataset(), run.preprocessing
+    train, x = fitted.apply(dataset.train.x), fitted.apply(getattr(dataset, split).x)
+    counts = _sizes(min(size, pca.most(train)))
+    found = pca.fit(train, counts[-1])
+    shown = stored.read(x[:MOST])
+    codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
+    linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
+    images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
+    sizes, errors = [None, *counts], [None, *pca.errors(found, x, counts)]
+    labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, errors[1:], strict=True))]
+    if run.config.model.kind != "pca":
+        images.append(run.trained.pictured(stored.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
+        sizes, errors = [*sizes, size], [*errors, mse]
+        labels.append(_label(f"the net, code {size}", mse))
+    drawn = np.array(images)
+    title = f"{run.name}: reconstructions by code size"
+    caption = f"mse over {len(x):,} {split} samples{'; of values behind data.preprocess' if fitted.steps else ''}"
+    figure = image_rows.page(drawn, drawn[0], labels, title, caption)
+    kinds = ["input", *["pca"] * len(counts), "net"][: len(drawn)]
+    rows = {"by": kinds, "code_size": sizes, "mse": errors}
+    yield Picture(
+        "reconstructions_by_code_size", figure, image_rows.table(drawn, rows, {"sample": np.arange(len(shown))})
+    )
+
+
+def _sizes(most: int) -> list[int]:
+    """1, 2, 4, ... and `most` itself."""
+    return [*(2**i for i in range(max(most, 1).bit_length()) if 2**i < most), max(most, 1)]
+
+
+def _label(name: str, error: float) -> str:
+    return f"{name}\nmse {looks.measured(error)}"

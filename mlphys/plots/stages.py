@@ -1,0 +1,68 @@
+"""What a stacked autoencoder makes of samples through its first stage, the first two, ..., all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import image_rows, looks, pca, stored
+from mlphys.drawable import need_decoder
+from mlphys.picture import NotApplicable, Picture, shown_split
+
+if TYPE_CHECKING:
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+    from mlphys.stored import Array
+
+MOST = 10  # samples
+
+
+def check(loaded: Loaded) -> None:
+    """Raise NotApplicable where there are no stages whose decoders give images."""
+    kind = loaded.experiment.model.kind
+    if kind != "stacked_autoencoder":
+        raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
+    need_decoder(loaded)
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    import numpy as np
+
+    check(run.loaded)
+    dataset, split = run.dataset(), shown_split(run)
+    x = getattr(dataset, split).x
+    shown = stored.read(x[:MOST])
+    images = np.concatenate([shown[None], run.trained.staged(shown)])
+    errors = _errors(run, x)
+    names = ["through stage 1", *(f"through 1 to {i}" for i in range(2, len(errors) + 1))]
+    labels = ["input"]
+    for name, error, shape in zip(names, errors, _codes(run), strict=True):
+        linear = pca.error(dataset.train.x, x, math.prod(shape))
+        beside = "" if linear is None else f"\nPCA-{math.prod(shape)} {looks.measured(linear)}"
+        labels.append(f"{name}\nmse {looks.measured(error)}{beside}")
+    title = f"{run.name}: reconstructions through the stages"
+    caption = (
+        f"mse over {len(x):,} {split} samples, below it that of PCA with as many components as the code has numbers"
+    )
+    figure = image_rows.page(images, shown, labels, title, caption)
+    rows = {"stages": list(range(len(images))), "mse": [None, *errors]}
+    yield Picture("stages", figure, image_rows.table(images, rows, {"sample": np.arange(len(shown))}))
+
+
+def _codes(run: Run) -> list[tuple[int, ...]]:
+    """The shape of each stage's code."""
+    parts = run.trained.network.parts
+    names = sorted((name for name in parts if name.startswith("encoder ")), key=lambda name: int(name.split()[1]))
+    return [parts[name].output_shape[1:] for name in names]
+
+
+def _errors(run: Run, x: Array) -> list[float]:
+    """The mean squared error of all samples through the first so many stages."""
+    import numpy as np
+
+    sums = 0.0
+    for piece in stored.pieces(x):
+        found = run.trained.staged(piece)
+        sums += np.array([((one - piece) ** 2).sum(dtype=np.float64) for one in found])
+    return list(sums / math.prod(x.shape))

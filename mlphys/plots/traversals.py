@@ -1,0 +1,122 @@
+"""What the decoder makes of codes in which one number runs from small to large and the others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlphys import image_rows, looks
+from mlphys.drawable import need_decoder
+from mlphys.picture import Picture, predicted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+MOST = 10  # numbers of the code
+LEVELS = (0.02, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.98)
+ACROSS = 13  # images in a line of the plane
+
+
+def check(loaded: Loaded) -> None:
+    """Raise NotApplicable where no images can be made of codes."""
+    need_decoder(loaded)
+
+
+def draw(run: Run) -> Iterator[Picture]:
+    import numpy as np
+
+    check(run.loaded)
+    split, predictions = predicted(run, "codes", "")
+    codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
+    normal = run.config.model.normal_code()
+    values = np.array([_quantiles(column, LEVELS, normal) for column in codes.T])
+    base, of_base = np.zeros(codes.shape[1]), "0"
+    if not normal:
+        place = int(((codes - np.median(codes, axis=0)) ** 2).sum(axis=1).argmin())
+        base, of_base = codes[place], f"those of {split} sample {place}, whose code is nearest to the medians"
+    numbers = _strongest(run, base, values)
+    made = np.tile(base, (len(numbers), len(LEVELS), 1))
+    for line, j in enumerate(numbers):
+        made[line, :, j] = values[j]
+    images = _decoded(run, made)
+    of = "N(0, 1)" if normal else f"its values of {len(codes):,} {split} samples"
+    title = f"{run.name}: images along each number of the code"
+    caption = f"above each column a quantile of {of}, beside each row the first and the last; "
+    caption += f"the other numbers are {of_base}"
+    if len(numbers) < codes.shape[1]:
+        caption += f"; drawn are the {len(numbers)} of {codes.shape[1]} that change the image most"
+    labels = [f"{j}:  {_number(values[j][0])} to {_number(values[j][-1])}" for j in numbers]
+    above = [f"{100 * level:g} %" for level in LEVELS]
+    figure = image_rows.page(images, predictions["images"], labels, title, caption, above)
+    columns = {"quantile": LEVELS, "code": values[numbers]}
+    yield Picture("traversals", figure, image_rows.table(images, {"number": numbers}, columns))
+    if codes.shape[1] == 2:
+        yield _plane(run, codes, normal, of, predictions["images"])
+
+
+def _strongest(run: Run, base: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The numbers of the code whose smallest and largest value give the most different images."""
+    import numpy as np
+
+    ends = np.tile(base, (len(base), 2, 1))
+    places = np.arange(len(base))
+    ends[places, :, places] = values[:, [0, -1]]
+    images = _decoded(run, ends)
+    apart = ((images[:, 1] - images[:, 0]) ** 2).reshape(len(base), -1).sum(axis=1)
+    return np.argsort(-apart, kind="stable")[:MOST]
+
+
+def _quantiles(values: np.ndarray, levels: np.ndarray | tuple[float, ...], normal: bool) -> np.ndarray:
+    import numpy as np
+
+    if not normal:
+        return np.quantile(values, levels)
+    from statistics import NormalDist
+
+    return np.array([NormalDist().inv_cdf(float(level)) for level in levels])
+
+
+def _decoded(run: Run, codes: np.ndarray) -> np.ndarray:
+    """Images (rows, columns, height, width, channels) of codes (rows, columns, numbers)."""
+    images = run.trained.decoded(codes.reshape(-1, codes.shape[-1]))
+    return images.reshape(*codes.shape[:2], *images.shape[1:])
+
+
+def _plane(run: Run, codes: np.ndarray, normal: bool, of: str, samples: np.ndarray) -> Picture:
+    """The images of all codes of two numbers, at equally probable distances (Kingma & Welling 2014, figure 4)."""
+    import numpy as np
+
+    levels = (np.arange(ACROSS) + 0.5) / ACROSS
+    first, second = (_quantiles(codes[:, j], levels, normal) for j in (0, 1))
+    places = np.stack(np.meshgrid(first, second[::-1]), axis=-1)  # the second number grows upwards
+    images = _decoded(run, places)
+    title = f"{run.name}: images of the plane of codes"
+    caption = f"each number of the code at {ACROSS} quantiles of {of}, equally probable steps apart"
+    table = image_rows.table(images, {}, {"first": places[..., 0], "second": places[..., 1]})
+    return Picture("traversals_plane", _sheet(images, image_rows.span(samples), (first, second), title, caption), table)
+
+
+def _sheet(
+    images: np.ndarray, span: tuple[float, float], axes_values: tuple[np.ndarray, np.ndarray], title: str, caption: str
+) -> Figure:
+    first, second = axes_values
+    lines, count, height, width, channels = images.shape
+    sheet = images.transpose(0, 2, 1, 3, 4).reshape(lines * height, count * width, channels)
+    figure = looks.figure(9, 9 * max(0.4, min(height / width, 1.5)), title, caption)
+    axes = figure.subplots()
+    image_rows.tile_image(axes, sheet, *span)
+    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(count)], [_number(value) for value in first], fontsize=11)
+    axes.set_yticks(
+        [(i + 0.5) * height - 0.5 for i in range(lines)], [_number(value) for value in second[::-1]], fontsize=11
+    )
+    axes.tick_params(length=0)
+    axes.set(xlabel="first number of the code", ylabel="second number")
+    return figure
+
+
+def _number(value: float) -> str:
+    return f"{round(float(value), 3) + 0.0:.2g}".replace("-", "−")

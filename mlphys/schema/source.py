@@ -1,0 +1,57 @@
+"""What a config takes from a finished run: an encoder, or all weights to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from mlphys.schema.autoencoding import CodeMean, KSparse
+from mlphys.schema.data import Shape
+from mlphys.schema.layers import LAYERS, Layer
+from mlphys.schema.shapes import Row, trace
+from mlphys.schema.spec import Choice, Spec
+
+LONGEST = 4096  # characters of a path
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable() or not 1 <= len(name) <= LONGEST:
+        raise ValueError("expected a run directory, or a name under runs/")
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_printable)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+CodeLayerField = Annotated[Layer, Choice("layer", {**LAYERS, "CodeMean": CodeMean, "KSparse": KSparse})]
+
+
+class TakenEncoder(Spec):
+    """The encoder of a finished run, its weights kept as they are, or with `trainable: true` trained on.
+
+    `run` is a run directory or a name under runs/, then its newest. Layers and the sha256 of its weights are
+    filled in.
+    """
+
+    run: RunName
+    trainable: bool = False
+    layers: Annotated[list[CodeLayerField], Field(min_length=1)] | None = None
+    sha256: Sha256 | None = None
+
+    def rows(self, shape: Shape) -> list[Row]:
+        """The layers, fed with samples of `shape`. Raises Misfit."""
+        return trace(self.layers or [], shape, ("model", "encoder"), trainable=self.trainable)
+
+
+class Initial(Spec):
+    """All weights of a finished run with the same architecture; `run` and `sha256` as those of an encoder."""
+
+    run: RunName
+    sha256: Sha256 | None = None
+
+
+def chained(encoder: TakenEncoder | None, layers: Sequence[Layer], shape: Shape) -> list[Row]:
+    """The rows of `model.layers` behind those of an encoder, if there is one. Raises Misfit."""
+    before = encoder.rows(shape) if encoder else []
+    return before + trace(layers, shape, ("model", "layers"), before)

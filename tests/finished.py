@@ -1,0 +1,33 @@
+"""Run directories that look trained, written without training: for tests that need no net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mlphys.config import load
+from mlphys.recorder import Recorder, create
+
+
+def lay(config: Path) -> Path:
+    """A finished run of `config` under runs/, all its weights 1; no sample is read."""
+    loaded = load(config)
+    known, data = loaded.description, loaded.experiment.data
+    sizes = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    facts = {
+        "name": data.name,
+        "shape": known.shape,
+        "classes": known.classes,
+        "samples": known.samples,
+        "test_samples": known.test_samples,
+        "target_shape": known.target_shape,
+        "splits": {name: {"samples": size, "class_counts": {}, "sha256": ""} for name, size in sizes.items()},
+        "files": [],
+    }
+    recorder = Recorder(create(loaded.experiment.name, None))
+    recorder.begin(loaded.experiment.model_dump(), facts)
+    shapes = loaded.weights() | loaded.fitted()
+    recorder.weights({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
+    recorder.status("done", stopped="epochs")
+    return recorder.path

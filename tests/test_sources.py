@@ -1,0 +1,397 @@
+"""Nets that begin with the encoder, or with all weights, of a finished run; on real digits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import load_file, save_file
+
+from mlphys import builder
+from mlphys.cli import main
+from mlphys.config import load, runs_before
+from mlphys.errors import UserError
+from mlphys.library import shipped
+from mlphys.preprocessing import restored
+from mlphys.run import Run
+from mlphys.schema.document import dump
+from mlphys.trained import TrainedNetwork
+from mlphys.training.engine import weights_of
+from tests import finished
+
+DATA = {"name": "digits", "train": 200, "validation": 50, "test": 100}
+CIRCLES = {"name": "circle_or_square", "samples": 500, "size": 20, "train": 300, "validation": 50, "test": 50}
+DENSE = [{"Dense": {"units": 12, "activation": "sigmoid"}}]
+BACK = [{"Dense": {"units": 64, "activation": "sigmoid"}}]
+SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
+NOISY = [
+    {"Conv2D": {"filters": 3, "kernel_size": 3, "strides": 2, "kernel_regularizer": {"L2": {"l2": 0.1}}}},
+    "BatchNormalization",
+    {"GaussianNoise": {"stddev": 0.5}},
+    {"Dropout": {"rate": 0.5}},
+]
+BACK_TO_IMAGES = [{"Conv2DTranspose": {"filters": 1, "kernel_size": 4, "strides": 2}}]
+SOURCES = {
+    "plain": {"kind": "autoencoder", "encoder": DENSE, "decoder": BACK},
+    "tied": {"kind": "autoencoder", "encoder": DENSE, "decoder": "mirror", "tied": True},
+    "sparse": {"kind": "autoencoder", "encoder": DENSE, "decoder": BACK, "sparsity": {"k": 3}},
+    "variational": {"kind": "autoencoder", "encoder": DENSE, "decoder": BACK, "variational": {}},
+    "noisy": {"kind": "autoencoder", "encoder": NOISY, "decoder": BACK_TO_IMAGES},
+    "stacked": {
+        "kind": "stacked_autoencoder",
+        "stages": [{"encoder": DENSE, "sparsity": {"k": 5}}, {"encoder": [{"Dense": {"units": 4}}]}],
+    },
+    "whitened": {"kind": "autoencoder", "encoder": DENSE, "decoder": BACK},
+    "classes": {"kind": "classifier", "layers": ["Flatten", SOFTMAX]},
+}
+
+
+STEPS = {"preprocess": ["standardize"]}
+UNTRAINED = {"epochs": 0, "phases": None}
+
+
+def config(name: str, model: dict, data: dict | None = None, **training: object) -> Path:
+    path = Path(f"{name}.yaml")
+    path.write_text(
+        dump(
+            {
+                "name": name,
+                "data": data if data and "name" in data else DATA | (data or {}),
+                "model": model,
+                "training": training,
+            }
+        )
+    )
+    return path
+
+
+def on_code(source: str, data: dict | None = None, layers: tuple = (SOFTMAX,), **encoder: object) -> Path:
+    """The config top.yaml of a classifier behind the encoder of a run."""
+    model = {"kind": "classifier", "encoder": {"run": source, **encoder}, "layers": list(layers)}
+    return config("top", model, data, epochs=2)
+
+
+def begun_with(source: str, model: dict | None = None, data: dict | None = None, **training: object) -> Path:
+    """The config more.yaml of a net that begins with all weights of a run."""
+    return config("more", model or SOURCES[source], data, initial={"run": source}, **training)
+
+
+def mlphys(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def succeeded(*arguments: object) -> str:
+    result = mlphys(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    """The message of a command that ends with exit code 2 and no traceback."""
+    result = mlphys(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.output.removeprefix("mlphys: ").removesuffix("\n")
+
+
+def weights(run: str) -> dict[str, np.ndarray]:
+    return load_file(f"runs/{run}/1/weights.safetensors")
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory) -> Path:
+    """A folder with a run of every source, untrained but finished, and a classifier trained on the code of one."""
+    path = tmp_path_factory.mktemp("sources")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        for name, model in SOURCES.items():
+            steps = STEPS if name == "whitened" else {}
+            succeeded("train", config(name, model, {"validation": 0, **steps}, **UNTRAINED), "--quiet")
+        succeeded("train", on_code("plain"), "--quiet")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def folder(trained_once, tmp_path, monkeypatch) -> Path:
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "classes"])
+def test_a_taken_encoder_gives_the_codes_of_its_run(source):
+    layers = ("Flatten", SOFTMAX) if source == "noisy" else (SOFTMAX,)
+    loaded, run = load(on_code(source, STEPS if source == "whitened" else {}, layers)), Run(Path(f"runs/{source}/1"))
+    fitted = restored(loaded.experiment.data.preprocess, loaded.description.shape, loaded.taken)
+    drawn = {name: np.ones(shape, np.float32) for name, shape in loaded.weights().items()}
+    x = run.dataset().test.x[:20]
+    outputs = TrainedNetwork(loaded, drawn | dict(loaded.taken), fitted).layers(x)
+    code = [name for name in outputs if name.startswith("encoder.")][-1]
+    codes = run.trained.predictions(x)["codes"]
+    assert (outputs[code].reshape(codes.shape) == codes).all()
+    assert np.ptp(codes) > 0
+
+
+def test_the_weights_of_a_taken_encoder_are_those_of_its_run_to_the_last_byte():
+    top, plain = weights("top"), weights("plain")
+    for weight in ("kernel", "bias"):
+        assert top.pop(f"encoder.1.Dense.{weight}").tobytes() == plain[f"encoder.0.Dense.{weight}"].tobytes()
+    assert list(top) == ["layers.0.Dense.bias", "layers.0.Dense.kernel"]
+    assert top["layers.0.Dense.bias"].any()
+
+
+def test_a_trainable_encoder_begins_with_the_weights_of_its_run_and_changes():
+    succeeded("train", on_code("plain", trainable=True), "--quiet", "--out", "tuned")
+    run, kernel = Run(Path("tuned")), weights("plain")["encoder.0.Dense.kernel"]
+    assert (run.initial["encoder.1.Dense.kernel"] == kernel).all()
+    assert (run.weights["encoder.1.Dense.kernel"] != kernel).any()
+
+
+def test_a_kept_encoder_works_in_training_as_afterwards():
+    """No noise, no dropout, batch statistics as they were, no penalty on what cannot change."""
+    loaded = load(on_code("noisy", layers=("Flatten", SOFTMAX)))
+    network, x = builder.build(loaded.rows(), 0), loaded.dataset().test.x
+    before = weights_of(network)
+    assert (np.asarray(network.model(x, training=True)) == np.asarray(network.model(x, training=False))).all()
+    assert not network.seeds
+    assert sum(network.model.losses) == 0
+    assert "kernel" not in loaded.cost()
+    assert len(network.model.trainable_variables) == 2
+    assert all((value == before[name]).all() for name, value in weights_of(network).items())
+
+
+def test_a_trainable_encoder_has_the_noise_and_the_penalties_of_its_run():
+    loaded = load(on_code("noisy", layers=("Flatten", SOFTMAX), trainable=True))
+    network = builder.build(loaded.rows(), 0)
+    assert list(network.seeds) == ["encoder.2.GaussianNoise.0", "encoder.3.Dropout.0"]
+    assert sum(network.model.losses) > 0
+    assert "encoder.0.Conv2D.kernel" in loaded.cost()
+
+
+def test_layers_behind_an_encoder_see_through_it():
+    layers = ({"Conv2D": {"filters": 2, "kernel_size": 2}}, "Flatten", SOFTMAX)
+    fields = [row.receptive_field for row in load(on_code("noisy", layers=layers)).rows()]
+    assert fields == [(3, 3), (3, 3), (3, 3), (3, 3), (5, 5), None, None]
+
+
+def test_no_epoch_after_all_weights_of_a_run_gives_its_metrics():
+    succeeded("train", begun_with("whitened", data=STEPS | {"validation": 0}, epochs=0), "--quiet")
+    more, whitened = (json.loads(succeeded("evaluate", name, "--json")) for name in ("more", "whitened"))
+    assert more == whitened
+
+
+def test_a_tuned_encoder_comes_after_a_kept_one():
+    """First the head alone, then all of it: two runs."""
+    model = {"kind": "classifier", "encoder": {"run": "plain", "trainable": True}, "layers": [SOFTMAX]}
+    loaded = load(begun_with("top", model))
+    assert {name: value.tobytes() for name, value in loaded.taken.items()} == {
+        name: value.tobytes() for name, value in weights("top").items()
+    }
+
+
+def test_a_run_goes_on_to_the_same_bytes_after_what_it_was_taken_from_is_gone():
+    """Preprocessing stays as it was fitted for the encoder, whatever samples the layers behind it are shown."""
+    succeeded("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet")
+    fitted = Run(Path("runs/whitened/1")).preprocessing.weights()
+    succeeded("train", "top.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
+    shutil.rmtree("runs")
+    succeeded("resume", "half", "--quiet", "--set", "training.epochs=2")
+    assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
+    assert all((value == Run(Path("half")).weights[name]).all() for name, value in fitted.items())
+    succeeded("evaluate", "half")
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_over_without_what_it_was_taken_from():
+    first = weights("whitened")
+    succeeded("train", begun_with("whitened", data=STEPS), "--out", "whole", "--quiet")
+    before = Path("whole/weights.safetensors").read_bytes()
+    status = Path("whole/status.json")
+    status.write_text(status.read_text().replace("done", "interrupted"))
+    shutil.rmtree("whole/checkpoints")
+    shutil.rmtree("runs")
+    assert "no checkpoint to go on from: starting over" in succeeded("resume", "whole")
+    assert Path("whole/weights.safetensors").read_bytes() == before
+    run = Run(Path("whole"))
+    assert all((run.initial[name] == first[name]).all() for name in run.initial)
+    assert all((run.weights[name] != first[name]).any() for name in run.initial)
+
+
+def test_the_completed_config_of_a_run_takes_the_same_and_refuses_what_has_changed():
+    loaded = load(on_code("plain"))
+    complete = Path("complete.yaml")
+    complete.write_text(dump(loaded.experiment.model_dump()))
+    assert load(complete) == loaded
+    path = Path("runs/plain/1/weights.safetensors")
+    save_file({name: 2 * value for name, value in load_file(path).items()}, path)
+    told = "its weights are not those that were taken; leave sha256 out to take them as they are now"
+    assert message(complete) == f"model.encoder.sha256: {path.parent.absolute()}: {told}"
+    layers = complete.read_text().replace("units: 12", "units: 13")
+    complete.write_text("\n".join(line for line in layers.splitlines() if "sha256" not in line))
+    assert message(complete) == (
+        f"model.encoder.layers: not those of {path.parent.absolute()}; leave them out: they are filled in"
+    )
+
+
+def test_a_name_is_the_newest_of_its_runs_and_a_number_that_one():
+    shutil.copytree("runs/plain/1", "runs/plain/2")
+    for name, number in (("plain", 2), ("plain/1", 1), ("runs/plain/1", 1)):
+        assert load(on_code(name)).experiment.model.encoder.run == str(Path(f"runs/plain/{number}").absolute())
+
+
+def test_explained_layers_tell_whose_they_are():
+    place = Path("runs/plain/1").absolute()
+    said = succeeded("config", "explain", on_code("plain"))
+    assert " encoder.1.Dense" in said
+    assert f"\nthe encoder's 780 parameters are those of {place} and are not trained\n" in said
+    said = succeeded("config", "explain", on_code("plain", trainable=True))
+    assert f"\nthe encoder's 780 parameters are those of {place} and are trained on\n" in said
+    assert f"\nall parameters begin as in {place}\n" in succeeded("config", "explain", begun_with("plain"))
+
+
+def message(path: Path) -> str:
+    """What is wrong with a config, without its file and line."""
+    with pytest.raises(UserError) as raised:
+        load(path)
+    return str(raised.value).partition(": ")[2]
+
+
+def test_a_missing_run_is_told_with_the_command_that_makes_it():
+    missing = "no such run, neither as a folder nor under runs/"
+    assert message(on_code("nowhere")) == f"model.encoder.run: nowhere: {missing}; train it first, or name another"
+    name = "dense_autoencoder_mnist"
+    assert message(on_code(name)) == (
+        f"model.encoder.run: {name}: {missing}; `mlphys config copy {name}` and `mlphys train {name}.yaml` make it"
+    )
+    Path("classes.yaml").rename(f"{name}.yaml")
+    assert message(on_code(name)) == f"model.encoder.run: {name}: {missing}; `mlphys train {name}.yaml` makes it"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (
+            "interrupted",
+            "its training is not finished (interrupted, 0 epochs so far); `mlphys resume runs/plain/1` goes on",
+        ),
+        ("diverged", "its training diverged; name another run"),
+    ],
+)
+def test_an_unfinished_or_diverged_run_is_refused(state, told):
+    status = Path("runs/plain/1/status.json")
+    status.write_text(status.read_text().replace("done", state))
+    assert message(on_code("plain")) == f"model.encoder.run: runs/plain/1: {told}"
+    assert message(begun_with("plain")) == f"training.initial.run: runs/plain/1: {told}"
+
+
+def test_a_run_without_an_encoder_is_refused():
+    assert message(on_code("classes")) == (
+        "model.encoder.run: runs/classes/1: kind classifier has no encoder of layers; "
+        "name a run of an autoencoder or a stacked_autoencoder"
+    )
+
+
+def test_an_encoder_of_other_samples_is_refused():
+    assert message(on_code("plain", CIRCLES)) == (
+        "model.encoder.run: runs/plain/1: its encoder takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
+    )
+
+
+def test_other_preprocessing_is_refused():
+    told = "runs/whitened/1: was trained behind other preprocessing; write the same"
+    for path in (on_code("whitened"), begun_with("whitened")):
+        assert message(path) == f"data.preprocess: {told}: [standardize]"
+    assert message(on_code("plain", STEPS)) == (
+        "data.preprocess: runs/plain/1: was trained behind other preprocessing; write the same: none"
+    )
+
+
+def test_preprocessing_of_other_samples_is_refused():
+    """Behind a projection the shapes are the same."""
+    steps = {"preprocess": [{"project": 5}]}
+    small = {"kind": "autoencoder", "encoder": DENSE, "decoder": [{"Dense": {"units": 5}}]}
+    run = finished.lay(config("projected", small, steps))
+    told = f"data.preprocess: {run}: its preprocessing takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
+    assert message(begun_with("projected", small, CIRCLES | steps)) == told
+    behind = {"kind": "classifier", "encoder": {"run": "projected"}, "layers": [{"Dense": {"units": 2}}]}
+    assert message(config("top", behind, CIRCLES | steps)) == told
+
+
+def test_weights_of_another_architecture_are_refused_by_the_first_that_differs():
+    wide = SOURCES["plain"] | {"encoder": [{"Dense": {"units": 9}}]}
+    told = "training.initial.run: runs/plain/1: is another architecture"
+    assert message(begun_with("plain", wide)) == f"{told}: encoder.0.Dense.kernel is 64 x 9 here, 64 x 12 there"
+    deep = SOURCES["plain"] | {"decoder": [*BACK, *BACK]}
+    assert message(begun_with("plain", deep)) == f"{told}: decoder.1.Dense.kernel is 64 x 64 here, missing there"
+    tied = SOURCES["tied"]
+    assert message(begun_with("plain", tied)) == f"{told}: decoder.0.Dense.kernel is missing here, 12 x 64 there"
+
+
+def test_what_is_computed_at_once_begins_with_no_weights():
+    model = {"kind": "pca", "components": 3}
+    assert message(config("more", model, initial={"run": "plain"})) == (
+        "training.initial: kind: pca is computed at once and begins with no weights; leave it out"
+    )
+
+
+def tampered(change) -> None:
+    path = Path("runs/plain/1/weights.safetensors")
+    arrays = load_file(path)
+    change(arrays)
+    save_file(arrays, path)
+
+
+def wider(arrays: dict[str, np.ndarray]) -> None:
+    arrays["encoder.0.Dense.bias"] = np.zeros(13, np.float32)
+
+
+def not_finite(arrays: dict[str, np.ndarray]) -> None:
+    arrays["encoder.0.Dense.bias"][0] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            wider,
+            "does not fit config.yaml: encoder.0.Dense.bias has shape (13,), the config says (12,); "
+            "train the experiment anew",
+        ),
+        (not_finite, "holds values that are not finite; train the experiment anew"),
+    ],
+)
+def test_damaged_weights_are_refused(change, told):
+    tampered(change)
+    for path in (on_code("plain"), begun_with("plain")):
+        assert refused("config", "check", path) == f"runs/plain/1/weights.safetensors: {told}"
+
+
+def test_a_file_that_is_no_safetensors_is_refused():
+    Path("runs/plain/1/weights.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
+    assert refused("config", "check", on_code("plain")).startswith("runs/plain/1/weights.safetensors: cannot be read: ")
+
+
+def test_a_run_that_has_lost_what_it_took_cannot_go_on():
+    Path("runs/top/1/initial.safetensors").unlink()
+    succeeded("evaluate", "top")
+    assert refused("resume", "top", "--set", "training.epochs=4") == (
+        "runs/top/1/initial.safetensors: not there; runs/top/1 is not a run, or an unfinished one"
+    )
+
+
+def test_a_run_whose_config_tells_no_layers_of_its_encoder_is_refused():
+    path = Path("runs/top/1/config.yaml")
+    text = path.read_text()
+    start, stop = text.index("    layers:\n"), text.index("    sha256:")
+    path.write_text(text[:start] + text[stop:])
+    assert refused("evaluate", "top").endswith(
+        " model.encoder.layers: a run's config holds the encoder's layers; train it anew"
+    )
+
+
+def test_the_runs_before_a_config_are_told_without_them():
+    assert runs_before(shipped()["autoencoder_64_mnist_bce"]) == ["autoencoder_64_mnist"]
+    assert runs_before(shipped()["labels_on_code_mnist"]) == ["ksparse_mnist"]
+    assert runs_before(shipped()["autoencoder_64_mnist"]) == []
