@@ -58,9 +58,9 @@ class Spec(SampledSpec):
 
     samples: Count = 500
     shift: Annotated[tuple[Whole, ...], Tuple] = (0, 1, 2, 3, 4, 6, 8)
-    rotation: Annotated[tuple[Degrees, ...], Tuple] = (0, 10, 20, 30, 45, 60, 90)
-    scale: Annotated[tuple[Factor, ...], Tuple] = (0.5, 0.7, 0.85, 1, 1.2, 1.5, 2)
-    noise: Annotated[tuple[NotNegative, ...], Tuple] = (0, 0.1, 0.2, 0.4, 0.7, 1)
+    rotation: Annotated[tuple[Degrees, ...], Tuple] = (0.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0)
+    scale: Annotated[tuple[Factor, ...], Tuple] = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
+    noise: Annotated[tuple[NotNegative, ...], Tuple] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 
 
 def check(spec: Spec, loaded: Loaded) -> None:
