@@ -35,16 +35,18 @@ def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
     return tape.batch_jacobian(values, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
+def gradients(function: Callable[[Any], Any], x: Any, direction: Any) -> Any:
+    """sum_i direction_i d function(x)_i / dx_j of each sample of a batch x (n, d), inside of a graph: (n, d)."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_sum(direction * function(x))
+    return tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
 def laplacians(function: Callable[[Any], Any], x: Any, direction: Any) -> Any:
     """sum_ij direction_i d^2 function(x)_i / dx_j^2 of each sample of a batch x (n, d), inside of a graph: (n,)."""
 
-    def slope(points: Any) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            value = tf.reduce_sum(direction * function(points))
-        return tape.gradient(value, points, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-    return tf.linalg.trace(jacobians(slope, x))
+    return tf.linalg.trace(jacobians(lambda points: gradients(function, points, direction), x))
 
 
 def contraction(function: Callable[[Any], Any], x: Any) -> Any:

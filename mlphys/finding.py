@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlphys import stored
 from mlphys.picture import NotApplicable, Picture, shown_split
+from mlphys.schema.data import Shape, Split
+from mlphys.schema.layers import Activation, Softmax, text
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
     from mlphys.run import Run
-    from mlphys.schema.analysis import SampledSpec
-    from mlphys.schema.data import Shape, Split
-
+    from mlphys.schema.analysis import PerClassSpec, SampledSpec
+    from mlphys.schema.shapes import Row
+    from mlphys.trained import TrainedNetwork
 
 MOST_VALUES = 4096  # of a sample, for analyses that need matrices of values times values
 
@@ -38,11 +41,27 @@ def samples(run: Run, spec: SampledSpec) -> tuple[str, Split]:
 
     Raises NotApplicable for an empty split.
     """
-    name = spec.split or shown_split(run)
+    name, split = _split(run, spec.split)
+    return name, split.some(spec.samples)
+
+
+def of_each_class(run: Run, spec: PerClassSpec) -> tuple[str, Split]:
+    """The name of a split and the first samples of each class in it, class by class, in memory.
+
+    Raises NotApplicable for an empty split.
+    """
+    name, split = _split(run, spec.split)
+    rows = [np.flatnonzero(split.y == k)[: spec.per_class] for k in range(len(run.description.classes))]
+    chosen = np.concatenate(rows)
+    return name, Split(stored.read(split.x[chosen]), split.y[chosen])
+
+
+def _split(run: Run, wanted: str | None) -> tuple[str, Split]:
+    name = wanted or shown_split(run)
     split: Split = getattr(run.dataset(), name)
     if not len(split):
         raise NotApplicable(f"its {name} split has no samples; name another one as split")
-    return name, split.some(spec.samples)
+    return name, split
 
 
 def needs_reconstructions(loaded: Loaded) -> None:
@@ -60,6 +79,40 @@ def needs_matrices(shape: Shape) -> None:
         raise NotApplicable(
             f"needs a matrix of {values} x {values} numbers; samples may have {MOST_VALUES} values here"
         )
+
+
+def needs_classes_of_images(loaded: Loaded) -> None:
+    """Raise NotApplicable unless a classifier sees images."""
+    model = loaded.experiment.model
+    if model.kind != "classifier":
+        raise NotApplicable(f"a {model.kind} gives no class a score; it takes kind: classifier")
+    needs_images(loaded)
+
+
+def needs_images(loaded: Loaded) -> None:
+    """Raise NotApplicable where the net's input is no image of 1 or 3 channels."""
+    shape = loaded.net_input.shape
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise NotApplicable(f"the net sees {text(shape)}, no images of 1 or 3 channels")
+
+
+def scores(run: Run) -> tuple[TrainedNetwork, str]:
+    """A classifier's net without its last activation, and the name of that output: one score a class."""
+    last = run.rows[-1]
+    if isinstance(last.layer, Activation | Softmax) and len(run.rows) > 1:
+        return run.trained, run.rows[-2].name
+    return before_activation(run, last), last.name
+
+
+def before_activation(run: Run, row: Row) -> TrainedNetwork:
+    """The net whose layer `row` gives what its activation would be applied to."""
+    if getattr(row.layer, "activation", None) in (None, "linear"):
+        return run.trained
+    model = run.config.model
+    part, number = row.name.split(".")[:2]
+    layers = list(getattr(model, part))
+    layers[int(number)] = layers[int(number)].model_copy(update={"activation": "linear"})
+    return run.trained.of(model.model_copy(update={part: layers}))
 
 
 def relative(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

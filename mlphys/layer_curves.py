@@ -36,7 +36,7 @@ def picture(run: Run, name: str, column: str, track: str, title: str, label: str
     if not curves:
         raise NotApplicable(f"it was not recorded; train it anew with training.track: [{track}]")
     layers = [short(key.removeprefix(prefix)) for key in curves]
-    low, high = _limits(list(curves.values()), log)
+    low, high = limits(list(curves.values())) if log else (0.0, 1.0)
     caption += "; layers from the first (dark) to the last"
     if any(value < low for curve in curves.values() for value in curve):
         caption += "; what is smaller than the axis reaches lies at its end"
@@ -57,16 +57,12 @@ def _draw(
     axes: Axes, curves: Sequence[Sequence[float]], layers: Sequence[str], limits: tuple[float, float], log: bool
 ) -> None:
     from matplotlib import colormaps
-    from matplotlib.ticker import LogLocator, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     epochs = range(1, len(curves[0]) + 1)
     low, high = limits
     if log:
-        axes.set_yscale("log")
-        many = high / low > FEW
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(_decade if many else "{x:g}")
-        axes.yaxis.set_minor_formatter("")
+        logarithmic(axes, low, high)
     axes.set(ylim=(low, high), xlim=(1 - max(0.5, 0.02 * len(epochs)), len(epochs) + 0.02 * len(epochs)))
     ends = []
     for i, curve in enumerate(curves):
@@ -81,9 +77,20 @@ def _draw(
     _labels(axes, ends, low, high, log)
 
 
-def _limits(curves: Sequence[Sequence[float]], log: bool) -> tuple[float, float]:
-    if not log:
-        return 0.0, 1.0
+def logarithmic(axes: Axes, low: float, high: float) -> None:
+    """The y axis from low to high, labelled at powers of ten, between few of them also at 2 and 5."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set_yscale("log")
+    many = high / low > FEW
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(_decade if many else "{x:g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.set_ylim(low, high)
+
+
+def limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Of a logarithmic axis for these curves: at most `DECADES` below the largest value."""
     seen = [value for curve in curves for value in curve if 0 < value < math.inf]
     high = max(seen, default=1.0)
     low = max(min(seen, default=0.1), high / 10**DECADES)

@@ -13,6 +13,20 @@ from mlphys.stored import Array
 from mlphys.uncertainty import fraction_stderr, mean_stderr
 
 
+def of_samples(said: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
+    """float64 (n,) of what a net says of n samples: whether each one's class is right, or its mean squared error."""
+    if "probabilities" in said:
+        return (said["probabilities"].argmax(axis=1) == y).astype(np.float64)
+    return ((said["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
+
+
+def stderr(values: np.ndarray, metric: str) -> float | None:
+    """Of the mean over independent samples; Wilson's for an accuracy where each is right or wrong."""
+    if metric == "accuracy" and ((values == 0) | (values == 1)).all():
+        return fraction_stderr(int(values.sum()), len(values))
+    return mean_stderr(values)
+
+
 def classification(
     labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray, classes: tuple[str, ...]
 ) -> dict[str, Any]:

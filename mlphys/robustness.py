@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlphys.distortions import four_ways, shifted
 from mlphys.errors import UserError
+from mlphys.metrics import of_samples, stderr
 from mlphys.randomness import rng
 from mlphys.recorder import Recorder
 from mlphys.run import MOST_AMOUNTS, Run
 from mlphys.schema.data import Split
 from mlphys.schema.layers import text
-from mlphys.uncertainty import fraction_stderr, mean_stderr
 
 if TYPE_CHECKING:
     from mlphys.trained import TrainedNetwork
 
-DIRECTIONS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # rows down, columns to the right
 NOISE_STEPS = 8
 MOST_NOISE = 1e6  # far from where float32 overflows
 
@@ -66,13 +66,13 @@ def measure(
 
 def shifts(network: TrainedNetwork, split: Split, amounts: Sequence[int]) -> list[np.ndarray]:
     """The metric of each image, float64 (n,), the mean over shifts to the left, right, up and down."""
-    moves = [
-        [(amount * down, amount * right) for down, right in DIRECTIONS] if amount else [(0, 0)] for amount in amounts
-    ]
+    moves = [four_ways(amount) for amount in amounts]
     found: list[list[np.ndarray]] = [[] for _ in amounts]
     for piece in split.pieces():
         for of_amount, some in zip(found, moves, strict=True):
-            of_amount.append(np.mean([scores(network, shifted(piece.x, *move), piece.y) for move in some], axis=0))
+            of_amount.append(
+                np.mean([of_samples(network.predictions(shifted(piece.x, *move)), piece.y) for move in some], axis=0)
+            )
     return [np.concatenate(values) for values in found]
 
 
@@ -83,26 +83,8 @@ def noises(network: TrainedNetwork, split: Split, levels: Sequence[float], seed:
     for piece in split.pieces():
         for of_level, level, generator in zip(found, levels, generators, strict=True):
             drawn = generator.standard_normal(piece.x.shape, dtype=np.float32)
-            of_level.append(scores(network, piece.x + np.float32(level) * drawn, piece.y))
+            of_level.append(of_samples(network.predictions(piece.x + np.float32(level) * drawn), piece.y))
     return [np.concatenate(values) for values in found]
-
-
-def shifted(x: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Images (n, height, width, channels), moved by whole pixels; zeros come in."""
-    height, width = x.shape[1:3]
-    moved = np.zeros_like(x)
-    moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = x[
-        :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
-    ]
-    return moved
-
-
-def scores(network: TrainedNetwork, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """float64 (n,): whether each sample's class is right, or its mean squared error."""
-    said = network.predictions(x)
-    if "probabilities" in said:
-        return (said["probabilities"].argmax(axis=1) == y).astype(np.float64)
-    return ((said["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
 
 
 def _curve(split: str, metric: str, name: str, amounts: Sequence[float], values: list[np.ndarray]) -> dict[str, Any]:
@@ -113,10 +95,3 @@ def _curve(split: str, metric: str, name: str, amounts: Sequence[float], values:
         metric: [float(some.mean()) for some in values],
         f"{metric}_stderr": [stderr(some, metric) for some in values],
     }
-
-
-def stderr(values: np.ndarray, metric: str) -> float | None:
-    """Of the mean over independent samples; Wilson's for an accuracy where each is right or wrong."""
-    if metric == "accuracy" and ((values == 0) | (values == 1)).all():
-        return fraction_stderr(int(values.sum()), len(values))
-    return mean_stderr(values)

@@ -33,6 +33,10 @@ class TrainedNetwork:
         engine.load_weights(self.network, weights)
         self._compiled: dict[tuple[str, str], engine.Mapped] = {}
 
+    def with_weights(self, weights: Mapping[str, np.ndarray]) -> TrainedNetwork:
+        """The same model with other weights, such as the initial ones."""
+        return TrainedNetwork(self._loaded, weights, self._fitted)
+
     def of(self, spec: ModelSpec) -> TrainedNetwork:
         """The same weights in another model, such as the one without the last activation."""
         experiment = self._loaded.experiment.model_copy(update={"model": spec})
@@ -78,6 +82,18 @@ class TrainedNetwork:
                 lambda z, y: {"at": autodiff.jacobians(function, z)}, max(1, LARGEST_JACOBIANS // size)
             )
         return self._compiled[key](_points(z), lambda values, rows: {"at": each(values["at"])})["at"]
+
+    def gradients(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """sum_i direction_i d output_i / d z_j at points z, float32 (n, d); direction (n, m)."""
+        from mlphys import autodiff
+
+        key = ("gradients", name)
+        if key not in self._compiled:
+            function = self._function(name)
+            self._compiled[key] = engine.Mapped(
+                lambda z, y: {"at": autodiff.gradients(function, z, y)}, self.network.evaluated_at_once
+            )
+        return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
 
     def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """sum_ij direction_i d^2 output_i / d z_j^2 at points z, float32 (n,); direction (n, m)."""
@@ -156,12 +172,26 @@ class TrainedNetwork:
         model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
         return engine.weights_of(self._kind.build(model, self._loaded.net_input, seed))
 
+    @property
+    def trained_weights(self) -> list[str]:
+        """The names of the weights that training moves, in the order of the gradients that `traversed` gives."""
+        names = {id(variable): name for name, variable in self.network.weights.items()}
+        return [names[id(variable)] for variable in self.network.model.trainable_variables]
+
+    def traversed(self, split: Split) -> engine.Pass:
+        """A batch of samples x and y through the net and back, as it is evaluated: nothing drawn at random."""
+        seen, trained = self._fitted.split(split), list(self.network.model.trainable_variables)
+        return engine.traversed(self.network, self._terms, seen.x, seen.y, False, trained)
+
     @cached_property
-    def _mean_cost(self) -> engine.MeanCost:
-        terms = self._kind.terms(
+    def _terms(self) -> engine.Terms:
+        return self._kind.terms(
             self._loaded.experiment.model, self._loaded.experiment.training, self._loaded.net_input, self.network
         )
-        return engine.MeanCost(self.network, terms)
+
+    @cached_property
+    def _mean_cost(self) -> engine.MeanCost:
+        return engine.MeanCost(self.network, self._terms)
 
     @cached_property
     def _predict(self) -> engine.Mapped:

@@ -32,6 +32,7 @@ ROWS = [
         "blocks",
         "calibration",
         "cost",
+        "distortions",
         "drawable",
         "energies",
         "finding",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mlphys import robustness
+from mlphys import metrics, robustness
 from mlphys.cli import main
 from mlphys.errors import UserError
 from mlphys.run import Run
@@ -91,19 +91,6 @@ POINT = np.zeros((1, 5, 5, 1), np.float32)
 POINT[0, 2, 2, 0] = 1
 
 
-@pytest.mark.parametrize(
-    ("down", "right", "place"), [(0, 0, (2, 2)), (1, 0, (3, 2)), (-2, 0, (0, 2)), (0, 2, (2, 4)), (0, -1, (2, 1))]
-)
-def test_a_shift_moves_the_point(down, right, place):
-    moved = robustness.shifted(POINT, down, right)
-    assert np.argwhere(moved[0, ..., 0]).tolist() == [list(place)]
-
-
-def test_what_leaves_the_image_is_gone_and_zeros_come_in():
-    assert robustness.shifted(POINT, 3, 0).sum() == 0
-    assert robustness.shifted(np.ones((1, 4, 4, 1), np.float32), 0, -1)[0, :, :, 0].tolist() == [[1, 1, 1, 0]] * 4
-
-
 def test_a_network_that_ignores_where_things_are_loses_nothing():
     bright = network(lambda x: x.sum(axis=(1, 2, 3)))
     for scores in robustness.shifts(bright, Split(POINT, np.array([1])), [0, 1, 2]):
@@ -138,9 +125,9 @@ def test_noise_adds_its_variance_times_the_squared_slope_to_the_error_of_a_line(
 
 
 def test_the_error_is_wilsons_for_one_look_and_of_the_images_means_for_several():
-    assert robustness.stderr(np.ones(50), "accuracy") == fraction_stderr(50, 50)
+    assert metrics.stderr(np.ones(50), "accuracy") == fraction_stderr(50, 50)
     means = np.array([0.25, 0.75, 0.5, 1.0])
-    assert robustness.stderr(means, "accuracy") == pytest.approx(means.std(ddof=1) / 2)
+    assert metrics.stderr(means, "accuracy") == pytest.approx(means.std(ddof=1) / 2)
 
 
 def test_without_shift_and_without_noise_the_accuracy_is_the_plain_one():

@@ -27,6 +27,13 @@ class SampledSpec(AnalysisSpec):
     samples: Count = 1000
 
 
+class PerClassSpec(AnalysisSpec):
+    """The settings of an analysis at the first `per_class` samples of each class in `split`, null as in SampledSpec."""
+
+    split: Literal["train", "validation", "test"] | None = None
+    per_class: Count = 10
+
+
 class Analysis(Protocol):
     """An entry of analysis/."""
 

@@ -91,7 +91,7 @@ def of_split(phase: Phase, split: Split) -> Cause | None:
     at_once = phase.network.evaluated_at_once
     for start in range(0, len(split), at_once):
         rows = slice(start, start + at_once)
-        if found := _of_outputs(traversed(phase, split.x[rows], split.y[rows], False)):
+        if found := _of_outputs(traversed(phase.network, phase.terms, split.x[rows], split.y[rows], False)):
             return found
     return None
 

@@ -19,6 +19,8 @@ from mlphys.schema.data import Split
 from mlphys.training.blocks import Blocks, Change
 from mlphys.training.tracking import Tracker, watched
 
+Terms = Callable[[Any, Any, bool], tuple[Mapping[str, Any], Any]]  # of phases.Gradient
+
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
@@ -154,7 +156,8 @@ class Engine:
         """The samples of a step through the net as it is now."""
         self._lay(step)
         rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
-        return traversed(self._phase, tf.gather(self._x, rows), tf.gather(self._y, rows), True)
+        x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
+        return traversed(self._phase.network, self._phase.terms, x, y, True, self._phase.trained)
 
     def _lay(self, batch: int) -> None:
         """The block that holds a batch, if samples come in blocks."""
@@ -201,25 +204,42 @@ class Engine:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient."""
+    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient.
+
+    `slopes` is the gradient of the cost with respect to those outputs that it depends on.
+    """
 
     x: np.ndarray
     y: np.ndarray
     outputs: Mapping[str, np.ndarray]
     losses: np.ndarray
     gradients: Sequence[np.ndarray]
+    slopes: Mapping[str, np.ndarray]
 
 
-def traversed(phase: Phase, x: Any, y: Any, training: bool) -> Pass:
-    """Not compiled: for a look at single batches. With `training` the random layers draw, the gradient is taken."""
+def traversed(network: Network, terms: Terms, x: Any, y: Any, training: bool, trained: Sequence[Any] = ()) -> Pass:
+    """Not compiled: for a look at single batches. In `training` the random layers draw.
+
+    Gradients are taken where `trained` weights are given.
+    """
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-    trained = phase.trained if training and isinstance(phase, Gradient) else ()
-    with watched(phase.network, phase.network.layers) as outputs, tf.GradientTape() as tape:
-        values, penalty = phase.terms(x, y, training)
+    with watched(network, network.layers) as outputs, tf.GradientTape() as tape:
+        values, penalty = terms(x, y, training)
         cost = tf.reduce_mean(values["loss"]) + penalty
-    gradients = tape.gradient(cost, [variable.value for variable in trained], unconnected_gradients="zero")
-    seen = {name: outputs[name].numpy() for name in phase.network.layers if name in outputs}
-    return Pass(x.numpy(), y.numpy(), seen, values["loss"].numpy(), [gradient.numpy() for gradient in gradients])
+    outputs = {name: outputs[name] for name in network.layers if name in outputs}
+    sources = {"weights": [variable.value for variable in trained], "outputs": outputs if trained else {}}
+    found = tape.gradient(cost, sources)
+    return Pass(
+        x.numpy(),
+        y.numpy(),
+        {name: output.numpy() for name, output in outputs.items()},
+        values["loss"].numpy(),
+        [
+            np.zeros(weight.shape, np.float32) if gradient is None else gradient.numpy()
+            for weight, gradient in zip(trained, found["weights"], strict=True)
+        ],
+        {name: slope.numpy() for name, slope in found["outputs"].items() if slope is not None},
+    )
 
 
 class Measurement:
@@ -286,7 +306,7 @@ class MeanCost:
     Where the weights are set is compiled too: a landscape asks for it at ten thousands of places.
     """
 
-    def __init__(self, network: Network, terms: Callable[[Any, Any, bool], tuple[Mapping[str, Any], Any]]):
+    def __init__(self, network: Network, terms: Terms):
         self._network, self._terms = network, terms
         self._compiled = tf.function(self._costs, reduce_retracing=True)
 

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlphys.phases import Gradient, Network
-from mlphys.schema.layers import SATURATING
-
-# An activation is saturated where a little more or less of its input changes its output hardly or not at all.
-NEAR = 0.05  # h < .05 or h > .95 for sigmoid, |h| > .95 for tanh, h = 0 for relu
+from mlphys.schema.layers import NEAR, SATURATING
 
 
 class Tracker:

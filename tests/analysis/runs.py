@@ -54,15 +54,35 @@ CLASSIFIER = """
     data: {name: moons, samples: 60, validation: 20, test: 20}
     model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
 """
+IMAGES = """
+    data: {name: digits, train: 60, validation: 30, test: 20, preprocess: [{scale: 2}]}
+    model:
+      kind: classifier
+      layers:
+        - Conv2D: {filters: 2, kernel_size: 3, activation: relu}
+        - Flatten
+        - Dense: {units: 10, activation: softmax}
+"""
+LINEAR_IMAGES = """
+    data: {name: digits, train: 60, validation: 30, test: 20, preprocess: [{scale: 2}]}
+    model: {kind: classifier, layers: [Flatten, {Dense: {units: 10, activation: softmax}}]}
+"""
 # For each analysis a config to which it applies, with a net of random weights.
 APPLIES = {
+    "activations": IMAGES,
+    "class_evidence": IMAGES,
     "decoder_smoothing": WHITENED,
     "denoising_is_contraction": TIED,
     "energy": TIED,
     "gabor": KERNELS,
+    "gradient_flow": IMAGES,
     "integrability": TIED,
+    "invariance": IMAGES,
+    "maximal_excitation": IMAGES,
+    "occlusion": IMAGES,
     "pca_comparison": TIED,
     "rate_distortion": CODES,
+    "saliency": IMAGES,
     "size": CLASSIFIER,
     "spectra": KERNELS,
     "vector_field": TIED,

@@ -1,0 +1,181 @@
+"""What each layer gives: its histogram, units that are dead, and outputs that are saturated."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys import looks
+from mlphys.finding import Finding, samples
+from mlphys.layer_curves import short
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+    from mlphys.schema.shapes import Row
+
+BINS = 60
+ACROSS = 4
+AT_ONCE = 200  # samples, at most
+
+
+class Spec(SampledSpec):
+    """The outputs h of each layer over `samples`.
+
+    Saturated: h < .05 or h > .95 of a sigmoid, |h| > .95 of tanh, h = 0 of relu, where an output hardly changes
+    with its input, or not at all (Glorot & Bengio 2010). A relu unit that is 0 for every sample is dead: it has no
+    gradient, and stays so. A filter is a unit; it is dead where its whole map is 0.
+    """
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    if not loaded.rows():
+        raise NotApplicable(f"a {loaded.experiment.model.kind} has no layers")
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    gathered: dict[str, Outputs] = {}
+    at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
+    rows = [row for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)]
+    for narrow in (False, True):  # the range of a histogram must be known before it is counted
+        for start in range(0, len(some), at_once):
+            found = run.trained.layers(some.x[start : start + at_once])
+            for row in rows:
+                if row.name in found:
+                    outputs = gathered.setdefault(row.name, Outputs(row))
+                    outputs.count(found[row.name]) if narrow else outputs.see(found[row.name])
+    if not gathered:
+        raise NotApplicable("no layer of it gives outputs of its own")
+    layers = {name: outputs.numbers() for name, outputs in gathered.items()}
+    return Finding(
+        {"split": split, "samples": len(some), "layers": layers},
+        f"{_said(layers)}; {len(some)} {split} samples",
+        [_picture(run.name, split, len(some), gathered, layers)],
+    )
+
+
+class Outputs:
+    """Of one layer: gathered piece by piece."""
+
+    def __init__(self, row: Row):
+        kind = row.layer.activation_name()
+        self.kind = kind if kind in SATURATING else None
+        self.low, self.high = math.inf, -math.inf
+        self.counts = np.zeros(BINS)
+        self._alive: Any = False
+        self._means: list[np.ndarray] = []
+        self._squares: list[np.ndarray] = []
+        self._saturated: list[np.ndarray] = []
+
+    def see(self, h: np.ndarray) -> None:
+        """Outputs (n, ..., units)."""
+        every = tuple(range(1, h.ndim))
+        self.low, self.high = min(self.low, float(h.min())), max(self.high, float(h.max()))
+        self._alive = self._alive | (h != 0).any(axis=tuple(range(h.ndim - 1)))
+        self._means.append(h.mean(axis=every, dtype=np.float64))
+        self._squares.append(np.square(h, dtype=np.float64).mean(axis=every))
+        if self.kind:
+            self._saturated.append(saturated(self.kind, h).mean(axis=every))
+
+    def count(self, h: np.ndarray) -> None:
+        self.counts += np.histogram(h, self.edges())[0]
+
+    def edges(self) -> np.ndarray:
+        wide = self.high - self.low or 1.0
+        return np.linspace(self.low, self.low + wide, BINS + 1)
+
+    def numbers(self) -> dict[str, Any]:
+        means, squares = np.concatenate(self._means), np.concatenate(self._squares)
+        found: dict[str, Any] = {
+            "mean": float(means.mean()),
+            "mean_stderr": mean_stderr(means),
+            "std": math.sqrt(max(0.0, squares.mean() - means.mean() ** 2)),
+            "range": [self.low, self.high],
+        }
+        if self.kind:
+            saturated = np.concatenate(self._saturated)
+            found |= {"activation": self.kind, "saturated": float(saturated.mean())}
+            found["saturated_stderr"] = mean_stderr(saturated)
+        if self.kind == "relu":
+            found |= {"units": len(self._alive), "dead_units": int((~self._alive).sum())}
+        return found
+
+
+def saturated(kind: str, h: np.ndarray) -> np.ndarray:
+    """Which outputs are."""
+    if kind == "relu":
+        return h == 0
+    return (h < NEAR) | (h > 1 - NEAR) if kind == "sigmoid" else abs(h) > 1 - NEAR
+
+
+def _said(layers: dict[str, Any]) -> str:
+    parts = []
+    dead = [numbers for numbers in layers.values() if "dead_units" in numbers]
+    if dead:
+        count, units = (sum(numbers[key] for numbers in dead) for key in ("dead_units", "units"))
+        parts.append(f"{count} of {units} relu units are dead")
+    flat = {name: numbers for name, numbers in layers.items() if "saturated" in numbers}
+    for name in dict.fromkeys([*list(flat)[:1], *list(flat)[-1:]]):
+        value = rounded(flat[name]["saturated"], flat[name]["saturated_stderr"])
+        what = "is 0" if flat[name]["activation"] == "relu" else "is saturated"
+        parts.append(f"{value} of {short(name)} {what}")
+    if not parts:
+        name, numbers = list(layers.items())[-1]
+        parts.append(f"{short(name)} gives {numbers['mean']:.3g} with standard deviation {numbers['std']:.3g}")
+    return "; ".join(parts)
+
+
+def _picture(name: str, split: str, count: int, gathered: dict[str, Outputs], layers: dict[str, Any]) -> Picture:
+    across = min(ACROSS, len(gathered))
+    down = math.ceil(len(gathered) / across)
+    caption = f"over {count:,} {split} samples and all units, each to its own height, that of zeros cut; red: saturated"
+    figure = looks.figure(max(3.4 * across, 7), 2.5 * down + 1.5, f"{name}: what each layer gives", caption)
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for panel in panels[len(gathered) :]:
+        panel.remove()
+    table: dict[str, list[Any]] = {"layer": [], "low": [], "high": [], "fraction": []}
+    for panel, (layer, outputs) in zip(panels, gathered.items(), strict=False):
+        edges, fractions = outputs.edges(), outputs.counts / outputs.counts.sum()
+        _panel(panel, layer, outputs, edges, fractions, layers[layer])
+        table["layer"] += [layer] * BINS
+        table["low"] += edges[:-1].tolist()
+        table["high"] += edges[1:].tolist()
+        table["fraction"] += fractions.tolist()
+    return Picture("activations", figure, table)
+
+
+def _panel(
+    axes: Axes, layer: str, outputs: Outputs, edges: np.ndarray, fractions: np.ndarray, numbers: dict[str, Any]
+) -> None:
+    middles = (edges[1:] + edges[:-1]) / 2
+    flat = np.zeros(BINS, bool)
+    if outputs.kind == "relu":
+        flat = (edges[:-1] <= 0) & (edges[1:] > 0)
+    elif outputs.kind:
+        flat = saturated(outputs.kind, middles)
+    colours = np.where(flat, looks.VERMILLION, looks.BLUE)
+    axes.bar(edges[:-1], fractions, np.diff(edges), align="edge", color=list(colours))
+    # a relu's zeros would leave nothing to see of all others
+    rest = float(fractions[~flat].max(initial=0)) if outputs.kind == "relu" else 0.0
+    top = min(float(fractions.max()), 2 * rest) if rest else float(fractions.max())
+    axes.set_ylim(0, 1.1 * top)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=4)
+    axes.tick_params(labelsize=11)
+    notes = []
+    if outputs.kind:
+        notes.append(f"{100 * numbers['saturated']:.3g} % {'are 0' if outputs.kind == 'relu' else 'saturated'}")
+    if numbers.get("dead_units"):
+        notes.append(f"{numbers['dead_units']} of {numbers['units']} dead")
+    axes.set_title(short(layer), loc="left", fontsize=13, pad=20)
+    axes.text(0, 1.02, ", ".join(notes), transform=axes.transAxes, fontsize=11, color=looks.GREY, va="bottom")

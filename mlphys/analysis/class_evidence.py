@@ -1,0 +1,142 @@
+"""What in an image speaks for and against each class: integrated gradients (Sundararajan et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlphys import looks, stored
+from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.picture import Picture
+from mlphys.schema.analysis import PerClassSpec
+from mlphys.schema.fields import Count
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+    from mlphys.trained import TrainedNetwork
+
+MOST_CLASSES = 12
+
+
+class Spec(PerClassSpec):
+    """A_ki = (x_i - b_i) int_0^1 dS_k/dx_i (b + t (x - b)) dt, S_k the score of class k before softmax or sigmoid.
+
+    From each S_k the mean of all classes' is taken, because an answer is a comparison. Complete: sum_i A_ki =
+    S_k(x) - S_k(b); for a linear net A_ki = w_ki (x_i - b_i), w_k less the mean of all. The `baseline` b is the mean
+    training sample, against which ink that is missing speaks too, or zeros. The integral is the mean over `steps`
+    midpoints; how complete its sums are is measured. Also: how much of the evidence between the sample's class and
+    the strongest other one, sum |A_ci - A_ki|, is for the class.
+    """
+
+    per_class: Count = 2
+    baseline: Literal["mean", "zeros"] = "mean"
+    steps: Count = 50
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    needs_classes_of_images(loaded)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = of_each_class(run, spec)
+    net, name = scores(run)
+    z = net.seen(some.x)
+    train = run.dataset().train.x
+    base = stored.mean(train)[None].astype(np.float32) if spec.baseline == "mean" else np.zeros_like(some.x[:1])
+    b = net.seen(base)
+    at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
+    other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)
+    left, shares, maps = [], [], {}
+    for i, (point, k) in enumerate(zip(z, some.y, strict=True)):
+        evidence = attributions(net, name, point, b[0], spec.steps)
+        difference = at_z[i] - at_b[0]
+        left.append(abs(evidence.sum(axis=1) - difference).max() / max(abs(difference).max(), 1e-30))
+        between = evidence[k] - evidence[other[i]]
+        shares.append(np.maximum(between, 0).sum() / max(abs(between).sum(), 1e-30))
+        if k < MOST_CLASSES and (i == 0 or some.y[i - 1] != k):
+            maps[i] = evidence[:MOST_CLASSES].reshape(-1, *run.loaded.net_input.shape).sum(axis=3)
+    share, every = np.array(shares), np.arange(len(z))
+    margin = at_z[every, some.y] - at_z[every, other]
+    numbers = {
+        "split": split,
+        "samples": len(z),
+        "baseline": spec.baseline,
+        "largest_incompleteness": float(max(left)),
+        "score_above_strongest_other": float(margin.mean()),
+        "score_above_strongest_other_stderr": mean_stderr(margin),
+        "share_for_the_class": float(share.mean()),
+        "share_for_the_class_stderr": mean_stderr(share),
+    }
+    said = (
+        f"the own class's score is {rounded(margin.mean(), mean_stderr(margin))} above the strongest other's; "
+        f"{rounded(share.mean(), mean_stderr(share))} of the evidence between them is for it; sums over the pixels "
+        f"are the scores' differences to {max(left):.1g}; {len(z)} {split} samples"
+    )
+    return Finding(numbers, said, [_picture(run, spec, z, some.y, maps, at_z, at_z - at_b, said)])
+
+
+def attributions(net: TrainedNetwork, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """Integrated gradients from b to z (d,) of each output less the mean of all: float64 (m, d)."""
+    t = (np.arange(steps, dtype=np.float32)[:, None] + 0.5) / steps
+    sums = net.jacobians(name, b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
+    return (z - b).astype(np.float64) * _compared(sums.sum(axis=0)[None])[0] / steps
+
+
+def _compared(scores: np.ndarray) -> np.ndarray:
+    """(n, classes, ...) less their mean over the classes."""
+    return scores - scores.mean(axis=1, keepdims=True)
+
+
+def _picture(
+    run: Run,
+    spec: Spec,
+    z: np.ndarray,
+    labels: np.ndarray,
+    maps: dict[int, np.ndarray],
+    scores: np.ndarray,
+    grown: np.ndarray,
+    said: str,
+) -> Picture:
+    """A row for the first sample of each class: the sample, then the evidence for each class."""
+    shape, classes = run.loaded.net_input.shape, run.description.classes
+    count = min(len(classes), MOST_CLASSES)
+    start = "the mean training sample" if spec.baseline == "mean" else "zeros"
+    caption = (
+        f"integrated gradients from {start} on, each row on one scale; the number is their sum, by which the score "
+        "has grown (less all classes' mean); framed the sample's class, bold the answer; "
+    ) + said.replace("+-", "±")
+    title = f"{run.name}: evidence for (red) and against (blue) each class"
+    figure = looks.figure(max(count + 2.6, 7), len(maps) + 2.0, title, caption)
+    panels = figure.subplots(len(maps), count + 1, squeeze=False)
+    low, high = float(z.min()), float(z.max())
+    for line, (i, evidence) in zip(panels, maps.items(), strict=True):
+        image = z[i].reshape(shape)
+        if shape[-1] == 1:
+            line[0].imshow(image[..., 0], cmap="gray", vmin=low, vmax=high)
+        else:
+            line[0].imshow((image - low) / ((high - low) or 1.0))
+        line[0].set_ylabel(looks.short(classes[labels[i]], 10), rotation=0, ha="right", va="center")
+        limit = float(np.quantile(abs(evidence), 0.995)) or 1.0
+        for k, panel in enumerate(line[1:]):
+            panel.imshow(evidence[k], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
+            weight = "bold" if k == scores[i].argmax() else "normal"
+            panel.set_xlabel(f"{grown[i, k]:+.1f}", fontsize=11, labelpad=2, weight=weight)
+        for panel in line:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set(visible=True, color=looks.PALE)
+        line[1 + labels[i]].spines[:].set(color=looks.INK, linewidth=1.5)
+    for k, panel in enumerate(panels[0, 1:]):
+        panel.set_title(looks.short(classes[k], 10))
+    values, of_row = np.stack(list(maps.values())), list(maps)
+    sample, of, row, column = np.indices(values.shape).reshape(4, -1)
+    table: dict[str, list[Any]] = {
+        "class": [classes[labels[of_row[i]]] for i in sample],
+        "evidence_for": [classes[k] for k in of],
+        "row": list(row),
+        "column": list(column),
+        "evidence": list(values.ravel()),
+    }
+    return Picture("class_evidence", figure, table)

@@ -1,0 +1,189 @@
+"""The image that excites each unit or filter most, by gradient ascent (Erhan et al. 2009)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mlphys import looks
+from mlphys.finding import Finding, before_activation, needs_images, samples
+from mlphys.layer_curves import short
+from mlphys.mosaic import mosaic
+from mlphys.picture import NotApplicable, Picture
+from mlphys.randomness import rng
+from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.fields import Count, Positive
+from mlphys.schema.layers import Weighted, text
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+    from mlphys.schema.data import Shape
+    from mlphys.schema.shapes import Row
+    from mlphys.trained import TrainedNetwork
+
+LONGEST, START = 0.3, 0.01  # the first step and the first image, as fractions of the radius or the range
+ROUNDING = 1e-6  # of float32
+PARTS = ("layers", "encoder", "decoder")
+
+
+class Spec(SampledSpec):
+    """argmax of a unit's input to its activation, over images z |z|_2 <= `radius` (ball) or low <= z_i <= high (box).
+
+    For a unit of the first Dense layer it is radius w/|w| in the ball, and high where w > 0 and low elsewhere in
+    the box. A filter is the unit in the middle of its map. Each of `steps` goes along the gradient, by its
+    direction in the ball and by its signs in the box, shorter from step to step, and back to the nearest allowed
+    image; it begins at small random numbers, and the best image on the way is kept: a local maximum. `radius: null`
+    is the samples' mean norm; the box is their range. Beside it stands the largest value among `samples` of
+    training. For each layer with weights the first `units`; an image is what the net sees, behind data.preprocess.
+    """
+
+    split: Literal["train", "validation", "test"] | None = "train"
+    inside: Literal["ball", "box"] = "ball"
+    radius: Positive | None = None
+    units: Annotated[int, Field(ge=1, le=100)] = 20
+    steps: Count = 200
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    needs_images(loaded)
+    if not _layers(loaded.rows()):
+        raise NotApplicable(f"a {loaded.experiment.model.kind} has no layers whose units could be excited")
+
+
+def _layers(rows: list[Row]) -> list[tuple[int, Row]]:
+    parts = [(i, row) for i, row in enumerate(rows) if row.name.partition(".")[0] in PARTS]
+    return [(i, row) for i, row in parts if isinstance(row.layer, Weighted)]
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = samples(run, spec)
+    z = run.trained.seen(some.x)
+    radius = spec.radius or float(np.linalg.norm(z.astype(np.float64), axis=1).mean())
+    low, high = float(z.min()), float(z.max())
+    numbers: dict[str, Any] = {"split": split, "samples": len(z), "inside": spec.inside, "layers": {}}
+    numbers |= {"radius": radius} if spec.inside == "ball" else {"low": low, "high": high}
+    pictures, ratios = [], []
+    for i, row in _layers(run.rows):
+        net, units = before_activation(run, row), _units(row, spec.units)
+        start = START * rng(run.config.seed, "analysis/maximal_excitation", i).standard_normal((len(units), z.shape[1]))
+        if spec.inside == "ball":
+            images, reached = ascended(net, row.name, units, radius * start, spec.steps, _in_ball(radius))
+        else:
+            first = np.clip((low + high) / 2 + (high - low) * start, low, high)
+            images, reached = ascended(net, row.name, units, first, spec.steps, _in_box(low, high))
+        best = _most(net, row.name, z)[units]
+        numbers["layers"][row.name] = {
+            "reached": reached.tolist(),
+            "best_sample": best.tolist(),
+            "pixel_range": [[float(image.min()), float(image.max())] for image in images],
+        }
+        ratio = reached[best > 0] / best[best > 0]
+        if len(ratio):
+            ratios.append(f"{rounded(float(ratio.mean()), mean_stderr(ratio))} times at {row.name}")
+        name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
+        seen = _reach(net, row.name, units, images, run.loaded.net_input.shape)
+        pictures.append(_picture(run, spec, name, row, images, seen, reached, best, radius))
+    where = f"of norm {radius:.3g}" if spec.inside == "ball" else f"from {low:g} to {high:g}"
+    what = f"images {where} excite {', '.join(ratios)}" if ratios else "no sample excites a unit"
+    return Finding(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
+
+
+def _units(row: Row, most: int) -> np.ndarray:
+    """The places of a layer's units in its output in a row: of maps those in the middle."""
+    *place, count = row.output_shape
+    middle = np.ravel_multi_index([n // 2 for n in place], place) if place else 0
+    return int(middle) * count + np.arange(min(count, most))
+
+
+def _most(net: TrainedNetwork, name: str, z: np.ndarray) -> np.ndarray:
+    """The largest of each output over points z, float64 (m,)."""
+    at_once = net.network.evaluated_at_once
+    pieces = [net.at(name, z[start : start + at_once]).max(axis=0) for start in range(0, len(z), at_once)]
+    return np.max(pieces, axis=0).astype(np.float64)
+
+
+def _reach(net: TrainedNetwork, name: str, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
+    """The rows and the columns of the pixels that one of the units sees."""
+    gradients = net.gradients(name, images, _of_units(net, name, units, images))
+    seen = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
+    if not seen.any():
+        return slice(0, shape[0]), slice(0, shape[1])
+    down, right = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    return slice(int(down[0]), int(down[-1]) + 1), slice(int(right[0]), int(right[-1]) + 1)
+
+
+def _of_units(net: TrainedNetwork, name: str, units: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """1 at the place of the k-th unit in the k-th row, (k, m)."""
+    direction = np.zeros((len(units), net.at(name, z[:1]).shape[1]), np.float32)
+    direction[np.arange(len(units)), units] = 1
+    return direction
+
+
+def _in_ball(radius: float) -> Any:
+    def step(z: np.ndarray, gradient: np.ndarray, length: float) -> np.ndarray:
+        norms = np.linalg.norm(gradient, axis=1, keepdims=True)
+        moved = z + length * radius * gradient / np.where(norms > 0, norms, 1)
+        return moved / np.maximum(1, np.linalg.norm(moved, axis=1, keepdims=True) / radius)
+
+    return step
+
+
+def _in_box(low: float, high: float) -> Any:
+    def step(z: np.ndarray, gradient: np.ndarray, length: float) -> np.ndarray:
+        return np.clip(z + length * (high - low) * np.sign(gradient), low, high)
+
+    return step
+
+
+def ascended(
+    net: TrainedNetwork, name: str, units: np.ndarray, start: np.ndarray, steps: int, step: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each unit of the layer, the image that excites it most (k, d), and how much (k,), from `start` (k, d) on."""
+    every = np.arange(len(units))
+    direction = _of_units(net, name, units, start)
+    z, best, most = start, start, np.full(len(units), -np.inf)
+    for i in range(steps + 1):
+        value = net.at(name, z)[every, units].astype(np.float64)
+        better = value >= most - ROUNDING * abs(value)  # of equals the last: it has come nearer
+        best = np.where(better[:, None], z, best)
+        most = np.maximum(value, most)
+        if i < steps:
+            gradient = net.gradients(name, z, direction).astype(np.float64)
+            z = step(z, gradient, LONGEST * (1 - i / steps))
+    return best, most
+
+
+def _picture(
+    run: Run, spec: Spec, name: str, row: Row, images: np.ndarray, seen: Any, reached: Any, best: Any, radius: float
+) -> Picture:
+    """The part of the images that is seen, above each what it and the best sample bring about."""
+    shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]
+    tiles = images.reshape(-1, *shape)[:, *seen].transpose(0, 3, 1, 2)
+    classes = run.description.classes if row is run.rows[-1] and outputs == len(run.description.classes) else ()
+    names = [looks.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
+    values = [f"{value:.3g} ({sample:.3g})" for value, sample in zip(reached, best, strict=True)]
+    labels = [f"{k}: {value}" for k, value in zip(names, values, strict=True)] if shape[-1] == 1 else names
+    where = f"of norm {radius:.3g}" if spec.inside == "ball" else "whose pixels stay in the samples' range"
+    part = f"; here the {text(tiles.shape[2:])} pixels that it sees" if tiles.shape[2:] != shape[:2] else ""
+    numbers = (
+        "above each the unit, what it brings into its activation, and in brackets the most of one of "
+        f"{spec.samples:,} training samples" if shape[-1] == 1 else "a column a channel"
+    )  # fmt: skip
+    some = f", first {len(images)} of {outputs}" if len(images) < outputs else ""
+    title = f"{run.name}: what excites {short(row.name)}{some}"
+    caption = f"images {where}, by gradient ascent; {numbers}{part}"
+    limit = float(np.quantile(abs(tiles), 0.999)) or 1.0
+    figure = mosaic(tiles, limit, "pixel", labels, title, caption)
+    unit, channel, down, right = np.indices(tiles.shape).reshape(4, -1)
+    table: dict[str, list[Any]] = {
+        "unit": [names[k] for k in unit],
+        "channel": list(channel),
+        "row": list(down + seen[0].start),
+        "column": list(right + seen[1].start),
+        "value": list(tiles.ravel()),
+    }
+    return Picture(name, figure, table)

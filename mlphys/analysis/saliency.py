@@ -1,0 +1,120 @@
+"""Saliency maps: which pixels would change a class's score the most (Simonyan et al. 2013)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys import looks
+from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.picture import NotApplicable, Picture
+from mlphys.schema.analysis import PerClassSpec
+from mlphys.uncertainty import mean_stderr, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mlphys.experiment import Loaded
+    from mlphys.run import Run
+
+SHOWN = 2  # samples of each class
+MOST_CLASSES = 12
+
+
+class Spec(PerClassSpec):
+    """M = max over channels of |dS_c/dx|, S_c the score of the sample's class c before softmax or sigmoid.
+
+    Measured: |dS_c/dx|_2; how many pixels hold half of its square; and how far another answer is to first order,
+    (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong answer: its quartiles,
+    null where it is infinite. Samples without a gradient count in the last only. The gradient is with respect to
+    what the net sees, behind data.preprocess.
+    """
+
+
+def check(spec: Spec, loaded: Loaded) -> None:
+    needs_classes_of_images(loaded)
+
+
+def measure(spec: Spec, run: Run) -> Finding:
+    split, some = of_each_class(run, spec)
+    net, name = scores(run)
+    z, shape = net.seen(some.x), run.loaded.net_input.shape
+    own = np.eye(len(run.description.classes), dtype=np.float32)[some.y]
+    score = net.at(name, z)
+    other = np.eye(len(own[0]), dtype=np.float32)[np.where(own == 1, -np.inf, score).argmax(axis=1)]
+    gradients = net.gradients(name, z, own)
+    squares = np.square(gradients.reshape(-1, *shape), dtype=np.float64).sum(axis=3).reshape(len(z), -1)
+    norms = np.sqrt(squares.sum(axis=1))
+    has = norms > 0
+    if not has.any():
+        raise NotApplicable("no sample's score has a gradient: all units are dead or saturated")
+    values = {"gradient_norm": norms[has], "pixels_with_half": half(squares[has]).astype(np.float64)}
+    slopes = np.linalg.norm(net.gradients(name, z, own - other).astype(np.float64), axis=1)
+    margins = ((own - other) * score).sum(axis=1, dtype=np.float64)
+    distances = np.where(slopes > 0, margins / np.where(slopes > 0, slopes, 1), np.sign(margins) * np.inf)
+    quartiles = [float(q) for q in np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")]
+    numbers: dict[str, Any] = {
+        "split": split,
+        "samples": len(z),
+        "without_gradient": int((~has).sum()),
+        "pixels": squares.shape[1],
+        "distance_to_another_answer": [q if np.isfinite(q) else None for q in quartiles],
+        "sample_norm": float(np.linalg.norm(z.astype(np.float64), axis=1).mean()),
+    }
+    for key, of_samples in values.items():
+        numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
+    pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
+    said = (
+        f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of norm "
+        f"{quartiles[1]:.2g} gives half of the samples another answer, their own norm is "
+        f"{numbers['sample_norm']:.2g}; {len(z)} {split} samples"
+    )
+    maps = abs(gradients.reshape(-1, *shape)).max(axis=3)
+    return Finding(numbers, said, [_picture(run, z.reshape(-1, *shape), maps, some.y, said)])
+
+
+def half(squares: np.ndarray) -> np.ndarray:
+    """How many of the values (n, d) it takes, the largest first, for half of their sum."""
+    most = np.cumsum(np.sort(squares, axis=1)[:, ::-1], axis=1)
+    return (most < 0.5 * most[:, -1:]).sum(axis=1) + 1
+
+
+def _picture(run: Run, images: np.ndarray, maps: np.ndarray, labels: np.ndarray, said: str) -> Picture:
+    """A column a class; samples and their maps below each other."""
+    classes = run.description.classes[:MOST_CLASSES]
+    rows = [np.flatnonzero(labels == k)[:SHOWN] for k in range(len(classes))]
+    caption = f"dark: the score changes much with this pixel, each map on its own scale; {said.replace('+-', '±')}"
+    title = f"{run.name}: saliency of the own class"
+    figure = looks.figure(max(1.15 * len(classes), 6), 2.5 * SHOWN + 1.3, title, caption)
+    _tiles(figure, images, maps, rows, classes)
+    shown = np.concatenate(rows)
+    sample, row, column = np.indices(maps[shown].shape).reshape(3, -1)
+    return Picture(
+        "saliency",
+        figure,
+        {
+            "sample": list(sample),
+            "class": [run.description.classes[k] for k in labels[shown][sample]],
+            "row": list(row),
+            "column": list(column),
+            "saliency": list(maps[shown].ravel()),
+        },
+    )
+
+
+def _tiles(figure: Figure, images: np.ndarray, maps: np.ndarray, rows: list[np.ndarray], classes: Any) -> None:
+    panels = figure.subplots(2 * SHOWN, len(classes), squeeze=False)
+    low, high = float(images.min()), float(images.max()) or 1.0
+    for k, name in enumerate(classes):
+        panels[0, k].set_title(looks.short(name, 10))
+        for line in range(SHOWN):
+            upper, lower = panels[2 * line : 2 * line + 2, k]
+            for panel in (upper, lower):
+                panel.set(xticks=[], yticks=[])
+                panel.spines[:].set(visible=True, color=looks.PALE)
+            if line < len(rows[k]):
+                image = images[rows[k][line]]
+                colour = {"cmap": "gray", "vmin": low, "vmax": high} if image.shape[-1] == 1 else {}
+                upper.imshow(image[..., 0] if colour else (image - low) / ((high - low) or 1.0), **colour)
+                lower.imshow(maps[rows[k][line]], cmap="gray_r", vmin=0)

@@ -1,0 +1,53 @@
+"""Integrated gradients: complete, and for a linear net the weights times the pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlphys import looks
+from mlphys.analysis import class_evidence
+from mlphys.finding import Finding
+from mlphys.run import Run
+from tests.analysis.runs import IMAGES, LINEAR_IMAGES, random_run
+
+
+def found(run: Run, **settings: Any) -> Finding:
+    spec = class_evidence.Spec(**settings)
+    class_evidence.check(spec, run.loaded)
+    with looks.applied():
+        return class_evidence.measure(spec, run)
+
+
+def evidence(finding: Finding) -> np.ndarray:
+    """(samples, classes, pixels)."""
+    return np.array(finding.pictures[0].table["evidence"]).reshape(-1, 10, 64)
+
+
+@pytest.mark.parametrize("baseline", ["mean", "zeros"])
+def test_the_evidence_of_a_linear_net_is_its_weights_times_what_the_sample_has_more_than_the_baseline(
+    baseline: str, tmp_path: Path
+):
+    run = random_run(tmp_path, LINEAR_IMAGES)
+    finding = found(run, per_class=1, baseline=baseline, steps=3)
+    weights = run.weights["layers.1.Dense.kernel"].astype(float)
+    split = run.dataset().validation
+    x = np.array([split.x[split.y == k][0].ravel() for k in range(10)]) / 2
+    b = run.dataset().train.x.mean(axis=0).ravel() / 2 if baseline == "mean" else np.zeros(64)
+    expected = (weights - weights.mean(axis=1, keepdims=True)).T * (x - b)[:, None]
+    assert evidence(finding) == pytest.approx(expected, abs=1e-5)
+    assert finding.numbers["largest_incompleteness"] < 1e-5
+
+
+def test_its_sums_are_the_differences_of_the_scores_and_come_closer_with_more_steps(tmp_path: Path):
+    run = random_run(tmp_path, IMAGES.replace("relu", "tanh"))
+    rough, fine = (found(run, steps=steps).numbers["largest_incompleteness"] for steps in (2, 100))
+    assert fine < 1e-3
+    assert fine < rough / 30
+
+
+def test_evidence_for_one_class_is_evidence_against_the_others(tmp_path: Path):
+    assert evidence(found(random_run(tmp_path, IMAGES))).sum(axis=1) == pytest.approx(0, abs=1e-5)
