@@ -30,6 +30,7 @@ LOWEST, HIGHEST = 0.005, math.sqrt(0.5)  # cycles per pixel: still a wave; two p
 NARROWEST = 0.3  # pixels
 PADDED = 64  # samples of the Fourier transform that a fit begins with, in each direction
 STARTS = 4
+SCALES = (1, 1, 1, 1, 0.3, 0.05)  # of steps in the six parameters
 WIDTHS = (1.0, 1.8, 3.2)  # pixels, of the envelopes that a fit may begin with
 MOST_STEPS = 200
 SHOWN, ACROSS = 40, 10
@@ -110,8 +111,9 @@ def measure(spec: Spec, run: Run) -> Finding:
 def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:
     """The best Gabor function of a kernel (height, width), and its values.
 
-    Amplitude and phase are linear and follow from the other six by projection (Golub & Pereyra 1973). A fit starts
-    from each of the highest maxima of the Fourier transform, with the best of some envelopes.
+    Amplitude and phase are linear and follow from the other six by projection (Golub & Pereyra 1973), with the
+    derivatives of Kaufman (1975). A fit starts from each of the highest maxima of the Fourier transform, with the
+    best of some envelopes.
     """
     from scipy.optimize import least_squares
 
@@ -126,10 +128,15 @@ def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:
         q, _ = np.linalg.qr(_waves(p, x, y))
         return w - q @ (q.T @ w)
 
-    scales = [1, 1, 1, 1, 0.3, 0.05]
+    def derivatives(p: np.ndarray) -> np.ndarray:
+        q, r = np.linalg.qr(_waves(p, x, y))
+        changes = _changes(p, x, y, np.linalg.lstsq(r, q.T @ w, rcond=None)[0])
+        return q @ (q.T @ changes) - changes
+
     starts = [start.clip(low + 1e-6, high - 1e-6) for start in _starts(w.reshape(kernel.shape), x, y)]
     tries = [
-        least_squares(residual, start, bounds=(low, high), x_scale=scales, max_nfev=MOST_STEPS) for start in starts
+        least_squares(residual, start, derivatives, (low, high), x_scale=SCALES, max_nfev=MOST_STEPS)
+        for start in starts
     ]
     best = min(tries, key=lambda fit: fit.cost).x
     waves = _waves(best, x, y)
@@ -154,6 +161,28 @@ def _waves(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     u, v = (x - x0) * cos + (y - y0) * sin, (y - y0) * cos - (x - x0) * sin
     envelope = np.exp(-(u**2) / (2 * sigma_x**2) - v**2 / (2 * sigma_y**2))
     return np.stack([envelope * np.cos(2 * np.pi * frequency * u), envelope * np.sin(2 * np.pi * frequency * u)], -1)
+
+
+def _changes(p: np.ndarray, x: np.ndarray, y: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Derivatives of c cosine + s sine, (pixels, 6), by the parameters."""
+    x0, y0, sigma_x, sigma_y, angle, frequency = p
+    cos, sin = np.cos(angle), np.sin(angle)
+    u, v = (x - x0) * cos + (y - y0) * sin, (y - y0) * cos - (x - x0) * sin
+    waves, (c, s) = _waves(p, x, y), factors
+    values, quarter = waves @ [c, s], waves @ [s, -c]  # and a quarter of a period on
+    along = -u / sigma_x**2 * values + 2 * np.pi * frequency * quarter
+    across = -v / sigma_y**2 * values
+    return np.stack(
+        [
+            -cos * along + sin * across,
+            -sin * along - cos * across,
+            u**2 / sigma_x**3 * values,
+            v**2 / sigma_y**3 * values,
+            v * along - u * across,
+            2 * np.pi * u * quarter,
+        ],
+        axis=-1,
+    )
 
 
 def _starts(kernel: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:

@@ -54,6 +54,14 @@ def test_a_gabor_function_in_noise_is_found_to_a_percent(
     assert values == pytest.approx(3 * true, abs=0.03)
 
 
+def test_the_derivatives_are_those_of_the_function():
+    x, y = np.array([2.0, 5, 1]), np.array([3.0, 0, 6])
+    p, factors, step = np.array([3, 4.2, 1.4, 2.1, 0.7, 0.2]), np.array([0.8, -0.4]), 1e-6
+    steps = step * np.eye(6)
+    known = [(gabor._waves(p + e, x, y) - gabor._waves(p - e, x, y)) @ factors / (2 * step) for e in steps]
+    assert gabor._changes(p, x, y, factors) == pytest.approx(np.transpose(known), abs=1e-8)
+
+
 def test_neither_sign_nor_size_nor_a_quarter_turn_changes_the_shape():
     kernel = wave(0.2, 30, 40, 0.5, 0.6)
     fit = gabor.fitted(kernel)[0]
