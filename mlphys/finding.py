@@ -69,7 +69,9 @@ def needs_reconstructions(loaded: Loaded) -> None:
     kind = loaded.experiment.kind()
     if "reconstructions" not in kind.pictured_shapes(loaded.net_input):
         what = loaded.experiment.model.kind
-        raise NotApplicable(f"a {what} has no r(x) that could be compared with x; it takes kind: autoencoder, or rbm")
+        raise NotApplicable(
+            f"kind: {what} has no r(x) that could be compared with x; it takes kind: autoencoder, or rbm"
+        )
 
 
 def needs_matrices(shape: Shape) -> None:
@@ -85,7 +87,7 @@ def needs_classes_of_images(loaded: Loaded) -> None:
     """Raise NotApplicable unless a classifier sees images."""
     model = loaded.experiment.model
     if model.kind != "classifier":
-        raise NotApplicable(f"a {model.kind} gives no class a score; it takes kind: classifier")
+        raise NotApplicable(f"kind: {model.kind} gives no class a score; it takes kind: classifier")
     needs_images(loaded)
 
 

@@ -40,7 +40,7 @@ def found(loaded: Loaded, fitting: bool, of_a_run: bool) -> Iterable[Problem]:
 def _loss_problems(experiment: Experiment) -> Iterable[Problem]:
     name, allowed = type(experiment.training.loss).__name__, experiment.kind().LOSSES
     if name not in allowed:
-        text = f"{name} is no loss for a {experiment.model.kind}{choice(name, list(allowed))}"
+        text = f"{name} is no loss for kind: {experiment.model.kind}{choice(name, list(allowed))}"
         yield Problem(("training", "loss"), text)
 
 

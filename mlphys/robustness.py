@@ -33,7 +33,7 @@ def check(run: Run, shift: int | None, noise: float | None) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if not {"probabilities", "outputs"} & said.keys():
         raise UserError(
-            f"{run.path}: a {kind} has no labels or targets that stay what they are when its samples change; "
+            f"{run.path}: kind: {kind} has no labels or targets that stay what they are when its samples change; "
             "--shift and --noise are for a classifier or regressor"
         )
     if shift is None:

@@ -470,7 +470,7 @@ BROKEN = [
     (
         LOSS,
         "loss: huber",
-        "f.yaml:12: training.loss: Huber is no loss for a classifier; allowed CategoricalCrossentropy, "
+        "f.yaml:12: training.loss: Huber is no loss for kind: classifier; allowed CategoricalCrossentropy, "
         "CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, MeanAbsoluteError, KLDivergence, "
         "CategoricalHinge",
     ),

@@ -49,14 +49,14 @@ def test_without_any_listed_all_that_apply_are_made_and_of_the_others_the_reason
     made = {path.stem for path in tmp_path.glob("analysis/*.json")}
     left_out = {line.partition(":")[0] for line in said if ": left out: " in line}
     assert {line.partition(":")[0] for line in said} == made | left_out == set(ANALYSES)
-    reason = "a classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
+    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
     assert f"integrability: left out: {reason}" in said
 
 
 def test_a_named_one_that_does_not_apply_is_refused_before_anything_is_measured(tmp_path: Path):
     with pytest.raises(UserError) as refused:
         said_of(written(tmp_path, CLASSIFIER), "integrability")
-    reason = "a classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
+    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
     assert str(refused.value) == f"{tmp_path}: integrability: {reason}"
     assert not (tmp_path / "analysis").exists()
 
@@ -107,7 +107,7 @@ def test_an_analysis_that_does_not_apply_is_told_before_training(tmp_path: Path)
     path.write_text("name: f\n" + CLASSIFIER.replace("\n    ", "\n") + "analysis: [integrability]\n")
     with pytest.raises(UserError) as error:
         load(path)
-    reason = "a classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
+    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
     assert str(error.value) == f"{path}:5: analysis.0: integrability: {reason}"
 
 

@@ -60,7 +60,9 @@ def check(spec: Spec, loaded: Loaded) -> None:
     if model.kind == "rbm":
         return
     if model.kind != "autoencoder":
-        raise NotApplicable(f"a {model.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm")
+        raise NotApplicable(
+            f"kind: {model.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
+        )
     if not model.tied:
         raise NotApplicable("without tied: true r(x) - x is the gradient of nothing")
     layers = [*model.encoder, *model.decoder]

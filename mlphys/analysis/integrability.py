@@ -43,7 +43,7 @@ class Spec(SampledSpec):
 def check(spec: Spec, loaded: Loaded) -> None:
     model = loaded.experiment.model
     if model.kind != "autoencoder":
-        raise NotApplicable(f"a {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+        raise NotApplicable(f"kind: {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
     needs_matrices(loaded.net_input.shape)
 
 

@@ -65,7 +65,7 @@ class Spec(SampledSpec):
 
 def check(spec: Spec, loaded: Loaded) -> None:
     if not loaded.rows():
-        raise NotApplicable(f"a {loaded.experiment.model.kind} has no layers")
+        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
     if not _changes(spec, loaded.description.shape):
         raise NotApplicable("its samples are no images, and there is no noise to add")
     shape = loaded.description.shape

@@ -51,7 +51,7 @@ class Spec(SampledSpec):
 def check(spec: Spec, loaded: Loaded) -> None:
     needs_images(loaded)
     if not _layers(loaded.rows()):
-        raise NotApplicable(f"a {loaded.experiment.model.kind} has no layers whose units could be excited")
+        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers whose units could be excited")
 
 
 def _layers(rows: list[Row]) -> list[tuple[int, Row]]:

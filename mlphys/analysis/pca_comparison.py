@@ -80,7 +80,7 @@ def measure(spec: Spec, run: Run) -> Finding:
 def _code_size(loaded: Loaded) -> int:
     said = loaded.experiment.kind().prediction_shapes(loaded.experiment.model, loaded.net_input)
     if "codes" not in said:
-        raise NotApplicable(f"a {loaded.experiment.model.kind} has no code whose size could be compared with PCA's")
+        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no code whose size could be compared with PCA's")
     return math.prod(said["codes"])
 
 

@@ -46,7 +46,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
     known = loaded.experiment.kind().MEASURED
     if not (set(known) & set(METRICS) if spec.metric is None else spec.metric in known):
         what = spec.metric or "error"
-        raise NotApplicable(f"a {loaded.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}")
+        raise NotApplicable(f"kind: {loaded.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}")
 
 
 def measure(spec: Spec, run: Run) -> Finding:

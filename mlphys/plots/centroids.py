@@ -24,7 +24,7 @@ DOTTED = 30  # features up to which each gets a dot
 def draw(run: Run) -> Iterator[Picture]:
     if "centroids" not in run.weights:
         raise NotApplicable(
-            f"a {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"
+            f"kind: {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"
         )
     shape = tuple(run.data["shape"])
     if not run.preprocessing.invertible:

@@ -28,7 +28,7 @@ def check(loaded: Loaded) -> None:
 
 
 def _otherwise(kind: str) -> str:
-    return f"a {kind} has no codes; train a model of kind: autoencoder for this picture"
+    return f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
 
 
 def draw(run: Run) -> Iterator[Picture]:

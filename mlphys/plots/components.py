@@ -28,7 +28,7 @@ ROUNDING = 1e-7  # variances that are smaller fractions of the largest are what 
 def draw(run: Run) -> Iterator[Picture]:
     if "components" not in run.weights:
         kind = run.config.model.kind
-        raise NotApplicable(f"a {kind} has no components; train a model of kind: pca for this picture")
+        raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
     mean, vectors = run.weights["mean"], run.weights["components"]
     variances = run.weights["variances"].astype(float)
     total = float(variances.sum()) if len(variances) == len(mean) else None

@@ -23,7 +23,7 @@ def draw(run: Run) -> Iterator[Picture]:
 
     if "components" not in run.weights:
         kind = run.config.model.kind
-        raise NotApplicable(f"a {kind} has no components; train a model of kind: pca for this picture")
+        raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
     mean, vectors = run.weights["mean"], run.weights["components"]
     if len(mean) != 2:
         raise NotApplicable(f"needs samples of 2 features; these have {len(mean)}; `components` shows any number")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def draw(run: Run) -> Iterator[Picture]:
     if not run.rows:
-        raise NotApplicable(f"a {run.config.model.kind} has no layers")
+        raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
     split, predictions = predicted(run, "images", "no sample is kept with the predictions")
     shown = predictions["shown"]
     if not len(shown):

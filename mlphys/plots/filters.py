@@ -28,7 +28,7 @@ def draw(run: Run) -> Iterator[Picture]:
         yield _of_classes(run)
         return
     if not run.rows:
-        raise NotApplicable(f"a {run.config.model.kind} has no layers")
+        raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
     image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
     if image == (math.prod(sample),):  # an autoencoder's samples come flattened
         image = sample

@@ -28,7 +28,7 @@ def check(loaded: Loaded) -> None:
     behind = [row for row in loaded.rows() if ".encoder." in f".{row.name}"]
     if not behind:
         kind = loaded.experiment.model.kind
-        raise NotApplicable(f"a {kind} has no encoder; train a model of kind: autoencoder for this picture")
+        raise NotApplicable(f"kind: {kind} has no encoder; train a model of kind: autoencoder for this picture")
     shape, code = loaded.net_input.shape, behind[-1].output_shape
     if math.prod(shape) * math.prod(code) > LARGEST:
         raise NotApplicable(f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values")

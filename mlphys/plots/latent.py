@@ -19,7 +19,7 @@ MOST = 5_000  # points
 
 def draw(run: Run) -> Iterator[Picture]:
     kind = run.config.model.kind
-    otherwise = f"a {kind} has no codes; train a model of kind: autoencoder for this picture"
+    otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "codes", otherwise)
     codes = predictions["codes"]
     projection = _projection(codes.reshape(len(codes), -1))

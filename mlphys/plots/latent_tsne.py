@@ -21,7 +21,7 @@ PERPLEXITY = 20
 
 def draw(run: Run) -> Iterator[Picture]:
     kind = run.config.model.kind
-    otherwise = f"a {kind} has no codes; train a model of kind: autoencoder for this picture"
+    otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "codes", otherwise)
     codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
     if codes.shape[1] <= 2:

@@ -29,7 +29,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if kind == "regressor" and len(run.data["target_shape"]) == 3:
         yield from _to_images(run, tuple(run.data["target_shape"]))
         return
-    otherwise = f"a {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
+    otherwise = f"kind: {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "reconstructions", otherwise)
     shape = tuple(run.data["shape"])
     _need_drawable(shape)

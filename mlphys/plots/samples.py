@@ -22,7 +22,7 @@ def draw(run: Run) -> Iterator[Picture]:
 
     kind = run.config.model.kind
     if kind != "rbm":
-        raise NotApplicable(f"a {kind} draws no samples; train a model of kind: rbm for this picture")
+        raise NotApplicable(f"kind: {kind} draws no samples; train a model of kind: rbm for this picture")
     shape = tuple(run.data["shape"])
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise NotApplicable(f"a sample of {text(shape)} is no image of 1 or 3 channels")

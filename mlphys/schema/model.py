@@ -47,7 +47,7 @@ class ModelSpec(Spec):
 
     def no_decoder(self) -> str | None:
         """Why no decoder makes samples of codes; None: there is one."""
-        return f"a {self.kind} has no decoder; train a model of kind: autoencoder for this picture"
+        return f"kind: {self.kind} has no decoder; train one of kind: autoencoder"
 
     def normal_code(self) -> bool:
         """Whether the codes are to lie as N(0, 1)."""

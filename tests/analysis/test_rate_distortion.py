@@ -123,7 +123,7 @@ def test_what_jpeg_needs_lies_between_its_points():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (CLASSIFIER, "a classifier has no decoder; train a model of kind: autoencoder for this picture"),
+        (CLASSIFIER, "kind: classifier has no decoder; train one of kind: autoencoder"),
         (TIED, "a sample of 2 is no image of 1 or 3 channels"),
         (
             WHITENED.replace("[{whiten", "[contrast_normalize, {whiten"),

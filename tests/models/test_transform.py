@@ -73,7 +73,7 @@ def test_a_finished_transform_has_nothing_to_go_on_with():
         ),
         ("training.epochs=5", "training: nothing is trained: leave training out"),
         ("training.track=[parameters]", "training: nothing is trained: leave training out"),
-        ("training.loss=huber", "training.loss: Huber is no loss for a transform; allowed MeanSquaredError"),
+        ("training.loss=huber", "training.loss: Huber is no loss for kind: transform; allowed MeanSquaredError"),
     ],
 )
 def test_what_would_be_trained_is_refused(override, message):

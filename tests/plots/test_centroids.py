@@ -100,7 +100,7 @@ def test_a_projection_is_brought_back_too():
 
 
 def test_a_classifier_is_told_what_has_centroids():
-    reason = "^a classifier has no centroids; train a model of kind: kmeans for this picture$"
+    reason = "^kind: classifier has no centroids; train a model of kind: kmeans for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(centroids.draw(MadeRun()))
 

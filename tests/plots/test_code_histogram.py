@@ -59,6 +59,6 @@ def test_a_code_that_is_zero_everywhere_can_be_drawn():
 
 def test_a_classifier_is_told_what_has_codes():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
-    reason = "^a classifier has no codes; train a model of kind: autoencoder for this picture$"
+    reason = "^kind: classifier has no codes; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(code_histogram.draw(run))

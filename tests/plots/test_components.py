@@ -112,6 +112,6 @@ def test_samples_that_are_all_equal_can_be_drawn():
 
 
 def test_a_classifier_is_told_what_has_components():
-    reason = "^a classifier has no components; train a model of kind: pca for this picture$"
+    reason = "^kind: classifier has no components; train a model of kind: pca for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(components.draw(MadeRun()))

@@ -75,6 +75,6 @@ def test_samples_of_other_than_two_features_are_refused():
 
 
 def test_a_classifier_is_told_what_has_components():
-    reason = "^a classifier has no components; train a model of kind: pca for this picture$"
+    reason = "^kind: classifier has no components; train a model of kind: pca for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(data_cloud.draw(MadeRun()))

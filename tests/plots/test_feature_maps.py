@@ -144,7 +144,7 @@ def test_the_output_of_an_autoencoder_of_flat_samples_is_drawn_as_the_image_that
 
 
 def test_a_model_without_layers_is_refused():
-    with pytest.raises(NotApplicable, match=r"^a classifier has no layers$"):
+    with pytest.raises(NotApplicable, match=r"^kind: classifier has no layers$"):
         list(feature_maps.draw(MadeRun()))
 
 

@@ -150,5 +150,5 @@ def test_a_boltzmann_machine_that_sees_no_image_is_refused():
 
 
 def test_a_model_without_layers_is_refused():
-    with pytest.raises(NotApplicable, match=r"^a classifier has no layers$"):
+    with pytest.raises(NotApplicable, match=r"^kind: classifier has no layers$"):
         list(filters.draw(MadeRun()))

@@ -128,7 +128,7 @@ def test_an_encoder_that_gives_all_the_same_code_can_be_drawn(size: int, samples
 
 def test_a_classifier_is_told_what_has_codes():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
-    reason = "^a classifier has no codes; train a model of kind: autoencoder for this picture$"
+    reason = "^kind: classifier has no codes; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(latent.draw(run))
 

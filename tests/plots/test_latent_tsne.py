@@ -57,6 +57,6 @@ def test_codes_without_an_embedding_are_refused_with_the_reason(codes: np.ndarra
 
 def test_a_classifier_is_told_what_has_codes():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
-    reason = "^a classifier has no codes; train a model of kind: autoencoder for this picture$"
+    reason = "^kind: classifier has no codes; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(latent_tsne.draw(run))

@@ -108,7 +108,7 @@ def test_what_is_neither_image_nor_sequence_cannot_be_drawn():
 
 def test_a_classifier_is_told_what_reconstructs():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
-    reason = "^a classifier reconstructs nothing; train a model of kind: autoencoder for this picture$"
+    reason = "^kind: classifier reconstructs nothing; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         list(reconstructions.draw(run))
 

@@ -29,7 +29,7 @@ LARGE = """
     model: {kind: autoencoder, encoder: [{Dense: {units: 1000}}], decoder: mirror}
 """
 FOR_THIS = "train a model of kind: autoencoder for this picture"
-NO_DECODER = f"a classifier has no decoder; {FOR_THIS}"
+NO_DECODER = f"kind: classifier has no decoder; {FOR_THIS}"
 TRAINED_ON = (
     "the decoders do not fit encoders that a head has trained on; set model.frozen: true, or leave model.head out"
 )
@@ -38,8 +38,8 @@ TRAINED_ON = (
 @pytest.mark.parametrize(
     ("plot", "text", "reason"),
     [
-        ("code_histogram", CLASSIFIER, f"a classifier has no codes; {FOR_THIS}"),
-        ("jacobian_spectrum", CLASSIFIER, f"a classifier has no encoder; {FOR_THIS}"),
+        ("code_histogram", CLASSIFIER, f"kind: classifier has no codes; {FOR_THIS}"),
+        ("jacobian_spectrum", CLASSIFIER, f"kind: classifier has no encoder; {FOR_THIS}"),
         (
             "jacobian_spectrum",
             LARGE,

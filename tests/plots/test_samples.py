@@ -62,7 +62,7 @@ def test_drawing_twice_gives_the_same_picture(tmp_path: Path):
 
 
 def test_another_kind_is_told_what_draws_samples():
-    reason = "^a classifier draws no samples; train a model of kind: rbm for this picture$"
+    reason = "^kind: classifier draws no samples; train a model of kind: rbm for this picture$"
     with pytest.raises(NotApplicable, match=reason):
         next(samples.draw(MadeRun()))
 
