@@ -125,11 +125,11 @@ def test_a_run_that_was_not_measured_tells_how(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "metric", "reason"),
     [
-        (TRANSFORM, None, "a transform is measured by output_mean, output_std; it has no error"),
+        (TRANSFORM, None, "kind: transform is measured by output_mean, output_std; it has no error"),
         (
             CLASSIFIER,
             "mse",
-            "a classifier is measured by accuracy, error_rate, balanced_accuracy, loss, majority_accuracy; "
+            "kind: classifier is measured by accuracy, error_rate, balanced_accuracy, loss, majority_accuracy; "
             "it has no mse",
         ),
     ],

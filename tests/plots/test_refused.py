@@ -29,7 +29,7 @@ LARGE = """
     model: {kind: autoencoder, encoder: [{Dense: {units: 1000}}], decoder: mirror}
 """
 FOR_THIS = "train a model of kind: autoencoder for this picture"
-NO_DECODER = f"kind: classifier has no decoder; {FOR_THIS}"
+NO_DECODER = "kind: classifier has no decoder; train one of kind: autoencoder"
 TRAINED_ON = (
     "the decoders do not fit encoders that a head has trained on; set model.frozen: true, or leave model.head out"
 )
