@@ -85,7 +85,7 @@ def needs_classes_of_images(loaded: Loaded) -> None:
     """Raise NotApplicable unless a classifier sees images."""
     model = loaded.experiment.model
     if model.kind != "classifier":
-        raise NotApplicable(f"a {model.kind} gives no class a score; it takes kind: classifier")
+        raise NotApplicable(f"kind: {model.kind} gives no class a score; it takes kind: classifier")
     needs_images(loaded)
 
 

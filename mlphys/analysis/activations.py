@@ -38,7 +38,7 @@ class Spec(SampledSpec):
 
 def check(spec: Spec, loaded: Loaded) -> None:
     if not loaded.rows():
-        raise NotApplicable(f"a {loaded.experiment.model.kind} has no layers")
+        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
 
 
 def measure(spec: Spec, run: Run) -> Finding:

@@ -39,7 +39,7 @@ class Spec(SampledSpec):
 def check(spec: Spec, loaded: Loaded) -> None:
     kind = loaded.experiment.model.kind
     if kind not in KINDS:
-        raise NotApplicable(f"a {kind} has no chain of layers from samples to a cost; it takes {', '.join(KINDS)}")
+        raise NotApplicable(f"kind: {kind} has no chain of layers from samples to a cost; it takes {', '.join(KINDS)}")
 
 
 def measure(spec: Spec, run: Run) -> Finding:

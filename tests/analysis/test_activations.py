@@ -89,4 +89,4 @@ def test_a_model_without_layers_is_refused(tmp_path: Path):
     text = CLASSIFIER.partition("    model")[0] + "    model: {kind: pca, components: 1}\n"
     with pytest.raises(NotApplicable) as refused:
         activations.check(activations.Spec(), written(tmp_path, text).loaded)
-    assert str(refused.value) == "a pca has no layers"
+    assert str(refused.value) == "kind: pca has no layers"

@@ -105,5 +105,5 @@ def test_what_is_no_chain_to_a_cost_is_refused(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
         gradient_flow.check(gradient_flow.Spec(), written(tmp_path, text).loaded)
     assert str(refused.value) == (
-        "a pca has no chain of layers from samples to a cost; it takes classifier, regressor, autoencoder"
+        "kind: pca has no chain of layers from samples to a cost; it takes classifier, regressor, autoencoder"
     )

@@ -89,7 +89,7 @@ def test_pixels_that_hold_half_are_counted():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (TIED, "a autoencoder gives no class a score; it takes kind: classifier"),
+        (TIED, "kind: autoencoder gives no class a score; it takes kind: classifier"),
         (CLASSIFIER, "the net sees 2, no images of 1 or 3 channels"),
     ],
 )
