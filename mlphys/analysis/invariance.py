@@ -53,7 +53,8 @@ class Spec(SampledSpec):
     are the mean over left, right, up and down, rotations over both senses, about the middle; zeros come in. Noise is
     Gaussian, on every value. For maps also the `equivariance_error` of each shift by whole pixels of the map,
     the same fraction with |h(T x) - T h(x)| over what both show, and 0 for a convolution of images with a wide
-    enough empty border. Where targets are images only the layers are compared. An empty list leaves a change out.
+    enough empty border. Where targets are images only the layers are compared. An empty list leaves
+    a change out, as do shifts by the whole image and more.
     """
 
     samples: Count = 500
@@ -68,15 +69,16 @@ def check(spec: Spec, loaded: Loaded) -> None:
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
     if not _changes(spec, loaded.description.shape):
         raise NotApplicable("its samples are no images, and there is no noise to add")
-    shape = loaded.description.shape
-    if len(shape) == 3 and max(spec.shift, default=0) >= min(shape[:2]):
-        raise NotApplicable(f"images of {shape[0]} x {shape[1]} cannot be shifted by {max(spec.shift)}")
 
 
 def _changes(spec: Spec, shape: Shape) -> dict[str, list[float]]:
     """The amounts of each change that samples of this shape can undergo."""
-    wanted = ("shift", "rotation", "scale", "noise") if len(shape) == 3 else ("noise",)
-    return {name: sorted(set(getattr(spec, name))) for name in wanted if getattr(spec, name)}
+    amounts = {name: sorted(set(getattr(spec, name))) for name in LABELS}
+    if len(shape) == 3:
+        amounts["shift"] = [pixels for pixels in amounts["shift"] if pixels < min(shape[:2])]
+    else:
+        amounts = {"noise": amounts["noise"]}
+    return {name: of_change for name, of_change in amounts.items() if of_change}
 
 
 def changed(name: str, x: np.ndarray, amount: float, noise: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:

@@ -16,7 +16,6 @@ from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 from mlphys.schema.layers import Weighted, text
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
@@ -66,7 +65,8 @@ def measure(spec: Spec, run: Run) -> Finding:
     low, high = float(z.min()), float(z.max())
     numbers: dict[str, Any] = {"split": split, "samples": len(z), "inside": spec.inside, "layers": {}}
     numbers |= {"radius": radius} if spec.inside == "ball" else {"low": low, "high": high}
-    pictures, ratios = [], []
+    pictures: list[Picture] = []
+    ratios = []
     for i, row in _layers(run.rows):
         net, units = before_activation(run, row), _units(row, spec.units)
         start = START * rng(run.config.seed, "analysis/maximal_excitation", i).standard_normal((len(units), z.shape[1]))
@@ -83,12 +83,12 @@ def measure(spec: Spec, run: Run) -> Finding:
         }
         ratio = reached[best > 0] / best[best > 0]
         if len(ratio):
-            ratios.append(f"{rounded(float(ratio.mean()), mean_stderr(ratio))} times at {row.name}")
+            ratios.append(f"{np.median(ratio):.2g} times at {short(row.name)}")
         name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
         seen = _reach(net, row.name, units, images, run.loaded.net_input.shape)
         pictures.append(_picture(run, spec, name, row, images, seen, reached, best, radius))
     where = f"of norm {radius:.3g}" if spec.inside == "ball" else f"from {low:g} to {high:g}"
-    what = f"images {where} excite {', '.join(ratios)}" if ratios else "no sample excites a unit"
+    what = f"images {where} excite a unit (median) {', '.join(ratios)}" if ratios else "no sample excites a unit"
     return Finding(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
 
 

@@ -106,17 +106,12 @@ def test_strides_multiply_and_end_with_the_maps(tmp_path: Path):
     }
 
 
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        ({"shift": [8]}, "images of 8 x 8 cannot be shifted by 8"),
-        (
-            {"shift": [], "rotation": [], "scale": [], "noise": []},
-            "its samples are no images, and there is no noise to add",
-        ),
-    ],
-)
-def test_what_cannot_be_changed_is_refused(settings: dict[str, Any], reason: str, tmp_path: Path):
+def test_shifts_by_the_whole_image_and_more_are_left_out(tmp_path: Path):
+    finding = found(random_run(tmp_path, IMAGES), shift=[0, 7, 8, 20], rotation=[], scale=[], noise=[])
+    assert [row["amount"] for row in finding.numbers["shift"]] == [0, 7]
+
+
+def test_where_nothing_can_be_changed_this_is_said(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        invariance.check(invariance.Spec(**settings), written(tmp_path, IMAGES).loaded)
-    assert str(refused.value) == reason
+        invariance.check(invariance.Spec(noise=()), written(tmp_path, TIED).loaded)
+    assert str(refused.value) == "its samples are no images, and there is no noise to add"
