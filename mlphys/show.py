@@ -187,6 +187,7 @@ def listed(what: str) -> str:
     match what:
         case "models":
             rows = [[name, _first_line(kind.Spec)] for name, kind in MODELS.items()]
+            return "\n".join([table(["model", "what it is"], rows), "", combined()])
         case "layers":
             rows = [[name, ", ".join(kind.key_names())] for name, kind in LAYERS.items()]
         case "datasets":
@@ -199,6 +200,22 @@ def listed(what: str) -> str:
         case _:
             rows = [[name, _headline(path)] for name, path in shipped().items()]
     return table([what.removesuffix("s"), "what it is" if what != "layers" else "keys"], rows)
+
+
+def combined() -> str:
+    """Which terms of an autoencoder's cost go together, and why the others do not."""
+    from mlphys.combining import TERMS, refused
+
+    found, names = refused(), list(TERMS)
+    found |= {(second, first): why for (first, second), why in found.items()}
+    rows = [
+        [name, *("" if (name, other) not in found else "no" if found[name, other] else "yes" for other in names)]
+        for name in names
+    ]
+    reasons = dict.fromkeys(
+        f"{a}, {b}: {why}" for (a, b), why in found.items() if why and names.index(a) < names.index(b)
+    )
+    return "\n".join([table(["autoencoder", *names], rows), "", *reasons])
 
 
 def datasets() -> str:

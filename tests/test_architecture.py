@@ -58,6 +58,7 @@ ROWS = [
     ["experiment"],
     ["problems"],
     ["config", "inspection"],
+    ["combining"],
     ["provenance", "training"],
     ["trained"],
     ["recorder", "run"],

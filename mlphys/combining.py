@@ -1,0 +1,44 @@
+"""Which terms of an autoencoder's cost go together: asked of the config language itself."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+from mlphys.config import fit
+from mlphys.errors import UserError
+from mlphys.schema.document import dump, parse
+
+TERMS: dict[str, Any] = {
+    "corruption": {"masking": 0.3},
+    "sparsity": {"l1": 1e-3},
+    "sparsity: k": {"k": 2},
+    "contraction": 0.1,
+    "tied": True,
+    "variational": {"beta": 1},
+}
+
+
+def refused() -> dict[tuple[str, str], str | None]:
+    """For each two terms why they are refused together, None where they are not: on a dense net of sigmoid units."""
+    return {pair: _why(*pair) for pair in combinations(TERMS, 2) if pair != ("sparsity", "sparsity: k")}
+
+
+def _why(*terms: str) -> str | None:
+    variational = "variational" in terms
+    experiment = {
+        "name": "combined",
+        "data": {"name": "digits"},
+        "model": {
+            "kind": "autoencoder",
+            # a variational encoder ends in means and log variances
+            "encoder": [{"Dense": {"units": 8}} if variational else {"Dense": {"units": 4, "activation": "sigmoid"}}],
+            "decoder": [{"Dense": {"units": 64}}],
+            **{term.partition(":")[0]: TERMS[term] for term in terms},
+        },
+    }
+    try:
+        fit(parse(dump(experiment), "combined"))
+    except UserError as error:
+        return str(error).partition(": model.")[2].partition(": ")[2]
+    return None
