@@ -109,7 +109,8 @@ def _picture(
         "has grown (less all classes' mean); framed the sample's class, bold the answer; "
     ) + said.replace("+-", "±")
     title = f"{run.name}: evidence for (red) and against (blue) each class"
-    figure = looks.figure(max(count + 2.6, 7), len(maps) + 2.0, title, caption)
+    tile = min(2.0, max(1.0, 9 / (count + 1)))  # inches
+    figure = looks.figure(max(tile * (count + 1) + 1.6, 7), tile * len(maps) + 2.0, title, caption)
     panels = figure.subplots(len(maps), count + 1, squeeze=False)
     low, high = float(z.min()), float(z.max())
     for line, (i, evidence) in zip(panels, maps.items(), strict=True):

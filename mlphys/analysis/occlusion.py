@@ -117,8 +117,9 @@ def _picture(run: Run, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: i
     """The first sample of each class, and below it its map at the place of the square's middle."""
     classes = run.description.classes[:MOST_CLASSES]
     first = [int(np.flatnonzero(labels == k)[0]) for k in range(len(classes)) if (labels == k).any()]
+    tile = min(2.0, max(1.2, 8 / len(first)))  # inches
     figure = looks.figure(
-        max(1.2 * len(first) + 1, 7), 4.0, f"{run.name}: probability of the true class behind a square",
+        max(tile * len(first) + 1, 7), 2 * tile + 1.7, f"{run.name}: probability of the true class behind a square",
         f"{said.replace('+-', '±')}; the map shows it at the middle of the square, whose size is that of the frame",
     )  # fmt: skip
     panels = figure.subplots(2, len(first), squeeze=False)
@@ -138,7 +139,7 @@ def _picture(run: Run, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: i
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set(visible=True, color=looks.PALE)
     _frame(panels[0, 0], size, high)
-    figure.colorbar(image, ax=panels[1], label="p", aspect=8)
+    figure.colorbar(image, ax=panels, label="p", aspect=16, pad=0.02)
     rows, columns = _places(x.shape[1:], size, stride)
     sample, row, column = np.indices(p[first].shape).reshape(3, -1)
     table: dict[str, list[Any]] = {

@@ -86,7 +86,8 @@ def _picture(run: Run, images: np.ndarray, maps: np.ndarray, labels: np.ndarray,
     rows = [np.flatnonzero(labels == k)[:SHOWN] for k in range(len(classes))]
     caption = f"dark: the score changes much with this pixel, each map on its own scale; {said.replace('+-', '±')}"
     title = f"{run.name}: saliency of the own class"
-    figure = looks.figure(max(1.15 * len(classes), 6), 2.5 * SHOWN + 1.3, title, caption)
+    tile = min(1.6, max(1.15, 8 / len(classes)))  # inches
+    figure = looks.figure(max(tile * len(classes), 7), 2.2 * tile * SHOWN + 1.3, title, caption)
     _tiles(figure, images, maps, rows, classes)
     shown = np.concatenate(rows)
     sample, row, column = np.indices(maps[shown].shape).reshape(3, -1)
