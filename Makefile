@@ -25,7 +25,7 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 	$(BIN)/mlphys evaluate
 
 test: $(DEV) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak

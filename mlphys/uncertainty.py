@@ -12,7 +12,7 @@ def rounded(value: float, stderr: float | None) -> str:
     if stderr is None or not 1e-5 * abs(value) < stderr < math.inf:
         return f"{value:#.4g}"
     digits = max(0, 1 - math.floor(math.log10(stderr)))
-    if digits > 6:
+    if digits > 6 and abs(value) < 1e-3:
         power = math.floor(math.log10(max(abs(value), stderr)))
         return f"({rounded(value / 10**power, stderr / 10**power)})e{power}"
     return f"{value:.{digits}f} +- {stderr:.{digits}f}"

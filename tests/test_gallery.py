@@ -22,7 +22,7 @@ def test_every_picture_is_written_in_every_format_beside_its_numbers(tmp_path: P
     drawn = gallery.draw(complete(tmp_path), OF_FILES, FORMATS)
     assert drawn.skipped == {}
     assert {path.name for path in drawn.paths} == {path.name for path in (tmp_path / "figures").iterdir()}
-    pictures = {*OF_FILES, "filters_2", "components_spectrum"}
+    pictures = {*OF_FILES, "filters_2", "components_spectrum", "code_histogram_numbers"}
     assert {path.name for path in drawn.paths} == {
         f"{name}.{ending}" for name in pictures for ending in (*FORMATS, "csv")
     }

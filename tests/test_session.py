@@ -184,6 +184,7 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
     shutil.move("runs/small/1", "whole")
     script = (
         "import os, signal, sys; from mlphys.cli import main; from mlphys.training.loop import PhaseInTraining as P\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal\n"
         "train = P.train\n"
         "def interrupted(self, epoch):\n"
         "    if epoch == 2: os.kill(os.getpid(), signal.SIGINT)\n"
@@ -647,7 +648,7 @@ def test_every_config_trains_an_epoch_on_little_data(folder, path):
 
 def train_an_epoch(path: Path) -> None:
     experiment = load(path).experiment
-    most = {"train": 300, "validation": 50, "test": 50}
+    most = {"train": 400, "validation": 50, "test": 50}
     few = experiment.data.name != "image_function"  # its picture needs the pixels
     little: dict[str, int] = (
         {} if not few else {f"data.{split}": min(getattr(experiment.data, split), size) for split, size in most.items()}
