@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.readme import ROOT, write_table
+from scripts import readme
 
 SAMPLES = 50_000
 
@@ -314,7 +314,7 @@ class Process:
         command = [sys.executable, "-m", "scripts.bench", "--worker", peer, str(number), net]
         forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
         environment = {key: value for key, value in os.environ.items() if key not in forced}
-        environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
+        environment |= {"PYTHONPATH": str(readme.ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
         began = time.perf_counter()
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -404,17 +404,41 @@ def measured(net: str, epochs: int) -> dict[str, Seconds]:
     return seconds
 
 
-def table(results: dict[str, dict[str, Seconds]], rate: float) -> str:
-    """Median seconds an epoch, and how many times mlphys is faster."""
-    peers = [peer for peer in PEERS if any(peer in seconds for seconds in results.values())]
-    lines = [f"| net | {' | '.join(peers)} | machine's limit |", "|---" * (2 + len(peers)) + "|"]
-    for net, seconds in results.items():
-        ours = seconds["mlphys"].median()
-        limit = operations(net) * SAMPLES / rate
-        medians = [seconds[peer].median() if peer in seconds else None for peer in peers] + [limit]
-        cells = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
-        lines.append(f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *cells[1:]])} |")
-    return "\n".join(lines)
+HEAD = ["net", *PEERS, "machine's limit", "first epoch"]
+
+
+def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
+    """Median seconds an epoch, and how many times those of mlphys that is; and the start to the first epoch's end."""
+    ours = seconds["mlphys"].median()
+    limit = operations(net) * SAMPLES / rate
+    medians = [seconds[peer].median() if peer in seconds else None for peer in PEERS] + [limit]
+    cells = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
+    first = f"{seconds['mlphys'].first:.1f}; Keras {seconds['Keras fit, as shipped'].first:.1f}"
+    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *cells[1:], first])} |"
+
+
+def table(rows: dict[str, str], rate: float) -> str:
+    """The rows by net, and what the numbers are."""
+    used = [i for i in range(len(HEAD)) if any(cells(line)[i] for line in rows.values())]
+    lines = [HEAD, ["---"] * len(HEAD), *(cells(line) for line in rows.values())]
+    said = (
+        f"Seconds an epoch of {SAMPLES} images, the median, on {processor()}; the machine's limit by {rate / 1e9:.0f} "
+        "GFLOP/s, the rate of a large matrix product. First epoch: from the start of the process to its end."
+    )
+    return "\n".join("| " + " | ".join(line[i] for i in used) + " |" for line in lines) + f"\n\n{said}"
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def known_rows() -> dict[str, str]:
+    """The rows of the README's table, by net, as `row` gives them."""
+    lines = [cells(line) for line in readme.table("bench").splitlines() if line.startswith("|")]
+    if not lines:
+        return {}
+    full = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
+    return {line["net"].partition(":")[0]: f"| {' | '.join(line.get(name, '') for name in HEAD)} |" for line in full}
 
 
 def processor() -> str:
@@ -427,21 +451,12 @@ def processor() -> str:
     return f"{facts['threads']} cores of {facts['cpu']} ({default})"
 
 
-def starts(results: dict[str, dict[str, Seconds]]) -> str:
-    """A sentence on how long each takes to the end of its first epoch."""
-    said = []
-    for net, seconds in results.items():
-        keras = seconds["Keras fit, as shipped"].first
-        said.append(f"{net} {seconds['mlphys'].first:.1f} ({keras:.1f})")
-    return "From the start of the process to the end of its first epoch, mlphys (Keras as shipped): " + ", ".join(said)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", help=f"default all: {', '.join(NETS)}")
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
-    parser.add_argument("--write", action="store_true", help="the table into the README")
+    parser.add_argument("--write", action="store_true", help="the rows into the README's table")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -450,7 +465,7 @@ def main() -> None:
     from mlphys.errors import UserError
 
     rate = rate_of_the_machine()
-    results = {}
+    results: dict[str, dict[str, Seconds]] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             train = loaded("dense").dataset().train
@@ -460,16 +475,12 @@ def main() -> None:
         np.savez(os.environ["MLPHYS_BENCH_SAMPLES"], x=train.x, y=train.y)
         for net in arguments.nets or NETS:
             results[net] = measured(net, arguments.epochs)
-            print(table({net: results[net]}, rate).splitlines()[-1], flush=True)
-    text = (
-        f"{table(results, rate)}\n\n"
-        f"Seconds an epoch of {SAMPLES} images, the median of {arguments.epochs}, on {processor()}; "
-        f"its limit by {rate / 1e9:.0f} GFLOP/s, the rate of a large matrix product. {starts(results)} seconds."
-    )
-    print(f"\n{text}")
-    arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2, default=asdict))
-    if arguments.write:
-        write_table("bench", text)
+            rows = {name: row(name, seconds, rate) for name, seconds in results.items()}
+            print(rows[net], flush=True)
+            arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2, default=asdict))
+            if arguments.write:
+                readme.write_table("bench", table(known_rows() | rows, rate))
+    print(f"\n{table(rows, rate)}")
 
 
 if __name__ == "__main__":
