@@ -60,6 +60,7 @@ with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
     for accelerator in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
     tf.config.list_logical_devices()
+    tf.get_logger().setLevel("ERROR")  # it warns of retracing, which pieces of samples of several sizes cannot avoid
 
 
 class Engine:
