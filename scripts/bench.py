@@ -419,8 +419,9 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
 
 def table(rows: dict[str, str], rate: float) -> str:
     """The rows by net, and what the numbers are."""
-    used = [i for i in range(len(HEAD)) if any(cells(line)[i] for line in rows.values())]
-    lines = [HEAD, ["---"] * len(HEAD), *(cells(line) for line in rows.values())]
+    told = [cells(rows[net]) for net in NETS if net in rows]
+    used = [i for i in range(len(HEAD)) if any(line[i] for line in told)]
+    lines = [HEAD, ["---"] * len(HEAD), *told]
     said = (
         f"Seconds an epoch of {SAMPLES} images, the median, on {processor()}; the machine's limit by {rate / 1e9:.0f} "
         "GFLOP/s, the rate of a large matrix product. First epoch: from the start of the process to its end."
