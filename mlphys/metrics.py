@@ -27,6 +27,9 @@ def stderr(values: np.ndarray, metric: str) -> float | None:
     return mean_stderr(values)
 
 
+MOST_RIGHT = 10  # samples worth seeing that are no mistakes
+
+
 def classification(
     labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray, classes: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -86,6 +89,12 @@ def first_right(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.
     right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
     _, first = np.unique(labels[right], return_index=True)
     return right[first[:most]].astype(np.int32)
+
+
+def worth_seeing(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
+    """Indices of the surest mistakes, and of the first rightly classified sample of each of the first classes."""
+    right = first_right(labels, probabilities, min(MOST_RIGHT, most))
+    return np.concatenate([surest_mistakes(labels, probabilities, most - len(right)), right])
 
 
 def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> dict[str, Any]:

@@ -121,6 +121,12 @@ def of_run(layer: ImageLayer, run: Run) -> np.ndarray:
     return layer.arranged(_in_pictures(run.preprocessing, kernel) if layer.behind else kernel)
 
 
+def each_of_run(layer: ImageLayer, run: Run) -> tuple[np.ndarray, int]:
+    """All channels of all filters one after the other, (filters * channels, height, width), and how many channels."""
+    images = of_run(layer, run)
+    return images.reshape(-1, *images.shape[2:]), images.shape[1]
+
+
 def _in_pictures(fitted: Preprocessing, kernel: np.ndarray) -> np.ndarray:
     """Columns (values that the net sees, filters) as the changes of a picture that they stand for."""
     columns = np.concatenate([np.zeros((1, len(kernel)), np.float32), kernel.T])

@@ -412,9 +412,9 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
     ours = seconds["mlphys"].median()
     limit = operations(net) * SAMPLES / rate
     medians = [seconds[peer].median() if peer in seconds else None for peer in PEERS] + [limit]
-    cells = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
+    told = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
     first = f"{seconds['mlphys'].first:.1f}; Keras {seconds['Keras fit, as shipped'].first:.1f}"
-    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *cells[1:], first])} |"
+    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first])} |"
 
 
 def table(rows: dict[str, str], rate: float) -> str:

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from mlphys.cli import main
 from mlphys.run import Run
 from mlphys.schema.document import dump
+from tests.command import mlphys, reason
 
 DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}
 DENSE = {"Dense": {"units": 10, "activation": "softmax"}}
@@ -36,22 +35,6 @@ MODELS = {
 }
 
 
-def mlphys(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def succeeded(*arguments: object) -> str:
-    result = mlphys(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refused(*arguments: object) -> str:
-    result = mlphys(*arguments)
-    assert result.exit_code == 2, result.output
-    return result.output.removeprefix("mlphys: ").rstrip("\n")
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A folder with a run of each kind, evaluated."""
@@ -60,8 +43,8 @@ def trained(tmp_path_factory) -> Path:
         patch.chdir(path)
         for name, (data, model, training) in MODELS.items():
             Path(f"{name}.yaml").write_text(dump({"name": name, "data": data, "model": model, "training": training}))
-            succeeded("train", f"{name}.yaml", "--quiet")
-            succeeded("evaluate", name)
+            mlphys("train", f"{name}.yaml", "--quiet")
+            mlphys("evaluate", name)
     return path
 
 
@@ -81,7 +64,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_the_classes_and_probabilities_of_the_test_samples_are_those_of_evaluate():
     np.save("x.npy", held_out("classifier"))
-    found = rows(succeeded("predict", "classifier", "x.npy"))
+    found = rows(mlphys("predict", "classifier", "x.npy"))
     with np.load("runs/classifier/1/predictions_test.npz") as evaluated:
         p = evaluated["probabilities"]
     assert list(found[0]) == ["file", "sample", "class", "probability", *(f"p_{k}" for k in range(10))]
@@ -96,12 +79,12 @@ def test_files_of_several_kinds_are_predicted_in_their_order():
     Image.fromarray(np.round(x[2, ..., 0] * 255).astype(np.uint8)).save("digit.png")
     np.savetxt("x.csv", x[3:4].reshape(1, -1), delimiter=",")
     np.save("four.npy", x[:4])
-    found = rows(succeeded("predict", "classifier", "x.npy", "digit.png", "x.csv"))
+    found = rows(mlphys("predict", "classifier", "x.npy", "digit.png", "x.csv"))
     assert [(row["file"], row["sample"]) for row in found] == [
         ("x.npy", "0"), ("x.npy", "1"), ("digit.png", "0"), ("x.csv", "0"),
     ]  # fmt: skip
     assert [row["class"] for row in found] == [
-        row["class"] for row in rows(succeeded("predict", "classifier", "four.npy"))
+        row["class"] for row in rows(mlphys("predict", "classifier", "four.npy"))
     ]
 
 
@@ -109,14 +92,14 @@ def test_an_inverted_negative_is_the_digit_itself():
     digit = np.round(held_out("classifier")[0, ..., 0] * 255).astype(np.uint8)
     Image.fromarray(digit).save("a.png")
     Image.fromarray(255 - digit).save("b.png")
-    plain = rows(succeeded("predict", "classifier", "a.png"))[0]
-    inverted = rows(succeeded("predict", "classifier", "b.png", "--invert"))[0]
+    plain = rows(mlphys("predict", "classifier", "a.png"))[0]
+    inverted = rows(mlphys("predict", "classifier", "b.png", "--invert"))[0]
     assert np.allclose(*([float(row[f"p_{k}"]) for k in range(10)] for row in (plain, inverted)), rtol=1e-4)
 
 
 def test_json_holds_the_same_numbers_as_csv():
     np.save("x.npy", held_out("classifier")[:2])
-    table, objects = (succeeded("predict", "classifier", "x.npy", *more) for more in ((), ("--json",)))
+    table, objects = (mlphys("predict", "classifier", "x.npy", *more) for more in ((), ("--json",)))
     for row, item in zip(rows(table), json.loads(objects), strict=True):
         assert (item["file"], item["sample"], item["class"]) == ("x.npy", int(row["sample"]), row["class"])
         assert item["probability"] == float(row["probability"])
@@ -126,7 +109,7 @@ def test_json_holds_the_same_numbers_as_csv():
 def test_a_regressor_gives_a_value():
     x = held_out("regressor")
     np.savetxt("x.csv", x, header="x", comments="")
-    found = rows(succeeded("predict", "regressor", "x.csv"))
+    found = rows(mlphys("predict", "regressor", "x.csv"))
     with np.load("runs/regressor/1/predictions_test.npz") as evaluated:
         assert np.allclose([float(row["value"]) for row in found], evaluated["outputs"][:, 0], rtol=1e-5)
 
@@ -134,7 +117,7 @@ def test_a_regressor_gives_a_value():
 def test_pca_gives_error_and_code_and_saves_reconstructions():
     x = held_out("pca")
     np.save("x.npy", x)
-    found = rows(succeeded("predict", "pca", "x.npy", "--save", "all.npz"))
+    found = rows(mlphys("predict", "pca", "x.npy", "--save", "all.npz"))
     assert list(found[0]) == ["file", "sample", "code_0", "code_1", "code_2", "mse", "mae"]
     with np.load("runs/pca/1/predictions_test.npz") as evaluated, np.load("all.npz") as saved:
         assert np.allclose([float(row["mse"]) for row in found], evaluated["squared_errors"], rtol=1e-4)
@@ -147,7 +130,7 @@ def test_pca_gives_error_and_code_and_saves_reconstructions():
 def test_a_transform_saves_the_images_that_it_makes():
     x = held_out("transform")[:3]
     np.save("x.npy", x)
-    found = rows(succeeded("predict", "transform", "x.npy", "--save", "all.npz"))
+    found = rows(mlphys("predict", "transform", "x.npy", "--save", "all.npz"))
     pooled = x.reshape(3, 4, 2, 4, 2, 1).mean(axis=(2, 4))
     with np.load("all.npz") as saved:
         assert np.allclose(saved["outputs"], pooled)
@@ -156,15 +139,15 @@ def test_a_transform_saves_the_images_that_it_makes():
 
 def test_nothing_is_overwritten():
     np.save("x.npy", held_out("classifier")[:1])
-    assert succeeded("predict", "classifier", "x.npy", "--out", "p.csv") == ""
+    assert mlphys("predict", "classifier", "x.npy", "--out", "p.csv") == ""
     assert len(rows(Path("p.csv").read_text())) == 1
-    assert refused("predict", "classifier", "x.npy", "--out", "p.csv") == (
+    assert reason("predict", "classifier", "x.npy", "--out", "p.csv") == (
         "p.csv: exists; it is not overwritten; name another file"
     )
-    assert refused("predict", "classifier", "x.npy", "--out", "nowhere/p.csv") == (
+    assert reason("predict", "classifier", "x.npy", "--out", "nowhere/p.csv") == (
         "nowhere/p.csv: no such folder as nowhere; make it, or name another file"
     )
-    assert refused("predict", "classifier", "x.npy", "--save", "p.h5") == "p.h5: --save writes an npz file; name it so"
+    assert reason("predict", "classifier", "x.npy", "--save", "p.h5") == "p.h5: --save writes an npz file; name it so"
 
 
 def test_what_is_wrong_with_the_input_is_told_before_tensorflow_is_imported():
@@ -188,13 +171,13 @@ def test_the_range_of_a_run_of_an_earlier_version_is_not_known():
     assert data["splits"]["train"].pop("range") == [0, 1]
     path.write_text(json.dumps(data))
     np.save("x.npy", 3 * held_out("classifier")[:1])
-    assert len(rows(succeeded("predict", "classifier", "x.npy"))) == 1
+    assert len(rows(mlphys("predict", "classifier", "x.npy"))) == 1
 
 
 def test_an_unfinished_run_predicts_nothing():
     path = Path("runs/classifier/1/status.json")
     path.write_text(path.read_text().replace("done", "interrupted"))
-    assert refused("predict", "classifier", "x.npy") == (
+    assert reason("predict", "classifier", "x.npy") == (
         "runs/classifier/1: its training is not finished (interrupted, 3 epochs so far); "
         "`mlphys resume runs/classifier/1` goes on"
     )

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits
 
 from mlphys import preprocessing, stored
-from mlphys.cli import main
 from mlphys.config import load
 from mlphys.run import Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump, read
 from mlphys.schema.preprocess import ContrastNormalize, Project, Scale, Standardize, SubtractMean, Whiten
+from tests.command import mlphys, refused
 
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
 SMALL = {
@@ -42,19 +41,6 @@ AUTOENCODER = SMALL | {
 
 def digits(n: int = 400) -> np.ndarray:
     return (load_digits().images[:n, ..., None] / 16).astype(np.float32)
-
-
-def mlphys(*arguments: object) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refused(*arguments: object) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return result.output
 
 
 @pytest.fixture

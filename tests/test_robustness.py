@@ -10,15 +10,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from mlphys import metrics, robustness
-from mlphys.cli import main
 from mlphys.errors import UserError
 from mlphys.run import Run
 from mlphys.schema.data import Split
 from mlphys.schema.document import dump
 from mlphys.uncertainty import fraction_stderr
+from tests.command import mlphys, reason
 
 DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}
 DENSE = {"Dense": {"units": 10, "activation": "softmax"}}
@@ -37,22 +36,6 @@ MODELS = {
 }
 
 
-def mlphys(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def succeeded(*arguments: object) -> str:
-    result = mlphys(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refused(*arguments: object) -> str:
-    result = mlphys(*arguments)
-    assert result.exit_code == 2, result.output
-    return result.output.removeprefix("mlphys: ").rstrip("\n")
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A folder with a run of each kind; the classifier's is evaluated with shift and noise."""
@@ -61,8 +44,8 @@ def trained(tmp_path_factory) -> Path:
         patch.chdir(path)
         for name, (data, model, training) in MODELS.items():
             Path(f"{name}.yaml").write_text(dump({"name": name, "data": data, "model": model, "training": training}))
-            succeeded("train", f"{name}.yaml", "--quiet")
-        succeeded("evaluate", "dense", "--shift", 3, "--noise", 2.0)
+            mlphys("train", f"{name}.yaml", "--quiet")
+        mlphys("evaluate", "dense", "--shift", 3, "--noise", 2.0)
     return path
 
 
@@ -148,25 +131,25 @@ def test_the_same_command_gives_the_same_numbers_prints_them_and_draws_them():
     before = kept("noise")
     picture = Path("runs/dense/1/figures/accuracy_against.png")
     picture.unlink()
-    printed = succeeded("evaluate", "dense", "--noise", 2.0)
+    printed = mlphys("evaluate", "dense", "--noise", 2.0)
     assert kept("noise") == before
     assert " noise  " in printed
     assert "accuracy_against.png" in printed
     assert picture.exists()
-    as_json = json.loads(succeeded("evaluate", "dense", "--noise", 2.0, "--json"))
+    as_json = json.loads(mlphys("evaluate", "dense", "--noise", 2.0, "--json"))
     assert as_json["noise"] == before
     assert "shift" not in as_json
 
 
 def test_a_regressor_is_followed_by_its_mse():
-    curve = json.loads(succeeded("evaluate", "line", "--noise", 0.5, "--json"))["noise"]
+    curve = json.loads(mlphys("evaluate", "line", "--noise", 0.5, "--json"))["noise"]
     assert curve["metric"] == "mse"
     assert curve["mse"][8] > curve["mse"][0]
     assert Path("runs/line/1/figures/accuracy_against.csv").exists()
 
 
 def test_what_training_longer_changes_is_dropped():
-    succeeded("resume", "dense", "--set", "training.epochs=6", "--quiet")
+    mlphys("resume", "dense", "--set", "training.epochs=6", "--quiet")
     assert Run(Path("runs/dense/1")).robustness("shift") is None
 
 
@@ -182,7 +165,7 @@ def test_what_training_longer_changes_is_dropped():
     ],
 )  # fmt: skip
 def test_what_cannot_be_measured_is_refused_with_the_reason(arguments, message):
-    assert refused("evaluate", *arguments) == message
+    assert reason("evaluate", *arguments) == message
 
 
 @pytest.mark.parametrize(

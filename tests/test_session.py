@@ -22,6 +22,7 @@ from mlphys.cli import main
 from mlphys.config import load, runs_before
 from mlphys.experiment import PLOTS
 from mlphys.schema.document import dump, read
+from tests.command import mlphys, refused
 from tests.disk import Disk, Operation
 from tests.harm import rewrite
 
@@ -45,26 +46,8 @@ SMALL = {
 }
 
 
-def mlphys(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def succeeded(*arguments: object) -> str:
-    result = mlphys(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
 def history(run: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((run / "history.csv").read_text().splitlines()))
-
-
-def refused(*arguments: object) -> str:
-    """The message of a command that ends with exit code 2 and no traceback."""
-    result = mlphys(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return result.output
 
 
 @pytest.fixture
@@ -82,8 +65,8 @@ def trained_once(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         Path("small.yaml").write_text(dump(SMALL))
-        succeeded("train", "small.yaml")
-        succeeded("evaluate")
+        mlphys("train", "small.yaml")
+        mlphys("evaluate")
     return path
 
 
@@ -129,13 +112,13 @@ def test_the_metrics_are_those_of_the_stored_predictions(trained):
 
 
 def test_the_completed_config_of_a_run_trains_to_the_same_bytes(trained):
-    succeeded("train", trained / "config.yaml", "--quiet")
+    mlphys("train", trained / "config.yaml", "--quiet")
     assert (trained / "weights.safetensors").read_bytes() == Path("runs/small/2/weights.safetensors").read_bytes()
 
 
 def test_another_seed_gives_another_net_on_the_same_test_samples(trained):
-    succeeded("train", "small.yaml", "--seed", 1, "--quiet")
-    succeeded("evaluate", "small/2")
+    mlphys("train", "small.yaml", "--seed", 1, "--quiet")
+    mlphys("evaluate", "small/2")
     first, second = (json.loads(Path(f"runs/small/{n}/data.json").read_text()) for n in (1, 2))
     assert first == second
     assert (trained / "weights.safetensors").read_bytes() != Path("runs/small/2/weights.safetensors").read_bytes()
@@ -145,16 +128,16 @@ def test_evaluate_without_a_name_takes_the_finished_run_that_started_last(traine
     shutil.copytree(trained, "runs/small/2")
     status = Path("runs/small/2/status.json")
     status.write_text(status.read_text().replace("done", "running"))
-    assert succeeded("evaluate").startswith("small/1: test, 200 samples\n  accuracy ")
+    assert mlphys("evaluate").startswith("small/1: test, 200 samples\n  accuracy ")
 
 
 def test_evaluate_prints_json_for_machines(trained):
-    printed = json.loads(succeeded("evaluate", "--json", "--split", "validation"))
+    printed = json.loads(mlphys("evaluate", "--json", "--split", "validation"))
     assert printed == json.loads((trained / "metrics.json").read_text())["validation"]
 
 
 def test_check_holds_a_run_against_its_config(trained):
-    assert "test.accuracy" in succeeded("check")
+    assert "test.accuracy" in mlphys("check")
     config = trained / "config.yaml"
     config.write_text(config.read_text().replace("[0.5, 1.0]", "[0.0, 0.01]"))
     assert "mlphys: runs/small/1: outside of what its config expects: test.accuracy" in refused("check")
@@ -166,7 +149,7 @@ def test_check_holds_a_run_against_its_config(trained):
 
 def test_plot_draws_in_every_format(trained):
     shutil.rmtree(trained / "figures")
-    output = succeeded("plot", "--only", "filters,learning_curves", "--format", "png,pdf,svg")
+    output = mlphys("plot", "--only", "filters,learning_curves", "--format", "png,pdf,svg")
     assert "filters.png" in output
     names = {path.name for path in (trained / "figures").iterdir()}
     for name in ("filters", "learning_curves"):
@@ -175,7 +158,7 @@ def test_plot_draws_in_every_format(trained):
 
 def test_plot_filters_draws_the_filters_alone(trained):
     shutil.rmtree(trained / "figures")
-    succeeded("plot-filters")
+    mlphys("plot-filters")
     assert {path.stem.partition("_")[0] for path in (trained / "figures").iterdir()} == {"filters"}
 
 
@@ -200,7 +183,7 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
     assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` goes on" in refused(
         "evaluate", "small"
     )
-    assert "run runs/small/1: going on after epoch 1, from checkpoints/000001.safetensors\n" in succeeded(
+    assert "run runs/small/1: going on after epoch 1, from checkpoints/000001.safetensors\n" in mlphys(
         "resume", "small"
     )
     assert Path("whole/weights.safetensors").read_bytes() == Path("runs/small/1/weights.safetensors").read_bytes()
@@ -216,20 +199,20 @@ def test_a_finished_run_is_trained_longer_and_only_longer(trained):
     assert refused("resume", "small", "--set", "training.batch_size=10").startswith(
         "mlphys: runs/small/1: cannot go on with another config (training.batch_size changed); "
     )
-    succeeded("resume", "small", "--set", "training.epochs=5")
-    succeeded("train", "small.yaml", "--set", "training.epochs=5", "--out", "five", "--quiet")
+    mlphys("resume", "small", "--set", "training.epochs=5")
+    mlphys("train", "small.yaml", "--set", "training.epochs=5", "--out", "five", "--quiet")
     assert (trained / "weights.safetensors").read_bytes() == Path("five/weights.safetensors").read_bytes()
 
 
 def test_training_longer_drops_what_was_measured_of_the_shorter(trained):
-    succeeded("resume", "small", "--set", "training.epochs=4")
+    mlphys("resume", "small", "--set", "training.epochs=4")
     assert set(json.loads((trained / "metrics.json").read_text())) == {"validation"}
     assert not (trained / "predictions_test.npz").exists()
     assert json.loads((trained / "status.json").read_text())["epochs"] == 4
 
 
 def test_an_early_stopped_run_is_not_trained_longer(folder):
-    succeeded("train", "small.yaml", "--quiet", "--set", "training.early_stopping={monitor: accuracy, target: 0.01}")
+    mlphys("train", "small.yaml", "--quiet", "--set", "training.early_stopping={monitor: accuracy, target: 0.01}")
     assert refused("resume", "small", "--set", "training.epochs=50") == (
         "mlphys: runs/small/1: its training stopped early after 1 epochs; train it anew with a larger patience\n"
     )
@@ -247,7 +230,7 @@ def test_an_interrupted_run_is_not_cut_shorter(trained):
     assert refused("resume", "small", "--set", "training.epochs=2") == (
         "mlphys: runs/small/1: 3 epochs are trained already; set training.epochs no lower\n"
     )
-    succeeded("resume", "small")
+    mlphys("resume", "small")
     assert json.loads(status.read_text())["epochs"] == 3
 
 
@@ -260,7 +243,7 @@ def test_with_all_checkpoints_damaged_training_starts_over_and_keeps_its_new_one
         "mlphys: runs/small/1: no checkpoint is left to go on from; train it anew\n"
     )
     unfinished(trained, "running")
-    said = succeeded("resume", "small")
+    said = mlphys("resume", "small")
     assert (
         "run runs/small/1: no checkpoint to go on from: starting over "
         "(passed over: 000009.safetensors, damaged; 000003.safetensors, damaged" in said
@@ -302,14 +285,14 @@ def test_a_changed_history_is_not_trained_over(trained):
         "put back the one that training wrote, or train it anew\n"
     )
     path.write_text(content)
-    succeeded("resume", "small", "--quiet")
+    mlphys("resume", "small", "--quiet")
 
 
 def test_a_run_killed_before_it_had_its_config_leaves_its_folder_free(folder):
     Path("here").mkdir()
     for name in ("data.json", ".config.yaml.ab12_xyz"):
         Path("here", name).write_text("{")
-    succeeded("train", "small.yaml", "--out", "here", "--resume", "--quiet", "--set", "training.epochs=0")
+    mlphys("train", "small.yaml", "--out", "here", "--resume", "--quiet", "--set", "training.epochs=0")
     assert not Path("here", ".config.yaml.ab12_xyz").exists()
     Path("mine").mkdir()
     Path("mine", "data.json.bak").write_text("{")
@@ -321,7 +304,7 @@ def test_a_run_killed_before_it_had_its_config_leaves_its_folder_free(folder):
 def test_a_hidden_file_of_the_user_outlasts_a_resume(trained):
     (trained / ".gitignore").write_text("*.npz\n")
     unfinished(trained, "interrupted")
-    succeeded("resume", "small", "--quiet")
+    mlphys("resume", "small", "--quiet")
     assert (trained / ".gitignore").read_text() == "*.npz\n"
 
 
@@ -330,9 +313,7 @@ def test_train_resume_starts_over_when_there_is_no_checkpoint_yet(trained):
     before = (trained / "weights.safetensors").read_bytes()
     status = trained / "status.json"
     status.write_text(status.read_text().replace("done", "running"))
-    assert "run runs/small/1: no checkpoint to go on from: starting over\n" in succeeded(
-        "train", "small.yaml", "--resume"
-    )
+    assert "run runs/small/1: no checkpoint to go on from: starting over\n" in mlphys("train", "small.yaml", "--resume")
     assert (trained / "weights.safetensors").read_bytes() == before
     assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
@@ -367,21 +348,21 @@ def test_a_run_that_diverges_keeps_its_good_weights(folder):
 
 
 def test_zero_epochs_build_save_and_plot_an_untrained_net(folder):
-    succeeded("train", "small.yaml", "--set", "training.epochs=0")
-    succeeded("evaluate")
+    mlphys("train", "small.yaml", "--set", "training.epochs=0")
+    mlphys("evaluate")
     assert Path("runs/small/1/figures/filters.png").exists()
     assert 0 < json.loads(Path("runs/small/1/metrics.json").read_text())["test"]["accuracy"] < 0.4
 
 
 def test_without_validation_samples_there_are_no_validation_numbers(folder):
-    succeeded("train", "small.yaml", "--set", "data.validation=0")
+    mlphys("train", "small.yaml", "--set", "data.validation=0")
     assert "validation_loss" not in history(Path("runs/small/1"))[0]
     assert not Path("runs/small/1/metrics.json").exists()
-    succeeded("evaluate")
+    mlphys("evaluate")
 
 
 def test_quiet_is_silent(folder):
-    assert succeeded("train", "small.yaml", "--quiet") == ""
+    assert mlphys("train", "small.yaml", "--quiet") == ""
 
 
 def test_a_run_that_another_process_trains_is_left_alone(trained):
@@ -389,12 +370,12 @@ def test_a_run_that_another_process_trains_is_left_alone(trained):
         assert refused("resume", "small", "--set", "training.epochs=5") == (
             "mlphys: runs/small/1: another process trains this run; wait for it, or stop it\n"
         )
-    succeeded("resume", "small", "--set", "training.epochs=4")
+    mlphys("resume", "small", "--set", "training.epochs=4")
 
 
 def test_a_pipe_among_the_checkpoints_is_passed_over(trained):
     os.mkfifo(trained / "checkpoints" / "000999.safetensors")
-    said = succeeded("resume", "small", "--set", "training.epochs=4")
+    said = mlphys("resume", "small", "--set", "training.epochs=4")
     assert (
         "going on after epoch 3, from checkpoints/000003.safetensors (passed over: 000999.safetensors, damaged)" in said
     )
@@ -486,7 +467,7 @@ def test_a_disk_that_is_full_from_a_step_on_ends_with_one_message_and_a_run_that
             f"mlphys: run/{file}: cannot be written: No space left on device; "
             "free some space, or write to another place; then `mlphys resume run` goes on\n"
         )
-    succeeded("resume", "run", "--quiet")
+    mlphys("resume", "run", "--quiet")
     assert Path("run/weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
     whole, resumed = ([{**row, "seconds": ""} for row in history(path)] for path in (trained, Path("run")))
     assert whole == resumed
@@ -528,7 +509,7 @@ def test_a_damaged_run_is_refused_by_the_name_of_the_file(trained, file, harm):
     else:
         os.mkfifo(path)
     command = ("plot",) if file == "history.csv" else ("evaluate",)
-    result = mlphys(*command, "runs/small/1")
+    result = CliRunner().invoke(main, [*command, "runs/small/1"])
     assert result.exit_code == 2 or (harm == "truncated" and file == "history.csv"), result.output
     assert "Traceback" not in result.output
     assert file in result.output or result.exit_code == 0
@@ -550,11 +531,11 @@ def test_data_that_changed_since_the_training_is_refused(folder):
     np.savez("mine.npz", x=x, y=y)
     config = read(Path("small.yaml")).data | {"data": {"name": "array", "path": "mine.npz"}}
     Path("mine.yaml").write_text(dump(config | {"name": "mine"}))
-    succeeded("train", "mine.yaml", "--quiet")
+    mlphys("train", "mine.yaml", "--quiet")
     Path("elsewhere").mkdir()
     shutil.move("mine.npz", "elsewhere/mine.npz")
     assert "mine.npz: no such file any more; name where it is now with --data PATH" in refused("evaluate", "mine")
-    succeeded("evaluate", "mine", "--data", "elsewhere/mine.npz")
+    mlphys("evaluate", "mine", "--data", "elsewhere/mine.npz")
     np.savez("mine.npz", x=x + 1, y=y)
     assert "mine.npz: not the file that the run was trained with" in refused("evaluate", "mine")
     assert "--data: digits is found by its name" in refused_for_digits()
@@ -562,7 +543,7 @@ def test_data_that_changed_since_the_training_is_refused(folder):
 
 def refused_for_digits() -> str:
     """The message for --data with a dataset that has no file of the user's."""
-    succeeded("train", "small.yaml", "--quiet", "--set", "training.epochs=0")
+    mlphys("train", "small.yaml", "--quiet", "--set", "training.epochs=0")
     return refused("evaluate", "small", "--data", "x.npz")
 
 
@@ -592,17 +573,17 @@ OTHER_KINDS = {
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_the_other_kinds_are_trained_resumed_to_the_same_bytes_evaluated_and_drawn(folder, kind):
     Path("other.yaml").write_text(dump({"name": "other", **OTHER_KINDS[kind]}))
-    succeeded("train", "other.yaml", "--out", "whole", "--quiet")
-    succeeded("train", "other.yaml", "--out", "half", "--quiet", "--set", "training.epochs=2")
-    succeeded("resume", "half", "--set", "training.epochs=3", "--quiet")
+    mlphys("train", "other.yaml", "--out", "whole", "--quiet")
+    mlphys("train", "other.yaml", "--out", "half", "--quiet", "--set", "training.epochs=2")
+    mlphys("resume", "half", "--set", "training.epochs=3", "--quiet")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
-    printed = succeeded("evaluate", "half")
+    printed = mlphys("evaluate", "half")
     assert "  mse  " in printed
     assert "always the mean" in printed
     for picture in OTHER_KINDS[kind]["plots"]:
         assert Path("half/figures", f"{picture}.png").exists()
     # Every picture is drawn, or tells in a line why it cannot be.
-    succeeded("plot", "half", "--only", ",".join(PLOTS))
+    mlphys("plot", "half", "--only", ",".join(PLOTS))
 
 
 def test_chosen_distorted_weighted_classes_are_trained_resumed_to_the_same_bytes_and_evaluated(folder):
@@ -618,11 +599,11 @@ def test_chosen_distorted_weighted_classes_are_trained_resumed_to_the_same_bytes
         "plots": ["learning_curves", "confusion_matrix"],
     }  # fmt: skip
     Path("two.yaml").write_text(dump(config))
-    succeeded("train", "two.yaml", "--out", "whole", "--quiet")
-    succeeded("train", "two.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
-    succeeded("resume", "half", "--set", "training.epochs=3", "--quiet")
+    mlphys("train", "two.yaml", "--out", "whole", "--quiet")
+    mlphys("train", "two.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
+    mlphys("resume", "half", "--set", "training.epochs=3", "--quiet")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
-    succeeded("evaluate", "half")
+    mlphys("evaluate", "half")
     counts = json.loads(Path("half/data.json").read_text())["splits"]["train"]["class_counts"]
     assert list(counts) == ["3", "8"]
     assert counts["8"] / counts["3"] == pytest.approx(0.3, abs=0.05)
@@ -641,7 +622,7 @@ def test_every_config_trains_an_epoch_on_little_data(folder, path):
         train_an_epoch(path.with_name(f"{source}.yaml"))
     train_an_epoch(path)
     experiment = load(path).experiment
-    succeeded("evaluate", "--split", "test" if experiment.data.test else "train")
+    mlphys("evaluate", "--split", "test" if experiment.data.test else "train")
     for picture in read(path).data["plots"]:
         assert Path("runs", path.stem, "1", "figures", f"{picture}.png").exists()
 
@@ -661,4 +642,4 @@ def train_an_epoch(path: Path) -> None:
     if experiment.training.steps_per_epoch:
         little["training.steps_per_epoch"] = 2
     sets = [word for key, value in little.items() for word in ("--set", f"{key}={value}")]
-    succeeded("train", path, *sets, "--quiet")
+    mlphys("train", path, *sets, "--quiet")

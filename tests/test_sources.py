@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
 from mlphys import builder
-from mlphys.cli import main
 from mlphys.config import load, runs_before
 from mlphys.errors import UserError
 from mlphys.library import shipped
@@ -22,6 +20,7 @@ from mlphys.schema.document import dump
 from mlphys.trained import TrainedNetwork
 from mlphys.training.engine import weights_of
 from tests import finished
+from tests.command import mlphys, reason
 
 DATA = {"name": "digits", "train": 200, "validation": 50, "test": 100}
 CIRCLES = {"name": "circle_or_square", "samples": 500, "size": 20, "train": 300, "validation": 50, "test": 50}
@@ -80,23 +79,6 @@ def begun_with(source: str, model: dict | None = None, data: dict | None = None,
     return config("more", model or SOURCES[source], data, initial={"run": source}, **training)
 
 
-def mlphys(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def succeeded(*arguments: object) -> str:
-    result = mlphys(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refused(*arguments: object) -> str:
-    """The message of a command that ends with exit code 2 and no traceback."""
-    result = mlphys(*arguments)
-    assert result.exit_code == 2, result.output
-    return result.output.removeprefix("mlphys: ").removesuffix("\n")
-
-
 def weights(run: str) -> dict[str, np.ndarray]:
     return load_file(f"runs/{run}/1/weights.safetensors")
 
@@ -109,8 +91,8 @@ def trained_once(tmp_path_factory) -> Path:
         patch.chdir(path)
         for name, model in SOURCES.items():
             steps = STEPS if name == "whitened" else {}
-            succeeded("train", config(name, model, {"validation": 0, **steps}, **UNTRAINED), "--quiet")
-        succeeded("train", on_code("plain"), "--quiet")
+            mlphys("train", config(name, model, {"validation": 0, **steps}, **UNTRAINED), "--quiet")
+        mlphys("train", on_code("plain"), "--quiet")
     return path
 
 
@@ -144,7 +126,7 @@ def test_the_weights_of_a_taken_encoder_are_those_of_its_run_to_the_last_byte():
 
 
 def test_a_trainable_encoder_begins_with_the_weights_of_its_run_and_changes():
-    succeeded("train", on_code("plain", trainable=True), "--quiet", "--out", "tuned")
+    mlphys("train", on_code("plain", trainable=True), "--quiet", "--out", "tuned")
     run, kernel = Run(Path("tuned")), weights("plain")["encoder.0.Dense.kernel"]
     assert (run.initial["encoder.1.Dense.kernel"] == kernel).all()
     assert (run.weights["encoder.1.Dense.kernel"] != kernel).any()
@@ -178,8 +160,8 @@ def test_layers_behind_an_encoder_see_through_it():
 
 
 def test_no_epoch_after_all_weights_of_a_run_gives_its_metrics():
-    succeeded("train", begun_with("whitened", data=STEPS | {"validation": 0}, epochs=0), "--quiet")
-    more, whitened = (json.loads(succeeded("evaluate", name, "--json")) for name in ("more", "whitened"))
+    mlphys("train", begun_with("whitened", data=STEPS | {"validation": 0}, epochs=0), "--quiet")
+    more, whitened = (json.loads(mlphys("evaluate", name, "--json")) for name in ("more", "whitened"))
     assert more == whitened
 
 
@@ -194,25 +176,25 @@ def test_a_tuned_encoder_comes_after_a_kept_one():
 
 def test_a_run_goes_on_to_the_same_bytes_after_what_it_was_taken_from_is_gone():
     """Preprocessing stays as it was fitted for the encoder, whatever samples the layers behind it are shown."""
-    succeeded("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet")
+    mlphys("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet")
     fitted = Run(Path("runs/whitened/1")).preprocessing.weights()
-    succeeded("train", "top.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
+    mlphys("train", "top.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
     shutil.rmtree("runs")
-    succeeded("resume", "half", "--quiet", "--set", "training.epochs=2")
+    mlphys("resume", "half", "--quiet", "--set", "training.epochs=2")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
     assert all((value == Run(Path("half")).weights[name]).all() for name, value in fitted.items())
-    succeeded("evaluate", "half")
+    mlphys("evaluate", "half")
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_over_without_what_it_was_taken_from():
     first = weights("whitened")
-    succeeded("train", begun_with("whitened", data=STEPS), "--out", "whole", "--quiet")
+    mlphys("train", begun_with("whitened", data=STEPS), "--out", "whole", "--quiet")
     before = Path("whole/weights.safetensors").read_bytes()
     status = Path("whole/status.json")
     status.write_text(status.read_text().replace("done", "interrupted"))
     shutil.rmtree("whole/checkpoints")
     shutil.rmtree("runs")
-    assert "no checkpoint to go on from: starting over" in succeeded("resume", "whole")
+    assert "no checkpoint to go on from: starting over" in mlphys("resume", "whole")
     assert Path("whole/weights.safetensors").read_bytes() == before
     run = Run(Path("whole"))
     assert all((run.initial[name] == first[name]).all() for name in run.initial)
@@ -243,12 +225,12 @@ def test_a_name_is_the_newest_of_its_runs_and_a_number_that_one():
 
 def test_explained_layers_tell_whose_they_are():
     place = Path("runs/plain/1").absolute()
-    said = succeeded("config", "explain", on_code("plain"))
+    said = mlphys("config", "explain", on_code("plain"))
     assert " encoder.1.Dense" in said
     assert f"\nthe encoder's 780 parameters are those of {place} and are not trained\n" in said
-    said = succeeded("config", "explain", on_code("plain", trainable=True))
+    said = mlphys("config", "explain", on_code("plain", trainable=True))
     assert f"\nthe encoder's 780 parameters are those of {place} and are trained on\n" in said
-    assert f"\nall parameters begin as in {place}\n" in succeeded("config", "explain", begun_with("plain"))
+    assert f"\nall parameters begin as in {place}\n" in mlphys("config", "explain", begun_with("plain"))
 
 
 def message(path: Path) -> str:
@@ -365,18 +347,18 @@ def not_finite(arrays: dict[str, np.ndarray]) -> None:
 def test_damaged_weights_are_refused(change, told):
     tampered(change)
     for path in (on_code("plain"), begun_with("plain")):
-        assert refused("config", "check", path) == f"runs/plain/1/weights.safetensors: {told}"
+        assert reason("config", "check", path) == f"runs/plain/1/weights.safetensors: {told}"
 
 
 def test_a_file_that_is_no_safetensors_is_refused():
     Path("runs/plain/1/weights.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
-    assert refused("config", "check", on_code("plain")).startswith("runs/plain/1/weights.safetensors: cannot be read: ")
+    assert reason("config", "check", on_code("plain")).startswith("runs/plain/1/weights.safetensors: cannot be read: ")
 
 
 def test_a_run_that_has_lost_what_it_took_cannot_go_on():
     Path("runs/top/1/initial.safetensors").unlink()
-    succeeded("evaluate", "top")
-    assert refused("resume", "top", "--set", "training.epochs=4") == (
+    mlphys("evaluate", "top")
+    assert reason("resume", "top", "--set", "training.epochs=4") == (
         "runs/top/1/initial.safetensors: not there; runs/top/1 is not a run, or an unfinished one"
     )
 
@@ -386,7 +368,7 @@ def test_a_run_whose_config_tells_no_layers_of_its_encoder_is_refused():
     text = path.read_text()
     start, stop = text.index("    layers:\n"), text.index("    sha256:")
     path.write_text(text[:start] + text[stop:])
-    assert refused("evaluate", "top").endswith(
+    assert reason("evaluate", "top").endswith(
         " model.encoder.layers: a run's config holds the encoder's layers; train it anew"
     )
 

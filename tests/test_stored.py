@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from mlphys import stored
-from mlphys.cli import main
 from mlphys.datasets import image_folder
 from mlphys.schema.document import dump
 from mlphys.training import blocks
+from tests.command import mlphys
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 CLASSIFIER = {
@@ -39,12 +38,6 @@ CASES = {
     },
     "pca": {"model": {"kind": "pca", "components": 0.8}, "plots": ["components"]},
 }
-
-
-def succeeded(*arguments: object) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def digits(folder: Path) -> None:
@@ -77,10 +70,10 @@ def test_a_run_on_samples_on_disk_holds_the_same_bytes_as_one_on_those_in_memory
     small_pieces(monkeypatch)
     said, checked = {}, []
     for name in ("here", "there"):
-        said[name] = succeeded("train", "c.yaml", "--out", name)
-        succeeded("evaluate", name, *(("--shift", 1, "--noise", 0.2) if case == "classifier" else ()))
-        checked.append(succeeded("data", "check", "c.yaml"))
-        succeeded("data", "show", "c.yaml", "--out", f"{name}.png")
+        said[name] = mlphys("train", "c.yaml", "--out", name)
+        mlphys("evaluate", name, *(("--shift", 1, "--noise", 0.2) if case == "classifier" else ()))
+        checked.append(mlphys("data", "check", "c.yaml"))
+        mlphys("data", "show", "c.yaml", "--out", f"{name}.png")
         all_large(monkeypatch)
     assert "stay on disk" not in said["here"]
     assert " GB of samples stay on disk; they are read once now, to check and record them" in said["there"]
@@ -111,10 +104,10 @@ def test_a_run_on_images_on_disk_is_resumed_to_the_same_bytes_as_one_on_those_in
     }
     Path("c.yaml").write_text(dump(config))
     small_pieces(monkeypatch)
-    succeeded("train", "c.yaml", "--out", "here")
+    mlphys("train", "c.yaml", "--out", "here")
     all_large(monkeypatch)
-    succeeded("train", "c.yaml", "--out", "there", "--set", "training.epochs=1")
-    succeeded("resume", "there", "--set", "training.epochs=2")
+    mlphys("train", "c.yaml", "--out", "there", "--set", "training.epochs=1")
+    mlphys("resume", "there", "--set", "training.epochs=2")
     assert Path("here/weights.safetensors").read_bytes() == Path("there/weights.safetensors").read_bytes()
 
 

@@ -79,9 +79,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
 
 def measure(spec: Spec, run: Run) -> Finding:
     layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
-    images = weight_images.of_run(layer, run)
-    channels = images.shape[1]
-    kernels = images.reshape(-1, *images.shape[2:])
+    kernels, channels = weight_images.each_of_run(layer, run)
     spread = kernels.std(axis=(1, 2))
     taken = [i for i in pairs.evenly(len(kernels), spec.kernels) if spread[i] > FLAT * spread.max()]
     if not taken:

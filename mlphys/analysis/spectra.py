@@ -50,9 +50,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
 
 def measure(spec: Spec, run: Run) -> Finding:
     layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
-    images = weight_images.of_run(layer, run)
-    channels = images.shape[1]
-    kernels = images.reshape(-1, *images.shape[2:])
+    kernels, channels = weight_images.each_of_run(layer, run)
     taken = [i for i in pairs.evenly(len(kernels), spec.filters) if kernels[i].any()]
     if not taken:
         raise NotApplicable(f"the weights of {layer.title} are all zero")

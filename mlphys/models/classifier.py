@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mlphys import builder
 from mlphys.cost import formula
-from mlphys.metrics import classification, first_right, surest_mistakes
+from mlphys.metrics import classification, worth_seeing
 from mlphys.phases import Gradient, Network
 from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
@@ -28,7 +28,6 @@ LOSSES = CLASSIFIER_LOSSES
 RECORDED = ("loss", "accuracy")
 MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 ITERATIVE = True
-MOST_RIGHT = 10  # kept images that are no mistakes
 
 
 class Spec(ModelSpec):
@@ -167,9 +166,7 @@ def metrics(
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
     """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
-    right = first_right(split.y, arrays["probabilities"], min(MOST_RIGHT, most))
-    mistakes = surest_mistakes(split.y, arrays["probabilities"], most - len(right))
-    return np.concatenate([mistakes, right])
+    return worth_seeing(split.y, arrays["probabilities"], most)
 
 
 def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:

@@ -12,7 +12,7 @@ from mlphys import autoencoding, builder, calibration, pca
 from mlphys.autoencoding import chain, cost_terms
 from mlphys.energies import energy
 from mlphys.errors import UserError
-from mlphys.metrics import classification, first_right, surest_mistakes
+from mlphys.metrics import classification, worth_seeing
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
 from mlphys.schema.data import DataSpec, Description, Generated, Shape, Split
@@ -37,7 +37,6 @@ MEASURED = (
     "mse", "pca_mse",
 )  # fmt: skip
 ITERATIVE = True
-MOST_RIGHT = 10  # kept images that are no mistakes
 
 
 class Autoencoder(Block):
@@ -390,9 +389,7 @@ def _pca_mse(components: int, split: Split, train: Split) -> float | None:
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
     """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
-    right = first_right(split.y, arrays["probabilities"], min(MOST_RIGHT, most))
-    mistakes = surest_mistakes(split.y, arrays["probabilities"], most - len(right))
-    return np.concatenate([mistakes, right])
+    return worth_seeing(split.y, arrays["probabilities"], most)
 
 
 def pictured(network: Network, x: Any) -> dict[str, Any]:

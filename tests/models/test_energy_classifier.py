@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from mlphys.cli import main
 from mlphys.errors import UserError
 from mlphys.models import energy_classifier
 from mlphys.run import Run
@@ -20,31 +18,12 @@ from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.progress import Silence
+from tests.command import mlphys
+from tests.keeper import Memory
 
 D = 12
 LINEAR = {"autoencoder": {"units": 3, "activation": "linear"}}
 BASIC = {"optimizer": {"Adam": {"learning_rate": 0.02}}, "batch_size": 30, "epochs": 2}
-
-
-def mlphys(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
-
-
-class Memory:
-    """Keeps rows and checkpoints."""
-
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
-        self.checkpoints: list[Any] = []
-
-    def row(self, row):
-        self.rows.append(row)
-
-    def checkpoint(self, checkpoint):
-        self.checkpoints.append(checkpoint)
 
 
 def planes(classes: int = 2, samples: int = 200) -> Dataset:

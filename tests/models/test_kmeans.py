@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from sklearn.datasets import load_digits, make_blobs
 
-from mlphys.cli import main
 from mlphys.models import kmeans
 from mlphys.models.kmeans import clustered
 from mlphys.run import Run
@@ -17,6 +15,7 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump
 from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
+from tests.command import mlphys
 
 CONFIG = {
     "name": "km",
@@ -25,13 +24,6 @@ CONFIG = {
     "plots": ["centroids", "reconstructions", "latent"],
 }
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 900, None)
-
-
-def mlphys(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
 
 
 def digits(n: int) -> np.ndarray:

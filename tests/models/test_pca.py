@@ -10,28 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from safetensors.numpy import load_file
 
 from mlphys import pca as components_of
-from mlphys.cli import main
 from mlphys.config import load
 from mlphys.errors import UserError
 from mlphys.run import Run
 from mlphys.schema.document import dump, read
+from tests.command import mlphys
 
 CONFIG = {
     "name": "pca",
     "data": {"name": "digits", "train": 900, "validation": 300, "test": 300},
     "model": {"kind": "pca", "components": 7},
 }
-
-
-def mlphys(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from sklearn.datasets import load_digits
 
 from mlphys.autodiff import gradient
-from mlphys.cli import main
 from mlphys.errors import UserError
 from mlphys.history import History
 from mlphys.models import rbm
@@ -23,6 +21,7 @@ from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.engine import Engine
+from tests.command import mlphys
 
 CONFIG = {
     "name": "rbm",
@@ -34,13 +33,6 @@ CONFIG = {
 V, H = 6, 4
 ALL_V = np.array(list(itertools.product([0, 1], repeat=V)), np.float64)
 ALL_H = np.array(list(itertools.product([0, 1], repeat=H)), np.float64)
-
-
-def mlphys(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
 
 
 def made(visible: str = "bernoulli", sampling: object = "CD", shape: tuple[int, ...] = (V,), hidden: int = H):

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from safetensors.numpy import load_file
 
-from mlphys.cli import main
 from mlphys.run import Run
 from mlphys.schema.document import dump
+from tests.command import mlphys
 
 BLUR = {"FixedConv2D": {"kernel": {"Gauss": {"size": 3, "decay": 0.5, "normalize": True}}, "padding": "same"}}
 CONFIG = {
@@ -23,13 +22,6 @@ CONFIG = {
         "layers": [BLUR, {"Activation": {"activation": "relu"}}, {"AveragePooling2D": {"pool_size": 2}}],
     },
 }
-
-
-def mlphys(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
 
 
 @pytest.fixture(autouse=True)

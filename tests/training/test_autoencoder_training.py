@@ -17,6 +17,7 @@ from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
 from mlphys.training.progress import Silence
+from tests.keeper import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 100, None)
 
@@ -31,20 +32,6 @@ def digits() -> Dataset:
 
 def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
     return {"Dense": {"units": units, "activation": activation, **more}}
-
-
-class Memory:
-    """Keeps rows and checkpoints."""
-
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
-        self.checkpoints: list[Any] = []
-
-    def row(self, row):
-        self.rows.append(row)
-
-    def checkpoint(self, checkpoint):
-        self.checkpoints.append(checkpoint)
 
 
 def training_of(model: dict[str, Any], settings: dict[str, Any], keeper: Any = None, seed: int = 0) -> loop.Training:

@@ -15,6 +15,7 @@ from mlphys.training import loop
 from mlphys.training.checkpoint import Incomplete
 from mlphys.training.engine import Engine
 from mlphys.training.progress import Silence
+from tests.keeper import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
 DENSE = [
@@ -38,22 +39,6 @@ def digits(train: int = 250, validation: int = 90) -> Dataset:
     y = data.target.astype(np.int32)
     last = train + validation
     return Dataset(Split(x[:train], y[:train]), Split(x[train:last], y[train:last]), Split(x[:0], y[:0]))
-
-
-class Memory:
-    """Keeps rows and checkpoints in memory; can interrupt after an epoch's row."""
-
-    def __init__(self, interrupt_after: int | None = None):
-        self.rows, self.checkpoints, self.interrupt_after = [], [], interrupt_after
-
-    def row(self, row):
-        self.rows.append(row)
-
-    def checkpoint(self, checkpoint):
-        self.checkpoints.append(checkpoint)
-        if self.interrupt_after is not None and checkpoint.epoch >= self.interrupt_after:
-            self.interrupt_after = None
-            raise KeyboardInterrupt
 
 
 def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):

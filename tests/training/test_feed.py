@@ -15,6 +15,7 @@ from mlphys.schema.document import dump
 from mlphys.training import loop
 from mlphys.training.feed import feed
 from mlphys.training.progress import Silence
+from tests.keeper import Memory
 
 FRESH = {"name": "circle_or_square", "size": 9, "samples": 80, "validation": 10, "test": 10, "fresh": True}
 DIGITS = {"name": "digits", "train": 100, "validation": 20, "test": 20}
@@ -89,19 +90,6 @@ def test_more_fresh_samples_in_an_epoch_than_memory_holds_are_refused():
         "--set training.steps_per_epoch=1000000: training.steps_per_epoch: 30000000 fresh samples in an epoch: "
         "30000000 images of 9 x 9 are 2430000000 pixels, more than 250000000; lower samples or size"
     )
-
-
-class Memory:
-    """Keeps rows and checkpoints."""
-
-    def __init__(self):
-        self.rows, self.checkpoints = [], []
-
-    def row(self, row):
-        self.rows.append(row)
-
-    def checkpoint(self, checkpoint):
-        self.checkpoints.append(checkpoint)
 
 
 def trained(made, keeper, start=None):

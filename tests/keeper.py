@@ -1,0 +1,23 @@
+"""What a training keeps, in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Memory:
+    """Keeps rows and checkpoints; can interrupt after an epoch's checkpoint."""
+
+    def __init__(self, interrupt_after: int | None = None):
+        self.rows: list[Any] = []
+        self.checkpoints: list[Any] = []
+        self.interrupt_after = interrupt_after
+
+    def row(self, row):
+        self.rows.append(row)
+
+    def checkpoint(self, checkpoint):
+        self.checkpoints.append(checkpoint)
+        if self.interrupt_after is not None and checkpoint.epoch >= self.interrupt_after:
+            self.interrupt_after = None
+            raise KeyboardInterrupt
