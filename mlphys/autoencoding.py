@@ -218,6 +218,11 @@ def cost_terms(spec: Autoencoder, training: Training, description: Description, 
     return batch_terms
 
 
+def separable(spec: Autoencoder) -> bool:
+    """Whether the cost of a batch is the mean of its parts': a divergence of mean activities is not."""
+    return not (spec.sparsity and spec.sparsity.kl)
+
+
 def _drawn(network: Network, x: Any, training: bool) -> tuple[Any, Any, Any]:
     """Means of the codes of x, reconstructions of codes drawn around them, and each sample's divergence."""
     import keras

@@ -59,6 +59,7 @@ def build(
         weights=weights,
         seeds=seeds,
         compiles_in_xla=all(row.layer.compiles_in_xla for row in (*rows, *beside)),
+        separable=not any(row.layer.mixes_samples for row in (*rows, *beside)),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
         parts=models,
         layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
@@ -86,6 +87,8 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
     """Keras's layer of a row, or ours; `layers` are those before it."""
     import keras
 
+    from mlphys.layers import superpixels
+
     if row.tied_to:
         return _tied(row, seed, layers[row.tied_to])
     match row.layer:
@@ -99,7 +102,8 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
             return Layer(row.layer.k)
         case Dropout() | GaussianNoise() if not row.trainable:
             return keras.layers.Identity()
-    layer = getattr(keras.layers, row.layer.keras_layer())(**_arguments(row, seed))
+    name = row.layer.keras_layer()
+    layer = getattr(superpixels, name, getattr(keras.layers, name))(**_arguments(row, seed))
     layer.trainable = layer.trainable and row.trainable
     return layer
 
@@ -121,6 +125,7 @@ def gradient_phase(
     terms: Any,
     metrics: tuple[str, ...],
     corruption: Corruption | None = None,
+    separable: bool = True,
 ) -> Gradient:
     """The one phase of a plain net: the gradient of its cost over all trained weights."""
     return Gradient(
@@ -132,6 +137,7 @@ def gradient_phase(
         trained=tuple(network.model.trainable_variables),
         network=network,
         optimizer=optimizer(training.optimizer),
+        separable=separable and network.separable,
     )
 
 

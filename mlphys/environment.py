@@ -27,12 +27,17 @@ def describe(accelerators: list[str], xla: bool) -> dict[str, Any]:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads(),
         "accelerators": accelerators,
         "engine": {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla},
         "git": _git(),
         "command": shlex.join(sys.argv),
     }
+
+
+def threads() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:

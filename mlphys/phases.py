@@ -34,6 +34,7 @@ class Network:
     seeds: Mapping[str, Any]
     compiles_in_xla: bool
     evaluated_at_once: int  # samples; larger batches are not faster and need more memory
+    separable: bool = False  # no layer looks from one sample of a batch at another
     parts: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Gradient:
     prepare: Callable[[Split], Split] | None = None
     corruption: Corruption | None = None
     only_train: bool = False  # `prepare` is for the training samples alone
+    separable: bool = False  # the cost of a batch is the mean of its parts', weighted by their samples
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset
 from mlphys.stored import Stored
 from mlphys.training import checkpoint as checkpoints
+from mlphys.training import parts
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.progress import Reporter
 
@@ -235,6 +236,7 @@ def _learn(
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
+    parts.share_cores(loaded.rows())
     from mlphys.training import engine
     from mlphys.training import feed as feeds
     from mlphys.training.loop import Diverged, Training

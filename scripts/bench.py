@@ -160,10 +160,13 @@ def train_mlphys(net: str, number: int) -> None:
     """
     from mlphys.phases import Gradient
     from mlphys.recorder import Recorder
+    from mlphys.training import parts
+
+    config = loaded(net)
+    parts.share_cores(config.rows())
     from mlphys.training.loop import PhaseInTraining, Training
     from mlphys.training.progress import Silence
 
-    config = loaded(net)
     dataset, kind, spec = config.dataset(), config.experiment.kind(), config.experiment.model
     network = kind.build(spec, config.net_input, 0)
     wanted = kind.phases(spec, config.experiment.training, config.net_input, network, dataset.train)

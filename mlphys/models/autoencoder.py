@@ -171,7 +171,8 @@ def with_measures(spec: Spec, network: Network, description: Description) -> Net
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the cost over all weights."""
     cost = terms(spec, training, description, network)
-    return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption)]
+    separable = autoencoding.separable(spec)
+    return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption, separable)]
 
 
 def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:

@@ -240,7 +240,9 @@ def _pretraining(spec: Spec, i: int, training: Training, description: Descriptio
     costs = cost_terms(stage, training, replace(description, shape=shape), own)
     trained = tuple(own.model.trainable_variables)
     phase = _gradient(f"pretrain_{i}", training, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
-    return replace(phase, corruption=stage.corruption, prepare=_codes_below(below) if below else None)
+    separable = phase.separable and autoencoding.separable(stage)
+    prepare = _codes_below(below) if below else None
+    return replace(phase, corruption=stage.corruption, prepare=prepare, separable=separable)
 
 
 def _parts(network: Network, i: int) -> dict[str, Any]:
@@ -289,7 +291,8 @@ def _classifying(network: Network, frozen: bool) -> Any:
 def _gradient(
     name: str, training: Training, costs: Any, metrics: tuple[str, ...], trained: tuple[Any, ...], network: Network
 ) -> Gradient:
-    return Gradient(name, training, costs, metrics, trained, network, builder.optimizer(training.optimizer))
+    optimizer = builder.optimizer(training.optimizer)
+    return Gradient(name, training, costs, metrics, trained, network, optimizer, separable=network.separable)
 
 
 def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:

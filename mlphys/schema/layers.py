@@ -48,6 +48,7 @@ class Layer(Spec):
 
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
+    mixes_samples: ClassVar[bool] = False  # what it gives for a sample depends on the others of the batch
 
     def keras_layer(self) -> str:
         """The class in keras.layers that takes `arguments`."""
@@ -323,6 +324,7 @@ class GaussianNoise(Layer):
 
 
 class BatchNormalization(Layer):
+    mixes_samples = True
     momentum: Rate = 0.99
     epsilon: Positive = 0.001
     center: bool = True

@@ -16,6 +16,7 @@ import numpy as np
 from mlphys import stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
+from mlphys.training import parts
 from mlphys.training.blocks import Blocks, Change
 from mlphys.training.tracking import Tracker, watched
 
@@ -177,6 +178,10 @@ class Engine:
 
     def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
         self.traces += 1
+        with _by_blocks():
+            return self._batches_trained(x, y, order, start, stop)
+
+    def _batches_trained(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
         whole = self.samples // self.batch_size
         size = self.batch_size
         i = start  # not tf.range: XLA would compile anew for every pair of bounds
@@ -191,16 +196,28 @@ class Engine:
         return self._sums.read_value()
 
     def _step(self, x: Any, y: Any) -> None:
-        phase = self._phase
-        with self._tracker.watching() as outputs, tf.GradientTape() as tape:
-            values, penalty = phase.terms(x, y, True)
-            cost = tf.reduce_mean(values["loss"]) + penalty
-        gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
-        phase.optimizer.apply(gradients, list(phase.trained))
-        sums = _sums(phase.metrics, values, penalty)
+        sizes = parts.sizes(self._phase, x.shape[0], bool(devices()))
+        if len(sizes) == 1:
+            gradients, sums, outputs = self._passed(x, y, 1.0)
+        else:
+            cut = zip(tf.split(x, sizes), tf.split(y, sizes), strict=True)
+            found = [self._passed(*part, size / x.shape[0]) for part, size in zip(cut, sizes, strict=True)]
+            gradients = [_added(of_parts) for of_parts in zip(*(part[0] for part in found), strict=True)]
+            sums = tf.add_n([part[1] for part in found])
+            outputs = {name: tf.concat([part[2][name] for part in found], axis=0) for name in found[0][2]}
+        self._phase.optimizer.apply(gradients, list(self._phase.trained))
         if self._tracker.names:
             sums = tf.concat([sums, tf.stack(self._tracker.sums(gradients, outputs, sums[0]))], axis=0)
         self._sums.assign_add(sums)
+
+    def _passed(self, x: Any, y: Any, share: float) -> tuple[list[Any], Any, dict[str, Any]]:
+        """Gradients, sums of the metrics, and outputs that are tracked, of a part with this share of its batch."""
+        phase = self._phase
+        with self._tracker.watching() as outputs, tf.GradientTape() as tape:
+            values, penalty = phase.terms(x, y, True)
+            cost = share * (tf.reduce_mean(values["loss"]) + penalty)
+        gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
+        return gradients, _sums(phase.metrics, values, penalty), outputs
 
 
 @dataclass(frozen=True)
@@ -264,7 +281,8 @@ class Measurement:
         at_once = self._phase.network.evaluated_at_once
         for start in tf.range(0, tf.shape(x)[0], at_once):
             stop = start + at_once
-            values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
+            with _by_blocks():
+                values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
             sums += _sums(metrics, values, penalty)
         return sums
 
@@ -349,6 +367,17 @@ def weights_of(network: Network) -> dict[str, np.ndarray]:
 def devices() -> list[str]:
     """The accelerators in use, empty on a machine with none."""
     return [device.name for device in tf.config.list_physical_devices("GPU")]
+
+
+def _by_blocks() -> contextlib.AbstractContextManager[None]:
+    from mlphys.layers import superpixels  # after the engine, which tells TensorFlow what to use
+
+    return contextlib.nullcontext() if devices() else superpixels.computed()
+
+
+def _added(gradients: Sequence[Any]) -> Any:
+    """None for a weight that the cost does not depend on."""
+    return None if any(gradient is None for gradient in gradients) else tf.add_n(gradients)
 
 
 def _sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:

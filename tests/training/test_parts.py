@@ -1,0 +1,108 @@
+"""A batch in parts is the batch."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from mlphys import environment
+from mlphys.models import autoencoder, classifier, rbm
+from mlphys.schema.shapes import trace
+from mlphys.schema.training import Training
+from mlphys.training import parts
+from tests.training.test_engine import DIGITS, digits, trained
+
+SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
+CONV = [
+    {"Conv2D": {"filters": 4, "kernel_size": 5, "padding": "same", "activation": "relu",
+                "kernel_regularizer": {"L2": {"l2": 0.01}}}},
+    {"AveragePooling2D": {"pool_size": 2}},
+    {"Conv2D": {"filters": 3, "kernel_size": 3, "activation": "tanh"}},
+    "Flatten",
+    SOFTMAX,
+]  # fmt: skip
+NORMALIZED = [CONV[0], "BatchNormalization", "Flatten", SOFTMAX]
+DENSE = ["Flatten", SOFTMAX]
+
+
+def phase(module, kind):
+    spec, training = module.Spec.model_validate(kind), Training(epochs=1)
+    return module.phases(spec, training, DIGITS, module.build(spec, DIGITS, 0), digits().train)[0]
+
+
+def of_classifier(layers):
+    return phase(classifier, {"kind": "classifier", "layers": layers})
+
+
+def of_autoencoder(**more):
+    encoder = [CONV[0], "Flatten", {"Dense": {"units": 5, "activation": "sigmoid"}}]
+    decoder = [{"Dense": {"units": 64}}, {"Reshape": {"target_shape": [8, 8, 1]}}]
+    return phase(autoencoder, {"kind": "autoencoder", "encoder": encoder, "decoder": decoder, **more})
+
+
+def numbers(row):
+    return {key: value for key, value in row.items() if isinstance(value, float) and key != "seconds"}
+
+
+@pytest.mark.parametrize("cores", [2, 3])
+def test_an_epoch_in_parts_ends_where_one_of_whole_batches_ends(cores, monkeypatch):
+    settings = {
+        "optimizer": {"SGD": {"learning_rate": 0.1}}, "batch_size": 49, "epochs": 2,
+        "track": ["gradient_norms", "saturation"],
+    }  # fmt: skip
+    monkeypatch.setattr(environment, "threads", lambda: 1)
+    whole, kept, _ = trained(CONV, settings)
+    monkeypatch.setattr(environment, "threads", lambda: cores)
+    sizes = []
+    monkeypatch.setattr(parts, "sizes", lambda *of, sizes_of=parts.sizes: sizes.append(sizes_of(*of)) or sizes[-1])
+    parted, kept_parted, _ = trained(CONV, settings)
+    assert sizes == [{2: [25, 24], 3: [17, 16, 16]}[cores], [5]]  # of the batches, and of the last, smaller one
+    for name, weight in whole.weights.items():
+        np.testing.assert_allclose(parted.weights[name], weight, atol=1e-5)
+    for row, other in zip(kept.rows, kept_parted.rows, strict=True):
+        assert numbers(other) == pytest.approx(numbers(row), rel=1e-4)
+
+
+def test_parts_have_at_least_as_many_samples_as_are_worth_it(monkeypatch):
+    monkeypatch.setattr(environment, "threads", lambda: 4)
+    conv = of_classifier(CONV)
+    assert [parts.sizes(conv, batch, False) for batch in (10, 31, 32, 50, 66)] == [
+        [10], [31], [16, 16], [17, 17, 16], [17, 17, 16, 16],
+    ]  # fmt: skip
+
+
+def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
+    monkeypatch.setattr(environment, "threads", lambda: 2)
+    assert len(parts.sizes(of_autoencoder(), 100, False)) == 2
+    assert len(parts.sizes(of_autoencoder(sparsity={"l1": 0.1}), 100, False)) == 2
+    assert len(parts.sizes(of_autoencoder(), 100, True)) == 1  # on an accelerator
+    whole = [
+        of_classifier(NORMALIZED),
+        of_classifier(DENSE),  # compiled in XLA
+        of_autoencoder(sparsity={"kl": {"target": 0.1, "weight": 1}}),
+        phase(rbm, {"kind": "rbm", "hidden": 8}),
+    ]
+    assert [parts.sizes(each, 100, False) for each in whole] == [[100]] * 4
+
+
+def test_the_order_of_random_draws_is_fixed(monkeypatch):
+    monkeypatch.setattr(environment, "threads", lambda: 4)
+    dropped = [{"Dropout": {"rate": 0.5}}, *CONV]
+    settings = {"optimizer": "SGD", "batch_size": 64, "epochs": 2}
+    first, second = (trained(dropped, settings)[0] for _ in range(2))
+    assert all((first.weights[name] == second.weights[name]).all() for name in first.weights)
+
+
+@pytest.mark.parametrize(
+    ("layers", "given", "expected"),
+    [(CONV, None, "1"), (CONV, "5", "5"), (DENSE, None, None), (NORMALIZED, None, None)],
+)
+def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, given, expected, monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)
+    spec = classifier.Spec(kind="classifier", layers=layers)
+    parts.share_cores(trace(spec.layers, DIGITS.shape, ("model", "layers")))
+    assert os.environ.get("TF_NUM_INTRAOP_THREADS") == expected
