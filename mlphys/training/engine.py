@@ -58,6 +58,8 @@ with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
     import keras  # noqa: F401 - now, so that it is not imported with them later
     import tensorflow as tf
 
+    if parts.shared and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     for accelerator in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
     tf.config.list_logical_devices()

@@ -6,7 +6,6 @@ have half of a batch each are half as fast again as two cores that have half of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from mlphys import environment
@@ -16,13 +15,13 @@ from mlphys.schema.shapes import Row
 SMALLEST = 16  # samples of a part: with fewer an operation costs more than its work
 
 
-def share_cores(rows: Sequence[Row]) -> None:
-    """Let TensorFlow, not yet imported, give an operation one thread, if batches of the net are worked on in parts.
+shared = False  # whether an operation gets one thread, as the engine tells TensorFlow when it is first imported
 
-    What the user has set in the environment stays.
-    """
-    if not all(row.layer.compiles_in_xla for row in rows) and not any(row.layer.mixes_samples for row in rows):
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+def share_cores(rows: Sequence[Row]) -> None:
+    """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
+    global shared
+    shared = not all(row.layer.compiles_in_xla for row in rows) and not any(row.layer.mixes_samples for row in rows)
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:

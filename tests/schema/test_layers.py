@@ -116,7 +116,7 @@ def test_shapes_and_weights_are_those_that_keras_builds(name, arguments, shape):
     rows = rows_of([{name: arguments}], shape)
     network = builder.build(rows, seed=0)
     (layer,) = network.model.layers[1:]
-    assert type(layer) is getattr(keras.layers, rows[0].layer.keras_layer())
+    assert isinstance(layer, getattr(keras.layers, rows[0].layer.keras_layer()))
     assert network.model.output_shape == (None, *rows[0].output_shape)
     assert [w.path.rpartition("/")[2] for w in layer.weights] == [n.rpartition(".")[2] for n in rows[0].weights()]
     assert {n: tuple(w.shape) for n, w in network.weights.items()} == rows[0].weights()
