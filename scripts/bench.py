@@ -31,6 +31,7 @@ import numpy as np
 from scripts import readme
 
 SAMPLES = 50_000
+TURN = 2.0  # seconds, at least: the threads of the peer before go on spinning for a while when their work is done
 
 RELU = {"activation": "relu"}
 SAME = {"kernel_size": 5, "padding": "same", **RELU}
@@ -399,7 +400,10 @@ def measured(net: str, epochs: int) -> dict[str, Seconds]:
             seconds[peer].first += sum(process.epoch() for process in processes)
         for _ in range(epochs):
             for peer, processes in peers.items():
-                seconds[peer].epochs.append(sum(process.epoch() for process in processes))
+                turn: list[float] = []
+                while sum(turn) < TURN:
+                    turn.append(sum(process.epoch() for process in processes))
+                seconds[peer].epochs += turn
     finally:
         for processes in peers.values():
             for process in processes:

@@ -102,7 +102,8 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
 )
 def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, given, expected):
     script = (
-        "from mlphys.models import classifier; from mlphys.schema.shapes import trace; from mlphys.training import parts\n"
+        "from mlphys.models import classifier\nfrom mlphys.schema.shapes import trace\n"
+        "from mlphys.training import parts\n"
         f"layers = classifier.Spec(kind='classifier', layers={layers}).layers\n"
         "parts.share_cores(trace(layers, (8, 8, 1), ('model', 'layers')))\n"
         "from mlphys.training import engine\n"
