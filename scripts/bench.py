@@ -4,9 +4,9 @@ python -m scripts.bench                         all nets, the table to stdout an
 python -m scripts.bench --epochs 9 dense        one net
 python -m scripts.bench --write                 into the README too
 
-Every peer trains the same net on the same samples in a process of its own, an epoch at a time in
-turn, so that what else the machine does falls on all of them. The first epoch compiles and is left
-out; what is told is the median of the others.
+Every peer trains the same net on the same samples in a process of its own, two seconds or an epoch
+at a time in turn, so that what else the machine does falls on all of them. The first epoch compiles
+and is left out; what is told is the median of the others.
 """
 
 from __future__ import annotations

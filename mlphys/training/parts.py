@@ -1,7 +1,7 @@
 """A batch in parts, which the cores work on side by side.
 
-The operations of a small net are too short to be shared out, each of them, among several threads: two cores that
-have half of a batch each are half as fast again as two cores that have half of every operation.
+The operations of a small net are too short to be shared out, each of them, among several threads: two cores with
+half of a batch each take two thirds of the time that they take with half of every operation.
 """
 
 from __future__ import annotations
