@@ -236,7 +236,7 @@ def _learn(
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
-    parts.share_cores(loaded.rows())
+    parts.share_cores(loaded.rows(), loaded.experiment.training.batch_size)
     from mlphys.training import engine
     from mlphys.training import feed as feeds
     from mlphys.training.loop import Diverged, Training

@@ -164,7 +164,7 @@ def train_mlphys(net: str, number: int) -> None:
     from mlphys.training import parts
 
     config = loaded(net)
-    parts.share_cores(config.rows())
+    parts.share_cores(config.rows(), config.experiment.training.batch_size)
     from mlphys.training.loop import PhaseInTraining, Training
     from mlphys.training.progress import Silence
 

@@ -13,19 +13,25 @@ from mlphys.phases import Gradient
 from mlphys.schema.shapes import Row
 
 SMALLEST = 16  # samples of a part: with fewer an operation costs more than its work
-
+MOST = 8  # parts: each is traced, which takes a third of a second
 
 shared = False  # whether an operation gets one thread, as the engine tells TensorFlow when it is first imported
 
 
-def share_cores(rows: Sequence[Row]) -> None:
+def share_cores(rows: Sequence[Row], batch: int | str) -> None:
     """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
     global shared
-    shared = not all(row.layer.compiles_in_xla for row in rows) and not any(row.layer.mixes_samples for row in rows)
+    alone = not any(row.layer.mixes_samples for row in rows)
+    shared = alone and not all(row.layer.compiles_in_xla for row in rows) and (batch == "all" or _fit(int(batch)))
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:
     """How many samples of a batch each part has; in XLA, and on an accelerator, a batch stays whole."""
-    whole = accelerated or phase.network.compiles_in_xla or not phase.separable
-    parts = 1 if whole else max(1, min(environment.threads(), batch // SMALLEST))
+    whole = accelerated or phase.network.compiles_in_xla or not phase.separable or not _fit(batch)
+    parts = 1 if whole else environment.threads()
     return [batch // parts + (i < batch % parts) for i in range(parts)]
+
+
+def _fit(batch: int) -> bool:
+    """Whether there is a part for each core; where there is not, all cores work on every operation."""
+    return environment.threads() <= min(MOST, batch // SMALLEST)

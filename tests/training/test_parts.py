@@ -68,11 +68,11 @@ def test_an_epoch_in_parts_ends_where_one_of_whole_batches_ends(cores, monkeypat
 
 
 def test_parts_have_at_least_as_many_samples_as_are_worth_it(monkeypatch):
-    monkeypatch.setattr(environment, "threads", lambda: 4)
     conv = of_classifier(CONV)
-    assert [parts.sizes(conv, batch, False) for batch in (10, 31, 32, 50, 66)] == [
-        [10], [31], [16, 16], [17, 17, 16], [17, 17, 16, 16],
-    ]  # fmt: skip
+    monkeypatch.setattr(environment, "threads", lambda: 4)
+    assert [parts.sizes(conv, batch, False) for batch in (10, 63, 66)] == [[10], [63], [17, 17, 16, 16]]
+    monkeypatch.setattr(environment, "threads", lambda: 16)
+    assert parts.sizes(conv, 1000, False) == [1000]  # too many to trace
 
 
 def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
@@ -98,14 +98,23 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("layers", "given", "expected"), [(CONV, {}, 1), (CONV, GIVEN, 0), (DENSE, {}, 0), (NORMALIZED, {}, 0)]
+    ("layers", "batch", "given", "expected"),
+    [
+        (CONV, 64, {}, 1),
+        (CONV, "all", {}, 1),
+        (CONV, 31, {}, 0),  # 0: as TensorFlow chooses
+        (CONV, 64, GIVEN, 0),
+        (DENSE, 64, {}, 0),
+        (NORMALIZED, 64, {}, 0),
+    ],
 )
-def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, given, expected):
+def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, batch, given, expected):
     script = (
         "from mlphys.models import classifier\nfrom mlphys.schema.shapes import trace\n"
         "from mlphys.training import parts\n"
+        "from mlphys import environment\nenvironment.threads = lambda: 2\n"
         f"layers = classifier.Spec(kind='classifier', layers={layers}).layers\n"
-        "parts.share_cores(trace(layers, (8, 8, 1), ('model', 'layers')))\n"
+        f"parts.share_cores(trace(layers, (8, 8, 1), ('model', 'layers')), {batch!r})\n"
         "from mlphys.training import engine\n"
         "print(engine.tf.config.threading.get_intra_op_parallelism_threads())"
     )
