@@ -10,6 +10,7 @@ import numpy as np
 
 from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
+from mlphys.schema import shapes
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
 from mlphys.schema.layers import Conv2DTranspose, Dropout, GaussianNoise
@@ -58,8 +59,8 @@ def build(
         model=keras.Model(inputs, outputs[-1]),
         weights=weights,
         seeds=seeds,
-        compiles_in_xla=all(row.layer.compiles_in_xla for row in (*rows, *beside)),
-        separable=not any(row.layer.mixes_samples for row in (*rows, *beside)),
+        compiles_in_xla=shapes.compile_in_xla((*rows, *beside)),
+        separable=shapes.separable((*rows, *beside)),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
         parts=models,
         layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlphys.schema.data import Shape
@@ -38,6 +38,16 @@ class Row:
 
     def parameters(self) -> int:
         return sum(math.prod(shape) for shape in self.weights().values())
+
+
+def compile_in_xla(rows: Iterable[Row]) -> bool:
+    """Whether XLA is the faster way through all of them."""
+    return all(row.layer.compiles_in_xla for row in rows)
+
+
+def separable(rows: Iterable[Row]) -> bool:
+    """Whether no layer looks from one sample of a batch at another."""
+    return not any(row.layer.mixes_samples for row in rows)
 
 
 def weights(rows: Sequence[Row]) -> dict[str, Shape]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from mlphys import environment
 from mlphys.phases import Gradient
+from mlphys.schema import shapes
 from mlphys.schema.shapes import Row
 
 SMALLEST = 16  # samples of a part: with fewer an operation costs more than its work
@@ -21,8 +22,8 @@ shared = False  # whether an operation gets one thread, as the engine tells Tens
 def share_cores(rows: Sequence[Row], batch: int | str) -> None:
     """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
     global shared
-    alone = not any(row.layer.mixes_samples for row in rows)
-    shared = alone and not all(row.layer.compiles_in_xla for row in rows) and (batch == "all" or _fit(int(batch)))
+    fit = batch == "all" or _fit(int(batch))
+    shared = fit and shapes.separable(rows) and not shapes.compile_in_xla(rows)
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:
