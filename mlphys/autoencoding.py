@@ -162,16 +162,27 @@ def contraction(spec: Autoencoder, network: Network) -> Callable[[Any], Any]:
         kernel = network.parts["encoder"].layers[-1].kernel
         return lambda x: penalties.dense_contraction(network.parts["encoder"](x), kernel, activation)
     from mlphys import autodiff
+    from mlphys.layers import lanes
 
-    return lambda x: autodiff.contraction(lambda points: network.parts["encoder"](points, training=False), x)
+    def of_samples(x: Any) -> Any:
+        with lanes.used(0.0):  # the Jacobian is differentiated once more
+            return autodiff.contraction(lambda points: network.parts["encoder"](points, training=False), x)
+
+    return of_samples
 
 
 def reconstructed(network: Network, x: Any, training: bool = False) -> tuple[Any, Any]:
     """The codes of samples x, and r(x) of the shape in which the decoder ends; without noise."""
+    codes = network.parts["encoder"](_as_seen(network, x), training=training)
+    return codes, network.parts["decoder"](codes, training=training)
+
+
+def _as_seen(network: Network, x: Any) -> Any:
+    """Samples x in the shape that the network takes; x itself where it has it."""
     from keras import ops
 
-    codes = network.parts["encoder"](ops.reshape(x, (-1, *network.model.input_shape[1:])), training=training)
-    return codes, network.parts["decoder"](codes, training=training)
+    shape = network.model.input_shape[1:]
+    return x if tuple(x.shape[1:]) == shape else ops.reshape(x, (-1, *shape))
 
 
 def cost_terms(spec: Autoencoder, training: Training, description: Description, network: Network) -> Any:
@@ -185,6 +196,7 @@ def cost_terms(spec: Autoencoder, training: Training, description: Description, 
     size = math.prod(description.shape)
     weight = size if training.loss_per == "sample" else 1
     emphasis = spec.corruption.emphasis if spec.corruption else None
+    is_mse = isinstance(training.loss or MeanSquaredError(), MeanSquaredError) and not emphasis
     contracted = contraction(spec, network) if spec.contraction else None
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
@@ -210,10 +222,10 @@ def cost_terms(spec: Autoencoder, training: Training, description: Description, 
         if spec.sparsity and spec.sparsity.kl:
             penalty += penalties.kl_sparsity(codes, spec.sparsity.kl)
         if contracted:
-            seen = ops.reshape(x, (-1, *network.model.input_shape[1:]))
-            penalty += spec.contraction * ops.mean(contracted(seen))
+            penalty += spec.contraction * ops.mean(contracted(_as_seen(network, x)))
+        squares = losses if is_mse else ops.mean((r - flat) ** 2, axis=1)
         losses = weight * losses
-        return {"loss": losses, "reconstruction_loss": losses, "mse": ops.mean((r - flat) ** 2, axis=1)}, penalty
+        return {"loss": losses, "reconstruction_loss": losses, "mse": squares}, penalty
 
     return batch_terms
 
@@ -228,7 +240,7 @@ def _drawn(network: Network, x: Any, training: bool) -> tuple[Any, Any, Any]:
     import keras
     from keras import ops
 
-    statistics = network.parts["statistics"](ops.reshape(x, (-1, *network.model.input_shape[1:])), training=training)
+    statistics = network.parts["statistics"](_as_seen(network, x), training=training)
     means, log_variances = ops.split(statistics, 2, axis=1)
     codes = means
     if training:

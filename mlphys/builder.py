@@ -38,11 +38,14 @@ def build(
     """
     import keras
 
+    from mlphys.layers import lanes
+
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     layers: dict[str, Any] = {}
     for row in (*rows, *beside):
         layers[row.name] = _layer(row, seed, layers)
+    lanes.join([layers[row.name] for row in rows])
     inputs = keras.Input(rows[0].input_shape)
     outputs = [inputs]
     for row in rows:
@@ -88,7 +91,7 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
     """Keras's layer of a row, or ours; `layers` are those before it."""
     import keras
 
-    from mlphys.layers import superpixels
+    from mlphys.layers import lanes
 
     if row.tied_to:
         return _tied(row, seed, layers[row.tied_to])
@@ -104,7 +107,7 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
         case Dropout() | GaussianNoise() if not row.trainable:
             return keras.layers.Identity()
     name = row.layer.keras_layer()
-    layer = getattr(superpixels, name, getattr(keras.layers, name))(**_arguments(row, seed))
+    layer = getattr(lanes, name, getattr(keras.layers, name))(**_arguments(row, seed))
     layer.trainable = layer.trainable and row.trainable
     return layer
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import mlphys
 
-DECISIVE = ("tensorflow", "keras", "numpy")  # another version of these may give other bytes
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors", "pydantic", "matplotlib")
+DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of these may give other bytes
+PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
-def describe(accelerators: list[str], xla: bool) -> dict[str, Any]:
-    """The content of environment.json."""
+def describe(accelerators: list[str], xla: bool, lanes: int | None = None) -> dict[str, Any]:
+    """The content of environment.json; `lanes`: samples side by side in our own convolutions."""
     return {
         "started": datetime.now(UTC).isoformat(),
         "mlphys": mlphys.__version__,
@@ -29,7 +29,7 @@ def describe(accelerators: list[str], xla: bool) -> dict[str, Any]:
         "cpu": _cpu(),
         "threads": threads(),
         "accelerators": accelerators,
-        "engine": {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla},
+        "engine": {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes},
         "git": _git(),
         "command": shlex.join(sys.argv),
     }

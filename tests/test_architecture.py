@@ -12,8 +12,8 @@ import mlphys
 
 FOLDER = Path(mlphys.__file__).parent
 
-# A room imports from the rows above its own only. The parts of `schema` and of `training` import each other;
-# the entries of a registry (analysis, datasets, models, plots) do not.
+# A room imports from the rows above its own only. The parts of `native`, of `schema` and of `training` import each
+# other; the entries of a registry (analysis, datasets, models, plots) do not.
 ROWS = [
     ["errors", "stored"],
     [
@@ -22,6 +22,7 @@ ROWS = [
         "environment",
         "files",
         "minimum",
+        "native",
         "picture",
         "randomness",
         "uncertainty",
@@ -68,7 +69,7 @@ ROWS = [
     ["cli"],
 ]
 RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
-OPEN_INSIDE = {"schema", "training"}
+OPEN_INSIDE = {"native", "schema", "training"}
 
 # The order of the design document, as far as there are such rooms.
 DESIGN = [
@@ -164,14 +165,14 @@ def importing(package: str, **options: bool) -> set[str]:
     return found
 
 
-def test_tensorflow_is_imported_by_the_engine_and_by_autodiff_only():
-    assert importing("tensorflow") == {"autodiff", "training.engine"}
+def test_tensorflow_is_imported_by_the_engine_by_autodiff_and_by_our_operations_only():
+    assert importing("tensorflow") == {"autodiff", "native.operations", "training.engine"}
 
 
 @pytest.mark.parametrize("package", ["keras", "matplotlib", "rich", "sklearn"])
 def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(package):
     assert importing(package)
-    layers = {name for name in modules() if name.startswith("layers.")}  # subclasses of Keras's
+    layers = {name for name in modules() if name.startswith("layers.")} | {"native.tensors"}  # Keras's and ours
     at_once = {"training.engine", *layers} if package == "keras" else set()
     assert importing(package, inside_functions=False) == at_once
 

@@ -255,7 +255,7 @@ def test_with_all_checkpoints_damaged_training_starts_over_and_keeps_its_new_one
 def test_a_resume_under_other_versions_is_refused_by_their_names(trained):
     unfinished(trained, "interrupted")
     path, now = trained / "checkpoints" / "000003.safetensors", environment.versions()
-    assert list(now) == ["mlphys", "tensorflow", "keras", "numpy"]
+    assert list(now) == ["mlphys", "tensorflow", "keras", "numpy", "llvmlite"]
     rewrite(path, lambda facts: facts["fingerprints"].update(keras="3.1.0", numpy="2.0.0"))
     assert refused("resume", "small") == (
         "mlphys: runs/small/1: its checkpoints were made with keras 3.1.0, numpy 2.0.0, "
@@ -264,7 +264,7 @@ def test_a_resume_under_other_versions_is_refused_by_their_names(trained):
     )
 
 
-@pytest.mark.parametrize("name", ["config", "data", "mlphys", "tensorflow", "keras", "numpy"])
+@pytest.mark.parametrize("name", ["config", "data", "mlphys", "tensorflow", "keras", "numpy", "llvmlite"])
 def test_a_checkpoint_without_one_of_its_fingerprints_is_refused(trained, name):
     unfinished(trained, "interrupted")
     rewrite(trained / "checkpoints" / "000003.safetensors", lambda facts: facts["fingerprints"].pop(name))

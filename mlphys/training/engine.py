@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import stored
+from mlphys import environment, stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
 from mlphys.training import parts
@@ -180,7 +180,7 @@ class Engine:
 
     def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
         self.traces += 1
-        with _by_blocks():
+        with _side_by_side(self._phase):
             return self._batches_trained(x, y, order, start, stop)
 
     def _batches_trained(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
@@ -214,7 +214,9 @@ class Engine:
 
     def _passed(self, x: Any, y: Any, share: float) -> tuple[list[Any], Any, dict[str, Any]]:
         """Gradients, sums of the metrics, and outputs that are tracked, of a part with this share of its batch."""
-        phase = self._phase
+        from mlphys.layers import lanes
+
+        phase, x = self._phase, lanes.of_data(x)
         with self._tracker.watching() as outputs, tf.GradientTape() as tape:
             values, penalty = phase.terms(x, y, True)
             cost = share * (tf.reduce_mean(values["loss"]) + penalty)
@@ -283,7 +285,7 @@ class Measurement:
         at_once = self._phase.network.evaluated_at_once
         for start in tf.range(0, tf.shape(x)[0], at_once):
             stop = start + at_once
-            with _by_blocks():
+            with _side_by_side(self._phase):
                 values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
             sums += _sums(metrics, values, penalty)
         return sums
@@ -371,10 +373,12 @@ def devices() -> list[str]:
     return [device.name for device in tf.config.list_physical_devices("GPU")]
 
 
-def _by_blocks() -> contextlib.AbstractContextManager[None]:
-    from mlphys.layers import superpixels  # after the engine, which tells TensorFlow what to use
+def _side_by_side(phase: Phase) -> contextlib.AbstractContextManager[None]:
+    """Convolutions of few channels by our own code, which XLA and accelerators cannot take."""
+    from mlphys.layers import lanes  # after the engine, which tells TensorFlow what to use
 
-    return contextlib.nullcontext() if devices() else superpixels.computed()
+    cores = 1 if parts.shared else environment.threads()
+    return lanes.used(0.0 if devices() or phase.network.compiles_in_xla else 1 / cores)
 
 
 def _added(gradients: Sequence[Any]) -> Any:

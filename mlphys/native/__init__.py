@@ -1,0 +1,1 @@
+"""Machine code for convolutions of few channels, made for the net and the processor at hand."""

@@ -1,0 +1,179 @@
+"""Machine code as operations of a TensorFlow graph, by TensorFlow's C interface for kernels."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from mlphys.native import code
+from mlphys.native.code import Function
+
+Size = int | Literal["count", "groups"]
+TYPES = {"float": (1, 4), "uint8": (4, 1)}  # TensorFlow's number of a type, and its bytes
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What `function` computes, as an operation: inputs and outputs are those of its pointers that have these names.
+
+    Each is named with its type, an output with its shape too; a pointer that is neither is null. Of the function's
+    integers "count" is the first size of the input `counted`, others are in `known`; "groups" in a shape is how many
+    vectors hold so many samples.
+    """
+
+    function: Function
+    inputs: dict[str, str]
+    outputs: dict[str, tuple[str, tuple[Size, ...]]]
+    counted: str
+    known: dict[str, int] = field(default_factory=dict)
+
+    @functools.cached_property
+    def name(self) -> str:
+        """A name that no other operation has."""
+        told = "\n".join((self.function.text, *_compute(self, 0)))
+        return f"Mlphys{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+
+    def address(self) -> int:
+        """Of the function that TensorFlow calls, compiled."""
+        library = _library()
+        places = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in INTERFACE}
+        lines = [f"@{name} = internal constant ptr inttoptr (i64 {place} to ptr)" for name, place in places.items()]
+        return code.compiled("\n".join([*lines, *_compute(self, self.function.address())]), "compute")
+
+
+# TensorFlow's functions that an operation calls, and what they give
+INTERFACE = {
+    "TF_NewStatus": "ptr",
+    "TF_DeleteStatus": "void",
+    "TF_GetInput": "void",
+    "TF_TensorData": "ptr",
+    "TF_Dim": "i64",
+    "TF_AllocateOutput": "ptr",
+    "TF_DeleteTensor": "void",
+    "TF_OpKernelContext_Failure": "void",
+}
+
+
+def _call(function: str, *arguments: str) -> str:
+    return f"call {INTERFACE[function]} %{function}({', '.join(arguments)})"
+
+
+def _compute(operation: Operation, function: int) -> list[str]:
+    """compute(kernel, context) takes the inputs' data, makes the outputs, calls the function, and lets go of them."""
+    lines = ["define void @compute(ptr %kernel, ptr %context) {"]
+    lines += [f"  %{name} = load ptr, ptr @{name}" for name in INTERFACE]
+    lines.append(f"  %status = {_call('TF_NewStatus')}")
+    data = dict.fromkeys(operation.function.pointers, "null")
+    for i, name in enumerate(operation.inputs):
+        place = f"ptr %{name}.place"
+        lines += [
+            f"  %{name}.place = alloca ptr",
+            f"  store ptr null, {place}",
+            f"  {_call('TF_GetInput', 'ptr %context', f'i32 {i}', place, 'ptr %status')}",
+            f"  %{name}.tensor = load ptr, {place}",
+            f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
+        ]
+        data[name] = f"%{name}.data"
+    lines += [
+        f"  %count = {_call('TF_Dim', f'ptr %{operation.counted}.tensor', 'i32 0')}",
+        f"  %more = add i64 %count, {operation.function.lanes - 1}",
+        f"  %groups = sdiv i64 %more, {operation.function.lanes}",
+    ]
+    for i, (name, (kind, shape)) in enumerate(operation.outputs.items()):
+        number, size = TYPES[kind]
+        sizes = [str(length) if isinstance(length, int) else f"%{length}" for length in shape]
+        lines += [f"  %{name}.shape = alloca [{len(shape)} x i64]", f"  %{name}.bytes.0 = add i64 {size}, 0"]
+        for axis, length in enumerate(sizes):
+            lines += [
+                f"  %{name}.{axis} = getelementptr i64, ptr %{name}.shape, i64 {axis}",
+                f"  store i64 {length}, ptr %{name}.{axis}",
+                f"  %{name}.bytes.{axis + 1} = mul i64 %{name}.bytes.{axis}, {length}",
+            ]
+        told = f"ptr %{name}.shape", f"i32 {len(shape)}", f"i64 %{name}.bytes.{len(shape)}"
+        made = _call("TF_AllocateOutput", "ptr %context", f"i32 {i}", f"i32 {number}", *told, "ptr %status")
+        lines += [
+            f"  %{name}.tensor = {made}",
+            f"  %{name}.lacks = icmp eq ptr %{name}.tensor, null",
+            f"  br i1 %{name}.lacks, label %failed, label %{name}.made",
+            f"{name}.made:",
+            f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
+        ]
+        data[name] = f"%{name}.data"
+    pointers = [f"ptr {data[name]}" for name in operation.function.pointers]
+    integers = [f"i64 {operation.known.get(name, f'%{name}')}" for name in operation.function.integers]
+    lines.append(f"  call void inttoptr (i64 {function} to ptr)({', '.join(pointers + integers)})")
+    lines += [f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.outputs]
+    lines += ["  br label %done", "failed:"]
+    lines += [f"  {_call('TF_OpKernelContext_Failure', 'ptr %context', 'ptr %status')}", "  br label %done", "done:"]
+    lines += [f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.inputs]
+    return [*lines, f"  {_call('TF_DeleteStatus', 'ptr %status')}", "  ret void", "}"]
+
+
+def applied(operation: Operation, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of an operation, in the graph that is being built."""
+    name = operation.name
+    _register(name, operation)
+    graph = tf.compat.v1.get_default_graph()
+    types = [getattr(tf, "float32" if kind == "float" else kind) for kind, _ in operation.outputs.values()]
+    outputs = graph.create_op(name, [tf.convert_to_tensor(each) for each in inputs], types).outputs
+    for tensor, (_, shape) in zip(outputs, operation.outputs.values(), strict=True):
+        tensor.set_shape([length if isinstance(length, int) else None for length in shape])
+    return outputs
+
+
+_registered: set[str] = set()
+
+
+def _register(name: str, operation: Operation) -> None:
+    """Tell TensorFlow of an operation, once in a process."""
+    if name in _registered:
+        return
+    library = _library()
+    status = library.TF_NewStatus()
+    builder = library.TF_NewOpDefinitionBuilder(name.encode())
+    for each, kind in operation.inputs.items():
+        library.TF_OpDefinitionBuilderAddInput(builder, f"{each}: {kind}".encode())
+    for each, (kind, _) in operation.outputs.items():
+        library.TF_OpDefinitionBuilderAddOutput(builder, f"{each}: {kind}".encode())
+    library.TF_RegisterOpDefinition(builder, status)
+    _must_be_well(library, status)
+    kernel = library.TF_NewKernelBuilder(name.encode(), b"CPU", None, operation.address(), None)
+    library.TF_RegisterKernelBuilder(name.encode(), kernel, status)
+    _must_be_well(library, status)
+    library.TF_DeleteStatus(status)
+    _registered.add(name)
+
+
+def _must_be_well(library: Any, status: int) -> None:
+    if library.TF_GetCode(status):
+        raise RuntimeError(library.TF_Message(status).decode())
+
+
+@functools.cache
+def _library() -> Any:
+    """TensorFlow's C interface, which its wheel has in a library that is loaded already."""
+    folder = Path(tf.sysconfig.get_lib())
+    library = ctypes.CDLL(str(next(folder.glob("libtensorflow_cc.*"))))
+    pointer, text = ctypes.c_void_p, ctypes.c_char_p
+    for name, result, *arguments in (
+        ("TF_NewStatus", pointer),
+        ("TF_DeleteStatus", None, pointer),
+        ("TF_GetCode", ctypes.c_int, pointer),
+        ("TF_Message", text, pointer),
+        ("TF_NewOpDefinitionBuilder", pointer, text),
+        ("TF_OpDefinitionBuilderAddInput", None, pointer, text),
+        ("TF_OpDefinitionBuilderAddOutput", None, pointer, text),
+        ("TF_RegisterOpDefinition", None, pointer, pointer),
+        ("TF_NewKernelBuilder", pointer, text, text, pointer, pointer, pointer),
+        ("TF_RegisterKernelBuilder", None, text, pointer, pointer),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, list(arguments)
+    return library

@@ -1,0 +1,225 @@
+"""Convolutions of many samples side by side against Keras's own layers."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlphys.layers import lanes
+from mlphys.native import code
+from mlphys.native.code import Vectors
+
+ALL = 100.0  # a share of cores for which any number of channels is few
+
+SAME = {"padding": "same"}
+RELU = {"activation": "relu"}
+TANH = {"activation": "tanh"}
+SIGMOID = {"activation": "sigmoid"}
+
+# What the layers see, they themselves, and how many of our convolutions the graph has on the way there.
+CASES = {
+    "average pool of 4": ((12, 12, 1), [("Conv2D", (7, 5), SAME | RELU), ("AveragePooling2D", (4,), {})], 1),
+    "average pool of 3 x 2, no bias": (
+        (9, 8, 3),
+        [("Conv2D", (8, 5), SAME | TANH | {"use_bias": False}), ("AveragePooling2D", ((3, 2),), {})],
+        1,
+    ),
+    "average pool of sums": ((8, 8, 2), [("Conv2D", (3, 3), SAME), ("AveragePooling2D", (2,), {})], 1),
+    "largest of 2 x 4": ((16, 16, 2), [("Conv2D", (4, 9), SAME | RELU), ("MaxPooling2D", ((2, 4),), {})], 1),
+    "largest of sums": ((8, 6, 2), [("Conv2D", (4, 3), SAME), ("MaxPooling2D", (2,), {})], 1),
+    "largest of tanh": ((8, 6, 2), [("Conv2D", (4, 3), SAME | TANH), ("MaxPooling2D", (2,), {})], 1),
+    "valid": ((16, 14, 2), [("Conv2D", (5, (5, 7)), RELU), ("MaxPooling2D", (2,), {})], 1),
+    "even kernels": (
+        (8, 9, 2),
+        [("Conv2D", (3, (4, 2)), SAME | SIGMOID), ("Conv2D", (2, (2, 4)), {}), ("Conv2D", (2, 1), TANH)],
+        3,
+    ),
+    "another activation": (
+        (8, 8, 1),
+        [("Conv2D", (4, 5), SAME | RELU), ("Conv2D", (6, 5), SAME | {"activation": "elu"})],
+        2,
+    ),
+    "many filters": ((6, 7, 20), [("Conv2D", (33, 3), SAME | RELU)], 1),
+    "wide": ((5, 70, 3), [("Conv2D", (4, 5), SAME | RELU), ("Conv2D", (3, 3), {})], 2),
+    "kernel larger than the image": ((4, 5, 2), [("Conv2D", (3, 11), SAME | RELU)], 1),
+    "pool that overlaps": (
+        (8, 8, 1),
+        [("Conv2D", (4, 5), SAME | RELU), ("MaxPooling2D", (2,), {"strides": 1})],
+        1,
+    ),
+    "pool that leaves a rest": ((8, 8, 1), [("Conv2D", (4, 5), SAME | RELU), ("MaxPooling2D", (3,), {})], 1),
+    "upsampled": (
+        (5, 7, 4),
+        [("UpSampling2D", (2,), {}), ("Conv2D", (20, 3), SAME | RELU),
+         ("UpSampling2D", (2,), {}), ("Conv2D", (1, (5, 4)), SAME | SIGMOID)],
+        2,
+    ),
+    "upsampled, valid, pooled": (
+        (5, 6, 3),
+        [("UpSampling2D", (2,), {}), ("Conv2D", (4, (3, 5)), RELU), ("AveragePooling2D", (2,), {})],
+        1,
+    ),
+    "smooth upsampling": (
+        (4, 4, 1),
+        [("UpSampling2D", (2,), {"interpolation": "bilinear"}), ("Conv2D", (4, 3), SAME)],
+        1,
+    ),
+    "two pools in a row": (
+        (16, 16, 1),
+        [("Conv2D", (4, 5), SAME | RELU), ("AveragePooling2D", (2,), {}), ("Conv2D", (3, 3), SAME | SIGMOID),
+         ("AveragePooling2D", (2,), {}), ("Conv2D", (2, 3), SAME)],
+        3,
+    ),
+    "softmax": ((8, 8, 1), [("Conv2D", (4, 5), SAME | {"activation": "softmax"})], 0),
+    "stride": ((8, 8, 1), [("Conv2D", (4, 5), SAME | {"strides": 2})], 0),
+    "dilation": ((8, 8, 1), [("Conv2D", (4, 3), SAME | {"dilation_rate": 2})], 0),
+    "groups": ((8, 8, 4), [("Conv2D", (4, 3), SAME | {"groups": 2})], 0),
+    "kernel of twelve": ((13, 13, 1), [("Conv2D", (4, 12), {})], 0),
+    "upsampled by an even kernel, valid": (
+        (4, 4, 1),
+        [("UpSampling2D", (2,), {}), ("Conv2D", (4, 4), RELU)],
+        0,
+    ),
+}  # fmt: skip
+
+WAYS = ("forward", "to_weights", "to_input")
+
+
+def chain(library, layers, shape):
+    made = [getattr(library, name)(*arguments, **more) for name, arguments, more in layers]
+    lanes.join(made)
+    model = keras.Sequential([keras.Input(shape), *made])
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape) * 0.3)
+    return model
+
+
+def followed(model, x, share, of_data=False):
+    """Outputs, gradients of something of them with respect to weights (and x), and our operations in the graph."""
+
+    def function(x):
+        sources = [weight.value for weight in model.trainable_variables]
+        with lanes.used(share), tf.GradientTape() as tape:
+            if not of_data:
+                tape.watch(x)
+                sources.append(x)
+            outputs = model(lanes.of_data(x) if of_data else x)
+            cost = tf.reduce_sum(tf.sin(3 * outputs))
+        return [outputs, *tape.gradient(cost, sources)]
+
+    compiled = tf.function(function).get_concrete_function(x)
+    used = [op for op in compiled.graph.get_operations() if op.type.startswith("Mlphys")]
+    return [array.numpy() for array in compiled(x)], used
+
+
+def same(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * max(1, np.abs(b).max()))
+
+
+def convolutions(used):
+    """Ours on the way there: those that take weights and biases."""
+    return [op for op in used if len(op.inputs) == 3 and op.inputs[2].shape.rank == 1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_side_by_side_gives_what_keras_gives(name):
+    shape, layers, ours = CASES[name]
+    x = tf.constant(np.random.default_rng(1).normal(size=(19, *shape)), tf.float32)
+    expected, _ = followed(chain(keras.layers, layers, shape), x, ALL)
+    found, used = followed(chain(lanes, layers, shape), x, ALL)
+    assert len(convolutions(used)) == ours
+    same(found, expected)
+
+
+@pytest.mark.parametrize("vectors", [Vectors(16, 24), Vectors(8, 12), Vectors(4, 24)])
+@pytest.mark.parametrize("name", ["average pool of 4", "largest of tanh", "upsampled", "wide", "even kernels"])
+@pytest.mark.parametrize("samples", [1, 16, 21])
+def test_vectors_of_any_width_give_what_keras_gives(vectors, name, samples, monkeypatch):
+    monkeypatch.setattr(code, "vectors", lambda: vectors)
+    shape, layers, _ = CASES[name]
+    x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
+    expected, _ = followed(chain(keras.layers, layers, shape), x, 0)
+    found, used = followed(chain(lanes, layers, shape), x, ALL)
+    assert used
+    same(found, expected)
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_equal_values_give_the_gradient_to_the_same_pixel_as_keras(activation):
+    layers = [("Conv2D", (3, 5), SAME | {"bias_initializer": "ones", "activation": activation})]
+    layers.append(("MaxPooling2D", (2,), {}))
+    x = np.random.default_rng(2).integers(0, 2, (4, 8, 8, 1)).astype(np.float32)  # many are equal
+    models = [chain(library, layers, (8, 8, 1)) for library in (keras.layers, lanes)]
+    for model in models:
+        model.weights[0].assign(np.random.default_rng(3).integers(-1, 2, (5, 5, 1, 3)))
+    (expected, _), (found, _) = (followed(model, tf.constant(x), ALL) for model in models)
+    same(found, expected)
+
+
+def test_samples_whose_gradient_nobody_asks_for_cost_none():
+    shape, layers, _ = CASES["two pools in a row"]
+    x = tf.constant(np.random.default_rng(1).normal(size=(5, *shape)), tf.float32)
+    whole, asked = followed(chain(lanes, layers, shape), x, ALL)
+    found, not_asked = followed(chain(lanes, layers, shape), x, ALL, of_data=True)
+    same(found, whole[:-1])
+    assert len(not_asked) < len(asked)
+
+
+def test_what_is_not_a_number_stays_so():
+    for name in ("average pool of 4", "largest of tanh", "upsampled"):
+        shape, layers, _ = CASES[name]
+        x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+        x[1] = np.nan
+        outputs = followed(chain(lanes, layers, shape), tf.constant(x), ALL)[0][0]
+        assert np.isnan(outputs[1]).any()
+        assert np.isfinite(outputs[[0, 2]]).all()
+
+
+def test_two_calls_end_in_the_same_bytes():
+    shape, layers, _ = CASES["two pools in a row"]
+    x = tf.constant(np.random.default_rng(1).normal(size=(21, *shape)), tf.float32)
+    first, second = (followed(chain(lanes, layers, shape), x, ALL)[0] for _ in range(2))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
+
+
+def test_only_few_channels_are_worth_it_and_fewer_where_lanes_or_cores_stay_empty():
+    layers = [("Conv2D", (20, 3), SAME)]
+    model = chain(lanes, layers, (6, 6, 20))
+
+    def ours(samples, share):
+        return bool(followed(model, tf.zeros((samples, 6, 6, 20)), share)[1])
+
+    width = code.vectors().lanes
+    assert ours(width, 1.0)
+    assert not ours(width, 0.5)
+    assert not ours(width + 1, 1.0)
+
+
+def test_without_being_asked_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
+    shape, layers, _ = CASES["average pool of 4"]
+    x = tf.zeros((3, *shape))
+    assert not followed(chain(lanes, layers, shape), x, 0.0)[1]
+    monkeypatch.setattr(code, "vectors", lambda: None)
+    assert not followed(chain(lanes, layers, shape), x, ALL)[1]
+
+
+def test_a_pool_that_is_looked_at_elsewhere_too_is_right():
+    """The convolution's own output is asked for, beside that of the pool behind it."""
+    inputs = keras.Input((8, 8, 1))
+    made = [lanes.Conv2D(3, 3, padding="same", activation="relu"), lanes.AveragePooling2D(2)]
+    lanes.join(made)
+    between = made[0](inputs)
+    model = keras.Model(inputs, [between, made[1](between)])
+    x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)
+
+    @tf.function
+    def both(x):
+        with lanes.used(ALL):
+            return model(x)
+
+    map_, pooled = (array.numpy() for array in both(x))
+    np.testing.assert_allclose(map_.reshape(5, 4, 2, 4, 2, 3).mean((2, 4)), pooled, atol=1e-6)

@@ -1,0 +1,51 @@
+"""Functions that are compiled while the program runs."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import numpy as np
+
+from mlphys.native import code
+from mlphys.native.code import Function, Vectors
+
+
+def test_a_constant_is_the_nearest_float32():
+    assert code.constant(1.0) == "0x3FF0000000000000"
+    assert code.constant(0.1) == "0x3FB99999A0000000"  # 0.100000001490116
+
+
+def test_a_sum_of_vectors_adds_what_it_should():
+    for width in (4, 8, 16):
+        made = Function(("x", "out"), ("count",), width)
+        total = made.variable(made.vector, "zeroinitializer")
+        with made.loop(0, "%count", 2) as i:  # every other vector
+            made.put(total, made.plus(made.get(total), made.get(made.at("%x", (i, width)))))
+        made.put_number("%out", made.total(made.get(total)))
+        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(made.address())
+        x, out = np.arange(5 * width, dtype=np.float32).reshape(5, width), np.zeros(1, np.float32)
+        call(x.ctypes.data, out.ctypes.data, 5)
+        assert out[0] == x[::2].sum()
+
+
+def test_known_integers_are_computed_at_once():
+    made = Function((), ("count",), 4)
+    assert made.integer("add", made.integer("mul", 3, 4), made.integer("smax", -1, 0)) == 12
+    assert made.integer("sub", 5, 7) == -2
+    assert made.at("%x", (0, 8), (3, 0)) == "%x"
+
+
+def test_a_processor_without_vectors_or_a_machine_without_a_compiler_has_none(monkeypatch):
+    from llvmlite import binding
+
+    def found(**features):
+        monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+        return code.vectors.__wrapped__()
+
+    assert found(avx512f=True, avx2=True, fma=True) == Vectors(16, 24)
+    assert found(avx512f=False, avx2=True, fma=True) == Vectors(8, 12)
+    assert found(neon=True) == Vectors(4, 24)
+    assert found(avx2=True) is None  # it rounds products before they are added
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    assert code.vectors.__wrapped__() is None

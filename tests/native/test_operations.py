@@ -1,0 +1,65 @@
+"""Machine code as operations of TensorFlow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mlphys.native import code, lanes, operations, tensors
+from mlphys.native.operations import Operation
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5, 1), (16,), (28, 28, 1), (67,)])
+@pytest.mark.parametrize("samples", [1, 16, 35])
+def test_samples_are_laid_side_by_side_and_back(shape, samples):
+    width = code.vectors().lanes
+    x = np.random.default_rng(0).random((samples, *shape), np.float32)
+    expected = np.zeros((-(-samples // width) * width, *shape), np.float32)
+    expected[:samples] = x
+
+    @tf.function
+    def there_and_back(x):
+        side = tensors.side_by_side(x)
+        return side, tensors.one_by_one(side, x)
+
+    side, back = (array.numpy() for array in there_and_back(tf.constant(x)))
+    assert (side == np.moveaxis(expected.reshape(-1, width, *shape), 1, -1)).all()
+    assert (back == x).all()
+
+
+def test_the_same_operation_is_registered_once_and_another_one_apart():
+    found = [tensors._to_lanes((5, size), code.vectors()) for size in (2, 2, 3)]
+    assert found[0].name == found[1].name != found[2].name
+
+
+def test_memory_that_is_not_there_is_an_error_of_tensorflows():
+    width = code.vectors().lanes
+    huge = Operation(lanes.side_by_side(width), {"x": "float"}, {"out": ("float", ("groups", 2**45))}, "x", {"size": 4})
+
+    @tf.function
+    def asked(x):
+        return operations.applied(huge, [x])[0]
+
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        asked(tf.zeros((3, 4)))
+
+
+def test_the_second_derivative_is_refused():
+    x = tf.random.stateless_normal((3, 4), (0, 0))
+
+    def cost(x):
+        return tf.reduce_sum(tensors.side_by_side(x) ** 3)
+
+    @tf.function
+    def twice(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                value = cost(x)
+            slope = inner.gradient(value, x)
+        return outer.gradient(slope, x)
+
+    with pytest.raises(NotImplementedError, match="can be differentiated once"):
+        twice(x)
