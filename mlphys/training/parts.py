@@ -6,6 +6,7 @@ half of a batch each take two thirds of the time that they take with half of eve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mlphys import environment
@@ -13,7 +14,7 @@ from mlphys.phases import Gradient
 from mlphys.schema import shapes
 from mlphys.schema.shapes import Row
 
-SMALLEST = 16  # samples of a part: with fewer an operation costs more than its work
+SAMPLES = 16  # of a part, about: with fewer an operation costs more than its work, and vectors stay empty
 MOST = 8  # parts: each is traced, which takes a third of a second
 
 shared = False  # whether an operation gets one thread, as the engine tells TensorFlow when it is first imported
@@ -22,17 +23,18 @@ shared = False  # whether an operation gets one thread, as the engine tells Tens
 def share_cores(rows: Sequence[Row], batch: int | str) -> None:
     """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
     global shared
-    fit = batch == "all" or _fit(int(batch))
+    fit = batch == "all" or _parts(int(batch)) > 1 or environment.threads() == 1
     shared = fit and shapes.separable(rows) and not shapes.compile_in_xla(rows)
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:
     """How many samples of a batch each part has; in XLA, and on an accelerator, a batch stays whole."""
-    whole = accelerated or phase.network.compiles_in_xla or not phase.separable or not _fit(batch)
-    parts = 1 if whole else environment.threads()
+    whole = accelerated or phase.network.compiles_in_xla or not phase.separable
+    parts = 1 if whole else _parts(batch)
     return [batch // parts + (i < batch % parts) for i in range(parts)]
 
 
-def _fit(batch: int) -> bool:
-    """Whether there is a part for each core; where there is not, all cores work on every operation."""
-    return environment.threads() <= min(MOST, batch // SMALLEST)
+def _parts(batch: int) -> int:
+    """One, with all cores at work on every operation, where the parts would leave more than half of them idle."""
+    parts = min(environment.threads(), MOST, math.ceil(batch / SAMPLES))
+    return parts if 2 * parts >= environment.threads() else 1

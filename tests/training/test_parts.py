@@ -67,12 +67,21 @@ def test_an_epoch_in_parts_ends_where_one_of_whole_batches_ends(cores, monkeypat
         assert numbers(other) == pytest.approx(numbers(row), rel=1e-4)
 
 
-def test_parts_have_at_least_as_many_samples_as_are_worth_it(monkeypatch):
+def test_there_are_no_more_parts_than_cores_and_vectors_have_samples_for(monkeypatch):
     conv = of_classifier(CONV)
     monkeypatch.setattr(environment, "threads", lambda: 4)
-    assert [parts.sizes(conv, batch, False) for batch in (10, 63, 66)] == [[10], [63], [17, 17, 16, 16]]
-    monkeypatch.setattr(environment, "threads", lambda: 16)
-    assert parts.sizes(conv, 1000, False) == [1000]  # too many to trace
+    batches = (10, 31, 50, 66)
+    assert [parts.sizes(conv, batch, False) for batch in batches] == [
+        [10],
+        [16, 15],
+        [13, 13, 12, 12],
+        [17, 17, 16, 16],
+    ]
+    monkeypatch.setattr(environment, "threads", lambda: 12)
+    assert len(parts.sizes(conv, 100, False)) == 7
+    assert len(parts.sizes(conv, 1000, False)) == 8  # more would take long to trace
+    monkeypatch.setattr(environment, "threads", lambda: 20)
+    assert len(parts.sizes(conv, 1000, False)) == 1  # most of the cores would be idle
 
 
 def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
@@ -102,7 +111,8 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
     [
         (CONV, 64, {}, 1),
         (CONV, "all", {}, 1),
-        (CONV, 31, {}, 0),  # 0: as TensorFlow chooses
+        (CONV, 17, {}, 1),
+        (CONV, 16, {}, 0),  # 0: as TensorFlow chooses
         (CONV, 64, GIVEN, 0),
         (DENSE, 64, {}, 0),
         (NORMALIZED, 64, {}, 0),
