@@ -91,7 +91,7 @@ class Engine:
         self._tracker = Tracker(phase)
         # float64: sums over a hundred thousand samples keep all digits that are printed
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
-        self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla)
+        self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
         phase.optimizer.build(list(phase.trained))
 
     def start_epoch(
@@ -186,15 +186,20 @@ class Engine:
     def _batches_trained(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
         whole = self.samples // self.batch_size
         size = self.batch_size
-        i = start  # not tf.range: XLA would compile anew for every pair of bounds
-        while i < tf.minimum(stop, whole):
+
+        def step(i: Any) -> tuple[Any]:
             rows = tf.slice(order, [i * size], [size])
             self._step(tf.gather(x, rows), tf.gather(y, rows))
-            i += 1
-        if whole < self.batches:  # noqa: SIM102 - the first `if` is Python's, the second the graph's
-            if stop > whole:  # the last, smaller batch is trained too
-                rows = order[whole * size :]
-                self._step(tf.gather(x, rows), tf.gather(y, rows))
+            return (i + 1,)
+
+        def smaller_step() -> Any:
+            rows = order[whole * size :]
+            self._step(tf.gather(x, rows), tf.gather(y, rows))
+            return whole
+
+        tf.while_loop(lambda i: i < tf.minimum(stop, whole), step, (start,))
+        if whole < self.batches:
+            tf.cond(stop > whole, smaller_step, lambda: whole)
         return self._sums.read_value()
 
     def _step(self, x: Any, y: Any) -> None:
@@ -272,7 +277,7 @@ class Measurement:
         self._split = split
         resident = not isinstance(split.x, stored.Stored)
         self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
-        self._compiled = tf.function(self._measure, reduce_retracing=True)
+        self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
 
     def means(self) -> dict[str, float]:
         sums = tf.zeros([1 + len(self._phase.metrics)], tf.float64)
@@ -281,14 +286,22 @@ class Measurement:
         return _means(self._phase.metrics, sums.numpy())
 
     def _measure(self, x: Any, y: Any, sums: Any) -> Any:
-        metrics = self._phase.metrics
-        at_once = self._phase.network.evaluated_at_once
-        for start in tf.range(0, tf.shape(x)[0], at_once):
-            stop = start + at_once
+        def of_piece(x: Any, y: Any) -> Any:
             with _side_by_side(self._phase):
-                values, penalty = self._phase.terms(x[start:stop], y[start:stop], False)
-            sums += _sums(metrics, values, penalty)
-        return sums
+                values, penalty = self._phase.terms(x, y, False)
+            return _sums(self._phase.metrics, values, penalty)
+
+        return _summed(of_piece, x, y, self._phase.network.evaluated_at_once, sums)
+
+
+def _summed(of_piece: Callable[[Any, Any], Any], x: Any, y: Any, at_once: int, sums: Any) -> Any:
+    """`of_piece` of so many samples at a time, added to `sums`."""
+
+    def add(start: Any, sums: Any) -> tuple[Any, Any]:
+        rows = slice(start, start + at_once)
+        return start + at_once, sums + of_piece(x[rows], y[rows])
+
+    return tf.while_loop(lambda start, sums: start < tf.shape(x)[0], add, (0, sums))[1]
 
 
 def _pieces(split: Split, multiple: int) -> Iterator[tuple[Any, Any]]:
@@ -303,7 +316,7 @@ class Mapped:
     """`function(x, y)`, compiled, applied to whole splits."""
 
     def __init__(self, function: Callable[[Any, Any], Mapping[str, Any]], at_once: int):
-        self._compiled = tf.function(function, reduce_retracing=True)
+        self._compiled = tf.function(function, reduce_retracing=True, autograph=False)
         self._at_once = at_once
 
     def __call__(
@@ -331,7 +344,7 @@ class MeanCost:
 
     def __init__(self, network: Network, terms: Terms):
         self._network, self._terms = network, terms
-        self._compiled = tf.function(self._costs, reduce_retracing=True)
+        self._compiled = tf.function(self._costs, reduce_retracing=True, autograph=False)
 
     def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
         """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
@@ -344,18 +357,17 @@ class MeanCost:
     def _costs(self, x: Any, y: Any, parameters: Any) -> Any:
         variables = list(self._network.weights.values())
         sizes = [math.prod(variable.shape) for variable in variables]
-        at_once = self._network.evaluated_at_once
-        found = tf.TensorArray(tf.float64, tf.shape(parameters)[0])
-        for row in tf.range(tf.shape(parameters)[0]):
-            for variable, values in zip(variables, tf.split(parameters[row], sizes), strict=True):
+
+        def of_piece(x: Any, y: Any) -> Any:
+            return _sums(("loss",), *self._terms(x, y, False))
+
+        def at(place: Any) -> Any:
+            for variable, values in zip(variables, tf.split(place, sizes), strict=True):
                 variable.assign(tf.reshape(values, variable.shape))
-            sums = tf.zeros([2], tf.float64)
-            for start in tf.range(0, tf.shape(x)[0], at_once):
-                stop = start + at_once
-                recorded, penalty = self._terms(x[start:stop], y[start:stop], False)
-                sums += _sums(("loss",), recorded, penalty)
-            found = found.write(row, sums)
-        return found.stack()
+            return _summed(of_piece, x, y, self._network.evaluated_at_once, tf.zeros([2], tf.float64))
+
+        # one place after the other: they share the variables
+        return tf.map_fn(at, parameters, fn_output_signature=tf.float64, parallel_iterations=1)
 
 
 def load_weights(network: Network, weights: Mapping[str, np.ndarray]) -> None:
