@@ -37,11 +37,17 @@ def used(share: float) -> Iterator[None]:
     differentiated once.
     """
     global _share
-    before, _share = _share, share if code.vectors() else 0.0
+    before, _share = _share, share if share and _can_be_compiled() else 0.0
     try:
         yield
     finally:
         _share = before
+
+
+def _can_be_compiled() -> bool:
+    from mlphys.native import operations  # after the engine, which tells TensorFlow what to use
+
+    return code.vectors() is not None and operations.can_be_made()
 
 
 def of_data(x: Any) -> Any:
@@ -141,7 +147,7 @@ class SideBySide:
 
     @classmethod
     def of(cls, pixels: Any) -> SideBySide:
-        from mlphys.native import tensors  # after the engine, which tells TensorFlow what to use
+        from mlphys.native import tensors
 
         if not hasattr(pixels, "_side_by_side"):
             pixels._side_by_side = cls(tensors.side_by_side(pixels), pixels)

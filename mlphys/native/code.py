@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Value = str | int  # the name of a 64-bit integer in LLVM's language, or a known one
 
@@ -22,16 +24,24 @@ class Vectors:
 def vectors() -> Vectors | None:
     """Those of this processor; None: it cannot multiply and add at once, or nothing can be compiled here."""
     try:
-        from llvmlite import binding as llvm
-
-        has = llvm.get_host_cpu_features()
-    except (ImportError, OSError, RuntimeError):
+        has = _features()
+    except (ImportError, OSError):
         return None
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return Vectors(4, 24)
     if has.get("avx512f"):
         return Vectors(16, 24)
-    if has.get("avx2") and has.get("fma"):
-        return Vectors(8, 12)
-    return Vectors(4, 24) if has.get("neon") else None
+    return Vectors(8, 12) if has.get("avx2") and has.get("fma") else None
+
+
+def _features() -> Any:
+    """What the processor can do, by LLVM's names."""
+    from llvmlite import binding as llvm
+
+    try:
+        return llvm.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know them, and takes what its name stands for
+        return llvm.FeatureMap()
 
 
 class Function:
@@ -201,8 +211,8 @@ def compiled(source: str, name: str) -> int:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    machine = llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features)
+    target, features = llvm.Target.from_default_triple(), _features().flatten()
+    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features)
     module = llvm.parse_assembly(source)
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()  # variables into registers; what is more takes longer and gains nothing
@@ -210,7 +220,9 @@ def compiled(source: str, name: str) -> int:
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     _engines.append(engine)
-    return engine.get_function_address(name)
+    address = engine.get_function_address(name)
+    assert address, name
+    return address
 
 
 _engines: list[object] = []  # what is compiled is freed with its engine

@@ -157,6 +157,16 @@ def _must_be_well(library: Any, status: int) -> None:
 
 
 @functools.cache
+def can_be_made() -> bool:
+    """Whether this TensorFlow has the interface."""
+    try:
+        _library()
+    except (AttributeError, OSError, StopIteration):
+        return False
+    return True
+
+
+@functools.cache
 def _library() -> Any:
     """TensorFlow's C interface, which its wheel has in a library that is loaded already."""
     folder = Path(tf.sysconfig.get_lib())
@@ -173,6 +183,7 @@ def _library() -> Any:
         ("TF_RegisterOpDefinition", None, pointer, pointer),
         ("TF_NewKernelBuilder", pointer, text, text, pointer, pointer, pointer),
         ("TF_RegisterKernelBuilder", None, text, pointer, pointer),
+        *((name, None) for name in INTERFACE if name not in ("TF_NewStatus", "TF_DeleteStatus")),  # called from code
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, list(arguments)

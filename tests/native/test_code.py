@@ -39,13 +39,20 @@ def test_known_integers_are_computed_at_once():
 def test_a_processor_without_vectors_or_a_machine_without_a_compiler_has_none(monkeypatch):
     from llvmlite import binding
 
-    def found(**features):
-        monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    def found(machine="x86_64", **features):
+        monkeypatch.setattr(code.platform, "machine", lambda: machine)
+        monkeypatch.setattr(binding, "get_host_cpu_features", lambda: binding.FeatureMap(features))
         return code.vectors.__wrapped__()
 
     assert found(avx512f=True, avx2=True, fma=True) == Vectors(16, 24)
     assert found(avx512f=False, avx2=True, fma=True) == Vectors(8, 12)
-    assert found(neon=True) == Vectors(4, 24)
+    assert found("arm64") == Vectors(4, 24)
     assert found(avx2=True) is None  # it rounds products before they are added
+
+    def unknown():
+        raise RuntimeError("LLVM does not know this processor")
+
+    monkeypatch.setattr(binding, "get_host_cpu_features", unknown)
+    assert code.vectors.__wrapped__() is None
     monkeypatch.setitem(sys.modules, "llvmlite", None)
     assert code.vectors.__wrapped__() is None

@@ -63,3 +63,10 @@ def test_the_second_derivative_is_refused():
 
     with pytest.raises(NotImplementedError, match="can be differentiated once"):
         twice(x)
+
+
+def test_a_tensorflow_without_the_interface_cannot_have_them(monkeypatch):
+    assert operations.can_be_made()
+    monkeypatch.setattr(operations.tf.sysconfig, "get_lib", lambda: "/")
+    monkeypatch.setattr(operations, "_library", operations._library.__wrapped__)
+    assert not operations.can_be_made.__wrapped__()
