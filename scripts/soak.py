@@ -40,12 +40,19 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         },
         "training": {"optimizer": "adam", "epochs": 60, "early_stopping": {"patience": 60}},
     },
-    "autoencoder": {
+    "convolutional": {
         "data": DIGITS,
         "model": {
             "kind": "autoencoder",
-            "encoder": ["Flatten", {"GaussianNoise": {"stddev": 0.1}}, {"Dense": {"units": 8, "activation": "relu"}}],
-            "decoder": [{"Dense": {"units": 64, "activation": "sigmoid"}}],
+            "encoder": [
+                {"GaussianNoise": {"stddev": 0.1}},
+                {"Conv2D": {"filters": 4, "kernel_size": 3, "padding": "same", "activation": "relu"}},
+                {"MaxPooling2D": {"pool_size": 2}},
+            ],
+            "decoder": [
+                {"UpSampling2D": {"size": 2}},
+                {"Conv2D": {"filters": 1, "kernel_size": 3, "padding": "same", "activation": "sigmoid"}},
+            ],
         },
         "training": {"loss": "binary_crossentropy", "epochs": 60},
     },
