@@ -97,11 +97,11 @@ def _before(code: Function, made: Convolution, vectors: Vectors, group: Value, o
                     found = _through_pool(code, made, group, place, slope)
                     if not as_given:
                         code.put(code.at("%before", *place), found)
-                    code.put(sums[f], code.plus(code.get(sums[f]), found))
-        for f, total in sums.items():
-            if of_biases is not None:
-                kept = code.at(of_biases, (f, code.lanes))
-                code.put(kept, code.plus(code.get(kept), code.get(total)))
+                    if of_biases is not None:
+                        code.put(sums[f], code.plus(code.get(sums[f]), found))
+        for f, total in sums.items() if of_biases is not None else ():
+            kept = code.at(of_biases, (f, code.lanes))
+            code.put(kept, code.plus(code.get(kept), code.get(total)))
     return gradient if as_given else "%before"
 
 
@@ -131,25 +131,19 @@ def _add_to_weights(code: Function, made: Convolution, vectors: Vectors, x: str,
         into = code.at("%sums", (t, columns * channels * filters * code.lanes), (c, filters * code.lanes))
         for taps in portions(columns, max(1, vectors.sums // 2)):
             for portion in portions(filters, max(1, (vectors.sums - 3) // len(taps))):
-                places = {
-                    (tap, f): code.at(into, (tap * channels * filters + f, code.lanes)) for tap in taps for f in portion
-                }
+                keys = [(tap, f) for tap in taps for f in portion]
+                places = {(tap, f): code.at(into, (tap * channels * filters + f, code.lanes)) for tap, f in keys}
                 sums = {key: code.variable(code.vector, code.get(place)) for key, place in places.items()}
-
-                def grow(column: Value, pixels: str, slopes: str, taps: list[int], sums: dict = sums) -> None:
-                    found = {
-                        f: code.get(code.at(slopes, (column, filters * code.lanes), (f, code.lanes))) for _, f in sums
-                    }
-                    for tap in taps:
-                        pixel = code.at(pixels, (column, channels * code.lanes), (tap - left, channels * code.lanes))
-                        value = code.get(pixel)
-                        for f, slope in found.items():
-                            code.put(sums[tap, f], code.times_plus(value, slope, code.get(sums[tap, f])))
-
                 with code.loop(first, last) as y:
                     pixels, slopes = code.at(seen, (y, line)), code.at(before, (y, wide))
-                    for columns_alike, at_border in _columns(code, taps, left, width, in_width):
-                        grow(columns_alike, pixels, slopes, at_border)
+                    for column, inside in _columns(code, taps, left, width, in_width):
+                        at = code.at(slopes, (column, filters * code.lanes))
+                        slope = {f: code.get(code.at(at, (f, code.lanes))) for f in portion}
+                        for tap in inside:
+                            steps = (column, channels * code.lanes), (tap - left, channels * code.lanes)
+                            value = code.get(code.at(pixels, *steps))
+                            for f in portion:
+                                code.put(sums[tap, f], code.times_plus(value, slope[f], code.get(sums[tap, f])))
                 for key, place in places.items():
                     code.put(place, code.get(sums[key]))
 
