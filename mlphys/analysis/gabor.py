@@ -89,7 +89,7 @@ def measure(spec: Spec, run: Run) -> Finding:
     r2 = np.array([found[i][0].r2 for i in ranked])
     good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
     numbers: dict[str, Any] = {
-        "layer": layer.number, "native": len(taken), "left_out_as_flat": min(len(kernels), spec.kernels) - len(taken),
+        "layer": layer.number, "kernels": len(taken), "left_out_as_flat": min(len(kernels), spec.kernels) - len(taken),
         "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
     }  # fmt: skip
     said = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
@@ -99,7 +99,7 @@ def measure(spec: Spec, run: Run) -> Finding:
         some = [kernels[taken[i]] for i in pairs.evenly(len(taken), spec.shuffled)]
         control = np.array([fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some])
         numbers["shuffled"] = {
-            "native": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
+            "kernels": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
         }  # fmt: skip
         said += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
     numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]

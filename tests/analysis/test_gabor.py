@@ -89,7 +89,7 @@ def test_the_kernels_of_a_convolution_are_fitted_each_in_its_place(tmp_path: Pat
     assert best["r2"] == pytest.approx(1, abs=1e-6)
     assert worst["filter"] == 0
     assert worst["r2"] < 0.8
-    assert (finding.numbers["native"], finding.numbers["left_out_as_flat"]) == (2, 1)
+    assert (finding.numbers["kernels"], finding.numbers["left_out_as_flat"]) == (2, 1)
     assert finding.numbers["good_share"] == 0.5
     assert finding.said.startswith("R^2 > 0.8 for 0.50 +- 0.29 of 2 kernels of layer 0, Conv2D, median ")
 
