@@ -14,7 +14,6 @@ from mlphys.config import difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
-from mlphys.native import code
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
@@ -248,8 +247,7 @@ def _learn(
         drawn = engine.weights_of(network)
         engine.load_weights(network, {name: run.taken.get(name, value) for name, value in drawn.items()})
     if start is None:
-        found = None if engine.devices() or network.compiles_in_xla else code.vectors()
-        lanes = found.lanes if found else None
+        lanes = engine.side_by_side(network)
         writer.environment(environment.describe(engine.devices(), network.compiles_in_xla, lanes))
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.model, experiment.training, description, network, seen.train)

@@ -37,17 +37,19 @@ def used(share: float) -> Iterator[None]:
     differentiated once.
     """
     global _share
-    before, _share = _share, share if share and _can_be_compiled() else 0.0
+    before, _share = _share, share if share and width() else 0.0
     try:
         yield
     finally:
         _share = before
 
 
-def _can_be_compiled() -> bool:
+def width() -> int | None:
+    """How many samples lie side by side; None: nothing can be compiled for this processor or this TensorFlow."""
     from mlphys.native import operations  # after the engine, which tells TensorFlow what to use
 
-    return code.vectors() is not None and operations.can_be_made()
+    vectors = code.vectors()
+    return vectors.lanes if vectors and operations.can_be_made() else None
 
 
 def of_data(x: Any) -> Any:
@@ -76,10 +78,16 @@ class Conv2D(keras.layers.Conv2D):
             seen, kernel, block = coarse, self._block_kernel(), 2
             bias = ops.tile(self.bias, 4) if self.use_bias else None
         bias = ops.zeros(kernel.shape[-1]) if bias is None else ops.convert_to_tensor(bias)
-        made = Convolution(tuple(seen.shape[1:]), kernel.shape[3], tuple(kernel.shape[:2]), self.padding, block=block)
         name = self.activation.__name__
         fused = name in activation.KNOWN
-        made = replace(made, activation=name if fused else "linear")
+        made = Convolution(
+            tuple(seen.shape[1:]),
+            kernel.shape[3],
+            tuple(kernel.shape[:2]),
+            self.padding,
+            activation=name if fused else "linear",
+            block=block,
+        )
         pool = self.with_pooling(made) if fused and self.with_pooling else None
         if pool:
             outputs = super().call(pixels)

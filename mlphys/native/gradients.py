@@ -153,7 +153,7 @@ def _columns(code: Function, taps: range, left: int, width: int, in_width: int) 
     inside = [[tap for tap in taps if 0 <= column + tap - left < in_width] for column in range(width)]
     for seen, run in groupby(range(width), lambda column: inside[column]):
         columns = list(run)
-        if len(columns) > LOOPED:
+        if len(columns) >= LOOPED:
             with code.loop(columns[0], columns[-1] + 1) as column:
                 yield column, seen
         elif seen:

@@ -385,12 +385,19 @@ def devices() -> list[str]:
     return [device.name for device in tf.config.list_physical_devices("GPU")]
 
 
-def _side_by_side(phase: Phase) -> contextlib.AbstractContextManager[None]:
-    """Convolutions of few channels by our own code, which XLA and accelerators cannot take."""
+def side_by_side(network: Network) -> int | None:
+    """How many samples our own convolutions take at once; None: they are not used, as in XLA and on accelerators."""
     from mlphys.layers import lanes  # after the engine, which tells TensorFlow what to use
 
+    return None if devices() or network.compiles_in_xla else lanes.width()
+
+
+def _side_by_side(phase: Phase) -> contextlib.AbstractContextManager[None]:
+    """Convolutions of few channels by our own code, which takes one core."""
+    from mlphys.layers import lanes
+
     cores = 1 if parts.shared else environment.threads()
-    return lanes.used(0.0 if devices() or phase.network.compiles_in_xla else 1 / cores)
+    return lanes.used(1 / cores if side_by_side(phase.network) else 0.0)
 
 
 def _added(gradients: Sequence[Any]) -> Any:

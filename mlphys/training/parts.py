@@ -23,7 +23,8 @@ shared = False  # whether an operation gets one thread, as the engine tells Tens
 def share_cores(rows: Sequence[Row], batch: int | str) -> None:
     """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
     global shared
-    fit = batch == "all" or _parts(int(batch)) > 1 or environment.threads() == 1
+    size = MOST * SAMPLES if batch == "all" else int(batch)  # all samples are enough for any number of parts
+    fit = _parts(size) > 1 or environment.threads() == 1
     shared = fit and shapes.separable(rows) and not shapes.compile_in_xla(rows)
 
 
