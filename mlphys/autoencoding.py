@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mlphys import builder, penalties
 from mlphys import cost as costs
-from mlphys.phases import Network
+from mlphys.phases import Network, Plain
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse, Sparsity, Variational
 from mlphys.schema.data import Description, Shape
 from mlphys.schema.document import KeyPath
@@ -228,6 +228,16 @@ def cost_terms(spec: Autoencoder, training: Training, description: Description, 
         return {"loss": losses, "reconstruction_loss": losses, "mse": squares}, penalty
 
     return batch_terms
+
+
+def plain(spec: Autoencoder, rows: Sequence[Row], training: Training, shape: Shape) -> Plain | None:
+    """The cost of samples of `shape` as data; None: there are penalties, or errors weigh differently."""
+    corruption, sparsity = spec.corruption, spec.sparsity
+    penalized = spec.contraction or spec.variational or (sparsity and (sparsity.l1 or sparsity.kl))
+    if penalized or (corruption and corruption.emphasis):
+        return None
+    weight = math.prod(shape) if training.loss_per == "sample" else 1
+    return Plain(rows, training.loss or MeanSquaredError(), "y" if corruption else "x", weight)
 
 
 def separable(spec: Autoencoder) -> bool:

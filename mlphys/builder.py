@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.phases import Gradient, Network
+from mlphys.phases import Gradient, Network, Plain
 from mlphys.randomness import rng
 from mlphys.schema import shapes
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
@@ -130,6 +130,7 @@ def gradient_phase(
     metrics: tuple[str, ...],
     corruption: Corruption | None = None,
     separable: bool = True,
+    plain: Plain | None = None,
 ) -> Gradient:
     """The one phase of a plain net: the gradient of its cost over all trained weights."""
     return Gradient(
@@ -141,6 +142,7 @@ def gradient_phase(
         trained=tuple(network.model.trainable_variables),
         network=network,
         optimizer=optimizer(training.optimizer),
+        plain=plain,
         separable=separable and network.separable,
     )
 

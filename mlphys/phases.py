@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
+from mlphys.schema.losses import Loss
+from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
 
 if TYPE_CHECKING:
@@ -44,6 +46,20 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """A cost that is nothing but `weight` times the mean of a loss behind a chain of layers.
+
+    `target` is what the outputs are held against: "x", the samples themselves; "y"; or "classes", y as numbers
+    of classes.
+    """
+
+    rows: Sequence[Row]
+    loss: Loss
+    target: Literal["x", "y", "classes"]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Gradient:
     """A phase that follows the gradient of a cost.
 
@@ -51,7 +67,8 @@ class Gradient:
     recorded, each of shape (n,) and the first of them called "loss", and the scalar penalty;
     the cost is the mean loss plus the penalty. `trained` are the variables that the optimizer moves.
     `prepare` makes of samples as the net sees them those of this phase, with the weights that the phase
-    begins with; with `corruption` x is corrupted before every epoch, and y the clean samples.
+    begins with; with `corruption` x is corrupted before every epoch, and y the clean samples. `plain` tells
+    the cost as data, where it is so simple; regularizers of layers are left out of it.
     """
 
     name: str
@@ -64,6 +81,7 @@ class Gradient:
     prepare: Callable[[Split], Split] | None = None
     corruption: Corruption | None = None
     only_train: bool = False  # `prepare` is for the training samples alone
+    plain: Plain | None = None
     separable: bool = False  # the cost of a batch is the mean of its parts', weighted by their samples
 
 

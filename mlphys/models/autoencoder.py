@@ -172,7 +172,8 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
     """One phase: the gradient of the cost over all weights."""
     cost = terms(spec, training, description, network)
     separable = autoencoding.separable(spec)
-    return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption, separable)]
+    plain = autoencoding.plain(spec, rows(spec, description), training, description.shape)
+    return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption, separable, plain)]
 
 
 def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:

@@ -11,7 +11,7 @@ from pydantic import Field
 from mlphys import builder
 from mlphys.cost import formula
 from mlphys.metrics import classification, worth_seeing
-from mlphys.phases import Gradient, Network
+from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
@@ -111,7 +111,18 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
     weights = class_weights(training, description, train.y)
-    return [builder.gradient_phase(network, training, terms(spec, training, description, network, weights), RECORDED)]
+    cost = terms(spec, training, description, network, weights)
+    plain = None
+    if weights is None:
+        chosen = training.loss or DEFAULT_LOSS
+        plain = Plain(rows(spec, description), chosen, "classes", _weight(training, len(description.classes)))
+    return [builder.gradient_phase(network, training, cost, RECORDED, plain=plain)]
+
+
+def _weight(training: Training, classes: int) -> int:
+    """What the loss of Keras is multiplied with."""
+    chosen = training.loss or DEFAULT_LOSS
+    return classes if chosen.over_outputs() and training.loss_per == "sample" else 1
 
 
 def class_weights(training: Training, description: Description, labels: np.ndarray) -> np.ndarray | None:
@@ -137,7 +148,7 @@ def terms(
     classes = len(description.classes)
     chosen = training.loss or DEFAULT_LOSS
     loss = builder.loss(chosen)
-    weight = classes if chosen.over_outputs() and training.loss_per == "sample" else 1
+    weight = _weight(training, classes)
 
     def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         p = network.model(x, training=training)

@@ -12,7 +12,7 @@ from pydantic import Field
 from mlphys import builder
 from mlphys.cost import formula
 from mlphys.metrics import peak_signal_to_noise, regression
-from mlphys.phases import Gradient, Network
+from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
@@ -87,7 +87,10 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the loss over all trained weights."""
-    return [builder.gradient_phase(network, training, terms(spec, training, description, network), RECORDED)]
+    weight = math.prod(description.target_shape) if training.loss_per == "sample" else 1
+    plain = Plain(rows(spec, description), training.loss or DEFAULT_LOSS, "y", weight)
+    cost = terms(spec, training, description, network)
+    return [builder.gradient_phase(network, training, cost, RECORDED, plain=plain)]
 
 
 def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:

@@ -14,12 +14,12 @@ from pydantic import Field
 from mlphys import autoencoding, builder, pca, stored
 from mlphys.autoencoding import chain, cost_terms
 from mlphys.metrics import classification, code_statistics, reconstruction, surest_mistakes
-from mlphys.phases import Gradient, Network
+from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.autoencoding import Stage
 from mlphys.schema.data import Description, Shape, Split
 from mlphys.schema.fields import ActivationName
 from mlphys.schema.layers import LayerField, text
-from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
+from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec, refuse_class_weights
@@ -227,9 +227,17 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
         settings = training.of_phase("fine_tune")
         trained = tuple(network.model.trainable_variables)
         costs = cost_terms(whole, settings, description, network)
-        found.append(_gradient("fine_tune", settings, costs, ("loss", "reconstruction_loss", "mse"), trained, network))
+        phase = _gradient("fine_tune", settings, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
+        stages = staged(spec, description)
+        chained = [row for there, _ in stages for row in there] + [row for _, back in stages[::-1] for row in back]
+        found.append(replace(phase, plain=autoencoding.plain(whole, chained, settings, description.shape)))
     if "head" in wanted:
-        found.append(_labelled(spec, training.of_phase("head"), network, wanted["head"]))
+        phase = _labelled(spec, training.of_phase("head"), network, wanted["head"])
+        plain = None
+        if not spec.frozen:
+            encoders = spec.encoder_rows(description)
+            plain = Plain(encoders + _head(spec, encoders[-1].output_shape), CategoricalCrossentropy(), "classes")
+        found.append(replace(phase, plain=plain))
     return found
 
 
@@ -242,7 +250,9 @@ def _pretraining(spec: Spec, i: int, training: Training, description: Descriptio
     phase = _gradient(f"pretrain_{i}", training, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
     separable = phase.separable and autoencoding.separable(stage)
     prepare = _codes_below(below) if below else None
-    return replace(phase, corruption=stage.corruption, prepare=prepare, separable=separable)
+    there, back = staged(spec, description)[i]
+    plain = autoencoding.plain(stage, there + back, training, shape)
+    return replace(phase, corruption=stage.corruption, prepare=prepare, separable=separable, plain=plain)
 
 
 def _parts(network: Network, i: int) -> dict[str, Any]:

@@ -154,6 +154,104 @@ class Function:
             f"call reassoc float @llvm.vector.reduce.fadd.v{self.lanes}f32(float 0.0, {self.vector} {value})"
         )
 
+    def negative(self, a: str) -> str:
+        return self.be(f"fneg {self.vector} {a}")
+
+    def root(self, a: str) -> str:
+        return self.be(f"call {self.vector} @llvm.sqrt.v{self.lanes}f32({self.vector} {a})")
+
+    def larger(self, a: str, b: str) -> str:
+        """Lane by lane; `a` where one of them is not a number."""
+        return self.where(self.compare("olt", a, b), b, a)
+
+    def smaller(self, a: str, b: str) -> str:
+        """Lane by lane; `a` where one of them is not a number."""
+        return self.where(self.compare("ogt", a, b), b, a)
+
+    def largest(self, value: str) -> str:
+        """The largest number of a vector."""
+        return self.be(f"call float @llvm.vector.reduce.fmax.v{self.lanes}f32({self.vector} {value})")
+
+    def masked(self, mask: str | None, value: str) -> str:
+        """Zero where the mask is false."""
+        return self.where(mask, value, "zeroinitializer") if mask else value
+
+    def columns(self, count: int) -> Iterator[tuple[Value, str | None]]:
+        """The vectors of a row of `count` numbers; the last, if it is not full, with a mask."""
+        whole = count // self.lanes * self.lanes
+        with self.loop(0, whole, self.lanes) as column:
+            yield column, None
+        if whole < count:
+            bits = ", ".join(f"i1 {'true' if i < count - whole else 'false'}" for i in range(self.lanes))
+            yield whole, f"<{bits}>"
+
+    def product(self, number: str, factor: float) -> str:
+        """Of single numbers."""
+        return self.be(f"fmul float {number}, {constant(factor)}")
+
+    def ratio(self, number: float, count: Value) -> str:
+        """A number over an integer."""
+        below = self.be(f"sitofp i64 {count} to float")
+        return self.be(f"fdiv float {constant(number)}, {below}")
+
+    def first(self, value: str) -> str:
+        """The number in the first lane."""
+        return self.be(f"extractelement {self.vector} {value}, i64 0")
+
+    def whole(self, pointer: str) -> str:
+        return self.be(f"load i64, ptr {pointer}")
+
+    def index(self, pointer: str) -> str:
+        """A 32-bit integer as one of 64."""
+        return self.be(f"sext i32 {self.be(f'load i32, ptr {pointer}')} to i64")
+
+    def add_to_double(self, pointer: str, number: str) -> None:
+        total = self.be(f"load double, ptr {pointer}")
+        total = self.be(f"fadd double {total}, {self.be(f'fpext float {number} to double')}")
+        self.do(f"store double {total}, ptr {pointer}")
+
+    @contextlib.contextmanager
+    def only_if(self, condition: str) -> Iterator[None]:
+        """What is written inside is done where the condition, an i1, holds."""
+        label = self.variable("i1", "false")[1:]
+        self._lines += [f"  br i1 {condition}, label %then_{label}, label %done_{label}", f"then_{label}:"]
+        yield
+        self._lines += [f"  br label %done_{label}", f"done_{label}:"]
+
+    def meet(self, barrier: str, meetings: str, threads: Value, spins: int) -> None:
+        """Wait until all threads are here. `meetings` counts in each of them, `barrier` is shared."""
+        wanted = self.integer("add", self.whole(meetings), threads)
+        self.do(f"store i64 {wanted}, ptr {meetings}")
+        self.be(f"atomicrmw add ptr {barrier}, i64 1 seq_cst")
+        looks = self.variable("i64", 0)
+        label = looks[1:]
+        self._lines += [f"  br label %head_{label}", f"head_{label}:"]
+        here = self.be(f"load atomic i64, ptr {barrier} seq_cst, align 8")
+        more = self.be(f"icmp slt i64 {here}, {wanted}")
+        self._lines += [f"  br i1 {more}, label %wait_{label}, label %done_{label}", f"wait_{label}:"]
+        self.do(f"store i64 {self.integer('add', self.whole(looks), 1)}, ptr {looks}")
+        late = self.be(f"icmp sgt i64 {self.whole(looks)}, {spins}")
+        self._lines += [f"  br i1 {late}, label %yield_{label}, label %spin_{label}", f"yield_{label}:"]
+        self.do(f"call i32 inttoptr (i64 {_yield()} to ptr)()")
+        self._lines += [f"  br label %head_{label}", f"spin_{label}:"]
+        if _on_x86():
+            self.do("call void @llvm.x86.sse2.pause()")
+        self._lines += [f"  br label %head_{label}", f"done_{label}:"]
+
+    @contextlib.contextmanager
+    def without_denormals(self) -> Iterator[None]:
+        """Inside of it numbers too small for all their digits are zero, as in TensorFlow: those take long."""
+        if not _on_x86():
+            yield
+            return
+        before, now = self.variable("i32", 0), self.variable("i32", 0)
+        self.do(f"call void @llvm.x86.sse.stmxcsr(ptr {before})")
+        value = self.be(f"load i32, ptr {before}")
+        self.do(f"store i32 {self.be(f'or i32 {value}, 32832')}, ptr {now}")
+        self.do(f"call void @llvm.x86.sse.ldmxcsr(ptr {now})")
+        yield
+        self.do(f"call void @llvm.x86.sse.ldmxcsr(ptr {before})")
+
     def get_bits(self, pointer: str) -> str:
         """A truth value for each lane."""
         held = max(8, self.lanes)
@@ -197,11 +295,29 @@ def _declarations(lanes: int) -> str:
             f"declare {v} @llvm.rint.v{lanes}f32({v})",
             f"declare {v} @llvm.minnum.v{lanes}f32({v}, {v})",
             f"declare {v} @llvm.maxnum.v{lanes}f32({v}, {v})",
+            f"declare {v} @llvm.sqrt.v{lanes}f32({v})",
             f"declare float @llvm.vector.reduce.fadd.v{lanes}f32(float, {v})",
+            f"declare float @llvm.vector.reduce.fmax.v{lanes}f32({v})",
+            "declare void @llvm.x86.sse2.pause()",
+            "declare void @llvm.x86.sse.stmxcsr(ptr)",
+            "declare void @llvm.x86.sse.ldmxcsr(ptr)",
             "declare i64 @llvm.smin.i64(i64, i64)",
             "declare i64 @llvm.smax.i64(i64, i64)",
         )
     )
+
+
+def _on_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _yield() -> int:
+    """The address of the function that offers the core to another process."""
+    import ctypes
+
+    address = ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value
+    assert address
+    return address
 
 
 @functools.cache

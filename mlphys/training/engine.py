@@ -16,7 +16,7 @@ import numpy as np
 from mlphys import environment, stored
 from mlphys.phases import Gradient, Network, Phase
 from mlphys.schema.data import Split
-from mlphys.training import parts
+from mlphys.training import chains, parts
 from mlphys.training.blocks import Blocks, Change
 from mlphys.training.tracking import Tracker, watched
 
@@ -87,12 +87,16 @@ class Engine:
         self._phase = phase
         self._train = train
         self._x = self._y = self._order = None
+        self._rates = tf.function(self._learning_rates, autograph=False)
+        self._held = train
         self._blocks: Blocks | None = None
         self._tracker = Tracker(phase)
         # float64: sums over a hundred thousand samples keep all digits that are printed
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
         phase.optimizer.build(list(phase.trained))
+        made = None if devices() or self._tracker.names else chains.chain_of(phase, self.batch_size)
+        self._steps = chains.Steps(phase, made) if made else None
 
     def start_epoch(
         self,
@@ -108,11 +112,10 @@ class Engine:
         fed = self._train if train is None else train
         if change or isinstance(fed.x, stored.Stored):
             self._blocks = Blocks(fed, order, change, self.batch_size)
-            self._order = tf.constant(np.arange(self.samples, dtype=np.int32) % self._blocks.samples)
-        else:
-            if train is not None or self._x is None:
-                self._x, self._y = tf.constant(fed.x), tf.constant(fed.y)
-            self._order = tf.constant(order.astype(np.int32))
+            order = np.arange(self.samples) % self._blocks.samples
+        elif train is not None or self._x is None:
+            self._hold(fed)
+        self._order = order.astype(np.int32) if self._steps else tf.constant(order.astype(np.int32))
         self._sums.assign(tf.zeros_like(self._sums))
         for name, variable in self._phase.network.seeds.items():
             variable.assign(seeds[name])
@@ -128,7 +131,7 @@ class Engine:
             if self._blocks:
                 self._lay(start)
                 end = min(stop, self._blocks.end(start))
-            sums = self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(end)).numpy()
+            sums = self._trained(start, end)
             start = end
         return _means(self._phase.metrics, sums)
 
@@ -159,14 +162,38 @@ class Engine:
     def traversed(self, step: int) -> Pass:
         """The samples of a step through the net as it is now."""
         self._lay(step)
-        rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
-        x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
+        rows = np.asarray(self._order)[step * self.batch_size : (step + 1) * self.batch_size]
+        x, y = self._held.x[rows], self._held.y[rows]
         return traversed(self._phase.network, self._phase.terms, x, y, True, self._phase.trained)
 
     def _lay(self, batch: int) -> None:
         """The block that holds a batch, if samples come in blocks."""
         if self._blocks and (block := self._blocks.holding(batch)) is not None:
-            self._x, self._y = tf.constant(block.x), tf.constant(block.y)
+            self._hold(block)
+
+    def _hold(self, split: Split) -> None:
+        """Samples in memory, from which a step gathers."""
+        self._held = split
+        if self._steps:
+            self._x, self._y = self._steps.samples(split.x, split.y)
+        else:
+            self._x, self._y = tf.constant(split.x), tf.constant(split.y)
+
+    def _trained(self, start: int, stop: int) -> np.ndarray:
+        """The sums behind the batches start <= i < stop, which are in memory."""
+        if not self._steps:
+            return self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
+        rates = self._rates(tf.range(stop - start)).numpy()
+        sums = self._steps(self._x, self._y, self._order, rates, start, self._sums.numpy())
+        self._sums.assign(sums)
+        return sums
+
+    def _learning_rates(self, ahead: Any) -> Any:
+        """Of the steps that come so many after the next one."""
+        rate, done = self._phase.optimizer._learning_rate, self._phase.optimizer.iterations
+        if not callable(rate):
+            return tf.fill(tf.shape(ahead), rate.value)
+        return tf.map_fn(rate, tf.cast(ahead, done.dtype) + done, fn_output_signature=tf.float32)
 
     def _changing(self) -> dict[str, Any]:
         seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}

@@ -10,24 +10,9 @@ import pytest
 from mlphys.native import convolution, gradients
 from mlphys.native.code import Vectors
 from mlphys.native.convolution import Convolution
+from tests.native.guarded import Guarded
 
 GROUPS = 2
-GUARD = 4096  # numbers on each side of an array
-
-
-class Guarded:
-    """An array between NaNs, which what reads too far would take in, and what writes too far overwrite."""
-
-    def __init__(self, values: np.ndarray):
-        self._whole = np.full(values.size + 2 * GUARD, np.nan, np.float32)
-        self.values = self._whole[GUARD : GUARD + values.size].reshape(values.shape)
-        self.values[...] = values
-
-    def pointer(self) -> int:
-        return self.values.ctypes.data
-
-    def untouched(self) -> bool:
-        return bool(np.isnan(self._whole[:GUARD]).all() and np.isnan(self._whole[-GUARD:]).all())
 
 
 def called(function, arrays, count=GROUPS):

@@ -23,6 +23,7 @@ DENSE = [
     {"Dense": {"units": 16, "activation": "relu", "kernel_regularizer": {"L2": {"l2": 0.001}}}},
     {"Dense": {"units": 10, "activation": "softmax"}},
 ]
+PLAIN = ["Flatten", {"Dense": {"units": 16, "activation": "relu"}}, DENSE[2]]  # a chain of native/chain.py
 CONV = [
     {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
     {"MaxPooling2D": {"pool_size": 2}},
@@ -51,7 +52,7 @@ def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
     return training.run(start), keeper, network
 
 
-@pytest.mark.parametrize("layers", [DENSE, CONV], ids=["dense", "conv"])
+@pytest.mark.parametrize("layers", [DENSE, PLAIN, CONV], ids=["dense", "plain", "conv"])
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -106,7 +107,7 @@ def test_an_epoch_is_the_gradient_descent_that_numpy_computes():
     np.testing.assert_allclose(outcome.weights["layers.1.Dense.bias"], bias, atol=1e-6)
 
 
-@pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM], ids=["dense", "conv", "random"])
+@pytest.mark.parametrize("layers", [DENSE, PLAIN, CONV, RANDOM], ids=["dense", "plain", "conv", "random"])
 def test_how_an_epoch_is_cut_into_chunks_changes_no_bit(layers, monkeypatch):
     settings = {"batch_size": 30, "epochs": 2}
     whole, kept, _ = trained(layers, settings)
@@ -360,7 +361,7 @@ def test_an_interrupt_while_an_epoch_is_recorded_leaves_a_whole_epoch_in_the_che
         assert value.tobytes() == resumed.weights[name].tobytes()
 
 
-@pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM], ids=["dense", "conv", "random"])
+@pytest.mark.parametrize("layers", [DENSE, PLAIN, CONV, RANDOM], ids=["dense", "plain", "conv", "random"])
 @pytest.mark.parametrize("stopping", [None, {"patience": 2}], ids=["to the end", "early stopping"])
 def test_a_training_interrupted_after_any_epoch_ends_with_the_same_bytes(layers, stopping, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch

@@ -1,0 +1,192 @@
+"""Chains of dense layers by our own machine code, beside what TensorFlow makes of the same training."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlphys import environment
+from mlphys.models import autoencoder, classifier, regressor, stacked_autoencoder
+from mlphys.native import code
+from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.training import Training as Settings
+from mlphys.training import chains, loop
+from mlphys.training.progress import Silence
+from tests.keeper import Memory
+from tests.training.test_engine import DIGITS, digits
+
+KINDS = {
+    "classifier": classifier,
+    "autoencoder": autoencoder,
+    "regressor": regressor,
+    "stacked_autoencoder": stacked_autoencoder,
+}
+CURVE = Description((3,), (), 200, None, target_shape=(2,))
+
+
+def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"Dense": {"units": units, "activation": activation, **more}}
+
+
+def of_classes(*layers: Any) -> dict[str, Any]:
+    return {"kind": "classifier", "layers": ["Flatten", *layers]}
+
+
+def of_samples(*encoder: Any, last: str = "sigmoid", **more: Any) -> dict[str, Any]:
+    return {"kind": "autoencoder", "encoder": list(encoder), "decoder": [dense(64, last)], **more}
+
+
+def curve() -> Dataset:
+    """Points on a curve in three dimensions, and two functions of it."""
+    s = np.random.default_rng(0).uniform(-1, 1, 260)
+    x = np.stack([s, s**2, s**3], axis=1).astype(np.float32)
+    y = np.stack([np.sin(3 * s), np.cos(3 * s)], axis=1).astype(np.float32)
+    return Dataset(Split(x[:200], y[:200]), Split(x[200:], y[200:]), Split(x[:0], y[:0]))
+
+
+def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Training:
+    kind, data = KINDS[model["kind"]], curve() if model["kind"] == "regressor" else digits()
+    description = CURVE if model["kind"] == "regressor" else DIGITS
+    parsed = Settings.model_validate(settings)
+    spec = kind.completed(kind.Spec.model_validate(model), parsed, description, None)
+    kind.check(spec, parsed, description)
+    network = kind.build(spec, description, 0)
+    phases = kind.phases(spec, parsed, description, network, data.train)
+    return loop.Training(network, phases, data, None, 0, {}, Memory(), Silence())
+
+
+ADAM = {"Adam": {"learning_rate": 0.01, "beta_1": 0.8, "epsilon": 1e-4}}
+MOMENTUM = {"SGD": {"learning_rate": 0.3, "momentum": 0.9}}
+FALLING = {"Adam": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.02, "decay_steps": 20}}}}
+FEW = {"batch_size": 30, "epochs": 2}
+STAGES = [{"encoder": [dense(12, "sigmoid")]}, {"encoder": [dense(6, "sigmoid")]}]
+PHASES = {"pretrain": {"epochs": 1}, "fine_tune": {"epochs": 1}, "head": {"epochs": 2, "labels": 60}}
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "classes": (of_classes(dense(16, "relu"), dense(10, "softmax")), {"optimizer": ADAM}),
+    "falling": (of_classes(dense(16, "tanh", use_bias=False), dense(10, "softmax")), {"optimizer": FALLING}),
+    "separate activations": (
+        of_classes(dense(9), {"Activation": {"activation": "sigmoid"}}, dense(9), "ReLU", dense(10), "Softmax"),
+        {"optimizer": {"SGD": {"learning_rate": 0.5}}},
+    ),
+    "squared": (
+        of_classes(dense(10, "sigmoid")),
+        {
+            "loss": "mean_squared_error",
+            "loss_per": "sample",
+            "optimizer": {"SGD": {"learning_rate": 0.3, "momentum": 0.9}},
+        },
+    ),
+    "samples": (of_samples(dense(20, "relu"), dense(5)), {"optimizer": ADAM}),
+    "binary": (
+        of_samples(dense(20, "tanh")),
+        {"loss": "binary_crossentropy", "loss_per": "sample", "optimizer": {"Adam": {"learning_rate": 0.003}}},
+    ),
+    "noisy": (of_samples(dense(20, "relu"), corruption={"masking": 0.3}), {"optimizer": ADAM, "batch_size": 17}),
+    "stacked": (
+        {"kind": "stacked_autoencoder", "stages": STAGES, "head": [dense(10, "softmax")]},
+        {"optimizer": ADAM, "phases": PHASES},
+    ),
+    "curve": (
+        {"kind": "regressor", "layers": [dense(30, "tanh"), dense(2)]},
+        {"optimizer": {"SGD": {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}}, "steps_per_epoch": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
+    model, settings = CASES[case]
+    ours = training_of(model, FEW | settings)
+    made = [chains.chain_of(phase, 30) for phase in ours.phases]
+    assert all(made)
+    outcome = ours.run()
+    monkeypatch.setattr(chains, "chain_of", lambda phase, batch: None)
+    theirs = training_of(model, FEW | settings)
+    expected = theirs.run()
+    for name, value in outcome.weights.items():
+        np.testing.assert_allclose(value, expected.weights[name], rtol=5e-4, atol=5e-5, err_msg=name)
+    for row, other in zip(ours.keeper.rows, theirs.keeper.rows, strict=True):
+        assert row.keys() == other.keys()
+        for name in row.keys() - {"phase", "epoch", "seconds"}:
+            assert row[name] == (other[name] and pytest.approx(other[name], rel=1e-4)), name
+    slots = [run.keeper.checkpoints[-1].tensors for run in (ours, theirs)]
+    assert slots[0].keys() == slots[1].keys()
+    for name, value in slots[0].items():
+        np.testing.assert_allclose(value, slots[1][name], rtol=2e-3, atol=5e-5, err_msg=name)
+
+
+UNEQUAL = {"masking": 0.1, "emphasis": {"corrupted": 1.0, "untouched": 0.5}}
+L2 = {"L2": {"l2": 0.01}}
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}),
+        (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}),
+        (of_classes("BatchNormalization", dense(10, "softmax")), {}),
+        (of_classes(dense(16, "selu"), dense(10, "softmax")), {}),
+        (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}),
+        (of_classes(dense(10, "softmax")), {"loss": "mean_squared_error"}),
+        (of_classes(dense(10, "sigmoid")), {"loss": "binary_crossentropy"}),
+        (of_classes(dense(10, "softmax")), {"loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}}}),
+        (of_classes(dense(10, "softmax")), {"class_weight": "balanced"}),
+        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"amsgrad": True}}}),
+        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"clipnorm": 1.0}}}),
+        (of_classes(dense(10, "softmax")), {"optimizer": "adamw"}),
+        (of_classes(dense(10, "softmax")), {"optimizer": "rmsprop"}),
+        (of_samples(dense(8, "relu")), {"loss": "huber"}),
+        (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}),
+        (of_samples(dense(8, "relu"), sparsity={"l1": 0.1}), {}),
+        (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}),
+        (of_samples(dense(8, "sigmoid"), contraction=0.1), {}),
+        (of_samples(dense(8, "relu"), tied=True), {}),
+        (of_samples(dense(8, "relu"), corruption=UNEQUAL), {}),
+        ({"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")], "frozen": True}, {}),
+    ],
+)  # fmt: skip
+def test_what_is_more_than_a_chain_is_left_to_tensorflow(model, settings):
+    phase = training_of(model, FEW | settings).phases[-1]
+    assert chains.chain_of(phase, 30) is None
+
+
+def test_large_batches_and_machines_without_a_compiler_are_left_to_tensorflow(monkeypatch):
+    phase = training_of(*CASES["classes"]).phases[0]
+    assert chains.chain_of(phase, chains.LARGEST_BATCH)
+    assert chains.chain_of(phase, chains.LARGEST_BATCH + 1) is None
+    monkeypatch.setattr(code, "vectors", lambda: None)
+    assert chains.chain_of(phase, 30) is None
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
+    monkeypatch.setattr(chains, "PRODUCTS", 1)
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(environment, "threads", lambda threads=threads: threads)
+        training = training_of(*CASES["samples"])
+        outcome = training.run()
+        found.append([value.tobytes() for value in outcome.weights.values()])
+    assert found[0] == found[1] == found[2]
+
+
+def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
+    monkeypatch.setattr(chains, "PRODUCTS", 1)
+    monkeypatch.setattr(environment, "threads", lambda: 3)
+    begun, start = [], threading.Thread.start
+
+    def interrupted(thread):
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        begun.append(thread)
+        start(thread)
+
+    training = training_of(*CASES["samples"])
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.run()
+    for thread in begun:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
