@@ -10,7 +10,7 @@ import ctypes
 import functools
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mlphys.native.costs import Cost
 from mlphys.native.rules import Rule
 from mlphys.phases import Gradient, Plain
 from mlphys.schema import losses, optimizers
+from mlphys.schema.data import Split
 from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Softmax
 from mlphys.schema.optimizers import Optimizer
 from mlphys.schema.shapes import Row
@@ -99,82 +100,97 @@ def _rule(optimizer: Optimizer) -> Rule | None:
 
 
 class Steps:
-    """The steps of a phase that is a chain."""
+    """The steps of a phase that is a chain. `variables` are those of the engine, by its names.
 
-    def __init__(self, phase: Gradient, made: Chain):
+    `rates(first, count)` gives the learning rates of so many steps.
+    The numbers lie in the room of the machine code; Keras's variables get them by `settle` and `restore`.
+    """
+
+    traces = 0
+
+    def __init__(
+        self, phase: Gradient, made: Chain, variables: Mapping[str, Any], rates: Callable[[int, int], np.ndarray]
+    ):
         vectors = code.vectors()
         assert phase.plain
         assert vectors
-        self._phase, self._chain = phase, made
+        self._phase, self._chain, self._variables = phase, made, variables
         self._room = Room(made, vectors)
         self._numbers = _aligned(self._room.size)
         self._function = _callable(made, vectors)
-        self._classes = made.layers[-1].outputs if phase.plain.target == "classes" else None
         per_sample = sum(layer.inputs * layer.outputs for layer in made.layers)
         blocks = math.ceil(made.batch / self._room.at_once)
         self._threads = max(1, min(environment.threads(), blocks, made.batch * per_sample // PRODUCTS))
+        self._classes = made.layers[-1].outputs if phase.plain.target == "classes" else None
+        self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
+        self._sums = np.zeros(1 + chain.VALUES)
+        self._rates = rates
+        self._state = {name: np.array(variable.numpy()) for name, variable in variables.items()}
+        names = {id(variable): name for name, variable in variables.items()}
+        self._steps = self._state[names[id(phase.optimizer.iterations)]]
+        for variable, numbers in self._places():
+            self._state[names[id(variable)]] = numbers
+        self.restore({name: variable.numpy() for name, variable in variables.items()})
 
-    def samples(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Samples and targets as `__call__` takes them: (n, inputs) and (n, outputs)."""
-        seen = np.ascontiguousarray(x, np.float32).reshape(len(x), -1)
+    def hold(self, split: Split) -> None:
+        self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
         if self._chain.same:
-            return seen, seen
-        if self._classes:
-            return seen, np.eye(self._classes, dtype=np.float32)[y]
-        return seen, np.ascontiguousarray(y, np.float32).reshape(len(y), -1)
+            self._t = self._x
+        elif self._classes:
+            self._t = np.eye(self._classes, dtype=np.float32)[split.y]
+        else:
+            self._t = np.ascontiguousarray(split.y, np.float32).reshape(len(split), -1)
 
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, order: np.ndarray, rates: np.ndarray, first: int, sums: np.ndarray
-    ) -> np.ndarray:
-        """Train the steps from `first` on, one for each of the learning rates; the sums of the engine after them.
+    def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
+        self._order = order
+        self._sums[:] = 0.0
 
-        The sums go on from those before, number by number: so it does not matter where an epoch is cut.
-        """
-        steps = int(self._phase.optimizer.iterations)
-        scaled = np.ascontiguousarray(self._chain.rule.rates(rates, steps), np.float32)
-        places = [0 if name in LOSSES else 1 for name in self._phase.metrics]
-        totals = np.array([sums[1 + places.index(i)] for i in range(chain.VALUES)])
-        self._fetch()
-        self._train((x, y, order, scaled, self._numbers, totals), len(order), first, first + len(rates))
-        self._store()
-        self._phase.optimizer.iterations.assign(steps + len(rates))
-        trained = min((first + len(rates)) * self._chain.batch, len(order)) - first * self._chain.batch
-        return np.array([sums[0] + trained, *totals[places]])
+    def train(self, start: int, stop: int) -> np.ndarray:
+        """The sums grow number by number: so it does not matter where an epoch is cut."""
+        first = int(self._steps)
+        rates = self._chain.rule.rates(self._rates(first, stop - start), first).astype(np.float32)
+        totals, barrier = self._sums[1:], np.zeros(1, np.int64)
+        arrays = (self._x, self._t, self._order, rates, self._numbers, totals, barrier)
+        samples = len(self._order)
 
-    def _train(self, arrays: Sequence[np.ndarray], samples: int, first: int, last: int) -> None:
-        barrier = np.zeros(1, np.int64)
-        pointers = [array.ctypes.data for array in (*arrays, barrier)]
-        gate = threading.Barrier(self._threads)
+        def work(thread: int) -> None:  # holds the arrays, should it be left alone by an interrupt
+            pointers = [array.ctypes.data for array in arrays]
+            self._function(*pointers, samples, start, stop, thread, self._threads)
 
-        def work(thread: int) -> None:
-            with contextlib.suppress(threading.BrokenBarrierError):
-                gate.wait()  # none begins alone: it would wait for the others for ever
-                self._function(*pointers, samples, first, last, thread, self._threads)
+        _together(self._threads, work)
+        self._steps += stop - start
+        self._sums[0] += min(stop * self._chain.batch, samples) - start * self._chain.batch
+        return np.array([self._sums[0], *totals[self._columns]])
 
-        if self._threads == 1:
-            return work(0)
-        workers = [threading.Thread(target=work, args=(i,)) for i in range(self._threads)]
-        try:
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
-        finally:
-            gate.abort()
+    def learning_rate(self) -> float:
+        return float(self._rates(int(self._steps), 1)[0])
 
-    def _fetch(self) -> None:
+    def settle(self) -> None:
+        for name, variable in self._variables.items():
+            if name.startswith("weights/"):
+                variable.assign(self._state[name])
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: values.copy() for name, values in self._state.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._numbers[:] = 0.0  # the padding too, where a diverged training leaves what is not finite
         for place in self._room.outputs:
             self._matrix(place)[:, place.used] = 1.0  # what the bias sees
-        for numbers, variable in self._variables():
-            numbers[:] = variable.numpy()
+        for name, variable in self._variables.items():
+            self._state[name][...] = state[name]
+            variable.assign(state[name])
 
-    def _store(self) -> None:
-        for numbers, variable in self._variables():
-            variable.assign(numbers)
+    def moment(self) -> dict[str, np.ndarray]:
+        return self.state() | {"sums": self._sums.copy()}
 
-    def _variables(self) -> Iterator[tuple[np.ndarray, Any]]:
-        """The numbers in the room, each array with the variable that it is a copy of."""
+    def rewind(self, moment: Mapping[str, np.ndarray]) -> None:
+        self.restore(moment)
+        self._sums[:] = moment["sums"]
+
+    def _places(self) -> Iterator[tuple[Any, np.ndarray]]:
+        """The variables of the layers, each with its place in the room."""
+        assert self._phase.plain
         optimizer, names = self._phase.optimizer, iter(_weights(self._phase.plain.rows))
         for layer, places in zip(self._chain.layers, self._room.kernels, strict=True):
             for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
@@ -182,10 +198,32 @@ class Steps:
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
                 slots = (getattr(optimizer, name)[i] for name in SLOTS[type(self._chain.rule)][: len(places) - 1])
                 for place, variable in zip(places, (weight, *slots), strict=True):
-                    yield self._matrix(place)[rows, : place.used], variable
+                    yield variable, self._matrix(place)[rows, : place.used]
 
     def _matrix(self, place: Place) -> np.ndarray:
         return self._numbers[place.start : place.end].reshape(place.rows, place.width)
+
+
+def _together(threads: int, work: Callable[[int], None]) -> None:
+    """work(0), work(1), ... at the same time; none of them begins before all can, as they wait for each other."""
+    if threads == 1:
+        return work(0)
+    gate = threading.Barrier(threads)
+
+    def begin(thread: int) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            gate.wait()
+            work(thread)
+
+    workers = [threading.Thread(target=begin, args=(i,)) for i in range(threads)]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    except BaseException:
+        gate.abort()
+        raise
 
 
 @functools.cache

@@ -31,6 +31,7 @@ def told(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride:
         cause: Cause | None = of_step(engine, phase, step)
         when = f"in epoch {epoch}, step {step + 1} of {engine.batches},"
     else:  # measured so, or on an accelerator that does not repeat itself
+        engine.settle()
         cause = of_split(phase, validation)
         when = f"after epoch {epoch}" if cause else f"in epoch {epoch}"
     what = "validation loss is" if step is None and cause else "loss is"

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -67,10 +67,10 @@ with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
 
 
 class Engine:
-    """One phase: a chunk of an epoch is one compiled call.
+    """One phase: a chunk of an epoch is one call of compiled code.
 
     `train` are the samples of every epoch, unless `start_epoch` brings others. All that a step
-    changes are variables, so how an epoch is cut into chunks changes no bit of the result.
+    changes is kept from call to call, so how an epoch is cut into chunks changes no bit of the result.
     `traces` counts how often Python code was turned into a graph.
 
     Samples in memory are gathered by the order inside the call. Stored ones, and those that each
@@ -83,20 +83,23 @@ class Engine:
         self.batch_size = len(train) if size == "all" else min(int(size), len(train))
         self.samples = steps * self.batch_size if steps else len(train)
         self.batches = math.ceil(self.samples / self.batch_size)
-        self.traces = 0
         self._phase = phase
         self._train = train
-        self._x = self._y = self._order = None
-        self._rates = tf.function(self._learning_rates, autograph=False)
-        self._held = train
+        self._held: Split | None = None
+        self._order = np.arange(self.samples, dtype=np.int32)
         self._blocks: Blocks | None = None
         self._tracker = Tracker(phase)
-        # float64: sums over a hundred thousand samples keep all digits that are printed
-        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
-        self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
+        self._sums = np.zeros(1 + len(phase.metrics) + len(self._tracker.names))
         phase.optimizer.build(list(phase.trained))
         made = None if devices() or self._tracker.names else chains.chain_of(phase, self.batch_size)
-        self._steps = chains.Steps(phase, made) if made else None
+        if made:
+            self._steps: _Steps = chains.Steps(phase, made, self._variables(), _rates(phase.optimizer))
+        else:
+            self._steps = _Graph(phase, self._tracker, self.batch_size, self.samples, self._variables())
+
+    @property
+    def traces(self) -> int:
+        return self._steps.traces
 
     def start_epoch(
         self,
@@ -113,56 +116,59 @@ class Engine:
         if change or isinstance(fed.x, stored.Stored):
             self._blocks = Blocks(fed, order, change, self.batch_size)
             order = np.arange(self.samples) % self._blocks.samples
-        elif train is not None or self._x is None:
+        elif train is not None or self._held is None:
             self._hold(fed)
-        self._order = order.astype(np.int32) if self._steps else tf.constant(order.astype(np.int32))
-        self._sums.assign(tf.zeros_like(self._sums))
-        for name, variable in self._phase.network.seeds.items():
-            variable.assign(seeds[name])
+        self._order = order.astype(np.int32)
+        self._steps.begin(self._order, {name: seeds[name] for name in self._phase.network.seeds})
 
     def train(self, start: int, stop: int) -> dict[str, float]:
         """Train on the batches start <= i < stop of the epoch; the means of the metrics so far in it.
 
         Those of one epoch are asked for one after the other.
         """
-        sums = None
-        while sums is None or start < stop:
+        while True:
             end = stop
             if self._blocks:
                 self._lay(start)
                 end = min(stop, self._blocks.end(start))
-            sums = self._trained(start, end)
+            self._sums = self._steps.train(start, end)
+            if end == stop:
+                return _means(self._phase.metrics, self._sums)
             start = end
-        return _means(self._phase.metrics, sums)
+
+    def settle(self) -> None:
+        """Give the network its weights as they are now trained."""
+        self._steps.settle()
 
     def tracked(self) -> dict[str, float | None]:
         """What is tracked of each layer, means over the whole epoch."""
-        sums = self._sums.numpy()
+        sums = self._sums
         return self._tracker.means(sums[1 + len(self._phase.metrics) :], sums[0], self.batches)
 
     def learning_rate(self) -> float:
-        return float(self._phase.optimizer.learning_rate)
+        """Of the next step."""
+        return self._steps.learning_rate()
 
     def state(self) -> dict[str, np.ndarray]:
-        """A copy of all variables that training changes and an epoch's start does not set."""
-        return {name: variable.numpy() for name, variable in self._variables().items()}
+        """A copy of all that training changes and an epoch's start does not set."""
+        return self._steps.state()
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        for name, variable in self._variables().items():
-            variable.assign(state[name])
+        self._steps.restore(state)
 
     def moment(self) -> dict[str, np.ndarray]:
         """A copy of all that a step changes, for the middle of an epoch."""
-        return {name: variable.numpy() for name, variable in self._changing().items()}
+        return self._steps.moment()
 
     def rewind(self, moment: Mapping[str, np.ndarray]) -> None:
-        for name, variable in self._changing().items():
-            variable.assign(moment[name])
+        self._steps.rewind(moment)
 
     def traversed(self, step: int) -> Pass:
         """The samples of a step through the net as it is now."""
         self._lay(step)
-        rows = np.asarray(self._order)[step * self.batch_size : (step + 1) * self.batch_size]
+        assert self._held
+        rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
+        self.settle()
         x, y = self._held.x[rows], self._held.y[rows]
         return traversed(self._phase.network, self._phase.terms, x, y, True, self._phase.trained)
 
@@ -174,36 +180,88 @@ class Engine:
     def _hold(self, split: Split) -> None:
         """Samples in memory, from which a step gathers."""
         self._held = split
-        if self._steps:
-            self._x, self._y = self._steps.samples(split.x, split.y)
-        else:
-            self._x, self._y = tf.constant(split.x), tf.constant(split.y)
-
-    def _trained(self, start: int, stop: int) -> np.ndarray:
-        """The sums behind the batches start <= i < stop, which are in memory."""
-        if not self._steps:
-            return self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
-        rates = self._rates(tf.range(stop - start)).numpy()
-        sums = self._steps(self._x, self._y, self._order, rates, start, self._sums.numpy())
-        self._sums.assign(sums)
-        return sums
-
-    def _learning_rates(self, ahead: Any) -> Any:
-        """Of the steps that come so many after the next one."""
-        rate, done = self._phase.optimizer._learning_rate, self._phase.optimizer.iterations
-        if not callable(rate):
-            return tf.fill(tf.shape(ahead), rate.value)
-        return tf.map_fn(rate, tf.cast(ahead, done.dtype) + done, fn_output_signature=tf.float32)
-
-    def _changing(self) -> dict[str, Any]:
-        seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}
-        return self._variables() | seeds | {"sums": self._sums}
+        self._steps.hold(split)
 
     def _variables(self) -> dict[str, Any]:
         weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}
         slots = {f"optimizer/{i}": variable for i, variable in enumerate(self._phase.optimizer.variables)}
         others = {f"state/{name}": variable for name, variable in self._phase.network.state.items()}
         return weights | slots | others
+
+
+class _Steps(Protocol):
+    """The steps of a phase, by a graph or by machine code; see Engine for what is asked of them."""
+
+    traces: int
+
+    def hold(self, split: Split) -> None: ...
+
+    def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None: ...
+
+    def train(self, start: int, stop: int) -> np.ndarray:
+        """The number of samples and the sums of the metrics, of the epoch so far."""
+
+    def settle(self) -> None: ...
+
+    def learning_rate(self) -> float: ...
+
+    def state(self) -> dict[str, np.ndarray]: ...
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None: ...
+
+    def moment(self) -> dict[str, np.ndarray]: ...
+
+    def rewind(self, moment: Mapping[str, np.ndarray]) -> None: ...
+
+
+class _Graph:
+    """A chunk of an epoch as a graph of TensorFlow, in which all that a step changes is a variable."""
+
+    def __init__(self, phase: Gradient, tracker: Tracker, batch_size: int, samples: int, variables: dict[str, Any]):
+        self.batch_size, self.samples = batch_size, samples
+        self.batches = math.ceil(samples / batch_size)
+        self.traces = 0
+        self._phase, self._tracker, self._variables = phase, tracker, variables
+        self._x = self._y = self._order = None
+        # float64: sums over a hundred thousand samples keep all digits that are printed
+        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(tracker.names)), dtype=tf.float64)
+        self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
+
+    def hold(self, split: Split) -> None:
+        self._x, self._y = tf.constant(split.x), tf.constant(split.y)
+
+    def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
+        self._order = tf.constant(order)
+        self._sums.assign(tf.zeros_like(self._sums))
+        for name, variable in self._phase.network.seeds.items():
+            variable.assign(seeds[name])
+
+    def train(self, start: int, stop: int) -> np.ndarray:
+        return self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
+
+    def settle(self) -> None:
+        """The network's variables are those that are trained."""
+
+    def learning_rate(self) -> float:
+        return float(self._phase.optimizer.learning_rate)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._variables.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._variables.items():
+            variable.assign(state[name])
+
+    def moment(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._changing().items()}
+
+    def rewind(self, moment: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._changing().items():
+            variable.assign(moment[name])
+
+    def _changing(self) -> dict[str, Any]:
+        seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}
+        return self._variables | seeds | {"sums": self._sums}
 
     def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
         self.traces += 1
@@ -254,6 +312,15 @@ class Engine:
             cost = share * (tf.reduce_mean(values["loss"]) + penalty)
         gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
         return gradients, _sums(phase.metrics, values, penalty), outputs
+
+
+def _rates(optimizer: Any) -> Callable[[int, int], np.ndarray]:
+    """The function (first, count) -> learning rates of so many steps, from the one with the number `first`."""
+    rate = optimizer._learning_rate  # what is public is that of the next step alone
+    if not callable(rate):
+        return lambda first, count: np.full(count, rate.numpy())
+    scheduled = tf.function(lambda steps: tf.map_fn(rate, steps, fn_output_signature=tf.float32), autograph=False)
+    return lambda first, count: scheduled(tf.range(first, first + count, dtype=tf.int64)).numpy()
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,7 @@ class PhaseInTraining:
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.training.columns("", self.train(epoch))
         if self.validation:
+            self.engine.settle()
             row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
