@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +19,14 @@ DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of th
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
-def describe(accelerators: list[str], xla: bool, lanes: int | None = None) -> dict[str, Any]:
-    """The content of environment.json; `lanes`: samples side by side in our own convolutions."""
+def describe(
+    accelerators: list[str], xla: bool, lanes: int | None = None, native: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The content of environment.json.
+
+    `lanes`: samples side by side in our own convolutions; `native`: the phases whose steps are our own throughout.
+    """
+    chosen = {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes}
     return {
         "started": datetime.now(UTC).isoformat(),
         "mlphys": mlphys.__version__,
@@ -29,7 +36,7 @@ def describe(accelerators: list[str], xla: bool, lanes: int | None = None) -> di
         "cpu": _cpu(),
         "threads": threads(),
         "accelerators": accelerators,
-        "engine": {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes},
+        "engine": {**chosen, "native": list(native)},
         "git": _git(),
         "command": shlex.join(sys.argv),
     }

@@ -246,11 +246,13 @@ def _learn(
     if run.taken:
         drawn = engine.weights_of(network)
         engine.load_weights(network, {name: run.taken.get(name, value) for name, value in drawn.items()})
-    if start is None:
-        lanes = engine.side_by_side(network)
-        writer.environment(environment.describe(engine.devices(), network.compiles_in_xla, lanes))
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.model, experiment.training, description, network, seen.train)
+    if start is None:
+        native = [phase.name for phase in phases if engine.chain_of(phase, len(seen.train))]
+        lanes = engine.side_by_side(network)
+        xla = network.compiles_in_xla and len(native) < len(phases)
+        writer.environment(environment.describe(engine.devices(), xla, lanes, native))
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:

@@ -28,7 +28,9 @@ from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Soft
 from mlphys.schema.optimizers import Optimizer
 from mlphys.schema.shapes import Row
 
-LARGEST_BATCH = 1024  # samples: the gradient of a weight is added up over all of them at once
+# Beyond these TensorFlow is faster: it goes through large matrices block by block
+LARGEST_BATCH = 1024  # samples
+LARGEST_NET = 1_000_000  # weights
 PRODUCTS = 100_000  # multiplications of a step that are worth a thread
 
 LOSSES = ("loss", "reconstruction_loss")  # metrics that are the first of what is recorded
@@ -44,7 +46,7 @@ def chain_of(phase: Gradient, batch: int) -> Chain | None:
         return None
     layers, rule = _layers(plain.rows), _rule(phase.settings.optimizer)
     cost = _cost(plain, layers[-1]) if layers else None
-    if not layers or rule is None or cost is None:
+    if rule is None or cost is None or sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
         return None
     if {id(each) for each in phase.trained} != {id(network.weights[name]) for name in _weights(plain.rows)}:
         return None

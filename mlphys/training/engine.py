@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlphys import environment, stored
-from mlphys.phases import Gradient, Network, Phase
+from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.data import Split
 from mlphys.training import chains, parts
 from mlphys.training.blocks import Blocks, Change
@@ -79,8 +79,8 @@ class Engine:
     """
 
     def __init__(self, phase: Gradient, train: Split):
-        size, steps = phase.settings.batch_size, phase.settings.steps_per_epoch
-        self.batch_size = len(train) if size == "all" else min(int(size), len(train))
+        steps = phase.settings.steps_per_epoch
+        self.batch_size = _batch_size(phase, len(train))
         self.samples = steps * self.batch_size if steps else len(train)
         self.batches = math.ceil(self.samples / self.batch_size)
         self._phase = phase
@@ -91,8 +91,7 @@ class Engine:
         self._tracker = Tracker(phase)
         self._sums = np.zeros(1 + len(phase.metrics) + len(self._tracker.names))
         phase.optimizer.build(list(phase.trained))
-        made = None if devices() or self._tracker.names else chains.chain_of(phase, self.batch_size)
-        if made:
+        if made := chain_of(phase, len(train)):
             self._steps: _Steps = chains.Steps(phase, made, self._variables(), _rates(phase.optimizer))
         else:
             self._steps = _Graph(phase, self._tracker, self.batch_size, self.samples, self._variables())
@@ -187,6 +186,18 @@ class Engine:
         slots = {f"optimizer/{i}": variable for i, variable in enumerate(self._phase.optimizer.variables)}
         others = {f"state/{name}": variable for name, variable in self._phase.network.state.items()}
         return weights | slots | others
+
+
+def chain_of(phase: Phase, samples: int) -> chains.Chain | None:
+    """What is trained by machine code of our own; None: TensorFlow trains this phase."""
+    if isinstance(phase, Fit) or devices() or Tracker(phase).names:
+        return None
+    return chains.chain_of(phase, _batch_size(phase, samples))
+
+
+def _batch_size(phase: Gradient, samples: int) -> int:
+    size = phase.settings.batch_size
+    return samples if size == "all" else min(int(size), samples)
 
 
 class _Steps(Protocol):

@@ -153,10 +153,16 @@ def test_what_is_more_than_a_chain_is_left_to_tensorflow(model, settings):
     assert chains.chain_of(phase, 30) is None
 
 
-def test_large_batches_and_machines_without_a_compiler_are_left_to_tensorflow(monkeypatch):
+def test_large_batches_large_nets_and_machines_without_a_compiler_are_left_to_tensorflow(monkeypatch):
     phase = training_of(*CASES["classes"]).phases[0]
     assert chains.chain_of(phase, chains.LARGEST_BATCH)
     assert chains.chain_of(phase, chains.LARGEST_BATCH + 1) is None
+    monkeypatch.setattr(chains, "LARGEST_NET", 64 * 16 + 16 * 10)
+    assert chains.chain_of(phase, 30)
+    monkeypatch.setattr(chains, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
+    assert chains.chain_of(phase, 30) is None
+    monkeypatch.undo()
+    assert chains.chain_of(phase, 30)
     monkeypatch.setattr(code, "vectors", lambda: None)
     assert chains.chain_of(phase, 30) is None
 
