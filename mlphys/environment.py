@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shlex
@@ -15,6 +16,7 @@ from typing import Any
 
 import mlphys
 
+TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of all cores together in so many
 DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of these may give other bytes
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
@@ -43,8 +45,13 @@ def describe(
 
 
 def threads() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: threads beyond the time that a container is given wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        time, period = map(int, TIME_LIMIT.read_text().split())
+    except (OSError, ValueError):  # there is no limit
+        return cores
+    return max(1, min(cores, math.ceil(time / period)))
 
 
 def versions() -> dict[str, str]:

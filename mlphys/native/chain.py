@@ -228,9 +228,7 @@ class _Steps:
             parts = list(run)
             with code.loop(*mine) as block, code.loop(parts[0][0], parts[-1][-1] + 1, size) as row:
                 first = code.integer("mul", block, at_once)
-                sums = {
-                    (s, r): code.variable(code.vector, "zeroinitializer") for s in range(at_once) for r in range(size)
-                }
+                sums = self._sums(at_once, size)
                 d, w = self._row(slopes, first), self._row(kernel, row)
                 with code.loop(0, kernel.width, code.lanes) as column:
                     values = [code.get(code.at(d, (s, slopes.width), (column, 1))) for s in range(at_once)]
