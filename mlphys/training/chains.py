@@ -102,10 +102,10 @@ def _rule(optimizer: Optimizer) -> Rule | None:
 
 
 class Steps:
-    """The steps of a phase that is a chain. `variables` are those of the engine, by its names.
+    """The steps of a phase that is a chain.
 
-    `rates(first, count)` gives the learning rates of so many steps.
-    The numbers lie in the room of the machine code; Keras's variables get them by `settle` and `restore`.
+    `variables` are those of the engine, by its names; `rates(first, count)` gives the learning rates of so many
+    steps. The numbers lie in the room of the machine code: Keras's variables get them by `settle` and `restore`.
     """
 
     traces = 0
@@ -225,6 +225,9 @@ def _together(threads: int, work: Callable[[int], None]) -> None:
             worker.join()
     except BaseException:
         gate.abort()
+        for worker in workers:
+            if worker.is_alive():  # it writes into the room until its steps are done
+                worker.join()
         raise
 
 
