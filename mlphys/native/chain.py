@@ -1,8 +1,9 @@
 """Whole steps of training for a chain of dense layers: forwards, back, and the optimizer, by a few threads together.
 
-A small net's step takes a tenth of a millisecond, in which no operation is worth a thread of its own. Here each
-thread takes some samples forwards and back; when all are done, each takes some rows of every kernel, adds up their
-gradient over the samples, and moves them while they lie in registers. So the threads meet twice in a step.
+A small net's step takes a tenth of a millisecond, in which handing an operation to a thread takes too long. Here the
+threads stay, and each has some columns of every kernel for itself: it computes their outputs for all samples, adds
+up their gradient and moves them while they lie in registers, so that no weight travels from core to core. What does
+are the outputs and slopes of a batch; the threads meet when a layer is done.
 The order of every sum is fixed: the number of threads changes no bit.
 """
 
@@ -19,6 +20,8 @@ from mlphys.native.costs import Cost
 from mlphys.native.laid import portions
 from mlphys.native.rules import Rule
 
+AT_ONCE = 3  # vectors of a row that are worked on together
+HALVES = 2  # of the columns of a kernel, over which the gradient of what it sees is added up one by one
 VALUES = 2  # recorded of each sample: its loss, and how good the output is otherwise
 SPINS = 2000  # looks at whether the others are done, before the core is offered to another process
 
@@ -74,11 +77,12 @@ class Room:
 
     `kernels[l]` are the weights of layer l and its slots, `outputs[l]` what layer l takes: with a one behind it
     for the bias; the last are the outputs of the chain. `slopes[l]` is the gradient of the cost before the
-    activation of layer l, `targets` of what the last should give.
+    activation of layer l, the sum of `halves[l]` from the halves of the columns behind it; `targets` is what the
+    chain should give.
     """
 
     def __init__(self, chain: Chain, vectors: Vectors):
-        self.at_once = vectors.sums // 3  # samples, and rows of a kernel, in a block of sums
+        self.at_once = vectors.sums // AT_ONCE  # samples, and rows of a kernel, in a block of sums
         self._end, self._lanes = 0, vectors.lanes
         samples = self._whole(chain.batch, self.at_once)
         widths = [chain.layers[0].inputs, *(layer.outputs for layer in chain.layers)]
@@ -88,6 +92,7 @@ class Room:
         ]
         self.outputs = [self._place(samples, width, self._whole(width + 1, self.at_once)) for width in widths]
         self.slopes = [self._place(samples, layer.outputs) for layer in chain.layers]
+        self.halves = [[self._place(samples, layer.outputs) for _ in range(HALVES)] for layer in chain.layers[:-1]]
         self.targets = self.outputs[0] if chain.same else self._place(samples, widths[-1])
         self.values = self._place(VALUES, samples)
         self.size = self._end
@@ -123,43 +128,47 @@ class _Steps:
     def written(self) -> Function:
         code, chain = self.code, self.chain
         with code.without_denormals():
-            meetings = code.variable("i64", 0)
+            self.meetings = code.variable("i64", 0)
             with code.loop("%first", "%last") as step:
                 start = code.integer("mul", step, chain.batch)
                 count = code.integer("smin", chain.batch, code.integer("sub", "%samples", start))
                 self._back_and_forth(start, count)
-                self._meet(meetings)
                 rate = code.number(code.at("%rates", (code.integer("sub", step, "%first"), 1)))
                 for i in range(len(chain.layers)):
                     self._move(i, count, rate)
                 with code.only_if(code.be("icmp eq i64 %thread, 0")):
                     for i in range(VALUES):
                         self._add_up(i, count)
-                self._meet(meetings)
+                self._meet()
         return code
 
     def _back_and_forth(self, start: Value, count: Value) -> None:
-        """The way of this thread's samples through the net and back."""
+        """The way of the samples through the net and back."""
         code, room, chain = self.code, self.room, self.chain
-        mine = self._share(code.integer("sdiv", code.integer("add", count, room.at_once - 1), room.at_once))
-        first, last = (code.integer("mul", block, room.at_once) for block in mine)
-        samples = first, code.integer("smin", last, count)
-        self._gather(start, samples)
+        blocks = code.integer("sdiv", code.integer("add", count, room.at_once - 1), room.at_once)
+        mine = self._share(count)
+        self._gather(start, mine)
+        self._meet()
         for i in range(len(chain.layers)):
-            self._forwards(i, mine, samples)
-        with code.loop(*samples) as sample:
+            self._forwards(i, blocks, count)
+            self._meet()
+        with code.loop(*mine) as sample:
             rows = (self._row(place, sample) for place in (room.outputs[-1], room.targets, room.slopes[-1]))
             values = [self._number(room.values, i, sample) for i in range(VALUES)]
             chain.cost.written(code, *rows, values, count)
+        self._meet()
         for i in range(len(chain.layers) - 1, 0, -1):
-            self._back(i, mine, samples)
+            self._back(i, blocks)
+            self._meet()
+            self._add_halves(i - 1, count)
+            self._meet()
 
-    def _share(self, count: Value) -> tuple[Value, Value]:
+    def _share(self, count: Value, thread: Value = "%thread", threads: Value = "%threads") -> tuple[Value, Value]:
         """The part of this thread, of so many."""
         code = self.code
-        first = code.integer("sdiv", code.integer("mul", count, "%thread"), "%threads")
-        behind = code.integer("mul", count, code.integer("add", "%thread", 1))
-        return first, code.integer("sdiv", behind, "%threads")
+        first = code.integer("sdiv", code.integer("mul", count, thread), threads)
+        behind = code.integer("mul", count, code.integer("add", thread, 1))
+        return first, code.integer("sdiv", behind, threads)
 
     def _row(self, place: Place, row: Value) -> str:
         return self.code.at("%room", (place.start, 1), (row, place.width))
@@ -184,28 +193,30 @@ class _Steps:
         with code.loop(whole, place.used) as i:
             code.put_number(code.at(here, (i, 1)), code.number(code.at(there, (i, 1))))
 
-    def _forwards(self, i: int, mine: tuple[Value, Value], samples: tuple[Value, Value]) -> None:
-        """The outputs of layer i, a block of samples and a few columns of the kernel at a time."""
+    def _forwards(self, i: int, blocks: Value, count: Value) -> None:
+        """The outputs of layer i, a few columns of the kernel and a block of samples at a time."""
         code, layer, at_once = self.code, self.chain.layers[i], self.room.at_once
         seen, given, (kernel, *_) = self.room.outputs[i], self.room.outputs[i + 1], self.room.kernels[i]
         for column, width in self._columns(kernel):
-            with code.loop(*mine) as block:
+            with code.loop(0, blocks) as block:
                 first = code.integer("mul", block, at_once)
-                sums = self._sums(at_once, len(width))
+                sums = self._sums(at_once, width)
                 x, w = self._row(seen, first), code.at("%room", (kernel.start, 1), (column, code.lanes))
                 with code.loop(0, layer.rows) as row:
                     line = code.at(w, (row, kernel.width))
-                    weights = {j: code.get(code.at(line, (j, code.lanes))) for j in width}
+                    weights = [code.get(code.at(line, (j, code.lanes))) for j in range(width)]
                     for s in range(at_once):
                         value = code.everywhere(code.number(code.at(x, (s, seen.width), (row, 1))))
-                        for j in width:
+                        for j in range(width):
                             code.put(sums[s, j], code.times_plus(value, weights[j], code.get(sums[s, j])))
                 out = code.at(self._row(given, first), (column, code.lanes))
                 for (s, j), total in sums.items():
                     value = activation.applied(code, layer.activation, code.get(total))
                     code.put(code.at(out, (s, given.width), (j, code.lanes)), value)
-        if layer.outputs % code.lanes:  # the one for the bias was overwritten
-            with code.loop(*samples) as sample:
+        if layer.outputs % code.lanes:  # with the last column the one for the bias is overwritten
+            vectors = kernel.width // code.lanes
+            has_it = code.be(f"icmp eq i64 {self._share(vectors)[1]}, {vectors}")
+            with code.only_if(has_it), code.loop(0, count) as sample:
                 code.put_number(self._number(given, sample, layer.outputs), constant(1.0))
 
     def _sums(self, rows: int, columns: int) -> dict[tuple[int, int], str]:
@@ -213,57 +224,86 @@ class _Steps:
         places = [(row, column) for row in range(rows) for column in range(columns)]
         return dict(zip(places, self.code.sums(len(places)), strict=True))
 
-    def _columns(self, place: Place) -> Iterator[tuple[Value, range]]:
-        """The vectors of a row, a few at a time: the first of them, and how many."""
-        for size, run in itertools.groupby(portions(place.width // self.code.lanes, 3), len):
-            parts = list(run)
-            with self.code.loop(parts[0][0], parts[-1][-1] + 1, size) as column:
-                yield column, range(size)
+    def _columns(self, place: Place) -> Iterator[tuple[Value, int]]:
+        """This thread's vectors of a row, a few at a time: the first of them, and how many."""
+        code, vectors = self.code, place.width // self.code.lanes
+        first, last = self._share(vectors)
+        rest = code.integer("srem", code.integer("sub", last, first), AT_ONCE)
+        whole = code.integer("sub", last, rest)
+        if vectors >= AT_ONCE:
+            with code.loop(first, whole, AT_ONCE) as column:
+                yield column, AT_ONCE
+        for width in range(1, min(AT_ONCE, vectors + 1)):
+            with code.only_if(code.be(f"icmp eq i64 {rest}, {width}")):
+                yield whole, width
 
-    def _back(self, i: int, mine: tuple[Value, Value], samples: tuple[Value, Value]) -> None:
-        """The gradient before the activation of the layer below layer i."""
+    def _back(self, i: int, blocks: Value) -> None:
+        """The gradient of what layer i sees, added up over each half of the columns of its kernel.
+
+        A thread takes the half that has its columns; where several do, they share the rows of the kernel.
+        """
         code, layer, at_once = self.code, self.chain.layers[i], self.room.at_once
-        slopes, found, (kernel, *_) = self.room.slopes[i], self.room.slopes[i - 1], self.room.kernels[i]
-        for size, run in itertools.groupby(portions(layer.inputs, 3), len):
+        slopes, halves, (kernel, *_) = self.room.slopes[i], self.room.halves[i - 1], self.room.kernels[i]
+        own = code.integer("sdiv", code.integer("mul", "%thread", HALVES), "%threads")
+        begins, ends = (
+            code.integer("sdiv", code.integer("add", code.integer("mul", each, "%threads"), HALVES - 1), HALVES)
+            for each in (own, code.integer("add", own, 1))
+        )
+        alone = code.be("icmp eq i64 %threads, 1")
+        behind = code.be(f"select i1 {alone}, i64 {HALVES}, i64 {code.integer('add', own, 1)}")
+        rank, sharing = code.integer("sub", "%thread", begins), code.integer("sub", ends, begins)
+        vectors, apart = kernel.width // code.lanes, halves[1].start - halves[0].start
+        for size, run in itertools.groupby(portions(layer.inputs, AT_ONCE), len):
             parts = list(run)
-            with code.loop(*mine) as block, code.loop(parts[0][0], parts[-1][-1] + 1, size) as row:
-                first = code.integer("mul", block, at_once)
-                sums = self._sums(at_once, size)
-                d, w = self._row(slopes, first), self._row(kernel, row)
-                with code.loop(0, kernel.width, code.lanes) as column:
-                    values = [code.get(code.at(d, (s, slopes.width), (column, 1))) for s in range(at_once)]
-                    for r in range(size):
-                        weight = code.get(code.at(w, (r, kernel.width), (column, 1)))
-                        for s in range(at_once):
-                            code.put(sums[s, r], code.times_plus(values[s], weight, code.get(sums[s, r])))
-                into = code.at(self._row(found, first), (row, 1))
-                for (s, r), total in sums.items():
-                    code.put_number(code.at(into, (s, found.width), (r, 1)), code.total(code.get(total)))
-        below = self.chain.layers[i - 1]
-        if below.activation != "linear":
-            with code.loop(*samples) as sample, code.loop(0, found.width, code.lanes) as column:
-                given = code.get(self._number(self.room.outputs[i], sample, column))
-                at = self._number(found, sample, column)
-                code.put(at, activation.through(code, below.activation, given, code.get(at)))
+            with code.loop(own, behind) as half, code.loop(0, blocks) as block:
+                columns = [
+                    code.integer("mul", code.integer("sdiv", code.integer("mul", each, vectors), HALVES), code.lanes)
+                    for each in (half, code.integer("add", half, 1))
+                ]
+                with code.loop(*self._share(len(parts), rank, sharing)) as part:
+                    row = code.integer("add", code.integer("mul", part, size), parts[0][0])
+                    first = code.integer("mul", block, at_once)
+                    sums = self._sums(at_once, size)
+                    d, w = self._row(slopes, first), self._row(kernel, row)
+                    with code.loop(*columns, code.lanes) as column:
+                        values = [code.get(code.at(d, (s, slopes.width), (column, 1))) for s in range(at_once)]
+                        for r in range(size):
+                            weight = code.get(code.at(w, (r, kernel.width), (column, 1)))
+                            for s in range(at_once):
+                                code.put(sums[s, r], code.times_plus(values[s], weight, code.get(sums[s, r])))
+                    into = code.at(self._row(halves[0], first), (half, apart), (row, 1))
+                    for (s, r), total in sums.items():
+                        number = code.total(code.get(total))
+                        code.put_number(code.at(into, (s, halves[0].width), (r, 1)), number)
+
+    def _add_halves(self, i: int, count: Value) -> None:
+        """The gradient before the activation of layer i, of this thread's columns."""
+        code, layer, found, halves = self.code, self.chain.layers[i], self.room.slopes[i], self.room.halves[i]
+        first, last = (code.integer("mul", each, code.lanes) for each in self._share(found.width // code.lanes))
+        with code.loop(0, count) as sample, code.loop(first, last, code.lanes) as column:
+            total, other = (code.get(self._number(place, sample, column)) for place in halves)
+            total = code.plus(total, other)
+            if layer.activation != "linear":
+                given = code.get(self._number(self.room.outputs[i + 1], sample, column))
+                total = activation.through(code, layer.activation, given, total)
+            code.put(self._number(found, sample, column), total)
 
     def _move(self, i: int, count: Value, rate: str) -> None:
-        """Add up the gradient of the weights of layer i, and move them: of the rows of this thread."""
+        """Add up the gradient of the weights of layer i, and move them: of the columns of this thread."""
         code, at_once = self.code, self.room.at_once
         seen, slopes, places = self.room.outputs[i], self.room.slopes[i], self.room.kernels[i]
-        first, last = self._share(places[0].rows // at_once)
         for column, width in self._columns(slopes):
-            with code.loop(first, last) as block:
-                row = code.integer("mul", block, at_once)
-                sums = self._sums(at_once, len(width))
+            with code.loop(0, places[0].rows, at_once) as row:
+                sums = self._sums(at_once, width)
                 x = code.at("%room", (seen.start, 1), (row, 1))
                 d = code.at("%room", (slopes.start, 1), (column, code.lanes))
                 with code.loop(0, count) as sample:
                     line = code.at(d, (sample, slopes.width))
-                    values = {j: code.get(code.at(line, (j, code.lanes))) for j in width}
+                    values = [code.get(code.at(line, (j, code.lanes))) for j in range(width)]
                     at = code.at(x, (sample, seen.width))
                     for r in range(at_once):
                         value = code.everywhere(code.number(code.at(at, (r, 1))))
-                        for j in width:
+                        for j in range(width):
                             code.put(sums[r, j], code.times_plus(value, values[j], code.get(sums[r, j])))
                 for (r, j), total in sums.items():
                     step = (row, slopes.width), (r, slopes.width), (column, code.lanes), (j, code.lanes)
@@ -280,5 +320,5 @@ class _Steps:
             value = code.number(self._number(self.room.values, i, sample))
             code.add_to_double(total, value)
 
-    def _meet(self, meetings: str) -> None:
-        self.code.meet("%barrier", meetings, "%threads", SPINS)
+    def _meet(self) -> None:
+        self.code.meet("%barrier", self.meetings, "%threads", SPINS)

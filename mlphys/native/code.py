@@ -91,7 +91,7 @@ class Function:
         return [self.variable(self.vector, start) for _ in range(count)]
 
     def integer(self, operation: str, a: Value, b: Value) -> Value:
-        """`operation` is add, sub, mul, smin, smax or sdiv."""
+        """`operation` is add, sub, mul, smin, smax, sdiv or srem; the last two of what is not known."""
         if isinstance(a, int) and isinstance(b, int):
             known = {"add": a + b, "sub": a - b, "mul": a * b, "smin": min(a, b), "smax": max(a, b)}
             return known[operation]

@@ -120,9 +120,9 @@ class Steps:
         self._room = Room(made, vectors)
         self._numbers = _aligned(self._room.size)
         self._function = _callable(made, vectors)
-        per_sample = sum(layer.inputs * layer.outputs for layer in made.layers)
-        blocks = math.ceil(made.batch / self._room.at_once)
-        self._threads = max(1, min(environment.threads(), blocks, made.batch * per_sample // PRODUCTS))
+        products = [layer.inputs * layer.outputs for layer in made.layers]
+        most = math.ceil(made.layers[products.index(max(products))].outputs / vectors.lanes)  # that have columns in it
+        self._threads = max(1, min(environment.threads(), most, made.batch * sum(products) // PRODUCTS))
         self._classes = made.layers[-1].outputs if phase.plain.target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + chain.VALUES)
