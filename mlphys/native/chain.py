@@ -211,8 +211,12 @@ class _Steps:
                             code.put(sums[s, j], code.times_plus(value, weights[j], code.get(sums[s, j])))
                 out = code.at(self._row(given, first), (column, code.lanes))
                 for (s, j), total in sums.items():
-                    value = activation.applied(code, layer.activation, code.get(total))
-                    code.put(code.at(out, (s, given.width), (j, code.lanes)), value)
+                    code.put(code.at(out, (s, given.width), (j, code.lanes)), code.get(total))
+                if layer.activation not in ("linear", "softmax"):
+                    with code.loop(0, at_once) as sample:
+                        for j in range(width):
+                            at = code.at(out, (sample, given.width), (j, code.lanes))
+                            code.put(at, activation.applied(code, layer.activation, code.get(at)))
         if layer.outputs % code.lanes:  # with the last column the one for the bias is overwritten
             vectors = kernel.width // code.lanes
             has_it = code.be(f"icmp eq i64 {self._share(vectors)[1]}, {vectors}")
@@ -292,6 +296,7 @@ class _Steps:
         """Add up the gradient of the weights of layer i, and move them: of the columns of this thread."""
         code, at_once = self.code, self.room.at_once
         seen, slopes, places = self.room.outputs[i], self.room.slopes[i], self.room.kernels[i]
+        gradient = code.variable(f"[{at_once * AT_ONCE} x {code.vector}]", "zeroinitializer")
         for column, width in self._columns(slopes):
             with code.loop(0, places[0].rows, at_once) as row:
                 sums = self._sums(at_once, width)
@@ -306,11 +311,15 @@ class _Steps:
                         for j in range(width):
                             code.put(sums[r, j], code.times_plus(value, values[j], code.get(sums[r, j])))
                 for (r, j), total in sums.items():
-                    step = (row, slopes.width), (r, slopes.width), (column, code.lanes), (j, code.lanes)
-                    where = [code.at("%room", (place.start, 1), *step) for place in places]
-                    moved = self.chain.rule.moved(code, code.get(total), rate, [code.get(each) for each in where])
-                    for each, value in zip(where, moved, strict=True):
-                        code.put(each, value)
+                    code.put(code.at(gradient, (r * AT_ONCE + j, code.lanes)), code.get(total))
+                with code.loop(0, at_once) as r:
+                    for j in range(width):
+                        total = code.get(code.at(gradient, (r, AT_ONCE * code.lanes), (j, code.lanes)))
+                        step = (row, slopes.width), (r, slopes.width), (column, code.lanes), (j, code.lanes)
+                        where = [code.at("%room", (place.start, 1), *step) for place in places]
+                        moved = self.chain.rule.moved(code, total, rate, [code.get(each) for each in where])
+                        for each, value in zip(where, moved, strict=True):
+                            code.put(each, value)
 
     def _add_up(self, i: int, count: Value) -> None:
         """Add the recorded values of the samples to their total, one after the other."""
