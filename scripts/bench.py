@@ -419,7 +419,7 @@ def measured(net: str, epochs: int) -> dict[str, Seconds]:
     return seconds
 
 
-HEAD = ["net", *PEERS, "machine's limit", "first epoch"]
+HEAD = ["net", *PEERS, "machine's limit", "first epoch", "measured on"]
 
 
 def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
@@ -429,17 +429,18 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
     medians = [seconds[peer].median() if peer in seconds else None for peer in PEERS] + [limit]
     told = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
     first = f"{seconds['mlphys'].first:.1f}; Keras {seconds['Keras fit, as shipped'].first:.1f}"
-    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first])} |"
+    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first, machine(rate)])} |"
 
 
-def table(rows: dict[str, str], rate: float) -> str:
+def table(rows: dict[str, str]) -> str:
     """The rows by net, and what the numbers are."""
     told = [cells(rows[net]) for net in NETS if net in rows]
     used = [i for i in range(len(HEAD)) if any(line[i] for line in told)]
     lines = [HEAD, ["---"] * len(HEAD), *told]
     said = (
-        f"Seconds an epoch of {SAMPLES} images, the median, on {processor()}; the machine's limit by {rate / 1e9:.0f} "
-        "GFLOP/s, the rate of a large matrix product. First epoch: from the start of the process to its end."
+        f"Seconds an epoch of {SAMPLES} images, the median; the machine's limit by the rate of a large matrix product. "
+        "First epoch: from the start of the process to its end. TensorFlow ships with oneDNN on where the processor "
+        "has VNNI, and off elsewhere."
     )
     return "\n".join("| " + " | ".join(line[i] for i in used) + " |" for line in lines) + f"\n\n{said}"
 
@@ -457,14 +458,13 @@ def known_rows() -> dict[str, str]:
     return {line["net"].partition(":")[0]: f"| {' | '.join(line.get(name, '') for name in HEAD)} |" for line in full}
 
 
-def processor() -> str:
-    """On what all this was measured; TensorFlow's default for oneDNN depends on it."""
+def machine(rate: float) -> str:
+    """On what a row was measured; `rate` in operations a second."""
     from mlphys import environment
 
     facts, info = environment.describe([], xla=True), Path("/proc/cpuinfo")
-    vnni = info.exists() and "vnni" in info.read_text()
-    default = "with VNNI: TensorFlow ships with oneDNN on" if vnni else "no VNNI: TensorFlow ships with oneDNN off"
-    return f"{facts['threads']} cores of {facts['cpu']} ({default})"
+    vnni = "VNNI" if info.exists() and "vnni" in info.read_text() else "no VNNI"
+    return f"{facts['threads']} cores of {facts['cpu']}, {vnni}, {rate / 1e9:.0f} GFLOP/s"
 
 
 def main() -> None:
@@ -495,8 +495,8 @@ def main() -> None:
             print(rows[net], flush=True)
             arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2, default=asdict))
             if arguments.write:
-                readme.write_table("bench", table(known_rows() | rows, rate))
-    print(f"\n{table(rows, rate)}")
+                readme.write_table("bench", table(known_rows() | rows))
+    print(f"\n{table(rows)}")
 
 
 if __name__ == "__main__":
