@@ -34,7 +34,7 @@ def slope(code: Function, name: str, given: str) -> str | None:
         case "sigmoid":
             return code.times(given, code.minus(code.everywhere(1.0), given))
         case "tanh":
-            return code.times_plus(code.be(f"fneg {code.vector} {given}"), given, code.everywhere(1.0))
+            return code.times_plus(code.negative(given), given, code.everywhere(1.0))
     return None
 
 
@@ -50,15 +50,13 @@ def through(code: Function, name: str, given: str, gradient: str) -> str:
 
 def _sigmoid(code: Function, value: str) -> str:
     one = code.everywhere(1.0)
-    return code.over(one, code.plus(one, exponential(code, code.be(f"fneg {code.vector} {value}"))))
+    return code.over(one, code.plus(one, exponential(code, code.negative(value))))
 
 
 def exponential(code: Function, value: str) -> str:
     """exp: 2^n exp(r) with value = n ln 2 + r. Beyond +-87 it is exp(+-87): nothing overflows."""
     v, n = code.vector, code.lanes
-    for bound, which in ((87.0, "minnum"), (-87.0, "maxnum")):
-        limited = code.be(f"call {v} @llvm.{which}.v{n}f32({v} {value}, {v} {code.everywhere(bound)})")
-        value = code.where(code.compare("uno", value, value), value, limited)
+    value = code.larger(code.smaller(value, code.everywhere(87.0)), code.everywhere(-87.0))
     whole = code.be(f"call {v} @llvm.rint.v{n}f32({v} {code.times(value, code.everywhere(1.4426950408889634))})")
     rest = value
     for part in (_LN2_HIGH, _LN2_LOW):

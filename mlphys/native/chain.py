@@ -121,7 +121,7 @@ class _Steps:
     """The function being written."""
 
     def __init__(self, chain: Chain, vectors: Vectors):
-        self.chain, self.vectors, self.room = chain, vectors, Room(chain, vectors)
+        self.chain, self.room = chain, Room(chain, vectors)
         pointers = ("x", "targets", "order", "rates", "room", "totals", "barrier")
         self.code = Function(pointers, ("samples", "first", "last", "thread", "threads"), vectors.lanes)
 

@@ -293,8 +293,6 @@ def _declarations(lanes: int) -> str:
         (
             f"declare {v} @llvm.fma.v{lanes}f32({v}, {v}, {v})",
             f"declare {v} @llvm.rint.v{lanes}f32({v})",
-            f"declare {v} @llvm.minnum.v{lanes}f32({v}, {v})",
-            f"declare {v} @llvm.maxnum.v{lanes}f32({v}, {v})",
             f"declare {v} @llvm.sqrt.v{lanes}f32({v})",
             f"declare float @llvm.vector.reduce.fadd.v{lanes}f32(float, {v})",
             f"declare float @llvm.vector.reduce.fmax.v{lanes}f32({v})",

@@ -127,12 +127,13 @@ class Steps:
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + chain.VALUES)
         self._rates = rates
-        self._state = {name: np.array(variable.numpy()) for name, variable in variables.items()}
+        now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
+        self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
         self._steps = self._state[names[id(phase.optimizer.iterations)]]
         for variable, numbers in self._places():
             self._state[names[id(variable)]] = numbers
-        self.restore({name: variable.numpy() for name, variable in variables.items()})
+        self.restore(now)
 
     def hold(self, split: Split) -> None:
         self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)

@@ -118,7 +118,7 @@ class Engine:
         elif train is not None or self._held is None:
             self._hold(fed)
         self._order = order.astype(np.int32)
-        self._steps.begin(self._order, {name: seeds[name] for name in self._phase.network.seeds})
+        self._steps.begin(self._order, seeds)
 
     def train(self, start: int, stop: int) -> dict[str, float]:
         """Train on the batches start <= i < stop of the epoch; the means of the metrics so far in it.
