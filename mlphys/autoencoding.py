@@ -11,8 +11,9 @@ from mlphys import builder, penalties
 from mlphys import cost as costs
 from mlphys.phases import Network, Plain
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse, Sparsity, Variational
-from mlphys.schema.data import Description, Shape
+from mlphys.schema.data import Description
 from mlphys.schema.document import KeyPath
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import (
     ELU,
     Activation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mlphys.schema.data import Shape
+from mlphys.schema.fields import Shape
 from mlphys.schema.initializers import Regularizer
 from mlphys.schema.losses import Loss
 from mlphys.schema.shapes import Row

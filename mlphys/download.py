@@ -6,13 +6,13 @@ import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 from mlphys import checksum
 from mlphys.errors import UserError
+from mlphys.schema.data import RemoteFile
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 TIMEOUT = 30  # seconds without a byte
@@ -21,20 +21,7 @@ CHUNK = 1 << 16
 Progress = Callable[[int, int], None]  # bytes done, bytes in all (0: the server does not say)
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file of a dataset, the same for everybody."""
-
-    dataset: str
-    name: str
-    url: str
-    sha256: str
-    folder: str = ""  # below the places where data is kept
-    digest: Callable[[Path], str] = checksum.sha256  # gives the sha256 of a file, or of what counts in it
-    digested: str = "the file"  # what `digest` is the checksum of, in words
-
-
-def places(source: Source) -> list[Path]:
+def places(source: RemoteFile) -> list[Path]:
     """Where the file may lie: below MLPHYS_DATA where that is set, and in Keras's cache."""
     keras = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets"
     own = os.environ.get("MLPHYS_DATA")
@@ -42,12 +29,12 @@ def places(source: Source) -> list[Path]:
     return [root.expanduser() / source.folder / source.name for root in roots]
 
 
-def locate(source: Source) -> Path | None:
+def locate(source: RemoteFile) -> Path | None:
     """The file on this machine, unchecked; None where there is none."""
     return next((path for path in places(source) if os.path.isfile(path)), None)
 
 
-def fetch(source: Source, progress: Progress | None = None) -> Path:
+def fetch(source: RemoteFile, progress: Progress | None = None) -> Path:
     """The checked file on this machine, downloaded if it is on none of its places.
 
     Raises UserError, which names checksum and places, for a wrong file and for one that cannot be had.
@@ -60,9 +47,9 @@ def fetch(source: Source, progress: Progress | None = None) -> Path:
     return found
 
 
-def _fault(source: Source, path: Path) -> str | None:
+def _fault(source: RemoteFile, path: Path) -> str | None:
     try:
-        found = source.digest(path)
+        found = (source.digest or checksum.sha256)(path)
     except UserError as error:  # without its remedy, which is for files of one's own
         return str(error).removeprefix(f"{path}: ").partition(";")[0]
     if found != source.sha256:
@@ -70,7 +57,7 @@ def _fault(source: Source, path: Path) -> str | None:
     return None
 
 
-def _remedy(source: Source) -> str:
+def _remedy(source: RemoteFile) -> str:
     folders = " or ".join(str(path.parent) for path in places(source))
     return (
         f"`mlphys data fetch {source.dataset}` downloads it where there is a network; "
@@ -78,7 +65,7 @@ def _remedy(source: Source) -> str:
     )
 
 
-def _target(source: Source) -> Path:
+def _target(source: RemoteFile) -> Path:
     """The first place that can be written to."""
     for path in places(source):
         with suppress(OSError):
@@ -91,7 +78,7 @@ def _target(source: Source) -> Path:
     )
 
 
-def _download(source: Source, path: Path, progress: Progress) -> Path:
+def _download(source: RemoteFile, path: Path, progress: Progress) -> Path:
     """Write beside `path`, check, rename: a file of its name is whole."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -112,7 +99,7 @@ def _download(source: Source, path: Path, progress: Progress) -> Path:
     return path
 
 
-def _chunks(source: Source, progress: Progress) -> Iterator[bytes]:
+def _chunks(source: RemoteFile, progress: Progress) -> Iterator[bytes]:
     try:
         with urllib.request.urlopen(source.url, timeout=TIMEOUT) as response:
             done, total = 0, int(response.headers.get("Content-Length") or 0)

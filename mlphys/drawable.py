@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The one exception that users see."""
+"""The one exception that users see, and the one that says what a run has not."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ class UserError(Exception):
 
     The text says what is wrong, what was received, what is allowed, and the remedy.
     """
+
+
+class NotApplicable(Exception):
+    """This picture cannot be drawn, or this analysis made, of this run; the text says why."""

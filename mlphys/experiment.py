@@ -16,9 +16,9 @@ from mlphys import preprocessing, selection, sources, splits
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.analysis import Analysis, AnalysisSpec
-from mlphys.schema.data import Dataset, DataSpec, Description, Shape
+from mlphys.schema.data import Dataset, DataSpec, Description
 from mlphys.schema.document import dotted
-from mlphys.schema.fields import Seed, low_first
+from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import Misfit, suggestion
 from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.shapes import Row

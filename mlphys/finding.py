@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import stored
-from mlphys.picture import NotApplicable, Picture, shown_split
-from mlphys.schema.data import Shape, Split
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture, shown_split
+from mlphys.schema.data import Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Softmax, text
 
 if TYPE_CHECKING:

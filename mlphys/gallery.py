@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlphys import files, looks
-from mlphys.errors import UserError
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable, UserError
+from mlphys.picture import Picture
 from mlphys.schema import registry
 from mlphys.schema.messages import shown, suggestion
 

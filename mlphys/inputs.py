@@ -13,7 +13,7 @@ import numpy as np
 
 from mlphys import csvfile, images, npz
 from mlphys.errors import UserError
-from mlphys.schema.data import Shape
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 

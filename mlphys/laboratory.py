@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 
 from mlphys import gallery, looks
-from mlphys.errors import UserError
+from mlphys.errors import NotApplicable, UserError
 from mlphys.experiment import ANALYSES, ANALYSIS
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable
 from mlphys.recorder import Recorder
 from mlphys.run import Run
 

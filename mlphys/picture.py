@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlphys.errors import NotApplicable
+
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
@@ -20,10 +22,6 @@ class Picture:
     name: str
     figure: Figure
     table: Mapping[str, Sequence[object]]
-
-
-class NotApplicable(Exception):
-    """This picture cannot be drawn, or this analysis made, of this run; the text says why."""
 
 
 def predicted(run: Run, array: str, otherwise: str) -> tuple[str, dict[str, np.ndarray]]:

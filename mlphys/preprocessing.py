@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlphys import stored
-from mlphys.schema.data import Dataset, Shape, Split
+from mlphys.schema.data import Dataset, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.preprocess import Step
 from mlphys.schema.spec import snake_case
 from mlphys.stored import Array, Stored

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from mlphys import splits
+from mlphys.errors import NotApplicable
 from mlphys.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
-from mlphys.picture import NotApplicable
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath

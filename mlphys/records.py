@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError
 
 from mlphys.errors import UserError
-from mlphys.schema.data import Description, Shape
+from mlphys.schema.data import Description
 from mlphys.schema.document import Document, dotted, read
-from mlphys.schema.fields import Count, Whole
+from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, TAKEN = "weights.safetensors", "initial.safetensors"
 LARGEST_TEXT = 2_000_000  # bytes of JSON

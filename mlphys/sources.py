@@ -11,8 +11,9 @@ import numpy as np
 
 from mlphys.preprocessing import wanted
 from mlphys.records import RunFiles, located
-from mlphys.schema.data import DataSpec, Description, Shape
+from mlphys.schema.data import DataSpec, Description
 from mlphys.schema.document import flow
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec

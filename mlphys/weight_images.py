@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlphys import preprocessing
-from mlphys.picture import NotApplicable
-from mlphys.schema.data import Shape
+from mlphys.errors import NotApplicable
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
 from mlphys.schema.shapes import Row
 

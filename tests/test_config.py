@@ -20,7 +20,7 @@ from mlphys.library import copy, shipped
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
-from tests import finished
+from tests.helpers import fake_run
 
 GOOD = """name: small
 data: {name: digits, validation: 200, test: 400}
@@ -903,7 +903,7 @@ def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment
     if re.search(r"classes|imbalance|project: 0", path.read_text()) and locate(mnist.sources()[0]) is None:
         pytest.skip("MNIST is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA")
     for source in runs_before(path):
-        finished.lay(shipped()[source])
+        fake_run.write(shipped()[source])
     loaded = load(path)
     assert loaded.experiment.name == name
     complete = written(dump(loaded.experiment.model_dump()))

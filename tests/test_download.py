@@ -8,8 +8,9 @@ from threading import Thread
 
 import pytest
 
-from mlphys.download import Source, fetch, locate, places
+from mlphys.download import fetch, locate, places
 from mlphys.errors import UserError
+from mlphys.schema.data import RemoteFile
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -66,8 +67,8 @@ def host(tmp_path, serve) -> str:
     return serve(partial(Quiet, directory=str(tmp_path / "host")))
 
 
-def numbers(host: str, sha256: str = SHA256) -> Source:
-    return Source("numbers", "numbers.bin", f"{host}numbers.bin", sha256, folder="sub")
+def numbers(host: str, sha256: str = SHA256) -> RemoteFile:
+    return RemoteFile("numbers", "numbers.bin", f"{host}numbers.bin", sha256, folder="sub")
 
 
 def remedy(folder: Path, sha256: str = SHA256) -> str:
@@ -78,7 +79,7 @@ def remedy(folder: Path, sha256: str = SHA256) -> str:
     )
 
 
-def refusal(source: Source) -> str:
+def refusal(source: RemoteFile) -> str:
     with pytest.raises(UserError) as error:
         fetch(source)
     return str(error.value)

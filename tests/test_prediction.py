@@ -15,7 +15,7 @@ from PIL import Image
 
 from mlphys.run import Run
 from mlphys.schema.document import dump
-from tests.command import mlphys, reason
+from tests.helpers.cli import mlphys, reason
 
 DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}
 DENSE = {"Dense": {"units": 10, "activation": "softmax"}}

@@ -19,7 +19,7 @@ from mlphys.run import Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump, read
 from mlphys.schema.preprocess import ContrastNormalize, Project, Scale, Standardize, SubtractMean, Whiten
-from tests.command import mlphys, refused
+from tests.helpers.cli import mlphys, refused
 
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
 SMALL = {

@@ -17,7 +17,7 @@ from mlphys.run import Run
 from mlphys.schema.data import Split
 from mlphys.schema.document import dump
 from mlphys.uncertainty import fraction_stderr
-from tests.command import mlphys, reason
+from tests.helpers.cli import mlphys, reason
 
 DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}
 DENSE = {"Dense": {"units": 10, "activation": "softmax"}}

@@ -22,9 +22,9 @@ from mlphys.cli import main
 from mlphys.config import load, runs_before
 from mlphys.experiment import PLOTS
 from mlphys.schema.document import dump, read
-from tests.command import mlphys, refused
-from tests.disk import Disk, Operation
-from tests.harm import rewrite
+from tests.helpers.cli import mlphys, refused
+from tests.helpers.corrupt_checkpoint import rewrite
+from tests.helpers.fake_disk import Disk, Operation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = {

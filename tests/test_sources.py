@@ -19,8 +19,8 @@ from mlphys.run import Run
 from mlphys.schema.document import dump
 from mlphys.trained import TrainedNetwork
 from mlphys.training.engine import weights_of
-from tests import finished
-from tests.command import mlphys, reason
+from tests.helpers import fake_run
+from tests.helpers.cli import mlphys, reason
 
 DATA = {"name": "digits", "train": 200, "validation": 50, "test": 100}
 CIRCLES = {"name": "circle_or_square", "samples": 500, "size": 20, "train": 300, "validation": 50, "test": 50}
@@ -294,7 +294,7 @@ def test_preprocessing_of_other_samples_is_refused():
     """Behind a projection the shapes are the same."""
     steps = {"preprocess": [{"project": 5}]}
     small = {"kind": "autoencoder", "encoder": DENSE, "decoder": [{"Dense": {"units": 5}}]}
-    run = finished.lay(config("projected", small, steps))
+    run = fake_run.write(config("projected", small, steps))
     told = f"data.preprocess: {run}: its preprocessing takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
     assert message(begun_with("projected", small, CIRCLES | steps)) == told
     behind = {"kind": "classifier", "encoder": {"run": "projected"}, "layers": [{"Dense": {"units": 2}}]}

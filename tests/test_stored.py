@@ -16,7 +16,7 @@ from mlphys import stored
 from mlphys.datasets import image_folder
 from mlphys.schema.document import dump
 from mlphys.training import blocks
-from tests.command import mlphys
+from tests.helpers.cli import mlphys
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 CLASSIFIER = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys import weight_images
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, KERNELS, WHITENED, random_run
 from tests.plots.runs import written

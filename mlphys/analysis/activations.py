@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
 from mlphys.layer_curves import short
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
 from mlphys.uncertainty import mean_stderr, rounded

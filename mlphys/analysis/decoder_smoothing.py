@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import looks, preprocessing, stored
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_matrices
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.layers import Dense
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mlphys.experiment import Loaded
     from mlphys.run import Run
-    from mlphys.schema.data import Shape
+    from mlphys.schema.fields import Shape
     from mlphys.stored import Array
 
 

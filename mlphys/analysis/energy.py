@@ -9,8 +9,9 @@ import numpy as np
 
 from mlphys import energies, looks
 from mlphys.energies import ACTIVATIONS, Output
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, relative, samples
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dense

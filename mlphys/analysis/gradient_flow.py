@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
 from mlphys.layer_curves import limits, logarithmic, short
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape

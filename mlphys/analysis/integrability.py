@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_matrices, relative, samples
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive

@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field
 
 from mlphys import looks
 from mlphys.distortions import four_ways, scaled, shifted, turned
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
 from mlphys.layer_curves import PALEST, RAMP, short
 from mlphys.metrics import of_samples, stderr
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative, as_tuple
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from mlphys.experiment import Loaded
     from mlphys.run import Run
-    from mlphys.schema.data import Shape
+    from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row
 
 SAME = (Flatten, Reshape, Dropout, GaussianNoise)  # layers that leave the numbers as they are

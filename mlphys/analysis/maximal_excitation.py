@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, before_activation, needs_images, samples
 from mlphys.layer_curves import short
 from mlphys.mosaic import mosaic
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
@@ -20,7 +21,7 @@ from mlphys.schema.layers import Weighted, text
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
     from mlphys.run import Run
-    from mlphys.schema.data import Shape
+    from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row
     from mlphys.trained import TrainedNetwork
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_classes_of_images, of_each_class
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import text

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import looks, pca, stored
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_reconstructions, samples
 from mlphys.pca import Components
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import Dense

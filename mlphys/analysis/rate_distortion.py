@@ -13,8 +13,9 @@ from pydantic import Field
 
 from mlphys import looks, pca
 from mlphys.drawable import need_decoder, need_images
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
 from mlphys.uncertainty import mean_stderr, rounded
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from mlphys.experiment import Loaded
     from mlphys.run import Run
-    from mlphys.schema.data import Shape
+    from mlphys.schema.fields import Shape
 
 QUALITIES = (2, 5, 10, 20, 30, 50, 70, 85, 95)
 NEAR = 1.1  # times the error without quantization

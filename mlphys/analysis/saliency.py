@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.uncertainty import mean_stderr, rounded
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlphys import looks
-from mlphys.errors import UserError
+from mlphys.errors import NotApplicable, UserError
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.uncertainty import rounded
 

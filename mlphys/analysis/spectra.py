@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import looks, pairs, weight_images
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
 from mlphys.uncertainty import mean_stderr, rounded

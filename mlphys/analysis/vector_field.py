@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_reconstructions, samples
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative

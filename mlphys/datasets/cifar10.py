@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from mlphys import checksum
-from mlphys.download import Source, fetch
+from mlphys.download import fetch
 from mlphys.errors import UserError
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
 
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -31,7 +31,7 @@ class Spec(DataSpec):
     name: Literal["cifar10"]
 
     @classmethod
-    def sources(cls) -> tuple[Source, ...]:
+    def sources(cls) -> tuple[RemoteFile, ...]:
         return sources()
 
 
@@ -39,10 +39,10 @@ def describe(spec: Spec) -> Description:
     return Description(shape=(32, 32, 3), classes=CLASSES, samples=50_000, test_samples=10_000)
 
 
-def sources(base: str = TORONTO) -> tuple[Source, ...]:
+def sources(base: str = TORONTO) -> tuple[RemoteFile, ...]:
     name = "cifar-10-binary.tar.gz"  # unlike the other two archives it needs no unpickling
     sha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
-    return (Source("cifar10", name, f"{base}{name}", sha256),)
+    return (RemoteFile("cifar10", name, f"{base}{name}", sha256),)
 
 
 def load(spec: Spec) -> Samples:

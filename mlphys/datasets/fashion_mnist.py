@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys.download import KERAS_FILES, Source, fetch
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.download import KERAS_FILES, fetch
+from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -29,7 +29,7 @@ class Spec(DataSpec):
     name: Literal["fashion_mnist"]
 
     @classmethod
-    def sources(cls) -> tuple[Source, ...]:
+    def sources(cls) -> tuple[RemoteFile, ...]:
         return sources()
 
 
@@ -37,9 +37,9 @@ def describe(spec: Spec) -> Description:
     return Description(shape=(28, 28, 1), classes=CLASSES, samples=60_000, test_samples=10_000)
 
 
-def sources(base: str = KERAS_FILES) -> tuple[Source, ...]:
+def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
     return tuple(
-        Source("fashion_mnist", name, f"{base}{name}", sha256, folder="fashion-mnist")
+        RemoteFile("fashion_mnist", name, f"{base}{name}", sha256, folder="fashion-mnist")
         for name, sha256 in SHA256.items()
     )
 

@@ -11,8 +11,8 @@ from pydantic import field_validator, model_validator
 
 from mlphys import images, stored
 from mlphys.errors import UserError
-from mlphys.schema.data import DataSpec, Description, Samples, Shape
-from mlphys.schema.fields import Size2D
+from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.fields import Shape, Size2D
 from mlphys.stored import Array
 
 # Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from mlphys import npz
-from mlphys.download import KERAS_FILES, Source, fetch
+from mlphys.download import KERAS_FILES, fetch
 from mlphys.errors import UserError
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -22,7 +22,7 @@ class Spec(DataSpec):
     name: Literal["mnist"]
 
     @classmethod
-    def sources(cls) -> tuple[Source, ...]:
+    def sources(cls) -> tuple[RemoteFile, ...]:
         return sources()
 
 
@@ -30,9 +30,9 @@ def describe(spec: Spec) -> Description:
     return Description(shape=(28, 28, 1), classes=tuple("0123456789"), samples=60_000, test_samples=10_000)
 
 
-def sources(base: str = KERAS_FILES) -> tuple[Source, ...]:
+def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
     return (
-        Source(
+        RemoteFile(
             dataset="mnist",
             name="mnist.npz",
             url=f"{base}mnist.npz",

@@ -15,8 +15,8 @@ from mlphys.autoencoding import chain, cost_terms, reconstructed
 from mlphys.metrics import code_statistics, reconstruction
 from mlphys.phases import Gradient, Network
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
-from mlphys.schema.data import Description, Shape, Split
-from mlphys.schema.fields import ActivationName, NotNegative
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import ActivationName, NotNegative, Shape
 from mlphys.schema.layers import Layer, LayerField
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit

@@ -12,7 +12,8 @@ from mlphys import builder
 from mlphys.cost import formula
 from mlphys.metrics import classification, worth_seeing
 from mlphys.phases import Gradient, Network, Plain
-from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
 from mlphys.schema.messages import Misfit

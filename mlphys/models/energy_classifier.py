@@ -15,8 +15,8 @@ from mlphys.errors import UserError
 from mlphys.metrics import classification, worth_seeing
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import DataSpec, Description, Generated, Shape, Split
-from mlphys.schema.fields import Count, NotNegative
+from mlphys.schema.data import DataSpec, Description, Generated, Split
+from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit

@@ -14,7 +14,8 @@ from mlphys import pca, stored
 from mlphys.metrics import reconstruction
 from mlphys.phases import Fit, Network
 from mlphys.randomness import rng
-from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec

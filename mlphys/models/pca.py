@@ -11,7 +11,8 @@ import numpy as np
 from mlphys import pca
 from mlphys.metrics import reconstruction
 from mlphys.phases import Fit, Network
-from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec

@@ -15,8 +15,8 @@ from mlphys.errors import UserError
 from mlphys.metrics import reconstruction
 from mlphys.phases import Gradient, Network
 from mlphys.randomness import rng
-from mlphys.schema.data import Description, Shape, Split
-from mlphys.schema.fields import Count
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import Count, Shape
 from mlphys.schema.losses import FreeEnergyDifference
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights

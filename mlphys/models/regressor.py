@@ -13,7 +13,8 @@ from mlphys import builder
 from mlphys.cost import formula
 from mlphys.metrics import peak_signal_to_noise, regression
 from mlphys.phases import Gradient, Network, Plain
-from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
 from mlphys.schema.messages import Misfit

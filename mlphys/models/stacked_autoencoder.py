@@ -16,8 +16,8 @@ from mlphys.autoencoding import chain, cost_terms
 from mlphys.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.autoencoding import Stage
-from mlphys.schema.data import Description, Shape, Split
-from mlphys.schema.fields import ActivationName
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit

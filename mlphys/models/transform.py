@@ -11,7 +11,8 @@ from pydantic import Field
 from mlphys import builder
 from mlphys.metrics import outputs
 from mlphys.phases import Network, Phase
-from mlphys.schema.data import Description, Shape, Split
+from mlphys.schema.data import Description, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField
 from mlphys.schema.losses import MeanSquaredError
 from mlphys.schema.messages import Misfit

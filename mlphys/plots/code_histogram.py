@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.metrics import ACTIVE, code_statistics
-from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np

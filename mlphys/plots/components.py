@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mlphys import looks, preprocessing
-from mlphys.picture import NotApplicable, Picture
-from mlphys.schema.data import Shape
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mlphys import looks, scatter, stored
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from mlphys import looks, stored
 from mlphys.blocks import MOST_CHANNELS, Block, page
-from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture, predicted
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlphys import looks, weight_images
+from mlphys.errors import NotApplicable
 from mlphys.mosaic import mosaic
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from mlphys import image_rows, looks, stored
 from mlphys.drawable import need_decoder
-from mlphys.picture import NotApplicable, Picture, shown_split
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture, shown_split
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mlphys import scatter
-from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture, predicted
 from mlphys.scatter import Projection
 
 if TYPE_CHECKING:

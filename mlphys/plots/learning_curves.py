@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.history import quantities
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.minimum import Minimum, find
-from mlphys.picture import NotApplicable, Picture
+from mlphys.picture import Picture
 
 if TYPE_CHECKING:
     import numpy as np

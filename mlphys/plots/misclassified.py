@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture, predicted
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture, predicted
-from mlphys.schema.data import Shape
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture, predicted
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mlphys.schema.data import Shape
-from mlphys.schema.fields import Count, Fraction, NotNegative, Positive, low_first
+from mlphys.schema.fields import Count, Fraction, NotNegative, Positive, Shape, low_first
 from mlphys.schema.layers import Layer, LayerField, ShapeError, text
 from mlphys.schema.spec import Spec
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -10,17 +10,14 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys import stored
-from mlphys.schema.fields import LARGEST, Count, Seed, as_tuple
+from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlphys.download import Source
     from mlphys.stored import Array
-
-Shape = tuple[int, ...]
 
 
 def _size(value: Any) -> int | float:
@@ -45,6 +42,19 @@ ClassName = Annotated[
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file of a dataset that is downloaded, the same for everybody."""
+
+    dataset: str
+    name: str
+    url: str
+    sha256: str
+    folder: str = ""  # below the places where data is kept
+    digest: Callable[[Path], str] | None = None  # the sha256 of what counts in a file; None: of the file itself
+    digested: str = "the file"  # what `sha256` is the checksum of, in words
+
+
 class DataSpec(Spec):
     """The keys that every dataset takes beside its own.
 
@@ -67,7 +77,7 @@ class DataSpec(Spec):
     preprocess: list[StepField] = Field([])
 
     @classmethod
-    def sources(cls) -> tuple[Source, ...]:
+    def sources(cls) -> tuple[RemoteFile, ...]:
         """What is downloaded before the dataset can be read."""
         return ()
 

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from mlphys.schema.spec import refuse
 
+Shape = tuple[int, ...]  # of one sample or one array, channels last
+
 # More than any machine that runs this holds; a typo of three zeros is caught here.
 LARGEST = 100_000_000
 

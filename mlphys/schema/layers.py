@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import field_serializer
 
-from mlphys.schema.data import Shape
 from mlphys.schema.fields import (
     ActivationName,
     Border2D,
@@ -16,6 +15,7 @@ from mlphys.schema.fields import (
     NotNegative,
     Positive,
     Rate,
+    Shape,
     Size2D,
     TargetShape,
 )

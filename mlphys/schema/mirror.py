@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlphys.schema.data import Shape
 from mlphys.schema.document import KeyPath
-from mlphys.schema.fields import ActivationName
+from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import (
     Activation,
     AveragePooling2D,

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.schema.autoencoding import Corruption
-    from mlphys.schema.data import DataSpec, Description, Shape, Split
+    from mlphys.schema.data import DataSpec, Description, Split
+    from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row
     from mlphys.schema.source import TakenEncoder
     from mlphys.schema.training import Training

@@ -15,7 +15,7 @@ from mlphys.schema.fields import LARGEST, NotNegative, Positive
 from mlphys.schema.spec import Choice, Spec, refuse
 
 if TYPE_CHECKING:
-    from mlphys.schema.data import Shape
+    from mlphys.schema.fields import Shape
     from mlphys.stored import Array
 
 Arrays = Mapping[str, np.ndarray]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mlphys.schema.data import Shape
 from mlphys.schema.document import KeyPath
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Layer, ShapeError, text
 from mlphys.schema.messages import Misfit
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from mlphys.schema.autoencoding import CodeMean, KSparse
-from mlphys.schema.data import Shape
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LAYERS, Layer
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.spec import Choice, Spec

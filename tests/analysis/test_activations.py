@@ -10,7 +10,7 @@ import pytest
 
 from mlphys import looks
 from mlphys.analysis import activations
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER
 from tests.plots.runs import written

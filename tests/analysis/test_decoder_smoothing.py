@@ -9,8 +9,8 @@ import pytest
 
 from mlphys import looks
 from mlphys.analysis import decoder_smoothing
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, WHITENED, random_run
 from tests.plots.runs import written

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlphys import looks
+from mlphys.errors import NotApplicable
 from mlphys.experiment import ANALYSES
-from mlphys.picture import NotApplicable
 from mlphys.schema.analysis import AnalysisSpec
 from tests.analysis.runs import APPLIES, CLASSIFIER, applying
 from tests.plots.runs import written

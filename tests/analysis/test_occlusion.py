@@ -10,8 +10,8 @@ import pytest
 
 from mlphys import looks
 from mlphys.analysis import occlusion
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable
 from mlphys.run import Run
 from tests.analysis.runs import LINEAR_IMAGES
 from tests.plots.runs import written

@@ -11,8 +11,8 @@ from scipy import stats
 
 from mlphys import looks
 from mlphys.analysis import rate_distortion
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, TIED, WHITENED, random_run
 from tests.plots.runs import written

@@ -10,8 +10,8 @@ import pytest
 
 from mlphys import looks
 from mlphys.analysis import size
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable
 from mlphys.recorder import Recorder
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES

@@ -9,8 +9,8 @@ import pytest
 
 from mlphys import looks
 from mlphys.analysis import spectra
+from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
-from mlphys.picture import NotApplicable
 from tests.analysis.runs import CLASSIFIER, KERNELS, random_run
 from tests.plots.runs import written
 

@@ -18,8 +18,8 @@ from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.progress import Silence
-from tests.command import mlphys
-from tests.keeper import Memory
+from tests.helpers.cli import mlphys
+from tests.helpers.memory_writer import Memory
 
 D = 12
 LINEAR = {"autoencoder": {"units": 3, "activation": "linear"}}

@@ -15,7 +15,7 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump
 from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
-from tests.command import mlphys
+from tests.helpers.cli import mlphys
 
 CONFIG = {
     "name": "km",

@@ -17,7 +17,7 @@ from mlphys.config import load
 from mlphys.errors import UserError
 from mlphys.run import Run
 from mlphys.schema.document import dump, read
-from tests.command import mlphys
+from tests.helpers.cli import mlphys
 
 CONFIG = {
     "name": "pca",

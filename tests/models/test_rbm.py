@@ -21,7 +21,7 @@ from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.engine import Engine
-from tests.command import mlphys
+from tests.helpers.cli import mlphys
 
 CONFIG = {
     "name": "rbm",

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from mlphys.run import Run
 from mlphys.schema.document import dump
-from tests.command import mlphys
+from tests.helpers.cli import mlphys
 
 BLUR = {"FixedConv2D": {"kernel": {"Gauss": {"size": 3, "decay": 0.5, "normalize": True}}, "padding": "same"}}
 CONFIG = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.plots import accuracy_against
 from tests.plots.runs import MadeRun
 

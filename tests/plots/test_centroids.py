@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlphys import preprocessing
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import centroids
 from mlphys.schema.preprocess import Project, Standardize
 from tests.plots.runs import MadeRun, config

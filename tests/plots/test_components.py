@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import components
 from mlphys.schema.preprocess import Project, Scale
 from tests.plots.runs import MadeRun, config, pca_weights

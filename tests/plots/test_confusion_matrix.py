@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix as counted
 
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.plots import confusion_matrix
 from tests.plots.runs import CLASSES, MadeRun, predictions
 

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import decision_boundary
 from mlphys.run import Run
 from tests.plots.runs import ASKED, written

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import feature_maps
 from mlphys.schema.layers import Conv1D, Conv2D, Dense, Dropout, Flatten, Layer
 from tests.plots.runs import CLASSES, Layers, MadeRun, network, predictions, real

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import filters
 from mlphys.schema.layers import (
     AveragePooling2D,

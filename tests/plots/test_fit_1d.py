@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import fit_1d
 from mlphys.run import Run
 from tests.plots.runs import ASKED, written

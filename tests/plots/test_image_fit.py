@@ -8,7 +8,8 @@ import pytest
 
 from mlphys import looks
 from mlphys.config import load
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import image_fit
 from mlphys.run import Run
 from tests.plots.runs import ASKED, written

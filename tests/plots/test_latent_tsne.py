@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.plots import latent_tsne
 from tests.plots.runs import CLASSES, MadeRun, encoded, predictions
 

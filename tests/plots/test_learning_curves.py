@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.plots import learning_curves
 from tests.plots.runs import MadeRun, config, history
 

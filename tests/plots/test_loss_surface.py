@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlphys import looks
-from mlphys.picture import NotApplicable, Picture
+from mlphys.errors import NotApplicable
+from mlphys.picture import Picture
 from mlphys.plots import loss_surface
 from mlphys.run import Run
 from tests.plots.runs import ASKED, PATH, history, walked, written

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlphys.picture import NotApplicable
+from mlphys.errors import NotApplicable
 from mlphys.plots import samples
 from mlphys.schema.data import Split
 from tests.plots.runs import ASKED, MadeRun, config, written

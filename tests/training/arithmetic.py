@@ -25,7 +25,7 @@ from mlphys.schema.training import EarlyStopping
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
-from tests.disk import Disk, Operation
+from tests.helpers.fake_disk import Disk, Operation
 
 EPOCHS = 3
 STOPPING = EarlyStopping(monitor="loss", patience=9)

@@ -17,7 +17,7 @@ from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
 from mlphys.training.progress import Silence
-from tests.keeper import Memory
+from tests.helpers.memory_writer import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 100, None)
 

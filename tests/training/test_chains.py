@@ -15,7 +15,7 @@ from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.training import Training as Settings
 from mlphys.training import chains, loop
 from mlphys.training.progress import Silence
-from tests.keeper import Memory
+from tests.helpers.memory_writer import Memory
 from tests.training.test_engine import DIGITS, digits
 
 KINDS = {

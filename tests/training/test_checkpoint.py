@@ -15,7 +15,7 @@ from mlphys.history import History
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
-from tests.harm import facts_of, rewrite
+from tests.helpers.corrupt_checkpoint import facts_of, rewrite
 
 ROWS = [{"phase": "train", "epoch": e, "loss": 1 / e} for e in (1, 2, 3, 4)]
 

@@ -15,7 +15,7 @@ from mlphys.training import loop
 from mlphys.training.checkpoint import Incomplete
 from mlphys.training.engine import Engine
 from mlphys.training.progress import Silence
-from tests.keeper import Memory
+from tests.helpers.memory_writer import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
 DENSE = [

@@ -15,7 +15,7 @@ from mlphys.schema.document import dump
 from mlphys.training import loop
 from mlphys.training.feed import feed
 from mlphys.training.progress import Silence
-from tests.keeper import Memory
+from tests.helpers.memory_writer import Memory
 
 FRESH = {"name": "circle_or_square", "size": 9, "samples": 80, "validation": 10, "test": 10, "fresh": True}
 DIGITS = {"name": "digits", "train": 100, "validation": 20, "test": 20}

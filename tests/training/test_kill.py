@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlphys.errors import UserError
-from tests.disk import Disk, Operation, Platter, lay
+from tests.helpers.fake_disk import Disk, Operation, Platter, lay
 from tests.training import arithmetic
 from tests.training.arithmetic import judged, outcome, steps, train
 

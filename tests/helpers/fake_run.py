@@ -10,7 +10,7 @@ from mlphys.config import load
 from mlphys.recorder import Recorder, create
 
 
-def lay(config: Path) -> Path:
+def write(config: Path) -> Path:
     """A finished run of `config` under runs/, all its weights 1; no sample is read."""
     loaded = load(config)
     known, data = loaded.description, loaded.experiment.data
