@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.numerics.randomness import rng
 from mlphys.phases import Gradient, Network, Plain
-from mlphys.randomness import rng
 from mlphys.schema import shapes
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer

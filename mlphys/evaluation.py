@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import stored
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
-from mlphys.metrics import denoising, pixel_errors
+from mlphys.numerics import chunked
+from mlphys.numerics.metrics import denoising, pixel_errors
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
 from mlphys.run import MOST_SHOWN, Run
@@ -52,14 +52,14 @@ def measure(
         metrics |= _denoised(kind, network, corrupted, fitted.split(dataset.train), arrays["codes"])
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
-    seen = Split(stored.read(split.x[shown]), split.y[shown])
+    seen = Split(chunked.read(split.x[shown]), split.y[shown])
     picture = engine.Mapped(lambda x, y: kind.pictured(network, x), at_once)
     pictured = picture(seen) if len(shown) else {}
     if corrupted is not None and len(shown):
         noisy = Split(corrupted.x[shown], seen.y)
         pictured |= {"corrupted": noisy.x, "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
-    images = fitted.pictured(stored.read(raw.x[shown]))
+    images = fitted.pictured(chunked.read(raw.x[shown]))
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
 
 
@@ -85,7 +85,7 @@ def _pixels(
     from mlphys.training import engine
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
-        difference = fitted.inverse(values["reconstructions"]) - stored.read(raw.x[rows])
+        difference = fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
         return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
 
     reconstruct = engine.Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import stored
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, shown_split
 from mlphys.schema.data import Split
 from mlphys.schema.fields import Shape
@@ -55,7 +55,7 @@ def of_each_class(run: Run, spec: PerClassSpec) -> tuple[str, Split]:
     name, split = _split(run, spec.split)
     rows = [np.flatnonzero(split.y == k)[: spec.per_class] for k in range(len(run.description.classes))]
     chosen = np.concatenate(rows)
-    return name, Split(stored.read(split.x[chosen]), split.y[chosen])
+    return name, Split(chunked.read(split.x[chosen]), split.y[chosen])
 
 
 def _split(run: Run, wanted: str | None) -> tuple[str, Split]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys import files, stored
+from mlphys import files
 from mlphys.errors import UserError
+from mlphys.numerics import chunked
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.splits import NAMES, class_counts
 
@@ -107,7 +108,7 @@ def _seen(split: Split) -> _Seen:
     hashes: list[bytes] = []
     not_finite = 0
     low, high = np.full(split.x.shape[1:], np.inf), np.full(split.x.shape[1:], -np.inf)
-    for piece in stored.pieces(split.x):
+    for piece in chunked.pieces(split.x):
         hashes += [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in piece]
         not_finite += piece.size - int(np.isfinite(piece).sum())
         low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
@@ -170,7 +171,7 @@ def _first_of_each_class(split: Split, description: Description) -> dict[str, np
     else:
         first = np.arange(min(ROWS_WITHOUT_CLASSES * COLUMNS, len(split)))
         rows = {str(row): first[row * COLUMNS : (row + 1) * COLUMNS] for row in range(ROWS_WITHOUT_CLASSES)}
-    return {name: stored.read(split.x[numbers]) for name, numbers in rows.items()}
+    return {name: chunked.read(split.x[numbers]) for name, numbers in rows.items()}
 
 
 def _images(axes: Axes, rows: list[np.ndarray]) -> str:

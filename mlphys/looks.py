@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlphys.uncertainty import rounded
+from mlphys.numerics.uncertainty import rounded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

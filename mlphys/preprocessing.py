@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlphys import stored
+from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array, Stored
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.preprocess import Step
 from mlphys.schema.spec import snake_case
-from mlphys.stored import Array, Stored
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Preprocessing:
     def _in_memory(self, x: np.ndarray) -> np.ndarray:
         if not len(x):
             return np.zeros((0, *output_shape(self.steps, self.shape)), np.float32)
-        pieces = [self._forward(piece, len(self.steps)) for piece in stored.pieces(x)]
+        pieces = [self._forward(piece, len(self.steps)) for piece in chunked.pieces(x)]
         return np.ascontiguousarray(np.concatenate(pieces), dtype=np.float32)
 
     def split(self, split: Split) -> Split:

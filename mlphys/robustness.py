@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys.distortions import four_ways, shifted
 from mlphys.errors import UserError
-from mlphys.metrics import of_samples, stderr
-from mlphys.randomness import rng
+from mlphys.numerics.image_transforms import four_ways, shifted
+from mlphys.numerics.metrics import of_samples, stderr
+from mlphys.numerics.randomness import rng
 from mlphys.recorder import Recorder
 from mlphys.run import MOST_AMOUNTS, Run
 from mlphys.schema.data import Split

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.messages import Misfit, choice
 

@@ -14,12 +14,12 @@ from mlphys.config import difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
+from mlphys.numerics.chunked import Stored
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
 from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset
-from mlphys.stored import Stored
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import parts
 from mlphys.training.checkpoint import Checkpoint

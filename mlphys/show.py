@@ -15,10 +15,10 @@ from mlphys.download import Progress
 from mlphys.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
 from mlphys.inspection import Inspection
 from mlphys.library import shipped
+from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
 from mlphys.sources import taken_rows
-from mlphys.uncertainty import rounded
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import stored
 from mlphys.errors import UserError
-from mlphys.randomness import rng
+from mlphys.numerics import chunked
+from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, DataSpec, Description, Samples, Split
 
 NAMES = ("train", "validation", "test")
@@ -138,7 +138,7 @@ def fingerprint(split: Split) -> str:
 def _read_once(split: Split) -> tuple[str, list[float]]:
     """The sha256 of the bytes of x and of y, and the smallest and the largest value of x."""
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
-    for piece in stored.pieces(split.x):
+    for piece in chunked.pieces(split.x):
         digest.update(np.ascontiguousarray(piece).data)
         low, high = min(low, float(piece.min())), max(high, float(piece.max()))
     digest.update(np.ascontiguousarray(split.y).data)

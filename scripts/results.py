@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mlphys.config import load, runs_before
 from mlphys.library import shipped
-from mlphys.uncertainty import rounded
+from mlphys.numerics.uncertainty import rounded
 from scripts.readme import table, write_table
 
 COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlphys import pca
 from mlphys.autodiff import gradient
 from mlphys.energies import ACTIVATIONS, antiderivative, energy
 from mlphys.models import rbm
+from mlphys.numerics import pca
 from mlphys.schema.data import Description
 
 D, M = 7, 5

@@ -13,8 +13,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits
 
-from mlphys import preprocessing, stored
+from mlphys import preprocessing
 from mlphys.config import load
+from mlphys.numerics import chunked
 from mlphys.run import Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump, read
@@ -106,7 +107,7 @@ def test_how_many_samples_are_transformed_at_once_changes_nothing(monkeypatch):
     x = digits()
     fitted = preprocessing.fit((Standardize(), ContrastNormalize()), x)
     whole = fitted.apply(x)
-    monkeypatch.setattr(stored, "AT_ONCE", 7)
+    monkeypatch.setattr(chunked, "AT_ONCE", 7)
     np.testing.assert_array_equal(fitted.apply(x), whole)
 
 

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlphys import metrics, robustness
+from mlphys import robustness
 from mlphys.errors import UserError
+from mlphys.numerics import metrics
+from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.run import Run
 from mlphys.schema.data import Split
 from mlphys.schema.document import dump
-from mlphys.uncertainty import fraction_stderr
 from tests.helpers.cli import mlphys, reason
 
 DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}

@@ -11,10 +11,10 @@ from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
 from mlphys.layer_curves import short
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlphys import looks, stored
+from mlphys import looks
 from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.numerics import chunked
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
@@ -45,7 +46,7 @@ def measure(spec: Spec, run: Run) -> Finding:
     net, name = scores(run)
     z = net.seen(some.x)
     train = run.dataset().train.x
-    base = stored.mean(train)[None].astype(np.float32) if spec.baseline == "mean" else np.zeros_like(some.x[:1])
+    base = chunked.mean(train)[None].astype(np.float32) if spec.baseline == "mean" else np.zeros_like(some.x[:1])
     b = net.seen(base)
     at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
     other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks, preprocessing, stored
+from mlphys import looks, preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_matrices
+from mlphys.numerics import chunked
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.preprocessing import Preprocessing
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.layers import Dense
 from mlphys.schema.preprocess import Whiten
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlphys.experiment import Loaded
+    from mlphys.numerics.chunked import Array
     from mlphys.run import Run
     from mlphys.schema.fields import Shape
-    from mlphys.stored import Array
 
 
 class Spec(AnalysisSpec):
@@ -92,8 +93,8 @@ def _whitening(run: Run) -> tuple[Preprocessing, Whiten, Mapping[str, np.ndarray
 
 def _covariance(x: Array, columns: np.ndarray) -> np.ndarray:
     """C times columns (d, m), C the covariance of samples x."""
-    mean, product = stored.mean(x).ravel(), np.zeros_like(columns)
-    for piece in stored.pieces(x):
+    mean, product = chunked.mean(x).ravel(), np.zeros_like(columns)
+    for piece in chunked.pieces(x):
         centred = piece.reshape(len(piece), -1) - mean
         product += centred.T @ (centred @ columns)
     return product / len(x)

@@ -11,11 +11,11 @@ from mlphys import energies, looks
 from mlphys.energies import ACTIVATIONS, Output
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, relative, samples
+from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
-from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dense
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded

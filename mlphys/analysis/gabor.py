@@ -12,11 +12,11 @@ from pydantic import Field
 from mlphys import looks, pairs, weight_images
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
+from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import fraction_stderr, rounded
 from mlphys.picture import Picture
-from mlphys.randomness import rng
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
-from mlphys.uncertainty import fraction_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,11 +10,11 @@ from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
 from mlphys.layer_curves import limits, logarithmic, short
+from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
-from mlphys.uncertainty import mean_stderr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

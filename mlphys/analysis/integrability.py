@@ -9,11 +9,11 @@ from pydantic import Field
 from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_matrices, relative, samples
+from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
-from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     import numpy as np

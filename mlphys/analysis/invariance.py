@@ -10,17 +10,17 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from mlphys import looks
-from mlphys.distortions import four_ways, scaled, shifted, turned
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
 from mlphys.layer_curves import PALEST, RAMP, short
-from mlphys.metrics import of_samples, stderr
+from mlphys.numerics.image_transforms import four_ways, scaled, shifted, turned
+from mlphys.numerics.metrics import of_samples, stderr
+from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
-from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative, as_tuple
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, before_activation, needs_images, samples
 from mlphys.layer_curves import short
 from mlphys.mosaic import mosaic
+from mlphys.numerics.randomness import rng
 from mlphys.picture import Picture
-from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 from mlphys.schema.layers import Weighted, text

@@ -12,11 +12,11 @@ import numpy as np
 from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_classes_of_images, of_each_class
+from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import text
-from mlphys.uncertainty import fraction_stderr, mean_stderr, rounded
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded

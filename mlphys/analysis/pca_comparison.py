@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks, pca, stored
+from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_reconstructions, samples
-from mlphys.pca import Components
+from mlphys.numerics import chunked, pca
+from mlphys.numerics.pca import Components
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import Dense
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.experiment import Loaded
+    from mlphys.numerics.chunked import Array
     from mlphys.run import Run
-    from mlphys.stored import Array
 
 AT_ONCE = 1000  # samples
 ROUNDING = 1e-9  # errors below this fraction of the first component's are zero
@@ -106,8 +107,8 @@ def _planes(run: Run, train: Array) -> dict[str, np.ndarray]:
         return {}
     encoder = _product(run, "encoder", len(model.encoder))
     decoder = encoder.T if model.tied else _product(run, "decoder", len(model.decoder))
-    mean, covariance = stored.mean(train).ravel(), np.zeros_like(encoder)
-    for piece in stored.pieces(train):
+    mean, covariance = chunked.mean(train).ravel(), np.zeros_like(encoder)
+    for piece in chunked.pieces(train):
         centred = piece.reshape(len(piece), -1) - mean
         covariance += centred.T @ (centred @ encoder)
     return {"decoder": decoder, "encoder": covariance.T}

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks, pca
+from mlphys import looks
 from mlphys.drawable import need_decoder, need_images
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, samples
+from mlphys.numerics import pca
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

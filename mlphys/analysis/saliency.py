@@ -9,9 +9,9 @@ import numpy as np
 from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,9 +10,9 @@ import numpy as np
 from mlphys import looks
 from mlphys.errors import NotApplicable, UserError
 from mlphys.finding import Finding
+from mlphys.numerics.uncertainty import rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
-from mlphys.uncertainty import rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,10 +11,10 @@ from pydantic import Field
 from mlphys import looks, pairs, weight_images
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

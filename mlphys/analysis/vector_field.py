@@ -11,12 +11,12 @@ from pydantic import Field
 from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_reconstructions, samples
+from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
-from mlphys.randomness import rng
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative
 from mlphys.schema.layers import text
-from mlphys.uncertainty import mean_stderr, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from mlphys import checksum, npz, stored
+from mlphys import checksum, npz
 from mlphys.errors import UserError
 from mlphys.npz import Header
+from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array, Stored
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import Positive
-from mlphys.stored import Array, Stored
 
 ACCEPTED: list[list[tuple[str, str | None]]] = [
     [("x_train", "y_train"), ("x_test", "y_test")],
@@ -89,7 +90,7 @@ def load(spec: Spec) -> Samples:
     headers = _headers(path)
     pairs = _pairs(path, headers)
     targets = _targets(path, headers, pairs, spec)
-    large = {x for x, _ in pairs if _npy_files(path) and math.prod(headers[x].shape) > stored.LARGEST_RESIDENT}
+    large = {x for x, _ in pairs if _npy_files(path) and math.prod(headers[x].shape) > chunked.LARGEST_RESIDENT}
     arrays = _read(path, {x: headers[x] for x, _ in pairs if x not in large})
     samples: list[Array] = [
         _on_disk(path, x, spec.scale) if x in large else _samples(path, x, arrays.pop(x), spec.scale) for x, _ in pairs
@@ -224,11 +225,11 @@ def _on_disk(path: Path, name: str, scale: float | None) -> Stored:
     def fetch(rows: np.ndarray) -> np.ndarray:
         found = _converted(_rows(x, rows), scale)
         if not np.isfinite(found).all():
-            step = stored.at_once(x, stored.AT_ONCE, stored.LARGEST_PIECE)
+            step = chunked.at_once(x, chunked.AT_ONCE, chunked.LARGEST_PIECE)
             _check_finite(path, name, (_converted(np.array(x[i : i + step]), scale) for i in range(0, len(x), step)))
         return found
 
-    return stored.stored(len(x), sample, fetch)
+    return chunked.stored(len(x), sample, fetch)
 
 
 def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:

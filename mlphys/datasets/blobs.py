@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, Generated, Samples
 from mlphys.schema.fields import LARGEST, Count
 

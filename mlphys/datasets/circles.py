@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count, PlaceRange, RadiusRange
 

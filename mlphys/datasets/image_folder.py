@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator, model_validator
 
-from mlphys import images, stored
+from mlphys import images
 from mlphys.errors import UserError
+from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import Shape, Size2D
-from mlphys.stored import Array
 
 # Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.
 LARGEST_RESIDENT = 500_000_000
@@ -79,7 +80,7 @@ def _images(spec: Spec, paths: list[Path]) -> Array:
     if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
         return fetch(np.arange(len(paths)))
     images.quiet_in_threads()
-    return stored.stored(len(paths), shape, fetch)
+    return chunked.stored(len(paths), shape, fetch)
 
 
 def _decoded(spec: Spec, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import field_validator
 
 from mlphys.errors import UserError
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
 
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count, PlaceRange, RadiusRange, as_tuple
 

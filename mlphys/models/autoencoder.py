@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, WrapValidator
 
-from mlphys import autoencoding, builder, pca
+from mlphys import autoencoding, builder
 from mlphys.autoencoding import chain, cost_terms, reconstructed
-from mlphys.metrics import code_statistics, reconstruction
+from mlphys.numerics import pca
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.phases import Gradient, Network
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
 from mlphys.schema.data import Description, Split
@@ -25,7 +27,6 @@ from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
-from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from mlphys import builder
 from mlphys.cost import formula
-from mlphys.metrics import classification, worth_seeing
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
@@ -22,7 +23,6 @@ from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.source import TakenEncoder, chained
 from mlphys.schema.training import Training
-from mlphys.stored import Array
 
 DEFAULT_LOSS = CategoricalCrossentropy()
 LOSSES = CLASSIFIER_LOSSES

@@ -8,11 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from mlphys import autoencoding, builder, calibration, pca
+from mlphys import autoencoding, builder
 from mlphys.autoencoding import chain, cost_terms
 from mlphys.energies import energy
 from mlphys.errors import UserError
-from mlphys.metrics import classification, worth_seeing
+from mlphys.numerics import calibration, pca
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.metrics import classification, worth_seeing
+from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
 from mlphys.schema.data import DataSpec, Description, Generated, Split
@@ -26,8 +29,6 @@ from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
-from mlphys.stored import Array
-from mlphys.uncertainty import fraction_stderr, mean_stderr
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = ("MeanSquaredError", "BinaryCrossentropy")

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import pca, stored
-from mlphys.metrics import reconstruction
+from mlphys.numerics import chunked, pca
+from mlphys.numerics.metrics import reconstruction
+from mlphys.numerics.randomness import rng
 from mlphys.phases import Fit, Network
-from mlphys.randomness import rng
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError
@@ -105,7 +105,7 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
     def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         start = int(np.asarray(network.seeds["k-means++"])[0])
         return clustered(
-            stored.read(train.x).reshape(len(train), -1), spec.clusters, spec.restarts, spec.iterations, start
+            chunked.read(train.x).reshape(len(train), -1), spec.clusters, spec.restarts, spec.iterations, start
         )
 
     return [Fit("fit", solve, terms(spec, training, description, network), RECORDED, network)]

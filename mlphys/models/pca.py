@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlphys import pca
-from mlphys.metrics import reconstruction
+from mlphys.numerics import pca
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.metrics import reconstruction
 from mlphys.phases import Fit, Network
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
@@ -19,7 +20,6 @@ from mlphys.schema.model import ModelSpec
 from mlphys.schema.preprocess import Components, no_fraction, too_many
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
-from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = ("MeanSquaredError",)

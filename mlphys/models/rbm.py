@@ -10,11 +10,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import builder, pca, stored
+from mlphys import builder
 from mlphys.errors import UserError
-from mlphys.metrics import reconstruction
+from mlphys.numerics import chunked, pca
+from mlphys.numerics.metrics import reconstruction
+from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.phases import Gradient, Network
-from mlphys.randomness import rng
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Count, Shape
 from mlphys.schema.losses import FreeEnergyDifference
@@ -24,7 +26,6 @@ from mlphys.schema.shapes import LARGEST_NETWORK, Row
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
-from mlphys.uncertainty import mean_stderr
 
 DEFAULT_LOSS = FreeEnergyDifference()
 LOSSES = ("FreeEnergyDifference",)
@@ -288,7 +289,7 @@ def _initial(visible: str, shape: Shape, random: np.random.Generator) -> np.ndar
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of F(v) - F(v_k). Raises UserError for samples that are no probabilities."""
-    lowest, highest = stored.extremes(train.x)
+    lowest, highest = chunked.extremes(train.x)
     low, high = float(lowest.min()), float(highest.max())
     if spec.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
         raise UserError(

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from mlphys import builder
 from mlphys.cost import formula
-from mlphys.metrics import peak_signal_to_noise, regression
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.metrics import peak_signal_to_noise, regression
 from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
@@ -23,7 +24,6 @@ from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.source import TakenEncoder, chained
 from mlphys.schema.training import Training
-from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import autoencoding, builder, pca, stored
+from mlphys import autoencoding, builder
 from mlphys.autoencoding import chain, cost_terms
-from mlphys.metrics import classification, code_statistics, reconstruction, surest_mistakes
+from mlphys.numerics import chunked, pca
+from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.autoencoding import Stage
 from mlphys.schema.data import Description, Split
@@ -263,7 +264,7 @@ def _codes_below(below: Any) -> Callable[[Split], Split]:
     """The function that gives the codes of samples, with the weights as they are when it is called."""
 
     def codes(split: Split) -> Split:
-        x = stored.read(split.x).reshape(-1, *below.input_shape[1:])
+        x = chunked.read(split.x).reshape(-1, *below.input_shape[1:])
         return Split(np.asarray(below.predict(x, batch_size=1000, verbose=0)), split.y)
 
     return codes

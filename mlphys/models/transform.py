@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from mlphys import builder
-from mlphys.metrics import outputs
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.metrics import outputs
 from mlphys.phases import Network, Phase
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
@@ -20,7 +21,6 @@ from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
-from mlphys.stored import Array
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = ("MeanSquaredError",)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.metrics import ACTIVE, code_statistics
+from mlphys.numerics.metrics import ACTIVE, code_statistics
 from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:

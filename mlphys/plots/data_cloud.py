@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, scatter, stored
+from mlphys import looks, scatter
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if len(mean) != 2:
         raise NotApplicable(f"needs samples of 2 features; these have {len(mean)}; `components` shows any number")
     train = run.dataset().train
-    points = run.preprocessing.apply(stored.read(train.x)).reshape(len(train), 2)
+    points = run.preprocessing.apply(chunked.read(train.x)).reshape(len(train), 2)
     if len(vectors) == 1:
         vectors = np.stack([vectors[0], vectors[0][::-1] * [-1, 1]])
     largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlphys import looks, stored
+from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
+from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.picture import Picture, shown_split
 from mlphys.schema.data import Split
 from mlphys.schema.layers import text
-from mlphys.uncertainty import fraction_stderr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ def draw(run: Run) -> Iterator[Picture]:
     _need_plane(run)
     split = shown_split(run)
     samples, classes = getattr(run.dataset(), split), run.data["classes"]
-    samples = Split(stored.read(samples.x), samples.y)
+    samples = Split(chunked.read(samples.x), samples.y)
     plane = _plane(run, samples.x)
     probabilities = run.trained.predictions(samples.x)["probabilities"]
     guesses = probabilities.argmax(axis=1)

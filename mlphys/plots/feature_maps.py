@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks, stored
+from mlphys import looks
 from mlphys.blocks import MOST_CHANNELS, Block, page
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, predicted
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
@@ -28,7 +29,7 @@ def draw(run: Run) -> Iterator[Picture]:
     place = _place(predictions)
     sample = predictions["images"][place]
     if not run.preprocessing.invertible:  # then the pictures are not the data's samples
-        sample = stored.read(getattr(run.dataset(), split).x[shown[place : place + 1]])[0]
+        sample = chunked.read(getattr(run.dataset(), split).x[shown[place : place + 1]])[0]
     blocks = list(_blocks(run, sample, "probabilities" in predictions))
     caption = "; ".join(
         [f"{split} sample {shown[place]}{_named(run, predictions, shown[place])}", *_notes(run, blocks)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, stored
+from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import Weighted, text
 
@@ -36,7 +37,7 @@ def draw(run: Run) -> Iterator[Picture]:
     figure = looks.figure(10, 6.4, f"{run.name}: fit{error}", caption)
     axes = figure.subplots()
     samples = {name: getattr(dataset, name) for name in dict.fromkeys(("train", split))}
-    drawn = {name: (stored.read(held.x[:MOST]).ravel(), held.y[:MOST].ravel()) for name, held in samples.items()}
+    drawn = {name: (chunked.read(held.x[:MOST]).ravel(), held.y[:MOST].ravel()) for name, held in samples.items()}
     _units(axes, x, units)
     _samples(axes, drawn)
     _curve(axes, x, curve)
@@ -59,7 +60,7 @@ def _places(dataset: Dataset) -> np.ndarray:
     """x of the curve (n, 1): over the training samples, and a little beyond."""
     import numpy as np
 
-    low, high = (float(value.item()) for value in stored.extremes(dataset.train.x))
+    low, high = (float(value.item()) for value in chunked.extremes(dataset.train.x))
     wide = BEYOND * (high - low or 1.0)
     left, right = np.linspace(low - wide, low, OUTSIDE + 1)[:-1], np.linspace(high, high + wide, OUTSIDE + 1)[1:]
     return np.concatenate([left, np.linspace(low, high, INSIDE), right])[:, None].astype(np.float32)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, stored
+from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import text
 
@@ -63,7 +64,7 @@ def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     import numpy as np
 
     splits = dataset.train, dataset.validation, dataset.test
-    x, y = np.concatenate([stored.read(split.x) for split in splits]), np.concatenate([split.y for split in splits])
+    x, y = np.concatenate([chunked.read(split.x) for split in splits]), np.concatenate([split.y for split in splits])
     columns, j = np.unique(x[:, 0], return_inverse=True)
     rows, i = np.unique(x[:, 1], return_inverse=True)
     pixels = len(columns) * len(rows)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks, stored
+from mlphys import image_rows, looks
 from mlphys.drawable import need_decoder
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, shown_split
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def draw(run: Run) -> Iterator[Picture]:
         raise NotApplicable(
             f"there are no two {split} samples{' of different classes' if classes else ''} to go between"
         )
-    ends = stored.read(samples.x[pairs.ravel()])
+    ends = chunked.read(samples.x[pairs.ravel()])
     codes = run.trained.predictions(ends)["codes"].reshape(len(pairs), 2, -1)
     share = np.linspace(0, 1, STEPS)
     through = run.trained.decoded(_line(codes, share).reshape(-1, codes.shape[-1]))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, stored
+from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import text
 
@@ -40,7 +41,7 @@ def draw(run: Run) -> Iterator[Picture]:
 
     check(run.loaded)
     split = shown_split(run)
-    x = stored.read(getattr(run.dataset(), split).x[:SAMPLES])
+    x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
     values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
     norms = np.sqrt((values**2).sum(axis=1))
     title = f"{run.name}: singular values of dh/dx, mean |dh/dx| {norms.mean():.3g}"

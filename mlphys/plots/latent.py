@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import pca, scatter
+from mlphys import scatter
+from mlphys.numerics import pca
 from mlphys.picture import Picture, predicted
 from mlphys.scatter import Projection
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.minimum import Minimum, find
+from mlphys.numerics.newton import Minimum, find
 from mlphys.picture import Picture
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks, pca, stored
+from mlphys import image_rows, looks
 from mlphys.drawable import need_decoder, need_images
+from mlphys.numerics import chunked, pca
 from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ def draw(run: Run) -> Iterator[Picture]:
     train, x = fitted.apply(dataset.train.x), fitted.apply(getattr(dataset, split).x)
     counts = _sizes(min(size, pca.most(train)))
     found = pca.fit(train, counts[-1])
-    shown = stored.read(x[:MOST])
+    shown = chunked.read(x[:MOST])
     codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
     linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
     images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
     sizes, errors = [None, *counts], [None, *pca.errors(found, x, counts)]
     labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, errors[1:], strict=True))]
     if run.config.model.kind != "pca":
-        images.append(run.trained.pictured(stored.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
+        images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
         sizes, errors = [*sizes, size], [*errors, mse]
         labels.append(_label(f"the net, code {size}", mse))
     drawn = np.array(images)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, stored
+from mlphys import image_rows
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked
 from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import text
 
@@ -30,7 +31,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if not run.preprocessing.invertible:
         raise NotApplicable("data.preprocess cannot be undone: what the machine draws are no images")
     split = shown_split(run)
-    starts = stored.read(getattr(run.dataset(), split).x[:CHAINS])
+    starts = chunked.read(getattr(run.dataset(), split).x[:CHAINS])
     drawn = run.trained.sampled(starts, LINES, EVERY)
     title = f"{run.name}: Gibbs sampling, {EVERY * LINES} steps"
     caption = (

@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks, pca, stored
+from mlphys import image_rows, looks
 from mlphys.drawable import need_decoder
 from mlphys.errors import NotApplicable
+from mlphys.numerics import chunked, pca
 from mlphys.picture import Picture, shown_split
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
+    from mlphys.numerics.chunked import Array
     from mlphys.run import Run
-    from mlphys.stored import Array
 
 MOST = 10  # samples
 
@@ -33,7 +34,7 @@ def draw(run: Run) -> Iterator[Picture]:
     check(run.loaded)
     dataset, split = run.dataset(), shown_split(run)
     x = getattr(dataset, split).x
-    shown = stored.read(x[:MOST])
+    shown = chunked.read(x[:MOST])
     images = np.concatenate([shown[None], run.trained.staged(shown)])
     errors = _errors(run, x)
     names = ["through stage 1", *(f"through 1 to {i}" for i in range(2, len(errors) + 1))]
@@ -63,7 +64,7 @@ def _errors(run: Run, x: Array) -> list[float]:
     import numpy as np
 
     sums = 0.0
-    for piece in stored.pieces(x):
+    for piece in chunked.pieces(x):
         found = run.trained.staged(piece)
         sums += np.array([((one - piece) ** 2).sum(dtype=np.float64) for one in found])
     return list(sums / math.prod(x.shape))

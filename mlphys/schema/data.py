@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys import stored
+from mlphys.numerics import chunked
 from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
@@ -17,7 +17,7 @@ from mlphys.schema.spec import Spec, refuse
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlphys.stored import Array
+    from mlphys.numerics.chunked import Array
 
 
 def _size(value: Any) -> int | float:
@@ -172,12 +172,12 @@ class Split:
     def some(self, most: int) -> Split:
         """At most so many, in memory, evenly from the front to the end."""
         rows = np.arange(min(most, len(self))) * len(self) // max(1, min(most, len(self)))
-        return Split(stored.read(self.x[rows]), self.y[rows])
+        return Split(chunked.read(self.x[rows]), self.y[rows])
 
     def pieces(self) -> Iterator[Split]:
         """It from front to back, in pieces that are in memory."""
         start = 0
-        for x in stored.pieces(self.x):
+        for x in chunked.pieces(self.x):
             yield Split(x, self.y[start : start + len(x)])
             start += len(x)
 

@@ -12,13 +12,13 @@ from mlphys.schema.spec import Spec
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlphys.numerics.chunked import Array
     from mlphys.schema.autoencoding import Corruption
     from mlphys.schema.data import DataSpec, Description, Split
     from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row
     from mlphys.schema.source import TakenEncoder
     from mlphys.schema.training import Training
-    from mlphys.stored import Array
 
 
 class ModelSpec(Spec):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import PlainValidator, WithJsonSchema
 
-from mlphys import pca, stored
 from mlphys.errors import UserError
+from mlphys.numerics import chunked, pca
 from mlphys.schema.fields import LARGEST, NotNegative, Positive
 from mlphys.schema.spec import Choice, Spec, refuse
 
 if TYPE_CHECKING:
+    from mlphys.numerics.chunked import Array
     from mlphys.schema.fields import Shape
-    from mlphys.stored import Array
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -85,7 +85,7 @@ class SubtractMean(Step):
         return {"mean": shape}
 
     def fit(self, x: Array) -> dict[str, np.ndarray]:
-        return {"mean": stored.mean(x).astype(np.float32)}
+        return {"mean": chunked.mean(x).astype(np.float32)}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
         return x - fitted["mean"]
@@ -101,9 +101,9 @@ class Standardize(Step):
         return {"mean": shape, "std": shape}
 
     def fit(self, x: Array) -> dict[str, np.ndarray]:
-        mean = stored.mean(x)
-        std = np.sqrt(stored.mean_square(x, mean))
-        low, high = stored.extremes(x)
+        mean = chunked.mean(x)
+        std = np.sqrt(chunked.mean_square(x, mean))
+        low, high = chunked.extremes(x)
         std[low == high] = 1
         return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
 

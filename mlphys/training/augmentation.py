@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.schema.augmentation import Augmentation, Elastic
 from mlphys.schema.data import Split
 from mlphys.training.engine import Mapped

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from mlphys import stored
+from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 
 LARGEST_BLOCK = 16_000_000  # values of its samples: 64 MB
@@ -21,7 +21,7 @@ class Blocks:
 
     def __init__(self, split: Split, order: np.ndarray, change: Change | None, batch_size: int):
         self._split, self._order, self._change = split, order, change
-        most = stored.at_once(split.x, math.ceil(len(order) / batch_size) * batch_size, LARGEST_BLOCK)
+        most = chunked.at_once(split.x, math.ceil(len(order) / batch_size) * batch_size, LARGEST_BLOCK)
         self._batches = max(1, most // batch_size)
         self.samples = self._batches * batch_size
         self._held: int | None = None
@@ -53,7 +53,7 @@ class Blocks:
 
     def _block(self, number: int) -> Split:
         rows = self._order[number * self.samples : (number + 1) * self.samples]
-        block = Split(stored.read(self._split.x[rows]), self._split.y[rows])
+        block = Split(chunked.read(self._split.x[rows]), self._split.y[rows])
         if self._change:
             block = self._change(block, number)
         return Split(_filled(block.x, self.samples), _filled(block.y, self.samples))

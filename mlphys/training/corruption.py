@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import stored
-from mlphys.randomness import rng
+from mlphys.numerics import chunked
+from mlphys.numerics.randomness import rng
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
 from mlphys.training.engine import Mapped
@@ -33,7 +33,7 @@ class Corrupter:
             return split
         start = rng(self._seed, f"{self._purpose}/{block}", 0 if self._spec.fixed else epoch)
         self._generator.state.assign(start.integers(2**32, size=2, dtype=np.uint32))
-        clean = stored.read(split.x)
+        clean = chunked.read(split.x)
         return Split(self._corrupt(Split(clean, np.zeros((len(clean), 0), np.float32)))["x"], clean)
 
     def _corrupted(self, x: Any, y: Any) -> dict[str, Any]:

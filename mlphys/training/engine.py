@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mlphys import environment, stored
+from mlphys import environment
+from mlphys.numerics import chunked
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.data import Split
 from mlphys.training import chains, parts
@@ -112,7 +113,7 @@ class Engine:
         `change(block, number)` makes of the samples of each block, in their order, what the net sees of them.
         """
         fed = self._train if train is None else train
-        if change or isinstance(fed.x, stored.Stored):
+        if change or isinstance(fed.x, chunked.Stored):
             self._blocks = Blocks(fed, order, change, self.batch_size)
             order = np.arange(self.samples) % self._blocks.samples
         elif train is not None or self._held is None:
@@ -380,7 +381,7 @@ class Measurement:
     def __init__(self, phase: Phase, split: Split):
         self._phase = phase
         self._split = split
-        resident = not isinstance(split.x, stored.Stored)
+        resident = not isinstance(split.x, chunked.Stored)
         self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
         self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
 
@@ -411,10 +412,10 @@ def _summed(of_piece: Callable[[Any, Any], Any], x: Any, y: Any, at_once: int, s
 
 def _pieces(split: Split, multiple: int) -> Iterator[tuple[Any, Any]]:
     """A split as tensors of so many samples, or of several times as many."""
-    step = max(1, stored.at_once(split.x, len(split), stored.LARGEST_PIECE) // multiple) * multiple
+    step = max(1, chunked.at_once(split.x, len(split), chunked.LARGEST_PIECE) // multiple) * multiple
     for start in range(0, len(split), step):
         rows = slice(start, start + step)
-        yield tf.constant(stored.read(split.x[rows])), tf.constant(split.y[rows])
+        yield tf.constant(chunked.read(split.x[rows])), tf.constant(split.y[rows])
 
 
 class Mapped:
@@ -436,7 +437,7 @@ class Mapped:
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(split), self._at_once):
             rows = slice(start, start + self._at_once)
-            values = self._compiled(tf.constant(stored.read(split.x[rows])), tf.constant(split.y[rows]))
+            values = self._compiled(tf.constant(chunked.read(split.x[rows])), tf.constant(split.y[rows]))
             parts.append(then({name: value.numpy() for name, value in values.items()}, rows))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -454,7 +455,7 @@ class MeanCost:
     def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
         """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
         places = tf.constant(parameters, tf.float32)
-        resident = not isinstance(split.x, stored.Stored)
+        resident = not isinstance(split.x, chunked.Stored)
         at_once = len(split) if resident else self._network.evaluated_at_once
         sums = sum(self._compiled(x, y, places).numpy() for x, y in _pieces(split, at_once))
         return sums[:, 1] / sums[:, 0]

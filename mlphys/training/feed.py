@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlphys.experiment import Loaded
+from mlphys.numerics.randomness import rng
 from mlphys.preprocessing import Preprocessing
-from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter
 from mlphys.training.blocks import Change

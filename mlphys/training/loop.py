@@ -12,8 +12,8 @@ import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.history import quantities
+from mlphys.numerics.randomness import rng
 from mlphys.phases import Fit, Gradient, Network, Phase
-from mlphys.randomness import rng
 from mlphys.schema.data import Dataset, Split
 from mlphys.training import divergence
 from mlphys.training.blocks import Change

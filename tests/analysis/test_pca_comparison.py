@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks, pca
+from mlphys import looks
 from mlphys.analysis import pca_comparison
 from mlphys.finding import Finding
+from mlphys.numerics import pca
 from mlphys.run import Run
 from tests.analysis.runs import TIED, random_run
 from tests.plots.runs import written

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys import checksum, stored
+from mlphys import checksum
 from mlphys.datasets import array
 from mlphys.errors import UserError
+from mlphys.numerics import chunked
 
 X = np.linspace(0, 1, 12 * 5, dtype=np.float32).reshape(12, 5)
 Y = np.arange(12) % 3
@@ -277,8 +278,8 @@ def folder(path, **arrays):
 @pytest.fixture
 def all_large(monkeypatch):
     """Every array is too large for memory, and is looked through in pieces of four images."""
-    monkeypatch.setattr(stored, "LARGEST_RESIDENT", 1)
-    monkeypatch.setattr(stored, "LARGEST_PIECE", 80)
+    monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 1)
+    monkeypatch.setattr(chunked, "LARGEST_PIECE", 80)
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("x_train", "y_train"), ("x_train", "y_train", "x_test", "y_test")])
@@ -315,16 +316,16 @@ def test_an_npy_file_holds_samples_without_targets(tmp_path):
 def test_what_is_left_on_disk_reads_as_it_would_be_in_memory(tmp_path, monkeypatch, x, rows):
     spec = folder(tmp_path, x=x, y=Y)
     resident = array.load(spec).x
-    monkeypatch.setattr(stored, "LARGEST_RESIDENT", 239)
+    monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 239)
     on_disk = array.load(spec).x
-    assert isinstance(on_disk, stored.Stored)
+    assert isinstance(on_disk, chunked.Stored)
     assert on_disk[rows].shape == resident[rows].shape
-    found = stored.read(on_disk[rows][1:])
+    found = chunked.read(on_disk[rows][1:])
     assert (found.dtype, found.tobytes()) == (np.float32, resident[rows][1:].tobytes())
 
 
 def test_the_largest_array_that_is_read_into_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(stored, "LARGEST_RESIDENT", 240)
+    monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 240)
     assert isinstance(array.load(folder(tmp_path, x=IMAGES, y=Y)).x, np.ndarray)
 
 
@@ -335,9 +336,9 @@ def test_values_on_disk_that_are_no_float32_are_all_counted_when_the_first_is_re
     x[9, 0, 0] = 1e300
     spec = folder(tmp_path, x=x, y=Y)
     left = array.load(spec).x
-    stored.read(left[:3])
+    chunked.read(left[:3])
     with pytest.raises(UserError) as error:
-        stored.read(left[9:])
+        chunked.read(left[9:])
     assert str(error.value) == (
         f"{tmp_path}: x has 2 values that are NaN, infinite or beyond float32, the first at [3, 1, 4, 0]; "
         "replace them, or leave these samples out"

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys import pca
 from mlphys.datasets import circles
+from mlphys.numerics import pca
 
 
 def images(samples=1, **keys):

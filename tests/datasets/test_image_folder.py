@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mlphys import images, stored
+from mlphys import images
 from mlphys.datasets import image_folder
 from mlphys.errors import UserError
+from mlphys.numerics import chunked
 from mlphys.splits import split
 
 
@@ -170,7 +171,7 @@ def test_images_left_on_disk_read_as_they_would_be_in_memory(animals, all_large,
     assert isinstance(resident, np.ndarray)
     assert on_disk.shape == resident.shape
     for rows in (slice(None), slice(1, 3), np.array([3, 0, 3])):
-        assert stored.read(on_disk[rows]).tobytes() == resident[rows].tobytes()
+        assert chunked.read(on_disk[rows]).tobytes() == resident[rows].tobytes()
 
 
 @pytest.mark.usefixtures("all_large")
@@ -178,9 +179,9 @@ def test_all_damaged_images_on_disk_are_counted_when_the_first_is_read(animals):
     for name in ("ant/d.JPG", "dog/c.jpeg"):
         (animals / name).write_bytes(b"no image")
     samples = image_folder.load(spec(animals))
-    stored.read(samples.x[1:3])
+    chunked.read(samples.x[1:3])
     with pytest.raises(UserError) as error:
-        stored.read(samples.x[2:])
+        chunked.read(samples.x[2:])
     assert str(error.value).splitlines()[0] == f"{animals}: 2 of 4 images cannot be used"
 
 
@@ -188,7 +189,7 @@ def test_all_damaged_images_on_disk_are_counted_when_the_first_is_read(animals):
 def test_images_on_disk_are_decoded_by_another_thread_without_a_word(animals, recwarn):
     x = image_folder.load(spec(animals, size=[2, 2])).x
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(stored.read, x).result().shape == (4, 2, 2, 3)
+        assert pool.submit(chunked.read, x).result().shape == (4, 2, 2, 3)
     assert not recwarn.list
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys import pca
 from mlphys.datasets import shapes
+from mlphys.numerics import pca
 
 SEVERAL_CIRCLES = {"kinds": ["circle"], "count": 5, "size": 50, "radius": [0.0, 0.5], "centre": [-1.0, 1.0]}
 AREAS = {"square": 4 * 0.4**2, "diamond": 4 * 0.4**2, "circle": np.pi * 0.4**2}

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from scipy.linalg import subspace_angles
 
-from mlphys import pca
 from mlphys.cli import main
+from mlphys.numerics import pca
 from mlphys.run import Run
 from mlphys.schema.document import dump
 

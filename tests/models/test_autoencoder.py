@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys import pca
 from mlphys.models import autoencoder
+from mlphys.numerics import pca
 from mlphys.schema.data import Description, Split
 from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mlphys import pca as components_of
 from mlphys.config import load
 from mlphys.errors import UserError
+from mlphys.numerics import pca as components_of
 from mlphys.run import Run
 from mlphys.schema.document import dump, read
 from tests.helpers.cli import mlphys

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlphys import metrics
 from mlphys.models import regressor
+from mlphys.numerics import metrics
 from mlphys.schema.data import Description
 from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training

@@ -7,8 +7,8 @@ import pytest
 from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
-from mlphys import pca
 from mlphys.errors import UserError
+from mlphys.numerics import pca
 from mlphys.schema.preprocess import (
     ContrastNormalize,
     Project,

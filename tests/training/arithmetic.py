@@ -19,7 +19,7 @@ import numpy as np
 
 from mlphys import recorder
 from mlphys.errors import UserError
-from mlphys.randomness import rng
+from mlphys.numerics.randomness import rng
 from mlphys.recorder import Recorder
 from mlphys.schema.training import EarlyStopping
 from mlphys.training import checkpoint as checkpoints

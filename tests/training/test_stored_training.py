@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys import preprocessing, stored
+from mlphys import preprocessing
 from mlphys.models import classifier
+from mlphys.numerics import chunked
 from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.preprocess import Standardize, SubtractMean, Whiten
@@ -37,7 +38,7 @@ SETTINGS = {"optimizer": "adam", "batch_size": BATCH, "epochs": 2}
 def _small_pieces(monkeypatch):
     """Two batches a block, and few samples in all other pieces."""
     monkeypatch.setattr(blocks, "LARGEST_BLOCK", 2 * BATCH * 64 + 50)
-    monkeypatch.setattr(stored, "LARGEST_PIECE", 40 * 64)
+    monkeypatch.setattr(chunked, "LARGEST_PIECE", 40 * 64)
 
 
 class Memory:
@@ -63,7 +64,7 @@ def digits(folder=None) -> Dataset:
     if folder:
         np.save(folder / "x.npy", x)
         mapped = np.load(folder / "x.npy", mmap_mode="r")
-        x = stored.stored(len(x), x.shape[1:], lambda rows: mapped[rows])
+        x = chunked.stored(len(x), x.shape[1:], lambda rows: mapped[rows])
     return Dataset(Split(x[:250], y[:250]), Split(x[250:340], y[250:340]), Split(x[340:], y[340:]))
 
 
@@ -137,7 +138,7 @@ def test_a_block_is_read_once_by_another_thread_and_no_more_than_the_next_one_ah
         read.append((threading.current_thread() is threading.main_thread(), rows.tolist()))
         return data.train.x[rows]
 
-    split = Split(stored.stored(250, (8, 8, 1), fetch), data.train.y)
+    split = Split(chunked.stored(250, (8, 8, 1), fetch), data.train.y)
     trainer = stored_engine(replace(data, train=split))
     order = np.random.default_rng(0).permutation(250)
     trainer.start_epoch(order, {})
@@ -155,7 +156,7 @@ def test_what_goes_wrong_while_reading_ahead_is_raised_when_the_block_is_asked_f
             raise OSError("the disk is gone")
         return data.train.x[rows]
 
-    trainer = stored_engine(replace(data, train=Split(stored.stored(250, (8, 8, 1), fetch), data.train.y)))
+    trainer = stored_engine(replace(data, train=Split(chunked.stored(250, (8, 8, 1), fetch), data.train.y)))
     trainer.start_epoch(np.arange(250), {})
     trainer.train(0, 6)  # the samples up to 180
     with pytest.raises(OSError, match="the disk is gone"):
@@ -165,4 +166,4 @@ def test_what_goes_wrong_while_reading_ahead_is_raised_when_the_block_is_asked_f
 def test_whitened_samples_on_disk_are_those_in_memory(tmp_path):
     steps = [Whiten(kind="pca", components=20)]
     here, there = (preprocessing.fit(steps, d.train.x).dataset(d) for d in (digits(), digits(tmp_path)))
-    np.testing.assert_allclose(stored.read(there.train.x[::-1]), here.train.x[::-1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(chunked.read(there.train.x[::-1]), here.train.x[::-1], rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlphys.distortions import four_ways, scaled, shifted, turned
+from mlphys.numerics.image_transforms import four_ways, scaled, shifted, turned
 
 # One bright pixel in the middle of 5 x 5.
 POINT = np.zeros((1, 5, 5, 1), np.float32)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mlphys.uncertainty import rounded
+from mlphys.numerics.uncertainty import rounded
 
 
 @pytest.mark.parametrize(

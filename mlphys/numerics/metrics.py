@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import pca, stored
-from mlphys.stored import Array
-from mlphys.uncertainty import fraction_stderr, mean_stderr
+from mlphys.numerics import chunked, pca
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 
 
 def of_samples(said: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> 
     ):
         found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
     found |= peak_signal_to_noise(mse, error)
-    found["mean_image_mse"] = float(stored.mean_square(x, stored.mean(train)).mean())
+    found["mean_image_mse"] = float(chunked.mean_square(x, chunked.mean(train)).mean())
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from mlphys import pca
+from mlphys.numerics import pca
 
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from mlphys import stored
 from mlphys.datasets import image_folder
+from mlphys.numerics import chunked
 from mlphys.schema.document import dump
 from mlphys.training import blocks
 from tests.helpers.cli import mlphys
@@ -49,12 +49,12 @@ def digits(folder: Path) -> None:
 
 
 def small_pieces(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(stored, "LARGEST_PIECE", 50 * 64)
+    patch.setattr(chunked, "LARGEST_PIECE", 50 * 64)
     patch.setattr(blocks, "LARGEST_BLOCK", 70 * 64)
 
 
 def all_large(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(stored, "LARGEST_RESIDENT", 1)
+    patch.setattr(chunked, "LARGEST_RESIDENT", 1)
     patch.setattr(image_folder, "LARGEST_RESIDENT", 1)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlphys.minimum import find
+from mlphys.numerics.newton import find
 
 H = np.array([0.1, 0.3])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlphys import calibration
+from mlphys.numerics import calibration
 
 RANDOM = np.random.default_rng(0)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlphys import stored
-from mlphys.randomness import rng
-from mlphys.stored import Array
+from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
+from mlphys.numerics.randomness import rng
 
 MOST_FEATURES = 4096  # up to here the whole covariance matrix is diagonalized, above that its leading part
 OVERSAMPLED = 10  # directions beyond those that are looked for
@@ -33,7 +33,7 @@ class Components:
 
 def fit(x: Array, components: int) -> Components:
     """The leading components of samples x of shape (n, ...), each taken as a vector of its d values."""
-    mean = stored.mean(x).reshape(-1)
+    mean = chunked.mean(x).reshape(-1)
     if len(mean) > MOST_FEATURES:
         return _randomized(x, mean, components)
     covariance = np.zeros((len(mean), len(mean)))
@@ -57,7 +57,7 @@ def count(x: Array, components: int | float) -> int:
 
 def _centred(x: Array, mean: np.ndarray) -> Iterator[np.ndarray]:
     """Piece by piece, in the samples' own precision: no centred copy of all."""
-    for piece in stored.pieces(x):
+    for piece in chunked.pieces(x):
         yield piece.reshape(len(piece), -1) - mean.astype(piece.dtype)
 
 
@@ -102,7 +102,7 @@ def most(train: Array) -> int:
 def errors(found: Components, x: Array, counts: Sequence[int]) -> list[float]:
     """Mean squared error per value of x (n, ...), projected on the first so many of the components, for each count."""
     lost = np.zeros(len(counts))
-    for piece in stored.pieces(x):
+    for piece in chunked.pieces(x):
         centred = piece.reshape(len(piece), -1) - found.mean
         held = np.cumsum(np.square(centred @ found.vectors.T).sum(axis=0))
         # Pythagoras: what the projection does not hold is lost

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from mlphys import metrics
-from mlphys.uncertainty import fraction_stderr
+from mlphys.numerics import metrics
+from mlphys.numerics.uncertainty import fraction_stderr
 
 
 def made_up(n: int, seed: int = 0):

@@ -1,0 +1,1 @@
+"""Numerical methods and statistics, NumPy only."""
