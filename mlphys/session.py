@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import environment, evaluation, files, gallery, laboratory, preprocessing, recorder, splits
+from mlphys import evaluation, files, gallery, laboratory, machine, preprocessing, recorder, splits
 from mlphys.config import difference, fit, overridden
 from mlphys.download import locate
 from mlphys.errors import UserError
@@ -167,12 +167,12 @@ def fingerprints(loaded: Loaded, data: Mapping[str, Any]) -> dict[str, str]:
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
-    return {"config": _sha256(config), "data": _sha256(hashes), **environment.versions()}
+    return {"config": _sha256(config), "data": _sha256(hashes), **machine.versions()}
 
 
 def _mismatch(saved: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """Why a checkpoint of the fingerprints `saved` is not gone on from, and what to do; None: they are the same."""
-    packages = [name for name in environment.versions() if saved.get(name) != now[name]]
+    packages = [name for name in machine.versions() if saved.get(name) != now[name]]
     if packages:
         had, have = ([f"{name} {of.get(name, '(not told)')}" for name in packages] for of in (saved, now))
         wanted = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
@@ -252,7 +252,7 @@ def _learn(
         native = [phase.name for phase in phases if engine.chain_of(phase, len(seen.train))]
         lanes = engine.side_by_side(network)
         xla = network.compiles_in_xla and len(native) < len(phases)
-        writer.environment(environment.describe(engine.devices(), xla, lanes, native))
+        writer.environment(machine.describe(engine.devices(), xla, lanes, native))
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:

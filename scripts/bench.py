@@ -429,7 +429,7 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
     medians = [seconds[peer].median() if peer in seconds else None for peer in PEERS] + [limit]
     told = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
     first = f"{seconds['mlphys'].first:.1f}; Keras {seconds['Keras fit, as shipped'].first:.1f}"
-    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first, machine(rate)])} |"
+    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first, machine_line(rate)])} |"
 
 
 def table(rows: dict[str, str]) -> str:
@@ -458,11 +458,11 @@ def known_rows() -> dict[str, str]:
     return {line["net"].partition(":")[0]: f"| {' | '.join(line.get(name, '') for name in HEAD)} |" for line in full}
 
 
-def machine(rate: float) -> str:
+def machine_line(rate: float) -> str:
     """On what a row was measured; `rate` in operations a second."""
-    from mlphys import environment
+    from mlphys import machine
 
-    facts, info = environment.describe([], xla=True), Path("/proc/cpuinfo")
+    facts, info = machine.describe([], xla=True), Path("/proc/cpuinfo")
     vnni = "VNNI" if info.exists() and "vnni" in info.read_text() else "no VNNI"
     return f"{facts['threads']} cores of {facts['cpu']}, {vnni}, {rate / 1e9:.0f} GFLOP/s"
 

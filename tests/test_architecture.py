@@ -44,7 +44,6 @@ FLAT = {
     "download": "io",
     "drawable": "figures",
     "energies": "networks",
-    "environment": "machine",
     "evaluation": "commands",
     "experiment": "config",
     "files": "io",

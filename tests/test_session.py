@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
-from mlphys import environment, files
+from mlphys import files, machine
 from mlphys.cli import main
 from mlphys.config import load, runs_before
 from mlphys.experiment import PLOTS
@@ -254,7 +254,7 @@ def test_with_all_checkpoints_damaged_training_starts_over_and_keeps_its_new_one
 
 def test_a_resume_under_other_versions_is_refused_by_their_names(trained):
     unfinished(trained, "interrupted")
-    path, now = trained / "checkpoints" / "000003.safetensors", environment.versions()
+    path, now = trained / "checkpoints" / "000003.safetensors", machine.versions()
     assert list(now) == ["mlphys", "tensorflow", "keras", "numpy", "llvmlite"]
     rewrite(path, lambda facts: facts["fingerprints"].update(keras="3.1.0", numpy="2.0.0"))
     assert refused("resume", "small") == (

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import environment
+from mlphys import machine
 from mlphys.native import activation, chain, code, costs, rules
 from mlphys.native.chain import Chain, Layer, Place, Room
 from mlphys.native.code import Vectors
@@ -122,7 +122,7 @@ class Steps:
         self._function = _callable(made, vectors)
         products = [layer.inputs * layer.outputs for layer in made.layers]
         most = math.ceil(made.layers[products.index(max(products))].outputs / vectors.lanes)  # that have columns in it
-        self._threads = max(1, min(environment.threads(), most, made.batch * sum(products) // PRODUCTS))
+        self._threads = max(1, min(machine.threads(), most, made.batch * sum(products) // PRODUCTS))
         self._classes = made.layers[-1].outputs if phase.plain.target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + chain.VALUES)

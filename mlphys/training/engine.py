@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mlphys import environment
+from mlphys import machine
 from mlphys.numerics import chunked
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.data import Split
@@ -502,7 +502,7 @@ def _side_by_side(phase: Phase) -> contextlib.AbstractContextManager[None]:
     """Convolutions of few channels by our own code, which takes one core."""
     from mlphys.layers import lanes
 
-    cores = 1 if parts.shared else environment.threads()
+    cores = 1 if parts.shared else machine.threads()
     return lanes.used(1 / cores if side_by_side(phase.network) else 0.0)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mlphys import environment
+from mlphys import machine
 from mlphys.phases import Gradient
 from mlphys.schema import shapes
 from mlphys.schema.shapes import Row
@@ -24,7 +24,7 @@ def share_cores(rows: Sequence[Row], batch: int | str) -> None:
     """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
     global shared
     size = MOST * SAMPLES if batch == "all" else int(batch)  # all samples are enough for any number of parts
-    fit = _parts(size) > 1 or environment.threads() == 1
+    fit = _parts(size) > 1 or machine.threads() == 1
     shared = fit and shapes.separable(rows) and not shapes.compile_in_xla(rows)
 
 
@@ -37,5 +37,5 @@ def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:
 
 def _parts(batch: int) -> int:
     """One, with all cores at work on every operation, where the parts would leave more than half of them idle."""
-    parts = min(environment.threads(), MOST, math.ceil(batch / SAMPLES))
-    return parts if 2 * parts >= environment.threads() else 1
+    parts = min(machine.threads(), MOST, math.ceil(batch / SAMPLES))
+    return parts if 2 * parts >= machine.threads() else 1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import environment
+from mlphys import machine
 from mlphys.models import autoencoder, classifier, regressor, stacked_autoencoder
 from mlphys.native import code
 from mlphys.schema.data import Dataset, Description, Split
@@ -171,7 +171,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
     monkeypatch.setattr(chains, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(environment, "threads", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "threads", lambda threads=threads: threads)
         training = training_of(*CASES["samples"])
         outcome = training.run()
         found.append([value.tobytes() for value in outcome.weights.values()])
@@ -180,7 +180,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
     monkeypatch.setattr(chains, "PRODUCTS", 1)
-    monkeypatch.setattr(environment, "threads", lambda: 3)
+    monkeypatch.setattr(machine, "threads", lambda: 3)
     begun, start = [], threading.Thread.start
 
     def interrupted(thread):

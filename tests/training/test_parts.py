@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from mlphys import environment
+from mlphys import machine
 from mlphys.models import autoencoder, classifier, rbm
 from mlphys.schema.training import Training
 from mlphys.training import parts
@@ -54,9 +54,9 @@ def test_an_epoch_in_parts_ends_where_one_of_whole_batches_ends(cores, monkeypat
         "optimizer": {"SGD": {"learning_rate": 0.1}}, "batch_size": 49, "epochs": 2,
         "track": ["gradient_norms", "saturation"],
     }  # fmt: skip
-    monkeypatch.setattr(environment, "threads", lambda: 1)
+    monkeypatch.setattr(machine, "threads", lambda: 1)
     whole, kept, _ = trained(CONV, settings)
-    monkeypatch.setattr(environment, "threads", lambda: cores)
+    monkeypatch.setattr(machine, "threads", lambda: cores)
     sizes = []
     monkeypatch.setattr(parts, "sizes", lambda *of, sizes_of=parts.sizes: sizes.append(sizes_of(*of)) or sizes[-1])
     parted, kept_parted, _ = trained(CONV, settings)
@@ -69,7 +69,7 @@ def test_an_epoch_in_parts_ends_where_one_of_whole_batches_ends(cores, monkeypat
 
 def test_there_are_no_more_parts_than_cores_and_vectors_have_samples_for(monkeypatch):
     conv = of_classifier(CONV)
-    monkeypatch.setattr(environment, "threads", lambda: 4)
+    monkeypatch.setattr(machine, "threads", lambda: 4)
     batches = (10, 31, 50, 66)
     assert [parts.sizes(conv, batch, False) for batch in batches] == [
         [10],
@@ -77,15 +77,15 @@ def test_there_are_no_more_parts_than_cores_and_vectors_have_samples_for(monkeyp
         [13, 13, 12, 12],
         [17, 17, 16, 16],
     ]
-    monkeypatch.setattr(environment, "threads", lambda: 12)
+    monkeypatch.setattr(machine, "threads", lambda: 12)
     assert len(parts.sizes(conv, 100, False)) == 7
     assert len(parts.sizes(conv, 1000, False)) == 8  # more would take long to trace
-    monkeypatch.setattr(environment, "threads", lambda: 20)
+    monkeypatch.setattr(machine, "threads", lambda: 20)
     assert len(parts.sizes(conv, 1000, False)) == 1  # most of the cores would be idle
 
 
 def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
-    monkeypatch.setattr(environment, "threads", lambda: 2)
+    monkeypatch.setattr(machine, "threads", lambda: 2)
     assert len(parts.sizes(of_autoencoder(), 100, False)) == 2
     assert len(parts.sizes(of_autoencoder(sparsity={"l1": 0.1}), 100, False)) == 2
     assert len(parts.sizes(of_autoencoder(), 100, True)) == 1  # on an accelerator
@@ -99,7 +99,7 @@ def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
 
 
 def test_the_order_of_random_draws_is_fixed(monkeypatch):
-    monkeypatch.setattr(environment, "threads", lambda: 4)
+    monkeypatch.setattr(machine, "threads", lambda: 4)
     dropped = [{"Dropout": {"rate": 0.5}}, *CONV]
     settings = {"optimizer": "SGD", "batch_size": 64, "epochs": 2}
     first, second = (trained(dropped, settings)[0] for _ in range(2))

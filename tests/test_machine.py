@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mlphys import environment
+from mlphys import machine
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from mlphys import environment
 def test_a_container_has_as_many_cores_as_its_time_is_limited_to(limit, cores, monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     (tmp_path / "cpu.max").write_text(f"{limit}\n")
-    monkeypatch.setattr(environment, "TIME_LIMIT", tmp_path / "cpu.max")
-    assert environment.threads() == cores
-    monkeypatch.setattr(environment, "TIME_LIMIT", tmp_path / "none")
-    assert environment.threads() == 8
+    monkeypatch.setattr(machine, "TIME_LIMIT", tmp_path / "cpu.max")
+    assert machine.threads() == cores
+    monkeypatch.setattr(machine, "TIME_LIMIT", tmp_path / "none")
+    assert machine.threads() == 8
