@@ -151,8 +151,9 @@ def predict(
     run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
 ) -> None:
     """Ask RUN about samples in png, jpg, npy, npz or csv files: class, value or code of each."""
-    from mlphys import files, prediction
+    from mlphys import prediction
     from mlphys.errors import UserError
+    from mlphys.io import atomic
     from mlphys.run import find, finished
 
     found = finished(find(run))
@@ -160,13 +161,13 @@ def predict(
         raise UserError(f"{save}: --save writes an npz file; name it so")
     for path in (out, save):
         if path:
-            files.new(path)
+            atomic.new(path)
     predictions = prediction.predict(found, paths, resize, invert)
     text = prediction.as_json(predictions) if as_json else prediction.as_csv(predictions)
     if save:
-        files.write(save, prediction.as_npz(found, predictions))
+        atomic.write(save, prediction.as_npz(found, predictions))
     if out:
-        files.write(out, text)
+        atomic.write(out, text)
     else:
         click.echo(text, nl=False)
 
@@ -312,8 +313,8 @@ def data_list() -> None:
 def data_fetch(name: str) -> None:
     """Download the dataset NAME, unless it is there; its checksum is compared either way."""
     from mlphys import show
-    from mlphys.download import fetch
     from mlphys.experiment import dataset
+    from mlphys.io.download import fetch
 
     sources = dataset(name).Spec.sources()
     with show.download() as progress:

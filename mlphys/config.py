@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys import checksum, preprocessing, selection, sources, splits
+from mlphys import preprocessing, selection, sources, splits
 from mlphys.errors import UserError
 from mlphys.experiment import Experiment, Loaded
+from mlphys.io import checksum
+from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.library import shipped
 from mlphys.problems import found
-from mlphys.records import WEIGHTS, RunFiles
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
 from mlphys.schema.fields import LARGEST

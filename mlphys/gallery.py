@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import files, looks
+from mlphys import looks
 from mlphys.errors import NotApplicable, UserError
+from mlphys.io import atomic
 from mlphys.picture import Picture
 from mlphys.schema import registry
 from mlphys.schema.messages import shown, suggestion
@@ -68,7 +69,7 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise files.unwritable(folder, error) from None
+        raise atomic.unwritable(folder, error) from None
     picture.figure.draw_without_rendering()
     picture.figure.set_layout_engine("none")  # what has its place keeps it in every format
     paths = []
@@ -76,9 +77,9 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
         content = io.BytesIO()
         picture.figure.savefig(content, format=ending, dpi=looks.DPI, metadata=ANONYMOUS[ending])
         paths.append(folder / f"{picture.name}.{ending}")
-        files.write(paths[-1], content.getvalue())
+        atomic.write(paths[-1], content.getvalue())
     paths.append(folder / f"{picture.name}.csv")
-    files.write(paths[-1], _csv(picture.table).encode("utf-8", "replace"))
+    atomic.write(paths[-1], _csv(picture.table).encode("utf-8", "replace"))
     return paths
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys import files
 from mlphys.errors import UserError
+from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.splits import NAMES, class_counts
@@ -161,7 +161,7 @@ def sheet(dataset: Dataset, description: Description, path: Path) -> None:
     axes.spines[:].set_visible(False)
     content = io.BytesIO()
     figure.savefig(content, format=ending, dpi=150, bbox_inches="tight")
-    files.write(path, content.getvalue())
+    atomic.write(path, content.getvalue())
 
 
 def _first_of_each_class(split: Split, description: Description) -> dict[str, np.ndarray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlphys import files
 from mlphys.errors import UserError
+from mlphys.io import atomic
 from mlphys.schema.messages import suggestion
 
 
@@ -28,5 +28,5 @@ def copy(name: str, folder: Path) -> Path:
         raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    files.write(target, known[name].read_bytes())
+    atomic.write(target, known[name].read_bytes())
     return target

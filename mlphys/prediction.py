@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import inputs
 from mlphys.datasets import table
 from mlphys.errors import UserError
-from mlphys.inputs import Expected
+from mlphys.io import sample_files
+from mlphys.io.sample_files import Expected
 from mlphys.run import Run
 
 # The columns of what a kind of model predicts, where its arrays are called otherwise. Errors are means over the
@@ -51,7 +51,7 @@ def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool 
     Raises UserError for files that `inputs.read` refuses, and for outputs that are not finite.
     """
     expected = _expected(run)
-    read = [inputs.read(path, expected, resize, invert) for path in paths]
+    read = [sample_files.read(path, expected, resize, invert) for path in paths]
     x = np.concatenate(read)
     arrays = run.trained.predictions(x)
     if not all(np.isfinite(values).all() for values in arrays.values()):

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlphys import checksum, splits
+from mlphys import splits
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
+from mlphys.io import checksum
 from mlphys.schema.data import Dataset
 
 

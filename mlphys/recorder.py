@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from mlphys import files
 from mlphys.errors import UserError
-from mlphys.history import History
-from mlphys.records import TAKEN, WEIGHTS
+from mlphys.io import atomic
+from mlphys.io.history import History
+from mlphys.io.run_files import TAKEN, WEIGHTS
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -33,30 +33,30 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
                     f"{out}: exists and is not empty; a run is never overwritten: name another --out"
                     + (f", remove it, or go on with `mlphys resume {out}`" if run else ", or remove it")
                 )
-            files.make(out)
-            with files.locked(out):
+            atomic.make(out)
+            with atomic.locked(out):
                 for path in out.iterdir():
-                    files.remove(path)
+                    atomic.remove(path)
             return out
         folder = root / name
-        files.make(folder)
+        atomic.make(folder)
         taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
         for number in itertools.count(max(taken, default=0) + 1):
             try:
                 (folder / str(number)).mkdir()
             except FileExistsError:  # another process was faster
                 continue
-            files.sync_folder(folder)
+            atomic.sync_folder(folder)
             return folder / str(number)
     except OSError as error:
-        raise files.unwritable(Path(error.filename or out or root), error) from None
+        raise atomic.unwritable(Path(error.filename or out or root), error) from None
     raise AssertionError("unreachable")
 
 
 def _empty(folder: Path) -> bool:
     """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
     begun = ("data.json", "status.json", TAKEN)
-    return folder.is_dir() and all(path.name in begun or files.torn(path) for path in folder.iterdir())
+    return folder.is_dir() and all(path.name in begun or atomic.torn(path) for path in folder.iterdir())
 
 
 class Recorder:
@@ -74,15 +74,15 @@ class Recorder:
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """What was asked for and with which data. The config comes last: with it the folder is a run."""
-        files.write_json(self.path / "data.json", data)
+        atomic.write_json(self.path / "data.json", data)
         self.status("running")
         self.config(config)
 
     def config(self, config: Mapping[str, Any]) -> None:
-        files.write(self.path / "config.yaml", document.dump(dict(config)))
+        atomic.write(self.path / "config.yaml", document.dump(dict(config)))
 
     def environment(self, environment: Mapping[str, Any]) -> None:
-        files.write_json(self.path / "environment.json", environment)
+        atomic.write_json(self.path / "environment.json", environment)
 
     def row(self, row: Mapping[str, Any]) -> None:
         self.history.append(row)
@@ -105,13 +105,13 @@ class Recorder:
             *self.path.glob("predictions_*.npz"),
             *self.path.glob("analysis/*.json"),
         ]
-        torn = [path for path in self.path.rglob(".*") if files.torn(path)]
+        torn = [path for path in self.path.rglob(".*") if atomic.torn(path)]
         for path in measured + torn:
-            files.remove(path)
+            atomic.remove(path)
         self.history.cut(rows)
 
     def status(self, state: str, best_epoch: int | None = None, stopped: str | None = None) -> None:
-        files.write_json(
+        atomic.write_json(
             self.path / "status.json",
             {
                 "state": state,
@@ -126,20 +126,20 @@ class Recorder:
         self._arrays(WEIGHTS, weights)
 
     def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        files.write(self.path / name, save({name: np.array(value, order="C") for name, value in arrays.items()}))
+        atomic.write(self.path / name, save({name: np.array(value, order="C") for name, value in arrays.items()}))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        files.write(self.path / f"predictions_{split}.npz", content.getvalue())
+        atomic.write(self.path / f"predictions_{split}.npz", content.getvalue())
 
     def analysis(self, name: str, result: Mapping[str, Any]) -> None:
         folder = self.path / "analysis"
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise files.unwritable(folder, error) from None
-        files.write_json(folder / f"{name}.json", result)
+            raise atomic.unwritable(folder, error) from None
+        atomic.write_json(folder / f"{name}.json", result)
 
     def metrics(self, by_split: Mapping[str, Any]) -> None:
-        files.write_json(self.path / "metrics.json", by_split)
+        atomic.write_json(self.path / "metrics.json", by_split)

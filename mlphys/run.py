@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from mlphys import npz, provenance
+from mlphys import provenance
 from mlphys.config import fit
 from mlphys.errors import UserError
 from mlphys.experiment import Experiment, Loaded
+from mlphys.io import npz
+from mlphys.io.run_files import TAKEN, WEIGHTS, RunFiles, located, members
 from mlphys.preprocessing import Preprocessing, pictured_shape, restored
-from mlphys.records import TAKEN, WEIGHTS, RunFiles, located, members
 from mlphys.schema.data import Dataset
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row

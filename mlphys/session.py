@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import evaluation, files, gallery, laboratory, machine, preprocessing, recorder, splits
+from mlphys import evaluation, gallery, laboratory, machine, preprocessing, recorder, splits
 from mlphys.config import difference, fit, overridden
-from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
+from mlphys.io import atomic
+from mlphys.io.download import locate
 from mlphys.numerics.chunked import Stored
 from mlphys.phases import Network
 from mlphys.preprocessing import Preprocessing
@@ -54,7 +55,7 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
     run = Run(recorder.create(loaded.experiment.name, out))
     writer = Recorder(run.path)
     facts = splits.summary(dataset, data, loaded.description)
-    with files.locked(run.path):
+    with atomic.locked(run.path):
         if loaded.taken:
             writer.taken(loaded.taken)
         writer.begin(loaded.experiment.model_dump(), facts)
@@ -68,7 +69,7 @@ def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> 
     Only `training.epochs` may be changed. Raises UserError for a finished run, other changes,
     data that is not the same, and a run that another process trains.
     """
-    with files.locked(run.path):
+    with atomic.locked(run.path):
         return _resume(run, overrides, reporter, say)
 
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlphys.download import Progress
 from mlphys.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
 from mlphys.inspection import Inspection
+from mlphys.io.download import Progress
 from mlphys.library import shipped
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow

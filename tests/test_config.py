@@ -13,9 +13,9 @@ import pytest
 from mlphys import experiment
 from mlphys.config import difference, load, runs_before
 from mlphys.datasets import mnist
-from mlphys.download import locate
 from mlphys.errors import UserError
 from mlphys.experiment import Experiment
+from mlphys.io.download import locate
 from mlphys.library import copy, shipped
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS

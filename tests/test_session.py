@@ -17,10 +17,11 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
-from mlphys import files, machine
+from mlphys import machine
 from mlphys.cli import main
 from mlphys.config import load, runs_before
 from mlphys.experiment import PLOTS
+from mlphys.io import atomic
 from mlphys.schema.document import dump, read
 from tests.helpers.cli import mlphys, refused
 from tests.helpers.corrupt_checkpoint import rewrite
@@ -366,7 +367,7 @@ def test_quiet_is_silent(folder):
 
 
 def test_a_run_that_another_process_trains_is_left_alone(trained):
-    with files.locked(trained):
+    with atomic.locked(trained):
         assert refused("resume", "small", "--set", "training.epochs=5") == (
             "mlphys: runs/small/1: another process trains this run; wait for it, or stop it\n"
         )

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from mlphys import checksum, npz
 from mlphys.errors import UserError
-from mlphys.npz import Header
+from mlphys.io import checksum, npz
+from mlphys.io.npz import Header
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, Stored
 from mlphys.schema.data import DataSpec, Description, Samples

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys import checksum
-from mlphys.download import fetch
 from mlphys.errors import UserError
+from mlphys.io import checksum
+from mlphys.io.download import fetch
 from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
 
 TORONTO = "https://www.cs.toronto.edu/~kriz/"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys.download import KERAS_FILES, fetch
+from mlphys.io.download import KERAS_FILES, fetch
 from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
 
 CLASSES = (

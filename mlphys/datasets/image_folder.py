@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator, model_validator
 
-from mlphys import images
 from mlphys.errors import UserError
+from mlphys.io import image_files
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import DataSpec, Description, Samples
@@ -45,8 +45,10 @@ class Spec(DataSpec):
 
     @model_validator(mode="after")
     def _is_an_image(self) -> Spec:
-        if self.size and math.prod(self.size) > images.MOST_PIXELS:
-            raise ValueError(f"an image can have {images.MOST_PIXELS} pixels; size asks for {math.prod(self.size)}")
+        if self.size and math.prod(self.size) > image_files.MOST_PIXELS:
+            raise ValueError(
+                f"an image can have {image_files.MOST_PIXELS} pixels; size asks for {math.prod(self.size)}"
+            )
         return self
 
 
@@ -79,7 +81,7 @@ def _images(spec: Spec, paths: list[Path]) -> Array:
 
     if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
         return fetch(np.arange(len(paths)))
-    images.quiet_in_threads()
+    image_files.quiet_in_threads()
     return chunked.stored(len(paths), shape, fetch)
 
 
@@ -87,7 +89,7 @@ def _decoded(spec: Spec, paths: list[Path], rows: np.ndarray, shape: Shape) -> n
     """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
     x = np.empty((len(rows), *shape), np.float32)
     some = [paths[row] for row in rows]
-    for place, (_, image) in zip(x, images.decode_each(some, spec.greyscale, spec.size), strict=True):
+    for place, (_, image) in zip(x, image_files.decode_each(some, spec.greyscale, spec.size), strict=True):
         if isinstance(image, UserError) or image.shape != shape:
             raise _unusable(spec, paths, shape)
         place[...] = image
@@ -96,7 +98,7 @@ def _decoded(spec: Spec, paths: list[Path], rows: np.ndarray, shape: Shape) -> n
 
 def _unusable(spec: Spec, paths: list[Path], shape: Shape) -> UserError:
     wrong, others = [], []
-    for path, image in images.decode_each(paths, spec.greyscale, spec.size):
+    for path, image in image_files.decode_each(paths, spec.greyscale, spec.size):
         if isinstance(image, UserError):
             wrong.append(str(image))
         elif image.shape != shape:
@@ -118,12 +120,12 @@ def _shape(spec: Spec, paths: list[Path]) -> tuple[int, int, int]:
     return (*(spec.size or _first_size(paths)), 1 if spec.greyscale else 3)
 
 
-def _first_size(paths: list[Path]) -> images.Size:
+def _first_size(paths: list[Path]) -> image_files.Size:
     """Of the first image whose header can be read: damaged ones are counted when all are decoded."""
     problem = None
     for path in paths:
         try:
-            return images.header(path)
+            return image_files.header(path)
         except UserError as error:
             problem = problem or error
     assert problem is not None
@@ -168,7 +170,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
         raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
     folders = [path for path in found if path.is_dir()]
     others = sorted(set(found).difference(folders))
-    return [path for path in others if path.suffix.lower() in images.SUFFIXES], folders
+    return [path for path in others if path.suffix.lower() in image_files.SUFFIXES], folders
 
 
 def _named(names: list[str]) -> str:

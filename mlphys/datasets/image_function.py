@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator
 
-from mlphys import checksum, images
 from mlphys.errors import UserError
+from mlphys.io import checksum, image_files
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import Count
 
@@ -44,18 +44,18 @@ def describe(spec: Spec) -> Description:
 
 
 def load(spec: Spec) -> Samples:
-    grey = images.decode(Path(spec.path or _photograph()), greyscale=True, size=_size(spec))
+    grey = image_files.decode(Path(spec.path or _photograph()), greyscale=True, size=_size(spec))
     rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape[:2])
     y, x = np.meshgrid(rows, columns, indexing="ij")
     places = np.stack([x.ravel(), y.ravel()], axis=1)
     return Samples(places, grey.reshape(-1, 1), files=tuple(checksum.record(path) for path in spec.files()))
 
 
-def _size(spec: Spec) -> images.Size:
+def _size(spec: Spec) -> image_files.Size:
     """Height and width, the longer at most `size`, in the image's proportion as far as whole pixels allow."""
     height, width = PHOTOGRAPH
     for path in spec.files():
-        height, width = images.header(path)
+        height, width = image_files.header(path)
         _refuse_animation(path)
     longer = max(height, width)
     if spec.size is None or spec.size >= longer:
@@ -74,7 +74,7 @@ def _photograph() -> str:
 def _refuse_animation(path: Path) -> None:
     from PIL import Image
 
-    with Image.open(path, formats=images.FORMATS) as image:
+    with Image.open(path, formats=image_files.FORMATS) as image:
         # A JPEG may hold several pictures too: phones put a preview behind the first.
         if image.format == "PNG" and image.is_animated:
             raise UserError(f"{path}: an animation of {image.n_frames} images; save one of them as a file")

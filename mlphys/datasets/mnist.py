@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys import npz
-from mlphys.download import KERAS_FILES, fetch
 from mlphys.errors import UserError
+from mlphys.io import npz
+from mlphys.io.download import KERAS_FILES, fetch
 from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")

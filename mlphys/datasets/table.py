@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from mlphys import checksum, csvfile
 from mlphys.errors import UserError
+from mlphys.io import checksum, csvfile
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.fields import as_tuple
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.history import quantities
+from mlphys.io.history import quantities
 from mlphys.picture import Picture
 
 if TYPE_CHECKING:

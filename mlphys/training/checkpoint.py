@@ -12,9 +12,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from mlphys import checksum, files
 from mlphys.errors import UserError
-from mlphys.history import History
+from mlphys.io import atomic, checksum
+from mlphys.io.history import History
 from mlphys.training.early_stopping import Watch
 
 ANOTHER_HISTORY = "history.csv is another"
@@ -70,10 +70,10 @@ def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
     path = folder / f"{checkpoint.rows:06d}.safetensors"
     content = save(tensors, metadata={"checkpoint": text, "sha256": _digest(text, tensors)})
     try:
-        files.make(folder)
+        atomic.make(folder)
     except OSError as error:
-        raise files.unwritable(folder, error) from None
-    files.write(path, content)
+        raise atomic.unwritable(folder, error) from None
+    atomic.write(path, content)
     _prune(folder)
     return path
 
@@ -82,7 +82,7 @@ def keep_up_to(folder: Path, rows: int) -> None:
     """Drop the checkpoints of more than so many rows of history: training goes on from there anew."""
     for path in _paths(folder):
         if int(path.stem) > rows:
-            files.remove(path)
+            atomic.remove(path)
     _prune(folder)  # the process may have been killed before it did
 
 
@@ -101,7 +101,7 @@ def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path
 
 def _prune(folder: Path) -> None:
     for old in _paths(folder)[:-KEPT]:
-        files.remove(old)
+        atomic.remove(old)
 
 
 def _paths(folder: Path) -> list[Path]:

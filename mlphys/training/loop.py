@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.history import quantities
+from mlphys.io.history import quantities
 from mlphys.numerics.randomness import rng
 from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.data import Dataset, Split

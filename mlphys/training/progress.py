@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mlphys.history import quantities
+from mlphys.io.history import quantities
 
 LESS_OFTEN_AFTER = 100  # epochs; then a log gets a line for each hundredth part of the training
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys import checksum
 from mlphys.datasets import array
 from mlphys.errors import UserError
+from mlphys.io import checksum
 from mlphys.numerics import chunked
 
 X = np.linspace(0, 1, 12 * 5, dtype=np.float32).reshape(12, 5)

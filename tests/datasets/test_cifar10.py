@@ -5,10 +5,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from mlphys import checksum
 from mlphys.datasets import cifar10
-from mlphys.download import places
 from mlphys.errors import UserError
+from mlphys.io import checksum
+from mlphys.io.download import places
 
 SPEC = cifar10.Spec(name="cifar10")
 RECORDS = 4  # in each file, where the real ones have 10 000

@@ -4,9 +4,8 @@ import sys
 
 import pytest
 
-from mlphys.download import Source
 from mlphys.schema import registry
-from mlphys.schema.data import DataSpec
+from mlphys.schema.data import DataSpec, RemoteFile
 
 PACKAGE = "mlphys.datasets"
 NAMES = registry.names(PACKAGE)
@@ -19,7 +18,7 @@ def test_it_has_what_an_entry_must_have(name):
     assert entry.Spec.model_fields["name"].annotation.__args__ == (name,)
     for function in (entry.describe, entry.load):
         assert list(inspect.signature(function).parameters) == ["spec"]
-    assert all(isinstance(source, Source) for source in entry.Spec.sources())
+    assert all(isinstance(source, RemoteFile) for source in entry.Spec.sources())
 
 
 @pytest.mark.parametrize("name", NAMES)

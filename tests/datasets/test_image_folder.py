@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from mlphys import images
 from mlphys.datasets import image_folder
 from mlphys.errors import UserError
+from mlphys.io import image_files
 from mlphys.numerics import chunked
 from mlphys.splits import split
 
@@ -204,7 +204,7 @@ def test_a_relative_path_and_a_home_are_resolved_when_the_config_is_read():
 
 
 def test_more_pixels_than_an_image_may_have_are_counted_as_unusable(animals, monkeypatch):
-    monkeypatch.setattr(images, "MOST_PIXELS", 24)
+    monkeypatch.setattr(image_files, "MOST_PIXELS", 24)
     save(animals / "dog/d.png", size=(5, 5))
     assert error_of(animals, image_folder.load).splitlines()[1:] == [
         f"{animals}/dog/d.png: its size [5, 5] has more than the 24 pixels that an image may have; save it smaller"

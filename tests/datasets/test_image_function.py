@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from mlphys import checksum, images
 from mlphys.datasets import image_function
 from mlphys.errors import UserError
+from mlphys.io import checksum, image_files
 from mlphys.splits import sizes, split
 
 GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
@@ -182,7 +182,7 @@ def test_more_pixels_than_memory_should_hold_are_refused_by_the_header_alone(tmp
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
     (text,) = refusals(image_function.Spec(name="image_function", path=str(path)))
     assert text.startswith(f"{path}: ")
-    assert f"has more than the {images.MOST_PIXELS} pixels that an image may have; save it smaller" in text
+    assert f"has more than the {image_files.MOST_PIXELS} pixels that an image may have; save it smaller" in text
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path):

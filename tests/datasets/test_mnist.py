@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mlphys.datasets import mnist
-from mlphys.download import fetch, locate
 from mlphys.errors import UserError
+from mlphys.io.download import fetch, locate
 
 SPEC = mnist.Spec(name="mnist")
 (SOURCE,) = mnist.sources()

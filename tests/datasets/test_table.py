@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys import checksum, csvfile
 from mlphys.datasets import table
 from mlphys.errors import UserError
+from mlphys.io import checksum, csvfile
 from mlphys.splits import split
 
 IRIS = "length,width,kind\n5.1,3.5,setosa\n7.0,3.2,versicolor\n6.3,3.3,virginica\n4.9,3.0,setosa\n"

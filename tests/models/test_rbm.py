@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from mlphys.autodiff import gradient
 from mlphys.errors import UserError
-from mlphys.history import History
+from mlphys.io.history import History
 from mlphys.models import rbm
 from mlphys.run import Run
 from mlphys.schema.data import Description, Split

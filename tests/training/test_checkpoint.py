@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mlphys.errors import UserError
-from mlphys.history import History
+from mlphys.io.history import History
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch

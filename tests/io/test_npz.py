@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from mlphys import npz
 from mlphys.errors import UserError
+from mlphys.io import npz
 
 REMEDY = "copy it again, or write it with np.savez"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys import checksum
 from mlphys.errors import UserError
+from mlphys.io import checksum
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
-from mlphys.download import fetch, locate, places
 from mlphys.errors import UserError
+from mlphys.io.download import fetch, locate, places
 from mlphys.schema.data import RemoteFile
 
 CONTENT = bytes(range(256)) * 1000

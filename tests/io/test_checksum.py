@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from mlphys import checksum
 from mlphys.errors import UserError
+from mlphys.io import checksum
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlphys import checksum
 from mlphys.errors import UserError
+from mlphys.io import checksum
 
 MOST_BYTES = 500_000_000
 LARGEST = float(np.finfo(np.float32).max)

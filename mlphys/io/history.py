@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mlphys import checksum, files
 from mlphys.errors import UserError
+from mlphys.io import atomic, checksum
 
 BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
 
@@ -42,9 +42,9 @@ class History:
             with self.path.open("wb" if new else "ab") as file:
                 file.write(text.getvalue().encode())
             if new:
-                files.sync_folder(self.path.parent)
+                atomic.sync_folder(self.path.parent)
         except OSError as error:
-            raise files.unwritable(self.path, error) from None
+            raise atomic.unwritable(self.path, error) from None
         self._columns = columns
 
     def seal(self, rows: int) -> str:
@@ -54,7 +54,7 @@ class History:
                 os.fsync(file.fileno())
             head = self._head(rows)
         except OSError as error:
-            raise files.unwritable(self.path, error) from None
+            raise atomic.unwritable(self.path, error) from None
         if head is None:
             raise UserError(f"{self.path}: another program changed it while the run was trained; train it anew")
         return hashlib.sha256(head).hexdigest()
@@ -71,14 +71,14 @@ class History:
     def cut(self, rows: int) -> None:
         """Drop all rows behind the first so many, which must be there. Raises UserError when that is not allowed."""
         if not rows:
-            files.remove(self.path)
+            atomic.remove(self.path)
             return
         try:
             head = self._head(rows) or b""
             with self.path.open("r+b") as file:
                 file.truncate(len(head))
         except OSError as error:
-            raise files.unwritable(self.path, error) from None
+            raise atomic.unwritable(self.path, error) from None
         self._columns = next(csv.reader(head.decode().splitlines()))
 
     def _head(self, rows: int) -> bytes | None:

@@ -10,8 +10,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from mlphys import checksum
 from mlphys.errors import UserError
+from mlphys.io import checksum
 from mlphys.schema.data import RemoteFile
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"

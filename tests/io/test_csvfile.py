@@ -1,6 +1,6 @@
 import pytest
 
-from mlphys import csvfile
+from mlphys.io import csvfile
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlphys import inputs
 from mlphys.errors import UserError
-from mlphys.inputs import Expected
+from mlphys.io import sample_files
+from mlphys.io.sample_files import Expected
 
 BYTES = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20  # an image, 3 high and 4 wide
 PIXELS = (BYTES / np.float32(255)).reshape(1, 3, 4, 1)
@@ -25,7 +25,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
 def read(name, expected, **options):
     from pathlib import Path
 
-    return inputs.read(Path(name), expected, **options)
+    return sample_files.read(Path(name), expected, **options)
 
 
 def refusal(name, expected, **options) -> str:

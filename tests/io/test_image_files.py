@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlphys import images
 from mlphys.errors import UserError
+from mlphys.io import image_files
 
 # A step from black to white from left to right, three pixels wide, two high.
 STEP = np.array([[0, 128, 255], [0, 128, 255]], np.uint8)
@@ -25,11 +25,11 @@ def png_claiming(width, height):
 
 def test_values_are_the_bytes_divided_by_255(tmp_path):
     Image.fromarray(STEP).save(tmp_path / "a.png")
-    assert images.header(tmp_path / "a.png") == (2, 3)
-    grey = images.decode(tmp_path / "a.png", greyscale=True)
+    assert image_files.header(tmp_path / "a.png") == (2, 3)
+    grey = image_files.decode(tmp_path / "a.png", greyscale=True)
     assert (grey.shape, grey.dtype) == ((2, 3, 1), np.float32)
     assert np.array_equal(grey[..., 0], STEP / np.float32(255))
-    colour = images.decode(tmp_path / "a.png", greyscale=False)
+    colour = image_files.decode(tmp_path / "a.png", greyscale=False)
     assert np.array_equal(colour, grey.repeat(3, axis=2))
 
 
@@ -37,7 +37,7 @@ def test_values_are_the_bytes_divided_by_255(tmp_path):
 @pytest.mark.parametrize("size", [None, (2, 3)])
 def test_sixteen_bits_of_grey_are_not_clipped(tmp_path, greyscale, size):
     Image.fromarray(np.array([[0, 300, 65535]] * 2, np.uint16)).save(tmp_path / "a.png")
-    x = images.decode(tmp_path / "a.png", greyscale, size)
+    x = image_files.decode(tmp_path / "a.png", greyscale, size)
     assert x.shape == (2, 3, 1 if greyscale else 3)
     assert np.allclose(x[0, :, -1], [0, 300 / 65535, 1])
 
@@ -56,24 +56,24 @@ def test_sixteen_bits_of_grey_are_not_clipped(tmp_path, greyscale, size):
 )
 def test_every_mode_becomes_three_channels_and_what_is_transparent_white(tmp_path, mode, value, expected):
     Image.new(mode, (1, 1), value).save(tmp_path / "a.png")
-    assert np.allclose(images.decode(tmp_path / "a.png", greyscale=False), expected)
+    assert np.allclose(image_files.decode(tmp_path / "a.png", greyscale=False), expected)
 
 
 def test_a_palette_is_looked_up_and_its_transparent_colour_is_white(tmp_path):
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
     image.save(tmp_path / "a.png", transparency=1)
-    assert np.array_equal(images.decode(tmp_path / "a.png", False), [[[1, 0, 0], [1, 1, 1], [0, 0, 1]]])
+    assert np.array_equal(image_files.decode(tmp_path / "a.png", False), [[[1, 0, 0], [1, 1, 1], [0, 0, 1]]])
 
 
 def test_a_colour_for_print_is_converted(tmp_path):
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
-    assert np.allclose(images.decode(tmp_path / "a.jpg", False)[0, 0], [1, 0, 0], atol=0.02)
+    assert np.allclose(image_files.decode(tmp_path / "a.jpg", False)[0, 0], [1, 0, 0], atol=0.02)
 
 
 def test_grey_is_the_luma_of_colours(tmp_path):
     Image.fromarray(np.eye(3, dtype=np.uint8)[None] * 255).save(tmp_path / "a.png")
-    assert np.allclose(images.decode(tmp_path / "a.png", True)[0, :, 0], [0.299, 0.587, 0.114], atol=0.002)
+    assert np.allclose(image_files.decode(tmp_path / "a.png", True)[0, :, 0], [0.299, 0.587, 0.114], atol=0.002)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
@@ -89,15 +89,15 @@ def test_an_image_is_turned_as_the_camera_says(tmp_path, orientation, ending):
         pixels, pixels[:, ::-1], pixels[::-1, ::-1], pixels[::-1],
         pixels.T, np.rot90(pixels, -1), pixels[::-1, ::-1].T, np.rot90(pixels),
     ][orientation - 1]  # fmt: skip
-    x = images.decode(path, greyscale=True)
-    assert images.header(path) == x.shape[:2]
+    x = image_files.decode(path, greyscale=True)
+    assert image_files.header(path) == x.shape[:2]
     assert np.allclose(x[..., 0] * 255, upright, atol=3)
 
 
 def test_shrinking_averages_over_what_it_leaves_out(tmp_path):
     board = np.indices((64, 64)).sum(axis=0) % 2 * 255
     Image.fromarray(board.astype(np.uint8)).save(tmp_path / "a.png")
-    x = images.decode(tmp_path / "a.png", True, (4, 8))
+    x = image_files.decode(tmp_path / "a.png", True, (4, 8))
     assert x.shape == (4, 8, 1)
     assert np.allclose(x, 0.5, atol=0.02)
 
@@ -107,7 +107,7 @@ def test_many_are_decoded_in_their_order_and_errors_stand_in_their_places(tmp_pa
     for k, path in enumerate(paths):
         Image.new("L", (2, 2), k).save(path)
     paths[7].write_bytes(b"no image")
-    found = list(images.decode_each(paths, greyscale=True))
+    found = list(image_files.decode_each(paths, greyscale=True))
     assert [path for path, _ in found] == paths
     assert isinstance(found[7][1], UserError)
     assert [round(255 * float(x[0, 0, 0])) for _, x in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
@@ -129,7 +129,9 @@ def test_many_are_decoded_in_their_order_and_errors_stand_in_their_places(tmp_pa
     ],
     ids=["empty", "gif", "large", "bomb"],
 )
-@pytest.mark.parametrize("function", [images.header, lambda path: images.decode(path, True)], ids=["header", "decode"])
+@pytest.mark.parametrize(
+    "function", [image_files.header, lambda path: image_files.decode(path, True)], ids=["header", "decode"]
+)
 def test_what_is_no_image_or_too_large_a_one_is_refused_from_its_header(tmp_path, function, content, text):
     path = tmp_path / "a.png"
     path.write_bytes(content)
@@ -141,7 +143,7 @@ def test_what_is_no_image_or_too_large_a_one_is_refused_from_its_header(tmp_path
 def test_a_pipe_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(UserError, match=r"is not a regular file; copy what it gives into one"):
-        images.header(tmp_path / "a.png")
+        image_files.header(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
@@ -151,7 +153,7 @@ def test_damaged_bytes_give_an_image_or_one_error_whatever_they_are(tmp_path, en
 
     def outcome():
         try:
-            return images.decode(path, False).shape[2]
+            return image_files.decode(path, False).shape[2]
         except UserError as error:
             return str(error).removeprefix(f"{path}: ").partition(" ")[0]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mlphys import csvfile, images, npz
 from mlphys.errors import UserError
+from mlphys.io import csvfile, image_files, npz
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 
-ENDINGS = (*images.SUFFIXES, ".npy", ".npz", ".csv")
+ENDINGS = (*image_files.SUFFIXES, ".npy", ".npz", ".csv")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read(path: Path, expected: Expected, resize: bool = False, invert: bool = Fa
     holds values that are not finite, or far from all that the network was trained on.
     """
     ending = path.suffix.lower()
-    if ending in images.SUFFIXES:
+    if ending in image_files.SUFFIXES:
         x = _image(path, expected, resize)[None]
     elif ending == ".npy":
         x = _numbers(path, npz.read_npy(path), expected)
@@ -82,12 +82,12 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
             f"{expected.low:g} to {expected.high:g}; give pixels on that scale as npy"
         )
     height, width, channels = expected.shape
-    size = images.header(path)
+    size = image_files.header(path)
     if size != (height, width) and not resize:
         raise UserError(
             f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize scales it"
         )
-    x = images.decode(path, channels == 1, (height, width) if resize else None)
+    x = image_files.decode(path, channels == 1, (height, width) if resize else None)
     return x * np.float32(expected.white)
 
 

@@ -16,8 +16,8 @@ from typing import IO
 
 import numpy as np
 
-from mlphys import checksum
 from mlphys.errors import UserError
+from mlphys.io import checksum
 
 LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
 MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
