@@ -157,13 +157,13 @@ def importing(package: str, **options: bool) -> set[str]:
 
 
 def test_tensorflow_is_imported_by_the_engine_by_autodiff_and_by_our_operations_only():
-    assert importing("tensorflow") == {"autodiff", "native.operations", "training.engine"}
+    assert importing("tensorflow") == {"autodiff", "native.tf_ops", "training.engine"}
 
 
 @pytest.mark.parametrize("package", ["keras", "matplotlib", "rich", "sklearn"])
 def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(package):
     assert importing(package)
-    layers = {name for name in modules() if name.startswith("layers.")} | {"native.tensors"}  # Keras's and ours
+    layers = {name for name in modules() if name.startswith("layers.")} | {"native.differentiable"}  # Keras's and ours
     at_once = {"training.engine", *layers} if package == "keras" else set()
     assert importing(package, inside_functions=False) == at_once
 

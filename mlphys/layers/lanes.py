@@ -19,8 +19,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mlphys.native import activation, code
-from mlphys.native.convolution import Convolution
+from mlphys.native import llvm, vector_math
+from mlphys.native.conv_forward import Convolution
 
 MOST_PRODUCTS = 700  # of a tap and pixel: channels in times filters; with more, TensorFlow fills the vectors as well
 MOST_FILTERS, LARGEST_KERNEL, LARGEST_POOL = 64, 11, 8  # the code grows with them
@@ -46,10 +46,10 @@ def used(share: float) -> Iterator[None]:
 
 def width() -> int | None:
     """How many samples lie side by side; None: nothing can be compiled for this processor or this TensorFlow."""
-    from mlphys.native import operations  # after the engine, which tells TensorFlow what to use
+    from mlphys.native import tf_ops  # after the engine, which tells TensorFlow what to use
 
-    vectors = code.vectors()
-    return vectors.lanes if vectors and operations.can_be_made() else None
+    vectors = llvm.vectors()
+    return vectors.lanes if vectors and tf_ops.can_be_made() else None
 
 
 def of_data(x: Any) -> Any:
@@ -79,7 +79,7 @@ class Conv2D(keras.layers.Conv2D):
             bias = ops.tile(self.bias, 4) if self.use_bias else None
         bias = ops.zeros(kernel.shape[-1]) if bias is None else ops.convert_to_tensor(bias)
         name = self.activation.__name__
-        fused = name in activation.KNOWN
+        fused = name in vector_math.KNOWN
         made = Convolution(
             tuple(seen.shape[1:]),
             kernel.shape[3],
@@ -155,32 +155,32 @@ class SideBySide:
 
     @classmethod
     def of(cls, pixels: Any) -> SideBySide:
-        from mlphys.native import tensors
+        from mlphys.native import differentiable
 
         if not hasattr(pixels, "_side_by_side"):
-            pixels._side_by_side = cls(tensors.side_by_side(pixels), pixels)
+            pixels._side_by_side = cls(differentiable.side_by_side(pixels), pixels)
         return pixels._side_by_side
 
     def pixels(self) -> Any:
         """As a tensor of pixels, which carries this with it."""
-        from mlphys.native import tensors
+        from mlphys.native import differentiable
 
-        pixels = tensors.one_by_one(self.values, self.samples)
+        pixels = differentiable.one_by_one(self.values, self.samples)
         pixels._side_by_side = self
         return pixels
 
 
 def _convolved(pixels: Any, kernel: Any, bias: Any, made: Convolution) -> SideBySide:
-    from mlphys.native import tensors
+    from mlphys.native import differentiable
 
     seen = SideBySide.of(pixels)
     to_input = not getattr(pixels, "_is_data", False)
-    return replace(seen, values=tensors.convolved(seen.values, kernel, bias, made, to_input))
+    return replace(seen, values=differentiable.convolved(seen.values, kernel, bias, made, to_input))
 
 
 def _filled(samples: int | None) -> float:
     """The share of the lanes that have a sample."""
-    lanes = code.vectors().lanes
+    lanes = llvm.vectors().lanes
     return samples / (math.ceil(samples / lanes) * lanes) if samples else 1.0
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from mlphys import machine
-from mlphys.native import activation, chain, code, costs, rules
-from mlphys.native.chain import Chain, Layer, Place, Room
-from mlphys.native.code import Vectors
-from mlphys.native.costs import Cost
-from mlphys.native.rules import Rule
+from mlphys.native import dense_loss, dense_step, llvm, optimizer_step, vector_math
+from mlphys.native.dense_loss import Cost
+from mlphys.native.dense_step import Chain, Layer, Place, Room
+from mlphys.native.llvm import Vectors
+from mlphys.native.optimizer_step import Rule
 from mlphys.phases import Gradient, Plain
 from mlphys.schema import losses, optimizers
 from mlphys.schema.data import Split
@@ -36,13 +36,13 @@ PRODUCTS = 100_000  # multiplications of a step that are worth a thread
 LOSSES = ("loss", "reconstruction_loss")  # metrics that are the first of what is recorded
 
 # What Keras's optimizers call the numbers that they keep for each weight
-SLOTS = {rules.SGD: ("momentums",), rules.Adam: ("_momentums", "_velocities")}
+SLOTS = {optimizer_step.SGD: ("momentums",), optimizer_step.Adam: ("_momentums", "_velocities")}
 
 
 def chain_of(phase: Gradient, batch: int) -> Chain | None:
     """What a phase trains, as a chain; None: there is more to it, or nothing can be compiled here."""
     plain, network = phase.plain, phase.network
-    if plain is None or network.seeds or network.state or batch > LARGEST_BATCH or code.vectors() is None:
+    if plain is None or network.seeds or network.state or batch > LARGEST_BATCH or llvm.vectors() is None:
         return None
     layers, rule = _layers(plain.rows), _rule(phase.settings.optimizer)
     cost = _cost(plain, layers[-1]) if layers else None
@@ -75,18 +75,18 @@ def _layers(rows: Sequence[Row]) -> list[Layer]:
                 found[-1] = found[-1].with_activation("softmax")
             case _:
                 return []
-    return found if all(layer.activation in activation.KNOWN for layer in found[:-1]) else []
+    return found if all(layer.activation in vector_math.KNOWN for layer in found[:-1]) else []
 
 
 def _cost(plain: Plain, last: Layer) -> Cost | None:
-    classes, known = plain.target == "classes", last.activation in activation.KNOWN
+    classes, known = plain.target == "classes", last.activation in vector_math.KNOWN
     match plain.loss:
         case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
-            return costs.OfClasses(last.outputs)
+            return dense_loss.OfClasses(last.outputs)
         case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":
-            return costs.OfOutputs(last.outputs, last.activation, plain.weight, binary=True)
+            return dense_loss.OfOutputs(last.outputs, last.activation, plain.weight, binary=True)
         case losses.MeanSquaredError() if type(plain.loss) is losses.MeanSquaredError and known:
-            return costs.OfOutputs(last.outputs, last.activation, plain.weight, classes=classes)
+            return dense_loss.OfOutputs(last.outputs, last.activation, plain.weight, classes=classes)
     return None
 
 
@@ -95,9 +95,9 @@ def _rule(optimizer: Optimizer) -> Rule | None:
     if any(each is not None for each in changed):
         return None
     if isinstance(optimizer, optimizers.SGD):
-        return rules.SGD(optimizer.momentum, optimizer.nesterov)
+        return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
     if type(optimizer) is optimizers.Adam and not optimizer.amsgrad:
-        return rules.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+        return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
     return None
 
 
@@ -113,7 +113,7 @@ class Steps:
     def __init__(
         self, phase: Gradient, made: Chain, variables: Mapping[str, Any], rates: Callable[[int, int], np.ndarray]
     ):
-        vectors = code.vectors()
+        vectors = llvm.vectors()
         assert phase.plain
         assert vectors
         self._phase, self._chain, self._variables = phase, made, variables
@@ -125,7 +125,7 @@ class Steps:
         self._threads = max(1, min(machine.threads(), most, made.batch * sum(products) // PRODUCTS))
         self._classes = made.layers[-1].outputs if phase.plain.target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
-        self._sums = np.zeros(1 + chain.VALUES)
+        self._sums = np.zeros(1 + dense_step.VALUES)
         self._rates = rates
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
@@ -236,7 +236,7 @@ def _together(threads: int, work: Callable[[int], None]) -> None:
 def _callable(made: Chain, vectors: Vectors) -> Any:
     """The compiled function: seven pointers, five integers."""
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)  # it runs without Python's lock
-    return kind(chain.steps(made, vectors).address())
+    return kind(dense_step.steps(made, vectors).address())
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from mlphys.layers import lanes
-from mlphys.native import code
-from mlphys.native.code import Vectors
+from mlphys.native import llvm
+from mlphys.native.llvm import Vectors
 
 ALL = 100.0  # a share of cores for which any number of channels is few
 
@@ -139,7 +139,7 @@ def test_side_by_side_gives_what_keras_gives(name):
 @pytest.mark.parametrize("name", ["average pool of 4", "largest of tanh", "upsampled", "wide", "even kernels"])
 @pytest.mark.parametrize("samples", [1, 16, 21])
 def test_vectors_of_any_width_give_what_keras_gives(vectors, name, samples, monkeypatch):
-    monkeypatch.setattr(code, "vectors", lambda: vectors)
+    monkeypatch.setattr(llvm, "vectors", lambda: vectors)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
     expected, _ = followed(chain(keras.layers, layers, shape), x, 0)
@@ -193,7 +193,7 @@ def test_only_few_channels_are_worth_it_and_fewer_where_lanes_or_cores_stay_empt
     def ours(samples, share):
         return bool(followed(model, tf.zeros((samples, 6, 6, 20)), share)[1])
 
-    width = code.vectors().lanes
+    width = llvm.vectors().lanes
     assert ours(width, 1.0)
     assert not ours(width, 0.5)
     assert not ours(width + 1, 1.0)
@@ -203,7 +203,7 @@ def test_without_being_asked_or_without_a_compiler_the_layers_are_keras_own(monk
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
     assert not followed(chain(lanes, layers, shape), x, 0.0)[1]
-    monkeypatch.setattr(code, "vectors", lambda: None)
+    monkeypatch.setattr(llvm, "vectors", lambda: None)
     assert not followed(chain(lanes, layers, shape), x, ALL)[1]
 
 

@@ -7,9 +7,9 @@ import ctypes
 import numpy as np
 import pytest
 
-from mlphys.native import convolution, gradients
-from mlphys.native.code import Vectors
-from mlphys.native.convolution import Convolution
+from mlphys.native import conv_backward, conv_forward
+from mlphys.native.conv_forward import Convolution
+from mlphys.native.llvm import Vectors
 from tests.native.guarded import Guarded
 
 GROUPS = 2
@@ -73,22 +73,25 @@ def test_nothing_but_what_belongs_to_it_is_read_or_written(vectors, seed):
         cells = whole.reshape(GROUPS, height // down, down, width // across, across, made.filters, -1).mean((2, 4))
     rows = np.zeros((down, width, made.filters, vectors.lanes), np.float32)
     given = {"x": x, "weights": weights, "biases": biases, "rows": rows, "out": np.zeros_like(gradient)}
-    found = called(convolution.forward(made, vectors), given)
+    found = called(conv_forward.forward(made, vectors), given)
     np.testing.assert_allclose(found["out"], cells, atol=1e-4)
 
     back = gradient.repeat(down, axis=1).repeat(across, axis=2) / (down * across)
     if made.block == 2:
         back = gradient.reshape(GROUPS, height, 2, width, 2, made.filters // 4, -1).transpose(0, 1, 3, 2, 4, 5, 6)
     back = back.reshape(GROUPS, height, width, made.filters, -1)
-    room = {"before": np.zeros_like(back[0]), "sums": np.zeros((gradients.sums_size(made), vectors.lanes), np.float32)}
+    room = {
+        "before": np.zeros_like(back[0]),
+        "sums": np.zeros((conv_backward.sums_size(made), vectors.lanes), np.float32),
+    }
     ends = {"dweights": np.zeros_like(weights), "dbiases": np.zeros_like(biases)}
-    found = called(gradients.to_weights(made, vectors), {"x": x, "gradient": gradient, **room, **ends})
+    found = called(conv_backward.to_weights(made, vectors), {"x": x, "gradient": gradient, **room, **ends})
     expected = np.einsum("tsgyxcn,gyxfn->tscf", seen, back, optimize=True)
     np.testing.assert_allclose(found["dweights"], expected, atol=1e-3)
     np.testing.assert_allclose(found["dbiases"], back.sum((0, 1, 2, 4)), atol=1e-3)
 
     room = {"before": room["before"], "turned": np.zeros_like(weights), "dx": np.zeros_like(x)}
-    found = called(gradients.to_input(made, vectors), {"weights": weights, "gradient": gradient, **room})
+    found = called(conv_backward.to_input(made, vectors), {"weights": weights, "gradient": gradient, **room})
     # <dx, z> = <gradient, what the convolution makes of z>
     z = rng.normal(size=x.shape).astype(np.float32)
     made_of_z = np.einsum("tsgyxcn,tscf->gyxfn", taps(made, z), weights, optimize=True)

@@ -10,7 +10,7 @@ import pytest
 
 from mlphys import machine
 from mlphys.models import autoencoder, classifier, regressor, stacked_autoencoder
-from mlphys.native import code
+from mlphys.native import llvm
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.training import Training as Settings
 from mlphys.training import chains, loop
@@ -163,7 +163,7 @@ def test_large_batches_large_nets_and_machines_without_a_compiler_are_left_to_te
     assert chains.chain_of(phase, 30) is None
     monkeypatch.undo()
     assert chains.chain_of(phase, 30)
-    monkeypatch.setattr(code, "vectors", lambda: None)
+    monkeypatch.setattr(llvm, "vectors", lambda: None)
     assert chains.chain_of(phase, 30) is None
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from keras import ops
 
-from mlphys.native import code, convolution, gradients, lanes, operations
-from mlphys.native.code import Vectors
-from mlphys.native.convolution import Convolution
-from mlphys.native.operations import Operation
+from mlphys.native import conv_backward, conv_forward, interleave, llvm, tf_ops
+from mlphys.native.conv_forward import Convolution
+from mlphys.native.llvm import Vectors
+from mlphys.native.tf_ops import Operation
 
 
 @ops.custom_gradient
@@ -31,11 +31,11 @@ def one_by_one(x: Any, like: Any) -> Any:
 
 
 def _side_by_side(x: Any) -> Any:
-    return operations.applied(_to_lanes(tuple(x.shape[1:]), _vectors()), [x])[0]
+    return tf_ops.applied(_to_lanes(tuple(x.shape[1:]), _vectors()), [x])[0]
 
 
 def _one_by_one(x: Any, like: Any) -> Any:
-    out = operations.applied(_from_lanes(tuple(x.shape[1:-1]), _vectors()), [x, like])[0]
+    out = tf_ops.applied(_from_lanes(tuple(x.shape[1:-1]), _vectors()), [x, like])[0]
     out.set_shape([like.shape[0], *x.shape[1:-1]])
     return out
 
@@ -45,15 +45,15 @@ def convolved(x: Any, weights: Any, biases: Any, made: Convolution, to_input: bo
 
     def forwards(x: Any, weights: Any, biases: Any) -> tuple[Any, list[Any]]:
         """The output, and what the way back needs of it."""
-        out, *kept = operations.applied(_forward(made, _vectors()), [x, weights, biases])
+        out, *kept = tf_ops.applied(_forward(made, _vectors()), [x, weights, biases])
         return out, [out] * made.needs_output + kept[: made.keeps_bits or made.keeps_values]
 
     def to_weights(slope: Any, x: Any, *remembered: Any) -> tuple[Any, Any]:
-        dweights, dbiases, *_ = operations.applied(_to_weights(made, _vectors()), [x, slope, *remembered])
+        dweights, dbiases, *_ = tf_ops.applied(_to_weights(made, _vectors()), [x, slope, *remembered])
         return dweights, dbiases
 
     def to_x(slope: Any, weights: Any, *remembered: Any) -> Any:
-        return operations.applied(_to_input(made, _vectors()), [weights, slope, *remembered])[0]
+        return tf_ops.applied(_to_input(made, _vectors()), [weights, slope, *remembered])[0]
 
     @ops.custom_gradient
     def of_all(x: Any, weights: Any, biases: Any) -> tuple[Any, Any]:
@@ -86,21 +86,21 @@ def _once(function: Any, *arguments: Any) -> Any:
 
 
 def _vectors() -> Vectors:
-    found = code.vectors()
+    found = llvm.vectors()
     assert found
     return found
 
 
 @functools.cache
 def _to_lanes(shape: tuple[int, ...], vectors: Vectors) -> Operation:
-    function = lanes.side_by_side(vectors.lanes)
+    function = interleave.side_by_side(vectors.lanes)
     outputs = {"out": ("float", ("groups", *shape, function.lanes))}
     return Operation(function, {"x": "float"}, outputs, "x", {"size": math.prod(shape)})
 
 
 @functools.cache
 def _from_lanes(shape: tuple[int, ...], vectors: Vectors) -> Operation:
-    function = lanes.one_by_one(vectors.lanes)
+    function = interleave.one_by_one(vectors.lanes)
     inputs = {"x": "float", "like": "float"}
     return Operation(function, inputs, {"out": ("float", ("count", *shape))}, "like", {"size": math.prod(shape)})
 
@@ -110,13 +110,13 @@ def _forward(made: Convolution, vectors: Vectors) -> Operation:
     of_pixels = ("count", *made.places, made.filters)
     outputs = {"out": ("float", ("count", *made.output, vectors.lanes))}
     if made.keeps_bits:
-        outputs["kept"] = ("uint8", (*of_pixels, convolution.bits_size(vectors.lanes)))
+        outputs["kept"] = ("uint8", (*of_pixels, conv_forward.bits_size(vectors.lanes)))
     if made.keeps_values:
         outputs["kept"] = ("float", (*of_pixels, vectors.lanes))
     elif made.pooled:
         outputs["rows"] = ("float", (made.pool[0], *of_pixels[2:], vectors.lanes))
     inputs = dict.fromkeys(("x", "weights", "biases"), "float")
-    return Operation(convolution.forward(made, vectors), inputs, outputs, "x")
+    return Operation(conv_forward.forward(made, vectors), inputs, outputs, "x")
 
 
 @functools.cache
@@ -125,10 +125,10 @@ def _to_weights(made: Convolution, vectors: Vectors) -> Operation:
         "dweights": ("float", made.weights),
         "dbiases": ("float", (made.filters,)),
         "before": ("float", (*made.places, made.filters, vectors.lanes)),
-        "sums": ("float", (gradients.sums_size(made), vectors.lanes)),
+        "sums": ("float", (conv_backward.sums_size(made), vectors.lanes)),
     }
     inputs = {"x": "float", "gradient": "float", **_remembered(made)}
-    return Operation(gradients.to_weights(made, vectors), inputs, outputs, "x")
+    return Operation(conv_backward.to_weights(made, vectors), inputs, outputs, "x")
 
 
 @functools.cache
@@ -139,7 +139,7 @@ def _to_input(made: Convolution, vectors: Vectors) -> Operation:
         "turned": ("float", made.weights),
     }
     inputs = {"weights": "float", "gradient": "float", **_remembered(made)}
-    return Operation(gradients.to_input(made, vectors), inputs, outputs, "gradient")
+    return Operation(conv_backward.to_input(made, vectors), inputs, outputs, "gradient")
 
 
 def _remembered(made: Convolution) -> dict[str, str]:

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from mlphys.native import activation
-from mlphys.native.code import Function, Value, Vectors
-from mlphys.native.laid import Laid
+from mlphys.native import vector_math
+from mlphys.native.llvm import Function, Value, Vectors
+from mlphys.native.sliding_window import Laid
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def forward(made: Convolution, vectors: Vectors) -> Function:
 
         def convolve(y: Value, into: str) -> None:
             def finish(x0: Value, i: int, f: int, total: str) -> None:
-                value = activation.applied(code, made.activation, total)
+                value = vector_math.applied(code, made.activation, total)
                 code.put(pixel(code, made, into, x0, i, f), value)
 
             laid.row(code, vectors, x, "%weights", y, lambda f: _bias(code, f), finish)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from mlphys.native import code
-from mlphys.native.code import Function
+from mlphys.native import llvm
+from mlphys.native.llvm import Function
 
 Size = int | Literal["count", "groups"]
 TYPES = {"float": (1, 4), "uint8": (4, 1)}  # TensorFlow's number of a type, and its bytes
@@ -45,7 +45,7 @@ class Operation:
         library = _library()
         places = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in INTERFACE}
         lines = [f"@{name} = internal constant ptr inttoptr (i64 {place} to ptr)" for name, place in places.items()]
-        return code.compiled("\n".join([*lines, *_compute(self, self.function.address())]), "compute")
+        return llvm.compiled("\n".join([*lines, *_compute(self, self.function.address())]), "compute")
 
 
 # TensorFlow's functions that an operation calls, and what they give

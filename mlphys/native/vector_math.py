@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlphys.native.code import Function
+from mlphys.native.llvm import Function
 
 KNOWN = ("linear", "relu", "sigmoid", "tanh")
 

@@ -6,7 +6,7 @@ transposed in registers.
 
 from __future__ import annotations
 
-from mlphys.native.code import Function, Value
+from mlphys.native.llvm import Function, Value
 
 
 def side_by_side(lanes: int) -> Function:

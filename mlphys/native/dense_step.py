@@ -14,11 +14,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from mlphys.native import activation
-from mlphys.native.code import Function, Value, Vectors, constant
-from mlphys.native.costs import Cost
-from mlphys.native.laid import portions
-from mlphys.native.rules import Rule
+from mlphys.native import vector_math
+from mlphys.native.dense_loss import Cost
+from mlphys.native.llvm import Function, Value, Vectors, constant
+from mlphys.native.optimizer_step import Rule
+from mlphys.native.sliding_window import portions
 
 AT_ONCE = 3  # vectors of a row that are worked on together
 HALVES = 2  # of the columns of a kernel, over which the gradient of what it sees is added up one by one
@@ -216,7 +216,7 @@ class _Steps:
                     with code.loop(0, at_once) as sample:
                         for j in range(width):
                             at = code.at(out, (sample, given.width), (j, code.lanes))
-                            code.put(at, activation.applied(code, layer.activation, code.get(at)))
+                            code.put(at, vector_math.applied(code, layer.activation, code.get(at)))
         if layer.outputs % code.lanes:  # with the last column the one for the bias is overwritten
             vectors = kernel.width // code.lanes
             has_it = code.be(f"icmp eq i64 {self._share(vectors)[1]}, {vectors}")
@@ -289,7 +289,7 @@ class _Steps:
             total = code.plus(total, other)
             if layer.activation != "linear":
                 given = code.get(self._number(self.room.outputs[i + 1], sample, column))
-                total = activation.through(code, layer.activation, given, total)
+                total = vector_math.through(code, layer.activation, given, total)
             code.put(self._number(found, sample, column), total)
 
     def _move(self, i: int, count: Value, rate: str) -> None:

@@ -9,11 +9,11 @@ import threading
 import numpy as np
 import pytest
 
-from mlphys.native import chain
-from mlphys.native.chain import Chain, Layer, Room
-from mlphys.native.code import Vectors
-from mlphys.native.costs import OfClasses, OfOutputs
-from mlphys.native.rules import SGD, Adam
+from mlphys.native import dense_step
+from mlphys.native.dense_loss import OfClasses, OfOutputs
+from mlphys.native.dense_step import Chain, Layer, Room
+from mlphys.native.llvm import Vectors
+from mlphys.native.optimizer_step import SGD, Adam
 from tests.native.guarded import Guarded
 
 VECTORS = [Vectors(16, 24), Vectors(8, 12), Vectors(4, 24)]
@@ -66,11 +66,11 @@ def run(made, vectors, weights, data, order, rates, threads=1, cuts=()):
         matrix(places[0])[: len(values), : places[0].used] = values
     for place in room.outputs:
         matrix(place)[:, place.used] = 1.0
-    function = chain.steps(made, vectors)
+    function = dense_step.steps(made, vectors)
     arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "rates": rates.astype(np.float32)}
     if not made.same:
         arrays["targets"] = data[1].astype(np.float32)
-    arrays |= {"room": numbers, "totals": np.zeros(chain.VALUES)}
+    arrays |= {"room": numbers, "totals": np.zeros(dense_step.VALUES)}
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)(function.address())
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
@@ -99,7 +99,7 @@ def run(made, vectors, weights, data, order, rates, threads=1, cuts=()):
 def expected(made, weights, data, order, rates):
     """The same in NumPy."""
     kept = [[values.copy(), *(np.zeros_like(values) for _ in range(made.rule.slots))] for values in weights]
-    totals = np.zeros(chain.VALUES)
+    totals = np.zeros(dense_step.VALUES)
     for step, rate in enumerate(rates):
         rows = order[step * made.batch : (step + 1) * made.batch]
         seen, t = [data[0][rows]], data[1][rows]

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlphys.native import code, lanes, operations, tensors
-from mlphys.native.operations import Operation
+from mlphys.native import differentiable, interleave, llvm, tf_ops
+from mlphys.native.tf_ops import Operation
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5, 1), (16,), (28, 28, 1), (67,)])
 @pytest.mark.parametrize("samples", [1, 16, 35])
 def test_samples_are_laid_side_by_side_and_back(shape, samples):
-    width = code.vectors().lanes
+    width = llvm.vectors().lanes
     x = np.random.default_rng(0).random((samples, *shape), np.float32)
     expected = np.zeros((-(-samples // width) * width, *shape), np.float32)
     expected[:samples] = x
 
     @tf.function
     def there_and_back(x):
-        side = tensors.side_by_side(x)
-        return side, tensors.one_by_one(side, x)
+        side = differentiable.side_by_side(x)
+        return side, differentiable.one_by_one(side, x)
 
     side, back = (array.numpy() for array in there_and_back(tf.constant(x)))
     assert (side == np.moveaxis(expected.reshape(-1, width, *shape), 1, -1)).all()
@@ -29,17 +29,19 @@ def test_samples_are_laid_side_by_side_and_back(shape, samples):
 
 
 def test_the_same_operation_is_registered_once_and_another_one_apart():
-    found = [tensors._to_lanes((5, size), code.vectors()) for size in (2, 2, 3)]
+    found = [differentiable._to_lanes((5, size), llvm.vectors()) for size in (2, 2, 3)]
     assert found[0].name == found[1].name != found[2].name
 
 
 def test_memory_that_is_not_there_is_an_error_of_tensorflows():
-    width = code.vectors().lanes
-    huge = Operation(lanes.side_by_side(width), {"x": "float"}, {"out": ("float", ("groups", 2**45))}, "x", {"size": 4})
+    width = llvm.vectors().lanes
+    huge = Operation(
+        interleave.side_by_side(width), {"x": "float"}, {"out": ("float", ("groups", 2**45))}, "x", {"size": 4}
+    )
 
     @tf.function
     def asked(x):
-        return operations.applied(huge, [x])[0]
+        return tf_ops.applied(huge, [x])[0]
 
     with pytest.raises(tf.errors.ResourceExhaustedError):
         asked(tf.zeros((3, 4)))
@@ -49,7 +51,7 @@ def test_the_second_derivative_is_refused():
     x = tf.random.stateless_normal((3, 4), (0, 0))
 
     def cost(x):
-        return tf.reduce_sum(tensors.side_by_side(x) ** 3)
+        return tf.reduce_sum(differentiable.side_by_side(x) ** 3)
 
     @tf.function
     def twice(x):
@@ -66,7 +68,7 @@ def test_the_second_derivative_is_refused():
 
 
 def test_a_tensorflow_without_the_interface_cannot_have_them(monkeypatch):
-    assert operations.can_be_made()
-    monkeypatch.setattr(operations.tf.sysconfig, "get_lib", lambda: "/")
-    monkeypatch.setattr(operations, "_library", operations._library.__wrapped__)
-    assert not operations.can_be_made.__wrapped__()
+    assert tf_ops.can_be_made()
+    monkeypatch.setattr(tf_ops.tf.sysconfig, "get_lib", lambda: "/")
+    monkeypatch.setattr(tf_ops, "_library", tf_ops._library.__wrapped__)
+    assert not tf_ops.can_be_made.__wrapped__()

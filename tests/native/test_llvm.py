@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 
-from mlphys.native import code
-from mlphys.native.code import Function, Vectors
+from mlphys.native import llvm
+from mlphys.native.llvm import Function, Vectors
 
 
 def test_a_constant_is_the_nearest_float32():
-    assert code.constant(1.0) == "0x3FF0000000000000"
-    assert code.constant(0.1) == "0x3FB99999A0000000"  # 0.100000001490116
+    assert llvm.constant(1.0) == "0x3FF0000000000000"
+    assert llvm.constant(0.1) == "0x3FB99999A0000000"  # 0.100000001490116
 
 
 def test_a_sum_of_vectors_adds_what_it_should():
@@ -40,9 +40,9 @@ def test_a_processor_without_vectors_or_a_machine_without_a_compiler_has_none(mo
     from llvmlite import binding
 
     def found(machine="x86_64", **features):
-        monkeypatch.setattr(code.platform, "machine", lambda: machine)
+        monkeypatch.setattr(llvm.platform, "machine", lambda: machine)
         monkeypatch.setattr(binding, "get_host_cpu_features", lambda: binding.FeatureMap(features))
-        return code.vectors.__wrapped__()
+        return llvm.vectors.__wrapped__()
 
     assert found(avx512f=True, avx2=True, fma=True) == Vectors(16, 24)
     assert found(avx512f=False, avx2=True, fma=True) == Vectors(8, 12)
@@ -53,6 +53,6 @@ def test_a_processor_without_vectors_or_a_machine_without_a_compiler_has_none(mo
         raise RuntimeError("LLVM does not know this processor")
 
     monkeypatch.setattr(binding, "get_host_cpu_features", unknown)
-    assert code.vectors.__wrapped__() is None
+    assert llvm.vectors.__wrapped__() is None
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    assert code.vectors.__wrapped__() is None
+    assert llvm.vectors.__wrapped__() is None

@@ -7,8 +7,8 @@ import ctypes
 import numpy as np
 import pytest
 
-from mlphys.native import activation, code
-from mlphys.native.code import Function
+from mlphys.native import llvm, vector_math
+from mlphys.native.llvm import Function
 
 EXPECTED = {
     "linear": lambda x: x,
@@ -26,7 +26,7 @@ SLOPES = {
 
 def mapped(write, x):
     """What `write(code, vector)` computes of each number; as many as fill whole vectors."""
-    width = code.vectors().lanes
+    width = llvm.vectors().lanes
     made = Function(("x", "out"), ("count",), width)
     with made.loop(0, "%count") as i:
         made.put(made.at("%out", (i, width)), write(made, made.get(made.at("%x", (i, width)))))
@@ -38,26 +38,26 @@ def mapped(write, x):
 
 
 def test_all_that_are_known_are_tested():
-    assert set(activation.KNOWN) == set(EXPECTED) == set(SLOPES)
+    assert set(vector_math.KNOWN) == set(EXPECTED) == set(SLOPES)
 
 
-@pytest.mark.parametrize("name", activation.KNOWN)
+@pytest.mark.parametrize("name", vector_math.KNOWN)
 def test_an_activation_is_right_to_rounding(name):
     x = np.linspace(-20, 20, 160_000).astype(np.float32)
-    found = mapped(lambda made, value: activation.applied(made, name, value), x)
+    found = mapped(lambda made, value: vector_math.applied(made, name, value), x)
     np.testing.assert_allclose(found, EXPECTED[name](x.astype(float)), rtol=0 if name == "tanh" else 3e-7, atol=2e-7)
 
 
-@pytest.mark.parametrize("name", activation.KNOWN)
+@pytest.mark.parametrize("name", vector_math.KNOWN)
 def test_an_activation_keeps_to_its_limits_and_lets_pass_what_is_not_a_number(name):
     x = np.array([-np.inf, -1e30, -100, np.nan, 0, 100, 1e30, np.inf] * 2, np.float32)
-    found = mapped(lambda made, value: activation.applied(made, name, value), x)
+    found = mapped(lambda made, value: vector_math.applied(made, name, value), x)
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(found, EXPECTED[name](x.astype(float)), atol=2e-7)
 
 
-@pytest.mark.parametrize("name", activation.KNOWN)
+@pytest.mark.parametrize("name", vector_math.KNOWN)
 def test_the_way_back_is_the_slope_times_the_gradient(name):
     given = np.linspace(-0.95, 0.95, 160).astype(np.float32)
-    found = mapped(lambda made, value: activation.through(made, name, value, made.everywhere(3.0)), given)
+    found = mapped(lambda made, value: vector_math.through(made, name, value, made.everywhere(3.0)), given)
     np.testing.assert_allclose(found, 3 * SLOPES[name](given.astype(float)), rtol=1e-6, atol=1e-6)

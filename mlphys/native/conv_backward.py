@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from itertools import groupby
 
-from mlphys.native import activation
-from mlphys.native.code import Function, Value, Vectors
-from mlphys.native.convolution import Convolution, bits, of_group, pixel
-from mlphys.native.laid import LOOPED, Laid, portions
+from mlphys.native import vector_math
+from mlphys.native.conv_forward import Convolution, bits, of_group, pixel
+from mlphys.native.llvm import Function, Value, Vectors
+from mlphys.native.sliding_window import LOOPED, Laid, portions
 
 CACHED = 24_576  # bytes of gradients that are gone through again and again
 
@@ -90,7 +90,7 @@ def _before(code: Function, made: Convolution, vectors: Vectors, group: Value, o
                     slope = code.times(slope, code.everywhere(1 / (down * across)))
                 if made.needs_output:
                     given = code.get(pixel(code, made, code.at(out, (row, wide)), column, 0, f))
-                    slope = activation.through(code, made.activation, given, slope)
+                    slope = vector_math.through(code, made.activation, given, slope)
                 for i, j in made.cells:
                     place = (row, down * line), (column, across * filters * code.lanes)
                     place = *place, ((i * width + j) * filters + f, code.lanes)
@@ -112,7 +112,7 @@ def _through_pool(code: Function, made: Convolution, group: Value, place: tuple,
         return code.where(counts, slope, "zeroinitializer")
     if made.keeps_values:
         values = of_group(code, "%kept", group, (*made.places, made.filters))
-        return activation.through(code, made.activation, code.get(code.at(values, *place)), slope)
+        return vector_math.through(code, made.activation, code.get(code.at(values, *place)), slope)
     return slope
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlphys.native import activation
-from mlphys.native.code import Function, Value
+from mlphys.native import vector_math
+from mlphys.native.llvm import Function, Value
 
 SMALLEST = 1e-7  # of a probability, as in Keras
 LOWEST = -3.4028234663852886e38  # of float32
@@ -45,7 +45,7 @@ class OfOutputs:
                 loss, slope = _binary(code, given, wanted, difference)
                 code.put(losses, code.plus(code.get(losses), code.masked(mask, loss)))
             else:
-                slope = activation.through(code, self.activation, given, code.plus(difference, difference))
+                slope = vector_math.through(code, self.activation, given, code.plus(difference, difference))
             code.put(code.at(slopes, (column, 1)), code.masked(mask, code.times(share, slope)))
         loss = code.total(code.get(losses if self.binary else squares))
         code.put_number(values[0], code.product(loss, self.weight / self.outputs))
@@ -59,8 +59,8 @@ def _binary(code: Function, p: str, t: str, difference: str) -> tuple[str, str]:
     """-t log p - (1 - t) log(1 - p), p kept from 0 and 1, and its gradient before the sigmoid."""
     least, most, one = (code.everywhere(x) for x in (SMALLEST, 1 - SMALLEST, 1.0))
     kept = code.smaller(code.larger(p, least), most)
-    loss = code.times(t, activation.logarithm(code, kept))
-    loss = code.times_plus(code.minus(one, t), activation.logarithm(code, code.minus(one, kept)), loss)
+    loss = code.times(t, vector_math.logarithm(code, kept))
+    loss = code.times_plus(code.minus(one, t), vector_math.logarithm(code, code.minus(one, kept)), loss)
     inside = code.compare("ueq", p, kept)
     return code.negative(loss), code.where(inside, difference, "zeroinitializer")
 
@@ -80,11 +80,11 @@ class OfClasses:
         whole, losses = code.sums(2)
         for column, mask in code.columns(self.outputs):
             power = code.minus(code.get(code.at(p, (column, 1))), largest)
-            power = code.masked(mask, activation.exponential(code, power))
+            power = code.masked(mask, vector_math.exponential(code, power))
             code.put(code.at(slopes, (column, 1)), power)
             code.put(whole, code.plus(code.get(whole), power))
         total = code.everywhere(code.total(code.get(whole)))
-        logarithm = activation.logarithm(code, total)
+        logarithm = vector_math.logarithm(code, total)
         for column, mask in code.columns(self.outputs):
             at = code.at(slopes, (column, 1))
             wanted = code.masked(mask, code.get(code.at(t, (column, 1))))

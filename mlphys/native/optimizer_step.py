@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlphys.native.code import Function
+from mlphys.native.llvm import Function
 
 
 class Rule(Protocol):

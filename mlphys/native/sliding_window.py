@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from mlphys.native.code import Function, Value, Vectors
+from mlphys.native.llvm import Function, Value, Vectors
 
 LOOPED = 3  # blocks of pixels that are alike; fewer are written one after the other
 
