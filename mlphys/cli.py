@@ -328,8 +328,8 @@ def data_fetch(name: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
 def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
     """Draw a sheet of samples of each class of CONFIG's data."""
-    from mlphys import inspection
     from mlphys.config import load
+    from mlphys.data import inspection
 
     loaded = load(config, overrides)
     inspection.sheet(loaded.dataset(), loaded.description, out)
@@ -341,8 +341,9 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
 @SET
 def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Count and compare the samples of CONFIG's data: ranges, duplicates, balance."""
-    from mlphys import inspection, show
+    from mlphys import show
     from mlphys.config import load
+    from mlphys.data import inspection
 
     loaded = load(config, overrides)
     click.echo(show.inspected(inspection.check(loaded.dataset(), loaded.description)))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys import preprocessing, selection, sources, splits
+from mlphys import sources
+from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import UserError
 from mlphys.experiment import Experiment, Loaded
 from mlphys.io import checksum
@@ -87,8 +88,8 @@ def described(experiment: Experiment) -> Description:
     """The data as its headers tell it; with a choice among its classes the labels are read. Raises Misfit."""
     data, entry = experiment.data, experiment.dataset()
     description: Description = entry.describe(data)
-    if selection.wanted(data):
-        description, _ = selection.select(data, description, entry.load(data))
+    if class_selection.wanted(data):
+        description, _ = class_selection.select(data, description, entry.load(data))
     return description
 
 

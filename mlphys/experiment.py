@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys import preprocessing, selection, sources, splits
+from mlphys import sources
+from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.analysis import Analysis, AnalysisSpec
@@ -122,9 +123,9 @@ class Loaded:
         """The samples, read and split, before preprocessing."""
         data, entry = self.experiment.data, self.experiment.dataset()
         samples = entry.load(data)
-        if selection.wanted(data):
+        if class_selection.wanted(data):
             try:
-                _, samples = selection.select(data, entry.describe(data), samples)
+                _, samples = class_selection.select(data, entry.describe(data), samples)
             except Misfit as misfit:  # the config was right once, or is a stranger's
                 raise UserError(f"{dotted(misfit.problem.path)}: {misfit.problem.text}") from None
         return splits.split(data, self.description, samples)

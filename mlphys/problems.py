@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from mlphys import splits
+from mlphys.data import splits
 from mlphys.errors import NotApplicable
 from mlphys.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
 from mlphys.schema import registry

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlphys import splits
+from mlphys.data import splits
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
 from mlphys.io import checksum

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mlphys import provenance
 from mlphys.config import fit
+from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.errors import UserError
 from mlphys.experiment import Experiment, Loaded
 from mlphys.io import npz
 from mlphys.io.run_files import TAKEN, WEIGHTS, RunFiles, located, members
-from mlphys.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.schema.data import Dataset
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row

@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import evaluation, gallery, laboratory, machine, preprocessing, recorder, splits
+from mlphys import evaluation, gallery, laboratory, machine, recorder
 from mlphys.config import difference, fit, overridden
+from mlphys.data import preprocessing, splits
+from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
 from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.numerics.chunked import Stored
 from mlphys.phases import Network
-from mlphys.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
 from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mlphys.data.inspection import Inspection
 from mlphys.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
-from mlphys.inspection import Inspection
 from mlphys.io.download import Progress
 from mlphys.library import shipped
 from mlphys.numerics.uncertainty import rounded

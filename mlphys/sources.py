@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import numpy as np
 
+from mlphys.data.preprocessing import wanted
 from mlphys.io.run_files import RunFiles, located
-from mlphys.preprocessing import wanted
 from mlphys.schema.data import DataSpec, Description
 from mlphys.schema.document import flow
 from mlphys.schema.fields import Shape

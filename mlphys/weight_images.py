@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys import preprocessing
+from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
+    from mlphys.data.preprocessing import Preprocessing
     from mlphys.experiment import Loaded
-    from mlphys.preprocessing import Preprocessing
     from mlphys.run import Run
 
 Arranged = Callable[[np.ndarray], np.ndarray]

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file, save_file
 
 from mlphys import builder
 from mlphys.config import load, runs_before
+from mlphys.data.preprocessing import restored
 from mlphys.errors import UserError
 from mlphys.library import shipped
-from mlphys.preprocessing import restored
 from mlphys.run import Run
 from mlphys.schema.document import dump
 from mlphys.trained import TrainedNetwork

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks, preprocessing
+from mlphys import looks
+from mlphys.data import preprocessing
+from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, needs_matrices
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
-from mlphys.preprocessing import Preprocessing
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.layers import Dense
 from mlphys.schema.preprocess import Whiten

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, preprocessing
+from mlphys import looks
+from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.picture import Picture
 from mlphys.schema.fields import Shape

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mlphys.data.preprocessing import Preprocessing
 from mlphys.experiment import Loaded
 from mlphys.numerics.randomness import rng
-from mlphys.preprocessing import Preprocessing
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter
 from mlphys.training.blocks import Change

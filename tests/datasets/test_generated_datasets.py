@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mlphys.data.splits import fingerprint, split
 from mlphys.schema import registry
-from mlphys.splits import fingerprint, split
 
 PACKAGE = "mlphys.datasets"
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from mlphys.data.splits import split
 from mlphys.datasets import image_folder
 from mlphys.errors import UserError
 from mlphys.io import image_files
 from mlphys.numerics import chunked
-from mlphys.splits import split
 
 
 def save(path, value=0, size=(4, 6), mode="RGB"):

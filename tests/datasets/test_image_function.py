@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from mlphys.data.splits import sizes, split
 from mlphys.datasets import image_function
 from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
-from mlphys.splits import sizes, split
 
 GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
 TURNED = 6  # EXIF: the image is shown turned by 90 degrees clockwise

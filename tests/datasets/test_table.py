@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mlphys.data.splits import split
 from mlphys.datasets import table
 from mlphys.errors import UserError
 from mlphys.io import checksum, csvfile
-from mlphys.splits import split
 
 IRIS = "length,width,kind\n5.1,3.5,setosa\n7.0,3.2,versicolor\n6.3,3.3,virginica\n4.9,3.0,setosa\n"
 OHM = "current,voltage,power\n1,10,10\n2,20,40\n3,30.5,91.5\n"

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner
 
-from mlphys import evaluation, preprocessing, splits
+from mlphys import evaluation
 from mlphys.cli import main
 from mlphys.config import load
-from mlphys.preprocessing import Preprocessing
+from mlphys.data import preprocessing, splits
+from mlphys.data.preprocessing import Preprocessing
 from mlphys.recorder import Recorder
 from mlphys.run import Run
 from mlphys.schema.data import Dataset, Split

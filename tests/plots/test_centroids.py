@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import preprocessing
+from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.picture import Picture
 from mlphys.plots import centroids

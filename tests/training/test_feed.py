@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import preprocessing
 from mlphys.config import load
+from mlphys.data import preprocessing
 from mlphys.errors import UserError
 from mlphys.models import autoencoder, classifier
 from mlphys.schema.document import dump

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys import preprocessing
+from mlphys.data import preprocessing
 from mlphys.models import classifier
 from mlphys.numerics import chunked
 from mlphys.schema.augmentation import Augmentation

@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from mlphys import inspection
+from mlphys.data import inspection
 from mlphys.errors import UserError
 from mlphys.schema.data import Dataset, Description, Split
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import selection
 from mlphys.config import load
+from mlphys.data import class_selection
 from mlphys.datasets import digits
 from mlphys.errors import UserError
 from mlphys.run import Run
@@ -39,7 +39,7 @@ def refusal(data: str) -> str:
 def selected(**keys) -> tuple[Description, Samples, Samples]:
     spec = digits.Spec(name="digits", **keys)
     everything = digits.load(spec)
-    return *selection.select(spec, digits.describe(spec), everything), everything
+    return *class_selection.select(spec, digits.describe(spec), everything), everything
 
 
 def test_chosen_classes_are_kept_and_numbered_in_their_order():
@@ -82,16 +82,16 @@ def test_the_official_test_set_is_selected_too():
     samples = Samples(y[:, None].astype(np.float32), y, y[:20, None].astype(np.float32), y[:20])
     description = Description((1,), tuple("abcd"), 40, 20)
     spec = digits.Spec(name="digits", classes=["d", "b"], imbalance={"b": 0.4})
-    description, kept = selection.select(spec, description, samples)
+    description, kept = class_selection.select(spec, description, samples)
     assert (description.samples, description.test_samples) == (14, 7)
     np.testing.assert_array_equal(np.array([3, 1])[kept.y_test], kept.x_test[:, 0])
     assert np.bincount(kept.y_test).tolist() == [5, 2]
 
 
 def test_nothing_is_read_without_a_choice():
-    assert not selection.wanted(digits.Spec(name="digits"))
-    assert selection.wanted(digits.Spec(name="digits", classes=["3"]))
-    assert selection.wanted(digits.Spec(name="digits", imbalance={"3": 0.5}))
+    assert not class_selection.wanted(digits.Spec(name="digits"))
+    assert class_selection.wanted(digits.Spec(name="digits", classes=["3"]))
+    assert class_selection.wanted(digits.Spec(name="digits", imbalance={"3": 0.5}))
 
 
 ALL = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
@@ -145,7 +145,7 @@ def test_a_choice_is_judged_without_tensorflow():
 
 def test_a_strangers_run_with_classes_that_its_data_lacks_is_refused():
     loaded = load(written("{name: digits, classes: [3, 5]}"))
-    from mlphys import splits
+    from mlphys.data import splits
     from mlphys.recorder import Recorder
 
     facts = splits.summary(loaded.dataset(), loaded.experiment.data, loaded.description)

@@ -13,8 +13,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits
 
-from mlphys import preprocessing
 from mlphys.config import load
+from mlphys.data import preprocessing
 from mlphys.numerics import chunked
 from mlphys.run import Run
 from mlphys.schema.data import Dataset, Split

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlphys import splits
+from mlphys.data import splits
 from mlphys.datasets import digits
 from mlphys.errors import UserError
 from mlphys.schema.data import DataSpec, Description, Samples, Split

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlphys.data.splits import NAMES, class_counts
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.schema.data import Dataset, Description, Split
-from mlphys.splits import NAMES, class_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
