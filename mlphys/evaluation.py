@@ -10,9 +10,9 @@ import numpy as np
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.experiment import Loaded
+from mlphys.networks.phases import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
-from mlphys.phases import Network
 from mlphys.run import MOST_SHOWN, Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.model import Kind

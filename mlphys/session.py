@@ -17,8 +17,8 @@ from mlphys.errors import UserError
 from mlphys.experiment import Loaded
 from mlphys.io import atomic
 from mlphys.io.download import locate
+from mlphys.networks.phases import Network
 from mlphys.numerics.chunked import Stored
-from mlphys.phases import Network
 from mlphys.recorder import Recorder
 from mlphys.run import Run, numbered
 from mlphys.schema.data import Dataset

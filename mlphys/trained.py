@@ -73,7 +73,7 @@ class TrainedNetwork:
 
         `each(J)` makes something smaller, (k, ...), of the k Jacobians that are computed at once.
         """
-        from mlphys import autodiff  # after the engine, which tells TensorFlow what to use
+        from mlphys.networks import autodiff  # after the engine, which tells TensorFlow what to use
 
         key = ("jacobians", name)
         if key not in self._compiled:
@@ -85,7 +85,7 @@ class TrainedNetwork:
 
     def gradients(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """sum_i direction_i d output_i / d z_j at points z, float32 (n, d); direction (n, m)."""
-        from mlphys import autodiff
+        from mlphys.networks import autodiff
 
         key = ("gradients", name)
         if key not in self._compiled:
@@ -97,7 +97,7 @@ class TrainedNetwork:
 
     def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """sum_ij direction_i d^2 output_i / d z_j^2 at points z, float32 (n,); direction (n, m)."""
-        from mlphys import autodiff
+        from mlphys.networks import autodiff
 
         key = ("laplacians", name)
         if key not in self._compiled:

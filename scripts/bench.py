@@ -159,7 +159,7 @@ def train_mlphys(net: str, number: int) -> None:
 
     Phase `number` starts from the initial weights: how fast it is does not depend on them.
     """
-    from mlphys.phases import Gradient
+    from mlphys.networks.phases import Gradient
     from mlphys.recorder import Recorder
     from mlphys.training import parts
 

@@ -32,15 +32,10 @@ REGISTRIES = {"datasets", "models", "plots", "analysis"}
 
 # Modules that stand outside of their room until it is made.
 FLAT = {
-    "autodiff": "networks",
-    "autoencoding": "networks",
     "blocks": "figures",
-    "builder": "networks",
     "combining": "config",
     "config": "config",
-    "cost": "networks",
     "drawable": "figures",
-    "energies": "networks",
     "evaluation": "commands",
     "experiment": "config",
     "finding": "figures",
@@ -48,13 +43,10 @@ FLAT = {
     "image_rows": "figures",
     "laboratory": "commands",
     "layer_curves": "figures",
-    "layers": "networks",
     "library": "config",
     "looks": "figures",
     "mosaic": "figures",
     "pairs": "figures",
-    "penalties": "networks",
-    "phases": "networks",
     "picture": "figures",
     "prediction": "commands",
     "problems": "config",
@@ -153,13 +145,14 @@ def importing(package: str, **options: bool) -> set[str]:
 
 
 def test_tensorflow_is_imported_by_the_engine_by_autodiff_and_by_our_operations_only():
-    assert importing("tensorflow") == {"autodiff", "native.tf_ops", "training.engine"}
+    assert importing("tensorflow") == {"networks.autodiff", "native.tf_ops", "training.engine"}
 
 
 @pytest.mark.parametrize("package", ["keras", "matplotlib", "rich", "sklearn"])
 def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(package):
     assert importing(package)
-    layers = {name for name in modules() if name.startswith("layers.")} | {"native.differentiable"}  # Keras's and ours
+    ours = {"native.differentiable"}
+    layers = ours | {name for name in modules() if name.startswith("networks.layers.")}
     at_once = {"training.engine", *layers} if package == "keras" else set()
     assert importing(package, inside_functions=False) == at_once
 

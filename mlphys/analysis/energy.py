@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import energies, looks
-from mlphys.energies import ACTIVATIONS, Output
+from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding, relative, samples
+from mlphys.networks import energies
+from mlphys.networks.energies import ACTIVATIONS, Output
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.picture import Picture
@@ -122,7 +123,7 @@ def _net(run: Run) -> Net:
 
 def _gradient_errors(run: Run, net: Net, z: np.ndarray) -> np.ndarray:
     """|grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(grad E) - r(x)| / |r(x)|, at each point."""
-    from mlphys.autodiff import gradient
+    from mlphys.networks.autodiff import gradient
 
     r = run.trained.at("reconstructions", z)
     found = []

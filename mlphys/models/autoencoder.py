@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, WrapValidator
 
-from mlphys import autoencoding, builder
-from mlphys.autoencoding import chain, cost_terms, reconstructed
+from mlphys.networks import autoencoder, builder
+from mlphys.networks.autoencoder import chain, cost_terms, reconstructed
+from mlphys.networks.phases import Gradient, Network
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
-from mlphys.phases import Gradient, Network
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
@@ -100,7 +100,7 @@ def completed(spec: Spec, training: Training, description: Description, train: C
             "a variational encoder ends in two numbers for each of the code's; "
             "write the decoder's layers instead of mirror",
         )
-    encoder = trace(spec.encoder, autoencoding.first_shape(spec.encoder, description.shape), path)
+    encoder = trace(spec.encoder, autoencoder.first_shape(spec.encoder, description.shape), path)
     return spec.model_copy(update={"decoder": mirror(encoder, last, path, transposed=spec.tied)})
 
 
@@ -137,14 +137,14 @@ def check(spec: Spec, training: Training, description: Description) -> None:
                     ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
                 )
     rows(spec, description)
-    autoencoding.check_penalties(spec, ("model",), description)
+    autoencoder.check_penalties(spec, ("model",), description)
     if spec.corruption and description.target_shape == description.shape:
         raise Misfit(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
 
 def cost(spec: Spec, training: Training, description: Description) -> str:
     """The cost as a formula with its numbers; p is the reconstruction, t the sample."""
-    return autoencoding.formula(spec, training, description, rows(spec, description))
+    return autoencoder.formula(spec, training, description, rows(spec, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -162,18 +162,18 @@ def parts(spec: Spec, chained: list[Row]) -> dict[str, list[Row]]:
 def with_measures(spec: Spec, network: Network, description: Description) -> Network:
     """The network with what is measured of a contractive code, and the randomness of a variational one."""
     if spec.variational:
-        return autoencoding.with_noise(network)
+        return autoencoder.with_noise(network)
     if not spec.contraction:
         return network
-    contraction = autoencoding.contraction(spec, network)
+    contraction = autoencoder.contraction(spec, network)
     return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
 
 
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
     """One phase: the gradient of the cost over all weights."""
     cost = terms(spec, training, description, network)
-    separable = autoencoding.separable(spec)
-    plain = autoencoding.plain(spec, rows(spec, description), training, description.shape)
+    separable = autoencoder.separable(spec)
+    plain = autoencoder.plain(spec, rows(spec, description), training, description.shape)
     return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption, separable, plain)]
 
 
@@ -213,7 +213,7 @@ def metrics(
     """The entry of metrics.json for a split, from its per-sample arrays."""
     found = reconstruction(arrays, split.x, train.x)
     found["pca_mse"] = pca.error(train.x, split.x, math.prod(code_shape(spec, description)))
-    return {**found, **code_statistics(arrays, autoencoding.last_activation(spec.encoder))}
+    return {**found, **code_statistics(arrays, autoencoder.last_activation(spec.encoder))}
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import builder
-from mlphys.cost import formula
+from mlphys.networks import builder
+from mlphys.networks.formulas import formula
+from mlphys.networks.phases import Gradient, Network, Plain
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text

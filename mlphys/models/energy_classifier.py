@@ -8,15 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from mlphys import autoencoding, builder
-from mlphys.autoencoding import chain, cost_terms
-from mlphys.energies import energy
 from mlphys.errors import UserError
+from mlphys.networks import autoencoder, builder
+from mlphys.networks.autoencoder import chain, cost_terms
+from mlphys.networks.energies import energy
+from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics import calibration, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
-from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
 from mlphys.schema.data import DataSpec, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
@@ -163,7 +163,7 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
     if isinstance(training.loss, BinaryCrossentropy) and spec.of.output == "linear":
         raise Misfit((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
-    autoencoding.check_penalties(stage(spec, description), path, description)
+    autoencoder.check_penalties(stage(spec, description), path, description)
     for name, settings in (training.phases or {}).items():
         if settings.labels is not None:
             raise Misfit(("training", "phases", name, "labels"), "only a head is trained with labels; leave it out")
@@ -180,7 +180,7 @@ def cost(spec: Spec, training: Training, description: Description) -> str:
     if isinstance(spec.of, PCA):
         own = f"mean over its samples of  1/{math.prod(description.shape)} |x - m - V^T V (x - m)|^2, V V^T = 1"
         return f"each class: {own}\n{calibrated}\n    E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
-    own = autoencoding.formula(stage(spec, description), training, description, by_class(spec, description)[0])
+    own = autoencoder.formula(stage(spec, description), training, description, by_class(spec, description)[0])
     seen = "+ b x" if spec.of.output == "sigmoid" else "- |x - b|^2 / 2"
     hidden = {"linear": "s_j^2 / 2", "relu": "max(0, s_j)^2 / 2", "sigmoid": "log(1 + exp s_j)", "tanh": "log cosh s_j"}
     energies = f"E_k(x) = sum_j {hidden[spec.of.activation]} {seen}, s = x W + c, with W, c and b of class k"
@@ -193,7 +193,7 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     from keras import ops
 
     own, values = stage(spec, description), math.prod(description.shape)
-    activation, output = (autoencoding.last_activation(layers) for layers in (own.encoder, own.decoder))
+    activation, output = (autoencoder.last_activation(layers) for layers in (own.encoder, own.decoder))
     networks = [
         builder.build(pair, seed, {"encoder": pair[:1], "decoder": pair[1:]}) for pair in by_class(spec, description)
     ]

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from mlphys.networks.phases import Fit, Network
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
-from mlphys.phases import Fit, Network
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError

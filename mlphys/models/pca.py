@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlphys.networks.phases import Fit, Network
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
-from mlphys.phases import Fit, Network
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError

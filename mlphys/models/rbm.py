@@ -10,13 +10,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import builder
 from mlphys.errors import UserError
+from mlphys.networks import builder
+from mlphys.networks.phases import Gradient, Network
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.phases import Gradient, Network
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Count, Shape
 from mlphys.schema.losses import FreeEnergyDifference

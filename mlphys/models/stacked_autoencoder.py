@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import autoencoding, builder
-from mlphys.autoencoding import chain, cost_terms
+from mlphys.networks import autoencoder, builder
+from mlphys.networks.autoencoder import chain, cost_terms
+from mlphys.networks.phases import Gradient, Network, Plain
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
-from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema.autoencoding import Stage
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, Shape
@@ -74,12 +74,12 @@ def completed(spec: Spec, training: Training, description: Description, train: C
     shape, stages = description.shape, []
     for i, stage in enumerate(spec.stages):
         path = ("model", "stages", i)
-        encoder = trace(stage.encoder, autoencoding.first_shape(stage.encoder, shape), (*path, "encoder"))
+        encoder = trace(stage.encoder, autoencoder.first_shape(stage.encoder, shape), (*path, "encoder"))
         if not stage.decoder:
             binary = isinstance(training.loss, BinaryCrossentropy)
             last: ActivationName = "sigmoid" if binary else "linear"
             if i:  # it gives back a code, with the activation that made it
-                last = autoencoding.last_activation(spec.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
+                last = autoencoder.last_activation(spec.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
             layers = mirror(encoder, last, (*path, "encoder"), transposed=stage.tied)
             stage = stage.model_copy(update={"decoder": layers})
         stages.append(stage)
@@ -141,12 +141,12 @@ def check(spec: Spec, training: Training, description: Description) -> None:
             raise Misfit(("model", "head"), "tells classes apart, and this data has none; leave it out")
         if chained[-1].output_shape != (classes,):
             raise Misfit(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
-        if autoencoding.last_activation(spec.head) != "softmax":
+        if autoencoder.last_activation(spec.head) != "softmax":
             raise Misfit(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
     _check_losses(spec, training)
     shape = description.shape
     for i, (stage, (_, decoder)) in enumerate(zip(spec.stages, staged(spec, description), strict=True)):
-        autoencoding.check_penalties(stage, ("model", "stages", i), replace(description, shape=shape))
+        autoencoder.check_penalties(stage, ("model", "stages", i), replace(description, shape=shape))
         shape = decoder[0].input_shape
 
 
@@ -169,7 +169,7 @@ def _check_losses(spec: Spec, training: Training) -> None:
     if not isinstance(training.loss, BinaryCrossentropy):
         return
     for i, stage in enumerate(spec.stages[:-1]):
-        if not autoencoding.between_0_and_1(stage.encoder):
+        if not autoencoder.between_0_and_1(stage.encoder):
             where = ("model", "stages", i, "encoder", len(stage.encoder) - 1)
             text = (
                 f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
@@ -183,7 +183,7 @@ def cost(spec: Spec, training: Training, description: Description) -> str:
     shape, lines = description.shape, []
     for i, (stage, (encoder, decoder)) in enumerate(zip(spec.stages, staged(spec, description), strict=True)):
         lines.append(
-            f"stage {i}: " + autoencoding.formula(stage, training, replace(description, shape=shape), encoder + decoder)
+            f"stage {i}: " + autoencoder.formula(stage, training, replace(description, shape=shape), encoder + decoder)
         )
         shape = decoder[0].input_shape
     return "\n".join(lines + (["head: mean over the samples of  -sum_k t_k log p_k"] if spec.head else []))
@@ -231,7 +231,7 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
         phase = _gradient("fine_tune", settings, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
         stages = staged(spec, description)
         chained = [row for there, _ in stages for row in there] + [row for _, back in stages[::-1] for row in back]
-        found.append(replace(phase, plain=autoencoding.plain(whole, chained, settings, description.shape)))
+        found.append(replace(phase, plain=autoencoder.plain(whole, chained, settings, description.shape)))
     if "head" in wanted:
         phase = _labelled(spec, training.of_phase("head"), network, wanted["head"])
         plain = None
@@ -249,10 +249,10 @@ def _pretraining(spec: Spec, i: int, training: Training, description: Descriptio
     costs = cost_terms(stage, training, replace(description, shape=shape), own)
     trained = tuple(own.model.trainable_variables)
     phase = _gradient(f"pretrain_{i}", training, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
-    separable = phase.separable and autoencoding.separable(stage)
+    separable = phase.separable and autoencoder.separable(stage)
     prepare = _codes_below(below) if below else None
     there, back = staged(spec, description)[i]
-    plain = autoencoding.plain(stage, there + back, training, shape)
+    plain = autoencoder.plain(stage, there + back, training, shape)
     return replace(phase, corruption=stage.corruption, prepare=prepare, separable=separable, plain=plain)
 
 
@@ -319,7 +319,7 @@ def predictions(network: Network, x: Any) -> dict[str, Any]:
     from keras import ops
 
     flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
-    codes, r = autoencoding.reconstructed(network, x)
+    codes, r = autoencoder.reconstructed(network, x)
     difference = ops.reshape(r, ops.shape(flat)) - flat
     said = {
         "codes": codes,
@@ -346,7 +346,7 @@ def metrics(
         return classification(split.y, arrays["probabilities"], losses, description.classes)
     found = reconstruction(arrays, split.x, train.x)
     found["pca_mse"] = pca.error(train.x, split.x, math.prod(arrays["codes"].shape[1:]))
-    return {**found, **code_statistics(arrays, autoencoding.last_activation(spec.stages[-1].encoder))}
+    return {**found, **code_statistics(arrays, autoencoder.last_activation(spec.stages[-1].encoder))}
 
 
 def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
@@ -360,7 +360,7 @@ def pictured(network: Network, x: Any) -> dict[str, Any]:
     """What is kept of the shown samples beside their images."""
     from keras import ops
 
-    return {"reconstructions": ops.reshape(autoencoding.reconstructed(network, x)[1], ops.shape(x))}
+    return {"reconstructions": ops.reshape(autoencoder.reconstructed(network, x)[1], ops.shape(x))}
 
 
 def pictured_shapes(description: Description) -> dict[str, Shape]:

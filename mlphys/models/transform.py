@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import builder
+from mlphys.networks import builder
+from mlphys.networks.phases import Network, Phase
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import outputs
-from mlphys.phases import Network, Phase
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField

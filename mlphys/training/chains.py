@@ -21,7 +21,7 @@ from mlphys.native.dense_loss import Cost
 from mlphys.native.dense_step import Chain, Layer, Place, Room
 from mlphys.native.llvm import Vectors
 from mlphys.native.optimizer_step import Rule
-from mlphys.phases import Gradient, Plain
+from mlphys.networks.phases import Gradient, Plain
 from mlphys.schema import losses, optimizers
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Softmax

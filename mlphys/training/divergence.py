@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlphys.phases import Gradient, Phase
+from mlphys.networks.phases import Gradient, Phase
 from mlphys.schema.data import Split
 from mlphys.training.engine import Engine, Pass, traversed
 from mlphys.training.tracking import trained_by_layer

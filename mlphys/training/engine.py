@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlphys import machine
+from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics import chunked
-from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.data import Split
 from mlphys.training import chains, parts
 from mlphys.training.blocks import Blocks, Change
@@ -316,9 +316,9 @@ class _Graph:
 
     def _passed(self, x: Any, y: Any, share: float) -> tuple[list[Any], Any, dict[str, Any]]:
         """Gradients, sums of the metrics, and outputs that are tracked, of a part with this share of its batch."""
-        from mlphys.layers import lanes
+        from mlphys.networks.layers import simd_conv
 
-        phase, x = self._phase, lanes.of_data(x)
+        phase, x = self._phase, simd_conv.of_data(x)
         with self._tracker.watching() as outputs, tf.GradientTape() as tape:
             values, penalty = phase.terms(x, y, True)
             cost = share * (tf.reduce_mean(values["loss"]) + penalty)
@@ -493,17 +493,17 @@ def devices() -> list[str]:
 
 def side_by_side(network: Network) -> int | None:
     """How many samples our own convolutions take at once; None: they are not used, as in XLA and on accelerators."""
-    from mlphys.layers import lanes  # after the engine, which tells TensorFlow what to use
+    from mlphys.networks.layers import simd_conv  # after the engine, which tells TensorFlow what to use
 
-    return None if devices() or network.compiles_in_xla else lanes.width()
+    return None if devices() or network.compiles_in_xla else simd_conv.width()
 
 
 def _side_by_side(phase: Phase) -> contextlib.AbstractContextManager[None]:
     """Convolutions of few channels by our own code, which takes one core."""
-    from mlphys.layers import lanes
+    from mlphys.networks.layers import simd_conv
 
     cores = 1 if parts.shared else machine.threads()
-    return lanes.used(1 / cores if side_by_side(phase.network) else 0.0)
+    return simd_conv.used(1 / cores if side_by_side(phase.network) else 0.0)
 
 
 def _added(gradients: Sequence[Any]) -> Any:

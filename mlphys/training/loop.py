@@ -12,8 +12,8 @@ import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io.history import quantities
+from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics.randomness import rng
-from mlphys.phases import Fit, Gradient, Network, Phase
 from mlphys.schema.data import Dataset, Split
 from mlphys.training import divergence
 from mlphys.training.blocks import Change

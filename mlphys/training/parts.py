@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from mlphys import machine
-from mlphys.phases import Gradient
+from mlphys.networks.phases import Gradient
 from mlphys.schema import shapes
 from mlphys.schema.shapes import Row
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.phases import Gradient, Network
+from mlphys.networks.phases import Gradient, Network
 from mlphys.schema.layers import NEAR, SATURATING
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from mlphys import looks
 from mlphys.analysis import energy
-from mlphys.energies import ACTIVATIONS
 from mlphys.errors import NotApplicable
 from mlphys.finding import Finding
+from mlphys.networks.energies import ACTIVATIONS
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys.autodiff import gradient, jacobian
 from mlphys.models import classifier
+from mlphys.networks.autodiff import gradient, jacobian
 from mlphys.schema.data import Description, Split
 from mlphys.schema.training import Training
 

@@ -11,10 +11,10 @@ from keras import ops
 from scipy import integrate, stats
 from sklearn.datasets import load_digits
 
-from mlphys import autodiff, penalties
-from mlphys.autoencoding import contraction
-from mlphys.layers.code import KSparse
 from mlphys.models import autoencoder
+from mlphys.networks import autodiff, penalties
+from mlphys.networks.autoencoder import contraction
+from mlphys.networks.layers.latent import KSparse
 from mlphys.schema.autoencoding import KL
 from mlphys.schema.data import Description
 from mlphys.schema.messages import Misfit

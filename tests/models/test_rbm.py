@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys.autodiff import gradient
 from mlphys.errors import UserError
 from mlphys.io.history import History
 from mlphys.models import rbm
+from mlphys.networks.autodiff import gradient
 from mlphys.run import Run
 from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump, read

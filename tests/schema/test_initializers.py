@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mlphys import builder
+from mlphys.networks import builder
 from mlphys.schema.initializers import INITIALIZERS, REGULARIZERS, InitializerField, RegularizerField
 from mlphys.schema.layers import LayerField
 from mlphys.schema.shapes import trace

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mlphys import builder
-from mlphys.autodiff import gradient
-from mlphys.layers import lanes
+from mlphys.networks import builder
+from mlphys.networks.autodiff import gradient
+from mlphys.networks.layers import simd_conv
 from mlphys.schema.initializers import INITIALIZERS, REGULARIZERS, Initializer
 from mlphys.schema.layers import LAYERS, LayerField, ShapeError
 from mlphys.schema.messages import Misfit
@@ -118,7 +118,7 @@ def test_shapes_and_weights_are_those_that_keras_builds(name, arguments, shape):
     network = builder.build(rows, seed=0)
     (layer,) = network.model.layers[1:]
     name = rows[0].layer.keras_layer()
-    assert type(layer) is getattr(lanes, name, getattr(keras.layers, name))
+    assert type(layer) is getattr(simd_conv, name, getattr(keras.layers, name))
     assert isinstance(layer, getattr(keras.layers, name))
     assert network.model.output_shape == (None, *rows[0].output_shape)
     assert [w.path.rpartition("/")[2] for w in layer.weights] == [n.rpartition(".")[2] for n in rows[0].weights()]

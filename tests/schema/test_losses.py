@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mlphys import builder
+from mlphys.networks import builder
 from mlphys.schema.losses import CLASSIFIER_LOSSES, LossField
 from mlphys.schema.spec import snake_case
 

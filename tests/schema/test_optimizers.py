@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mlphys import builder
+from mlphys.networks import builder
 from mlphys.schema.messages import problems_of
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES, OptimizerField
 

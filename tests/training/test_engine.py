@@ -66,7 +66,7 @@ def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
     settings = {"optimizer": optimizer, "batch_size": 32, "epochs": 2, "shuffle": False}
     outcome, keeper, _ = trained(layers, settings)
 
-    from mlphys import builder
+    from mlphys.networks import builder
     from mlphys.schema.shapes import trace
 
     spec = classifier.Spec(kind="classifier", layers=layers)

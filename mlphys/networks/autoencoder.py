@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from mlphys import builder, penalties
-from mlphys import cost as costs
-from mlphys.phases import Network, Plain
+from mlphys.networks import builder, penalties
+from mlphys.networks import formulas as costs
+from mlphys.networks.phases import Network, Plain
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse, Sparsity, Variational
 from mlphys.schema.data import Description
 from mlphys.schema.document import KeyPath
@@ -162,11 +162,11 @@ def contraction(spec: Autoencoder, network: Network) -> Callable[[Any], Any]:
     if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in penalties.DERIVATIVES:
         kernel = network.parts["encoder"].layers[-1].kernel
         return lambda x: penalties.dense_contraction(network.parts["encoder"](x), kernel, activation)
-    from mlphys import autodiff
-    from mlphys.layers import lanes
+    from mlphys.networks import autodiff
+    from mlphys.networks.layers import simd_conv
 
     def of_samples(x: Any) -> Any:
-        with lanes.used(0.0):  # the Jacobian is differentiated once more
+        with simd_conv.used(0.0):  # the Jacobian is differentiated once more
             return autodiff.contraction(lambda points: network.parts["encoder"](points, training=False), x)
 
     return of_samples

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.networks.phases import Gradient, Network, Plain
 from mlphys.numerics.randomness import rng
-from mlphys.phases import Gradient, Network, Plain
 from mlphys.schema import shapes
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
@@ -38,14 +38,14 @@ def build(
     """
     import keras
 
-    from mlphys.layers import lanes
+    from mlphys.networks.layers import simd_conv
 
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     layers: dict[str, Any] = {}
     for row in (*rows, *beside):
         layers[row.name] = _layer(row, seed, layers)
-    lanes.join([layers[row.name] for row in rows])
+    simd_conv.join([layers[row.name] for row in rows])
     inputs = keras.Input(rows[0].input_shape)
     outputs = [inputs]
     for row in rows:
@@ -91,29 +91,29 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
     """Keras's layer of a row, or ours; `layers` are those before it."""
     import keras
 
-    from mlphys.layers import lanes
+    from mlphys.networks.layers import simd_conv
 
     if row.tied_to:
         return _tied(row, seed, layers[row.tied_to])
     match row.layer:
         case CodeMean():
-            from mlphys.layers.code import CodeMean as Layer
+            from mlphys.networks.layers.latent import CodeMean as Layer
 
             return Layer()
         case KSparse():
-            from mlphys.layers.code import KSparse as Layer
+            from mlphys.networks.layers.latent import KSparse as Layer
 
             return Layer(row.layer.k)
         case Dropout() | GaussianNoise() if not row.trainable:
             return keras.layers.Identity()
     name = row.layer.keras_layer()
-    layer = getattr(lanes, name, getattr(keras.layers, name))(**_arguments(row, seed))
+    layer = getattr(simd_conv, name, getattr(keras.layers, name))(**_arguments(row, seed))
     layer.trainable = layer.trainable and row.trainable
     return layer
 
 
 def _tied(row: Row, seed: int, source: Any) -> Any:
-    from mlphys.layers.tied import TiedConv2DTranspose, TiedDense
+    from mlphys.networks.layers.tied import TiedConv2DTranspose, TiedDense
 
     given = _arguments(row, seed)
     bias = {"initializer": given["bias_initializer"], "regularizer": given["bias_regularizer"]}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlphys.layers import lanes
 from mlphys.native import llvm
 from mlphys.native.llvm import Vectors
+from mlphys.networks.layers import simd_conv
 
 ALL = 100.0  # a share of cores for which any number of channels is few
 
@@ -89,7 +89,7 @@ WAYS = ("forward", "to_weights", "to_input")
 
 def chain(library, layers, shape):
     made = [getattr(library, name)(*arguments, **more) for name, arguments, more in layers]
-    lanes.join(made)
+    simd_conv.join(made)
     model = keras.Sequential([keras.Input(shape), *made])
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -102,11 +102,11 @@ def followed(model, x, share, of_data=False):
 
     def function(x):
         sources = [weight.value for weight in model.trainable_variables]
-        with lanes.used(share), tf.GradientTape() as tape:
+        with simd_conv.used(share), tf.GradientTape() as tape:
             if not of_data:
                 tape.watch(x)
                 sources.append(x)
-            outputs = model(lanes.of_data(x) if of_data else x)
+            outputs = model(simd_conv.of_data(x) if of_data else x)
             cost = tf.reduce_sum(tf.sin(3 * outputs))
         return [outputs, *tape.gradient(cost, sources)]
 
@@ -130,7 +130,7 @@ def test_side_by_side_gives_what_keras_gives(name):
     shape, layers, ours = CASES[name]
     x = tf.constant(np.random.default_rng(1).normal(size=(19, *shape)), tf.float32)
     expected, _ = followed(chain(keras.layers, layers, shape), x, ALL)
-    found, used = followed(chain(lanes, layers, shape), x, ALL)
+    found, used = followed(chain(simd_conv, layers, shape), x, ALL)
     assert len(convolutions(used)) == ours
     same(found, expected)
 
@@ -143,7 +143,7 @@ def test_vectors_of_any_width_give_what_keras_gives(vectors, name, samples, monk
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
     expected, _ = followed(chain(keras.layers, layers, shape), x, 0)
-    found, used = followed(chain(lanes, layers, shape), x, ALL)
+    found, used = followed(chain(simd_conv, layers, shape), x, ALL)
     assert used
     same(found, expected)
 
@@ -153,7 +153,7 @@ def test_equal_values_give_the_gradient_to_the_same_pixel_as_keras(activation):
     layers = [("Conv2D", (3, 5), SAME | {"bias_initializer": "ones", "activation": activation})]
     layers.append(("MaxPooling2D", (2,), {}))
     x = np.random.default_rng(2).integers(0, 2, (4, 8, 8, 1)).astype(np.float32)  # many are equal
-    models = [chain(library, layers, (8, 8, 1)) for library in (keras.layers, lanes)]
+    models = [chain(library, layers, (8, 8, 1)) for library in (keras.layers, simd_conv)]
     for model in models:
         model.weights[0].assign(np.random.default_rng(3).integers(-1, 2, (5, 5, 1, 3)))
     (expected, _), (found, _) = (followed(model, tf.constant(x), ALL) for model in models)
@@ -163,8 +163,8 @@ def test_equal_values_give_the_gradient_to_the_same_pixel_as_keras(activation):
 def test_samples_whose_gradient_nobody_asks_for_cost_none():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(5, *shape)), tf.float32)
-    whole, asked = followed(chain(lanes, layers, shape), x, ALL)
-    found, not_asked = followed(chain(lanes, layers, shape), x, ALL, of_data=True)
+    whole, asked = followed(chain(simd_conv, layers, shape), x, ALL)
+    found, not_asked = followed(chain(simd_conv, layers, shape), x, ALL, of_data=True)
     same(found, whole[:-1])
     assert len(not_asked) < len(asked)
 
@@ -174,7 +174,7 @@ def test_what_is_not_a_number_stays_so():
         shape, layers, _ = CASES[name]
         x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
         x[1] = np.nan
-        outputs = followed(chain(lanes, layers, shape), tf.constant(x), ALL)[0][0]
+        outputs = followed(chain(simd_conv, layers, shape), tf.constant(x), ALL)[0][0]
         assert np.isnan(outputs[1]).any()
         assert np.isfinite(outputs[[0, 2]]).all()
 
@@ -182,13 +182,13 @@ def test_what_is_not_a_number_stays_so():
 def test_two_calls_end_in_the_same_bytes():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(21, *shape)), tf.float32)
-    first, second = (followed(chain(lanes, layers, shape), x, ALL)[0] for _ in range(2))
+    first, second = (followed(chain(simd_conv, layers, shape), x, ALL)[0] for _ in range(2))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
 def test_only_few_channels_are_worth_it_and_fewer_where_lanes_or_cores_stay_empty():
     layers = [("Conv2D", (20, 3), SAME)]
-    model = chain(lanes, layers, (6, 6, 20))
+    model = chain(simd_conv, layers, (6, 6, 20))
 
     def ours(samples, share):
         return bool(followed(model, tf.zeros((samples, 6, 6, 20)), share)[1])
@@ -202,23 +202,23 @@ def test_only_few_channels_are_worth_it_and_fewer_where_lanes_or_cores_stay_empt
 def test_without_being_asked_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
-    assert not followed(chain(lanes, layers, shape), x, 0.0)[1]
+    assert not followed(chain(simd_conv, layers, shape), x, 0.0)[1]
     monkeypatch.setattr(llvm, "vectors", lambda: None)
-    assert not followed(chain(lanes, layers, shape), x, ALL)[1]
+    assert not followed(chain(simd_conv, layers, shape), x, ALL)[1]
 
 
 def test_a_pool_that_is_looked_at_elsewhere_too_is_right():
     """The convolution's own output is asked for, beside that of the pool behind it."""
     inputs = keras.Input((8, 8, 1))
-    made = [lanes.Conv2D(3, 3, padding="same", activation="relu"), lanes.AveragePooling2D(2)]
-    lanes.join(made)
+    made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
+    simd_conv.join(made)
     between = made[0](inputs)
     model = keras.Model(inputs, [between, made[1](between)])
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)
 
     @tf.function
     def both(x):
-        with lanes.used(ALL):
+        with simd_conv.used(ALL):
             return model(x)
 
     map_, pooled = (array.numpy() for array in both(x))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlphys.autodiff import gradient
-from mlphys.energies import ACTIVATIONS, antiderivative, energy
 from mlphys.models import rbm
+from mlphys.networks.autodiff import gradient
+from mlphys.networks.energies import ACTIVATIONS, antiderivative, energy
 from mlphys.numerics import pca
 from mlphys.schema.data import Description
 
