@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable, UserError
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.io import atomic
-from mlphys.picture import Picture
 from mlphys.schema import registry
 from mlphys.schema.messages import shown, suggestion
 
@@ -46,7 +46,7 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
     folder = run.path / "figures"
     paths: list[Path] = []
     skipped: dict[str, str] = {}
-    with looks.applied():
+    with theme.applied():
         for name in dict.fromkeys(names):
             try:
                 for picture in registry.entry(PLOTS, name).draw(run):
@@ -75,7 +75,7 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     paths = []
     for ending in dict.fromkeys(formats):
         content = io.BytesIO()
-        picture.figure.savefig(content, format=ending, dpi=looks.DPI, metadata=ANONYMOUS[ending])
+        picture.figure.savefig(content, format=ending, dpi=theme.DPI, metadata=ANONYMOUS[ending])
         paths.append(folder / f"{picture.name}.{ending}")
         atomic.write(paths[-1], content.getvalue())
     paths.append(folder / f"{picture.name}.csv")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from mlphys import gallery, looks
+from mlphys import gallery
 from mlphys.errors import NotApplicable, UserError
 from mlphys.experiment import ANALYSES, ANALYSIS
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.recorder import Recorder
 from mlphys.run import Run
 
@@ -37,7 +38,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     made = []
     for name in [name for name in specs if name not in left_out]:
         try:
-            with looks.applied():
+            with theme.applied():
                 finding = ANALYSES[name].measure(specs[name], run)
                 _finite(run, name, finding)
                 Recorder(run.path).analysis(name, finding.numbers)

@@ -32,33 +32,22 @@ REGISTRIES = {"datasets", "models", "plots", "analysis"}
 
 # Modules that stand outside of their room until it is made.
 FLAT = {
-    "blocks": "figures",
     "combining": "config",
     "config": "config",
-    "drawable": "figures",
     "evaluation": "commands",
     "experiment": "config",
-    "finding": "figures",
     "gallery": "commands",
-    "image_rows": "figures",
     "laboratory": "commands",
-    "layer_curves": "figures",
     "library": "config",
-    "looks": "figures",
-    "mosaic": "figures",
-    "pairs": "figures",
-    "picture": "figures",
     "prediction": "commands",
     "problems": "config",
     "provenance": "runs",
     "recorder": "runs",
     "robustness": "commands",
     "run": "runs",
-    "scatter": "figures",
     "session": "commands",
     "sources": "config",
     "trained": "runs",
-    "weight_images": "figures",
 }
 
 

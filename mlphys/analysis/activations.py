@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, samples
-from mlphys.layer_curves import short
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.layer_curves import short
+from mlphys.figures.picture import Picture
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
 
@@ -139,7 +139,7 @@ def _picture(name: str, split: str, count: int, gathered: dict[str, Outputs], la
     across = min(ACROSS, len(gathered))
     down = math.ceil(len(gathered) / across)
     caption = f"over {count:,} {split} samples and all units, each to its own height, that of zeros cut; red: saturated"
-    figure = looks.figure(max(3.4 * across, 7), 2.5 * down + 1.5, f"{name}: what each layer gives", caption)
+    figure = theme.figure(max(3.4 * across, 7), 2.5 * down + 1.5, f"{name}: what each layer gives", caption)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels[len(gathered) :]:
         panel.remove()
@@ -163,7 +163,7 @@ def _panel(
         flat = (edges[:-1] <= 0) & (edges[1:] > 0)
     elif outputs.kind:
         flat = saturated(outputs.kind, middles)
-    colours = np.where(flat, looks.VERMILLION, looks.BLUE)
+    colours = np.where(flat, theme.VERMILLION, theme.BLUE)
     axes.bar(edges[:-1], fractions, np.diff(edges), align="edge", color=list(colours))
     # a relu's zeros would leave nothing to see of all others
     rest = float(fractions[~flat].max(initial=0)) if outputs.kind == "relu" else 0.0
@@ -179,4 +179,4 @@ def _panel(
     if numbers.get("dead_units"):
         notes.append(f"{numbers['dead_units']} of {numbers['units']} dead")
     axes.set_title(short(layer), loc="left", fontsize=13, pad=20)
-    axes.text(0, 1.02, ", ".join(notes), transform=axes.transAxes, fontsize=11, color=looks.GREY, va="bottom")
+    axes.text(0, 1.02, ", ".join(notes), transform=axes.transAxes, fontsize=11, color=theme.GREY, va="bottom")

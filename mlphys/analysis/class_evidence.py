@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlphys import looks
-from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.figures.picture import Picture
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 
@@ -111,7 +111,7 @@ def _picture(
     ) + said.replace("+-", "±")
     title = f"{run.name}: evidence for (red) and against (blue) each class"
     tile = min(2.0, max(1.0, 9 / (count + 1)))  # inches
-    figure = looks.figure(max(tile * (count + 1) + 1.6, 7), tile * len(maps) + 2.0, title, caption)
+    figure = theme.figure(max(tile * (count + 1) + 1.6, 7), tile * len(maps) + 2.0, title, caption)
     panels = figure.subplots(len(maps), count + 1, squeeze=False)
     low, high = float(z.min()), float(z.max())
     for line, (i, evidence) in zip(panels, maps.items(), strict=True):
@@ -120,18 +120,18 @@ def _picture(
             line[0].imshow(image[..., 0], cmap="gray", vmin=low, vmax=high)
         else:
             line[0].imshow((image - low) / ((high - low) or 1.0))
-        line[0].set_ylabel(looks.short(classes[labels[i]], 10), rotation=0, ha="right", va="center")
+        line[0].set_ylabel(theme.short(classes[labels[i]], 10), rotation=0, ha="right", va="center")
         limit = float(np.quantile(abs(evidence), 0.995)) or 1.0
         for k, panel in enumerate(line[1:]):
-            panel.imshow(evidence[k], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
+            panel.imshow(evidence[k], cmap=theme.SIGNED, vmin=-limit, vmax=limit)
             weight = "bold" if k == scores[i].argmax() else "normal"
             panel.set_xlabel(f"{grown[i, k]:+.1f}", fontsize=11, labelpad=2, weight=weight)
         for panel in line:
             panel.set(xticks=[], yticks=[])
-            panel.spines[:].set(visible=True, color=looks.PALE)
-        line[1 + labels[i]].spines[:].set(color=looks.INK, linewidth=1.5)
+            panel.spines[:].set(visible=True, color=theme.PALE)
+        line[1 + labels[i]].spines[:].set(color=theme.INK, linewidth=1.5)
     for k, panel in enumerate(panels[0, 1:]):
-        panel.set_title(looks.short(classes[k], 10))
+        panel.set_title(theme.short(classes[k], 10))
     values, of_row = np.stack(list(maps.values())), list(maps)
     sample, of, row, column = np.indices(values.shape).reshape(4, -1)
     table: dict[str, list[Any]] = {

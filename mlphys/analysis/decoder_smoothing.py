@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks
 from mlphys.data import preprocessing
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, needs_matrices
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_matrices
+from mlphys.figures.picture import Picture
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.layers import Dense
 from mlphys.schema.preprocess import Whiten
@@ -111,7 +111,7 @@ def _roughness(columns: np.ndarray, shape: Shape) -> np.ndarray:
 def _images(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: str, caption: str) -> Figure:
     """A column a unit; each image in its own colours around zero."""
     count = min(units, next(iter(parts.values())).shape[1])
-    figure = looks.figure(
+    figure = theme.figure(
         max(1.05 * count + 1.5, 9), 4.9, title, f"{caption}; each image has its own scale around zero"
     )
     panels = figure.subplots(len(parts), count, squeeze=False)
@@ -119,22 +119,22 @@ def _images(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: st
         for panel, column in zip(line, columns.T[:count], strict=True):
             limit = float(abs(column).max()) or 1.0
             image = column.reshape(shape) / limit
-            colours = {"cmap": looks.SIGNED, "vmin": -1, "vmax": 1}
+            colours = {"cmap": theme.SIGNED, "vmin": -1, "vmax": 1}
             panel.imshow(image[..., 0] if shape[-1] == 1 else 0.5 + image / 2, **colours)
             panel.set(xticks=[], yticks=[])
-            panel.spines[:].set(visible=True, color=looks.PALE)
+            panel.spines[:].set(visible=True, color=theme.PALE)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
     return figure
 
 
 def _points(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: str, caption: str) -> Figure:
     """The weights of the decoder against those of the encoder, smoothed."""
-    figure = looks.figure(8, 6.5, title, caption)
+    figure = theme.figure(8, 6.5, title, caption)
     axes = figure.subplots()
     decoder, smoothed = (parts[name][:, :units].ravel() for name in ("decoder A", "C W"))
     ends = [min(decoder.min(), smoothed.min()), max(decoder.max(), smoothed.max())]
-    axes.plot(ends, ends, color=looks.GREY, linewidth=1)
-    axes.plot(smoothed, decoder, "o", color=looks.BLUE, alpha=0.6)
+    axes.plot(ends, ends, color=theme.GREY, linewidth=1)
+    axes.plot(smoothed, decoder, "o", color=theme.BLUE, alpha=0.6)
     axes.set(xlabel="C W", ylabel="decoder A")
     return figure
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from mlphys import looks
-from mlphys.finding import Finding, needs_matrices, needs_reconstructions, samples
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_matrices, needs_reconstructions, samples
+from mlphys.figures.picture import Picture
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive, as_tuple
 
@@ -110,17 +110,17 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         f"means over {numbers['samples']:,} {numbers['split']} samples, sums over the values of a sample; what noise "
         "adds is the error minus that without noise, divided by s²"
     )
-    figure = looks.figure(13, 5.4, f"{name}: is denoising contraction?", caption)
+    figure = theme.figure(13, 5.4, f"{name}: is denoising contraction?", caption)
     left, right = figure.subplots(1, 2)
     fine = np.geomspace(s[0], s[-1], 100)
     norm, bend, clean = numbers["squared_jacobian_norm"], numbers["curvature_term"], numbers["error"]
-    terms = {"|J|²": (norm, looks.VERMILLION, "--"), "|J|² + (r − x) Δr": (norm + bend, looks.GREEN, "-")}
+    terms = {"|J|²": (norm, theme.VERMILLION, "--"), "|J|² + (r − x) Δr": (norm + bend, theme.GREEN, "-")}
     for label, (value, colour, style) in terms.items():
         left.plot(fine, clean + fine**2 * value, style, color=colour, label=f"|x − r|² + s² [{label}]")
         right.plot([s[0], s[-1]], [value, value], style, color=colour, label=label)
-    left.plot(s, columns["error"], "o", color=looks.BLUE, markersize=8, label="E|x − r(x + e)|²")
+    left.plot(s, columns["error"], "o", color=theme.BLUE, markersize=8, label="E|x − r(x + e)|²")
     errors = [error or 0 for error in columns["excess_stderr"]]
-    right.errorbar(s, columns["excess"], errors, fmt="o", color=looks.BLUE, markersize=8, label="measured")
+    right.errorbar(s, columns["excess"], errors, fmt="o", color=theme.BLUE, markersize=8, label="measured")
     for axes in (left, right):
         axes.set_xscale("log")
         axes.minorticks_off()

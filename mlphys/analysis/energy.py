@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, relative, samples
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, relative, samples
+from mlphys.figures.picture import Picture
 from mlphys.networks import energies
 from mlphys.networks.energies import ACTIVATIONS, Output
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dense
 
@@ -154,22 +154,22 @@ def _picture(
     run: Run, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
 ) -> Picture:
     """A histogram for each class and one of the shuffled values, each at its own height."""
-    names = [looks.short(name) for name in run.data["classes"]] or ["samples"]
+    names = [theme.short(name) for name in run.data["classes"]] or ["samples"]
     rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
     edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)
     caption = (
         f"{len(found):,} {split} samples, each row at its own height; the energy grows with plausibility; "
         f"{SHUFFLED}: every value from another sample; a sample has the higher energy in {100 * above:.1f} % of pairs"
     )
-    figure = looks.figure(10, min(max(0.55 * len(rows), 3.5), 9) + 1.7, f"{run.name}: energy of a sample", caption)
+    figure = theme.figure(10, min(max(0.55 * len(rows), 3.5), 9) + 1.7, f"{run.name}: energy of a sample", caption)
     axes = figure.subplots()
     for k, (name, values) in enumerate(rows.items()):
         counts = np.histogram(values, edges)[0]
-        colour = looks.GREY if name == SHUFFLED else looks.BLUE
+        colour = theme.GREY if name == SHUFFLED else theme.BLUE
         axes.stairs(0.85 * counts / max(1, counts.max()) - k, edges, baseline=-k, fill=True, color=colour)
         if len(values):
-            axes.plot([values.mean()] * 2, [-k, 0.85 - k], color=looks.INK, linewidth=2)
-    axes.plot([], [], color=looks.INK, linewidth=2, label="mean")
+            axes.plot([values.mean()] * 2, [-k, 0.85 - k], color=theme.INK, linewidth=2)
+    axes.plot([], [], color=theme.INK, linewidth=2, label="mean")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     axes.set_yticks(range(0, -len(rows), -1), list(rows))
     axes.tick_params(axis="y", length=0)

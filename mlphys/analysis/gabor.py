@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks, pairs, weight_images
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import image_pairs, theme, weight_images
+from mlphys.figures.analysis_result import Finding
+from mlphys.figures.picture import Picture
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import fraction_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
 
@@ -82,7 +82,7 @@ def measure(spec: Spec, run: Run) -> Finding:
     layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
     kernels, channels = weight_images.each_of_run(layer, run)
     spread = kernels.std(axis=(1, 2))
-    taken = [i for i in pairs.evenly(len(kernels), spec.kernels) if spread[i] > FLAT * spread.max()]
+    taken = [i for i in image_pairs.evenly(len(kernels), spec.kernels) if spread[i] > FLAT * spread.max()]
     if not taken:
         raise NotApplicable(f"the weights of {layer.title} do not vary")
     found = {i: fitted(kernels[i]) for i in taken}
@@ -97,7 +97,7 @@ def measure(spec: Spec, run: Run) -> Finding:
     said += f", median {numbers['median_r2']:.2f}"
     if spec.shuffled:
         random = rng(run.config.seed, "analysis/gabor")
-        some = [kernels[taken[i]] for i in pairs.evenly(len(taken), spec.shuffled)]
+        some = [kernels[taken[i]] for i in image_pairs.evenly(len(taken), spec.shuffled)]
         control = np.array([fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some])
         numbers["shuffled"] = {
             "kernels": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
@@ -223,18 +223,18 @@ def _picture(
     ranked: list[int],
     channels: int,
 ) -> Picture:
-    shown = [ranked[i] for i in pairs.evenly(len(ranked), SHOWN)]
+    shown = [ranked[i] for i in image_pairs.evenly(len(ranked), SHOWN)]
     across = min(ACROSS, len(shown))
     lines = math.ceil(len(shown) / across)
     caption = said.replace("R^2", "R²").replace("+-", "±")
     caption += "; above the kernel, below the fit, each in its own colours around zero, and R²"
     if len(shown) < len(ranked):
         caption += f"; here {len(shown)} of them, evenly from the best to the worst"
-    figure = looks.figure(
+    figure = theme.figure(
         0.75 * across + 6.6, max(1.65 * lines + 1.6, 6.2), f"{name}: kernels and Gabor functions", caption
     )
     left, right = figure.subplots(1, 2, width_ratios=[0.75 * across, 5])
-    pairs.draw(
+    image_pairs.draw(
         left,
         [kernels[i] for i in shown],
         [found[i][1] for i in shown],
@@ -255,12 +255,12 @@ def _shapes(axes: Axes, fits: list[Fit]) -> None:
     label = f"others, {beyond} beyond" if beyond else "others"
     style: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 6}
     for of, name, fill, edge in (
-        (others, label, "none", looks.GREY),
-        (good, f"R² > {GOOD:g}", looks.BLUE, looks.BLUE),
+        (others, label, "none", theme.GREY),
+        (good, f"R² > {GOOD:g}", theme.BLUE, theme.BLUE),
     ):
         n_x, n_y = [fit.n_x for fit in of], [fit.n_y for fit in of]
         axes.plot(n_x, n_y, label=name, markerfacecolor=fill, markeredgecolor=edge, **style)
-    axes.plot([0, most], [0, most], color=looks.PALE, linewidth=1, zorder=0)
+    axes.plot([0, most], [0, most], color=theme.PALE, linewidth=1, zorder=0)
     axes.set(
         xlim=(0, most), ylim=(0, most), aspect="equal",
         xlabel="n_x = sigma_x f, along the wave", ylabel="n_y = sigma_y f, along the stripes",

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, samples
-from mlphys.layer_curves import limits, logarithmic, short
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.layer_curves import limits, logarithmic, short
+from mlphys.figures.picture import Picture
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
@@ -111,7 +111,7 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         f"{numbers['samples']:,} {numbers['split']} samples; left the mean over single samples, right over batches "
         f"of {numbers['batch_size']:,}; layers in their order, the gradient comes from the right"
     )
-    figure = looks.figure(13, 6.2, f"{name}: the gradient on its way back", caption)
+    figure = theme.figure(13, 6.2, f"{name}: the gradient on its way back", caption)
     left, right = figure.subplots(1, 2)
     _panel(left, {key: numbers[key]["outputs"] for key in ("initial", "trained")}, "|dC/dh|, outputs h")
     _panel(right, {key: numbers[key]["weights"] for key in ("initial", "trained")}, "|dC/dw|, weights w")
@@ -128,7 +128,7 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
 
 def _panel(axes: Axes, curves: dict[str, dict[str, Any]], label: str) -> None:
     layers = list(curves["trained"])
-    for (name, found), colour, marker in zip(curves.items(), (looks.GREY, looks.BLUE), ("s", "o"), strict=True):
+    for (name, found), colour, marker in zip(curves.items(), (theme.GREY, theme.BLUE), ("s", "o"), strict=True):
         values = np.array([found[layer]["mean"] for layer in layers])
         errors = np.array([found[layer]["stderr"] or 0.0 for layer in layers])
         shown = np.where(values > 0, values, np.nan)
@@ -136,4 +136,4 @@ def _panel(axes: Axes, curves: dict[str, dict[str, Any]], label: str) -> None:
     logarithmic(axes, *limits([[values["mean"] for values in found.values()] for found in curves.values()]))
     axes.set_xticks(range(len(layers)), [short(layer) for layer in layers], rotation=90, fontsize=12)
     axes.set_ylabel(label)
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, needs_matrices, relative, samples
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_matrices, relative, samples
+from mlphys.figures.picture import Picture
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 
@@ -147,9 +147,9 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
         f"{numbers['samples']} {numbers['split']} samples; a loop is a circle of radius {numbers['radius']:g} in the "
         "plane to two other samples, its integral relative to a rotation's"
     )
-    figure = looks.figure(12, 5.4, f"{name}: has r(x) - x an energy?", caption)
+    figure = theme.figure(12, 5.4, f"{name}: has r(x) - x an energy?", caption)
     left, right = figure.subplots(1, 2)
-    for (key, values), colour in zip(found.items(), looks.LINES, strict=False):
+    for (key, values), colour in zip(found.items(), theme.LINES, strict=False):
         label = {"r": "r(x)", "a": "a(x), before the last activation"}[key]
         _curve(left, values["antisymmetric_part"], colour, label)
         right.plot(values["loop_integral_by_stokes"], values["loop_integral"], "o", color=colour, alpha=0.6)
@@ -157,12 +157,12 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
     left.set_yscale("symlog", linthresh=1e-8)
     left.set_ylim(0, 4)
     left.yaxis.set_major_formatter("{x:g}")
-    left.axhline(ROUNDING, color=looks.GREY, linestyle=":", linewidth=1.5)
-    left.annotate("symmetric below", (0, ROUNDING), (4, -16), textcoords="offset points", color=looks.GREY, fontsize=12)
+    left.axhline(ROUNDING, color=theme.GREY, linestyle=":", linewidth=1.5)
+    left.annotate("symmetric below", (0, ROUNDING), (4, -16), textcoords="offset points", color=theme.GREY, fontsize=12)
     if len(found) > 1:
         left.legend(loc="center right", bbox_to_anchor=(1, 0.42))
     ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in found.values()))
-    right.plot([-ends, ends], [-ends, ends], color=looks.GREY, linewidth=1, zorder=0)
+    right.plot([-ends, ends], [-ends, ends], color=theme.GREY, linewidth=1, zorder=0)
     right.set(xlabel="from J by Stokes' theorem", ylabel="loop integral")
     right.locator_params(nbins=5)
     rows = [(key, *row) for key, values in found.items() for row in zip(*values.values(), strict=True)]

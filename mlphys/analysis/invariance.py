@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, samples
-from mlphys.layer_curves import PALEST, RAMP, short
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.layer_curves import PALEST, RAMP, short
+from mlphys.figures.picture import Picture
 from mlphys.numerics.image_transforms import four_ways, scaled, shifted, turned
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative, as_tuple
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
@@ -227,7 +227,7 @@ def _picture(run: Run, numbers: Mapping[str, Any]) -> Picture:
     )
     if any("equivariance_error" in found for row in numbers.get("shift", ()) for found in row["layers"].values()):
         caption += "; dashed: of a map that is shifted back"
-    figure = looks.figure(
+    figure = theme.figure(
         max(4.2 * len(names) + 1.5, 7), 4.0 * rows + 1.4, f"{run.name}: what changes how much", caption
     )
     panels = figure.subplots(rows, len(names), squeeze=False, sharey="row", sharex="col")
@@ -247,16 +247,16 @@ def _picture(run: Run, numbers: Mapping[str, Any]) -> Picture:
 def _metric(axes: Axes, rows: list[dict[str, Any]], metric: str, measured: Mapping[str, Any], named: bool) -> None:
     amounts, values = ([row[key] for row in rows] for key in ("amount", metric))
     errors = [row[f"{metric}_stderr"] or 0.0 for row in rows]
-    axes.errorbar(amounts, values, errors, color=looks.BLUE, marker="o", markersize=5)
+    axes.errorbar(amounts, values, errors, color=theme.BLUE, marker="o", markersize=5)
     if metric == "accuracy":
         axes.set_ylim(0, 1.02)
         if "majority_accuracy" in measured:
             majority = measured["majority_accuracy"]
-            axes.axhline(majority, color=looks.GREY, linestyle=":", linewidth=2, zorder=1)
+            axes.axhline(majority, color=theme.GREY, linestyle=":", linewidth=2, zorder=1)
             if named:
                 place: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-                axes.annotate("most frequent class", (0.01, majority), (0, -14), color=looks.GREY, fontsize=11, **place)
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+                axes.annotate("most frequent class", (0.01, majority), (0, -14), color=theme.GREY, fontsize=11, **place)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
 
 
 def _layers(axes: Axes, rows: list[dict[str, Any]]) -> None:
@@ -273,8 +273,8 @@ def _layers(axes: Axes, rows: list[dict[str, Any]]) -> None:
         if any(amount and error is not None for amount, error in back):
             places, errors = zip(*[pair for pair in back if pair[1] is not None], strict=True)
             axes.plot(places, errors, color=colour, linestyle="--", marker="o", markerfacecolor="white", ms=5)
-    axes.axhline(1, color=looks.GREY, linestyle=":", linewidth=2, zorder=1)
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    axes.axhline(1, color=theme.GREY, linestyle=":", linewidth=2, zorder=1)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
 
 
 def _table(numbers: Mapping[str, Any], names: list[str], metric: str | None) -> dict[str, list[Any]]:

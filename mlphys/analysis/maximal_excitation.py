@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, before_activation, needs_images, samples
-from mlphys.layer_curves import short
-from mlphys.mosaic import mosaic
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, before_activation, needs_images, samples
+from mlphys.figures.layer_curves import short
+from mlphys.figures.picture import Picture
+from mlphys.figures.weight_mosaic import mosaic
 from mlphys.numerics.randomness import rng
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 from mlphys.schema.layers import Weighted, text
@@ -165,7 +165,7 @@ def _picture(
     shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]
     tiles = images.reshape(-1, *shape)[:, *seen].transpose(0, 3, 1, 2)
     classes = run.description.classes if row is run.rows[-1] and outputs == len(run.description.classes) else ()
-    names = [looks.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
+    names = [theme.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
     values = [f"{value:.3g} ({sample:.3g})" for value, sample in zip(reached, best, strict=True)]
     labels = [f"{k}: {value}" for k, value in zip(names, values, strict=True)] if shape[-1] == 1 else names
     where = f"of norm {radius:.3g}" if spec.inside == "ball" else "whose pixels stay in the samples' range"

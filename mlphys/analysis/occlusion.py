@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, needs_classes_of_images, of_each_class
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_classes_of_images, of_each_class
+from mlphys.figures.picture import Picture
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import text
@@ -119,7 +119,7 @@ def _picture(run: Run, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: i
     classes = run.description.classes[:MOST_CLASSES]
     first = [int(np.flatnonzero(labels == k)[0]) for k in range(len(classes)) if (labels == k).any()]
     tile = min(2.0, max(1.2, 8 / len(first)))  # inches
-    figure = looks.figure(
+    figure = theme.figure(
         max(tile * len(first) + 1, 7), 2 * tile + 1.7, f"{run.name}: probability of the true class behind a square",
         f"{said.replace('+-', '±')}; the map shows it at the middle of the square, whose size is that of the frame",
     )  # fmt: skip
@@ -130,15 +130,15 @@ def _picture(run: Run, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: i
         scale = {} if photo else {"cmap": "gray", "vmin": low, "vmax": high}
         picture = (x[i] - low) / ((high - low) or 1.0) if photo else x[i][..., 0]
         upper.imshow(picture, interpolation="nearest", **scale)
-        upper.set_title(looks.short(run.description.classes[labels[i]], 10))
+        upper.set_title(theme.short(run.description.classes[labels[i]], 10))
         start = (size - 1) / 2 - stride / 2
         extent = (start, start + stride * p.shape[2], start + stride * p.shape[1], start)
-        lower.set_facecolor(looks.PALE)
+        lower.set_facecolor(theme.PALE)
         image = lower.imshow(p[i], cmap="viridis", vmin=0, vmax=1, extent=extent, interpolation="nearest")
         lower.set(xlim=upper.get_xlim(), ylim=upper.get_ylim())
         for panel in (upper, lower):
             panel.set(xticks=[], yticks=[])
-            panel.spines[:].set(visible=True, color=looks.PALE)
+            panel.spines[:].set(visible=True, color=theme.PALE)
     _frame(panels[0, 0], size, high)
     figure.colorbar(image, ax=panels, label="p", aspect=16, pad=0.02)
     rows, columns = _places(x.shape[1:], size, stride)
@@ -156,4 +156,4 @@ def _frame(panel: Any, size: int, high: float) -> None:
     """The square, in the upper left corner."""
     from matplotlib.patches import Rectangle
 
-    panel.add_patch(Rectangle((-0.5, -0.5), size, size, fill=False, edgecolor=looks.VERMILLION, linewidth=2))
+    panel.add_patch(Rectangle((-0.5, -0.5), size, size, fill=False, edgecolor=theme.VERMILLION, linewidth=2))

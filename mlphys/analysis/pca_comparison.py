@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, needs_reconstructions, samples
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_reconstructions, samples
+from mlphys.figures.picture import Picture
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.pca import Components
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import Dense
@@ -136,11 +136,11 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         f"mean squared error per value of {numbers['samples']:,} {numbers['split']} samples; PCA is fitted to those of "
         "training"
     )
-    figure = looks.figure(13 if angles else 9, 5.6, f"{name}: beside principal components", caption)
+    figure = theme.figure(13 if angles else 9, 5.6, f"{name}: beside principal components", caption)
     left, *right = figure.subplots(1, 2 if angles else 1, squeeze=False)[0]
     _curve(left, curve, size, numbers)
     if right:
-        for (plane, values), colour in zip(angles.items(), looks.LINES, strict=False):
+        for (plane, values), colour in zip(angles.items(), theme.LINES, strict=False):
             right[0].plot(range(1, len(values) + 1), values[::-1], "o-", color=colour, label=plane)
         right[0].set(xlabel="principal angle, the smallest first", ylabel="radian", yscale="log")
         right[0].yaxis.set_major_formatter("{x:g}")
@@ -158,12 +158,12 @@ def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) ->
 
     drawn = np.where(curve > ROUNDING * curve[0], curve, np.nan)
     counts, needed = np.arange(1, len(curve) + 1), numbers["components_to_match"]
-    axes.plot(counts, drawn, color=looks.GREY, marker="o" if len(curve) <= DOTTED else "", label="PCA")
+    axes.plot(counts, drawn, color=theme.GREY, marker="o" if len(curve) <= DOTTED else "", label="PCA")
     mse, error = numbers["mse"], numbers["mse_stderr"] or 0.0
-    axes.errorbar(size, mse, error, fmt="o", color=looks.BLUE, markersize=11, zorder=4, label="this run")
+    axes.errorbar(size, mse, error, fmt="o", color=theme.BLUE, markersize=11, zorder=4, label="this run")
     if needed and needed != size:
-        axes.plot([size, needed], [mse, mse], ":", color=looks.BLUE, linewidth=2)
-        axes.annotate(f"{needed} components", (needed, mse), (6, 6), textcoords="offset points", color=looks.BLUE)
+        axes.plot([size, needed], [mse, mse], ":", color=theme.BLUE, linewidth=2)
+        axes.annotate(f"{needed} components", (needed, mse), (6, 6), textcoords="offset points", color=theme.BLUE)
     axes.set(xlabel="size of the code, or components", ylabel="mean squared error")
     if np.isfinite(drawn).any() and not drawn[-1] >= 0.2 * drawn[0]:
         axes.set_yscale("log")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks
-from mlphys.drawable import need_decoder, need_images
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, samples
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.picture import Picture
+from mlphys.figures.requirements import need_decoder, need_images
 from mlphys.numerics import pca
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
 
@@ -247,14 +247,14 @@ def _needed(rows: list[dict[str, Any]], mse: float, name: str) -> str:
 def _picture(name: str, numbers: dict[str, Any]) -> Picture:
     caption = f"mean squared error per value of {numbers['samples']:,} {numbers['split']} images, values from 0 to 1; "
     caption += "a code's bytes are those of an ideal entropy coder, without the decoder's weights; PNG loses nothing"
-    figure = looks.figure(10.5, 6.6, f"{name}: error against size", caption)
+    figure = theme.figure(10.5, 6.6, f"{name}: error against size", caption)
     axes = figure.subplots()
     bits, qualities = f"1 to {len(numbers['code'])} bits each", f"quality {QUALITIES[0]} to {QUALITIES[-1]}"
     curves = [
-        (f"code of {numbers['code_size']}", bits, numbers["code"], "bytes", looks.BLUE, "-"),
-        ("PCA", bits, numbers.get("pca", []), "bytes", looks.GREY, "-"),
-        ("JPEG, pixels only", qualities, numbers["jpeg"], "payload_bytes", looks.VERMILLION, "-"),
-        ("JPEG files", qualities, numbers["jpeg"], "bytes", looks.VERMILLION, "--"),
+        (f"code of {numbers['code_size']}", bits, numbers["code"], "bytes", theme.BLUE, "-"),
+        ("PCA", bits, numbers.get("pca", []), "bytes", theme.GREY, "-"),
+        ("JPEG, pixels only", qualities, numbers["jpeg"], "payload_bytes", theme.VERMILLION, "-"),
+        ("JPEG files", qualities, numbers["jpeg"], "bytes", theme.VERMILLION, "--"),
     ]
     table: dict[str, list[Any]] = {"what": [], "setting": [], "bytes": [], "mse": []}
     for label, told, rows, size, colour, style in curves:
@@ -265,7 +265,7 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
             for key, values in zip(table, ([label] * len(rows), settings, sizes, errors), strict=True):
                 table[key] += values
     for label, size, style in (("PNG, pixels only", "payload_bytes", "-"), ("PNG files", "bytes", "--")):
-        axes.axvline(numbers["png"][size], color=looks.GREEN, linestyle=style, linewidth=1.5, label=label)
+        axes.axvline(numbers["png"][size], color=theme.GREEN, linestyle=style, linewidth=1.5, label=label)
         for key, value in zip(table, (label, None, numbers["png"][size], 0.0), strict=True):
             table[key].append(value)
     _scales(axes)
@@ -282,4 +282,4 @@ def _scales(axes: Axes) -> None:
         axis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.yaxis.set_minor_formatter("")
-    axes.grid(color=looks.PALE, linewidth=0.8)
+    axes.grid(color=theme.PALE, linewidth=0.8)

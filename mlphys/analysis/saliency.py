@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.figures.picture import Picture
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import PerClassSpec
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _picture(run: Run, images: np.ndarray, maps: np.ndarray, labels: np.ndarray,
     caption = f"dark: the score changes much with this pixel, each map on its own scale; {said.replace('+-', '±')}"
     title = f"{run.name}: saliency of the own class"
     tile = min(1.6, max(1.15, 8 / len(classes)))  # inches
-    figure = looks.figure(max(tile * len(classes), 7), 2.2 * tile * SHOWN + 1.3, title, caption)
+    figure = theme.figure(max(tile * len(classes), 7), 2.2 * tile * SHOWN + 1.3, title, caption)
     _tiles(figure, images, maps, rows, classes)
     shown = np.concatenate(rows)
     sample, row, column = np.indices(maps[shown].shape).reshape(3, -1)
@@ -109,12 +109,12 @@ def _tiles(figure: Figure, images: np.ndarray, maps: np.ndarray, rows: list[np.n
     panels = figure.subplots(2 * SHOWN, len(classes), squeeze=False)
     low, high = float(images.min()), float(images.max()) or 1.0
     for k, name in enumerate(classes):
-        panels[0, k].set_title(looks.short(name, 10))
+        panels[0, k].set_title(theme.short(name, 10))
         for line in range(SHOWN):
             upper, lower = panels[2 * line : 2 * line + 2, k]
             for panel in (upper, lower):
                 panel.set(xticks=[], yticks=[])
-                panel.spines[:].set(visible=True, color=looks.PALE)
+                panel.spines[:].set(visible=True, color=theme.PALE)
             if line < len(rows[k]):
                 image = images[rows[k][line]]
                 colour = {"cmap": "gray", "vmin": low, "vmax": high} if image.shape[-1] == 1 else {}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlphys import looks
 from mlphys.errors import NotApplicable, UserError
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
+from mlphys.figures.picture import Picture
 from mlphys.numerics.uncertainty import rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
     caption = f"{numbers['split']} split of {len(members)} runs, each with its standard error"
     if any(map(_seen, numbers["power_laws"].values())):
         caption += "; a line is a power law that is two standard errors from none"
-    figure = looks.figure(max(4.8 * len(varied), 8), 5.4, f"{name}: error against size", caption)
+    figure = theme.figure(max(4.8 * len(varied), 8), 5.4, f"{name}: error against size", caption)
     panels = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
     for quantity, axes in zip(varied, panels, strict=True):
         _panel(axes, quantity, members, numbers["power_laws"].get(quantity))
@@ -143,7 +143,7 @@ def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[s
 
     sizes, errors = (np.array([member[key] for member in members], float) for key in (quantity, "error"))
     bars = np.array([member["error_stderr"] or 0.0 for member in members])
-    axes.errorbar(sizes, errors, bars, fmt="o", color=looks.BLUE, markersize=6, elinewidth=1.5)
+    axes.errorbar(sizes, errors, bars, fmt="o", color=theme.BLUE, markersize=6, elinewidth=1.5)
     axes.set(xscale="log", xlabel=AXES[quantity])
     scales = [axes.xaxis]
     if errors.min() > 0:
@@ -151,12 +151,12 @@ def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[s
         scales.append(axes.yaxis)
     if law and _seen(law):
         ends = np.array([sizes.min(), sizes.max()])
-        axes.plot(ends, law["factor"] * ends ** law["exponent"], color=looks.GREY, linewidth=1.5, zorder=1)
-        axes.set_title(f"power {_power(law)}".replace("+-", "±"), loc="left", color=looks.GREY)
+        axes.plot(ends, law["factor"] * ends ** law["exponent"], color=theme.GREY, linewidth=1.5, zorder=1)
+        axes.set_title(f"power {_power(law)}".replace("+-", "±"), loc="left", color=theme.GREY)
     for axis in scales:
         low, high = axis.get_view_interval()
         subs = range(1, 10) if high < 6 * low else (1, 2, 5) if high < 60 * low else (1,)
         axis.set_major_locator(LogLocator(subs=subs))
         axis.set_major_formatter("{x:,.10g}")
         axis.set_minor_formatter("")
-    axes.grid(color=looks.PALE, linewidth=0.8)
+    axes.grid(color=theme.PALE, linewidth=0.8)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks, pairs, weight_images
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import image_pairs, theme, weight_images
+from mlphys.figures.analysis_result import Finding
+from mlphys.figures.picture import Picture
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
 
@@ -52,7 +52,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
 def measure(spec: Spec, run: Run) -> Finding:
     layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
     kernels, channels = weight_images.each_of_run(layer, run)
-    taken = [i for i in pairs.evenly(len(kernels), spec.filters) if kernels[i].any()]
+    taken = [i for i in image_pairs.evenly(len(kernels), spec.filters) if kernels[i].any()]
     if not taken:
         raise NotApplicable(f"the weights of {layer.title} are all zero")
     size = max(spec.size, *kernels.shape[1:])
@@ -114,7 +114,7 @@ def _picture(
     title: str, said: str, kernels: list[np.ndarray], spectra: list[np.ndarray], numbers: dict[str, Any]
 ) -> Picture:
     order = sorted(range(len(kernels)), key=lambda i: numbers["peaks"][i]["frequency"])
-    shown = [order[i] for i in pairs.evenly(len(order), SHOWN)]
+    shown = [order[i] for i in image_pairs.evenly(len(order), SHOWN)]
     across = min(ACROSS, len(shown))
     lines = math.ceil(len(shown) / across)
     caption = (
@@ -123,10 +123,10 @@ def _picture(
     caption += "from -½ to ½ cycles per pixel both ways, and the frequency of its peak"
     if len(shown) < len(order):
         caption += f"; here {len(shown)} of them, evenly by this frequency"
-    figure = looks.figure(0.75 * across + 6.6, max(1.75 * lines + 1.8, 6.2), title, caption)
+    figure = theme.figure(0.75 * across + 6.6, max(1.75 * lines + 1.8, 6.2), title, caption)
     left, right = figure.subplots(1, 2, width_ratios=[0.75 * across, 5])
     labels = [f"{numbers['peaks'][i]['frequency']:.2f}" for i in shown]
-    pairs.draw(left, [kernels[i] for i in shown], [spectra[i] for i in shown], labels, across, lower_signed=False)
+    image_pairs.draw(left, [kernels[i] for i in shown], [spectra[i] for i in shown], labels, across, lower_signed=False)
     _curve(right, numbers["radial"])
     return Picture("spectra", figure, {key: list(values) for key, values in numbers["radial"].items()})
 
@@ -134,8 +134,8 @@ def _picture(
 def _curve(axes: Axes, radial: dict[str, list[Any]]) -> None:
     mean, error = np.array(radial["mean_power"]), np.array([e or 0.0 for e in radial["mean_power_stderr"]])
     relative = mean.max()
-    axes.plot(radial["frequency"], mean / relative, color=looks.BLUE, marker="o", markersize=5)
+    axes.plot(radial["frequency"], mean / relative, color=theme.BLUE, marker="o", markersize=5)
     low, high = (mean - error) / relative, (mean + error) / relative
-    axes.fill_between(radial["frequency"], low, high, color=looks.BLUE, alpha=0.3, linewidth=0)
+    axes.fill_between(radial["frequency"], low, high, color=theme.BLUE, alpha=0.3, linewidth=0)
     axes.set(xlabel="cycles per pixel", ylabel="mean power, largest = 1", xlim=(0, HIGHEST), ylim=(0, None))
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)

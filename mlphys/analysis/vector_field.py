@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding, needs_reconstructions, samples
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding, needs_reconstructions, samples
+from mlphys.figures.picture import Picture
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.picture import Picture
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative
 from mlphys.schema.layers import text
@@ -109,7 +109,7 @@ def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
     behind = "; behind data.preprocess" if run.preprocessing.steps else ""
     caption = f"{said.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
     ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
-    figure = looks.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
+    figure = theme.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
     axes = figure.subplots()
     _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
     _dots(axes, z, points, kinds)
@@ -177,13 +177,13 @@ def _from_zero(largest: float) -> Any:
 
 
 def _dots(axes: Axes, z: np.ndarray, points: np.ndarray, kinds: Sequence[str]) -> None:
-    axes.plot(*z.T, ".", color=looks.SKY, markersize=5, zorder=2, label="samples")
-    styles = {"attracting": ("o", looks.BLUE), "saddle": ("X", looks.VERMILLION), "repelling": ("o", "white")}
+    axes.plot(*z.T, ".", color=theme.SKY, markersize=5, zorder=2, label="samples")
+    styles = {"attracting": ("o", theme.BLUE), "saddle": ("X", theme.VERMILLION), "repelling": ("o", "white")}
     for kind, (marker, colour) in styles.items():
         some = points[[other == kind for other in kinds]]
         if len(some):
             axes.plot(
-                *some.T, marker, color=colour, markeredgecolor=looks.INK, markeredgewidth=1.2, markersize=10, zorder=4,
+                *some.T, marker, color=colour, markeredgecolor=theme.INK, markeredgewidth=1.2, markersize=10, zorder=4,
                 label=f"{kind} ({len(some)})",
             )  # fmt: skip
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1)
@@ -244,7 +244,7 @@ def _strip(images: np.ndarray, labels: Sequence[str], title: str, caption: str) 
     """A column a chain: images (n, lines, height, width, channels)."""
     count, lines, height, width, channels = images.shape
     tile = 0.85 * min(max(height / width, 0.3), 2)
-    figure = looks.figure(max(0.9 * count + 1.4, 9), (tile + 0.06) * lines + 1.5, title, caption)
+    figure = theme.figure(max(0.9 * count + 1.4, 9), (tile + 0.06) * lines + 1.5, title, caption)
     axes = figure.subplots(lines, count, squeeze=False)
     low, high = min(0.0, float(images[:, 0].min())), max(1.0, float(images[:, 0].max()))
     for line, panels in enumerate(axes):
@@ -254,7 +254,7 @@ def _strip(images: np.ndarray, labels: Sequence[str], title: str, caption: str) 
             else:
                 panel.imshow(image[..., 0], cmap="gray_r", vmin=low, vmax=high)
             panel.set(xticks=[], yticks=[])
-            panel.spines[:].set(visible=True, color=looks.PALE if line else looks.INK)
+            panel.spines[:].set(visible=True, color=theme.PALE if line else theme.INK)
         panels[0].set_ylabel(labels[line], rotation=0, ha="right", va="center")
     return figure
 
@@ -269,10 +269,10 @@ def _pixels(images: np.ndarray, labels: Sequence[str]) -> dict[str, list]:
 
 def _curves(name: str, spec: Spec, split: str, curve: dict[str, list], numbers: dict[str, Any]) -> Picture:
     caption = f"means over the values of {numbers['samples']:,} {split} samples with N(0, {spec.noise:g}²) added"
-    figure = looks.figure(9, 5.2, f"{name}: descent along r(x) − x", caption)
+    figure = theme.figure(9, 5.2, f"{name}: descent along r(x) − x", caption)
     axes = figure.subplots()
-    axes.plot(curve["step"], curve["distance"], color=looks.BLUE, label="squared distance from the sample")
-    axes.plot(curve["step"], curve["speed"], color=looks.VERMILLION, label="squared length of r(x) − x")
+    axes.plot(curve["step"], curve["distance"], color=theme.BLUE, label="squared distance from the sample")
+    axes.plot(curve["step"], curve["speed"], color=theme.VERMILLION, label="squared length of r(x) − x")
     axes.set(xlabel=f"steps of {spec.eta:g}", ylim=(0, None))
     axes.legend()
     return Picture("vector_field_descent", figure, curve)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,11 +26,11 @@ def draw(run: Run) -> Iterator[Picture]:
     if not curves:
         raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
     metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
-    figure = looks.figure(max(5.8 * len(curves), 7), 5.2, f"{run.name}: {metric} of changed samples", _caption(curves))
+    figure = theme.figure(max(5.8 * len(curves), 7), 5.2, f"{run.name}: {metric} of changed samples", _caption(curves))
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False).ravel()
     for (name, curve), axes in zip(curves.items(), panels, strict=True):
         _panel(axes, name, curve, run.metrics.get(curve["split"], {}))
-        axes.set_title(samples[name], loc="left", color=looks.GREY)
+        axes.set_title(samples[name], loc="left", color=theme.GREY)
     panels[0].set_ylabel(metric)
     rows = [
         (name, curve["split"], *row)
@@ -65,16 +65,16 @@ def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[st
     metric = curve["metric"]
     values = np.array(curve[metric])
     errors = np.array([error or 0.0 for error in curve[f"{metric}_stderr"]])
-    style: dict[str, Any] = {"color": looks.BLUE, "marker": "o", "markersize": 5}
+    style: dict[str, Any] = {"color": theme.BLUE, "marker": "o", "markersize": 5}
     axes.plot(curve[name], values, **style)
-    axes.fill_between(curve[name], values - errors, values + errors, color=looks.BLUE, alpha=0.3, linewidth=0)
+    axes.fill_between(curve[name], values - errors, values + errors, color=theme.BLUE, alpha=0.3, linewidth=0)
     baseline, meaning = BASELINES[metric]
     if baseline in measured:
-        axes.axhline(measured[baseline], color=looks.GREY, linestyle=":", linewidth=2, zorder=1)
+        axes.axhline(measured[baseline], color=theme.GREY, linestyle=":", linewidth=2, zorder=1)
         above, left = (0, 4), axes.get_yaxis_transform()
         axes.annotate(
-            meaning, (0.01, measured[baseline]), above, xycoords=left, textcoords="offset points", color=looks.GREY
+            meaning, (0.01, measured[baseline]), above, xycoords=left, textcoords="offset points", color=theme.GREY
         )
     axes.set(xlabel=AMOUNTS[name], ylim=(0, 1.02) if metric == "accuracy" else (0, None))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=name == "shift", min_n_ticks=1))
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)

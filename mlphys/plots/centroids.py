@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _images(centroids: np.ndarray, shares: np.ndarray, title: str, caption: str)
     count, height, width, channels = centroids.shape
     across, down = min(count, ACROSS), math.ceil(count / ACROSS)
     tile = 1.1 * min(max(height / width, 0.3), 2)
-    figure = looks.figure(max(1.15 * across, 9), (tile + 0.28) * down + 1.0, title, caption)
+    figure = theme.figure(max(1.15 * across, 9), (tile + 0.28) * down + 1.0, title, caption)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     low, high = min(0.0, float(centroids.min())), max(1.0, float(centroids.max()))
     for panel, centroid, share in zip(panels, centroids, shares, strict=False):
@@ -57,9 +57,9 @@ def _images(centroids: np.ndarray, shares: np.ndarray, title: str, caption: str)
             panel.imshow(((centroid - low) / (high - low)).clip(0, 1))
         else:
             panel.imshow(centroid[..., 0], cmap="gray_r", vmin=low, vmax=high)
-        panel.set_xlabel(_percent(share), fontsize=12, color=looks.GREY)
+        panel.set_xlabel(_percent(share), fontsize=12, color=theme.GREY)
         panel.set(xticks=[], yticks=[])
-        panel.spines[:].set(visible=True, color=looks.PALE)
+        panel.spines[:].set(visible=True, color=theme.PALE)
     for panel in panels[count:]:
         panel.remove()
     return figure
@@ -68,11 +68,11 @@ def _images(centroids: np.ndarray, shares: np.ndarray, title: str, caption: str)
 def _curves(centroids: np.ndarray, shares: np.ndarray, title: str, caption: str) -> Figure:
     count, features = centroids.shape
     across, down = min(count, CURVES_ACROSS), math.ceil(count / CURVES_ACROSS)
-    figure = looks.figure(max(2.5 * across, 9), 2.1 * down + 1.5, title, caption.replace("below", "above"))
+    figure = theme.figure(max(2.5 * across, 9), 2.1 * down + 1.5, title, caption.replace("below", "above"))
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     for panel, centroid, share in zip(panels, centroids, shares, strict=False):
-        panel.plot(range(1, features + 1), centroid, color=looks.BLUE, marker="o" if features <= DOTTED else "")
-        panel.set_title(_percent(share), fontsize=12, color=looks.GREY)
+        panel.plot(range(1, features + 1), centroid, color=theme.BLUE, marker="o" if features <= DOTTED else "")
+        panel.set_title(_percent(share), fontsize=12, color=theme.GREY)
     panels[0].locator_params(axis="x", integer=True)
     for panel in panels[count:]:
         panel.remove()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, predicted
 from mlphys.numerics.metrics import ACTIVE, code_statistics
-from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,21 +50,21 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
     caption = (
         f"all values of the codes of {of}; active: |h| > {ACTIVE:g}; sparsity: 0 for equal values, 1 for a single one"
     )
-    figure = looks.figure(
+    figure = theme.figure(
         9.5, 5.6, f"{name}: values of the code, {100 * found['active_fraction']:.3g} % active", caption
     )
     axes = figure.subplots()
-    axes.stairs(share, edges, fill=True, color=looks.BLUE)
+    axes.stairs(share, edges, fill=True, color=theme.BLUE)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
     axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
-    axes.axvline(found["mean_code"], color=looks.VERMILLION, linewidth=2)
+    axes.axvline(found["mean_code"], color=theme.VERMILLION, linewidth=2)
     said = [f"mean {found['mean_code']:.3g}"]
     said += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
     axes.text(
         0.98, 0.96, "\n".join(said), transform=axes.transAxes, ha="right", va="top",
-        bbox={"facecolor": "white", "edgecolor": looks.PALE, "boxstyle": "round"},
+        bbox={"facecolor": "white", "edgecolor": theme.PALE, "boxstyle": "round"},
     )  # fmt: skip
     table = {"from": list(edges[:-1]), "to": list(edges[1:]), "values": counts.tolist(), "share": list(share)}
     return Picture("code_histogram", figure, table)
@@ -79,14 +79,14 @@ def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) ->
     silent, mean = int((active == 0).sum()), found["active_fraction"]
     title = f"{name}: how often each number of the code is active"
     caption = f"active: |h| > {ACTIVE:g}; fractions of {of}; {silent} of {len(active)} are never active"
-    figure = looks.figure(9.5, 5.6, title, caption)
+    figure = theme.figure(9.5, 5.6, title, caption)
     axes = figure.subplots()
     places = np.arange(1, len(active) + 1)
-    axes.plot(places, active[order], color=looks.BLUE, marker="o" if len(active) <= DOTTED else "", markersize=6)
-    axes.axhline(mean, color=looks.VERMILLION, linewidth=1.5, linestyle="--")
+    axes.plot(places, active[order], color=theme.BLUE, marker="o" if len(active) <= DOTTED else "", markersize=6)
+    axes.axhline(mean, color=theme.VERMILLION, linewidth=1.5, linestyle="--")
     axes.annotate(
         f"mean {100 * mean:.3g} %", (1, mean), (0, 5), xycoords=("axes fraction", "data"), textcoords="offset points",
-        ha="right", va="bottom", color=looks.VERMILLION,
+        ha="right", va="bottom", color=theme.VERMILLION,
     )  # fmt: skip
     axes.set(ylim=(0, 1.08), xlabel="numbers of the code, most often active first", ylabel="active in")
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g} %")

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
@@ -67,7 +67,7 @@ def _images(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[st
     limit = float(abs(vectors).max()) or 1.0
     colours = "grey is 0, colours their differences from it" if shape[-1] == 3 else "blue is negative, red positive"
     caption = f"the mean on its own scale, {colours} in the components; below each its share of the variance{behind}"
-    figure = looks.figure(max(1.4 * across, 9), (tile + 0.5) * down + 1.4, title, caption)
+    figure = theme.figure(max(1.4 * across, 9), (tile + 0.5) * down + 1.4, title, caption)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     _mean(panels[0], mean.reshape(shape))
     panels[0].set_title("mean")
@@ -76,12 +76,12 @@ def _images(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[st
         if shape[-1] == 3:
             panel.imshow((0.5 + image / (2 * limit)).clip(0, 1))
         else:
-            panel.imshow(image[..., 0], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
+            panel.imshow(image[..., 0], cmap=theme.SIGNED, vmin=-limit, vmax=limit)
         panel.set_title(str(i + 1))
-        panel.set_xlabel(labels[i], fontsize=12, color=looks.GREY)
+        panel.set_xlabel(labels[i], fontsize=12, color=theme.GREY)
     for panel in panels:
         panel.set(xticks=[], yticks=[])
-        panel.spines[:].set(visible=True, color=looks.PALE)
+        panel.spines[:].set(visible=True, color=theme.PALE)
     for panel in panels[count:]:
         panel.remove()
     return figure
@@ -92,7 +92,7 @@ def _mean(panel: Axes, image: np.ndarray) -> None:
     if image.shape[-1] == 3:
         panel.imshow((image - low) / (max(1.0, high) - low))
     elif low < 0:
-        panel.imshow(image[..., 0], cmap=looks.SIGNED, vmin=-high, vmax=high)
+        panel.imshow(image[..., 0], cmap=theme.SIGNED, vmin=-high, vmax=high)
     else:
         panel.imshow(image[..., 0], cmap="gray_r", vmin=0, vmax=high)
 
@@ -100,15 +100,15 @@ def _mean(panel: Axes, image: np.ndarray) -> None:
 def _curves(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[str], title: str, behind: str) -> Figure:
     """The mean above, the components below; features one after the other."""
     caption = f"the components' shares of the variance beside their numbers{behind}"
-    figure = looks.figure(10, 6.5, title, caption)
+    figure = theme.figure(10, 6.5, title, caption)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.5])
     features = range(1, len(mean) + 1)
     marker = "o" if len(mean) <= DOTTED else ""
-    above.plot(features, mean, color=looks.INK, marker=marker)
+    above.plot(features, mean, color=theme.INK, marker=marker)
     above.set_ylabel("mean")
-    below.axhline(0, color=looks.PALE, linewidth=1)
+    below.axhline(0, color=theme.PALE, linewidth=1)
     for i, vector in enumerate(vectors):
-        colour = looks.LINES[i % len(looks.LINES)]
+        colour = theme.LINES[i % len(theme.LINES)]
         below.plot(features, vector, color=colour, marker=marker, label=f"{i + 1}: {labels[i]}")
     below.set(ylabel="components", xlabel="feature")
     below.locator_params(axis="x", integer=True)
@@ -141,11 +141,11 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     notes += [note] if note else []
     held = np.cumsum(variances) / (total or 1.0)
     title = f"{name}: variance along the principal components"
-    figure = looks.figure(12 if total else 8, 5.4, title, "; ".join(notes))
+    figure = theme.figure(12 if total else 8, 5.4, title, "; ".join(notes))
     left, *right = figure.subplots(1, 2 if total else 1, squeeze=False)[0]
     style = {"marker": "o", "markersize": 6 if len(variances) <= DOTTED else 3, "linewidth": 1.5}
     left.plot(numbers, drawn, color="#A6A6A6", **style)
-    left.plot(numbers[:kept], drawn[:kept], color=looks.BLUE, **style)
+    left.plot(numbers[:kept], drawn[:kept], color=theme.BLUE, **style)
     left.set(xlabel="component", ylabel="variance")
     if variances.max() > 10 * variances.min():  # less than a decade is read better without
         left.set_yscale("log")
@@ -165,24 +165,24 @@ def _cumulative(axes: Axes, numbers: np.ndarray, held: np.ndarray, kept: int) ->
     from matplotlib.patheffects import withStroke
 
     last = min(len(held), max(kept, int(np.searchsorted(held, MARKS[-1])) + 1) * 5 // 4 + 1)
-    axes.plot(numbers[:last], held[:last], color=looks.INK, marker="o" if last <= DOTTED else "", markersize=6)
+    axes.plot(numbers[:last], held[:last], color=theme.INK, marker="o" if last <= DOTTED else "", markersize=6)
     halo = [withStroke(linewidth=3, foreground="white")]
     counts = [min(int(np.searchsorted(held, mark)) + 1, len(held)) for mark in MARKS]
     for mark, count in zip(MARKS, counts, strict=True):
-        axes.plot([0, count, count], [mark, mark, 0], color=looks.GREY, linewidth=0.9, linestyle=":")
+        axes.plot([0, count, count], [mark, mark, 0], color=theme.GREY, linewidth=0.9, linestyle=":")
         if counts.count(count) == 1 or mark == MARKS[-1]:
             axes.annotate(
-                str(count), (count, 0), (4, 4), textcoords="offset points", fontsize=13, color=looks.GREY,
+                str(count), (count, 0), (4, 4), textcoords="offset points", fontsize=13, color=theme.GREY,
                 path_effects=halo,
             )  # fmt: skip
     share = held[kept - 1]
-    axes.plot([kept, kept], [0, share], color=looks.BLUE, linewidth=1.5)
-    axes.plot(kept, share, "o", color=looks.BLUE, markersize=10, zorder=4)
+    axes.plot([kept, kept], [0, share], color=theme.BLUE, linewidth=1.5)
+    axes.plot(kept, share, "o", color=theme.BLUE, markersize=10, zorder=4)
     right = kept < 0.6 * last
     axes.annotate(
         f"{kept} kept: {100 * share:.3g} %", (kept, 0.6 * share), (10 if right else -10, 0), va="center",
         textcoords="offset points", ha="left" if right else "right", fontsize=14, fontweight="bold",
-        color=looks.BLUE, path_effects=halo,
+        color=theme.BLUE, path_effects=halo,
     )  # fmt: skip
     axes.set_yticks([0, 0.2, 0.4, 0.6, *MARKS])
     axes.tick_params(axis="y", labelsize=12)

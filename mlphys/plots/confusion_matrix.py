@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
-from mlphys.picture import Picture, predicted
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +29,10 @@ def draw(run: Run) -> Iterator[Picture]:
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
     error = run.metrics.get(split, {}).get("accuracy_stderr")
-    accuracy = looks.measured(counts.trace() / counts.sum(), error)
+    accuracy = theme.measured(counts.trace() / counts.sum(), error)
     caption = f"{counts.sum():,} {split} samples; coloured are the mistakes"
-    figure = looks.figure(9.2, 8, f"{run.name}: accuracy {accuracy}", caption)
-    _matrix(figure.subplots(), counts, [looks.short(name) for name in classes])
+    figure = theme.figure(9.2, 8, f"{run.name}: accuracy {accuracy}", caption)
+    _matrix(figure.subplots(), counts, [theme.short(name) for name in classes])
     table = {
         "true": [name for name in classes for _ in classes],
         "predicted": [name for _ in classes for name in classes],
@@ -50,7 +50,7 @@ def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     wrong = np.ma.masked_array(fractions, right | (counts == 0))
     norm = PowerNorm(0.5, 0, 1.0 if wrong.mask.all() else wrong.max())
-    axes.imshow(np.ma.masked_array(right, ~right), cmap=ListedColormap([looks.PALE]))
+    axes.imshow(np.ma.masked_array(right, ~right), cmap=ListedColormap([theme.PALE]))
     image = axes.imshow(wrong, cmap="Oranges", norm=norm)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, aspect=28, pad=0.02)
     bar.ax.yaxis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
@@ -66,7 +66,7 @@ def _numbers(axes: Axes, counts: np.ndarray, depth: np.ndarray) -> None:
         light = i != j and depth[i, j] > 0.75
         axes.text(
             j, i, str(counts[i, j]), ha="center", va="center", fontsize=size,
-            color="white" if light else looks.INK, fontweight="bold" if i == j else "normal",
+            color="white" if light else theme.INK, fontweight="bold" if i == j else "normal",
         )  # fmt: skip
 
 
@@ -86,6 +86,6 @@ def _names(axes: Axes, classes: list[str]) -> None:
     axes.tick_params(length=0)
     axes.set_xticks([i - 0.5 for i in range(1, len(classes))], minor=True)
     axes.set_yticks([i - 0.5 for i in range(1, len(classes))], minor=True)
-    axes.grid(which="minor", color="white" if len(classes) > NUMBERED else looks.PALE, linewidth=0.5)
+    axes.grid(which="minor", color="white" if len(classes) > NUMBERED else theme.PALE, linewidth=0.5)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks, scatter
 from mlphys.errors import NotApplicable
+from mlphys.figures import scatter, theme
+from mlphys.figures.picture import Picture
 from mlphys.numerics import chunked
-from mlphys.picture import Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ def draw(run: Run) -> Iterator[Picture]:
         + [_held(points, mean, vectors, deviations)]
         + (["behind data.preprocess"] if run.preprocessing.steps else [])
     )
-    figure = looks.figure(10, 7.5, f"{run.name}: mean and principal axes", caption)
+    figure = theme.figure(10, 7.5, f"{run.name}: mean and principal axes", caption)
     axes = figure.subplots()
     classes, drawn = run.data["classes"], points[:MOST]
     scatter.scatter(axes, drawn, scatter.colouring(train.y[:MOST], classes), alpha=0.35)
@@ -77,7 +77,7 @@ def _ellipses(axes: Axes, mean: np.ndarray, vectors: np.ndarray, deviations: np.
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     for k, style in ((1, "-"), (2, "--")):
-        axes.plot(*(mean + k * (circle * deviations) @ vectors).T, style, color=looks.INK, linewidth=1.5, zorder=3)
+        axes.plot(*(mean + k * (circle * deviations) @ vectors).T, style, color=theme.INK, linewidth=1.5, zorder=3)
 
 
 def _arrows(axes: Axes, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> None:
@@ -87,7 +87,7 @@ def _arrows(axes: Axes, mean: np.ndarray, vectors: np.ndarray, deviations: np.nd
     for i, (vector, deviation) in enumerate(zip(vectors, deviations, strict=True), start=1):
         arrow = {
             "arrowstyle": "-|>",
-            "color": looks.INK,
+            "color": theme.INK,
             "linewidth": 3,
             "mutation_scale": 22,
             "shrinkA": 0,
@@ -99,4 +99,4 @@ def _arrows(axes: Axes, mean: np.ndarray, vectors: np.ndarray, deviations: np.nd
             ha="left" if vector[0] >= 0 else "right", va="bottom" if vector[1] >= 0 else "top",
             fontsize=15, fontweight="bold", path_effects=halo, zorder=5,
         )  # fmt: skip
-    axes.plot(*mean, "o", color="white", markeredgecolor=looks.INK, markeredgewidth=2, markersize=9, zorder=5)
+    axes.plot(*mean, "o", color="white", markeredgecolor=theme.INK, markeredgewidth=2, markersize=9, zorder=5)

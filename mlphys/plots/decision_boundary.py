@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, shown_split
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.picture import Picture, shown_split
 from mlphys.schema.data import Split
 from mlphys.schema.layers import text
 
@@ -49,17 +49,17 @@ def draw(run: Run) -> Iterator[Picture]:
     probabilities = run.trained.predictions(samples.x)["probabilities"]
     guesses = probabilities.argmax(axis=1)
     right = int((guesses == samples.y).sum())
-    accuracy = looks.measured(right / len(samples), fraction_stderr(right, len(samples)))
+    accuracy = theme.measured(right / len(samples), fraction_stderr(right, len(samples)))
     caption = f"{len(samples):,} {split} samples; a region's colour is as deep as its class is probable"
     if len(samples) > MOST:
         caption += f"; the first {MOST:,} drawn"
     shape = np.ptp(plane.rows) / np.ptp(plane.columns)
     drawn = min(max(shape, 0.5), 1.0)
-    figure = looks.figure(10, 7 * drawn + 1.6, f"{run.name}: decision boundary, accuracy {accuracy}", caption)
+    figure = theme.figure(10, 7 * drawn + 1.6, f"{run.name}: decision boundary, accuracy {accuracy}", caption)
     axes = figure.subplots()
     axes.set(xlabel="x₁", ylabel="x₂", box_aspect=drawn if max(shape, 1 / shape) > STRETCHED else shape)
     _regions(axes, plane)
-    _samples(axes, samples.x[:MOST], samples.y[:MOST], guesses[:MOST], [looks.short(name) for name in classes])
+    _samples(axes, samples.x[:MOST], samples.y[:MOST], guesses[:MOST], [theme.short(name) for name in classes])
     _legend(axes, f"misclassified\n({len(samples) - right:,})")
     yield Picture("decision_boundary", figure, _table(plane, samples, probabilities, classes))
 
@@ -71,8 +71,8 @@ def _need_plane(run: Run) -> None:
     shape, classes = tuple(run.data["shape"]), run.data["classes"]
     if shape != (2,):
         raise NotApplicable(f"a sample of {text(shape)} is not a point of the plane")
-    if len(classes) > len(looks.LINES):
-        raise NotApplicable(f"{len(classes)} classes; the colours of {len(looks.LINES)} can be told apart")
+    if len(classes) > len(theme.LINES):
+        raise NotApplicable(f"{len(classes)} classes; the colours of {len(theme.LINES)} can be told apart")
 
 
 def _plane(run: Run, x: np.ndarray) -> Plane:
@@ -94,7 +94,7 @@ def _regions(axes: Axes, plane: Plane) -> None:
     classes = p.shape[-1]
     equal = 1 / classes
     sure = ((p.max(axis=-1).clip(equal, 1) - equal) / (1 - equal))[..., None]
-    colours = np.array([to_rgb(colour) for colour in looks.LINES[:classes]])[p.argmax(axis=-1)]
+    colours = np.array([to_rgb(colour) for colour in theme.LINES[:classes]])[p.argmax(axis=-1)]
     depth = FAINT + (FULL - FAINT) * sure
     extent = (*plane.columns[[0, -1]], *plane.rows[[0, -1]])
     axes.imshow(1 - depth * (1 - colours), origin="lower", extent=extent, aspect="auto", interpolation="bilinear")
@@ -103,21 +103,21 @@ def _regions(axes: Axes, plane: Plane) -> None:
     for k in range(classes if classes > 2 else 1):
         lead = scores[..., k] - np.delete(scores, k, axis=-1).max(axis=-1)
         if lead.min() < 0 < lead.max():
-            axes.contour(plane.columns, plane.rows, lead, [0], colors=looks.INK, linewidths=1.6, zorder=2)
+            axes.contour(plane.columns, plane.rows, lead, [0], colors=theme.INK, linewidths=1.6, zorder=2)
 
 
 def _samples(axes: Axes, x: np.ndarray, y: np.ndarray, guesses: np.ndarray, classes: Sequence[str]) -> None:
     size = 30 if len(x) <= 400 else 16
     for k, name in enumerate(classes):
-        axes.scatter([], [], s=70, color=looks.LINES[k], label=name)
+        axes.scatter([], [], s=70, color=theme.LINES[k], label=name)
     wrong = guesses != y
-    for some, edge, thick, grown in ((~wrong, "white", 0.5, 1), (wrong, looks.INK, 1.8, 2.4)):
-        colours = [looks.LINES[label] for label in y[some]]
+    for some, edge, thick, grown in ((~wrong, "white", 0.5, 1), (wrong, theme.INK, 1.8, 2.4)):
+        colours = [theme.LINES[label] for label in y[some]]
         axes.scatter(*x[some].T, c=colours, s=grown * size, edgecolors=edge, linewidths=thick, zorder=3 + thick)
 
 
 def _legend(axes: Axes, mistakes: str) -> None:
-    axes.scatter([], [], s=80, facecolors="none", edgecolors=looks.INK, linewidths=1.8, label=mistakes)
+    axes.scatter([], [], s=80, facecolors="none", edgecolors=theme.INK, linewidths=1.8, label=mistakes)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks
-from mlphys.blocks import MOST_CHANNELS, Block, page
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.layer_maps import MOST_CHANNELS, Block, page
+from mlphys.figures.picture import Picture, predicted
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, predicted
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
 
@@ -51,12 +51,12 @@ def _named(run: Run, predictions: Mapping[str, np.ndarray], index: int) -> str:
     classes, label = run.data["classes"], predictions["labels"][index]
     if not classes:
         return ""
-    known = f", class {looks.short(classes[label])}"
+    known = f", class {theme.short(classes[label])}"
     if "probabilities" not in predictions:
         return known
     probabilities = predictions["probabilities"][index]
     guess = probabilities.argmax()
-    return f"{known}, taken for {looks.short(classes[guess])} with p = {probabilities[guess]:.3g}"
+    return f"{known}, taken for {theme.short(classes[guess])} with p = {probabilities[guess]:.3g}"
 
 
 def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
@@ -77,7 +77,7 @@ def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
             values = values.reshape(shape)  # a reconstruction
         if last:
             photographed = photo and values.shape == shape
-            names = [looks.short(name) for name in run.data["classes"]]
+            names = [theme.short(name) for name in run.data["classes"]]
             classes = tuple(names) if classifies and values.shape == (len(names),) else ()
         yield Block(
             row.name,

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks, weight_images
 from mlphys.errors import NotApplicable
-from mlphys.mosaic import mosaic
-from mlphys.picture import Picture
+from mlphys.figures import theme, weight_images
+from mlphys.figures.picture import Picture
+from mlphys.figures.weight_mosaic import mosaic
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _picture(
     (filters, channels), nouns = kernels.shape[:2], list(counted.values())
     across = min(channels, max(MOST_CHANNELS, MOST_TILES // filters))
     shown = kernels[: max(1, MOST_TILES // across), :across]
-    names = [looks.short(name) for name in classes] if len(classes) == filters else _numbers(filters)
+    names = [theme.short(name) for name in classes] if len(classes) == filters else _numbers(filters)
     sides = [(f"{filters} {nouns[0]}", names[: len(shown)]), (f"{channels} {nouns[1]}", _numbers(across))]
     wide = across > 3 * len(shown)  # then the channels go down the page, for the outputs to go across
     (down, labels), (right, _) = sides[::-1] if wide else sides

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, shown_split
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def draw(run: Run) -> Iterator[Picture]:
     x = _places(dataset)
     curve, units = run.trained.predictions(x)["outputs"].ravel(), _hidden_units(run, x)
     metrics = run.metrics.get(split, {})
-    error = f", {split} mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
+    error = f", {split} mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
     count = units.shape[1]
     caption = "broad dashes: beyond the training data"
     caption += f"; thin: the {count} units of the last hidden layer (right axis)" if count else ""
-    figure = looks.figure(10, 6.4, f"{run.name}: fit{error}", caption)
+    figure = theme.figure(10, 6.4, f"{run.name}: fit{error}", caption)
     axes = figure.subplots()
     samples = {name: getattr(dataset, name) for name in dict.fromkeys(("train", split))}
     drawn = {name: (chunked.read(held.x[:MOST]).ravel(), held.y[:MOST].ravel()) for name, held in samples.items()}
@@ -80,8 +80,8 @@ def _units(axes: Axes, x: np.ndarray, units: np.ndarray) -> None:
     if not units.size:
         return
     right = axes.twinx()
-    right.plot(x, units, color=looks.GREY, linewidth=1.4, linestyle=(0, (5, 3)), zorder=1)
-    right.set_ylabel("hidden units", color=looks.GREY)
+    right.plot(x, units, color=theme.GREY, linewidth=1.4, linestyle=(0, (5, 3)), zorder=1)
+    right.set_ylabel("hidden units", color=theme.GREY)
     right.spines["right"].set_visible(True)
     right.set_zorder(0)
     axes.set_zorder(1)  # the data and the curve lie over the units
@@ -93,15 +93,15 @@ def _samples(axes: Axes, drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Non
     names = {"train": "training", "validation": "validation", "test": "test"}
     for name, (x, y) in drawn.items():
         pale = name == "train" and len(drawn) > 1
-        style = {"color": looks.SKY if pale else looks.BLUE, "alpha": 0.45 if pale else 0.9, "s": 30 if pale else 36}
+        style = {"color": theme.SKY if pale else theme.BLUE, "alpha": 0.45 if pale else 0.9, "s": 30 if pale else 36}
         axes.scatter(x, y, **style, linewidths=0, label=f"{len(x):,} {names[name]} samples", zorder=2)
 
 
 def _curve(axes: Axes, x: np.ndarray, curve: np.ndarray) -> None:
     inside = slice(OUTSIDE, OUTSIDE + INSIDE)
-    axes.plot(x[inside], curve[inside], color=looks.VERMILLION, linewidth=3, zorder=3, label="the net")
+    axes.plot(x[inside], curve[inside], color=theme.VERMILLION, linewidth=3, zorder=3, label="the net")
     for side in (slice(OUTSIDE + 1), slice(OUTSIDE + INSIDE - 1, None)):
-        axes.plot(x[side], curve[side], color=looks.VERMILLION, linestyle="--", zorder=3)
+        axes.plot(x[side], curve[side], color=theme.VERMILLION, linestyle="--", zorder=3)
     axes.set(xlabel="x", ylabel="y", xlim=(x[0, 0], x[-1, 0]))
 
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, shown_split
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def draw(run: Run) -> Iterator[Picture]:
     places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1)
     output = run.trained.predictions(places)["outputs"].reshape(image.shape)
     metrics = run.metrics.get(split, {})
-    error = f", {split} mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
+    error = f", {split} mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
     yield Picture(
         "image_fit",
         _figure(image, output, f"{run.name}: image{error}", _caption(image, output, len(dataset.train))),
@@ -83,7 +83,7 @@ def _caption(image: np.ndarray, output: np.ndarray, trained: int) -> str:
     psnr = f", psnr {-10 * math.log10(mse):.1f} dB" if mse > 0 else ""
     missing = f" ({image.size - there:,} are in no split)" if there < image.size else ""
     size = text(image.shape[::-1])
-    return f"{size} pixels, {trained:,} of them trained on{missing}; mse of all {looks.measured(mse)}{psnr}"
+    return f"{size} pixels, {trained:,} of them trained on{missing}; mse of all {theme.measured(mse)}{psnr}"
 
 
 def _figure(image: np.ndarray, output: np.ndarray, title: str, caption: str) -> Figure:
@@ -94,13 +94,13 @@ def _figure(image: np.ndarray, output: np.ndarray, title: str, caption: str) -> 
     low, high = min(0.0, float(np.nanmin(image))), max(1.0, float(np.nanmax(image)))
     limit = float(np.nanmax(abs(output - image))) or 1.0
     height = TILE * min(max(image.shape[0] / image.shape[1], 0.3), 1.6)
-    figure = looks.figure(3 * TILE + 1.2, height + 1.25, title, caption)
+    figure = theme.figure(3 * TILE + 1.2, height + 1.25, title, caption)
     panels = figure.subplots(1, 3)
     for panel, values, name in zip(panels, (image, output, output - image), NAMES, strict=True):
-        colours, ends = ("gray", (low, high)) if panel is not panels[2] else (looks.SIGNED, (-limit, limit))
+        colours, ends = ("gray", (low, high)) if panel is not panels[2] else (theme.SIGNED, (-limit, limit))
         shown = panel.imshow(values, cmap=colormaps[colours].with_extremes(bad=MISSING), vmin=ends[0], vmax=ends[1])
         panel.set(xticks=[], yticks=[], title=name)
-        panel.spines[:].set(visible=True, color=looks.PALE)
+        panel.spines[:].set(visible=True, color=theme.PALE)
     bar = figure.colorbar(shown, cax=panels[2].inset_axes((1.04, 0, 0.04, 1)))
     bar.locator = MaxNLocator(nbins=5, symmetric=True)
     return figure

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks
-from mlphys.drawable import need_decoder
 from mlphys.errors import NotApplicable
+from mlphys.figures import image_grid, theme
+from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.requirements import need_decoder
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, shown_split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,17 +47,17 @@ def draw(run: Run) -> Iterator[Picture]:
     images[1::2] = _line(ends.reshape(len(pairs), 2, *ends.shape[1:]), share)
     labels = []
     for first, last in pairs:
-        names = [looks.short(classes[samples.y[i]]) if classes else str(i) for i in (first, last)]
+        names = [theme.short(classes[samples.y[i]]) if classes else str(i) for i in (first, last)]
         labels += [f"{names[0]} to {names[1]}, code", "pixels"]
     title = f"{run.name}: between two samples, in the code and in pixels"
     caption = f"{split} samples; above: what the decoder makes of the straight line between their codes; "
     caption += "below: the straight line between the samples themselves"
     above = [f"{value:.3g}" for value in share]
-    figure = image_rows.page(images, ends, labels, title, caption, above, grouped=2)
+    figure = image_grid.page(images, ends, labels, title, caption, above, grouped=2)
     rows = {
         "first": np.repeat(pairs[:, 0], 2), "last": np.repeat(pairs[:, 1], 2), "line": ["code", "pixels"] * len(pairs)
     }  # fmt: skip
-    yield Picture("interpolation", figure, image_rows.table(images, rows, {"share": share}))
+    yield Picture("interpolation", figure, image_grid.table(images, rows, {"share": share}))
 
 
 def _pairs(labels: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, shown_split
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
@@ -73,20 +73,20 @@ def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, cap
     kept = int((mean > floor).sum())
     if kept < len(mean):
         caption += f"; the last {len(mean) - kept} of {len(mean)} are zero up to rounding"
-    figure = looks.figure(9.5, 6, title, caption)
+    figure = theme.figure(9.5, 6, title, caption)
     axes = figure.subplots()
     number = np.arange(1, kept + 1)
     axes.fill_between(
-        number, low[:kept].clip(floor), high[:kept].clip(floor), color=looks.BLUE, alpha=0.25, linewidth=0
+        number, low[:kept].clip(floor), high[:kept].clip(floor), color=theme.BLUE, alpha=0.25, linewidth=0
     )
-    axes.plot(number, mean[:kept], color=looks.BLUE, marker="o" if kept <= DOTTED else "", markersize=6)
+    axes.plot(number, mean[:kept], color=theme.BLUE, marker="o" if kept <= DOTTED else "", markersize=6)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
-    axes.axhline(1, color=looks.GREY, linewidth=1, linestyle=":")
+    axes.axhline(1, color=theme.GREY, linewidth=1, linestyle=":")
     axes.annotate(
         "1: as long as before", (1, 1), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-        ha="right", va="bottom", fontsize=12, color=looks.GREY,
+        ha="right", va="bottom", fontsize=12, color=theme.GREY,
     )  # fmt: skip
     axes.set(xlabel="number, largest first", ylabel="singular value of dh/dx")
     axes.locator_params(axis="x", integer=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import scatter
+from mlphys.figures import scatter
+from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.scatter import Projection
 from mlphys.numerics import pca
-from mlphys.picture import Picture, predicted
-from mlphys.scatter import Projection
 
 if TYPE_CHECKING:
     import numpy as np

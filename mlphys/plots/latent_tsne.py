@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import scatter
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture, predicted
-from mlphys.scatter import Projection
+from mlphys.figures import scatter
+from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.scatter import Projection
 
 if TYPE_CHECKING:
     import numpy as np

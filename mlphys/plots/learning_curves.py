@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.io.history import quantities
-from mlphys.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw(run: Run) -> Iterator[Picture]:
     kept, which = _kept(run, rows)
     across = min(len(metrics), 3)
     down = math.ceil(len(metrics) / across)
-    figure = looks.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
+    figure = theme.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for metric, panel in zip(metrics, axes, strict=False):
         last = last_of[metric]
@@ -69,9 +69,9 @@ def _spans(rows: Rows) -> list[tuple[str, range]]:
 
 def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     """One line a phase: nothing leads from the last epoch of one to the first of the next."""
-    curves = [("training", metric, looks.BLUE), ("validation", f"validation_{metric}", looks.VERMILLION)]
+    curves = [("training", metric, theme.BLUE), ("validation", f"validation_{metric}", theme.VERMILLION)]
     for name, column, colour in [curve for curve in curves if curve[1] in rows[0]]:
-        label = f"{name} {looks.measured(rows[kept - 1][column])}"
+        label = f"{name} {theme.measured(rows[kept - 1][column])}"
         style: dict[str, Any] = {"color": colour, "marker": "o" if len(rows) <= DOTTED else "", "markersize": 5}
         for i, (_, epochs) in enumerate(_spans(rows)):
             values = [rows[epoch - 1][column] for epoch in epochs]
@@ -83,8 +83,8 @@ def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
 def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
     if metric in test:
         value, error = test[metric], test.get(f"{metric}_stderr")
-        style: dict[str, Any] = {"color": looks.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
-        label = f"test {looks.measured(value, error)}"
+        style: dict[str, Any] = {"color": theme.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
+        label = f"test {theme.measured(value, error)}"
         axes.errorbar(kept, value, error, **style, linestyle="none", label=label)
 
 
@@ -100,15 +100,15 @@ def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     border = max(0.5, 0.02 * len(rows))
     axes.set(xlim=(1 - border, len(rows) + border), xlabel="epoch", ylabel=metric.replace("_", " "))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
-    axes.axvline(kept, color=looks.GREY, linestyle=":", linewidth=1.5, zorder=0)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
+    axes.axvline(kept, color=theme.GREY, linestyle=":", linewidth=1.5, zorder=0)
     spans = _spans(rows)
     for phase, epochs in spans if len(spans) > 1 else ():
         if epochs.start > 1:
-            axes.axvline(epochs.start - 0.5, color=looks.GREY, linewidth=1)
+            axes.axvline(epochs.start - 0.5, color=theme.GREY, linewidth=1)
         middle, top = (epochs.start + epochs.stop - 1) / 2, axes.get_xaxis_transform()
-        name = _fitting(looks.short(phase), len(epochs) / len(rows))
-        axes.text(middle, 1.0, name, transform=top, ha="center", va="bottom", color=looks.GREY)
+        name = _fitting(theme.short(phase), len(epochs) / len(rows))
+        axes.text(middle, 1.0, name, transform=top, ha="center", va="bottom", color=theme.GREY)
 
 
 def _fitting(name: str, share: float) -> str:

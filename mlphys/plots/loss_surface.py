@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.numerics.newton import Minimum, find
-from mlphys.picture import Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +139,7 @@ def _figure(
     from matplotlib.patches import Rectangle
 
     near = list(views.values())[1:]
-    figure = looks.figure(14 if near else 10, 6.8, title, caption)
+    figure = theme.figure(14 if near else 10, 6.8, title, caption)
     panels = figure.subplots(1, len(views), squeeze=False)[0]
     _contours(figure, panels, list(views.values()), minimum.value if minimum else 0.0)
     for panel, view in zip(panels, views.values(), strict=True):
@@ -148,8 +148,8 @@ def _figure(
     if near:
         corner, opposite = ((near[0].columns[i], near[0].rows[i]) for i in (0, -1))
         size = opposite[0] - corner[0], opposite[1] - corner[1]
-        panels[0].add_patch(Rectangle(corner, *size, fill=False, edgecolor=looks.INK, linewidth=1.2, zorder=2.5))
-        panels[1].spines[:].set(visible=True, color=looks.INK, linewidth=1.2)
+        panels[0].add_patch(Rectangle(corner, *size, fill=False, edgecolor=theme.INK, linewidth=1.2, zorder=2.5))
+        panels[1].spines[:].set(visible=True, color=theme.INK, linewidth=1.2)
         panels[1].set_title("the small frame, enlarged")
     legend = panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1)
     legend.set_in_layout(not near)  # beside the other panel's title there is room
@@ -181,10 +181,10 @@ def _contours(figure: Figure, panels: Sequence[Axes], views: Sequence[Landscape]
 def _path(axes: Axes, path: np.ndarray, minimum: Minimum | None) -> None:
     marker = "o" if len(path) <= DOTTED else ""
     axes.plot(*path.T, color="white", linewidth=5, zorder=3)
-    axes.plot(*path.T, color=looks.VERMILLION, marker=marker, markersize=6, zorder=3, label="path")
-    style: dict[str, Any] = {"linestyle": "", "markeredgecolor": looks.INK, "markeredgewidth": 2, "zorder": 4}
+    axes.plot(*path.T, color=theme.VERMILLION, marker=marker, markersize=6, zorder=3, label="path")
+    style: dict[str, Any] = {"linestyle": "", "markeredgecolor": theme.INK, "markeredgewidth": 2, "zorder": 4}
     axes.plot(*path[0], marker="o", markersize=11, markerfacecolor="white", **style, label="start")
-    axes.plot(*path[-1], marker="s", markersize=10, markerfacecolor=looks.VERMILLION, **style, label="end")
+    axes.plot(*path[-1], marker="s", markersize=10, markerfacecolor=theme.VERMILLION, **style, label="end")
     if minimum:
         style |= {"markeredgewidth": 1.2, "zorder": 5}
         axes.plot(*minimum.place, marker="*", markersize=17, markerfacecolor="#F0E442", **style, label="minimum")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture, predicted
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, predicted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ def draw(run: Run) -> Iterator[Picture]:
     across = min(len(indices), ACROSS)
     down = math.ceil(len(indices) / across)
     some = f"; here the {len(indices)} surest mistakes" if wrong > len(indices) else ""
-    figure = looks.figure(
+    figure = theme.figure(
         max(1.45 * across, 7.5),
         1.75 * down + 1.0,
         f"{run.name}: predicted (true!)",
@@ -74,17 +74,17 @@ def _tiles(axes: np.ndarray, images: np.ndarray, table: dict[str, list]) -> None
             panel.remove()
             continue
         _sample(panel, images[i], low, high)
-        true, predicted = (looks.short(table[name][i]) for name in ("true", "predicted"))
+        true, predicted = (theme.short(table[name][i]) for name in ("true", "predicted"))
         panel.set_title(
             f"{predicted}\n({true}!)" if long else f"{predicted} ({true}!)",
             fontsize=11 if long else 16,
             pad=4,
         )
         sure = table["probability"][i]
-        panel.set_xlabel("p > 0.999" if sure > 0.9995 else f"p = {sure:.3f}", fontsize=11, color=looks.GREY, labelpad=3)
+        panel.set_xlabel("p > 0.999" if sure > 0.9995 else f"p = {sure:.3f}", fontsize=11, color=theme.GREY, labelpad=3)
         panel.set_xticks([])
         panel.set_yticks([])
-        panel.spines[:].set(visible=True, color=looks.PALE)
+        panel.spines[:].set(visible=True, color=theme.PALE)
 
 
 def _sample(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
@@ -93,5 +93,5 @@ def _sample(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
     elif sample.ndim == 3:
         axes.imshow(sample[..., 0], cmap="gray_r", vmin=low, vmax=high)
     else:
-        axes.set_prop_cycle(color=looks.LINES)
+        axes.set_prop_cycle(color=theme.LINES)
         axes.plot(sample, linewidth=1.5)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture, predicted
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, predicted
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
@@ -40,7 +40,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if "mse" not in metrics:
         raise NotApplicable("a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out")
     of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
-    title = f"{run.name}: reconstructions, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
+    title = f"{run.name}: reconstructions, mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}"
     caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
     rows = {"input": inputs, "output": outputs}
     if "corrupted" in predictions:
@@ -52,11 +52,11 @@ def draw(run: Run) -> Iterator[Picture]:
         inputs, outputs = rows["clean"], rows["output"]
         title = (
             f"{run.name}: what is made of corrupted samples, mse "
-            f"{looks.measured(metrics['corrupted_mse'], metrics['corrupted_mse_stderr'])}"
+            f"{theme.measured(metrics['corrupted_mse'], metrics['corrupted_mse_stderr'])}"
         )
         caption = (
             f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of the corrupted samples "
-            f"{looks.measured(metrics['corruption_mse'])}, of clean ones given back {looks.measured(metrics['mse'])}"
+            f"{theme.measured(metrics['corruption_mse'])}, of clean ones given back {theme.measured(metrics['mse'])}"
         )
     drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(inputs, outputs, title, caption)
     yield Picture("reconstructions", drawn, _table(indices, rows))
@@ -71,9 +71,9 @@ def _to_images(run: Run, shape: Shape) -> Iterator[Picture]:
     targets, outputs = predictions["labels"][indices], predictions["outputs"][indices]
     metrics = run.metrics.get(split, {})
     copied = metrics.get("copy_input_mse")
-    baselines = f"the mean target {looks.measured(metrics['mean_target_mse'])}"
-    baselines += "" if copied is None else f", of the input itself {looks.measured(copied)}"
-    title = f"{run.name}: images to images, mse {looks.measured(metrics['mse'], metrics['mse_stderr'])}"
+    baselines = f"the mean target {theme.measured(metrics['mean_target_mse'])}"
+    baselines += "" if copied is None else f", of the input itself {theme.measured(copied)}"
+    title = f"{run.name}: images to images, mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}"
     of = len(predictions["labels"])
     caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
     figure = _images({"input": inputs, "target": targets, "output": outputs}, title, caption)
@@ -92,8 +92,8 @@ def _need_drawable(shape: Shape) -> None:
 def _baselines(metrics: Mapping[str, Any], code_size: int) -> str:
     """What is compared with: PCA only where the code is smaller than the samples."""
     pca = metrics.get("pca_mse")
-    components = "" if pca is None else f"PCA with {code_size} components {looks.measured(pca)}, of "
-    return f"{components}the mean image {looks.measured(metrics['mean_image_mse'])}"
+    components = "" if pca is None else f"PCA with {code_size} components {theme.measured(pca)}, of "
+    return f"{components}the mean image {theme.measured(metrics['mean_image_mse'])}"
 
 
 def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
@@ -105,7 +105,7 @@ def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
     differences = (outputs - targets).mean(axis=-1)
     limit = float(abs(differences).max()) or 1.0
     down, tile = len(rows) + 1, 1.1 * min(max(height / width, 0.3), 2)
-    figure = looks.figure(max(1.1 * count + 1.8, 9), down * (tile + 0.05) + 1.35, title, caption)
+    figure = theme.figure(max(1.1 * count + 1.8, 9), down * (tile + 0.05) + 1.35, title, caption)
     grid = figure.add_gridspec(down, count + 1, width_ratios=[*[1] * count, 0.14])
     axes = [[figure.add_subplot(grid[row, column]) for column in range(count)] for row in range(down)]
     low, high = min(0.0, float(targets.min())), max(1.0, float(targets.max()))
@@ -113,14 +113,14 @@ def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
         for panel, image in zip(panels, images, strict=True):
             _grey(panel, image, low, high)
     for i, panel in enumerate(axes[-1]):
-        drawn = panel.imshow(differences[i], cmap=looks.SIGNED, vmin=-limit, vmax=limit)
-        panel.set_xlabel(f"{((outputs[i] - targets[i]) ** 2).mean():#.2g}", fontsize=12, color=looks.GREY)
+        drawn = panel.imshow(differences[i], cmap=theme.SIGNED, vmin=-limit, vmax=limit)
+        panel.set_xlabel(f"{((outputs[i] - targets[i]) ** 2).mean():#.2g}", fontsize=12, color=theme.GREY)
     for panel in [panel for row in axes for panel in row]:
         panel.set(xticks=[], yticks=[])
-        panel.spines[:].set(visible=True, color=looks.PALE)
+        panel.spines[:].set(visible=True, color=theme.PALE)
     for row, name in zip(axes, (*rows, f"output\n− {wanted}"), strict=True):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    axes[-1][0].text(-0.1, -0.06, "mse", transform=axes[-1][0].transAxes, ha="right", va="top", color=looks.GREY)
+    axes[-1][0].text(-0.1, -0.06, "mse", transform=axes[-1][0].transAxes, ha="right", va="top", color=theme.GREY)
     bar = figure.colorbar(drawn, cax=figure.add_subplot(grid[down - 1, count]))
     bar.locator = MaxNLocator(nbins=3, symmetric=True)
     if targets.shape[-1] > 1:
@@ -141,18 +141,18 @@ def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -
 
     count, across = len(inputs), min(len(inputs), ACROSS)
     down = math.ceil(count / across)
-    figure = looks.figure(max(2.5 * across + 1.8, 9), 2.1 * down + 1.7, title, caption)
+    figure = theme.figure(max(2.5 * across + 1.8, 9), 2.1 * down + 1.7, title, caption)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     marker = "o" if inputs.shape[1] <= DOTTED else ""
     styles: list[dict[str, Any]] = [{"linewidth": 5, "alpha": 0.35}, {"linewidth": 1.8, "marker": marker}]
     for i, panel in enumerate(axes[:count]):
         for curves, style in zip((inputs[i], outputs[i]), styles, strict=True):
-            panel.set_prop_cycle(color=looks.LINES)
+            panel.set_prop_cycle(color=theme.LINES)
             panel.plot(curves, **style, markersize=5)
-        panel.set_title(f"mse {((outputs[i] - inputs[i]) ** 2).mean():#.2g}", fontsize=12, color=looks.GREY)
+        panel.set_title(f"mse {((outputs[i] - inputs[i]) ** 2).mean():#.2g}", fontsize=12, color=theme.GREY)
     for unused in axes[count:]:
         unused.remove()
-    colour = looks.LINES[0] if inputs[0].ndim == 1 or inputs.shape[-1] == 1 else looks.INK
+    colour = theme.LINES[0] if inputs[0].ndim == 1 or inputs.shape[-1] == 1 else theme.INK
     handles = [Line2D([], [], color=colour, **style) for style in styles]
     figure.legend(handles, ["input", "output"], loc="outside right upper")
     figure.axes[across * (down - 1)].set_xlabel("feature")

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks
-from mlphys.drawable import need_decoder, need_images
+from mlphys.figures import image_grid, theme
+from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.requirements import need_decoder, need_images
 from mlphys.numerics import chunked, pca
-from mlphys.picture import Picture, predicted
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
@@ -50,11 +50,11 @@ def draw(run: Run) -> Iterator[Picture]:
     drawn = np.array(images)
     title = f"{run.name}: reconstructions by code size"
     caption = f"mse over {len(x):,} {split} samples{'; of values behind data.preprocess' if fitted.steps else ''}"
-    figure = image_rows.page(drawn, drawn[0], labels, title, caption)
+    figure = image_grid.page(drawn, drawn[0], labels, title, caption)
     kinds = ["input", *["pca"] * len(counts), "net"][: len(drawn)]
     rows = {"by": kinds, "code_size": sizes, "mse": errors}
     yield Picture(
-        "reconstructions_by_code_size", figure, image_rows.table(drawn, rows, {"sample": np.arange(len(shown))})
+        "reconstructions_by_code_size", figure, image_grid.table(drawn, rows, {"sample": np.arange(len(shown))})
     )
 
 
@@ -64,4 +64,4 @@ def _sizes(most: int) -> list[int]:
 
 
 def _label(name: str, error: float) -> str:
-    return f"{name}\nmse {looks.measured(error)}"
+    return f"{name}\nmse {theme.measured(error)}"

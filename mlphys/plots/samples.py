@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows
 from mlphys.errors import NotApplicable
+from mlphys.figures import image_grid
+from mlphys.figures.picture import Picture, shown_split
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, shown_split
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def draw(run: Run) -> Iterator[Picture]:
     )
     images = np.concatenate([starts[:, None], drawn], axis=1).swapaxes(0, 1)
     labels = ["start", *(str(line * EVERY) for line in range(1, LINES + 1))]
-    yield Picture("samples", image_rows.page(images, starts, labels, title, caption), _table(drawn))
+    yield Picture("samples", image_grid.page(images, starts, labels, title, caption), _table(drawn))
 
 
 def _table(drawn: np.ndarray) -> dict[str, list]:

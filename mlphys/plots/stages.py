@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks
-from mlphys.drawable import need_decoder
 from mlphys.errors import NotApplicable
+from mlphys.figures import image_grid, theme
+from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.requirements import need_decoder
 from mlphys.numerics import chunked, pca
-from mlphys.picture import Picture, shown_split
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
@@ -41,15 +41,15 @@ def draw(run: Run) -> Iterator[Picture]:
     labels = ["input"]
     for name, error, shape in zip(names, errors, _codes(run), strict=True):
         linear = pca.error(dataset.train.x, x, math.prod(shape))
-        beside = "" if linear is None else f"\nPCA-{math.prod(shape)} {looks.measured(linear)}"
-        labels.append(f"{name}\nmse {looks.measured(error)}{beside}")
+        beside = "" if linear is None else f"\nPCA-{math.prod(shape)} {theme.measured(linear)}"
+        labels.append(f"{name}\nmse {theme.measured(error)}{beside}")
     title = f"{run.name}: reconstructions through the stages"
     caption = (
         f"mse over {len(x):,} {split} samples, below it that of PCA with as many components as the code has numbers"
     )
-    figure = image_rows.page(images, shown, labels, title, caption)
+    figure = image_grid.page(images, shown, labels, title, caption)
     rows = {"stages": list(range(len(images))), "mse": [None, *errors]}
-    yield Picture("stages", figure, image_rows.table(images, rows, {"sample": np.arange(len(shown))}))
+    yield Picture("stages", figure, image_grid.table(images, rows, {"sample": np.arange(len(shown))}))
 
 
 def _codes(run: Run) -> list[tuple[int, ...]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys import image_rows, looks
-from mlphys.drawable import need_decoder
-from mlphys.picture import Picture, predicted
+from mlphys.figures import image_grid, theme
+from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.requirements import need_decoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,9 +51,9 @@ def draw(run: Run) -> Iterator[Picture]:
         caption += f"; drawn are the {len(numbers)} of {codes.shape[1]} that change the image most"
     labels = [f"{j}:  {_number(values[j][0])} to {_number(values[j][-1])}" for j in numbers]
     above = [f"{100 * level:g} %" for level in LEVELS]
-    figure = image_rows.page(images, predictions["images"], labels, title, caption, above)
+    figure = image_grid.page(images, predictions["images"], labels, title, caption, above)
     columns = {"quantile": LEVELS, "code": values[numbers]}
-    yield Picture("traversals", figure, image_rows.table(images, {"number": numbers}, columns))
+    yield Picture("traversals", figure, image_grid.table(images, {"number": numbers}, columns))
     if codes.shape[1] == 2:
         yield _plane(run, codes, normal, of, predictions["images"])
 
@@ -96,8 +96,8 @@ def _plane(run: Run, codes: np.ndarray, normal: bool, of: str, samples: np.ndarr
     images = _decoded(run, places)
     title = f"{run.name}: images of the plane of codes"
     caption = f"each number of the code at {ACROSS} quantiles of {of}, equally probable steps apart"
-    table = image_rows.table(images, {}, {"first": places[..., 0], "second": places[..., 1]})
-    return Picture("traversals_plane", _sheet(images, image_rows.span(samples), (first, second), title, caption), table)
+    table = image_grid.table(images, {}, {"first": places[..., 0], "second": places[..., 1]})
+    return Picture("traversals_plane", _sheet(images, image_grid.span(samples), (first, second), title, caption), table)
 
 
 def _sheet(
@@ -106,9 +106,9 @@ def _sheet(
     first, second = axes_values
     lines, count, height, width, channels = images.shape
     sheet = images.transpose(0, 2, 1, 3, 4).reshape(lines * height, count * width, channels)
-    figure = looks.figure(9, 9 * max(0.4, min(height / width, 1.5)), title, caption)
+    figure = theme.figure(9, 9 * max(0.4, min(height / width, 1.5)), title, caption)
     axes = figure.subplots()
-    image_rows.tile_image(axes, sheet, *span)
+    image_grid.tile_image(axes, sheet, *span)
     axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(count)], [_number(value) for value in first], fontsize=11)
     axes.set_yticks(
         [(i + 0.5) * height - 0.5 for i in range(lines)], [_number(value) for value in second[::-1]], fontsize=11

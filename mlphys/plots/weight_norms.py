@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mlphys.layer_curves import picture
-from mlphys.picture import Picture
+from mlphys.figures.layer_curves import picture
+from mlphys.figures.picture import Picture
 
 if TYPE_CHECKING:
     from mlphys.run import Run

@@ -9,7 +9,7 @@ from mlphys.schema.spec import Spec
 
 if TYPE_CHECKING:
     from mlphys.experiment import Loaded
-    from mlphys.finding import Finding
+    from mlphys.figures.analysis_result import Finding
     from mlphys.run import Run
 
 

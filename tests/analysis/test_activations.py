@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import activations
 from mlphys.errors import NotApplicable
+from mlphys.figures import theme
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER
 from tests.plots.runs import written
@@ -19,7 +19,7 @@ from tests.plots.runs import written
 def found(run: Run, **settings: Any) -> dict[str, Any]:
     spec = activations.Spec(**settings)
     activations.check(spec, run.loaded)
-    with looks.applied():
+    with theme.applied():
         return dict(activations.measure(spec, run).numbers["layers"])
 
 

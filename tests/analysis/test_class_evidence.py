@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import class_evidence
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.run import Run
 from tests.analysis.runs import IMAGES, LINEAR_IMAGES, random_run
 
@@ -18,7 +18,7 @@ from tests.analysis.runs import IMAGES, LINEAR_IMAGES, random_run
 def found(run: Run, **settings: Any) -> Finding:
     spec = class_evidence.Spec(**settings)
     class_evidence.check(spec, run.loaded)
-    with looks.applied():
+    with theme.applied():
         return class_evidence.measure(spec, run)
 
 

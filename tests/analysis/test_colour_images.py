@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.experiment import ANALYSES
+from mlphys.figures import theme
 from mlphys.run import Run
 from tests.analysis.runs import random_run
 
@@ -33,7 +33,7 @@ def coloured(path: Path) -> Run:
 def test_images_of_three_channels_are_drawn(name: str, tmp_path: Path):
     run, entry = coloured(tmp_path), ANALYSES[name]
     entry.check(entry.Spec(), run.loaded)
-    with looks.applied():
+    with theme.applied():
         finding = entry.measure(entry.Spec(), run)
         for picture in finding.pictures:
             picture.figure.savefig(tmp_path / f"{picture.name}.png")

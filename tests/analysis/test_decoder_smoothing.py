@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import decoder_smoothing
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, WHITENED, random_run
 from tests.plots.runs import written
@@ -18,7 +18,7 @@ from tests.plots.runs import written
 
 def found(run: Run) -> Finding:
     decoder_smoothing.check(decoder_smoothing.Spec(), run.loaded)
-    with looks.applied():
+    with theme.applied():
         return decoder_smoothing.measure(decoder_smoothing.Spec(), run)
 
 

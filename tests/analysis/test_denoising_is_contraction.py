@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import denoising_is_contraction
+from mlphys.figures import theme
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> dict[str, Any]:
-    with looks.applied():
+    with theme.applied():
         finding = denoising_is_contraction.measure(denoising_is_contraction.Spec(**settings), run)
     return dict(finding.numbers)
 

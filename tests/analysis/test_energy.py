@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import energy
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.networks.energies import ACTIVATIONS
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
@@ -33,7 +33,7 @@ SIGMOID = f"""
 
 def found(run: Run) -> Finding:
     energy.check(energy.Spec(), run.loaded)
-    with looks.applied():
+    with theme.applied():
         return energy.measure(energy.Spec(), run)
 
 

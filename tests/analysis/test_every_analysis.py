@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
 from mlphys.experiment import ANALYSES
+from mlphys.figures import theme
 from mlphys.schema.analysis import AnalysisSpec
 from tests.analysis.runs import APPLIES, CLASSIFIER, applying
 from tests.plots.runs import written
@@ -20,7 +20,7 @@ from tests.plots.runs import written
 def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str, tmp_path: Path):
     run, entry = applying(name, tmp_path), ANALYSES[name]
     entry.check(entry.Spec(), run.loaded)
-    with looks.applied():
+    with theme.applied():
         finding = entry.measure(entry.Spec(), run)
     assert json.loads(json.dumps(finding.numbers, allow_nan=False)) == finding.numbers
     assert finding.said
@@ -33,7 +33,7 @@ def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str
 @pytest.mark.parametrize("name", ANALYSES)
 def test_the_same_run_gives_the_same_numbers(name: str, tmp_path: Path):
     entry = ANALYSES[name]
-    with looks.applied():
+    with theme.applied():
         first, again = (entry.measure(entry.Spec(), applying(name, tmp_path / n)) for n in ("a", "b"))
     assert first.numbers == again.numbers
     assert [picture.table for picture in first.pictures] == [picture.table for picture in again.pictures]

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import gabor
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, KERNELS, WHITENED, random_run
 from tests.plots.runs import written
@@ -32,7 +32,7 @@ def wave(
 def found(run: Run, **settings: int) -> Finding:
     spec = gabor.Spec(**settings)
     gabor.check(spec, run.loaded)
-    with looks.applied():
+    with theme.applied():
         return gabor.measure(spec, run)
 
 

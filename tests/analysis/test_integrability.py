@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import integrability
+from mlphys.figures import theme
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> tuple[dict, str]:
-    with looks.applied():
+    with theme.applied():
         finding = integrability.measure(integrability.Spec(**settings), run)
     return dict(finding.numbers), finding.said
 

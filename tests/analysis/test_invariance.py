@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import invariance
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.run import Run
 from tests.analysis.runs import IMAGES, TIED, random_run
 from tests.plots.runs import written
@@ -20,7 +20,7 @@ from tests.plots.runs import written
 def found(run: Run, **settings: Any) -> Finding:
     spec = invariance.Spec(**settings)
     invariance.check(spec, run.loaded)
-    with looks.applied():
+    with theme.applied():
         return invariance.measure(spec, run)
 
 

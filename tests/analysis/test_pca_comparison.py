@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import pca_comparison
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.numerics import pca
 from mlphys.run import Run
 from tests.analysis.runs import TIED, random_run
@@ -22,7 +22,7 @@ LINEAR = """
 
 
 def found(run: Run) -> Finding:
-    with looks.applied():
+    with theme.applied():
         return pca_comparison.measure(pca_comparison.Spec(), run)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlphys import looks
 from mlphys.analysis import rate_distortion
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, TIED, WHITENED, random_run
 from tests.plots.runs import written
@@ -27,7 +27,7 @@ PCA = """
 def found(run: Run, **settings: int) -> Finding:
     spec = rate_distortion.Spec(**settings)
     rate_distortion.check(spec, run.loaded)
-    with looks.applied():
+    with theme.applied():
         return rate_distortion.measure(spec, run)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import size
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.recorder import Recorder
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES
@@ -44,7 +44,7 @@ def study(folder: Path) -> list[Run]:
 
 
 def found(run: Run, **settings: str) -> Finding:
-    with looks.applied():
+    with theme.applied():
         return size.measure(size.Spec(**settings), run)
 
 

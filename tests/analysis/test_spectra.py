@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import spectra
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from tests.analysis.runs import CLASSIFIER, KERNELS, random_run
 from tests.plots.runs import written
 
@@ -52,7 +52,7 @@ def found(path: Path, kernels: np.ndarray) -> Finding:
     """Of a convolution of three kernels (3, 7, 7)."""
     others = [np.zeros(shape) for shape in list(random_run(path / "shapes", KERNELS).loaded.weights().values())[1:]]
     run = written(path / "run", KERNELS, [kernels.transpose(1, 2, 0)[:, :, None, :], *others])
-    with looks.applied():
+    with theme.applied():
         return spectra.measure(spectra.Spec(), run)
 
 

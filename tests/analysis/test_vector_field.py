@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.analysis import vector_field
 from mlphys.errors import NotApplicable
-from mlphys.finding import Finding
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Finding
 from mlphys.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written
@@ -26,7 +26,7 @@ IMAGES = """
 def found(run: Run, **settings: Any) -> Finding:
     spec = vector_field.Spec(**settings)
     vector_field.check(spec, run.loaded)
-    with looks.applied():
+    with theme.applied():
         return vector_field.measure(spec, run)
 
 

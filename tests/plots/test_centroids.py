@@ -8,7 +8,7 @@ import pytest
 
 from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures.picture import Picture
 from mlphys.plots import centroids
 from mlphys.schema.preprocess import Project, Standardize
 from tests.plots.runs import MadeRun, config

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures.picture import Picture
 from mlphys.plots import components
 from mlphys.schema.preprocess import Project, Scale
 from tests.plots.runs import MadeRun, config, pca_weights

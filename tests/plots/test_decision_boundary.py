@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.plots import decision_boundary
 from mlphys.run import Run
 from tests.plots.runs import ASKED, written
@@ -78,8 +78,8 @@ def test_the_samples_have_their_own_class_colour_and_mistakes_are_ringed(tmp_pat
     assert 0 < wrong.sum() < len(wrong)
     ring = picture.figure.axes[0].collections[-2]  # the last is the legend's
     assert np.asarray(ring.get_offsets()) == pytest.approx(train.x[wrong])
-    assert (ring.get_edgecolors()[:, :3] == to_rgb(looks.INK)).all()
-    assert (ring.get_facecolors()[:, :3] == [to_rgb(looks.LINES[label]) for label in train.y[wrong]]).all()
+    assert (ring.get_edgecolors()[:, :3] == to_rgb(theme.INK)).all()
+    assert (ring.get_facecolors()[:, :3] == [to_rgb(theme.LINES[label]) for label in train.y[wrong]]).all()
     names = [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()]
     assert names == ["upper", "lower", f"misclassified\n({wrong.sum()})"]
     samples = columns(picture, "sample")
@@ -94,7 +94,7 @@ def test_a_region_has_the_colour_of_its_class_deeper_where_that_is_more_probable
     upper = 1 / (1 + np.exp(second - first))
     assert upper > 0.6
     depth = 0.07 + 0.36 * (2 * upper - 1)
-    assert image[280, 200] == pytest.approx(1 - depth * (1 - np.array(to_rgb(looks.LINES[0]))), abs=1e-4)
+    assert image[280, 200] == pytest.approx(1 - depth * (1 - np.array(to_rgb(theme.LINES[0]))), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlphys import looks
+from mlphys.figures import theme
 from mlphys.schema import registry
 from tests.plots.runs import fitting
 
@@ -16,7 +16,7 @@ PLOTS = registry.names("mlphys.plots")
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_plot_draws_pictures_named_after_itself_with_columns_of_one_length(name: str, tmp_path: Path):
-    with looks.applied():
+    with theme.applied():
         pictures = list(registry.entry("mlphys.plots", name).draw(fitting(name, tmp_path)))
     assert pictures
     for picture in pictures:

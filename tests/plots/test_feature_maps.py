@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures.picture import Picture
 from mlphys.plots import feature_maps
 from mlphys.schema.layers import Conv1D, Conv2D, Dense, Dropout, Flatten, Layer
 from tests.plots.runs import CLASSES, Layers, MadeRun, network, predictions, real

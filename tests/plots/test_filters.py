@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures.picture import Picture
 from mlphys.plots import filters
 from mlphys.schema.layers import (
     AveragePooling2D,

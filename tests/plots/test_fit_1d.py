@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures.picture import Picture
 from mlphys.plots import fit_1d
 from mlphys.run import Run
 from tests.plots.runs import ASKED, written

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.config import load
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.plots import image_fit
 from mlphys.run import Run
 from tests.plots.runs import ASKED, written
@@ -19,7 +19,7 @@ PIXELS = (8, 12)  # the photograph, 12 pixels wide
 
 
 def drawn(run: Run) -> Picture:
-    with looks.applied():
+    with theme.applied():
         (picture,) = image_fit.draw(run)
     return picture
 

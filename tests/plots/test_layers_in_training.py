@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlphys.errors import NotApplicable, UserError
-from mlphys.layer_curves import _apart
+from mlphys.figures.layer_curves import _apart
 from mlphys.plots import gradient_norms, saturation, weight_norms
 from mlphys.schema.document import dump
 from tests.plots.runs import MadeRun, history, written

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 from mlphys.plots import loss_surface
 from mlphys.run import Run
 from tests.plots.runs import ASKED, PATH, history, walked, written
@@ -25,7 +25,7 @@ VALLEY = """
 
 
 def drawn(run: Run) -> Picture:
-    with looks.applied():
+    with theme.applied():
         (picture,) = loss_surface.draw(run)
     return picture
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks
+from mlphys.figures import theme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,13 +61,13 @@ def mosaic(images: np.ndarray, limit: float, quantity: str, labels: Sequence[str
     """images (strips, channels, height, width), coloured from -limit to limit; a label a strip."""
     strips, channels = images.shape[:2]
     page = Page(images.shape, max(1, *(len(label) for label in labels)))
-    figure = looks.figure(max(page.inches[0] + 1.9, 6.5), page.inches[1] + 1.5, title, caption)
+    figure = theme.figure(max(page.inches[0] + 1.9, 6.5), page.inches[1] + 1.5, title, caption)
     axes = figure.subplots()
     for strip in range(strips):
         for channel in range(channels):
             left, top = page.corner(strip, channel)
             image = axes.imshow(
-                images[strip, channel], cmap=looks.SIGNED, vmin=-limit, vmax=limit, interpolation="nearest",
+                images[strip, channel], cmap=theme.SIGNED, vmin=-limit, vmax=limit, interpolation="nearest",
                 extent=(left, left + page.width, top + page.height, top),
             )  # fmt: skip
     beyond = "both" if abs(images).max() > limit else "neither"
@@ -84,7 +84,7 @@ def _frames(axes: Axes, page: Page, strips: int, channels: int) -> None:
     corners = [page.corner(strip, channel) for strip in range(strips) for channel in range(channels)]
     w, h = page.width, page.height
     frames = [((x, y), (x + w, y), (x + w, y + h), (x, y + h)) for x, y in corners]
-    axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors=looks.PALE, linewidths=0.8))
+    axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors=theme.PALE, linewidths=0.8))
     right, bottom = max(x for x, _ in corners) + w, max(y for _, y in corners) + h
     axes.set(xlim=(-GAP, right + GAP), ylim=(bottom + GAP, -NUMBER))
     axes.set_axis_off()
@@ -104,5 +104,5 @@ def _numbers(axes: Axes, page: Page, labels: Sequence[str], channels: int) -> No
             x, y = page.corner(place * page.lines, channel)
             axes.text(
                 x + page.width / 2, y - 0.06, str(channel), ha="center", va="bottom",
-                fontsize=min(page.points, 72 * page.inch * 0.3), color=looks.GREY,
+                fontsize=min(page.points, 72 * page.inch * 0.3), color=theme.GREY,
             )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys import looks
+from mlphys.figures import theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def draw(
             largest = float(np.abs(image).max()) or 1.0
             axes.imshow(
                 image,
-                cmap=looks.SIGNED if signed else "gray",
+                cmap=theme.SIGNED if signed else "gray",
                 vmin=-largest if signed else 0,
                 vmax=largest,
                 interpolation="nearest",

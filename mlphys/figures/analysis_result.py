@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
+from mlphys.figures.picture import Picture, shown_split
 from mlphys.numerics import chunked
-from mlphys.picture import Picture, shown_split
 from mlphys.schema.data import Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Softmax, text

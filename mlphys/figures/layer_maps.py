@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
+from mlphys.figures import theme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,13 +82,13 @@ def _scale(values: np.ndarray, depth: float = 1.0) -> dict[str, Any]:
     """
     limit = (float(abs(values).max()) or 1.0) / depth
     if values.min() < 0:
-        return {"cmap": looks.SIGNED, "vmin": -limit, "vmax": limit}
+        return {"cmap": theme.SIGNED, "vmin": -limit, "vmax": limit}
     return {"cmap": "gray_r", "vmin": 0.0, "vmax": limit}
 
 
 def _empty(width: float, height: float, title: str, caption: str) -> tuple[Figure, Axes]:
     """A figure with axes in inches, y downwards, for what has this size."""
-    figure = looks.figure(max(width + 0.3, 7.5), height + 1.2, title, caption)
+    figure = theme.figure(max(width + 0.3, 7.5), height + 1.2, title, caption)
     axes = figure.subplots()
     axes.set(aspect="equal", xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
@@ -101,14 +101,14 @@ def _tile(axes: Axes, image: np.ndarray, left: float, top: float, width: float, 
 
     extent = (left, left + width, top + height, top)
     axes.imshow(image, interpolation="nearest", extent=extent, aspect="auto", zorder=1, **scale)
-    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=looks.PALE, linewidth=0.8, zorder=2))
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=theme.PALE, linewidth=0.8, zorder=2))
 
 
 def _head(axes: Axes, x: float, y: float, block: Block, said: Sequence[str], **place: Any) -> None:
     """The layer's name, and smaller lines below it; y is the upper edge."""
     axes.text(x, y, block.name, fontsize=13, fontweight="bold", va="top", **place)
     for i, line in enumerate(said, start=1):
-        axes.text(x, y + 0.03 + i * LINE, line, fontsize=11, color=looks.GREY, va="top", **place)
+        axes.text(x, y + 0.03 + i * LINE, line, fontsize=11, color=theme.GREY, va="top", **place)
 
 
 def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
@@ -131,7 +131,7 @@ def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
                 "xy": (left + width + arrow - 0.12, top + tallest / 2),
                 "xytext": (left + width + 0.12, top + tallest / 2),
             }
-            axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": looks.GREY, "linewidth": 1.8})
+            axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": theme.GREY, "linewidth": 1.8})
         left += width + arrow
     return figure
 
@@ -150,10 +150,10 @@ def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
         for row in range(height):
             for column in range(width):
                 red, green, blue, _ = colours(norm(tile[row, column]))
-                ink = looks.INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+                ink = theme.INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
                 x, y = left + CELL * (column + 0.5), top + CELL * (row + 0.5)
                 axes.text(x, y, written(tile[row, column]), ha="center", va="center", fontsize=13, color=ink)
-        lines = {"color": looks.PALE, "linewidth": 0.8}
+        lines = {"color": theme.PALE, "linewidth": 0.8}
         axes.hlines([top + CELL * row for row in range(1, height)], left, left + CELL * width, **lines)
         axes.vlines([left + CELL * column for column in range(1, width)], top, top + CELL * height, **lines)
         top += CELL * (height + 1)
@@ -274,14 +274,14 @@ def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> No
     zero = top + 0.1 + unit * high
     step = min(width / count, 0.6)
     middles = left + step * (np.arange(count) + 0.5)
-    colours = [looks.VERMILLION if value > 0 else looks.BLUE for value in values] if low < 0 else [looks.GREY] * count
+    colours = [theme.VERMILLION if value > 0 else theme.BLUE for value in values] if low < 0 else [theme.GREY] * count
     if block.classes:
         best = int(values.argmax())
-        colours = [looks.VERMILLION if k == best else looks.GREY for k in range(count)]
+        colours = [theme.VERMILLION if k == best else theme.GREY for k in range(count)]
         fits = step >= LETTER * max(len(name) for name in block.classes)
         for k, name in enumerate(block.classes):
             if fits or k == best:
                 bold = "bold" if k == best else "normal"
                 axes.text(middles[k], top + 0.17 + BAR, name, ha="center", va="top", fontsize=12, fontweight=bold)
     axes.bar(middles, -unit * values, width=0.8 * step, bottom=zero, color=colours)
-    axes.hlines(zero, left, left + step * count, color=looks.GREY, linewidth=0.8)
+    axes.hlines(zero, left, left + step * count, color=theme.GREY, linewidth=0.8)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys import weight_images
 from mlphys.errors import NotApplicable
+from mlphys.figures import weight_images
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, KERNELS, WHITENED, random_run
 from tests.plots.runs import written

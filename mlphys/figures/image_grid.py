@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mlphys import looks
+from mlphys.figures import theme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def page(
     beyond = max(low - float(images.min()), float(images.max()) - high)
     if beyond > BEYOND * (high - low):
         caption += f"; what is below {low:.2g} or above {high:.2g} is drawn as these"
-    figure = looks.figure(*size, title, caption)
+    figure = theme.figure(*size, title, caption)
     figure.get_layout_engine().set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
     ratios = [part for line in range(lines) for part in ((GAP / tile, 1) if line in gaps else (1,))]
     grid = figure.add_gridspec(len(ratios), count, height_ratios=ratios)
@@ -50,7 +50,7 @@ def page(
         for column, panel in enumerate(panels):
             tile_image(panel, images[line, column], *scale)
             if above and line == 0:
-                panel.set_title(above[column], fontsize=12, color=looks.GREY)
+                panel.set_title(above[column], fontsize=12, color=theme.GREY)
         panels[0].set_ylabel(labels[line], rotation=0, ha="right", va="center")
     return figure
 
@@ -66,7 +66,7 @@ def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:
     else:
         panel.imshow(image[..., 0], cmap="gray_r", vmin=low, vmax=high)
     panel.set(xticks=[], yticks=[])
-    panel.spines[:].set(visible=True, color=looks.PALE)
+    panel.spines[:].set(visible=True, color=theme.PALE)
 
 
 def table(images: np.ndarray, rows: Mapping[str, Sequence[object]], columns: Mapping[str, object]) -> dict[str, list]:

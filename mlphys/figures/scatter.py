@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's eight, with grey for their yellow, which is not seen on white; then these with other markers.
-COLOURS = (*looks.LINES, looks.INK, "#999999")
+COLOURS = (*theme.LINES, theme.INK, "#999999")
 MARKERS = "ox^"
 BINS = 60
 STRETCHED = 4  # times longer than high: then a unit is not as long in both directions
@@ -48,7 +48,7 @@ def colouring(labels: np.ndarray, classes: Sequence[str]) -> Colouring:
     import numpy as np
 
     if 0 < len(classes) <= len(COLOURS) * len(MARKERS):
-        return Colouring(labels, [looks.short(name) for name in classes])
+        return Colouring(labels, [theme.short(name) for name in classes])
     note = f"{len(classes)} classes are too many to be told apart" if classes else ""
     return Colouring(np.zeros(len(labels), dtype=int), [""], note)
 
@@ -92,7 +92,7 @@ def _plane(points: np.ndarray, coloured: Colouring, names: Sequence[str], title:
 
     extent = np.ptp(points, axis=0)
     shape = min(max(extent[1] / (extent[0] or 1.0), 0.45), 0.85)
-    figure = looks.figure(10, 8 * shape + 1.7, title, caption)
+    figure = theme.figure(10, 8 * shape + 1.7, title, caption)
     axes = figure.subplots()
     scatter(axes, points, coloured)
     axes.set(xlabel=names[0], ylabel=names[1])
@@ -128,7 +128,7 @@ def _histograms(points: np.ndarray, coloured: Colouring, names: Sequence[str], t
     edges = np.histogram_bin_edges(points, BINS)
     counts = [np.histogram(points[labels == k], edges)[0] for k in range(len(classes))]
     highest = max(int(count.max()) for count in counts)
-    figure = looks.figure(10, min(max(0.6 * len(classes), 4), 8) + 1.5, title, caption)
+    figure = theme.figure(10, min(max(0.6 * len(classes), 4), 8) + 1.5, title, caption)
     axes = figure.subplots()
     for k, count in enumerate(counts):
         axes.stairs(0.9 * count / highest - k, edges, baseline=-k, fill=True, color=_style(k)["color"])

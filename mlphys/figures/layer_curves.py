@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlphys import looks
 from mlphys.errors import NotApplicable
-from mlphys.picture import Picture
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def picture(run: Run, name: str, column: str, track: str, title: str, label: str
     caption += "; layers from the first (dark) to the last"
     if any(value < low for curve in curves.values() for value in curve):
         caption += "; what is smaller than the axis reaches lies at its end"
-    figure = looks.figure(9.5, 6.2, f"{run.name}: {title}", caption)
+    figure = theme.figure(9.5, 6.2, f"{run.name}: {title}", caption)
     axes = figure.subplots()
     _draw(axes, list(curves.values()), layers, (low, high), log)
     axes.set(xlabel="epoch", ylabel=label)
@@ -74,7 +74,7 @@ def _draw(
         last = next((value for value in reversed(shown) if math.isfinite(value)), math.nan)
         ends.append((last, layers[i], colour))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
-    axes.grid(axis="y", color=looks.PALE, linewidth=0.8)
+    axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
     _labels(axes, ends, low, high, log)
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import image_rows
+from mlphys.figures import image_grid
 
 SAMPLES = np.linspace(0, 1, 12).reshape(3, 2, 2, 1)
 
 
 def page(images: np.ndarray, **more: Any) -> Any:
-    return image_rows.page(images, SAMPLES, [f"row {i}" for i in range(len(images))], "title", "caption", **more)
+    return image_grid.page(images, SAMPLES, [f"row {i}" for i in range(len(images))], "title", "caption", **more)
 
 
 def test_all_images_have_the_scale_of_the_samples_and_what_goes_far_beyond_is_told():
@@ -21,8 +21,8 @@ def test_all_images_have_the_scale_of_the_samples_and_what_goes_far_beyond_is_to
 
 
 def test_samples_beyond_0_and_1_widen_the_scale():
-    assert image_rows.span(4 * SAMPLES - 2) == (-2.0, 2.0)
-    assert image_rows.span(SAMPLES[:0]) == (0.0, 1.0)
+    assert image_grid.span(4 * SAMPLES - 2) == (-2.0, 2.0)
+    assert image_grid.span(SAMPLES[:0]) == (0.0, 1.0)
 
 
 def test_colours_are_cut_to_the_scale():
@@ -43,7 +43,7 @@ def test_groups_of_rows_stand_apart():
 
 def test_the_table_has_a_line_for_each_number_with_what_belongs_to_its_row_and_column():
     images = np.arange(2 * 3 * 4.0).reshape(2, 3, 2, 2, 1)
-    table = image_rows.table(images, {"number": [7, 8]}, {"share": [0, 1, 2], "code": np.arange(6).reshape(2, 3)})
+    table = image_grid.table(images, {"number": [7, 8]}, {"share": [0, 1, 2], "code": np.arange(6).reshape(2, 3)})
     assert list(table) == ["number", "share", "code", "row", "column", "channel", "value"]
     assert table["value"] == list(range(24))
     last = [column[-1] for column in table.values()]

@@ -1,0 +1,1 @@
+"""What pictures share: their look, saving, grids, curves, and what an analysis gives."""
