@@ -81,7 +81,7 @@ def train(
 
     On a terminal the values in brackets are those on validation; Ctrl-C keeps what is trained.
     """
-    from mlphys.config import load
+    from mlphys.config.load import load
 
     loaded = load(config, (*overrides, f"seed={seed}") if seed is not None else overrides)
     from mlphys import session, show
@@ -237,7 +237,7 @@ def config() -> None:
 @SET
 def config_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Say whether CONFIG is right, without training."""
-    from mlphys.config import load
+    from mlphys.config.load import load
 
     loaded = load(config, overrides)
     parameters = sum(math.prod(shape) for shape in loaded.weights().values())
@@ -249,7 +249,7 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
 @SET
 def config_show(config: Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG complete, with every default."""
-    from mlphys.config import load
+    from mlphys.config.load import load
     from mlphys.schema.document import dump
 
     click.echo(dump(load(config, overrides).experiment.model_dump()), nl=False)
@@ -261,7 +261,7 @@ def config_show(config: Path, overrides: tuple[str, ...]) -> None:
 def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
     """Print the layers of CONFIG with shapes, and its cost as a formula."""
     from mlphys import show
-    from mlphys.config import load
+    from mlphys.config.load import load
 
     click.echo(show.explained(load(config, overrides)))
 
@@ -272,7 +272,7 @@ def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
 def config_diff(first: Path, second: Path) -> None:
     """Print the keys in which two configs differ, defaults included."""
     from mlphys import show
-    from mlphys.config import difference, load
+    from mlphys.config.load import difference, load
 
     click.echo(show.differing(difference(load(first).experiment, load(second).experiment)))
 
@@ -280,7 +280,7 @@ def config_diff(first: Path, second: Path) -> None:
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON schema of the config language, for completion in editors."""
-    from mlphys.experiment import Experiment
+    from mlphys.config.experiment import Experiment
 
     click.echo(json.dumps(Experiment.model_json_schema(), indent=2))
 
@@ -290,7 +290,7 @@ def config_schema() -> None:
 @click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one.")
 def config_copy(name: str, to: Path) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
-    from mlphys.library import copy
+    from mlphys.config.examples import copy
 
     click.echo(f"{copy(name, to)}: written; `mlphys train {to / name}.yaml` trains it")
 
@@ -313,7 +313,7 @@ def data_list() -> None:
 def data_fetch(name: str) -> None:
     """Download the dataset NAME, unless it is there; its checksum is compared either way."""
     from mlphys import show
-    from mlphys.experiment import dataset
+    from mlphys.config.experiment import dataset
     from mlphys.io.download import fetch
 
     sources = dataset(name).Spec.sources()
@@ -328,7 +328,7 @@ def data_fetch(name: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
 def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
     """Draw a sheet of samples of each class of CONFIG's data."""
-    from mlphys.config import load
+    from mlphys.config.load import load
     from mlphys.data import inspection
 
     loaded = load(config, overrides)
@@ -342,7 +342,7 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
 def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Count and compare the samples of CONFIG's data: ranges, duplicates, balance."""
     from mlphys import show
-    from mlphys.config import load
+    from mlphys.config.load import load
     from mlphys.data import inspection
 
     loaded = load(config, overrides)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
-from mlphys.experiment import Loaded
 from mlphys.networks.phases import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors

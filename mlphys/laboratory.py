@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from mlphys import gallery
+from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
-from mlphys.experiment import ANALYSES, ANALYSIS
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
 from mlphys.recorder import Recorder

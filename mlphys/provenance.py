@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mlphys.config.experiment import Loaded
 from mlphys.data import splits
 from mlphys.errors import UserError
-from mlphys.experiment import Loaded
 from mlphys.io import checksum
 from mlphys.schema.data import Dataset
 

@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mlphys import provenance
-from mlphys.config import fit
+from mlphys.config.experiment import Experiment, Loaded
+from mlphys.config.load import fit
 from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.errors import UserError
-from mlphys.experiment import Experiment, Loaded
 from mlphys.io import npz
 from mlphys.io.run_files import TAKEN, WEIGHTS, RunFiles, located, members
 from mlphys.schema.data import Dataset

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlphys import evaluation, gallery, laboratory, machine, recorder
-from mlphys.config import difference, fit, overridden
+from mlphys.config.experiment import Loaded
+from mlphys.config.load import difference, fit, overridden
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
-from mlphys.experiment import Loaded
 from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.networks.phases import Network

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mlphys.config.examples import shipped
+from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
+from mlphys.config.pretrained import taken_rows
 from mlphys.data.inspection import Inspection
-from mlphys.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
 from mlphys.io.download import Progress
-from mlphys.library import shipped
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
-from mlphys.sources import taken_rows
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -204,7 +204,7 @@ def listed(what: str) -> str:
 
 def combined() -> str:
     """Which terms of an autoencoder's cost go together, and why the others do not."""
-    from mlphys.combining import TERMS, refused
+    from mlphys.config.combinations import TERMS, refused
 
     found, names = refused(), list(TERMS)
     found |= {(second, first): why for (first, second), why in found.items()}

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
-from mlphys.experiment import Loaded
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec
 from mlphys.training import engine

@@ -130,7 +130,7 @@ def phases(net: str) -> int:
 
 
 def loaded(net: str) -> Any:
-    from mlphys.config import fit
+    from mlphys.config.load import fit
     from mlphys.schema.document import dump, parse
 
     return fit(parse(dump(experiment(net)), "bench"))

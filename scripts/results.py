@@ -22,8 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlphys.config import load, runs_before
-from mlphys.library import shipped
+from mlphys.config.examples import shipped
+from mlphys.config.load import load, runs_before
 from mlphys.numerics.uncertainty import rounded
 from scripts.readme import table, write_table
 

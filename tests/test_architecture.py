@@ -32,21 +32,15 @@ REGISTRIES = {"datasets", "models", "plots", "analysis"}
 
 # Modules that stand outside of their room until it is made.
 FLAT = {
-    "combining": "config",
-    "config": "config",
     "evaluation": "commands",
-    "experiment": "config",
     "gallery": "commands",
     "laboratory": "commands",
-    "library": "config",
     "prediction": "commands",
-    "problems": "config",
     "provenance": "runs",
     "recorder": "runs",
     "robustness": "commands",
     "run": "runs",
     "session": "commands",
-    "sources": "config",
     "trained": "runs",
 }
 

@@ -93,7 +93,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     def broken(path, overrides=()):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mlphys.config.load", broken)
+    monkeypatch.setattr("mlphys.config.load.load", broken)
     result = CliRunner().invoke(main, ["config", "check", "x.yaml"])
     assert result.exit_code == 1
     assert isinstance(result.exception, ZeroDivisionError)

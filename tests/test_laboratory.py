@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from mlphys.cli import main
-from mlphys.config import load
+from mlphys.config.experiment import ANALYSES
+from mlphys.config.load import load
 from mlphys.errors import UserError
-from mlphys.experiment import ANALYSES
 from mlphys.laboratory import analyze
 from mlphys.run import Run
 from tests.analysis.runs import CLASSIFIER, TIED, UNTIED, random_run

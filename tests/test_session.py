@@ -19,8 +19,8 @@ from safetensors.numpy import load_file, save_file
 
 from mlphys import machine
 from mlphys.cli import main
-from mlphys.config import load, runs_before
-from mlphys.experiment import PLOTS
+from mlphys.config.experiment import PLOTS
+from mlphys.config.load import load, runs_before
 from mlphys.io import atomic
 from mlphys.schema.document import dump, read
 from tests.helpers.cli import mlphys, refused

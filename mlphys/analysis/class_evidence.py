@@ -15,7 +15,7 @@ from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 

@@ -24,7 +24,7 @@ from mlphys.schema.preprocess import Whiten
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.numerics.chunked import Array
     from mlphys.run import Run
     from mlphys.schema.fields import Shape

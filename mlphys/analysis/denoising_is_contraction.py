@@ -16,7 +16,7 @@ from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive, as_tuple
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 

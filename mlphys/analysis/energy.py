@@ -19,7 +19,7 @@ from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dense
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 AT_ONCE = 500  # samples, in float64

@@ -21,7 +21,7 @@ from mlphys.schema.fields import Count, Whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 SMALLEST = 5  # pixels: 3 x 3 numbers are hardly more than a Gabor function's eight

@@ -19,7 +19,7 @@ from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.trained import TrainedNetwork
 

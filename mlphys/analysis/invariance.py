@@ -25,7 +25,7 @@ from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row

@@ -19,7 +19,7 @@ from mlphys.schema.fields import Count, Positive
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row

@@ -19,7 +19,7 @@ from mlphys.schema.fields import Count
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 MOST_CLASSES = 12

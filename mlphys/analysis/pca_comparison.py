@@ -21,7 +21,7 @@ from mlphys.schema.layers import Dense
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.numerics.chunked import Array
     from mlphys.run import Run
 

@@ -24,7 +24,7 @@ from mlphys.schema.fields import Count
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.fields import Shape
 

@@ -16,7 +16,7 @@ from mlphys.schema.analysis import PerClassSpec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 SHOWN = 2  # samples of each class

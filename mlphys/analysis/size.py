@@ -17,7 +17,7 @@ from mlphys.schema.analysis import AnalysisSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}

@@ -19,7 +19,7 @@ from mlphys.schema.fields import Count, Whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 SMALLEST = 3  # pixels

@@ -17,7 +17,7 @@ from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Softmax, text
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
     from mlphys.schema.analysis import PerClassSpec, SampledSpec
     from mlphys.schema.shapes import Row

@@ -8,7 +8,7 @@ from mlphys.errors import NotApplicable
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
 
 
 def need_images(loaded: Loaded) -> None:

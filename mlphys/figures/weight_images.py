@@ -16,8 +16,8 @@ from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedCo
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
+    from mlphys.config.experiment import Loaded
     from mlphys.data.preprocessing import Preprocessing
-    from mlphys.experiment import Loaded
     from mlphys.run import Run
 
 Arranged = Callable[[np.ndarray], np.ndarray]

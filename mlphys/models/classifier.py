@@ -19,9 +19,9 @@ from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
+from mlphys.schema.pretrained import TakenEncoder, chained
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
-from mlphys.schema.source import TakenEncoder, chained
 from mlphys.schema.training import Training
 
 DEFAULT_LOSS = CategoricalCrossentropy()

@@ -20,9 +20,9 @@ from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
+from mlphys.schema.pretrained import TakenEncoder, chained
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
-from mlphys.schema.source import TakenEncoder, chained
 from mlphys.schema.training import Training
 
 DEFAULT_LOSS = MeanSquaredError()

@@ -13,7 +13,7 @@ from mlphys.numerics.metrics import ACTIVE, code_statistics
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 BINS = 80

@@ -14,7 +14,7 @@ from mlphys.numerics import chunked
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 PAIRS, STEPS = 5, 9

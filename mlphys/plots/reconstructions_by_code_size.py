@@ -12,7 +12,7 @@ from mlphys.figures.requirements import need_decoder, need_images
 from mlphys.numerics import chunked, pca
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.run import Run
 
 MOST = 10  # samples

@@ -13,7 +13,7 @@ from mlphys.figures.requirements import need_decoder
 from mlphys.numerics import chunked, pca
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.numerics.chunked import Array
     from mlphys.run import Run
 

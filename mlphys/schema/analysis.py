@@ -8,7 +8,7 @@ from mlphys.schema.fields import Count
 from mlphys.schema.spec import Spec
 
 if TYPE_CHECKING:
-    from mlphys.experiment import Loaded
+    from mlphys.config.experiment import Loaded
     from mlphys.figures.analysis_result import Finding
     from mlphys.run import Run
 

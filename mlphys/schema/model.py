@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mlphys.schema.autoencoding import Corruption
     from mlphys.schema.data import DataSpec, Description, Split
     from mlphys.schema.fields import Shape
+    from mlphys.schema.pretrained import TakenEncoder
     from mlphys.schema.shapes import Row
-    from mlphys.schema.source import TakenEncoder
     from mlphys.schema.training import Training
 
 

@@ -11,7 +11,7 @@ from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.fields import Count, NotNegative, Whole
 from mlphys.schema.losses import LossField
 from mlphys.schema.optimizers import Adam, OptimizerField
-from mlphys.schema.source import Initial
+from mlphys.schema.pretrained import Initial
 from mlphys.schema.spec import Spec, refuse
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
-from mlphys.experiment import Loaded
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter

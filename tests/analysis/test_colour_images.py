@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.experiment import ANALYSES
+from mlphys.config.experiment import ANALYSES
 from mlphys.figures import theme
 from mlphys.run import Run
 from tests.analysis.runs import random_run

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mlphys.config.experiment import ANALYSES
 from mlphys.errors import NotApplicable
-from mlphys.experiment import ANALYSES
 from mlphys.figures import theme
 from mlphys.schema.analysis import AnalysisSpec
 from tests.analysis.runs import APPLIES, CLASSIFIER, applying

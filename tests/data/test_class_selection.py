@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.data import class_selection
 from mlphys.datasets import digits
 from mlphys.errors import UserError

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.data import preprocessing
 from mlphys.numerics import chunked
 from mlphys.run import Run

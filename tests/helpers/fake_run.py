@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.recorder import Recorder, create
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from mlphys.cli import main
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.schema.document import dump
 
 RATE = 0.0005

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.numerics import pca as components_of
 from mlphys.run import Run

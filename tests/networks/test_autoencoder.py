@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file
 
 from mlphys.cli import main
-from mlphys.config import load
+from mlphys.config.experiment import PLOTS
+from mlphys.config.load import load
 from mlphys.errors import UserError
-from mlphys.experiment import PLOTS
 from mlphys.schema.document import dump
 
 DATA = {"name": "digits", "train": 200, "validation": 50, "test": 60}

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from mlphys import evaluation
 from mlphys.cli import main
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.recorder import Recorder

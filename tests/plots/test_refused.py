@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from tests.plots.runs import ASKED, CODED
 

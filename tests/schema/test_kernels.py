@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 from scipy.signal import correlate2d, fftconvolve
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.models import transform
 from mlphys.schema.data import Description

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.document import dump, read
 from mlphys.schema.layers import Conv2D, Conv2DTranspose, Dense, Reshape, UpSampling2D

@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 from sklearn.datasets import load_digits
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.document import dump

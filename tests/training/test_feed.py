@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.data import preprocessing
 from mlphys.errors import UserError
 from mlphys.models import autoencoder, classifier

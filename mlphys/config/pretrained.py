@@ -17,8 +17,8 @@ from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
+from mlphys.schema.pretrained import Initial, TakenEncoder
 from mlphys.schema.shapes import Row, weights
-from mlphys.schema.source import Initial, TakenEncoder
 
 ENCODER, INITIAL, STEPS = ("model", "encoder"), ("training", "initial"), ("data", "preprocess")
 

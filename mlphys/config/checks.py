@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
+from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
 from mlphys.data import splits
 from mlphys.errors import NotApplicable
-from mlphys.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys import sources
+from mlphys.config import pretrained
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import UserError
 from mlphys.schema import registry
@@ -148,7 +148,7 @@ class Loaded:
             return self.weights() | self.fitted()
         if not experiment.model.taken():
             return {}
-        return weights_of(sources.taken_rows(experiment.model, self.rows())) | self.fitted()
+        return weights_of(pretrained.taken_rows(experiment.model, self.rows())) | self.fitted()
 
     def cost(self) -> str:
         return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.net_input)

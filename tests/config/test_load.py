@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mlphys import experiment
-from mlphys.config import difference, load, runs_before
+from mlphys.config import experiment
+from mlphys.config.examples import copy, shipped
+from mlphys.config.experiment import Experiment
+from mlphys.config.load import difference, load, runs_before
 from mlphys.datasets import mnist
 from mlphys.errors import UserError
-from mlphys.experiment import Experiment
 from mlphys.io.download import locate
-from mlphys.library import copy, shipped
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES

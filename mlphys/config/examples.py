@@ -12,7 +12,7 @@ from mlphys.schema.messages import suggestion
 
 def shipped() -> dict[str, Path]:
     """The configs that come with mlphys, by name."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     inside, beside = package / "configs", package.parent / "configs"
     folder = inside if inside.is_dir() else beside
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from click.testing import CliRunner
 
 from mlphys.cli import main
-from mlphys.combining import TERMS, refused
+from mlphys.config.combinations import TERMS, refused
 
 
 def test_only_a_variational_code_refuses_other_terms_and_says_why():

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys import sources
+from mlphys.config import pretrained
+from mlphys.config.checks import found
+from mlphys.config.examples import shipped
+from mlphys.config.experiment import Experiment, Loaded
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import UserError
-from mlphys.experiment import Experiment, Loaded
 from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
-from mlphys.library import shipped
-from mlphys.problems import found
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
 from mlphys.schema.fields import LARGEST
@@ -139,17 +139,17 @@ def _with_taken(
 ) -> tuple[Experiment, dict[str, np.ndarray]]:
     """The experiment with what it takes from other runs written out, and their arrays. Raises Misfit."""
     taken: dict[str, np.ndarray] = {}
-    here = sources.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
+    here = pretrained.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
     if block := experiment.model.taken():
-        source = _source(sources.finished(block, sources.ENCODER, _making(block.run, file)))
-        block, taken = sources.encoder(block, source, here)
+        source = _source(pretrained.finished(block, pretrained.ENCODER, _making(block.run, file)))
+        block, taken = pretrained.encoder(block, source, here)
         experiment = experiment.model_copy(update={"model": experiment.model.model_copy(update={"encoder": block})})
     if start := experiment.training.initial:
         if not experiment.kind().ITERATIVE:
             text = f"kind: {experiment.model.kind} is computed at once and begins with no weights; leave it out"
-            raise Misfit(sources.INITIAL, text)
-        source = _source(sources.finished(start, sources.INITIAL, _making(start.run, file)))
-        start, taken = sources.initial(start, source, here, Loaded(experiment, description).weights())
+            raise Misfit(pretrained.INITIAL, text)
+        source = _source(pretrained.finished(start, pretrained.INITIAL, _making(start.run, file)))
+        start, taken = pretrained.initial(start, source, here, Loaded(experiment, description).weights())
         training = experiment.training.model_copy(update={"initial": start})
         experiment = experiment.model_copy(update={"training": training})
     return experiment, taken
@@ -165,11 +165,11 @@ def _making(run: str, file: str) -> str:
     return f"`mlphys config copy {run}` and `mlphys train {run}.yaml` make it"
 
 
-def _source(run: RunFiles) -> sources.Source:
+def _source(run: RunFiles) -> pretrained.Source:
     """A finished run as one that weights are taken from; they are compared with its config."""
     loaded = fit(run.document, run.description)
     arrays = run.tensors(WEIGHTS, loaded.weights() | loaded.fitted())
-    return sources.Source(
+    return pretrained.Source(
         path=run.path,
         model=loaded.experiment.model,
         data=loaded.experiment.data,
@@ -183,7 +183,7 @@ def _source(run: RunFiles) -> sources.Source:
 def runs_before(path: Path) -> list[str]:
     """The runs that a config takes weights from, as it names them; nothing else of it is checked."""
     data = read(path).data
-    blocks = [data.get(part, {}).get(key) for part, key in (sources.ENCODER, sources.INITIAL)]
+    blocks = [data.get(part, {}).get(key) for part, key in (pretrained.ENCODER, pretrained.INITIAL)]
     return [block["run"] for block in blocks if isinstance(block, dict)]
 
 

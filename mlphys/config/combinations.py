@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from mlphys.config import fit
+from mlphys.config.load import fit
 from mlphys.errors import UserError
 from mlphys.schema.document import dump, parse
 

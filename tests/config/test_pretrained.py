@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mlphys.config import load, runs_before
+from mlphys.config.examples import shipped
+from mlphys.config.load import load, runs_before
 from mlphys.data.preprocessing import restored
 from mlphys.errors import UserError
-from mlphys.library import shipped
 from mlphys.networks import builder
 from mlphys.run import Run
 from mlphys.schema.document import dump
