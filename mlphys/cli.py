@@ -105,7 +105,7 @@ def train(
 def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
     """Go on with RUN from its newest checkpoint; --set training.epochs=N trains longer."""
     from mlphys import session, show
-    from mlphys.run import find
+    from mlphys.runs.run import find
     from mlphys.training.progress import reporter
 
     with _interruptible():
@@ -125,7 +125,7 @@ def evaluate(
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys import evaluation, gallery, robustness, show
-    from mlphys.run import Run, find, finished
+    from mlphys.runs.run import Run, find, finished
 
     found = finished(find(run))
     robustness.check(found, shift, noise)
@@ -154,7 +154,7 @@ def predict(
     from mlphys import prediction
     from mlphys.errors import UserError
     from mlphys.io import atomic
-    from mlphys.run import find, finished
+    from mlphys.runs.run import find, finished
 
     found = finished(find(run))
     if save and save.suffix != ".npz":
@@ -179,7 +179,7 @@ def predict(
 def plot(run: str | None, only: str | None, formats: str) -> None:
     """Draw the pictures of RUN (default: the newest finished one)."""
     from mlphys import gallery, show
-    from mlphys.run import find
+    from mlphys.runs.run import find
 
     found = find(run)
     names = only.split(",") if only else found.config.plots
@@ -195,7 +195,7 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
     """Measure the physics of RUN (default: the newest finished one): the analyses of its config, or all that apply."""
     from mlphys import laboratory
-    from mlphys.run import Run, find, finished
+    from mlphys.runs.run import Run, find, finished
 
     found = Run(finished(find(run)).path, path)
     if laboratory.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
@@ -217,7 +217,7 @@ def check(run: str | None) -> None:
     """Hold RUN against what its config expects; exit code 2 if a number is out of its range."""
     from mlphys import evaluation, show
     from mlphys.errors import UserError
-    from mlphys.run import find, finished
+    from mlphys.runs.run import find, finished
 
     found = finished(find(run))
     results = evaluation.against_expectation(found)

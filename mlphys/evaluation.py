@@ -13,7 +13,7 @@ from mlphys.errors import UserError
 from mlphys.networks.phases import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
-from mlphys.run import MOST_SHOWN, Run
+from mlphys.runs.run import MOST_SHOWN, Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.model import Kind
 
@@ -95,7 +95,7 @@ def _pixels(
 
 def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     """Measure a finished run on one split and keep metrics and predictions in the run."""
-    from mlphys.recorder import Recorder
+    from mlphys.runs.writer import RunWriter
 
     loaded = run.loaded
     dataset = run.dataset(path)
@@ -106,9 +106,9 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
         raise UserError(
             f"{run.path}: its outputs on {split} are not finite; train it anew with a smaller learning_rate"
         )
-    recorder = Recorder(run.path)
-    recorder.predictions(split, predictions)
-    recorder.metrics({**run.metrics, split: metrics})
+    writer = RunWriter(run.path)
+    writer.predictions(split, predictions)
+    writer.metrics({**run.metrics, split: metrics})
     return metrics
 
 

@@ -17,7 +17,7 @@ from mlphys.schema import registry
 from mlphys.schema.messages import shown, suggestion
 
 if TYPE_CHECKING:
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 PLOTS = "mlphys.plots"
 # What matplotlib would write of itself and the time: two runs with equal numbers give equal files.

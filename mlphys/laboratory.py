@@ -10,8 +10,8 @@ from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
-from mlphys.recorder import Recorder
-from mlphys.run import Run
+from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 
 Say = Callable[[str], None]
 
@@ -41,7 +41,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
             with theme.applied():
                 finding = ANALYSES[name].measure(specs[name], run)
                 _finite(run, name, finding)
-                Recorder(run.path).analysis(name, finding.numbers)
+                RunWriter(run.path).analysis(name, finding.numbers)
                 for picture in finding.pictures:
                     gallery.save(picture, run.path / "figures", formats)
         except NotApplicable as reason:

@@ -16,7 +16,7 @@ from mlphys.datasets import table
 from mlphys.errors import UserError
 from mlphys.io import sample_files
 from mlphys.io.sample_files import Expected
-from mlphys.run import Run
+from mlphys.runs.run import Run
 
 # The columns of what a kind of model predicts, where its arrays are called otherwise. Errors are means over the
 # values of a sample, as in metrics.json.

@@ -11,13 +11,13 @@ from mlphys.errors import UserError
 from mlphys.numerics.image_transforms import four_ways, shifted
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
-from mlphys.recorder import Recorder
-from mlphys.run import MOST_AMOUNTS, Run
+from mlphys.runs.run import MOST_AMOUNTS, Run
+from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Split
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    from mlphys.trained import TrainedNetwork
+    from mlphys.runs.trained_network import TrainedNetwork
 
 NOISE_STEPS = 8
 MOST_NOISE = 1e6  # far from where float32 overflows
@@ -60,7 +60,7 @@ def measure(
         levels = [noise * step / NOISE_STEPS for step in range(NOISE_STEPS + 1)]
         curves["noise"] = _curve(split, metric, "noise", levels, noises(network, samples, levels, run.config.seed))
     for name, curve in curves.items():
-        Recorder(run.path).analysis(name, curve)
+        RunWriter(run.path).analysis(name, curve)
     return curves
 
 

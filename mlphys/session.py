@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import evaluation, gallery, laboratory, machine, recorder
+from mlphys import evaluation, gallery, laboratory, machine
 from mlphys.config.experiment import Loaded
 from mlphys.config.load import difference, fit, overridden
 from mlphys.data import preprocessing, splits
@@ -19,8 +19,8 @@ from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.networks.phases import Network
 from mlphys.numerics.chunked import Stored
-from mlphys.recorder import Recorder
-from mlphys.run import Run, numbered
+from mlphys.runs.run import Run, numbered
+from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.data import Dataset
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import parts
@@ -53,8 +53,8 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
     fitted = _fitted(loaded, dataset, loaded.taken)  # what it refuses leaves no run behind
-    run = Run(recorder.create(loaded.experiment.name, out))
-    writer = Recorder(run.path)
+    run = Run(create(loaded.experiment.name, out))
+    writer = RunWriter(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
         if loaded.taken:
@@ -92,7 +92,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     done = state == "done" and run.status.get("stopped") == "epochs"
     if state == "diverged" or (state == "done" and not (done and epochs > old.experiment.training.epochs)):
         raise UserError(f"{run.path}: {_nothing_to_do(run)}")
-    writer = Recorder(run.path)
+    writer = RunWriter(run.path)
     checkpoint, passed = checkpoints.newest(run.path / "checkpoints", writer.history)
     if checkpoint is None and checkpoints.ANOTHER_HISTORY in passed.values():
         raise UserError(
@@ -192,7 +192,7 @@ def _sha256(value: Any) -> str:
 
 def _train(
     run: Run,
-    writer: Recorder,
+    writer: RunWriter,
     loaded: Loaded,
     dataset: Dataset,
     fitted: Preprocessing,
@@ -230,7 +230,7 @@ def _train(
 
 def _learn(
     run: Run,
-    writer: Recorder,
+    writer: RunWriter,
     loaded: Loaded,
     dataset: Dataset,
     fitted: Preprocessing,

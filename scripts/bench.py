@@ -160,7 +160,7 @@ def train_mlphys(net: str, number: int) -> None:
     Phase `number` starts from the initial weights: how fast it is does not depend on them.
     """
     from mlphys.networks.phases import Gradient
-    from mlphys.recorder import Recorder
+    from mlphys.runs.writer import RunWriter
     from mlphys.training import parts
 
     config = loaded(net)
@@ -174,7 +174,7 @@ def train_mlphys(net: str, number: int) -> None:
     phase = wanted[number]
     assert isinstance(phase, Gradient)
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(network, wanted, dataset, None, 0, {}, Recorder(Path(folder)), Silence())
+        training = Training(network, wanted, dataset, None, 0, {}, RunWriter(Path(folder)), Silence())
         in_training = PhaseInTraining(training, phase, 0, None)
         print("ready", flush=True)
         for epoch in waited_for():

@@ -82,15 +82,15 @@ def trained(note: Path, config: Path, run: Path) -> None:
         return wrapped
 
     from mlphys.cli import main
-    from mlphys.recorder import Recorder
+    from mlphys.runs.writer import RunWriter
     from mlphys.training import checkpoint, loop
 
     loop.CHECKPOINT_SECONDS = -1.0
     for name in ("row", "checkpoint", "weights", "predictions", "metrics"):
-        setattr(Recorder, name, noted(getattr(Recorder, name), WRITE))
+        setattr(RunWriter, name, noted(getattr(RunWriter, name), WRITE))
     checkpoint._prune = noted(checkpoint._prune, PRUNE)
-    Recorder.go_on_from = noted(
-        Recorder.go_on_from, RESUME, then=RESUME
+    RunWriter.go_on_from = noted(
+        RunWriter.go_on_from, RESUME, then=RESUME
     )  # until the first epoch: variables are restored
     loop.PhaseInTraining.run = noted(loop.PhaseInTraining.run, TRAIN, then=END)
     main(["train", str(config), "--out", str(run), "--resume", "--quiet"])

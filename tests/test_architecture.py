@@ -36,12 +36,8 @@ FLAT = {
     "gallery": "commands",
     "laboratory": "commands",
     "prediction": "commands",
-    "provenance": "runs",
-    "recorder": "runs",
     "robustness": "commands",
-    "run": "runs",
     "session": "commands",
-    "trained": "runs",
 }
 
 

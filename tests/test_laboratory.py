@@ -12,7 +12,7 @@ from mlphys.config.experiment import ANALYSES
 from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.laboratory import analyze
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, TIED, UNTIED, random_run
 from tests.plots.runs import written
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.document import dump
 from tests.helpers.cli import mlphys, reason
 

@@ -15,7 +15,7 @@ from mlphys import robustness
 from mlphys.errors import UserError
 from mlphys.numerics import metrics
 from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Split
 from mlphys.schema.document import dump
 from tests.helpers.cli import mlphys, reason

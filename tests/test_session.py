@@ -439,9 +439,9 @@ def test_a_full_disk_ends_with_a_message_and_leaves_nothing_torn(trained):
     shutil.rmtree(trained / "checkpoints")
     (trained / "history.csv").unlink()
     (trained / "checkpoints").mkdir()
-    from mlphys import recorder
+    from mlphys.runs.writer import RunWriter
 
-    writer = recorder.Recorder(trained)
+    writer = RunWriter(trained)
     (trained / "history.csv").symlink_to(full)
     with pytest.raises(Exception, match=r"history\.csv: cannot be written: No space left on device; free some space"):
         writer.row({"phase": "train", "epoch": 1})

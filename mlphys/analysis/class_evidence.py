@@ -16,8 +16,8 @@ from mlphys.schema.fields import Count
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
-    from mlphys.trained import TrainedNetwork
+    from mlphys.runs.run import Run
+    from mlphys.runs.trained_network import TrainedNetwork
 
 MOST_CLASSES = 12
 

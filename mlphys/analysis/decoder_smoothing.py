@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mlphys.config.experiment import Loaded
     from mlphys.numerics.chunked import Array
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
     from mlphys.schema.fields import Shape
 
 

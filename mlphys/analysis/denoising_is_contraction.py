@@ -17,8 +17,8 @@ from mlphys.schema.fields import Count, Positive, as_tuple
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
-    from mlphys.trained import TrainedNetwork
+    from mlphys.runs.run import Run
+    from mlphys.runs.trained_network import TrainedNetwork
 
 
 class Spec(SampledSpec):

@@ -20,7 +20,7 @@ from mlphys.schema.layers import Dense
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 AT_ONCE = 500  # samples, in float64
 BINS = 60

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 SMALLEST = 5  # pixels: 3 x 3 numbers are hardly more than a Gabor function's eight
 GOOD = 0.8

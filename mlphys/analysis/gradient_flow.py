@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
-    from mlphys.trained import TrainedNetwork
+    from mlphys.runs.run import Run
+    from mlphys.runs.trained_network import TrainedNetwork
 
 KINDS = ("classifier", "regressor", "autoencoder")
 

@@ -20,10 +20,10 @@ from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
+    from mlphys.runs.trained_network import TrainedNetwork
     from mlphys.schema.fields import Shape
     from mlphys.schema.shapes import Row
-    from mlphys.trained import TrainedNetwork
 
 LONGEST, START = 0.3, 0.01  # the first step and the first image, as fractions of the radius or the range
 ROUNDING = 1e-6  # of float32

@@ -20,7 +20,7 @@ from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST_CLASSES = 12
 MOST_PLACES = 32  # along a side

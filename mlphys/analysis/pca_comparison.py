@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlphys.config.experiment import Loaded
     from mlphys.numerics.chunked import Array
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 AT_ONCE = 1000  # samples
 ROUNDING = 1e-9  # errors below this fraction of the first component's are zero

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
     from mlphys.schema.fields import Shape
 
 QUALITIES = (2, 5, 10, 20, 30, 50, 70, 85, 95)

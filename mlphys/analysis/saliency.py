@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 SHOWN = 2  # samples of each class
 MOST_CLASSES = 12

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}
 VARIED = 2.0  # the ratio of the largest to the smallest from which on a quantity was varied

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 SMALLEST = 3  # pixels
 HIGHEST = 0.5  # cycles per pixel: what two pixels hold

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
+    from mlphys.runs.trained_network import TrainedNetwork
     from mlphys.schema.data import Split
-    from mlphys.trained import TrainedNetwork
 
 MARGIN = 0.25  # around the samples, as a fraction of their range
 FINE = 41  # places along each side where the field is computed

@@ -18,10 +18,10 @@ from mlphys.schema.layers import Activation, Softmax, text
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
+    from mlphys.runs.trained_network import TrainedNetwork
     from mlphys.schema.analysis import PerClassSpec, SampledSpec
     from mlphys.schema.shapes import Row
-    from mlphys.trained import TrainedNetwork
 
 MOST_VALUES = 4096  # of a sample, for analyses that need matrices of values times values
 

@@ -13,7 +13,7 @@ from mlphys.figures.picture import Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 RAMP, PALEST = "viridis", 0.82  # told apart by the colour-blind; its yellow end is too pale on white
 DOTTED = 40  # epochs up to which each gets a dot

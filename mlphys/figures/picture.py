@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mlphys.schema.shapes import Row
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
     from mlphys.data.preprocessing import Preprocessing
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 Arranged = Callable[[np.ndarray], np.ndarray]
 

@@ -12,7 +12,7 @@ from mlphys.figures.picture import Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 AMOUNTS = {"shift": "shift (pixels)", "noise": "standard deviation of the noise"}
 BASELINES = {

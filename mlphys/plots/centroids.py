@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 ACROSS, MOST = 10, 50  # images in a line, images
 CURVES_ACROSS, MOST_CURVES = 5, 15

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 BINS = 80
 DOTTED = 40  # numbers of a code up to which each gets a dot

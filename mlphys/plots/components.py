@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 ACROSS, MOST = 8, 15  # images in a line, components beside the mean
 MOST_CURVES = 5

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 NUMBERED = 20  # classes up to which the counts fit into the cells
 NAMED = 30  # classes up to which each gets its name

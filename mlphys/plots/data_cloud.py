@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 5_000  # points
 

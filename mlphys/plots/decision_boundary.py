@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 FINE = 301  # points of the grid along each side; the net is asked at all of them
 COARSE = 6  # every so many-th along each side stands in the table: 51 x 51

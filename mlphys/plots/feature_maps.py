@@ -16,7 +16,7 @@ from mlphys.schema.shapes import Row
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 
 def draw(run: Run) -> Iterator[Picture]:

@@ -15,7 +15,7 @@ from mlphys.schema.layers import Weighted, text
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST_TILES, MOST_CHANNELS, MOST_UNITS = 400, 20, 25
 CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
     from mlphys.schema.data import Dataset
 
 INSIDE, OUTSIDE = 401, 60  # points of the curve over the data, and at each side where there is none

@@ -9,7 +9,7 @@ from mlphys.figures.layer_curves import picture
 from mlphys.figures.picture import Picture
 
 if TYPE_CHECKING:
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 
 def draw(run: Run) -> Iterator[Picture]:

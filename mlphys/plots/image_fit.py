@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
     from mlphys.schema.data import Dataset
 
 LEAST = 0.1  # the fraction of the pixels that must be there

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 PAIRS, STEPS = 5, 9
 SOUGHT = 100  # samples that pairs are made of

@@ -13,7 +13,7 @@ from mlphys.numerics import pca
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 5_000  # points
 

@@ -13,7 +13,7 @@ from mlphys.figures.scatter import Projection
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 4_000  # codes: 20 seconds on one core
 FEWEST = 4

@@ -15,7 +15,7 @@ from mlphys.io.history import quantities
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
     Rows = Sequence[Mapping[str, Any]]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
     Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
 

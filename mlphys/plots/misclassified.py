@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 DOWN, ACROSS = 5, 8
 MOST_LINES = 6  # channels of a sequence that can be told apart by colour

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 10  # samples
 ACROSS = 5  # panels of curves

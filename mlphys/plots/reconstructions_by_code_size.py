@@ -13,7 +13,7 @@ from mlphys.numerics import chunked, pca
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 10  # samples
 

@@ -14,7 +14,7 @@ from mlphys.schema.layers import text
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 CHAINS, LINES, EVERY = 12, 8, 100  # steps from line to line
 

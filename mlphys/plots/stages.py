@@ -15,7 +15,7 @@ from mlphys.numerics import chunked, pca
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
     from mlphys.numerics.chunked import Array
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 10  # samples
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlphys.config.experiment import Loaded
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 MOST = 10  # numbers of the code
 LEVELS = (0.02, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.98)

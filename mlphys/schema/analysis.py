@@ -10,7 +10,7 @@ from mlphys.schema.spec import Spec
 if TYPE_CHECKING:
     from mlphys.config.experiment import Loaded
     from mlphys.figures.analysis_result import Finding
-    from mlphys.run import Run
+    from mlphys.runs.run import Run
 
 
 class AnalysisSpec(Spec):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlphys.recorder import Recorder
-from mlphys.run import Run
+from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from tests.plots.runs import written
 
 TIED = """
@@ -95,7 +95,7 @@ def applying(name: str, path: Path) -> Run:
         return random_run(path, APPLIES[name])
     for number, samples in enumerate((60, 80), start=1):
         run = random_run(path / str(number), APPLIES[name].replace("samples: 60", f"samples: {samples}"))
-        Recorder(run.path).metrics({"validation": {"error_rate": 4 / samples}})
+        RunWriter(run.path).metrics({"validation": {"error_rate": 4 / samples}})
     return run
 
 

@@ -11,7 +11,7 @@ import pytest
 from mlphys.analysis import activations
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER
 from tests.plots.runs import written
 

@@ -11,7 +11,7 @@ import pytest
 from mlphys.analysis import class_evidence
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import IMAGES, LINEAR_IMAGES, random_run
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlphys.config.experiment import ANALYSES
 from mlphys.figures import theme
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import random_run
 
 NET = """

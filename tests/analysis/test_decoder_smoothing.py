@@ -11,7 +11,7 @@ from mlphys.analysis import decoder_smoothing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, WHITENED, random_run
 from tests.plots.runs import written
 

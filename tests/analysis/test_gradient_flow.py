@@ -12,7 +12,7 @@ from mlphys.analysis import gradient_flow
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, random_run
 from tests.plots.runs import written
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlphys.analysis import integrability
 from mlphys.figures import theme
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written
 

@@ -11,7 +11,7 @@ from mlphys.analysis import pca_comparison
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
 from mlphys.numerics import pca
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, random_run
 from tests.plots.runs import written
 

@@ -13,7 +13,7 @@ from mlphys.analysis import rate_distortion
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, TIED, WHITENED, random_run
 from tests.plots.runs import written
 

@@ -12,8 +12,8 @@ from mlphys.analysis import size
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
-from mlphys.recorder import Recorder
-from mlphys.run import Run
+from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from tests.analysis.runs import CLASSIFIER, CODES
 from tests.plots.runs import history, written
 
@@ -28,7 +28,7 @@ def member(path: Path, samples: int, metrics: dict[str, Any], epochs: int = 1, u
     hidden = f"layers: [{{Dense: {{units: {units}}}}}, {{Dense"
     text = CLASSIFIER.replace("samples: 60", f"samples: {samples + 40}").replace("layers: [{Dense", hidden)
     run = written(path, text, rows=history([0.5] * epochs))
-    Recorder(path).metrics(metrics)
+    RunWriter(path).metrics(metrics)
     return run
 
 
@@ -86,9 +86,9 @@ def test_runs_that_cannot_be_compared_are_left_out(tmp_path: Path):
     run = study(tmp_path)[0]
     member(tmp_path / "6", 30, {"test": {"error_rate": 0.3}})
     other = written(tmp_path / "7", CLASSIFIER.replace("test: 20", "test: 20, classes: [lower, upper]"))
-    Recorder(other.path).metrics({"validation": {"error_rate": 0.3}})
+    RunWriter(other.path).metrics({"validation": {"error_rate": 0.3}})
     unfinished = member(tmp_path / "8", 30, {"validation": {"error_rate": 0.3}})
-    Recorder(unfinished.path).status("interrupted")
+    RunWriter(unfinished.path).status("interrupted")
     (member(tmp_path / "9", 30, {"validation": {"error_rate": 0.3}}).path / "data.json").write_text("{")
     numbers = found(run).numbers
     assert (len(numbers["runs"]), numbers["left_out"]) == (5, 4)

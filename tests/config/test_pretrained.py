@@ -15,9 +15,9 @@ from mlphys.config.load import load, runs_before
 from mlphys.data.preprocessing import restored
 from mlphys.errors import UserError
 from mlphys.networks import builder
-from mlphys.run import Run
+from mlphys.runs.run import Run
+from mlphys.runs.trained_network import TrainedNetwork
 from mlphys.schema.document import dump
-from mlphys.trained import TrainedNetwork
 from mlphys.training.engine import weights_of
 from tests.helpers import fake_run
 from tests.helpers.cli import mlphys, reason

@@ -13,7 +13,7 @@ from mlphys.config.load import load
 from mlphys.data import class_selection
 from mlphys.datasets import digits
 from mlphys.errors import UserError
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Samples
 from mlphys.schema.document import dump
 
@@ -146,13 +146,13 @@ def test_a_choice_is_judged_without_tensorflow():
 def test_a_strangers_run_with_classes_that_its_data_lacks_is_refused():
     loaded = load(written("{name: digits, classes: [3, 5]}"))
     from mlphys.data import splits
-    from mlphys.recorder import Recorder
+    from mlphys.runs.writer import RunWriter
 
     facts = splits.summary(loaded.dataset(), loaded.experiment.data, loaded.description)
     config = loaded.experiment.model_dump()
     config["data"]["classes"] = ["zebra", "5"]
     Path("run").mkdir()
-    Recorder(Path("run")).begin(config, facts | {"classes": ["zebra", "5"]})
+    RunWriter(Path("run")).begin(config, facts | {"classes": ["zebra", "5"]})
     with pytest.raises(UserError) as raised:
         Run(Path("run")).dataset()
     assert str(raised.value) == f"data.classes.0: no such class; allowed {ALL}"

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from mlphys.config.load import load
 from mlphys.data import preprocessing
 from mlphys.numerics import chunked
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump, read
 from mlphys.schema.preprocess import ContrastNormalize, Project, Scale, Standardize, SubtractMean, Whiten

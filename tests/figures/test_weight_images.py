@@ -7,7 +7,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import weight_images
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, KERNELS, WHITENED, random_run
 from tests.plots.runs import written
 

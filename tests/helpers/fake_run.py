@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlphys.config.load import load
-from mlphys.recorder import Recorder, create
+from mlphys.runs.writer import RunWriter, create
 
 
 def write(config: Path) -> Path:
@@ -25,9 +25,9 @@ def write(config: Path) -> Path:
         "splits": {name: {"samples": size, "class_counts": {}, "sha256": ""} for name, size in sizes.items()},
         "files": [],
     }
-    recorder = Recorder(create(loaded.experiment.name, None))
-    recorder.begin(loaded.experiment.model_dump(), facts)
+    writer = RunWriter(create(loaded.experiment.name, None))
+    writer.begin(loaded.experiment.model_dump(), facts)
     shapes = loaded.weights() | loaded.fitted()
-    recorder.weights({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
-    recorder.status("done", stopped="epochs")
-    return recorder.path
+    writer.weights({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
+    writer.status("done", stopped="epochs")
+    return writer.path

@@ -12,7 +12,7 @@ from scipy.linalg import subspace_angles
 
 from mlphys.cli import main
 from mlphys.numerics import pca
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.document import dump
 
 STEPS = 3000

@@ -11,7 +11,7 @@ import pytest
 
 from mlphys.errors import UserError
 from mlphys.models import energy_classifier
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.document import dump
 from mlphys.schema.messages import Misfit

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, make_blobs
 
 from mlphys.models import kmeans
 from mlphys.models.kmeans import clustered
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump
 from mlphys.schema.messages import Misfit

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.numerics import pca as components_of
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.document import dump, read
 from tests.helpers.cli import mlphys
 

@@ -14,7 +14,7 @@ from mlphys.errors import UserError
 from mlphys.io.history import History
 from mlphys.models import rbm
 from mlphys.networks.autodiff import gradient
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump, read
 from mlphys.schema.messages import Misfit

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.document import dump
 from tests.helpers.cli import mlphys
 

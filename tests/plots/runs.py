@@ -17,8 +17,8 @@ from mlphys.cli import main
 from mlphys.config.load import load
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
-from mlphys.recorder import Recorder
-from mlphys.run import Run
+from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump
 from mlphys.schema.layers import Conv2D, Dense, Flatten, Layer
@@ -232,7 +232,7 @@ def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Seq
     (path / "experiment.yaml").write_text(f"name: made\n{textwrap.dedent(text)}")
     loaded = load(path / "experiment.yaml")
     dataset = loaded.dataset()
-    writer = Recorder(path)
+    writer = RunWriter(path)
     writer.begin(loaded.experiment.model_dump(), splits.summary(dataset, loaded.experiment.data, loaded.description))
     for row in rows:
         writer.row(row)
@@ -251,7 +251,7 @@ def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Seq
 def measured(run: Run) -> Run:
     """The run with the predictions and the metrics of its validation samples."""
     found = evaluation.measure(run.loaded, run.trained.network, run.preprocessing, run.dataset(), "validation")
-    writer = Recorder(run.path)
+    writer = RunWriter(run.path)
     writer.metrics({"validation": found[0]})
     writer.predictions("validation", found[1])
     return run

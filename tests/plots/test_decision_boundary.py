@@ -11,7 +11,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.plots import decision_boundary
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
 KERNEL, BIAS = np.array([[1.0, -1.0], [3.0, -2.0]]), np.array([0.5, 0.0])

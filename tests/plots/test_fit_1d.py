@@ -8,7 +8,7 @@ import pytest
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
 from mlphys.plots import fit_1d
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
 STRAIGHT = """

@@ -11,7 +11,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.plots import image_fit
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
 WEIGHTS = [np.array([0.3, -0.2]), np.array(0.5)]

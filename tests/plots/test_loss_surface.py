@@ -10,7 +10,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.plots import loss_surface
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, PATH, history, walked, written
 
 KERNEL, BIAS = "layers.0.Dense.kernel.0.0", "layers.0.Dense.bias.0"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.plots import stages
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
 

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import recorder
 from mlphys.errors import UserError
 from mlphys.numerics.randomness import rng
-from mlphys.recorder import Recorder
+from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.training import EarlyStopping
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -40,7 +39,7 @@ class Refused(Exception):
 def train(path: Path, seconds: float = 0.0, stage: Stage = lambda name: None) -> None:
     """Train the run at `path`, or go on with it, as mlphys does. The rows take `seconds`."""
     checkpoint = None
-    writer = Recorder(path)
+    writer = RunWriter(path)
     if (path / "config.yaml").is_file():
         stage("resume")
         if json.loads((path / "status.json").read_text())["state"] == "done":
@@ -51,7 +50,7 @@ def train(path: Path, seconds: float = 0.0, stage: Stage = lambda name: None) ->
         writer.go_on_from(checkpoint)
     else:
         stage("begin")
-        recorder.create("arithmetic", path)
+        create("arithmetic", path)
         writer.begin({"name": "arithmetic"}, {"samples": 3})
     watch = checkpoint.watch if checkpoint else Watch()
     tensors = dict(checkpoint.tensors) if checkpoint else {"weights/a": np.zeros(50), "optimizer/0": np.zeros(50)}
@@ -91,7 +90,7 @@ def judged(path: Path, wanted: dict[str, Any], epoch: int = 0) -> str:
     for name in ("config.yaml", "data.json", "status.json", "metrics.json"):
         if (path / name).exists() and not (path / name).read_bytes().endswith(b"\n"):
             return f"{name} is torn"
-    checkpoint, _ = checkpoints.newest(path / "checkpoints", Recorder(path).history)
+    checkpoint, _ = checkpoints.newest(path / "checkpoints", RunWriter(path).history)
     if epoch > (checkpoint.epoch if checkpoint else 0):
         return f"epoch {epoch} is lost"
     try:

@@ -37,12 +37,12 @@ def dataset(run: Path, loaded: Loaded, facts: Mapping[str, Any], path: str | Non
         if not file.exists():
             raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")
         checksum.verify(file, recorded)
-    found = loaded.dataset()
-    hashes = splits.summary(found, data, loaded.description)["splits"]
+    samples = loaded.dataset()
+    hashes = splits.summary(samples, data, loaded.description)["splits"]
     for name, split in facts["splits"].items():
         if split["sha256"] != hashes[name]["sha256"]:
             raise UserError(
                 f"{run}: the {name} samples of {data.name} are not those it was trained with "
                 "(sha256 differs); train the experiment anew"
             )
-    return found
+    return samples

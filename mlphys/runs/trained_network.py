@@ -12,6 +12,7 @@ import numpy as np
 
 from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec
 from mlphys.training import engine
@@ -49,7 +50,7 @@ class TrainedNetwork:
 
     def seen(self, x: np.ndarray) -> np.ndarray:
         """Samples x as points z."""
-        return np.reshape(self._split(x).x, (len(x), -1))
+        return chunked.read(self._split(x).x).reshape(len(x), -1)
 
     def unseen(self, z: np.ndarray) -> np.ndarray:
         """Points z brought where pictures are, (n, *shape)."""

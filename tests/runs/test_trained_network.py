@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlphys.cli import main
-from mlphys.run import Run
+from mlphys.runs.run import Run
 from mlphys.schema.data import Split
 from tests.analysis.runs import random_run
 from tests.plots.runs import ASKED, written
@@ -79,7 +79,7 @@ def test_outputs_at_points_are_those_of_the_formula(tmp_path: Path):
 
 
 def test_jacobians_are_those_of_the_formula_in_whatever_pieces(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("mlphys.trained.LARGEST_JACOBIANS", 4 * 5)
+    monkeypatch.setattr("mlphys.runs.trained_network.LARGEST_JACOBIANS", 4 * 5)
     run = random_run(tmp_path, AUTOENCODER)
     (w, c, v, b), z = weights_and_points(run)
     h = np.tanh(z @ w + c)

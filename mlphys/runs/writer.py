@@ -59,7 +59,7 @@ def _empty(folder: Path) -> bool:
     return folder.is_dir() and all(path.name in begun or atomic.torn(path) for path in folder.iterdir())
 
 
-class Recorder:
+class RunWriter:
     """The files of one run, as training sees them."""
 
     def __init__(self, path: Path):

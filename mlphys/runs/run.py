@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from mlphys import provenance
 from mlphys.config.experiment import Experiment, Loaded
 from mlphys.config.load import fit
 from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.errors import UserError
 from mlphys.io import npz
 from mlphys.io.run_files import TAKEN, WEIGHTS, RunFiles, located, members
+from mlphys.runs import provenance
 from mlphys.schema.data import Dataset
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
-    from mlphys.trained import TrainedNetwork
+    from mlphys.runs.trained_network import TrainedNetwork
 
 LARGEST_HISTORY = 64_000_000  # bytes
 MOST_EPOCHS = 200_000
@@ -151,7 +151,7 @@ class Run(RunFiles):
     @cached_property
     def trained(self) -> TrainedNetwork:
         """The network with its kept weights; TensorFlow is imported for it."""
-        from mlphys.trained import TrainedNetwork
+        from mlphys.runs.trained_network import TrainedNetwork
 
         return TrainedNetwork(self.loaded, self.weights, self.preprocessing)
 

@@ -1,0 +1,1 @@
+"""Run directories: read, written, found again, and the network that one holds."""
