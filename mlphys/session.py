@@ -23,7 +23,7 @@ from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.data import Dataset
 from mlphys.training import checkpoint as checkpoints
-from mlphys.training import parts
+from mlphys.training import microbatches
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.progress import Reporter
 
@@ -238,9 +238,9 @@ def _learn(
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
-    parts.share_cores(loaded.rows(), loaded.experiment.training.batch_size)
+    microbatches.share_cores(loaded.rows(), loaded.experiment.training.batch_size)
     from mlphys.training import engine
-    from mlphys.training import feed as feeds
+    from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.kind()

@@ -161,10 +161,10 @@ def train_mlphys(net: str, number: int) -> None:
     """
     from mlphys.networks.phases import Gradient
     from mlphys.runs.writer import RunWriter
-    from mlphys.training import parts
+    from mlphys.training import microbatches
 
     config = loaded(net)
-    parts.share_cores(config.rows(), config.experiment.training.batch_size)
+    microbatches.share_cores(config.rows(), config.experiment.training.batch_size)
     from mlphys.training.loop import PhaseInTraining, Training
     from mlphys.training.progress import Silence
 

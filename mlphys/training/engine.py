@@ -17,8 +17,8 @@ from mlphys import machine
 from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
-from mlphys.training import chains, parts
-from mlphys.training.blocks import Blocks, Change
+from mlphys.training import microbatches, native_backend
+from mlphys.training.prefetch import Blocks, Change
 from mlphys.training.tracking import Tracker, watched
 
 Terms = Callable[[Any, Any, bool], tuple[Mapping[str, Any], Any]]  # of phases.Gradient
@@ -59,7 +59,7 @@ with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
     import keras  # noqa: F401 - now, so that it is not imported with them later
     import tensorflow as tf
 
-    if parts.shared and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+    if microbatches.shared and "TF_NUM_INTRAOP_THREADS" not in os.environ:
         tf.config.threading.set_intra_op_parallelism_threads(1)
     for accelerator in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
@@ -93,7 +93,7 @@ class Engine:
         self._sums = np.zeros(1 + len(phase.metrics) + len(self._tracker.names))
         phase.optimizer.build(list(phase.trained))
         if made := chain_of(phase, len(train)):
-            self._steps: _Steps = chains.Steps(phase, made, self._variables(), _rates(phase.optimizer))
+            self._steps: _Steps = native_backend.Steps(phase, made, self._variables(), _rates(phase.optimizer))
         else:
             self._steps = _Graph(phase, self._tracker, self.batch_size, self.samples, self._variables())
 
@@ -189,11 +189,11 @@ class Engine:
         return weights | slots | others
 
 
-def chain_of(phase: Phase, samples: int) -> chains.Chain | None:
+def chain_of(phase: Phase, samples: int) -> native_backend.Chain | None:
     """What is trained by machine code of our own; None: TensorFlow trains this phase."""
     if isinstance(phase, Fit) or devices() or Tracker(phase).names:
         return None
-    return chains.chain_of(phase, _batch_size(phase, samples))
+    return native_backend.chain_of(phase, _batch_size(phase, samples))
 
 
 def _batch_size(phase: Gradient, samples: int) -> int:
@@ -300,7 +300,7 @@ class _Graph:
         return self._sums.read_value()
 
     def _step(self, x: Any, y: Any) -> None:
-        sizes = parts.sizes(self._phase, x.shape[0], bool(devices()))
+        sizes = microbatches.sizes(self._phase, x.shape[0], bool(devices()))
         if len(sizes) == 1:
             gradients, sums, outputs = self._passed(x, y, 1.0)
         else:
@@ -434,12 +434,12 @@ class Mapped:
 
         `then(values, rows)` makes something smaller of each piece before they are joined.
         """
-        parts: list[dict[str, np.ndarray]] = []
+        pieces: list[dict[str, np.ndarray]] = []
         for start in range(0, len(split), self._at_once):
             rows = slice(start, start + self._at_once)
             values = self._compiled(tf.constant(chunked.read(split.x[rows])), tf.constant(split.y[rows]))
-            parts.append(then({name: value.numpy() for name, value in values.items()}, rows))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            pieces.append(then({name: value.numpy() for name, value in values.items()}, rows))
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 class MeanCost:
@@ -502,7 +502,7 @@ def _side_by_side(phase: Phase) -> contextlib.AbstractContextManager[None]:
     """Convolutions of few channels by our own code, which takes one core."""
     from mlphys.networks.layers import simd_conv
 
-    cores = 1 if parts.shared else machine.threads()
+    cores = 1 if microbatches.shared else machine.threads()
     return simd_conv.used(1 / cores if side_by_side(phase.network) else 0.0)
 
 

@@ -16,12 +16,12 @@ from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Split
 from mlphys.training import divergence
-from mlphys.training.blocks import Change
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
+from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
 from mlphys.training.tracking import columns, parameters, weight_norms
 

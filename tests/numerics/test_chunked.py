@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from mlphys.datasets import image_folder
 from mlphys.numerics import chunked
 from mlphys.schema.document import dump
-from mlphys.training import blocks
+from mlphys.training import prefetch
 from tests.helpers.cli import mlphys
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
@@ -50,7 +50,7 @@ def digits(folder: Path) -> None:
 
 def small_pieces(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(chunked, "LARGEST_PIECE", 50 * 64)
-    patch.setattr(blocks, "LARGEST_BLOCK", 70 * 64)
+    patch.setattr(prefetch, "LARGEST_BLOCK", 70 * 64)
 
 
 def all_large(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.preprocess import Standardize, SubtractMean, Whiten
 from mlphys.schema.training import Training as Settings
-from mlphys.training import blocks, engine, loop
+from mlphys.training import engine, loop, prefetch
 from mlphys.training.augmentation import Augmenter
 from mlphys.training.progress import Silence
 
@@ -37,7 +37,7 @@ SETTINGS = {"optimizer": "adam", "batch_size": BATCH, "epochs": 2}
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch):
     """Two batches a block, and few samples in all other pieces."""
-    monkeypatch.setattr(blocks, "LARGEST_BLOCK", 2 * BATCH * 64 + 50)
+    monkeypatch.setattr(prefetch, "LARGEST_BLOCK", 2 * BATCH * 64 + 50)
     monkeypatch.setattr(chunked, "LARGEST_PIECE", 40 * 64)
 
 

@@ -9,7 +9,7 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
 from mlphys.training.augmentation import Augmenter
-from mlphys.training.blocks import Change
+from mlphys.training.prefetch import Change
 
 
 def feed(

@@ -13,7 +13,7 @@ from mlphys.errors import UserError
 from mlphys.models import autoencoder, classifier
 from mlphys.schema.document import dump
 from mlphys.training import loop
-from mlphys.training.feed import feed
+from mlphys.training.epoch_data import feed
 from mlphys.training.progress import Silence
 from tests.helpers.memory_writer import Memory
 

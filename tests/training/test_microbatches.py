@@ -12,7 +12,7 @@ import pytest
 from mlphys import machine
 from mlphys.models import autoencoder, classifier, rbm
 from mlphys.schema.training import Training
-from mlphys.training import parts
+from mlphys.training import microbatches
 from tests.training.test_engine import DIGITS, digits, trained
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
@@ -58,7 +58,9 @@ def test_an_epoch_in_parts_ends_where_one_of_whole_batches_ends(cores, monkeypat
     whole, kept, _ = trained(CONV, settings)
     monkeypatch.setattr(machine, "threads", lambda: cores)
     sizes = []
-    monkeypatch.setattr(parts, "sizes", lambda *of, sizes_of=parts.sizes: sizes.append(sizes_of(*of)) or sizes[-1])
+    monkeypatch.setattr(
+        microbatches, "sizes", lambda *of, sizes_of=microbatches.sizes: sizes.append(sizes_of(*of)) or sizes[-1]
+    )
     parted, kept_parted, _ = trained(CONV, settings)
     assert sizes == [{2: [25, 24], 3: [17, 16, 16]}[cores], [5]]  # of the batches, and of the last, smaller one
     for name, weight in whole.weights.items():
@@ -71,31 +73,31 @@ def test_there_are_no_more_parts_than_cores_and_vectors_have_samples_for(monkeyp
     conv = of_classifier(CONV)
     monkeypatch.setattr(machine, "threads", lambda: 4)
     batches = (10, 31, 50, 66)
-    assert [parts.sizes(conv, batch, False) for batch in batches] == [
+    assert [microbatches.sizes(conv, batch, False) for batch in batches] == [
         [10],
         [16, 15],
         [13, 13, 12, 12],
         [17, 17, 16, 16],
     ]
     monkeypatch.setattr(machine, "threads", lambda: 12)
-    assert len(parts.sizes(conv, 100, False)) == 7
-    assert len(parts.sizes(conv, 1000, False)) == 8  # more would take long to trace
+    assert len(microbatches.sizes(conv, 100, False)) == 7
+    assert len(microbatches.sizes(conv, 1000, False)) == 8  # more would take long to trace
     monkeypatch.setattr(machine, "threads", lambda: 20)
-    assert len(parts.sizes(conv, 1000, False)) == 1  # most of the cores would be idle
+    assert len(microbatches.sizes(conv, 1000, False)) == 1  # most of the cores would be idle
 
 
 def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
     monkeypatch.setattr(machine, "threads", lambda: 2)
-    assert len(parts.sizes(of_autoencoder(), 100, False)) == 2
-    assert len(parts.sizes(of_autoencoder(sparsity={"l1": 0.1}), 100, False)) == 2
-    assert len(parts.sizes(of_autoencoder(), 100, True)) == 1  # on an accelerator
+    assert len(microbatches.sizes(of_autoencoder(), 100, False)) == 2
+    assert len(microbatches.sizes(of_autoencoder(sparsity={"l1": 0.1}), 100, False)) == 2
+    assert len(microbatches.sizes(of_autoencoder(), 100, True)) == 1  # on an accelerator
     whole = [
         of_classifier(NORMALIZED),
         of_classifier(DENSE),  # compiled in XLA
         of_autoencoder(sparsity={"kl": {"target": 0.1, "weight": 1}}),
         phase(rbm, {"kind": "rbm", "hidden": 8}),
     ]
-    assert [parts.sizes(each, 100, False) for each in whole] == [[100]] * 4
+    assert [microbatches.sizes(each, 100, False) for each in whole] == [[100]] * 4
 
 
 def test_the_order_of_random_draws_is_fixed(monkeypatch):

@@ -13,7 +13,7 @@ from mlphys.models import autoencoder, classifier, regressor, stacked_autoencode
 from mlphys.native import llvm
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.training import Training as Settings
-from mlphys.training import chains, loop
+from mlphys.training import loop, native_backend
 from mlphys.training.progress import Silence
 from tests.helpers.memory_writer import Memory
 from tests.training.test_engine import DIGITS, digits
@@ -100,10 +100,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
     model, settings = CASES[case]
     ours = training_of(model, FEW | settings)
-    made = [chains.chain_of(phase, 30) for phase in ours.phases]
+    made = [native_backend.chain_of(phase, 30) for phase in ours.phases]
     assert all(made)
     outcome = ours.run()
-    monkeypatch.setattr(chains, "chain_of", lambda phase, batch: None)
+    monkeypatch.setattr(native_backend, "chain_of", lambda phase, batch: None)
     theirs = training_of(model, FEW | settings)
     expected = theirs.run()
     for name, value in outcome.weights.items():
@@ -150,25 +150,25 @@ L2 = {"L2": {"l2": 0.01}}
 )  # fmt: skip
 def test_what_is_more_than_a_chain_is_left_to_tensorflow(model, settings):
     phase = training_of(model, FEW | settings).phases[-1]
-    assert chains.chain_of(phase, 30) is None
+    assert native_backend.chain_of(phase, 30) is None
 
 
 def test_large_batches_large_nets_and_machines_without_a_compiler_are_left_to_tensorflow(monkeypatch):
     phase = training_of(*CASES["classes"]).phases[0]
-    assert chains.chain_of(phase, chains.LARGEST_BATCH)
-    assert chains.chain_of(phase, chains.LARGEST_BATCH + 1) is None
-    monkeypatch.setattr(chains, "LARGEST_NET", 64 * 16 + 16 * 10)
-    assert chains.chain_of(phase, 30)
-    monkeypatch.setattr(chains, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
-    assert chains.chain_of(phase, 30) is None
+    assert native_backend.chain_of(phase, native_backend.LARGEST_BATCH)
+    assert native_backend.chain_of(phase, native_backend.LARGEST_BATCH + 1) is None
+    monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10)
+    assert native_backend.chain_of(phase, 30)
+    monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
+    assert native_backend.chain_of(phase, 30) is None
     monkeypatch.undo()
-    assert chains.chain_of(phase, 30)
+    assert native_backend.chain_of(phase, 30)
     monkeypatch.setattr(llvm, "vectors", lambda: None)
-    assert chains.chain_of(phase, 30) is None
+    assert native_backend.chain_of(phase, 30) is None
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
-    monkeypatch.setattr(chains, "PRODUCTS", 1)
+    monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
         monkeypatch.setattr(machine, "threads", lambda threads=threads: threads)
@@ -179,7 +179,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 
 
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
-    monkeypatch.setattr(chains, "PRODUCTS", 1)
+    monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     monkeypatch.setattr(machine, "threads", lambda: 3)
     begun, start = [], threading.Thread.start
 
