@@ -56,7 +56,7 @@ DATA = click.option("--data", "path", metavar="PATH", help="Where the data of th
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Ctrl-C ends with 130 and the sentence that says how to go on."""
-    from mlphys.session import Interrupted
+    from mlphys.commands.train import Interrupted
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job with it
     try:
@@ -84,17 +84,18 @@ def train(
     from mlphys.config.load import load
 
     loaded = load(config, (*overrides, f"seed={seed}") if seed is not None else overrides)
-    from mlphys import session, show
+    from mlphys import show
+    from mlphys.commands import train
     from mlphys.training.progress import reporter
 
-    unfinished = session.unfinished(loaded, out) if go_on else None
+    unfinished = train.unfinished(loaded, out) if go_on else None
     if go_on and not unfinished:
         _say(quiet)("no run to go on with: starting anew")
     with _interruptible():
         if unfinished:
-            run = session.resume(unfinished, (), reporter(quiet), _say(quiet))
+            run = train.resume(unfinished, (), reporter(quiet), _say(quiet))
         else:
-            run = session.train(loaded, out, reporter(quiet), _say(quiet))
+            run = train.train(loaded, out, reporter(quiet), _say(quiet))
     _say(quiet)(show.trained(run))
 
 
@@ -104,12 +105,13 @@ def train(
 @QUIET
 def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
     """Go on with RUN from its newest checkpoint; --set training.epochs=N trains longer."""
-    from mlphys import session, show
+    from mlphys import show
+    from mlphys.commands import train
     from mlphys.runs.run import find
     from mlphys.training.progress import reporter
 
     with _interruptible():
-        done = session.resume(find(run), overrides, reporter(quiet), _say(quiet))
+        done = train.resume(find(run), overrides, reporter(quiet), _say(quiet))
     _say(quiet)(show.trained(done))
 
 
@@ -124,17 +126,18 @@ def evaluate(
     run: str | None, split: str, path: str | None, shift: int | None, noise: float | None, as_json: bool
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
-    from mlphys import evaluation, gallery, robustness, show
+    from mlphys import show
+    from mlphys.commands import evaluate, plot, robustness
     from mlphys.runs.run import Run, find, finished
 
     found = finished(find(run))
     robustness.check(found, shift, noise)
-    metrics = evaluation.evaluate(found, split, path)
+    metrics = evaluate.evaluate(found, split, path)
     curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
     click.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
     if curves and not as_json:
         click.echo(show.changed(curves))
-    drawn = gallery.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
+    drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
     if not as_json:
         click.echo(show.drawn(drawn))
 
@@ -151,7 +154,7 @@ def predict(
     run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
 ) -> None:
     """Ask RUN about samples in png, jpg, npy, npz or csv files: class, value or code of each."""
-    from mlphys import prediction
+    from mlphys.commands import predict
     from mlphys.errors import UserError
     from mlphys.io import atomic
     from mlphys.runs.run import find, finished
@@ -162,10 +165,10 @@ def predict(
     for path in (out, save):
         if path:
             atomic.new(path)
-    predictions = prediction.predict(found, paths, resize, invert)
-    text = prediction.as_json(predictions) if as_json else prediction.as_csv(predictions)
+    predictions = predict.predict(found, paths, resize, invert)
+    text = predict.as_json(predictions) if as_json else predict.as_csv(predictions)
     if save:
-        atomic.write(save, prediction.as_npz(found, predictions))
+        atomic.write(save, predict.as_npz(found, predictions))
     if out:
         atomic.write(out, text)
     else:
@@ -178,12 +181,13 @@ def predict(
 @FORMATS
 def plot(run: str | None, only: str | None, formats: str) -> None:
     """Draw the pictures of RUN (default: the newest finished one)."""
-    from mlphys import gallery, show
+    from mlphys import show
+    from mlphys.commands import plot
     from mlphys.runs.run import find
 
     found = find(run)
     names = only.split(",") if only else found.config.plots
-    click.echo(show.drawn(gallery.draw(found, names, formats.split(","))))
+    click.echo(show.drawn(plot.draw(found, names, formats.split(","))))
 
 
 @main.command()
@@ -194,11 +198,11 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 @QUIET
 def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
     """Measure the physics of RUN (default: the newest finished one): the analyses of its config, or all that apply."""
-    from mlphys import laboratory
+    from mlphys.commands import analyze
     from mlphys.runs.run import Run, find, finished
 
     found = Run(finished(find(run)).path, path)
-    if laboratory.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
+    if analyze.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
         _say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
 
 
@@ -215,12 +219,13 @@ def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
 @RUN
 def check(run: str | None) -> None:
     """Hold RUN against what its config expects; exit code 2 if a number is out of its range."""
-    from mlphys import evaluation, show
+    from mlphys import show
+    from mlphys.commands import evaluate
     from mlphys.errors import UserError
     from mlphys.runs.run import find, finished
 
     found = finished(find(run))
-    results = evaluation.against_expectation(found)
+    results = evaluate.against_expectation(found)
     click.echo(show.checked(found, results))
     missed = [name for name, _, _, inside in results if not inside]
     if missed:

@@ -30,16 +30,6 @@ ROWS = [
 RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
 REGISTRIES = {"datasets", "models", "plots", "analysis"}
 
-# Modules that stand outside of their room until it is made.
-FLAT = {
-    "evaluation": "commands",
-    "gallery": "commands",
-    "laboratory": "commands",
-    "prediction": "commands",
-    "robustness": "commands",
-    "session": "commands",
-}
-
 
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name, without the roots of packages."""
@@ -79,8 +69,7 @@ def rooms_of(source: str) -> set[str]:
 
 def room(name: str) -> str:
     """The room of a module, by its dotted name."""
-    first = name.partition(".")[0]
-    return FLAT.get(first, first)
+    return name.partition(".")[0]
 
 
 @pytest.mark.parametrize(

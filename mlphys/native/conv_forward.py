@@ -1,6 +1,6 @@
 """Convolution, bias, activation and pooling of many samples side by side.
 
-A vector holds the same number of as many samples as it has lanes (native/lanes.py): every operation fills it,
+A vector holds the same number of as many samples as it has lanes (native/interleave.py): every operation fills it,
 however few the channels, and taps outside of the image cost nothing. x is (groups, h, w, c, lanes).
 """
 

@@ -108,6 +108,14 @@ def problems_of(error: ValidationError) -> list[Problem]:
     return list(found.values())
 
 
+def require_known(noun: str, received: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raise UserError for a name that is not among those allowed."""
+    for name in received:
+        if name not in allowed:
+            hint = suggestion(name, allowed)
+            raise UserError(f"unknown {noun}; received {shown(name)}; allowed {', '.join(allowed)}{hint}")
+
+
 def suggestion(wrong: Any, allowed: Iterable[str]) -> str:
     """`; did you mean X?`, the known slip's own hint, or nothing."""
     if not isinstance(wrong, str) or not wrong:

@@ -1,4 +1,4 @@
-"""Phases that are trained by machine code of our own (native/chain.py): dense layers, one behind the other.
+"""Phases that are trained by machine code of our own (native/dense_step.py): dense layers, one behind the other.
 
 They end where Keras would end, up to rounding, and do so in a fraction of the time.
 """

@@ -57,6 +57,6 @@ def test_what_is_no_classifiers_is_refused_with_a_reason(name: str, tmp_path: Pa
 
 
 def test_importing_the_analyses_loads_neither_matplotlib_nor_the_engine():
-    program = "import sys, mlphys.laboratory; print({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules))"
+    program = "import sys, mlphys.commands.analyze; print({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -136,7 +136,7 @@ def test_a_wrong_choice_is_refused_at_its_place(data, message):
 def test_a_choice_is_judged_without_tensorflow():
     written("{name: digits, classes: [3, 5], imbalance: {3: 0.1}}")
     code = (
-        "import sys; from pathlib import Path; from mlphys.config import load; load(Path('f.yaml'));"
+        "import sys; from pathlib import Path; from mlphys.config.load import load; load(Path('f.yaml'));"
         "print(sorted({'tensorflow', 'keras', 'matplotlib'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

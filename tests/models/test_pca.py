@@ -169,7 +169,7 @@ def test_what_cannot_be_computed_is_refused(folder, override, message):
 
 def test_a_config_is_judged_without_tensorflow(folder):
     code = (
-        "import sys; from pathlib import Path; from mlphys.config import load; "
+        "import sys; from pathlib import Path; from mlphys.config.load import load; "
         "load(Path('pca.yaml'), ['model.components=0.9', 'data.preprocess=[{whiten: zca}]']);"
         "print(sorted({'tensorflow', 'keras', 'matplotlib'} & sys.modules.keys()))"
     )

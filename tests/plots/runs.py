@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner
 
-from mlphys import evaluation
 from mlphys.cli import main
+from mlphys.commands import evaluate
 from mlphys.config.load import load
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
@@ -250,7 +250,7 @@ def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Seq
 
 def measured(run: Run) -> Run:
     """The run with the predictions and the metrics of its validation samples."""
-    found = evaluation.measure(run.loaded, run.trained.network, run.preprocessing, run.dataset(), "validation")
+    found = evaluate.measure(run.loaded, run.trained.network, run.preprocessing, run.dataset(), "validation")
     writer = RunWriter(run.path)
     writer.metrics({"validation": found[0]})
     writer.predictions("validation", found[1])

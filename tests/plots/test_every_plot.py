@@ -34,7 +34,7 @@ def test_a_plot_says_in_one_line_what_it_shows(name: str):
 
 def test_importing_the_plots_loads_neither_matplotlib_nor_the_engine():
     program = (
-        "import sys, mlphys.gallery; from mlphys.schema import registry\n"
+        "import sys, mlphys.commands.plot; from mlphys.schema import registry\n"
         "for name in registry.names('mlphys.plots'): registry.entry('mlphys.plots', name)\n"
         "print({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules))"
     )

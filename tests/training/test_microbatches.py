@@ -123,10 +123,10 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
 def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, batch, given, expected):
     script = (
         "from mlphys.models import classifier\nfrom mlphys.schema.shapes import trace\n"
-        "from mlphys.training import parts\n"
-        "from mlphys import environment\nenvironment.threads = lambda: 2\n"
+        "from mlphys.training import microbatches\n"
+        "from mlphys import machine\nmachine.threads = lambda: 2\n"
         f"layers = classifier.Spec(kind='classifier', layers={layers}).layers\n"
-        f"parts.share_cores(trace(layers, (8, 8, 1), ('model', 'layers')), {batch!r})\n"
+        f"microbatches.share_cores(trace(layers, (8, 8, 1), ('model', 'layers')), {batch!r})\n"
         "from mlphys.training import engine\n"
         "print(engine.tf.config.threading.get_intra_op_parallelism_threads())"
     )

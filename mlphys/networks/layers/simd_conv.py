@@ -1,4 +1,4 @@
-"""Convolutions of few channels, computed for many samples side by side (native/convolution.py).
+"""Convolutions of few channels, computed for many samples side by side (native/conv_forward.py).
 
 Weights and results are those of Keras's layers, up to rounding. What lies side by side travels with its pixels, as
 Keras's logits do with a softmax: the next layer takes what it can use, and from the graph falls what nobody asked

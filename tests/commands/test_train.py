@@ -27,7 +27,7 @@ from tests.helpers.cli import mlphys, refused
 from tests.helpers.corrupt_checkpoint import rewrite
 from tests.helpers.fake_disk import Disk, Operation
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = {
     "name": "small",
     "data": {"name": "digits", "train": 300, "validation": 100, "test": 200},

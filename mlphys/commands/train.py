@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlphys import evaluation, gallery, laboratory, machine
+from mlphys import machine
+from mlphys.commands import analyze, evaluate, plot
 from mlphys.config.experiment import Loaded
 from mlphys.config.load import difference, fit, overridden
 from mlphys.data import preprocessing, splits
@@ -205,7 +206,7 @@ def _train(
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
         writer.weights({**outcome.weights, **fitted.weights()})
         if len(dataset.validation):
-            metrics, predictions = evaluation.measure(loaded, network, fitted, dataset, "validation")
+            metrics, predictions = evaluate.measure(loaded, network, fitted, dataset, "validation")
             writer.predictions("validation", predictions)
             writer.metrics({"validation": metrics})
         writer.status("done", outcome.best_epoch or None, outcome.stopped)
@@ -222,9 +223,9 @@ def _train(
             raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
         raise
     done = Run(run.path)
-    gallery.draw(done, loaded.experiment.plots, ("png",))
+    plot.draw(done, loaded.experiment.plots, ("png",))
     if loaded.experiment.analysis:
-        laboratory.analyze(done, (), ("png",), say)
+        analyze.analyze(done, (), ("png",), say)
     return done
 
 

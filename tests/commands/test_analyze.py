@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from mlphys.cli import main
+from mlphys.commands.analyze import analyze
 from mlphys.config.experiment import ANALYSES
 from mlphys.config.load import load
 from mlphys.errors import UserError
-from mlphys.laboratory import analyze
 from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, TIED, UNTIED, random_run
 from tests.plots.runs import written

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlphys import robustness
+from mlphys.commands import robustness
 from mlphys.errors import UserError
 from mlphys.numerics import metrics
 from mlphys.numerics.uncertainty import fraction_stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from mlphys import gallery
+from mlphys.commands import plot
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from tests.plots.runs import ASKED, MadeRun, complete
@@ -19,7 +19,7 @@ FORMATS = ("png", "pdf", "svg")
 
 
 def test_every_picture_is_written_in_every_format_beside_its_numbers(tmp_path: Path):
-    drawn = gallery.draw(complete(tmp_path), OF_FILES, FORMATS)
+    drawn = plot.draw(complete(tmp_path), OF_FILES, FORMATS)
     assert drawn.skipped == {}
     assert {path.name for path in drawn.paths} == {path.name for path in (tmp_path / "figures").iterdir()}
     pictures = {*OF_FILES, "filters_2", "components_spectrum", "code_histogram_numbers"}
@@ -32,36 +32,36 @@ def test_every_picture_is_written_in_every_format_beside_its_numbers(tmp_path: P
 
 
 def test_the_same_run_gives_the_same_bytes_whatever_matplotlibrc_says(tmp_path: Path):
-    first = {path: path.read_bytes() for path in gallery.draw(complete(tmp_path), OF_FILES, FORMATS).paths}
+    first = {path: path.read_bytes() for path in plot.draw(complete(tmp_path), OF_FILES, FORMATS).paths}
     with matplotlib.rc_context({"font.size": 5, "svg.hashsalt": None, "savefig.dpi": 20, "axes.grid": True}):
-        again = gallery.draw(complete(tmp_path), OF_FILES, FORMATS).paths
+        again = plot.draw(complete(tmp_path), OF_FILES, FORMATS).paths
     assert {path: path.read_bytes() for path in again} == first
 
 
 def test_a_format_looks_the_same_whichever_others_are_drawn(tmp_path: Path):
-    gallery.draw(complete(tmp_path), ["filters"], ["svg"])
+    plot.draw(complete(tmp_path), ["filters"], ["svg"])
     alone = (tmp_path / "figures/filters.svg").read_bytes()
-    gallery.draw(complete(tmp_path), ["filters"], FORMATS)
+    plot.draw(complete(tmp_path), ["filters"], FORMATS)
     assert (tmp_path / "figures/filters.svg").read_bytes() == alone
 
 
 def test_the_settings_of_matplotlib_are_left_as_they_were(tmp_path: Path):
     before = dict(matplotlib.rcParams)
-    gallery.draw(complete(tmp_path), ["filters"], ["png"])
+    plot.draw(complete(tmp_path), ["filters"], ["png"])
     assert dict(matplotlib.rcParams) == before
 
 
 def test_the_numbers_are_comma_separated_with_quotes_where_needed(tmp_path: Path):
     run = complete(tmp_path)
     run.data["classes"] = ['a, "b"', *"123456789"]
-    gallery.draw(run, ["misclassified"], ["png"])
+    plot.draw(run, ["misclassified"], ["png"])
     text = (tmp_path / "figures/misclassified.csv").read_bytes().decode()
     assert text == 'index,true,predicted,probability\r\n0,3,8,0.9\r\n3,"a, ""b""",5,0.6\r\n'
 
 
 def test_weights_are_written_so_that_they_are_read_back_exactly(tmp_path: Path):
     run = complete(tmp_path)
-    gallery.draw(run, ["filters"], ["png"])
+    plot.draw(run, ["filters"], ["png"])
     with (tmp_path / "figures/filters.csv").open(newline="") as file:
         weights = [float(row["weight"]) for row in csv.DictReader(file)]
     kernel = run.weights["layers.0.Conv2D.kernel"].transpose(3, 2, 0, 1)
@@ -71,13 +71,13 @@ def test_weights_are_written_so_that_they_are_read_back_exactly(tmp_path: Path):
 def test_names_of_a_stranger_are_drawn_as_they_are(tmp_path: Path):
     run = complete(tmp_path)
     run.data["classes"] = ["$\\frac", "猫", "a\nb", "\ud800", "", *"56789"]
-    assert gallery.draw(run, ["confusion_matrix", "misclassified"], FORMATS).skipped == {}
+    assert plot.draw(run, ["confusion_matrix", "misclassified"], FORMATS).skipped == {}
 
 
 def test_what_the_run_cannot_show_is_skipped_with_the_reason(tmp_path: Path):
-    drawn = gallery.draw(MadeRun(path=tmp_path), ["learning_curves"], ["png"])
+    drawn = plot.draw(MadeRun(path=tmp_path), ["learning_curves"], ["png"])
     reason = "no epoch was trained; set training.epochs to at least 1"
-    assert drawn == gallery.Drawn((), {"learning_curves": reason})
+    assert drawn == plot.Drawn((), {"learning_curves": reason})
     assert not (tmp_path / "figures").exists()
 
 
@@ -99,7 +99,7 @@ def test_an_unknown_name_is_refused_before_anything_is_drawn(
     names: list[str], formats: list[str], message: str, tmp_path: Path
 ):
     with pytest.raises(UserError) as error:
-        gallery.draw(complete(tmp_path), ["learning_curves", *names], formats)
+        plot.draw(complete(tmp_path), ["learning_curves", *names], formats)
     assert str(error.value) == message
     assert list(tmp_path.iterdir()) == []
 
@@ -107,17 +107,17 @@ def test_an_unknown_name_is_refused_before_anything_is_drawn(
 def test_a_folder_that_cannot_be_made_is_one_message(tmp_path: Path):
     (tmp_path / "figures").write_text("a file of the user's")
     with pytest.raises(UserError, match="figures: cannot be written: File exists; "):
-        gallery.draw(complete(tmp_path), ["filters"], ["png"])
+        plot.draw(complete(tmp_path), ["filters"], ["png"])
     assert (tmp_path / "figures").read_text() == "a file of the user's"
 
 
 def test_pyplot_is_never_imported(tmp_path: Path):
     program = (
-        "import sys; from pathlib import Path; from mlphys import gallery\n"
+        "import sys; from pathlib import Path; from mlphys.commands import plot\n"
         "from tests.plots.runs import complete\n"
-        f"gallery.draw(complete(Path({str(tmp_path)!r})), {OF_FILES}, {FORMATS})\n"
+        f"plot.draw(complete(Path({str(tmp_path)!r})), {OF_FILES}, {FORMATS})\n"
         "print({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules))"
     )
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout == "set()\n"

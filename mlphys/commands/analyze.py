@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from mlphys import gallery
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding
+from mlphys.figures.save import FORMATS, save
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
+from mlphys.schema.messages import require_known
 
 Say = Callable[[str], None]
 
@@ -24,8 +25,8 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     Those of the config have its settings, others their defaults. Raises UserError for an unknown name or
     format, for one of `only` that does not apply, for numbers that are not finite, and when a file cannot be written.
     """
-    gallery.known("analysis", only, list(ANALYSES))
-    gallery.known("format", formats, list(gallery.ANONYMOUS))
+    require_known("analysis", only, list(ANALYSES))
+    require_known("format", formats, list(FORMATS))
     listed = {ANALYSIS.names[type(spec)]: spec for spec in run.config.analysis}
     specs = {name: listed.get(name) or ANALYSES[name].Spec() for name in only or listed or ANALYSES}
     left_out = {}
@@ -43,7 +44,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
                 _finite(run, name, finding)
                 RunWriter(run.path).analysis(name, finding.numbers)
                 for picture in finding.pictures:
-                    gallery.save(picture, run.path / "figures", formats)
+                    save(picture, run.path / "figures", formats)
         except NotApplicable as reason:
             _refuse(run, {name: str(reason)} if only else {})
             left_out[name] = str(reason)

@@ -1,0 +1,47 @@
+"""Draws the pictures of a run into its folder figures/, each beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.save import FORMATS, save
+from mlphys.schema import registry
+from mlphys.schema.messages import require_known
+
+if TYPE_CHECKING:
+    from mlphys.runs.run import Run
+
+PLOTS = "mlphys.plots"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The written files, and of each plot that the run cannot show the reason."""
+
+    paths: tuple[Path, ...]
+    skipped: Mapping[str, str]
+
+
+def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
+    """Draw the named plots of `run` into figures/<picture>.<format>, their numbers into <picture>.csv.
+
+    Raises UserError for an unknown plot or format, and when a file cannot be written.
+    """
+    require_known("plot", names, registry.names(PLOTS))
+    require_known("format", formats, list(FORMATS))
+    folder = run.path / "figures"
+    paths: list[Path] = []
+    skipped: dict[str, str] = {}
+    with theme.applied():
+        for name in dict.fromkeys(names):
+            try:
+                for picture in registry.entry(PLOTS, name).draw(run):
+                    paths += save(picture, folder, formats)
+            except NotApplicable as reason:
+                skipped[name] = str(reason)
+    return Drawn(tuple(paths), skipped)
