@@ -8,7 +8,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,11 +22,16 @@ PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safeten
 
 
 def describe(
-    accelerators: list[str], xla: bool, lanes: int | None = None, native: Sequence[str] = ()
+    accelerators: list[str],
+    xla: bool,
+    lanes: int | None = None,
+    native: Sequence[str] = (),
+    steps: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The content of environment.json.
 
-    `lanes`: samples side by side in our own convolutions; `native`: the phases whose steps are our own throughout.
+    `lanes`: samples side by side in our own convolutions; `native`: the phases whose steps are machine code
+    throughout; `steps`: who takes the steps of each phase, and why nobody faster.
     """
     chosen = {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes}
     return {
@@ -38,7 +43,7 @@ def describe(
         "cpu": _cpu(),
         "threads": threads(),
         "accelerators": accelerators,
-        "engine": {**chosen, "native": list(native)},
+        "engine": {**chosen, "native": list(native), "steps": dict(steps or {})},
         "git": _git(),
         "command": shlex.join(sys.argv),
     }

@@ -19,6 +19,7 @@ from mlphys.io.download import Progress
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
+from mlphys.training.backend import choose
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -68,8 +69,19 @@ def explained(loaded: Loaded) -> str:
         f"cost = {loaded.cost()}",
     ]
     if loaded.experiment.kind().ITERATIVE:
-        parts.append(f"optimizer: {_optimizer(loaded)}")
+        parts.append("\n".join([f"optimizer: {_optimizer(loaded)}", *_steps(loaded)]))
     return "\n\n".join(parts)
+
+
+def _steps(loaded: Loaded) -> Iterable[str]:
+    """Who takes the steps of each phase on a processor, and why nobody faster."""
+    experiment = loaded.experiment
+    plans = experiment.kind().plans(experiment.model, experiment.training, loaded.net_input)
+    told = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
+    if len(set(told.values())) == 1:
+        yield next(iter(told.values()))
+    elif told:
+        yield from (f"{name}: {text}" for name, text in told.items())
 
 
 def _taken(loaded: Loaded) -> Iterable[str]:

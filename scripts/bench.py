@@ -159,12 +159,13 @@ def train_mlphys(net: str, number: int) -> None:
 
     Phase `number` starts from the initial weights: how fast it is does not depend on them.
     """
+    from mlphys.networks import tensorflow
     from mlphys.networks.phases import Gradient
     from mlphys.runs.writer import RunWriter
     from mlphys.training import microbatches
 
     config = loaded(net)
-    microbatches.share_cores(config.rows(), config.experiment.training.batch_size)
+    tensorflow.configure(microbatches.operation_threads(config.rows(), config.experiment.training.batch_size))
     from mlphys.training.loop import PhaseInTraining, Training
     from mlphys.training.progress import Silence
 

@@ -112,8 +112,8 @@ def importing(package: str, **options: bool) -> set[str]:
     return found
 
 
-def test_tensorflow_is_imported_by_the_engine_by_autodiff_and_by_our_operations_only():
-    assert importing("tensorflow") == {"networks.autodiff", "native.tf_ops", "training.engine"}
+def test_tensorflow_is_imported_where_it_is_set_up_and_by_our_operations_only():
+    assert importing("tensorflow") == {"networks.tensorflow", "native.tf_ops"}
 
 
 @pytest.mark.parametrize("package", ["keras", "matplotlib", "rich", "sklearn"])
@@ -121,7 +121,7 @@ def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(pack
     assert importing(package)
     ours = {"native.differentiable"}
     layers = ours | {name for name in modules() if name.startswith("networks.layers.")}
-    at_once = {"training.engine", *layers} if package == "keras" else set()
+    at_once = layers if package == "keras" else set()
     assert importing(package, inside_functions=False) == at_once
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
+from mlphys.networks.compiled import Mapped
 from mlphys.networks.phases import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
@@ -28,21 +29,20 @@ def measure(
     """
     from keras import ops
 
-    from mlphys.training import engine
     from mlphys.training.corruption import Corrupter
 
     kind, description, spec = loaded.experiment.kind(), loaded.net_input, loaded.experiment.model
     raw: Split = getattr(dataset, name)
     split = fitted.split(raw)
-    terms = kind.terms(spec, loaded.experiment.training, description, network)
+    cost = kind.cost(spec, loaded.experiment.training, description, network)
 
     def values(x: Any, y: Any) -> dict[str, Any]:
-        recorded, penalty = terms(x, y, False)
+        recorded, penalty = cost(x, y, False)
         said = kind.predictions(network, x)
         return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
     at_once = network.evaluated_at_once
-    arrays = engine.Mapped(values, at_once)(split)
+    arrays = Mapped(values, at_once)(split)
     metrics = kind.metrics(spec, description, arrays, split, fitted.split(dataset.train))
     if fitted.steps and fitted.invertible and "reconstructions" in kind.pictured_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
@@ -53,7 +53,7 @@ def measure(
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
     seen = Split(chunked.read(split.x[shown]), split.y[shown])
-    picture = engine.Mapped(lambda x, y: kind.pictured(network, x), at_once)
+    picture = Mapped(lambda x, y: kind.pictured(network, x), at_once)
     pictured = picture(seen) if len(shown) else {}
     if corrupted is not None and len(shown):
         noisy = Split(corrupted.x[shown], seen.y)
@@ -65,15 +65,13 @@ def measure(
 
 def _denoised(kind: Kind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
     """The error of r(corrupted x) against the clean x, beside that of doing nothing and of PCA's projection."""
-    from mlphys.training import engine
-
     clean = corrupted.y.reshape(len(corrupted), -1)
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
         r = values["reconstructions"].reshape(-1, clean.shape[1])
         return {"squared": ((r - clean[rows]) ** 2).mean(axis=1)}
 
-    given_back = engine.Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    given_back = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
     squared = given_back(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
     return denoising(squared, corrupted.x, corrupted.y, train.x, math.prod(codes.shape[1:]))
 
@@ -82,13 +80,12 @@ def _pixels(
     kind: Kind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
 ) -> dict[str, Any]:
     """The reconstruction error in the data's own space, beside PCA's there."""
-    from mlphys.training import engine
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
         difference = fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
         return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
 
-    reconstruct = engine.Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    reconstruct = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
     found = reconstruct(fitted.split(raw), errors)
     return pixel_errors(found["squared"], raw.x, train.x, math.prod(codes.shape[1:]))
 

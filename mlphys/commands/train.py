@@ -18,14 +18,18 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.download import locate
-from mlphys.networks.phases import Network
+from mlphys.networks import tensorflow
+from mlphys.networks.compiled import simd_width
+from mlphys.networks.phases import Gradient, Network, Phase
 from mlphys.numerics.chunked import Stored
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.data import Dataset
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import microbatches
+from mlphys.training.backend import choose
 from mlphys.training.checkpoint import Checkpoint
+from mlphys.training.native_backend import NativeBackend
 from mlphys.training.progress import Reporter
 
 if TYPE_CHECKING:
@@ -239,23 +243,19 @@ def _learn(
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
-    microbatches.share_cores(loaded.rows(), loaded.experiment.training.batch_size)
-    from mlphys.training import engine
+    tensorflow.configure(microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size))
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.kind()
     network = kind.build(experiment.model, description, experiment.seed)
     if run.taken:
-        drawn = engine.weights_of(network)
-        engine.load_weights(network, {name: run.taken.get(name, value) for name, value in drawn.items()})
+        drawn = network.weight_arrays()
+        network.load_weights({name: run.taken.get(name, value) for name, value in drawn.items()})
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.model, experiment.training, description, network, seen.train)
     if start is None:
-        native = [phase.name for phase in phases if engine.chain_of(phase, len(seen.train))]
-        lanes = engine.side_by_side(network)
-        xla = network.compiles_in_xla and len(native) < len(phases)
-        writer.environment(machine.describe(engine.devices(), xla, lanes, native))
+        writer.environment(_environment(network, phases, len(seen.train)))
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
@@ -264,3 +264,18 @@ def _learn(
         writer.weights({**error.outcome.weights, **fitted.weights()})
         writer.status("diverged", error.outcome.best_epoch or None)
         raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
+
+
+def _environment(network: Network, phases: Sequence[Phase], samples: int) -> dict[str, Any]:
+    """The content of environment.json: the machine, and who takes the steps of each phase."""
+    accelerators = tensorflow.accelerators()
+    gradients = [phase for phase in phases if isinstance(phase, Gradient)]
+    choices = {phase.name: choose(phase.plan, samples, accelerators) for phase in gradients}
+    native = [name for name, choice in choices.items() if choice.backend is NativeBackend]
+    return machine.describe(
+        accelerators,
+        xla=network.compiles_in_xla and len(native) < len(phases),
+        lanes=simd_width(network),
+        native=native,
+        steps={name: str(choice) for name, choice in choices.items()},
+    )

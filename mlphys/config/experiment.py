@@ -151,7 +151,7 @@ class Loaded:
         return weights_of(pretrained.taken_rows(experiment.model, self.rows())) | self.fitted()
 
     def cost(self) -> str:
-        return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.net_input)
+        return self.experiment.kind().cost_formula(self.experiment.model, self.experiment.training, self.net_input)
 
 
 def dataset(name: str) -> ModuleType:

@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field, WrapValidator
 
 from mlphys.networks import autoencoder, builder
-from mlphys.networks.autoencoder import chain, cost_terms, reconstructed
-from mlphys.networks.phases import Gradient, Network
+from mlphys.networks.autoencoder import RECORDED, chain, reconstructed
+from mlphys.networks.cost import Cost, Term
+from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
@@ -24,13 +25,12 @@ from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSqua
 from mlphys.schema.messages import Misfit
 from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec, refuse_class_weights
-from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import Row, trace, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
 DEFAULT_LOSS = MeanSquaredError()
 LOSSES = REGRESSION_LOSSES
-RECORDED = ("loss", "reconstruction_loss", "mse")
 MEASURED = (
     "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
     "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
@@ -142,9 +142,14 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
+    """The loss of the reconstruction, and what is added to it."""
+    return autoencoder.cost_terms(spec, training, description.shape, rows(spec, description))
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """The cost as a formula with its numbers; p is the reconstruction, t the sample."""
-    return autoencoder.formula(spec, training, description, rows(spec, description))
+    return autoencoder.cost_formula(spec, cost_terms(spec, training, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -169,20 +174,25 @@ def with_measures(spec: Spec, network: Network, description: Description) -> Net
     return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
     """One phase: the gradient of the cost over all weights."""
-    cost = terms(spec, training, description, network)
-    separable = autoencoder.separable(spec)
-    plain = autoencoder.plain(spec, rows(spec, description), training, description.shape)
-    return [builder.gradient_phase(network, training, cost, RECORDED, spec.corruption, separable, plain)]
+    chain = tuple(rows(spec, description))
+    return [Plan("train", training, cost_terms(spec, training, description), trained(chain), chain)]
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (losses and squared error of each sample, penalty).
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    """The phase of `plans`."""
+    [plan] = plans(spec, training, description)
+    forward, recorded = autoencoder.passing(spec, network, description.shape), autoencoder.recorded(plan.terms)
+    return [builder.gradient_phase(network, plan, forward, recorded, RECORDED, spec.corruption)]
+
+
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: losses and squared error of each sample, and the penalty.
 
     y is looked at where inputs are corrupted: there it is the clean samples.
     """
-    return cost_terms(spec, training, description, network)
+    return autoencoder.cost(spec, cost_terms(spec, training, description), network, description.shape)
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mlphys.networks import builder
-from mlphys.networks.formulas import formula
-from mlphys.networks.phases import Gradient, Network, Plain
+from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
+from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.schema.data import Description, Split
@@ -20,7 +21,7 @@ from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.pretrained import TakenEncoder, chained
-from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import Row, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
@@ -98,10 +99,15 @@ def _gives_probabilities(layer: Layer) -> bool:
     return isinstance(layer, Softmax) or getattr(layer, "activation", None) in ("softmax", "sigmoid")
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
+    """The loss, and the penalties of the layers."""
+    data = DataTerm(training.loss or DEFAULT_LOSS, "classes", (len(description.classes),), training.loss_per)
+    return data, LayerPenalties(tuple(rows(spec, description)))
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """The cost as a formula with its numbers."""
-    outputs = (len(description.classes),)
-    return formula(training.loss or DEFAULT_LOSS, training.loss_per, outputs, rows(spec, description))
+    return "\n".join(formula(plan.terms) for plan in plans(spec, training, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -109,21 +115,26 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     return builder.build(rows(spec, description), seed)
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
     """One phase: the gradient of the loss over all trained weights."""
+    data, *others = cost_terms(spec, training, description)
+    if training.class_weight is not None:
+        assert isinstance(data, DataTerm)
+        data = ClassWeightedTerm(data.loss, data.target, data.shape, data.loss_per)
+    chain = tuple(rows(spec, description))
+    return [Plan("train", training, (data, *others), trained(chain), chain)]
+
+
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    """The phase of `plans`; balanced weights of the classes follow from the training labels."""
+    [plan] = plans(spec, training, description)
+    data, *others = plan.terms
     weights = class_weights(training, description, train.y)
-    cost = terms(spec, training, description, network, weights)
-    plain = None
-    if weights is None:
-        chosen = training.loss or DEFAULT_LOSS
-        plain = Plain(rows(spec, description), chosen, "classes", _weight(training, len(description.classes)))
-    return [builder.gradient_phase(network, training, cost, RECORDED, plain=plain)]
-
-
-def _weight(training: Training, classes: int) -> int:
-    """What the loss of Keras is multiplied with."""
-    chosen = training.loss or DEFAULT_LOSS
-    return classes if chosen.over_outputs() and training.loss_per == "sample" else 1
+    if weights is not None:
+        assert isinstance(data, ClassWeightedTerm)
+        plan = replace(plan, terms=(replace(data, weights=tuple(weights.tolist())), *others))
+    forward, recorded = passing(network, len(description.classes)), right_or_wrong
+    return [builder.gradient_phase(network, plan, forward, recorded, RECORDED)]
 
 
 def class_weights(training: Training, description: Description, labels: np.ndarray) -> np.ndarray | None:
@@ -137,30 +148,21 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
-def terms(
-    spec: Spec, training: Training, description: Description, network: Network, weights: np.ndarray | None = None
-) -> Any:
-    """The function (x, y, training) -> (loss and accuracy of each sample, penalty).
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: the loss and accuracy of each sample, and the penalty."""
+    terms = cost_terms(spec, training, description)
+    return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
 
-    `weights` of the classes count in training only, as in Keras.
-    """
+
+def passing(network: Network, classes: int) -> Callable[[Any, Any, bool], Batch]:
+    """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
 
-    classes = len(description.classes)
-    chosen = training.loss or DEFAULT_LOSS
-    loss = builder.loss(chosen)
-    weight = _weight(training, classes)
-
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    def forward(x: Any, y: Any, training: bool) -> Batch:
         p = network.model(x, training=training)
-        right = builder.guesses(p) == y
-        losses = weight * loss(ops.one_hot(y, classes), p)
-        if training and weights is not None:
-            losses = losses * ops.take(ops.convert_to_tensor(weights, "float32"), y)
-        values = {"loss": losses, "accuracy": ops.cast(right, "float32")}
-        return values, sum(network.model.losses)
+        return Batch(x, y, training, ops.one_hot(y, classes), p, penalties=network.model.losses)
 
-    return batch_terms
+    return forward
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

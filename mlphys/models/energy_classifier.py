@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.networks import autoencoder, builder
-from mlphys.networks.autoencoder import chain, cost_terms
+from mlphys.networks.autoencoder import chain
+from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.energies import energy
-from mlphys.networks.phases import Fit, Gradient, Network, Phase
+from mlphys.networks.phases import Fit, Network, Phase, Plan
 from mlphys.numerics import calibration, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
@@ -24,7 +26,7 @@ from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
-from mlphys.schema.shapes import LARGEST_NETWORK, Row
+from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
@@ -173,18 +175,57 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(("training", "early_stopping", "monitor"), text)
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
     classes = f"k = 1 ... {len(description.classes)}"
-    calibrated = f"then: mean over the validation samples of  -log softmax_k(a_k E_k(x) + b_k) of the class, {classes}"
+    [calibrated] = CalibratedCrossentropy().formulas()
+    calibrated = f"then: mean over the validation samples of  {calibrated} of the class, {classes}"
     if isinstance(spec.of, PCA):
-        own = f"mean over its samples of  1/{math.prod(description.shape)} |x - m - V^T V (x - m)|^2, V V^T = 1"
-        return f"each class: {own}\n{calibrated}\n    E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
-    own = autoencoder.formula(stage(spec, description), training, description, by_class(spec, description)[0])
+        [own] = ProjectionError(math.prod(description.shape)).formulas()
+        energies = "E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
+        return f"each class: mean over its samples of  {own}\n{calibrated}\n    {energies}"
+    own = autoencoder.cost_formula(stage(spec, description), _class_terms(spec, training, description, 0))
     seen = "+ b x" if spec.of.output == "sigmoid" else "- |x - b|^2 / 2"
     hidden = {"linear": "s_j^2 / 2", "relu": "max(0, s_j)^2 / 2", "sigmoid": "log(1 + exp s_j)", "tanh": "log cosh s_j"}
     energies = f"E_k(x) = sum_j {hidden[spec.of.activation]} {seen}, s = x W + c, with W, c and b of class k"
     return f"each class: {own}\n{calibrated}\n    {energies}"
+
+
+def _class_terms(spec: Spec, training: Training, description: Description, k: int) -> tuple[Term, ...]:
+    """The cost of the autoencoder of class k."""
+    return autoencoder.cost_terms(stage(spec, description), training, description.shape, by_class(spec, description)[k])
+
+
+@dataclass(frozen=True)
+class ProjectionError(Term):
+    """The squared distance of each sample from the plane of its own class's principal components, over its values."""
+
+    separable: ClassVar[bool] = True
+
+    values: int
+
+    def formulas(self) -> list[str]:
+        return [f"1/{self.values} |x - m - V^T V (x - m)|^2, V V^T = 1"]
+
+    def each(self, batch: Batch) -> Any:
+        from keras import ops
+
+        return ops.sum(batch.prediction * batch.target, axis=1)  # errors of all classes, and which one is meant
+
+
+@dataclass(frozen=True)
+class CalibratedCrossentropy(Term):
+    """-log p of each sample's class."""
+
+    separable: ClassVar[bool] = True
+
+    def formulas(self) -> list[str]:
+        return ["-log softmax_k(a_k E_k(x) + b_k)"]
+
+    def each(self, batch: Batch) -> Any:
+        from keras import ops
+
+        return ops.logsumexp(batch.prediction, axis=1) - ops.sum(batch.prediction * batch.target, axis=1)
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -227,6 +268,17 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     )
 
 
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
+    """A phase for the autoencoder of each class; PCAs, and the calibration, are computed at once."""
+    if isinstance(spec.of, PCA):
+        return []
+    settings = training.of_phase("train")
+    return [
+        Plan(f"train_{k}", settings, _class_terms(spec, settings, description, k), trained(pair), tuple(pair))
+        for k, pair in enumerate(by_class(spec, description))
+    ]
+
+
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Phase]:
     """One phase a class, or one for all PCAs; then the calibration. Raises UserError for a class without samples."""
     classes = description.classes
@@ -239,25 +291,15 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
                 f"model.of.pca.components: {spec.of.components} components need {spec.of.components + 1} training "
                 f"samples of each class, and one has {few}; lower it, or raise data.train"
             )
-        found.append(Fit("fit", _components(spec.of, classes), _own_errors(network), ("loss", "mse"), network))
-    else:
-        own, settings = stage(spec, description), training.of_phase("train")
-        for k in range(len(classes)):
-            part: Network = network.parts[f"class {k}"]
-            found.append(
-                Gradient(
-                    name=f"train_{k}",
-                    settings=settings,
-                    terms=cost_terms(own, settings, description, part),
-                    metrics=("loss", "reconstruction_loss", "mse"),
-                    trained=tuple(part.model.trainable_variables),
-                    network=network,
-                    optimizer=builder.optimizer(settings.optimizer),
-                    prepare=_of_class(k, classes),
-                    corruption=own.corruption,
-                )
-            )
-    calibrate = terms(spec, training, description, network)
+        own_errors = _own_errors(network, math.prod(description.shape), len(classes))
+        found.append(Fit("fit", _components(spec.of, classes), own_errors, ("loss", "mse"), network))
+    own = stage(spec, description)
+    for k, plan in enumerate(plans(spec, training, description)):
+        forward = autoencoder.passing(own, network.parts[f"class {k}"], description.shape)
+        recorded, metrics = autoencoder.recorded(plan.terms), autoencoder.RECORDED
+        phase = builder.gradient_phase(network, plan, forward, recorded, metrics, own.corruption)
+        found.append(replace(phase, prepare=_of_class(k, classes)))
+    calibrate = cost(spec, training, description, network)
     return [*found, Fit("calibrate", _calibrated(network), calibrate, ("loss", "accuracy"), network)]
 
 
@@ -311,29 +353,25 @@ def _calibrated(network: Network) -> Callable[[Split, Split], dict[str, np.ndarr
     return solve
 
 
-def _own_errors(network: Network) -> Any:
-    """The terms of the PCAs: each sample's squared error in its own class."""
+def _own_errors(network: Network, values: int, classes: int) -> Cost:
+    """The cost of the PCAs: each sample's squared error in its own class."""
     from keras import ops
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        errors = network.parts["errors"](x)
-        own = ops.sum(errors * ops.one_hot(y, errors.shape[1]), axis=1)
-        return {"loss": own, "mse": own}, 0.0
+    def forward(x: Any, y: Any, training: bool) -> Batch:
+        return Batch(x, y, training, ops.one_hot(y, classes), network.parts["errors"](x))
 
-    return batch_terms
+    return Cost((ProjectionError(values),), forward, lambda batch, each, losses: {"mse": each})
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (-log p of the class and accuracy of each sample, no penalty)."""
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: -log p of the class and accuracy of each sample."""
     from keras import ops
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    def forward(x: Any, y: Any, training: bool) -> Batch:
         scores = _scores(network, x)
-        right = ops.cast(ops.argmax(scores, axis=-1), "int32") == y
-        losses = ops.logsumexp(scores, axis=1) - ops.sum(scores * ops.one_hot(y, scores.shape[1]), axis=1)
-        return {"loss": losses, "accuracy": ops.cast(right, "float32")}, 0.0
+        return Batch(x, y, training, ops.one_hot(y, scores.shape[1]), scores)
 
-    return batch_terms
+    return Cost((CalibratedCrossentropy(),), forward, right_or_wrong)
 
 
 def _scores(network: Network, x: Any) -> Any:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mlphys.networks.phases import Fit, Network
+from mlphys.networks import tensorflow
+from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.phases import Fit, Network, Plan
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
@@ -75,13 +78,37 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(("training",), text)
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+@dataclass(frozen=True)
+class Distortion(Term):
+    """The squared distance of each sample from its centroid, over its values."""
+
+    separable: ClassVar[bool] = True
+
+    values: int
+    clusters: int
+
+    def formulas(self) -> list[str]:
+        return [f"1/{self.values} min_k |x - m_k|^2, k = 1 ... {self.clusters}"]
+
+    def each(self, batch: Batch) -> Any:
+        from keras import ops
+
+        return ops.mean((batch.prediction - batch.target) ** 2, axis=1)
+
+
+def cost_terms(spec: Spec, description: Description) -> tuple[Term, ...]:
+    """The one term."""
+    return (Distortion(math.prod(description.shape), spec.clusters),)
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """What the centroids minimize, if only locally."""
-    return f"mean over the samples of  1/{math.prod(description.shape)} min_k |x - m_k|^2, k = 1 ... {spec.clusters}"
+    return formula(cost_terms(spec, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
     """Centroids and shares as variables, and the encoder; there is no Keras model."""
+    tensorflow.start()
     import keras
 
     start = rng(seed, "k-means++").integers(2**32, size=1, dtype=np.uint32)
@@ -108,7 +135,7 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
             chunked.read(train.x).reshape(len(train), -1), spec.clusters, spec.restarts, spec.iterations, start
         )
 
-    return [Fit("fit", solve, terms(spec, training, description, network), RECORDED, network)]
+    return [Fit("fit", solve, cost(spec, training, description, network), RECORDED, network)]
 
 
 def clustered(x: np.ndarray, clusters: int, restarts: int, iterations: int, seed: int) -> dict[str, np.ndarray]:
@@ -133,14 +160,18 @@ def clustered(x: np.ndarray, clusters: int, restarts: int, iterations: int, seed
     return {"centroids": centroids[order].astype(np.float32), "shares": (counts[order] / len(x)).astype(np.float32)}
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (squared error of each sample, no penalty); y is not looked at."""
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
+    """No gradient is followed."""
+    return []
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        squared = predictions(network, x)["squared_errors"]
-        return {"loss": squared, "mse": squared}, 0.0
 
-    return batch_terms
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: the squared error of each sample; y is not looked at."""
+
+    def forward(x: Any, y: Any, training: bool) -> Batch:
+        return Batch(x, y, training, _flat(x), _nearest(network, x))
+
+    return Cost(cost_terms(spec, description), forward, lambda batch, each, losses: {"mse": each})
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mlphys.networks.phases import Fit, Network
+from mlphys.networks import tensorflow
+from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.phases import Fit, Network, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
@@ -76,13 +79,31 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(("training",), "components are computed at once, by eigenvectors: leave training out")
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+@dataclass(frozen=True)
+class ProjectionError(Term):
+    """The squared distance of each sample from the plane of the components, over its values."""
+
+    separable: ClassVar[bool] = True
+
+    values: int
+
+    def formulas(self) -> list[str]:
+        return [f"1/{self.values} |x - m - V^T V (x - m)|^2, V V^T = 1"]
+
+    def each(self, batch: Batch) -> Any:
+        from keras import ops
+
+        return ops.mean((batch.prediction - batch.target) ** 2, axis=1)
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """What the components minimize among all linear maps."""
-    return f"mean over the samples of  1/{math.prod(description.shape)} |x - m - V^T V (x - m)|^2, V V^T = 1"
+    return formula([ProjectionError(math.prod(description.shape))])
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
     """Mean, components and variances as variables; there is no Keras model."""
+    tensorflow.start()
     import keras
 
     shapes = weights(spec, description)
@@ -107,17 +128,21 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
         }
         return {name: array.astype(np.float32) for name, array in arrays.items()}
 
-    return [Fit("fit", solve, terms(spec, training, description, network), RECORDED, network)]
+    return [Fit("fit", solve, cost(spec, training, description, network), RECORDED, network)]
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (squared error of each sample, no penalty); y is not looked at."""
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
+    """No gradient is followed."""
+    return []
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        squared = predictions(network, x)["squared_errors"]
-        return {"loss": squared, "mse": squared}, 0.0
 
-    return batch_terms
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: the squared error of each sample; y is not looked at."""
+
+    def forward(x: Any, y: Any, training: bool) -> Batch:
+        return Batch(x, y, training, _flat(x), _reconstructed(network, x))
+
+    return Cost((ProjectionError(math.prod(description.shape)),), forward, lambda batch, each, losses: {"mse": each})
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

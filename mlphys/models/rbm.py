@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import UserError
-from mlphys.networks import builder
-from mlphys.networks.phases import Gradient, Network
+from mlphys.networks import builder, tensorflow
+from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
@@ -109,15 +110,35 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(("training", "early_stopping", "monitor"), text)
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+@dataclass(frozen=True)
+class Divergence(Term):
+    """F(v) - F(v_k), v_k at the end of chains that start at the samples or, in training, of persistent ones."""
+
+    spec: Spec
+    values: int
+
+    def formulas(self) -> list[str]:
+        seen = "|v - b|^2 / 2" if self.spec.visible == "gaussian" else "-b v"
+        sampling = self.spec.sampling
+        chains = f"{sampling.chains} persistent chains" if isinstance(sampling, PCD) else "chains that start at v"
+        hidden = f"sum_j log(1 + exp(c_j + v W_j)), j = 1 ... {self.spec.hidden}"
+        return [
+            f"F(v) - F(v_k), v_k after k = {sampling.steps} Gibbs steps of {chains}\n"
+            f"    F(v) = {seen} - {hidden}, v of {self.values} values"
+        ]
+
+    def each(self, batch: Batch) -> Any:
+        return batch.prediction - batch.target
+
+
+def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
+    """The difference of free energies."""
+    return (Divergence(spec, math.prod(description.shape)),)
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """The loss and the free energy as formulas with their numbers."""
-    seen = "|v - b|^2 / 2" if spec.visible == "gaussian" else "-b v"
-    sampling, values = spec.sampling, math.prod(description.shape)
-    chains = f"{sampling.chains} persistent chains" if isinstance(sampling, PCD) else "chains that start at v"
-    return (
-        f"mean over the samples of  F(v) - F(v_k), v_k after k = {sampling.steps} Gibbs steps of {chains}\n"
-        f"    F(v) = {seen} - sum_j log(1 + exp(c_j + v W_j)), j = 1 ... {spec.hidden}, v of {values} values"
-    )
+    return formula(cost_terms(spec, training, description))
 
 
 @dataclass(frozen=True)
@@ -254,6 +275,7 @@ class Gaussian(Machine):
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
     """The machine with its initial weights, and its persistent chains, which start at zeros."""
+    tensorflow.start()
     import keras
 
     shapes = weights(spec, description)
@@ -287,8 +309,14 @@ def _initial(visible: str, shape: Shape, random: np.random.Generator) -> np.ndar
     return random.uniform(-limit, limit, shape).astype(np.float32)
 
 
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
+    """One phase: the gradient of F(v) - F(v_k)."""
+    names = tuple(weights(spec, description))
+    return [Plan("train", training, cost_terms(spec, training, description), names)]
+
+
 def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
-    """One phase: the gradient of F(v) - F(v_k). Raises UserError for samples that are no probabilities."""
+    """The phase of `plans`. Raises UserError for samples that are no probabilities."""
     lowest, highest = chunked.extremes(train.x)
     low, high = float(lowest.min()), float(highest.max())
     if spec.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
@@ -297,21 +325,17 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
             "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
         )
     metrics = RECORDED if spec.visible == "bernoulli" else ("loss", "mse")
-    return [
-        Gradient(
-            name="train",
-            settings=training,
-            terms=terms(spec, training, description, network),
-            metrics=metrics,
-            trained=tuple(network.weights.values()),
-            network=network,
-            optimizer=builder.optimizer(training.optimizer),
-        )
-    ]
+    [plan] = plans(spec, training, description)
+    return [builder.gradient_phase(network, plan, _sampling(network), _measured, metrics)]
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (F(v) - F(v_k) and the other recorded values of each sample, no penalty).
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: F(v) - F(v_k) and the other recorded values of each sample."""
+    return Cost(cost_terms(spec, training, description), _sampling(network), _measured)
+
+
+def _sampling(network: Network) -> Callable[[Any, Any, bool], Batch]:
+    """The way of a batch: free energies as predictions, those at the ends of chains as what they are compared with.
 
     Chains start at the samples when measuring, where there are no persistent ones; y is not looked at.
     """
@@ -319,22 +343,26 @@ def terms(spec: Spec, training: Training, description: Description, network: Net
 
     machine: Machine = network.model
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    def forward(x: Any, y: Any, training: bool) -> Batch:
         v = _flat(x)
         if not training:
             _measure_alike(machine)
-        values = {"mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
+        measured = {"mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
         if isinstance(machine, Bernoulli):
-            values["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
+            measured["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
         if training and machine.chains is not None:
             end = machine.gibbs(machine.chains.value, machine.steps)
             machine.chains.assign(end)
             opposed = ops.mean(machine.free_energy(ops.stop_gradient(end)))
         else:
             opposed = machine.free_energy(ops.stop_gradient(machine.gibbs(v, machine.steps)))
-        return {"loss": machine.free_energy(v) - opposed, **values}, 0.0
+        return Batch(x, y, training, opposed, machine.free_energy(v), measured=measured)
 
-    return batch_terms
+    return forward
+
+
+def _measured(batch: Batch, each: Any, losses: Any) -> Mapping[str, Any]:
+    return batch.measured
 
 
 def _measure_alike(machine: Machine) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.networks import builder
-from mlphys.networks.formulas import formula
-from mlphys.networks.phases import Gradient, Network, Plain
+from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula
+from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
 from mlphys.schema.data import Description, Split
@@ -21,7 +21,7 @@ from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
 from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.pretrained import TakenEncoder, chained
-from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import Row, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
@@ -75,10 +75,15 @@ def check(spec: Spec, training: Training, description: Description) -> None:
     refuse_class_weights(training)
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
-    """The cost as a formula with its numbers; p is the output, t the target."""
-    loss, outputs = training.loss or DEFAULT_LOSS, description.target_shape
-    return formula(loss, training.loss_per, outputs, rows(spec, description))
+def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
+    """The loss, and the penalties of the layers."""
+    data = DataTerm(training.loss or DEFAULT_LOSS, "y", description.target_shape, training.loss_per)
+    return data, LayerPenalties(tuple(rows(spec, description)))
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
+    """The cost as a formula with its numbers."""
+    return formula(cost_terms(spec, training, description))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -86,29 +91,41 @@ def build(spec: Spec, description: Description, seed: int) -> Network:
     return builder.build(rows(spec, description), seed)
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
     """One phase: the gradient of the loss over all trained weights."""
-    weight = math.prod(description.target_shape) if training.loss_per == "sample" else 1
-    plain = Plain(rows(spec, description), training.loss or DEFAULT_LOSS, "y", weight)
-    cost = terms(spec, training, description, network)
-    return [builder.gradient_phase(network, training, cost, RECORDED, plain=plain)]
+    chain = tuple(rows(spec, description))
+    return [Plan("train", training, cost_terms(spec, training, description), trained(chain), chain)]
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (loss and squared error of each sample, penalty)."""
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    """The phase of `plans`."""
+    [plan] = plans(spec, training, description)
+    forward = passing(network, math.prod(description.target_shape))
+    return [builder.gradient_phase(network, plan, forward, squared_error, RECORDED)]
+
+
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: the loss and squared error of each sample, and the penalty."""
+    terms = cost_terms(spec, training, description)
+    return Cost(terms, passing(network, math.prod(description.target_shape)), squared_error)
+
+
+def passing(network: Network, outputs: int) -> Callable[[Any, Any, bool], Batch]:
+    """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
 
-    outputs = math.prod(description.target_shape)
-    loss = builder.loss(training.loss or DEFAULT_LOSS)
-    weight = outputs if training.loss_per == "sample" else 1
-
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    def forward(x: Any, y: Any, training: bool) -> Batch:
         p = ops.reshape(network.model(x, training=training), (-1, outputs))
-        t = ops.reshape(y, (-1, outputs))
-        values = {"loss": weight * loss(t, p), "mse": ops.mean((p - t) ** 2, axis=1)}
-        return values, sum(network.model.losses)
+        return Batch(x, y, training, ops.reshape(y, (-1, outputs)), p, penalties=network.model.losses)
 
-    return batch_terms
+    return forward
+
+
+def squared_error(batch: Batch, each: Any, losses: Any) -> dict[str, Any]:
+    """What is recorded beside the loss: the squared error of each sample."""
+    from keras import ops
+
+    return {"mse": ops.mean((batch.prediction - batch.target) ** 2, axis=1)}
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.networks import autoencoder, builder
-from mlphys.networks.autoencoder import chain, cost_terms
-from mlphys.networks.phases import Gradient, Network, Plain
+from mlphys.networks.autoencoder import chain
+from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
+from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.autoencoding import Stage
@@ -24,7 +25,7 @@ from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Categori
 from mlphys.schema.messages import Misfit
 from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec, refuse_class_weights
-from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import Row, trace, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import PhaseTraining, Training
 
@@ -157,6 +158,11 @@ def _wanted(spec: Spec, training: Training) -> dict[str, PhaseTraining | None]:
     return {"pretrain": None, "head": None} if spec.head else {"pretrain": None}
 
 
+def _labels(phase: PhaseTraining | None) -> int | None:
+    """How many labelled samples a phase sees, None: all."""
+    return phase.labels if phase else None
+
+
 def _check_labels(name: str, labels: int, description: Description) -> None:
     where = ("training", "phases", name, "labels")
     if name != "head":
@@ -178,15 +184,40 @@ def _check_losses(spec: Spec, training: Training) -> None:
             raise Misfit(where, text)
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
-    """The cost of each stage as a formula with its numbers."""
-    shape, lines = description.shape, []
-    for i, (stage, (encoder, decoder)) in enumerate(zip(spec.stages, staged(spec, description), strict=True)):
-        lines.append(
-            f"stage {i}: " + autoencoder.formula(stage, training, replace(description, shape=shape), encoder + decoder)
-        )
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
+    """The cost of each stage, and of the head, as a formula with its numbers."""
+    lines = []
+    for i, (stage, layers, shape) in enumerate(_stages(spec, description)):
+        terms = autoencoder.cost_terms(stage, training, shape, layers)
+        lines.append(f"stage {i}: {autoencoder.cost_formula(stage, terms)}")
+    return "\n".join(lines + ([f"head: {formula(_head_terms(spec, description))}"] if spec.head else []))
+
+
+def _stages(spec: Spec, description: Description) -> list[tuple[Stage, list[Row], Shape]]:
+    """Each stage with the layers of its encoder and decoder, and the shape of the samples that it gives back."""
+    shape, found = description.shape, []
+    for stage, (encoder, decoder) in zip(spec.stages, staged(spec, description), strict=True):
+        found.append((stage, encoder + decoder, shape))
         shape = decoder[0].input_shape
-    return "\n".join(lines + (["head: mean over the samples of  -sum_k t_k log p_k"] if spec.head else []))
+    return found
+
+
+def _whole(spec: Spec, description: Description) -> tuple[Stage, list[Row]]:
+    """All stages as one autoencoder, fine-tuned without corruption or penalties on its code, and its layers."""
+    stages = staged(spec, description)
+    layers = [row for there, _ in stages for row in there] + [row for _, back in stages[::-1] for row in back]
+    return Stage(encoder=[layer for stage in spec.stages for layer in stage.encoder], decoder=[]), layers
+
+
+def _classifier(spec: Spec, description: Description) -> list[Row]:
+    """The layers from a sample to its class."""
+    encoders = spec.encoder_rows(description)
+    return encoders + _head(spec, encoders[-1].output_shape)
+
+
+def _head_terms(spec: Spec, description: Description) -> tuple[Term, ...]:
+    data = DataTerm(CategoricalCrossentropy(), "classes", (len(description.classes),), "output")
+    return data, LayerPenalties(tuple(_classifier(spec, description)))
 
 
 def build(spec: Spec, description: Description, seed: int) -> Network:
@@ -215,45 +246,52 @@ def _with_head_layers(network: Network, code: str, head: list[Row]) -> Network:
     return replace(network, layers=layers)
 
 
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
     """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
     wanted = _wanted(spec, training)
     found = []
     if "pretrain" in wanted:
-        found += [
-            _pretraining(spec, i, training.of_phase("pretrain"), description, network) for i in range(len(spec.stages))
-        ]
+        settings = training.of_phase("pretrain")
+        for i, (stage, layers, shape) in enumerate(_stages(spec, description)):
+            terms = autoencoder.cost_terms(stage, settings, shape, layers)
+            found.append(Plan(f"pretrain_{i}", settings, terms, trained(layers), tuple(layers)))
     if "fine_tune" in wanted:
-        whole = Stage(encoder=[layer for stage in spec.stages for layer in stage.encoder], decoder=[])
-        settings = training.of_phase("fine_tune")
-        trained = tuple(network.model.trainable_variables)
-        costs = cost_terms(whole, settings, description, network)
-        phase = _gradient("fine_tune", settings, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
-        stages = staged(spec, description)
-        chained = [row for there, _ in stages for row in there] + [row for _, back in stages[::-1] for row in back]
-        found.append(replace(phase, plain=autoencoder.plain(whole, chained, settings, description.shape)))
+        settings, (whole, layers) = training.of_phase("fine_tune"), _whole(spec, description)
+        terms = autoencoder.cost_terms(whole, settings, description.shape, layers)
+        found.append(Plan("fine_tune", settings, terms, trained(layers), tuple(layers)))
     if "head" in wanted:
-        phase = _labelled(spec, training.of_phase("head"), network, wanted["head"])
-        plain = None
-        if not spec.frozen:
-            encoders = spec.encoder_rows(description)
-            plain = Plain(encoders + _head(spec, encoders[-1].output_shape), CategoricalCrossentropy(), "classes")
-        found.append(replace(phase, plain=plain))
+        layers = _classifier(spec, description)
+        moved = layers[-len(spec.head) :] if spec.frozen else layers
+        terms, labels = _head_terms(spec, description), _labels(wanted["head"])
+        found.append(Plan("head", training.of_phase("head"), terms, trained(moved), tuple(layers), labels))
     return found
 
 
-def _pretraining(spec: Spec, i: int, training: Training, description: Description, network: Network) -> Gradient:
-    stage, below = spec.stages[i], network.parts.get(f"below {i}")
+def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    """The phases of `plans`."""
+    return [_phase(spec, training, description, network, plan) for plan in plans(spec, training, description)]
+
+
+def _phase(spec: Spec, training: Training, description: Description, network: Network, plan: Plan) -> Gradient:
+    if plan.name == "head":
+        forward = _classifying(network, spec.frozen, len(description.classes))
+        phase = builder.gradient_phase(network, plan, forward, right_or_wrong, ("loss", "accuracy"))
+        labels = plan.most_samples
+        if labels is None:
+            return phase
+        return replace(phase, prepare=lambda split: Split(split.x[:labels], split.y[:labels]), only_train=True)
+    recorded = autoencoder.recorded(plan.terms)
+    if plan.name == "fine_tune":
+        whole, _ = _whole(spec, description)
+        forward = autoencoder.passing(whole, network, description.shape)
+        return builder.gradient_phase(network, plan, forward, recorded, autoencoder.RECORDED)
+    i = int(plan.name.removeprefix("pretrain_"))
+    stage, _, shape = _stages(spec, description)[i]
     own = replace(network, model=network.parts[f"stage {i}"], parts=_parts(network, i))
-    shape = tuple(own.model.input_shape[1:]) if i else description.shape
-    costs = cost_terms(stage, training, replace(description, shape=shape), own)
-    trained = tuple(own.model.trainable_variables)
-    phase = _gradient(f"pretrain_{i}", training, costs, ("loss", "reconstruction_loss", "mse"), trained, network)
-    separable = phase.separable and autoencoder.separable(stage)
-    prepare = _codes_below(below) if below else None
-    there, back = staged(spec, description)[i]
-    plain = autoencoder.plain(stage, there + back, training, shape)
-    return replace(phase, corruption=stage.corruption, prepare=prepare, separable=separable, plain=plain)
+    forward = autoencoder.passing(stage, own, shape)
+    phase = builder.gradient_phase(network, plan, forward, recorded, autoencoder.RECORDED, stage.corruption)
+    below = network.parts.get(f"below {i}")
+    return replace(phase, prepare=_codes_below(below)) if below else phase
 
 
 def _parts(network: Network, i: int) -> dict[str, Any]:
@@ -270,48 +308,28 @@ def _codes_below(below: Any) -> Callable[[Split], Split]:
     return codes
 
 
-def _labelled(spec: Spec, training: Training, network: Network, settings: PhaseTraining | None) -> Gradient:
-    model, few = network.parts["classifier"], settings.labels if settings else None
-    part = network.parts["head"] if spec.frozen else model
-    trained = tuple(part.trainable_variables)
-    costs = _classifying(network, spec.frozen)
-    phase = _gradient("head", training, costs, ("loss", "accuracy"), trained, network)
-    if few is None:
-        return phase
-    return replace(phase, prepare=lambda split: Split(split.x[:few], split.y[:few]), only_train=True)
-
-
-def _classifying(network: Network, frozen: bool) -> Any:
-    """The terms of the head's cost; frozen encoders have no noise, and no statistics that move."""
-    from keras import losses, ops
+def _classifying(network: Network, frozen: bool, classes: int) -> Callable[[Any, Any, bool], Batch]:
+    """The way of a batch to its classes; frozen encoders have no noise, and no statistics that move."""
+    from keras import ops
 
     model, encoder, head = (network.parts[part] for part in ("classifier", "encoder", "head"))
-    loss = losses.CategoricalCrossentropy(reduction=None)
-    classes = model.output_shape[-1]
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    def forward(x: Any, y: Any, training: bool) -> Batch:
         codes = encoder(ops.reshape(x, (-1, *model.input_shape[1:])), training=training and not frozen)
         p = head(codes, training=training)
-        right = builder.guesses(p) == y
-        values = {"loss": loss(ops.one_hot(y, classes), p), "accuracy": ops.cast(right, "float32")}
-        return values, sum(model.losses)
+        return Batch(x, y, training, ops.one_hot(y, classes), p, penalties=model.losses)
 
-    return batch_terms
+    return forward
 
 
-def _gradient(
-    name: str, training: Training, costs: Any, metrics: tuple[str, ...], trained: tuple[Any, ...], network: Network
-) -> Gradient:
-    optimizer = builder.optimizer(training.optimizer)
-    return Gradient(name, training, costs, metrics, trained, network, optimizer, separable=network.separable)
-
-
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (losses of each sample, penalty): of the head, or of the reconstruction."""
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: the cost of the head, or of the reconstruction."""
     if spec.head:
-        return _classifying(network, spec.frozen)
-    whole = Stage(encoder=[layer for stage in spec.stages for layer in stage.encoder], decoder=[])
-    return cost_terms(whole, training, description, network)
+        forward = _classifying(network, spec.frozen, len(description.classes))
+        return Cost(_head_terms(spec, description), forward, right_or_wrong)
+    whole, layers = _whole(spec, description)
+    terms = autoencoder.cost_terms(whole, training, description.shape, layers)
+    return autoencoder.cost(whole, terms, network, description.shape)
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mlphys.networks import builder
-from mlphys.networks.phases import Network, Phase
+from mlphys.networks.cost import Batch, Cost, Term
+from mlphys.networks.phases import Network, Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import outputs
 from mlphys.schema.data import Description, Split
@@ -63,7 +65,22 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         raise Misfit(("training",), "nothing is trained: leave training out")
 
 
-def cost(spec: Spec, training: Training, description: Description) -> str:
+@dataclass(frozen=True)
+class Nothing(Term):
+    """Zero of each sample."""
+
+    separable: ClassVar[bool] = True
+
+    def formulas(self) -> list[str]:
+        return []
+
+    def each(self, batch: Batch) -> Any:
+        from keras import ops
+
+        return ops.zeros((ops.shape(batch.x)[0],))
+
+
+def cost_formula(spec: Spec, training: Training, description: Description) -> str:
     """There is none."""
     return "none: nothing is trained"
 
@@ -78,14 +95,14 @@ def phases(spec: Spec, training: Training, description: Description, network: Ne
     return []
 
 
-def terms(spec: Spec, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (zero loss of each sample, no penalty)."""
-    from keras import ops
+def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
+    """No gradient is followed."""
+    return []
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        return {"loss": ops.zeros((ops.shape(x)[0],))}, 0.0
 
-    return batch_terms
+def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
+    """What is measured of a batch: nothing."""
+    return Cost((Nothing(),), Batch, lambda batch, each, losses: {})
 
 
 def predictions(network: Network, x: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+
+from mlphys.networks.tensorflow import tf
 
 
 def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from mlphys.networks import builder, penalties
-from mlphys.networks import formulas as costs
-from mlphys.networks.phases import Network, Plain
-from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse, Sparsity, Variational
+from mlphys.networks import penalties
+from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
+from mlphys.networks.phases import Network
+from mlphys.schema.autoencoding import CodeMean, Corruption, Emphasis, KSparse, Sparsity, Variational
 from mlphys.schema.data import Description
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
@@ -186,68 +186,102 @@ def _as_seen(network: Network, x: Any) -> Any:
     return x if tuple(x.shape[1:]) == shape else ops.reshape(x, (-1, *shape))
 
 
-def cost_terms(spec: Autoencoder, training: Training, description: Description, network: Network) -> Any:
-    """The function (x, y, training) -> (losses and squared error of each sample, penalty).
+def cost_terms(spec: Autoencoder, training: Training, shape: Shape, rows: Sequence[Row]) -> tuple[Term, ...]:
+    """The cost of samples of `shape` that go through the chain `rows`: the loss, and what is added to it."""
+    loss, corruption = training.loss or MeanSquaredError(), spec.corruption
+    data = DataTerm(loss, "y" if corruption else "x", shape, training.loss_per)
+    if corruption and corruption.emphasis:
+        data = EmphasizedTerm(data.loss, data.target, shape, training.loss_per, corruption.emphasis)
+    terms: list[Term] = [data, LayerPenalties(tuple(rows))]
+    if spec.variational:
+        terms.append(penalties.NormalDivergence(spec.variational.beta))
+    if spec.sparsity and spec.sparsity.l1:
+        terms.append(penalties.L1(spec.sparsity.l1))
+    if spec.sparsity and spec.sparsity.kl:
+        terms.append(penalties.KLSparsity(spec.sparsity.kl))
+    if spec.contraction:
+        terms.append(penalties.Contraction(spec.contraction))
+    return tuple(terms)
 
-    With corruption, y of the shape of x is the clean samples; else x itself is what r(x) is held against.
+
+@dataclass(frozen=True)
+class EmphasizedTerm(DataTerm):
+    """The loss with weights of the values that the corruption changed, and of the others (Vincent et al. 2010)."""
+
+    emphasis: Emphasis
+
+    def formulas(self) -> list[str]:
+        weights = f"times {self.emphasis.corrupted:g} where x was changed, else {self.emphasis.untouched:g}"
+        return [f"{text}, {weights}" for text in super().formulas()]
+
+    def each(self, batch: Batch) -> Any:
+        from keras import ops
+
+        if not batch.corrupted:
+            return super().each(batch)
+        losses = keras_loss(self.loss)(batch.target[..., None], batch.prediction[..., None])
+        touched = ops.cast(ops.reshape(batch.x, ops.shape(batch.target)) != batch.target, losses.dtype)
+        return ops.mean(losses * (self.emphasis.corrupted * touched + self.emphasis.untouched * (1 - touched)), axis=1)
+
+
+def passing(spec: Autoencoder, network: Network, shape: Shape) -> Callable[[Any, Any, bool], Batch]:
+    """The way of a batch through an autoencoder; `forward` of its cost.
+
+    With corruption, y of the shape of x is the clean samples; else x itself is what r(x) is compared with.
     """
     from keras import ops
 
-    loss = builder.loss(training.loss or MeanSquaredError())
-    size = math.prod(description.shape)
-    weight = size if training.loss_per == "sample" else 1
-    emphasis = spec.corruption.emphasis if spec.corruption else None
-    is_mse = isinstance(training.loss or MeanSquaredError(), MeanSquaredError) and not emphasis
+    size = math.prod(shape)
     contracted = contraction(spec, network) if spec.contraction else None
 
-    def batch_terms(x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    def forward(x: Any, y: Any, training: bool) -> Batch:
         corrupted = spec.corruption is not None and tuple(y.shape[1:]) == tuple(x.shape[1:])
-        clean = y if corrupted else x
-        flat = ops.reshape(clean, (-1, size))
-        penalty = 0.0
+        target = ops.reshape(y if corrupted else x, (-1, size))
+        log_variance = None
         if spec.variational:
-            codes, r, divergence = _drawn(network, x, training)
-            penalty += spec.variational.beta * ops.mean(divergence)
+            code, r, log_variance = _drawn(network, x, training)
         else:
-            codes, r = reconstructed(network, x, training)
-        r = ops.reshape(r, ops.shape(flat))
-        if emphasis and corrupted:
-            each = loss(flat[..., None], r[..., None])
-            touched = ops.cast(ops.reshape(x, (-1, size)) != flat, each.dtype)
-            losses = ops.mean(each * (emphasis.corrupted * touched + emphasis.untouched * (1 - touched)), axis=1)
-        else:
-            losses = loss(flat, r)
-        penalty += sum(network.model.losses)
-        if spec.sparsity and spec.sparsity.l1:
-            penalty += spec.sparsity.l1 * ops.mean(penalties.l1(codes))
-        if spec.sparsity and spec.sparsity.kl:
-            penalty += penalties.kl_sparsity(codes, spec.sparsity.kl)
-        if contracted:
-            penalty += spec.contraction * ops.mean(contracted(_as_seen(network, x)))
-        squares = losses if is_mse else ops.mean((r - flat) ** 2, axis=1)
-        losses = weight * losses
-        return {"loss": losses, "reconstruction_loss": losses, "mse": squares}, penalty
+            code, r = reconstructed(network, x, training)
+        return Batch(
+            x=x,
+            y=y,
+            training=training,
+            target=target,
+            prediction=ops.reshape(r, ops.shape(target)),
+            code=code,
+            log_variance=log_variance,
+            penalties=network.model.losses,
+            contraction=(lambda: contracted(_as_seen(network, x))) if contracted else None,
+            corrupted=corrupted,
+        )
 
-    return batch_terms
+    return forward
 
 
-def plain(spec: Autoencoder, rows: Sequence[Row], training: Training, shape: Shape) -> Plain | None:
-    """The cost of samples of `shape` as data; None: there are penalties, or errors weigh differently."""
-    corruption, sparsity = spec.corruption, spec.sparsity
-    penalized = spec.contraction or spec.variational or (sparsity and (sparsity.l1 or sparsity.kl))
-    if penalized or (corruption and corruption.emphasis):
-        return None
-    weight = math.prod(shape) if training.loss_per == "sample" else 1
-    return Plain(rows, training.loss or MeanSquaredError(), "y" if corruption else "x", weight)
+def recorded(terms: Sequence[Term]) -> Callable[[Batch, Any, Any], dict[str, Any]]:
+    """What is recorded beside the loss: the reconstruction's part of it, and the squared error."""
+    from keras import ops
+
+    data = terms[0]
+    is_mse = type(data) is DataTerm and isinstance(data.loss, MeanSquaredError)
+
+    def values(batch: Batch, each: Any, losses: Any) -> dict[str, Any]:
+        squares = each if is_mse else ops.mean((batch.prediction - batch.target) ** 2, axis=1)
+        return {"reconstruction_loss": losses, "mse": squares}
+
+    return values
 
 
-def separable(spec: Autoencoder) -> bool:
-    """Whether the cost of a batch is the mean of its parts': a divergence of mean activities is not."""
-    return not (spec.sparsity and spec.sparsity.kl)
+RECORDED = ("loss", "reconstruction_loss", "mse")
+
+
+def cost(spec: Autoencoder, terms: tuple[Term, ...], network: Network, shape: Shape) -> Cost:
+    """What an autoencoder of samples of `shape` minimizes."""
+    return Cost(terms, passing(spec, network, shape), recorded(terms))
 
 
 def _drawn(network: Network, x: Any, training: bool) -> tuple[Any, Any, Any]:
-    """Means of the codes of x, reconstructions of codes drawn around them, and each sample's divergence."""
+    """Means of the codes of x, reconstructions of codes drawn around them in training, and log variances."""
     import keras
     from keras import ops
 
@@ -256,28 +290,14 @@ def _drawn(network: Network, x: Any, training: bool) -> tuple[Any, Any, Any]:
     codes = means
     if training:
         codes = means + ops.exp(0.5 * log_variances) * keras.random.normal(ops.shape(means), seed=network.noise)
-    return means, network.parts["decoder"](codes, training=training), penalties.normal_divergence(means, log_variances)
+    return means, network.parts["decoder"](codes, training=training), log_variances
 
 
-def formula(spec: Autoencoder, training: Training, description: Description, rows: Sequence[Row]) -> str:
+def cost_formula(spec: Autoencoder, terms: Iterable[Term]) -> str:
     """The cost with its numbers; p is the reconstruction, t the sample, h the code."""
-    loss, per = training.loss or MeanSquaredError(), training.loss_per or "output"
-    terms = [costs.formula(loss, per, description.shape, rows)]
-    if spec.variational:
-        terms.append(f"{spec.variational.beta:g} x 1/2 sum_j m_j^2 + s_j^2 - 1 - log s_j^2, h_j from N(m_j, s_j^2)")
-    if spec.sparsity and spec.sparsity.l1:
-        terms.append(f"{spec.sparsity.l1:g} sum_j |h_j|")
-    if spec.sparsity and spec.sparsity.kl:
-        kl = spec.sparsity.kl
-        terms.append(f"{kl.weight:g} sum_j KL({kl.target:g} || mean of h_j over the batch)")
-    if spec.contraction:
-        terms.append(f"{spec.contraction:g} sum_ij (dh_j/dx_i)^2")
-    lines = "\n    + ".join(terms)
-    notes = (
-        [f"h: the {spec.sparsity.k} largest of its values, the others zero"]
-        if (spec.sparsity and spec.sparsity.k)
-        else []
-    )
+    notes = []
+    if spec.sparsity and spec.sparsity.k:
+        notes.append(f"h: the {spec.sparsity.k} largest of its values, the others zero")
     if spec.corruption:
         notes.append("p: of the corrupted sample, t: the clean one")
-    return "\n    ".join([lines, *notes])
+    return "\n    ".join([formula(terms), *notes])

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlphys.networks.phases import Gradient, Network, Plain
+from mlphys.networks.cost import Batch
+from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.tensorflow import start
 from mlphys.numerics.randomness import rng
 from mlphys.schema import shapes
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
 from mlphys.schema.layers import Conv2DTranspose, Dropout, GaussianNoise
-from mlphys.schema.losses import Loss
 from mlphys.schema.optimizers import Optimizer, Schedule
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
-from mlphys.schema.training import Training
 
 RANDOM_INITIALIZERS = {
     "Orthogonal", "RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotUniform", "GlorotNormal",
@@ -36,6 +36,7 @@ def build(
 
     `parts` names models of some of the rows, that share their layers; rows `beside` the chain are in parts only.
     """
+    start()
     import keras
 
     from mlphys.networks.layers import simd_conv
@@ -125,26 +126,15 @@ def _tied(row: Row, seed: int, source: Any) -> Any:
 
 def gradient_phase(
     network: Network,
-    training: Training,
-    terms: Any,
+    plan: Plan,
+    forward: Callable[[Any, Any, bool], Batch],
+    recorded: Callable[[Batch, Any, Any], Mapping[str, Any]],
     metrics: tuple[str, ...],
     corruption: Corruption | None = None,
-    separable: bool = True,
-    plain: Plain | None = None,
 ) -> Gradient:
-    """The one phase of a plain net: the gradient of its cost over all trained weights."""
-    return Gradient(
-        name="train",
-        corruption=corruption,
-        settings=training,
-        terms=terms,
-        metrics=metrics,
-        trained=tuple(network.model.trainable_variables),
-        network=network,
-        optimizer=optimizer(training.optimizer),
-        plain=plain,
-        separable=separable and network.separable,
-    )
+    """A plan with its network and Keras's optimizer."""
+    moved_by = optimizer(plan.settings.optimizer)
+    return Gradient(plan, forward, recorded, metrics, network, moved_by, corruption=corruption)
 
 
 def optimizer(spec: Optimizer) -> Any:
@@ -158,24 +148,6 @@ def optimizer(spec: Optimizer) -> Any:
             **{key: list(value) if isinstance(value, tuple) else value for key, value in rate.arguments().items()}
         )
     return getattr(keras.optimizers, type(spec).__name__)(**arguments)
-
-
-def loss(spec: Loss) -> Any:
-    """Keras's loss of the same name, one value a sample."""
-    import keras
-
-    return getattr(keras.losses, type(spec).__name__)(**spec.arguments(), reduction=None)
-
-
-def guesses(probabilities: Any) -> Any:
-    """The likeliest class of each sample, (n,) int32.
-
-    Keras leaves the logits at what a softmax gives, as its own losses know; where the largest of them is
-    asked for, the graph needs no softmax, which takes a tenth of a small convolutional net's step.
-    """
-    from keras import ops
-
-    return ops.cast(ops.argmax(getattr(probabilities, "_keras_logits", probabilities), axis=-1), "int32")
 
 
 def _arguments(row: Row, seed: int) -> dict[str, Any]:

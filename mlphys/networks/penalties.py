@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from mlphys.networks.cost import Batch, Term
 from mlphys.schema.autoencoding import KL
 
 DERIVATIVES = ("sigmoid", "tanh", "relu", "linear")  # activations whose slope follows from their value
@@ -61,3 +63,64 @@ def _flat(codes: Any) -> Any:
     for n in codes.shape[1:]:
         size *= n
     return ops.reshape(codes, (-1, size))
+
+
+@dataclass(frozen=True)
+class NormalDivergence(Term):
+    """The divergence of a variational code from N(0, 1) (Kingma & Welling 2014)."""
+
+    separable: ClassVar[bool] = True
+
+    weight: float
+
+    def formulas(self) -> list[str]:
+        return [f"{self.weight:g} x 1/2 sum_j m_j^2 + s_j^2 - 1 - log s_j^2, h_j from N(m_j, s_j^2)"]
+
+    def each(self, batch: Batch) -> Any:
+        return normal_divergence(batch.code, batch.log_variance)
+
+
+@dataclass(frozen=True)
+class L1(Term):
+    """The sum of a code's absolute values."""
+
+    separable: ClassVar[bool] = True
+
+    weight: float
+
+    def formulas(self) -> list[str]:
+        return [f"{self.weight:g} sum_j |h_j|"]
+
+    def each(self, batch: Batch) -> Any:
+        return l1(batch.code)
+
+
+@dataclass(frozen=True)
+class KLSparsity(Term):
+    """The divergence of the batch's mean activities from a target (Lee, Ekanadham & Ng 2008)."""
+
+    per_sample: ClassVar[bool] = False
+
+    kl: KL
+
+    def formulas(self) -> list[str]:
+        return [f"{self.kl.weight:g} sum_j KL({self.kl.target:g} || mean of h_j over the batch)"]
+
+    def each(self, batch: Batch) -> Any:
+        return kl_sparsity(batch.code, self.kl)
+
+
+@dataclass(frozen=True)
+class Contraction(Term):
+    """The squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011)."""
+
+    separable: ClassVar[bool] = True
+
+    weight: float
+
+    def formulas(self) -> list[str]:
+        return [f"{self.weight:g} sum_ij (dh_j/dx_i)^2"]
+
+    def each(self, batch: Batch) -> Any:
+        assert batch.contraction
+        return batch.contraction()

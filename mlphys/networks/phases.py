@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+from mlphys.networks.cost import Batch, Cost, Term
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
-from mlphys.schema.losses import Loss
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
 
@@ -44,45 +45,76 @@ class Network:
     measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     noise: Any = None
 
+    def weight_arrays(self) -> dict[str, np.ndarray]:
+        """A copy of the weights, by name."""
+        return {name: variable.numpy() for name, variable in self.weights.items()}
+
+    def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Set all weights, by name."""
+        for name, variable in self.weights.items():
+            variable.assign(arrays[name])
+
+    def keras_layers(self, names: Iterable[str]) -> dict[str, Any]:
+        """Keras's layer objects of these names."""
+        return {name: self.layers[name].layers[-1] for name in names}
+
 
 @dataclass(frozen=True)
-class Plain:
-    """A cost that is nothing but `weight` times the mean of a loss behind a chain of layers.
+class Plan:
+    """A phase that follows a gradient, as far as the config tells it: what a backend of its steps decides by.
 
-    `target` is what the outputs are held against: "x", the samples themselves; "y"; or "classes", y as numbers
-    of classes.
-    """
-
-    rows: Sequence[Row]
-    loss: Loss
-    target: Literal["x", "y", "classes"]
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """A phase that follows the gradient of a cost.
-
-    `terms(x, y, training)` takes a batch of n samples and gives the per-sample values that are
-    recorded, each of shape (n,) and the first of them called "loss", and the scalar penalty;
-    the cost is the mean loss plus the penalty. `trained` are the variables that the optimizer moves.
-    `prepare` makes of samples as the net sees them those of this phase, with the weights that the phase
-    begins with; with `corruption` x is corrupted before every epoch, and y the clean samples. `plain` tells
-    the cost as data, where it is so simple; regularizers of layers are left out of it.
+    `rows` are the chain of layers from x to the prediction, None where the way is more than that; `trained` are the
+    names of the weights that the optimizer moves, in its order.
     """
 
     name: str
     settings: Training
-    terms: Callable[[Any, Any, bool], tuple[Tensors, Any]]
+    terms: tuple[Term, ...]
+    trained: tuple[str, ...]
+    rows: tuple[Row, ...] | None = None
+    most_samples: int | None = None  # where the phase sees fewer than the training split has
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A plan with the network that it trains.
+
+    `forward` and `recorded` make a Cost of its terms, and `metrics` are the names of what that gives, "loss" first.
+    `prepare` makes of samples as the net sees them those of this phase, with the weights that the phase
+    begins with; with `corruption` x is corrupted before every epoch, and y the clean samples.
+    """
+
+    plan: Plan
+    forward: Callable[[Any, Any, bool], Batch]
+    recorded: Callable[[Batch, Any, Any], Tensors]
     metrics: tuple[str, ...]
-    trained: tuple[Any, ...]
     network: Network
     optimizer: Any
     prepare: Callable[[Split], Split] | None = None
     corruption: Corruption | None = None
     only_train: bool = False  # `prepare` is for the training samples alone
-    plain: Plain | None = None
-    separable: bool = False  # the cost of a batch is the mean of its parts', weighted by their samples
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def settings(self) -> Training:
+        return self.plan.settings
+
+    @cached_property
+    def cost(self) -> Cost:
+        return Cost(self.plan.terms, self.forward, self.recorded)
+
+    @cached_property
+    def trained(self) -> tuple[Any, ...]:
+        """The variables that the optimizer moves."""
+        return tuple(self.network.weights[name] for name in self.plan.trained)
+
+    @property
+    def separable(self) -> bool:
+        """Whether the cost of a batch is the mean of its parts', weighted by their samples."""
+        return self.cost.separable and self.network.separable
 
 
 @dataclass(frozen=True)
@@ -90,12 +122,12 @@ class Fit:
     """A phase that computes its weights at once.
 
     `fit(train, validation)` gives them by the names of `network.weights`, and leaves the others as they are;
-    `terms` and `metrics` are those of Gradient.
+    `cost` is what is recorded of them, `metrics` the names of its values.
     """
 
     name: str
     fit: Callable[[Split, Split], Mapping[str, np.ndarray]]
-    terms: Callable[[Any, Any, bool], tuple[Tensors, Any]]
+    cost: Cost
     metrics: tuple[str, ...]
     network: Network
 

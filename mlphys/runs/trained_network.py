@@ -12,10 +12,12 @@ import numpy as np
 
 from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.networks import autodiff
+from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
+from mlphys.networks.cost import Cost
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec
-from mlphys.training import engine
 
 LARGEST_JACOBIANS = 20_000_000  # numbers that are computed at once: 80 MB
 
@@ -31,8 +33,8 @@ class TrainedNetwork:
         self._kind = loaded.experiment.kind()
         self._fitted = fitted
         self.network = self._kind.build(loaded.experiment.model, loaded.net_input, loaded.experiment.seed)
-        engine.load_weights(self.network, weights)
-        self._compiled: dict[tuple[str, str], engine.Mapped] = {}
+        self.network.load_weights(weights)
+        self._compiled: dict[tuple[str, str], Mapped] = {}
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> TrainedNetwork:
         """The same model with other weights, such as the initial ones."""
@@ -46,7 +48,7 @@ class TrainedNetwork:
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """What was learned, by name."""
-        return engine.weights_of(self.network)
+        return self.network.weight_arrays()
 
     def seen(self, x: np.ndarray) -> np.ndarray:
         """Samples x as points z."""
@@ -64,7 +66,7 @@ class TrainedNetwork:
         key = ("at", name)
         if key not in self._compiled:
             function = self._function(name)
-            self._compiled[key] = engine.Mapped(lambda z, y: {"at": function(z)}, self.network.evaluated_at_once)
+            self._compiled[key] = Mapped(lambda z, y: {"at": function(z)}, self.network.evaluated_at_once)
         return self._compiled[key](_points(z))["at"]
 
     def jacobians(
@@ -74,36 +76,30 @@ class TrainedNetwork:
 
         `each(J)` makes something smaller, (k, ...), of the k Jacobians that are computed at once.
         """
-        from mlphys.networks import autodiff  # after the engine, which tells TensorFlow what to use
-
         key = ("jacobians", name)
         if key not in self._compiled:
             function, size = self._function(name), self.at(name, z[:1]).shape[1] * z.shape[1]
-            self._compiled[key] = engine.Mapped(
+            self._compiled[key] = Mapped(
                 lambda z, y: {"at": autodiff.jacobians(function, z)}, max(1, LARGEST_JACOBIANS // size)
             )
         return self._compiled[key](_points(z), lambda values, rows: {"at": each(values["at"])})["at"]
 
     def gradients(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """sum_i direction_i d output_i / d z_j at points z, float32 (n, d); direction (n, m)."""
-        from mlphys.networks import autodiff
-
         key = ("gradients", name)
         if key not in self._compiled:
             function = self._function(name)
-            self._compiled[key] = engine.Mapped(
+            self._compiled[key] = Mapped(
                 lambda z, y: {"at": autodiff.gradients(function, z, y)}, self.network.evaluated_at_once
             )
         return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
 
     def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """sum_ij direction_i d^2 output_i / d z_j^2 at points z, float32 (n,); direction (n, m)."""
-        from mlphys.networks import autodiff
-
         key = ("laplacians", name)
         if key not in self._compiled:
             function = self._function(name)
-            self._compiled[key] = engine.Mapped(
+            self._compiled[key] = Mapped(
                 lambda z, y: {"at": autodiff.laplacians(function, z, y)}, max(1, LARGEST_JACOBIANS // z.shape[1] ** 2)
             )
         return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
@@ -136,7 +132,7 @@ class TrainedNetwork:
     def sampled(self, x: np.ndarray, lines: int, every: int) -> np.ndarray:
         """Markov chains that start at samples x: what each shows after every so many steps, (n, lines, *shape)."""
         draw = self.network.parts["samples"]
-        follow = engine.Mapped(lambda x, y: {"seen": draw(x, lines, every)}, self.network.evaluated_at_once)
+        follow = Mapped(lambda x, y: {"seen": draw(x, lines, every)}, self.network.evaluated_at_once)
         seen = follow(self._split(x))["seen"]
         found = self._fitted.inverse(seen.reshape(-1, *seen.shape[2:]))
         return found.reshape(len(x), lines, *found.shape[1:])
@@ -160,18 +156,18 @@ class TrainedNetwork:
 
         The p parameters are the weights one after the other, as the network names them. The network keeps its own.
         """
-        kept = engine.weights_of(self.network)
+        kept = self.network.weight_arrays()
         seen = self._fitted.split(split)
         try:
             return self._mean_cost(seen, np.atleast_2d(parameters))
         finally:
-            engine.load_weights(self.network, kept)
+            self.network.load_weights(kept)
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
         """The weights as the seed draws them, by name."""
         model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
-        return engine.weights_of(self._kind.build(model, self._loaded.net_input, seed))
+        return self._kind.build(model, self._loaded.net_input, seed).weight_arrays()
 
     @property
     def trained_weights(self) -> list[str]:
@@ -179,31 +175,31 @@ class TrainedNetwork:
         names = {id(variable): name for name, variable in self.network.weights.items()}
         return [names[id(variable)] for variable in self.network.model.trainable_variables]
 
-    def traversed(self, split: Split) -> engine.Pass:
+    def traversed(self, split: Split) -> Pass:
         """A batch of samples x and y through the net and back, as it is evaluated: nothing drawn at random."""
         seen, trained = self._fitted.split(split), list(self.network.model.trainable_variables)
-        return engine.traversed(self.network, self._terms, seen.x, seen.y, False, trained)
+        return traversed(self.network, self._cost, seen.x, seen.y, False, trained)
 
     @cached_property
-    def _terms(self) -> engine.Terms:
-        return self._kind.terms(
-            self._loaded.experiment.model, self._loaded.experiment.training, self._loaded.net_input, self.network
-        )
+    def _cost(self) -> Cost:
+        experiment = self._loaded.experiment
+        cost: Cost = self._kind.cost(experiment.model, experiment.training, self._loaded.net_input, self.network)
+        return cost
 
     @cached_property
-    def _mean_cost(self) -> engine.MeanCost:
-        return engine.MeanCost(self.network, self._terms)
+    def _mean_cost(self) -> MeanCost:
+        return MeanCost(self.network, self._cost)
 
     @cached_property
-    def _predict(self) -> engine.Mapped:
-        return engine.Mapped(lambda x, y: self._kind.predictions(self.network, x), self.network.evaluated_at_once)
+    def _predict(self) -> Mapped:
+        return Mapped(lambda x, y: self._kind.predictions(self.network, x), self.network.evaluated_at_once)
 
     @cached_property
-    def _picture(self) -> engine.Mapped:
-        return engine.Mapped(lambda x, y: self._kind.pictured(self.network, x), self.network.evaluated_at_once)
+    def _picture(self) -> Mapped:
+        return Mapped(lambda x, y: self._kind.pictured(self.network, x), self.network.evaluated_at_once)
 
     @cached_property
-    def _decode(self) -> engine.Mapped:
+    def _decode(self) -> Mapped:
         from keras import ops
 
         decoder, shape = self.network.parts["decoder"], self._loaded.net_input.shape
@@ -212,10 +208,10 @@ class TrainedNetwork:
             codes = ops.reshape(codes, (-1, *decoder.input_shape[1:]))
             return {"samples": ops.reshape(decoder(codes, training=False), (-1, *shape))}
 
-        return engine.Mapped(samples, self.network.evaluated_at_once)
+        return Mapped(samples, self.network.evaluated_at_once)
 
     @cached_property
-    def _through_stages(self) -> engine.Mapped:
+    def _through_stages(self) -> Mapped:
         from keras import ops
 
         parts, shape = self.network.parts, self._loaded.net_input.shape
@@ -233,10 +229,10 @@ class TrainedNetwork:
                 found[str(i)] = ops.reshape(back, (-1, *shape))
             return found
 
-        return engine.Mapped(reconstructions, self.network.evaluated_at_once)
+        return Mapped(reconstructions, self.network.evaluated_at_once)
 
     @cached_property
-    def _trace(self) -> engine.Mapped:
+    def _trace(self) -> Mapped:
         from keras import ops
 
         layers = self.network.layers
@@ -245,7 +241,7 @@ class TrainedNetwork:
             x = ops.reshape(x, (-1, *self.network.model.input_shape[1:]))
             return {name: layer(x, training=False) for name, layer in layers.items()}
 
-        return engine.Mapped(outputs, self.network.evaluated_at_once)
+        return Mapped(outputs, self.network.evaluated_at_once)
 
     def _split(self, x: np.ndarray) -> Split:
         return Split(self._fitted.apply(x), np.zeros((len(x), 0), np.float32))

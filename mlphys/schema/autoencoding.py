@@ -115,6 +115,8 @@ class Variational(Spec):
 class CodeMean(Layer):
     """The means in a variational code; not in the table of layers."""
 
+    separable = True
+
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1 or shape[0] % 2:
             raise ShapeError(
@@ -126,6 +128,8 @@ class CodeMean(Layer):
 
 class KSparse(Layer):
     """The k largest values of a code; not in the table of layers."""
+
+    separable = True
 
     k: Annotated[int, Field(ge=1)]
 

@@ -48,7 +48,7 @@ class Layer(Spec):
 
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
-    mixes_samples: ClassVar[bool] = False  # what it gives for a sample depends on the others of the batch
+    separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
 
     def keras_layer(self) -> str:
         """The class in keras.layers that takes `arguments`."""
@@ -105,6 +105,7 @@ def _slid(layer: str, n: int, kernel: int, stride: int, padding: str, dilation: 
 class Weighted(Layer):
     """The arguments of the layers with a kernel and a bias."""
 
+    separable = True
     activation: ActivationName | None = None
     use_bias: bool = True
     kernel_initializer: InitializerField = GlorotUniform()
@@ -227,6 +228,7 @@ def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
 
 
 class MaxPooling2D(Layer):
+    separable = True
     compiles_in_xla = False
     pool_size: Size2D = (2, 2)
     strides: Size2D | None = None
@@ -248,6 +250,7 @@ class AveragePooling2D(MaxPooling2D):
 
 
 class MaxPooling1D(Layer):
+    separable = True
     compiles_in_xla = False
     pool_size: Count = 2
     strides: Count | None = None
@@ -268,6 +271,7 @@ class AveragePooling1D(MaxPooling1D):
 
 
 class GlobalAveragePooling2D(Layer):
+    separable = True
     keepdims: bool = False
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -283,11 +287,14 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
 
 class Flatten(Layer):
+    separable = True
+
     def output_shape(self, shape: Shape) -> Shape:
         return (math.prod(shape),)
 
 
 class Reshape(Layer):
+    separable = True
     target_shape: TargetShape
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -308,6 +315,7 @@ class Reshape(Layer):
 
 
 class Dropout(Layer):
+    separable = True
     compiles_in_xla = False
     rate: Rate
 
@@ -323,12 +331,12 @@ class GaussianDropout(Dropout):
 
 
 class GaussianNoise(Layer):
+    separable = True
     compiles_in_xla = False
     stddev: NotNegative
 
 
 class BatchNormalization(Layer):
-    mixes_samples = True
     momentum: Rate = 0.99
     epsilon: Positive = 0.001
     center: bool = True
@@ -349,6 +357,7 @@ class BatchNormalization(Layer):
 
 
 class LayerNormalization(Layer):
+    separable = True
     epsilon: Positive = 0.001
     center: bool = True
     scale: bool = True
@@ -363,6 +372,7 @@ class LayerNormalization(Layer):
 
 
 class Activation(Layer):
+    separable = True
     activation: ActivationName
 
     def activation_name(self) -> str | None:
@@ -370,6 +380,7 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
+    separable = True
     max_value: NotNegative | None = None
     negative_slope: NotNegative = 0.0
     threshold: NotNegative = 0.0
@@ -379,15 +390,17 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
+    separable = True
     negative_slope: NotNegative = 0.3
 
 
 class ELU(Layer):
+    separable = True
     alpha: NotNegative = 1.0
 
 
 class Softmax(Layer):
-    pass
+    separable = True
 
 
 class FixedConv2D(Layer):
@@ -396,6 +409,7 @@ class FixedConv2D(Layer):
     As in Keras's Conv2D the kernel is not turned round.
     """
 
+    separable = True
     compiles_in_xla = False
     kernel: Kernels
     strides: Size2D = (1, 1)
@@ -446,6 +460,7 @@ class FixedConv2D(Layer):
 
 
 class ZeroPadding2D(Layer):
+    separable = True
     padding: Border2D = ((1, 1), (1, 1))
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -454,6 +469,7 @@ class ZeroPadding2D(Layer):
 
 
 class Cropping2D(Layer):
+    separable = True
     cropping: Border2D = ((0, 0), (0, 0))
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -465,6 +481,7 @@ class Cropping2D(Layer):
 
 
 class UpSampling2D(Layer):
+    separable = True
     compiles_in_xla = False
     size: Size2D = (2, 2)
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"] = "nearest"

@@ -57,9 +57,8 @@ class BinaryCrossentropy(Loss):
         return True
 
 
-class MeanSquaredError(Loss):
-    def formula(self) -> str:
-        return "(p - t)^2"
+class Elementwise(Loss):
+    """The mean over the outputs of a function of p - t."""
 
     def over_outputs(self) -> bool:
         return True
@@ -68,7 +67,12 @@ class MeanSquaredError(Loss):
         return False
 
 
-class MeanAbsoluteError(MeanSquaredError):
+class MeanSquaredError(Elementwise):
+    def formula(self) -> str:
+        return "(p - t)^2"
+
+
+class MeanAbsoluteError(Elementwise):
     def formula(self) -> str:
         return "|p - t|"
 
@@ -86,7 +90,7 @@ class CategoricalHinge(Loss):
         return False
 
 
-class Huber(MeanSquaredError):
+class Huber(Elementwise):
     delta: Positive = 1.0
 
     def formula(self) -> str:
@@ -95,7 +99,7 @@ class Huber(MeanSquaredError):
         )
 
 
-class LogCosh(MeanSquaredError):
+class LogCosh(Elementwise):
     def formula(self) -> str:
         return "log cosh(p - t)"
 

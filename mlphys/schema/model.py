@@ -90,17 +90,20 @@ class Kind(Protocol):
     def check(self, spec: Any, training: Training, description: Description) -> None:
         """Raise Misfit where parts do not go together."""
 
-    def cost(self, spec: Any, training: Training, description: Description) -> str:
+    def cost_formula(self, spec: Any, training: Training, description: Description) -> str:
         """What is minimized, as a formula with its numbers."""
 
     def build(self, spec: Any, description: Description, seed: int) -> Any:
         """The Network with its initial weights."""
 
+    def plans(self, spec: Any, training: Training, description: Description) -> list[Any]:
+        """Its gradient phases as far as the config tells them."""
+
     def phases(self, spec: Any, training: Training, description: Description, network: Any, train: Split) -> list[Any]:
         """The phases of training, one after the other."""
 
-    def terms(self, spec: Any, training: Training, description: Description, network: Any) -> Any:
-        """The function (x, y, training) -> (recorded values of each sample, penalty)."""
+    def cost(self, spec: Any, training: Training, description: Description, network: Any) -> Any:
+        """The Cost that is measured of a trained network."""
 
     def predictions(self, network: Any, x: Any) -> dict[str, Any]:
         """What the net says of each sample of a batch."""

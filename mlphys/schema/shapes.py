@@ -36,6 +36,11 @@ class Row:
         own = {weight: shape for weight, shape in trained.items() if weight != "kernel" or not self.tied_to}
         return {f"{self.name}.{weight}": shape for weight, shape in {**own, **measured}.items()}
 
+    def trained(self) -> tuple[str, ...]:
+        """The names of the weights that training moves, in Keras's order."""
+        own = [name for name in self.layer.weights(self.input_shape) if name != "kernel" or not self.tied_to]
+        return tuple(f"{self.name}.{name}" for name in own) if self.trainable else ()
+
     def parameters(self) -> int:
         return sum(math.prod(shape) for shape in self.weights().values())
 
@@ -46,13 +51,18 @@ def compile_in_xla(rows: Iterable[Row]) -> bool:
 
 
 def separable(rows: Iterable[Row]) -> bool:
-    """Whether no layer looks from one sample of a batch at another."""
-    return not any(row.layer.mixes_samples for row in rows)
+    """Whether every layer says that it looks at one sample of a batch at a time."""
+    return all(row.layer.separable for row in rows)
 
 
 def weights(rows: Sequence[Row]) -> dict[str, Shape]:
     """The weights of a chain of layers, shapes by name."""
     return {name: shape for row in rows for name, shape in row.weights().items()}
+
+
+def trained(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The names of the weights that training moves, layer after layer."""
+    return tuple(name for row in rows for name in row.trained())
 
 
 def trace(

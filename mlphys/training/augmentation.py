@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.networks.compiled import Mapped
 from mlphys.numerics.randomness import rng
 from mlphys.schema.augmentation import Augmentation, Elastic
 from mlphys.schema.data import Split
-from mlphys.training.engine import Mapped
 
 AT_ONCE = 2000  # images
 REACH = 3  # a Gaussian is cut at so many sigma

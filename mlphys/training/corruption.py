@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.networks.compiled import Mapped
 from mlphys.numerics import chunked
 from mlphys.numerics.randomness import rng
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
-from mlphys.training.engine import Mapped
 
 AT_ONCE = 2000  # samples
 

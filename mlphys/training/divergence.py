@@ -31,7 +31,7 @@ def told(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride:
         cause: Cause | None = of_step(engine, phase, step)
         when = f"in epoch {epoch}, step {step + 1} of {engine.batches},"
     else:  # measured so, or on an accelerator that does not repeat itself
-        engine.settle()
+        engine.sync_network()
         cause = of_split(phase, validation)
         when = f"after epoch {epoch}" if cause else f"in epoch {epoch}"
     what = "validation loss is" if step is None and cause else "loss is"
@@ -52,14 +52,14 @@ def first_step(engine: Engine, stride: int) -> int | None:
     The engine is left standing before that step. Training is deterministic: what happened happens
     again, first `stride` steps at once and then half as many whenever they are not finite.
     """
-    step, good = 0, engine.moment()
+    step, good = 0, engine.snapshot()
     while step < engine.batches:
         stop = min(step + stride, engine.batches)
         means = engine.train(step, stop)
         if all(math.isfinite(mean) for mean in means.values()) and finite(engine.state()):
-            step, good = stop, engine.moment()
+            step, good = stop, engine.snapshot()
             continue
-        engine.rewind(good)
+        engine.restore_snapshot(good)
         if stop == step + 1:
             return step
         stride = (stop - step) // 2
@@ -68,7 +68,7 @@ def first_step(engine: Engine, stride: int) -> int | None:
 
 def of_step(engine: Engine, phase: Gradient, step: int) -> Cause:
     """What in this step, which the engine stands before, is the first that is not finite."""
-    before = engine.moment()
+    before = engine.snapshot()
     try:
         passed = engine.traversed(step)
         if found := _of_outputs(passed):
@@ -76,7 +76,7 @@ def of_step(engine: Engine, phase: Gradient, step: int) -> Cause:
         for layer, places in reversed(trained_by_layer(phase).items()):  # the way that the gradient comes
             if not all(np.isfinite(passed.gradients[i]).all() for i in places):
                 return Cause("gradient", f"all outputs are finite, the gradient of {layer} is not")
-        engine.rewind(before)
+        engine.restore_snapshot(before)
         engine.train(step, step + 1)
         for name, value in engine.state().items():
             if name.startswith("weights/") and not np.isfinite(value).all():
@@ -84,7 +84,7 @@ def of_step(engine: Engine, phase: Gradient, step: int) -> Cause:
                 return Cause("update", f"all outputs and gradients are finite, the new weights of {layer} are not")
         return Cause("update", "all outputs and gradients are finite, what the optimizer keeps of them is not")
     finally:
-        engine.rewind(before)
+        engine.restore_snapshot(before)
 
 
 def of_split(phase: Phase, split: Split) -> Cause | None:
@@ -92,7 +92,7 @@ def of_split(phase: Phase, split: Split) -> Cause | None:
     at_once = phase.network.evaluated_at_once
     for start in range(0, len(split), at_once):
         rows = slice(start, start + at_once)
-        if found := _of_outputs(traversed(phase.network, phase.terms, split.x[rows], split.y[rows], False)):
+        if found := _of_outputs(traversed(phase.network, phase.cost, split.x[rows], split.y[rows], False)):
             return found
     return None
 

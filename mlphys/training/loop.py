@@ -12,6 +12,7 @@ import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io.history import quantities
+from mlphys.networks.compiled import Measurement
 from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Split
@@ -20,7 +21,7 @@ from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
-from mlphys.training.engine import Engine, Measurement, load_weights, weights_of
+from mlphys.training.engine import Engine
 from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
 from mlphys.training.tracking import columns, parameters, weight_norms
@@ -96,7 +97,7 @@ class Training:
         Either way the last whole epoch is in a checkpoint when it raises.
         """
         rows = start.rows if start else 0
-        outcome = Outcome(weights_of(self.network), 0, "epochs")
+        outcome = Outcome(self.network.weight_arrays(), 0, "epochs")
         names = [phase.name for phase in self.phases]
         first = names.index(start.phase) if start else 0
         for phase in self.phases[first:]:
@@ -118,16 +119,16 @@ class Training:
 def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
     """One fit phase, a row of history, the last of `rows`, and a checkpoint: its weights are the network's now."""
     if start:
-        start.must_hold({f"weights/{name}": value for name, value in weights_of(phase.network).items()})
+        start.must_hold({f"weights/{name}": value for name, value in phase.network.weight_arrays().items()})
         weights = _weights(start.tensors)
-        load_weights(phase.network, weights)
+        phase.network.load_weights(weights)
         return Outcome(weights, 0, "epochs")
     began = time.perf_counter()
     training.reporter.begin(phase.name, 1, 0)
     try:
         found = phase.fit(training.dataset.train, training.dataset.validation)
-        weights = {**weights_of(phase.network), **found}
-        load_weights(phase.network, weights)
+        weights = {**phase.network.weight_arrays(), **found}
+        phase.network.load_weights(weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
         row |= training.columns("", Measurement(phase, training.dataset.train).means())
         if len(training.dataset.validation):
@@ -155,7 +156,7 @@ class PhaseInTraining:
         self.settings = phase.settings
         held = _weights(start.tensors) if start else {}
         if phase.prepare and held.keys() >= phase.network.weights.keys():  # samples that follow from the weights
-            load_weights(phase.network, held)
+            phase.network.load_weights(held)
         train, validation = self.prepared(training.dataset.train), training.dataset.validation
         if not phase.only_train:
             validation = self.prepared(validation)
@@ -211,7 +212,7 @@ class PhaseInTraining:
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.training.columns("", self.train(epoch))
         if self.validation:
-            self.engine.settle()
+            self.engine.sync_network()
             row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best

@@ -17,15 +17,12 @@ from mlphys.schema.shapes import Row
 SAMPLES = 16  # of a part, about: with fewer an operation costs more than its work, and vectors stay empty
 MOST = 8  # parts: each is traced, which takes a third of a second
 
-shared = False  # whether an operation gets one thread, as the engine tells TensorFlow when it is first imported
 
-
-def share_cores(rows: Sequence[Row], batch: int | str) -> None:
-    """Let the engine, not yet imported, give operations one thread, if the net's batches are worked on in parts."""
-    global shared
+def operation_threads(rows: Sequence[Row], batch: int | str) -> int | None:
+    """How many threads an operation of TensorFlow gets: one where the net's batches are trained in parts, else all."""
     size = MOST * SAMPLES if batch == "all" else int(batch)  # all samples are enough for any number of parts
     fit = _parts(size) > 1 or machine.threads() == 1
-    shared = fit and shapes.separable(rows) and not shapes.compile_in_xla(rows)
+    return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else None
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:

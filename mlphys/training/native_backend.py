@@ -21,12 +21,15 @@ from mlphys.native.dense_loss import Cost
 from mlphys.native.dense_step import Chain, Layer, Place, Room
 from mlphys.native.llvm import Vectors
 from mlphys.native.optimizer_step import Rule
-from mlphys.networks.phases import Gradient, Plain
+from mlphys.networks import keras_internals
+from mlphys.networks.cost import DataTerm, LayerPenalties, Term
+from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.tensorflow import tf
 from mlphys.schema import losses, optimizers
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Softmax
 from mlphys.schema.optimizers import Optimizer
-from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import Row, weights
 
 # Beyond these TensorFlow is faster: it goes through large matrices block by block
 LARGEST_BATCH = 1024  # samples
@@ -39,32 +42,49 @@ LOSSES = ("loss", "reconstruction_loss")  # metrics that are the first of what i
 SLOTS = {optimizer_step.SGD: ("momentums",), optimizer_step.Adam: ("_momentums", "_velocities")}
 
 
-def chain_of(phase: Gradient, batch: int) -> Chain | None:
-    """What a phase trains, as a chain; None: there is more to it, or nothing can be compiled here."""
-    plain, network = phase.plain, phase.network
-    if plain is None or network.seeds or network.state or batch > LARGEST_BATCH or llvm.vectors() is None:
-        return None
-    layers, rule = _layers(plain.rows), _rule(phase.settings.optimizer)
-    cost = _cost(plain, layers[-1]) if layers else None
-    if rule is None or cost is None or sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
-        return None
-    if {id(each) for each in phase.trained} != {id(network.weights[name]) for name in _weights(plain.rows)}:
-        return None
-    return Chain(tuple(layers), cost, rule, batch, same=plain.target == "x")
+class Unsupported(Exception):
+    """What a phase has that there is no machine code for; the text says what."""
 
 
-def _weights(rows: Sequence[Row]) -> list[str]:
-    return [name for row in rows for name in row.weights()]
+def dense_chain(plan: Plan, batch: int) -> Chain:
+    """What a phase trains with batches of so many samples. Raises Unsupported."""
+    if llvm.vectors() is None:
+        raise Unsupported("nothing can be compiled for this processor")
+    if followed := {"gradient_norms", "saturation"} & set(plan.settings.track):
+        raise Unsupported(f"track: {', '.join(sorted(followed))} has no machine code")
+    if plan.rows is None:
+        raise Unsupported("its model is more than a chain of layers")
+    data = _data_term(plan.terms)
+    layers = _layers(plan.rows)
+    made = Chain(tuple(layers), _cost(data, layers[-1]), _rule(plan.settings.optimizer), batch, same=data.target == "x")
+    if set(plan.trained) != set(weights(plan.rows)):
+        raise Unsupported("some of its weights are not trained")
+    if batch > LARGEST_BATCH:
+        raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
+    if sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
+        raise Unsupported(f"more than {LARGEST_NET} weights")
+    return made
+
+
+def _data_term(terms: Sequence[Term]) -> DataTerm:
+    """The one term of a cost that is nothing but a loss; a term of another type is not known."""
+    data, *others = terms
+    for term in others:
+        if type(term) is not LayerPenalties or term.formulas():
+            raise Unsupported(f"the term {term} has no machine code")
+    if type(data) is not DataTerm:
+        raise Unsupported(f"the loss {data} has no machine code")
+    return data
 
 
 def _layers(rows: Sequence[Row]) -> list[Layer]:
-    """The dense layers of a chain of rows; none if anything else in it computes."""
+    """The dense layers of a chain of rows."""
     found: list[Layer] = []
     for row in rows:
         match row.layer:
             case Flatten() | Reshape():
                 continue
-            case Dense() as dense if len(row.input_shape) == 1 and not row.tied_to and not dense.penalized():
+            case Dense() as dense if len(row.input_shape) == 1 and not row.tied_to:
                 name = dense.activation or "linear"
                 found.append(Layer(row.input_shape[0], dense.units, name, dense.use_bias))
             case Activation(activation=name) if found and found[-1].activation == "linear":
@@ -73,60 +93,80 @@ def _layers(rows: Sequence[Row]) -> list[Layer]:
                 found[-1] = found[-1].with_activation("relu")
             case Softmax() if found and found[-1].activation == "linear":
                 found[-1] = found[-1].with_activation("softmax")
-            case _:
-                return []
-    return found if all(layer.activation in vector_math.KNOWN for layer in found[:-1]) else []
+            case layer:
+                tied = " with tied weights" if row.tied_to else ""
+                raise Unsupported(f"layer {type(layer).__name__}{tied} has no machine code")
+    if not found:
+        raise Unsupported("it has no Dense layer")
+    for layer in found[:-1]:
+        if layer.activation not in vector_math.KNOWN:
+            raise Unsupported(f"activation {layer.activation} has no machine code")
+    return found
 
 
-def _cost(plain: Plain, last: Layer) -> Cost | None:
-    classes, known = plain.target == "classes", last.activation in vector_math.KNOWN
-    match plain.loss:
+def _cost(data: DataTerm, last: Layer) -> Cost:
+    classes, known = data.target == "classes", last.activation in vector_math.KNOWN
+    match data.loss:
         case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
             return dense_loss.OfClasses(last.outputs)
         case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":
-            return dense_loss.OfOutputs(last.outputs, last.activation, plain.weight, binary=True)
-        case losses.MeanSquaredError() if type(plain.loss) is losses.MeanSquaredError and known:
-            return dense_loss.OfOutputs(last.outputs, last.activation, plain.weight, classes=classes)
-    return None
+            return dense_loss.OfOutputs(last.outputs, last.activation, data.weight, binary=True)
+        case losses.MeanSquaredError() if known:
+            return dense_loss.OfOutputs(last.outputs, last.activation, data.weight, classes=classes)
+    raise Unsupported(f"{type(data.loss).__name__} behind {last.activation} outputs has no machine code")
 
 
-def _rule(optimizer: Optimizer) -> Rule | None:
-    changed = (optimizer.weight_decay, optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm)
-    if any(each is not None for each in changed):
-        return None
+def _rule(optimizer: Optimizer) -> Rule:
+    if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
+        raise Unsupported(f"optimizer {type(optimizer).__name__} has no machine code")
+    for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+        if getattr(optimizer, key) is not None:
+            raise Unsupported(f"{key} has no machine code")
     if isinstance(optimizer, optimizers.SGD):
         return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
-    if type(optimizer) is optimizers.Adam and not optimizer.amsgrad:
-        return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
-    return None
+    assert isinstance(optimizer, optimizers.Adam)
+    if optimizer.amsgrad:
+        raise Unsupported("amsgrad has no machine code")
+    return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
 
 
-class Steps:
-    """The steps of a phase that is a chain.
+class NativeBackend:
+    """Whole steps of a chain of dense layers. It knows what `dense_chain` lists, and refuses everything else.
 
-    `variables` are those of the engine, by its names; `rates(first, count)` gives the learning rates of so many
-    steps. The numbers lie in the room of the machine code: Keras's variables get them by `settle` and `restore`.
+    The workspace of the machine code owns the numbers; Keras's variables are copies, which `sync_network` and
+    `restore` refresh.
     """
 
+    name = "machine code"
     traces = 0
 
-    def __init__(
-        self, phase: Gradient, made: Chain, variables: Mapping[str, Any], rates: Callable[[int, int], np.ndarray]
-    ):
+    @staticmethod
+    def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> str | None:
+        """What it does not know of a phase; None: it knows all of it."""
+        if accelerators:
+            return "an accelerator takes them"
+        try:
+            dense_chain(plan, batch)
+        except Unsupported as reason:
+            return str(reason)
+        return None
+
+    def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
         vectors = llvm.vectors()
-        assert phase.plain
         assert vectors
-        self._phase, self._chain, self._variables = phase, made, variables
+        assert phase.plan.rows
+        made = dense_chain(phase.plan, batch_size)
+        self._phase, self._chain, self._variables, self._rows = phase, made, variables, phase.plan.rows
         self._room = Room(made, vectors)
         self._numbers = _aligned(self._room.size)
         self._function = _callable(made, vectors)
         products = [layer.inputs * layer.outputs for layer in made.layers]
         most = math.ceil(made.layers[products.index(max(products))].outputs / vectors.lanes)  # that have columns in it
         self._threads = max(1, min(machine.threads(), most, made.batch * sum(products) // PRODUCTS))
-        self._classes = made.layers[-1].outputs if phase.plain.target == "classes" else None
+        self._classes = made.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + dense_step.VALUES)
-        self._rates = rates
+        self._rates = keras_internals.rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
@@ -168,7 +208,7 @@ class Steps:
     def learning_rate(self) -> float:
         return float(self._rates(int(self._steps), 1)[0])
 
-    def settle(self) -> None:
+    def sync_network(self) -> None:
         for name, variable in self._variables.items():
             if name.startswith("weights/"):
                 variable.assign(self._state[name])
@@ -184,22 +224,21 @@ class Steps:
             self._state[name][...] = state[name]
             variable.assign(state[name])
 
-    def moment(self) -> dict[str, np.ndarray]:
+    def snapshot(self) -> dict[str, np.ndarray]:
         return self.state() | {"sums": self._sums.copy()}
 
-    def rewind(self, moment: Mapping[str, np.ndarray]) -> None:
-        self.restore(moment)
-        self._sums[:] = moment["sums"]
+    def restore_snapshot(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        self.restore(snapshot)
+        self._sums[:] = snapshot["sums"]
 
     def _places(self) -> Iterator[tuple[Any, np.ndarray]]:
         """The variables of the layers, each with its place in the room."""
-        assert self._phase.plain
-        optimizer, names = self._phase.optimizer, iter(_weights(self._phase.plain.rows))
+        optimizer, names = self._phase.optimizer, iter(weights(self._rows))
         for layer, places in zip(self._chain.layers, self._room.kernels, strict=True):
             for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
                 weight = self._phase.network.weights[next(names)]
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
-                slots = (getattr(optimizer, name)[i] for name in SLOTS[type(self._chain.rule)][: len(places) - 1])
+                slots = keras_internals.slots(optimizer, SLOTS[type(self._chain.rule)][: len(places) - 1], i)
                 for place, variable in zip(places, (weight, *slots), strict=True):
                     yield variable, self._matrix(place)[rows, : place.used]
 

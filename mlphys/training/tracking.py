@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlphys.networks.phases import Gradient, Network
+from mlphys.networks import keras_internals
+from mlphys.networks.phases import Gradient
 from mlphys.schema.layers import NEAR, SATURATING
 
 
@@ -34,7 +35,7 @@ class Tracker:
 
     def watching(self) -> contextlib.AbstractContextManager[dict[str, Any]]:
         """Inside of it the outputs that `sums` needs are collected."""
-        return watched(self._network, self._saturating)
+        return keras_internals.watched(self._network.keras_layers(self._saturating))
 
     def sums(self, gradients: Sequence[Any], outputs: Mapping[str, Any], samples: Any) -> list[Any]:
         """What a step adds for each of `names`, float64."""
@@ -90,32 +91,6 @@ def weight_norms(phase: Gradient, state: Mapping[str, np.ndarray]) -> dict[str, 
         weights = [state[f"weights/{names[id(phase.trained[i])]}"].astype(np.float64) for i in places]
         found[f"weight_norm.{layer}"] = _short(math.sqrt(sum(float((weight**2).sum()) for weight in weights)))
     return found
-
-
-@contextlib.contextmanager
-def watched(network: Network, layers: Collection[str]) -> Iterator[dict[str, Any]]:
-    """The outputs of these layers, by name, once the network is called in here; of several calls, of the first.
-
-    Keras has no hooks, and a second pass would draw other noise and count twice in BatchNormalization.
-    """
-    seen: dict[str, Any] = {}
-    objects = {name: network.layers[name].layers[-1] for name in layers}
-    try:
-        for name, layer in objects.items():
-            vars(layer)["call"] = _recording(layer.call, name, seen)
-        yield seen
-    finally:
-        for layer in objects.values():
-            vars(layer).pop("call", None)
-
-
-def _recording(call: Any, name: str, seen: dict[str, Any]) -> Any:
-    def recorded(*arguments: Any, **more: Any) -> Any:
-        outputs = call(*arguments, **more)
-        seen.setdefault(name, outputs)
-        return outputs
-
-    return recorded
 
 
 def norm(gradients: Sequence[Any]) -> Any:

@@ -18,7 +18,6 @@ from mlphys.networks import builder
 from mlphys.runs.run import Run
 from mlphys.runs.trained_network import TrainedNetwork
 from mlphys.schema.document import dump
-from mlphys.training.engine import weights_of
 from tests.helpers import fake_run
 from tests.helpers.cli import mlphys, reason
 
@@ -136,13 +135,13 @@ def test_a_kept_encoder_works_in_training_as_afterwards():
     """No noise, no dropout, batch statistics as they were, no penalty on what cannot change."""
     loaded = load(on_code("noisy", layers=("Flatten", SOFTMAX)))
     network, x = builder.build(loaded.rows(), 0), loaded.dataset().test.x
-    before = weights_of(network)
+    before = network.weight_arrays()
     assert (np.asarray(network.model(x, training=True)) == np.asarray(network.model(x, training=False))).all()
     assert not network.seeds
     assert sum(network.model.losses) == 0
     assert "kernel" not in loaded.cost()
     assert len(network.model.trainable_variables) == 2
-    assert all((value == before[name]).all() for name, value in weights_of(network).items())
+    assert all((value == before[name]).all() for name, value in network.weight_arrays().items())
 
 
 def test_a_trainable_encoder_has_the_noise_and_the_penalties_of_its_run():

@@ -53,7 +53,7 @@ def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
     x = digits(20)
     network = autoencoder.build(spec(DENSE), DIGITS, seed=0)
     settings = Training.model_validate({"loss": loss, "loss_per": loss_per})
-    values, penalty = autoencoder.terms(spec(DENSE), settings, DIGITS, network)(x, None, False)
+    values, penalty = autoencoder.cost(spec(DENSE), settings, DIGITS, network)(x, None, False)
     flat = x.reshape(20, 64).astype(np.float64)
     r = network.model(flat.astype(np.float32)).numpy().astype(np.float64)
     np.testing.assert_allclose(values["loss"].numpy(), expected(flat, r), rtol=1e-4)
@@ -92,3 +92,13 @@ def test_the_metrics_stand_beside_the_mean_image_and_pca():
     assert found["mean_image_mse"] == pytest.approx(((test - train.mean(0)) ** 2).mean(), rel=1e-5)
     assert found["psnr"] == pytest.approx(-10 * np.log10(squared.mean()))
     assert found["psnr_stderr"] == pytest.approx(10 * np.log10(1 + found["mse_stderr"] / found["mse"]), rel=0.05)
+
+
+@pytest.mark.parametrize("loss", ["mean_absolute_error", "huber", "log_cosh", "mean_squared_error"])
+def test_the_recorded_squared_error_is_one_whatever_the_loss(loss):
+    settings = Training.model_validate({"loss": loss})
+    network = autoencoder.build(spec(DENSE), DIGITS, 0)
+    x = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
+    values, _ = autoencoder.cost(spec(DENSE), settings, DIGITS, network)(x, None, False)
+    r = np.asarray(network.model(x.reshape(5, 64))).reshape(5, 64)
+    np.testing.assert_allclose(np.asarray(values["mse"]), ((r - x.reshape(5, 64)) ** 2).mean(axis=1), rtol=1e-5)

@@ -25,7 +25,7 @@ def terms_of(layers, loss="categorical_crossentropy", **training):
     spec = classifier.Spec(kind="classifier", layers=layers)
     settings = Training.model_validate({"loss": loss, **training})
     network = classifier.build(spec, DIGITS, seed=0)
-    return classifier.terms(spec, settings, DIGITS, network), network
+    return classifier.cost(spec, settings, DIGITS, network), network
 
 
 def test_the_gradient_of_the_cross_entropy_before_the_softmax_is_p_minus_y():
@@ -95,7 +95,7 @@ def test_the_seed_decides_the_initial_weights_and_each_weight_has_a_stream_of_it
 def test_the_cost_is_a_formula_with_its_numbers():
     layers = ["Flatten", {"Dense": {"units": 6, "kernel_regularizer": {"L2": {"l2": 0.5}}}}, SOFTMAX]
     spec = classifier.Spec(kind="classifier", layers=layers)
-    assert classifier.cost(spec, Training(), DIGITS) == (
+    assert classifier.cost_formula(spec, Training(), DIGITS) == (
         "mean over the samples of  -sum_k t_k log p_k\n    + 0.5 sum layers.1.Dense.kernel^2"
     )
 
@@ -125,8 +125,10 @@ def test_weights_of_the_classes_count_in_training_only():
     spec = classifier.Spec(kind="classifier", layers=[*HIDDEN, SOFTMAX])
     network = classifier.build(spec, DIGITS, seed=0)
     weights = np.arange(10) / 3
-    plain = classifier.terms(spec, Training(), DIGITS, network)(x, y, True)[0]
-    weighted = classifier.terms(spec, Training(), DIGITS, network, weights)
+    plain = classifier.cost(spec, Training(), DIGITS, network)(x, y, True)[0]
+    settings = Training(class_weight=dict(zip(DIGITS.classes, weights.tolist(), strict=True)))
+    [phase] = classifier.phases(spec, settings, DIGITS, network, Split(x, y))
+    weighted = phase.cost
     np.testing.assert_allclose(weighted(x, y, True)[0]["loss"].numpy(), weights[y] * plain["loss"].numpy(), rtol=1e-6)
     np.testing.assert_array_equal(weighted(x, y, False)[0]["loss"].numpy(), plain["loss"].numpy())
     np.testing.assert_array_equal(weighted(x, y, True)[0]["accuracy"].numpy(), plain["accuracy"].numpy())

@@ -148,7 +148,7 @@ def test_the_calibration_makes_no_probability_of_the_validation_samples_worse_on
             variable.assign(training.network.weights[name])
     x, y = dataset.validation.x, dataset.validation.y
     losses = [
-        np.asarray(energy_classifier.terms(None, None, None, network)(x, y, False)[0]["loss"]).mean()
+        np.asarray(energy_classifier.cost(None, None, None, network)(x, y, False)[0]["loss"]).mean()
         for network in (training.network, uncalibrated)
     ]
     assert losses[0] < losses[1]

@@ -106,7 +106,7 @@ def test_the_positive_phase_of_the_gradient_is_v_times_p_of_h():
     network.weights["rbm.kernel"].assign(np.zeros((V, H)))
     network.weights["rbm.visible_bias"].assign(np.full(V, -80.0))
     v = samples("bernoulli")
-    terms = rbm.terms(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 20, None), network)
+    terms = rbm.cost(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 20, None), network)
     by_kernel, by_visible, by_hidden = gradients(network, lambda: terms(v, None, True)[0])
     p = logistic(network.weights["rbm.hidden_bias"].numpy())
     np.testing.assert_allclose(by_kernel, -v.mean(axis=0)[:, None] * p, rtol=1e-4)
@@ -119,7 +119,7 @@ def test_after_many_steps_the_gradient_is_that_of_the_exact_log_likelihood(sampl
     network, _, (w, b, c) = made(sampling=sampling)
     random = np.random.default_rng(2)
     v = (random.random((4000, V)) < 0.1).astype(np.float32)
-    terms = rbm.terms(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 4000, None), network)
+    terms = rbm.cost(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 4000, None), network)
     measured = gradients(network, lambda: terms(v, None, True)[0])
     weight = np.exp(-free_energies(ALL_V, w, b, c))
     model = weight / weight.sum()
@@ -205,7 +205,7 @@ def test_the_reconstruction_goes_up_and_down_once_without_drawing():
 
 def test_measuring_twice_gives_the_same_numbers():
     network, _, _ = made(sampling={"CD": 5})
-    terms = rbm.terms(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 20, None), network)
+    terms = rbm.cost(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 20, None), network)
     first, again = (terms(samples("bernoulli"), None, False)[0] for _ in range(2))
     for name in first:
         np.testing.assert_array_equal(first[name].numpy(), again[name].numpy())
@@ -376,12 +376,12 @@ def test_the_pseudo_log_likelihood_is_the_better_the_greater():
 def test_the_cost_is_told_with_its_numbers():
     settings, description = Training(), Description((V,), (), 100, None)
     persistent = rbm.Spec(kind="rbm", hidden=H, sampling={"PCD": {"steps": 15, "chains": 20}})
-    assert rbm.cost(persistent, settings, description) == (
+    assert rbm.cost_formula(persistent, settings, description) == (
         "mean over the samples of  F(v) - F(v_k), v_k after k = 15 Gibbs steps of 20 persistent chains\n"
         "    F(v) = -b v - sum_j log(1 + exp(c_j + v W_j)), j = 1 ... 4, v of 6 values"
     )
     gaussian = rbm.Spec(kind="rbm", hidden=H, visible="gaussian")
-    assert rbm.cost(gaussian, settings, description) == (
+    assert rbm.cost_formula(gaussian, settings, description) == (
         "mean over the samples of  F(v) - F(v_k), v_k after k = 1 Gibbs steps of chains that start at v\n"
         "    F(v) = |v - b|^2 / 2 - sum_j log(1 + exp(c_j + v W_j)), j = 1 ... 4, v of 6 values"
     )

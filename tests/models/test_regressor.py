@@ -33,7 +33,7 @@ def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
     x, t = rng.normal(size=(7, 5)).astype(np.float32), rng.normal(size=(7, 2, 3)).astype(np.float32)
     network = regressor.build(spec(), CURVES, seed=0)
     settings = Training.model_validate({"loss": loss, "loss_per": loss_per})
-    values, _ = regressor.terms(spec(), settings, CURVES, network)(x, t, False)
+    values, _ = regressor.cost(spec(), settings, CURVES, network)(x, t, False)
     p = regressor.predictions(network, x)["outputs"].numpy().astype(np.float64)
     assert p.shape == (7, 2, 3)
     np.testing.assert_allclose(values["loss"].numpy(), expected(p, t), rtol=1e-4)

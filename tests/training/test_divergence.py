@@ -92,16 +92,16 @@ def test_the_step_is_found_whatever_the_chunks_and_the_engine_stands_before_it(s
     (phase,) = classifier.phases(spec, settings, DIGITS, network, digits().train)
     engine = Engine(phase, digits().train)
     engine.start_epoch(np.arange(250), {name: np.array([1, 2], np.uint32) for name in network.seeds})
-    start = engine.moment()
+    start = engine.snapshot()
     losses = [engine.train(step, step + 1)["loss"] for step in range(9)]
     first = int(np.argmin(np.isfinite(losses)))
     assert 2 < first < 9
-    engine.rewind(start)
+    engine.restore_snapshot(start)
     assert divergence.first_step(engine, stride) == first
-    found = engine.moment()
-    engine.rewind(start)
+    found = engine.snapshot()
+    engine.restore_snapshot(start)
     engine.train(0, first)
-    for name, value in engine.moment().items():
+    for name, value in engine.snapshot().items():
         assert value.tobytes() == found[name].tobytes(), name
 
 

@@ -123,12 +123,12 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
 def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, batch, given, expected):
     script = (
         "from mlphys.models import classifier\nfrom mlphys.schema.shapes import trace\n"
-        "from mlphys.training import microbatches\n"
+        "from mlphys.training import microbatches\nfrom mlphys.networks import tensorflow\n"
         "from mlphys import machine\nmachine.threads = lambda: 2\n"
         f"layers = classifier.Spec(kind='classifier', layers={layers}).layers\n"
-        f"microbatches.share_cores(trace(layers, (8, 8, 1), ('model', 'layers')), {batch!r})\n"
-        "from mlphys.training import engine\n"
-        "print(engine.tf.config.threading.get_intra_op_parallelism_threads())"
+        f"rows = trace(layers, (8, 8, 1), ('model', 'layers'))\n"
+        f"tensorflow.configure(microbatches.operation_threads(rows, {batch!r}))\n"
+        "print(tensorflow.tf.config.threading.get_intra_op_parallelism_threads())"
     )
     others = {name: value for name, value in os.environ.items() if name not in GIVEN}
     found = subprocess.run([sys.executable, "-c", script], env=others | given, capture_output=True, text=True)

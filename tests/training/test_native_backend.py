@@ -9,17 +9,21 @@ import numpy as np
 import pytest
 
 from mlphys import machine
-from mlphys.models import autoencoder, classifier, regressor, stacked_autoencoder
+from mlphys.models import autoencoder, classifier, rbm, regressor, stacked_autoencoder
 from mlphys.native import llvm
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.training import Training as Settings
-from mlphys.training import loop, native_backend
+from mlphys.training import backend, loop, native_backend
+from mlphys.training.backend import choose
+from mlphys.training.native_backend import NativeBackend
 from mlphys.training.progress import Silence
+from mlphys.training.tensorflow_backend import TensorFlowBackend
 from tests.helpers.memory_writer import Memory
 from tests.training.test_engine import DIGITS, digits
 
 KINDS = {
     "classifier": classifier,
+    "rbm": rbm,
     "autoencoder": autoencoder,
     "regressor": regressor,
     "stacked_autoencoder": stacked_autoencoder,
@@ -100,10 +104,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
     model, settings = CASES[case]
     ours = training_of(model, FEW | settings)
-    made = [native_backend.chain_of(phase, 30) for phase in ours.phases]
-    assert all(made)
+    assert {choose(phase.plan, 200).backend for phase in ours.phases} == {NativeBackend}
     outcome = ours.run()
-    monkeypatch.setattr(native_backend, "chain_of", lambda phase, batch: None)
+    monkeypatch.setattr(backend, "BACKENDS", (TensorFlowBackend,))
     theirs = training_of(model, FEW | settings)
     expected = theirs.run()
     for name, value in outcome.weights.items():
@@ -123,48 +126,63 @@ L2 = {"L2": {"l2": 0.01}}
 
 
 @pytest.mark.parametrize(
-    ("model", "settings"),
+    ("model", "settings", "reason"),
     [
-        (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}),
-        (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}),
-        (of_classes("BatchNormalization", dense(10, "softmax")), {}),
-        (of_classes(dense(16, "selu"), dense(10, "softmax")), {}),
-        (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}),
-        (of_classes(dense(10, "softmax")), {"loss": "mean_squared_error"}),
-        (of_classes(dense(10, "sigmoid")), {"loss": "binary_crossentropy"}),
-        (of_classes(dense(10, "softmax")), {"loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}}}),
-        (of_classes(dense(10, "softmax")), {"class_weight": "balanced"}),
-        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"amsgrad": True}}}),
-        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"clipnorm": 1.0}}}),
-        (of_classes(dense(10, "softmax")), {"optimizer": "adamw"}),
-        (of_classes(dense(10, "softmax")), {"optimizer": "rmsprop"}),
-        (of_samples(dense(8, "relu")), {"loss": "huber"}),
-        (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}),
-        (of_samples(dense(8, "relu"), sparsity={"l1": 0.1}), {}),
-        (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}),
-        (of_samples(dense(8, "sigmoid"), contraction=0.1), {}),
-        (of_samples(dense(8, "relu"), tied=True), {}),
-        (of_samples(dense(8, "relu"), corruption=UNEQUAL), {}),
-        ({"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")], "frozen": True}, {}),
+        (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
+        (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}, "layer Dropout has no machine code"),
+        (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
+        (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),
+        (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}, "layer ReLU has no machine code"),
+        (of_classes(dense(10, "softmax")), {"loss": "mean_squared_error"}, "MeanSquaredError behind softmax outputs"),
+        (of_classes(dense(10, "sigmoid")), {"loss": "binary_crossentropy"}, "BinaryCrossentropy behind sigmoid"),
+        (of_classes(dense(10, "softmax")), {"loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}}},
+         "CategoricalCrossentropy behind softmax outputs"),
+        (of_classes(dense(10, "softmax")), {"class_weight": "balanced"}, "weight of the sample's class has no"),
+        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"amsgrad": True}}}, "amsgrad has no machine code"),
+        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"clipnorm": 1.0}}}, "clipnorm has no machine code"),
+        (of_classes(dense(10, "softmax")), {"optimizer": "adamw"}, "optimizer AdamW has no machine code"),
+        (of_classes(dense(10, "softmax")), {"optimizer": "rmsprop"}, "optimizer RMSprop has no machine code"),
+        (of_classes(dense(10, "softmax")), {"track": ["gradient_norms"]}, "track: gradient_norms has no machine code"),
+        (of_samples(dense(8, "relu")), {"loss": "huber"}, "Huber behind sigmoid outputs has no machine code"),
+        (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}, "MeanAbsoluteError behind sigmoid outputs"),
+        (of_samples(dense(8, "relu"), sparsity={"l1": 0.1}), {}, "the term 0.1 sum_j |h_j| has no machine code"),
+        (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}, "layer KSparse has no machine code"),
+        (of_samples(dense(8, "sigmoid"), contraction=0.1), {}, "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
+        (of_samples(dense(8, "relu"), tied=True), {}, "layer Dense with tied weights has no machine code"),
+        (of_samples(dense(8, "relu"), corruption=UNEQUAL), {}, "times 1 where x was changed, else 0.5 has no"),
+        ({"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")], "frozen": True}, {},
+         "some of its weights are not trained"),
+        ({"kind": "rbm", "hidden": 8}, {}, "its model is more than a chain of layers"),
     ],
 )  # fmt: skip
-def test_what_is_more_than_a_chain_is_left_to_tensorflow(model, settings):
+def test_what_is_more_than_a_chain_goes_through_tensorflow_and_the_reason_is_told(model, settings, reason):
     phase = training_of(model, FEW | settings).phases[-1]
-    assert native_backend.chain_of(phase, 30) is None
+    choice = choose(phase.plan, 200)
+    assert choice.backend is TensorFlowBackend
+    assert reason in str(choice)
+    assert str(choice).startswith("steps by TensorFlow: ")
 
 
-def test_large_batches_large_nets_and_machines_without_a_compiler_are_left_to_tensorflow(monkeypatch):
-    phase = training_of(*CASES["classes"]).phases[0]
-    assert native_backend.chain_of(phase, native_backend.LARGEST_BATCH)
-    assert native_backend.chain_of(phase, native_backend.LARGEST_BATCH + 1) is None
+def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_tensorflow(monkeypatch):
+    plan = training_of(*CASES["classes"]).phases[0].plan
+    most = native_backend.LARGEST_BATCH
+    assert NativeBackend.refusal(plan, most, ()) is None
+    assert NativeBackend.refusal(plan, most + 1, ()) == f"batches of more than {most} samples"
+    assert NativeBackend.refusal(plan, 30, ["GPU:0"]) == "an accelerator takes them"
     monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10)
-    assert native_backend.chain_of(phase, 30)
+    assert NativeBackend.refusal(plan, 30, ()) is None
     monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
-    assert native_backend.chain_of(phase, 30) is None
+    assert NativeBackend.refusal(plan, 30, ()) == "more than 1183 weights"
     monkeypatch.undo()
-    assert native_backend.chain_of(phase, 30)
     monkeypatch.setattr(llvm, "vectors", lambda: None)
-    assert native_backend.chain_of(phase, 30) is None
+    assert NativeBackend.refusal(plan, 30, ()) == "nothing can be compiled for this processor"
+
+
+def test_a_phase_with_few_labels_is_judged_by_the_batches_that_it_sees():
+    model = {"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")]}
+    settings = {"batch_size": "all", "phases": {"head": {"epochs": 1, "labels": 60}}}
+    [head] = training_of(model, settings).phases
+    assert choose(head.plan, 5000).backend is NativeBackend
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch):

@@ -123,7 +123,7 @@ def test_a_phase_that_is_tracked_is_traced_once_and_leaves_the_layers_as_they_we
 def test_what_is_not_tracked_is_not_summed():
     engine = Engine(phase_of(DENSE, {}), digits().train)
     assert engine.tracked() == {}
-    assert engine.moment()["sums"].shape == (3,)  # samples, loss, accuracy
+    assert engine.snapshot()["sums"].shape == (3,)  # samples, loss, accuracy
 
 
 def test_a_resumed_training_has_the_same_history(monkeypatch):

@@ -21,6 +21,7 @@ from keras import ops
 
 from mlphys.native import llvm, vector_math
 from mlphys.native.conv_forward import Convolution
+from mlphys.networks.keras_internals import attach, attached
 
 MOST_PRODUCTS = 700  # of a tap and pixel: channels in times filters; with more, TensorFlow fills the vectors as well
 MOST_FILTERS, LARGEST_KERNEL, LARGEST_POOL = 64, 11, 8  # the code grows with them
@@ -46,7 +47,7 @@ def used(share: float) -> Iterator[None]:
 
 def width() -> int | None:
     """How many samples lie side by side; None: nothing can be compiled for this processor or this TensorFlow."""
-    from mlphys.native import tf_ops  # after the engine, which tells TensorFlow what to use
+    from mlphys.native import tf_ops
 
     vectors = llvm.vectors()
     return vectors.lanes if vectors and tf_ops.can_be_made() else None
@@ -54,8 +55,7 @@ def width() -> int | None:
 
 def of_data(x: Any) -> Any:
     """The same samples, whose gradient nobody will ask for."""
-    x._is_data = True
-    return x
+    return attach(x, "is_data", True)
 
 
 def join(layers: Sequence[Any]) -> None:
@@ -69,7 +69,7 @@ class Conv2D(keras.layers.Conv2D):
     with_pooling: Callable[[Convolution], Convolution | None] | None = None  # of the layer behind this one
 
     def call(self, pixels: Any) -> Any:
-        coarse = getattr(pixels, "_coarse", None)
+        coarse = attached(pixels, "coarse")
         if not (_share and self._fits(pixels.shape, coarse is not None)):
             return super().call(pixels)
         if coarse is None:
@@ -90,9 +90,7 @@ class Conv2D(keras.layers.Conv2D):
         )
         pool = self.with_pooling(made) if fused and self.with_pooling else None
         if pool:
-            outputs = super().call(pixels)
-            outputs._pooled = _convolved(seen, kernel, bias, pool)
-            return outputs
+            return attach(super().call(pixels), "pooled", _convolved(seen, kernel, bias, pool))
         found = _convolved(seen, kernel, bias, made)
         return (found if fused else replace(found, values=self.activation(found.values))).pixels()
 
@@ -121,13 +119,13 @@ class UpSampling2D(keras.layers.UpSampling2D):
     def call(self, coarse: Any) -> Any:
         pixels = super().call(coarse)
         if _share and (*self.size, self.interpolation) == (2, 2, "nearest"):
-            pixels._coarse = coarse
+            attach(pixels, "coarse", coarse)
         return pixels
 
 
 class _Pooling(keras.layers.Layer):
     def call(self, pixels: Any) -> Any:
-        found = getattr(pixels, "_pooled", None)
+        found = attached(pixels, "pooled")
         return super().call(pixels) if found is None else found.pixels()
 
     def with_pooling(self, made: Convolution) -> Convolution | None:
@@ -157,24 +155,22 @@ class SideBySide:
     def of(cls, pixels: Any) -> SideBySide:
         from mlphys.native import differentiable
 
-        if not hasattr(pixels, "_side_by_side"):
-            pixels._side_by_side = cls(differentiable.side_by_side(pixels), pixels)
-        return pixels._side_by_side
+        if attached(pixels, "side_by_side") is None:
+            attach(pixels, "side_by_side", cls(differentiable.side_by_side(pixels), pixels))
+        return attached(pixels, "side_by_side")
 
     def pixels(self) -> Any:
         """As a tensor of pixels, which carries this with it."""
         from mlphys.native import differentiable
 
-        pixels = differentiable.one_by_one(self.values, self.samples)
-        pixels._side_by_side = self
-        return pixels
+        return attach(differentiable.one_by_one(self.values, self.samples), "side_by_side", self)
 
 
 def _convolved(pixels: Any, kernel: Any, bias: Any, made: Convolution) -> SideBySide:
     from mlphys.native import differentiable
 
     seen = SideBySide.of(pixels)
-    to_input = not getattr(pixels, "_is_data", False)
+    to_input = not attached(pixels, "is_data")
     return replace(seen, values=differentiable.convolved(seen.values, kernel, bias, made, to_input))
 
 

@@ -1,0 +1,188 @@
+"""A network at whole splits, compiled: its outputs, the metrics of a phase, its cost at many places."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlphys import machine
+from mlphys.networks import keras_internals
+from mlphys.networks.cost import Cost
+from mlphys.networks.phases import Network, Phase
+from mlphys.networks.tensorflow import accelerators, operation_threads, tf
+from mlphys.numerics import chunked
+from mlphys.schema.data import Split
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient.
+
+    `slopes` is the gradient of the cost with respect to those outputs that it depends on.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    outputs: Mapping[str, np.ndarray]
+    losses: np.ndarray
+    gradients: Sequence[np.ndarray]
+    slopes: Mapping[str, np.ndarray]
+
+
+def traversed(network: Network, cost: Cost, x: Any, y: Any, training: bool, trained: Sequence[Any] = ()) -> Pass:
+    """Not compiled: for a look at single batches. In `training` the random layers draw.
+
+    Gradients are taken where `trained` weights are given.
+    """
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    with keras_internals.watched(network.keras_layers(network.layers)) as outputs, tf.GradientTape() as tape:
+        values, penalty = cost(x, y, training)
+        total = tf.reduce_mean(values["loss"]) + penalty
+    outputs = {name: outputs[name] for name in network.layers if name in outputs}
+    sources = {"weights": [variable.value for variable in trained], "outputs": outputs if trained else {}}
+    found = tape.gradient(total, sources)
+    return Pass(
+        x.numpy(),
+        y.numpy(),
+        {name: output.numpy() for name, output in outputs.items()},
+        values["loss"].numpy(),
+        [
+            np.zeros(weight.shape, np.float32) if gradient is None else gradient.numpy()
+            for weight, gradient in zip(trained, found["weights"], strict=True)
+        ],
+        {name: slope.numpy() for name, slope in found["outputs"].items() if slope is not None},
+    )
+
+
+class Measurement:
+    """The metrics of a network over a split, compiled, without training it."""
+
+    def __init__(self, phase: Phase, split: Split):
+        self._phase = phase
+        self._split = split
+        resident = not isinstance(split.x, chunked.Stored)
+        self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
+        self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
+
+    def means(self) -> dict[str, float]:
+        sums = tf.zeros([1 + len(self._phase.metrics)], tf.float64)
+        for x, y in self._tensors or _pieces(self._split, self._phase.network.evaluated_at_once):
+            sums = self._compiled(x, y, sums)
+        return metric_means(self._phase.metrics, sums.numpy())
+
+    def _measure(self, x: Any, y: Any, sums: Any) -> Any:
+        def of_piece(x: Any, y: Any) -> Any:
+            with fast_convolutions(self._phase.network):
+                values, penalty = self._phase.cost(x, y, False)
+            return metric_sums(self._phase.metrics, values, penalty)
+
+        return _summed(of_piece, x, y, self._phase.network.evaluated_at_once, sums)
+
+
+def _summed(of_piece: Callable[[Any, Any], Any], x: Any, y: Any, at_once: int, sums: Any) -> Any:
+    """`of_piece` of so many samples at a time, added to `sums`."""
+
+    def add(start: Any, sums: Any) -> tuple[Any, Any]:
+        rows = slice(start, start + at_once)
+        return start + at_once, sums + of_piece(x[rows], y[rows])
+
+    return tf.while_loop(lambda start, sums: start < tf.shape(x)[0], add, (0, sums))[1]
+
+
+def _pieces(split: Split, multiple: int) -> Iterator[tuple[Any, Any]]:
+    """A split as tensors of so many samples, or of several times as many."""
+    step = max(1, chunked.at_once(split.x, len(split), chunked.LARGEST_PIECE) // multiple) * multiple
+    for start in range(0, len(split), step):
+        rows = slice(start, start + step)
+        yield tf.constant(chunked.read(split.x[rows])), tf.constant(split.y[rows])
+
+
+class Mapped:
+    """`function(x, y)`, compiled, applied to whole splits."""
+
+    def __init__(self, function: Callable[[Any, Any], Mapping[str, Any]], at_once: int):
+        self._compiled = tf.function(function, reduce_retracing=True, autograph=False)
+        self._at_once = at_once
+
+    def __call__(
+        self,
+        split: Split,
+        then: Callable[[dict[str, np.ndarray], slice], dict[str, np.ndarray]] = lambda values, rows: values,
+    ) -> dict[str, np.ndarray]:
+        """So many samples at a time, joined along the first axis.
+
+        `then(values, rows)` makes something smaller of each piece before they are joined.
+        """
+        pieces: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(split), self._at_once):
+            rows = slice(start, start + self._at_once)
+            values = self._compiled(tf.constant(chunked.read(split.x[rows])), tf.constant(split.y[rows]))
+            pieces.append(then({name: value.numpy() for name, value in values.items()}, rows))
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+class MeanCost:
+    """The mean cost of a split, float64, as a function of the weights: `cost` is that of a phase.
+
+    Where the weights are set is compiled too: a landscape asks for it at ten thousands of places.
+    """
+
+    def __init__(self, network: Network, cost: Cost):
+        self._network, self._cost = network, cost
+        self._compiled = tf.function(self._costs, reduce_retracing=True, autograph=False)
+
+    def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
+        """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
+        places = tf.constant(parameters, tf.float32)
+        resident = not isinstance(split.x, chunked.Stored)
+        at_once = len(split) if resident else self._network.evaluated_at_once
+        sums = sum(self._compiled(x, y, places).numpy() for x, y in _pieces(split, at_once))
+        return sums[:, 1] / sums[:, 0]
+
+    def _costs(self, x: Any, y: Any, parameters: Any) -> Any:
+        variables = list(self._network.weights.values())
+        sizes = [math.prod(variable.shape) for variable in variables]
+
+        def of_piece(x: Any, y: Any) -> Any:
+            return metric_sums(("loss",), *self._cost(x, y, False))
+
+        def at(place: Any) -> Any:
+            for variable, values in zip(variables, tf.split(place, sizes), strict=True):
+                variable.assign(tf.reshape(values, variable.shape))
+            return _summed(of_piece, x, y, self._network.evaluated_at_once, tf.zeros([2], tf.float64))
+
+        # one place after the other: they share the variables
+        return tf.map_fn(at, parameters, fn_output_signature=tf.float64, parallel_iterations=1)
+
+
+def simd_width(network: Network) -> int | None:
+    """How many samples our own convolutions take at once; None: they are not used, as in XLA and on accelerators."""
+    from mlphys.networks.layers import simd_conv
+
+    return None if accelerators() or network.compiles_in_xla else simd_conv.width()
+
+
+def fast_convolutions(network: Network) -> contextlib.AbstractContextManager[None]:
+    """Convolutions of few channels by our own code, which takes one core."""
+    from mlphys.networks.layers import simd_conv
+
+    cores = operation_threads() or machine.threads()
+    return simd_conv.used(1 / cores if simd_width(network) else 0.0)
+
+
+def metric_sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:
+    """The number of samples and the sum of each metric; the penalty counts once a sample."""
+    samples = tf.cast(tf.shape(values["loss"])[0], tf.float64)
+    sums = [tf.reduce_sum(tf.cast(values[name], tf.float64)) for name in metrics]
+    sums[metrics.index("loss")] += samples * tf.cast(penalty, tf.float64)
+    return tf.stack([samples, *sums])
+
+
+def metric_means(metrics: tuple[str, ...], sums: np.ndarray) -> dict[str, float]:
+    """The mean of each metric, from their `metric_sums`."""
+    return {name: float(total / sums[0]) for name, total in zip(metrics, sums[1:], strict=False)}

@@ -1,0 +1,72 @@
+"""What is read from, or hung on, the objects of Keras and TensorFlow that their public names do not offer.
+
+Each is the one way there is in the pinned minor versions; a newer Keras is tried by the tests of this file's users.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+def logits(outputs: Any) -> Any:
+    """What a softmax was applied to: Keras leaves it at the tensor, as its own losses know; else the outputs."""
+    return getattr(outputs, "_keras_logits", outputs)
+
+
+def learning_rate(optimizer: Any) -> Any:
+    """The variable or schedule of an optimizer; what is public is the rate of the next step alone."""
+    return optimizer._learning_rate
+
+
+def slots(optimizer: Any, names: tuple[str, ...], i: int) -> list[Any]:
+    """The variables that an optimizer keeps beside its i-th weight, by the names of its attributes."""
+    return [getattr(optimizer, name)[i] for name in names]
+
+
+def attach(tensor: Any, name: str, value: Any) -> Any:
+    """The tensor, which carries `value` to the next layer: what nobody asks for falls out of the graph."""
+    setattr(tensor, f"_mlphys_{name}", value)
+    return tensor
+
+
+def attached(tensor: Any, name: str) -> Any:
+    """What a tensor carries by this name; None where it carries nothing."""
+    return getattr(tensor, f"_mlphys_{name}", None)
+
+
+@contextlib.contextmanager
+def watched(layers: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The outputs of Keras layers, by name, once they are called in here; of several calls, of the first.
+
+    Keras has no hooks, and a second pass would draw other noise and count twice in BatchNormalization.
+    """
+    seen: dict[str, Any] = {}
+    try:
+        for name, layer in layers.items():
+            vars(layer)["call"] = _recording(layer.call, name, seen)
+        yield seen
+    finally:
+        for layer in layers.values():
+            vars(layer).pop("call", None)
+
+
+def _recording(call: Callable[..., Any], name: str, seen: dict[str, Any]) -> Callable[..., Any]:
+    def recorded(*arguments: Any, **more: Any) -> Any:
+        outputs = call(*arguments, **more)
+        seen.setdefault(name, outputs)
+        return outputs
+
+    return recorded
+
+
+def rates(optimizer: Any, tf: Any) -> Callable[[int, int], np.ndarray]:
+    """The function (first, count) -> learning rates of so many steps, from the one with the number `first`."""
+    rate = learning_rate(optimizer)
+    if not callable(rate):
+        return lambda first, count: np.full(count, rate.numpy())
+    scheduled = tf.function(lambda steps: tf.map_fn(rate, steps, fn_output_signature=tf.float32), autograph=False)
+    return lambda first, count: scheduled(tf.range(first, first + count, dtype=tf.int64)).numpy()

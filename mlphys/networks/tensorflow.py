@@ -1,0 +1,93 @@
+"""TensorFlow, imported and set up in one place, at its first use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+_module: ModuleType | None = None
+_operation_threads: int | None = None
+
+
+def configure(operation_threads: int | None) -> None:
+    """Start TensorFlow with so many threads for an operation; None: one for each core.
+
+    It is heard when TensorFlow starts, once a process, and unless TF_NUM_INTRAOP_THREADS is set.
+    """
+    global _operation_threads
+    _operation_threads = operation_threads
+    start()
+
+
+def operation_threads() -> int | None:
+    """What `configure` was asked for last."""
+    return _operation_threads
+
+
+def start() -> ModuleType:
+    """TensorFlow, set up; Keras is imported with it."""
+    global _module
+    if _module is None:
+        # Keras can do without these, whose import takes a second, and mlphys does not use what they are there for
+        with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
+            import keras  # noqa: F401 - now, so that it is not imported with them later
+            import tensorflow
+
+            if _operation_threads is not None and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+                tensorflow.config.threading.set_intra_op_parallelism_threads(_operation_threads)
+            for accelerator in tensorflow.config.list_physical_devices("GPU"):
+                tensorflow.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
+            tensorflow.config.list_logical_devices()
+            tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing, which pieces of several sizes cause
+        _module = tensorflow
+    return _module
+
+
+class _Lazy:
+    """Stands for TensorFlow in modules that may be imported without it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(start(), name)
+
+
+tf: Any = _Lazy()
+
+
+def accelerators() -> list[str]:
+    """The accelerators in use, empty on a machine with none."""
+    return [device.name for device in tf.config.list_physical_devices("GPU")]
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+@contextlib.contextmanager
+def _absent(*modules: str) -> Iterator[None]:
+    """Importing one of these fails in here, unless it is imported already."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

@@ -1,0 +1,127 @@
+"""Steps by TensorFlow: a chunk of an epoch is one call of a compiled graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlphys.networks.compiled import fast_convolutions, metric_sums
+from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.tensorflow import accelerators, tf
+from mlphys.schema.data import Split
+from mlphys.training import microbatches
+from mlphys.training.tracking import Tracker
+
+
+class TensorFlowBackend:
+    """A chunk of an epoch as a graph, in which all that a step changes is a variable. It knows every phase."""
+
+    name = "TensorFlow"
+
+    @staticmethod
+    def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> None:
+        """Nothing is refused."""
+
+    def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
+        self.batch_size, self.samples = batch_size, samples
+        self.batches = math.ceil(samples / batch_size)
+        self.traces = 0
+        self._phase, self._tracker, self._variables = phase, Tracker(phase), variables
+        self._x = self._y = self._order = None
+        # float64: sums over a hundred thousand samples keep all digits that are printed
+        self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
+        self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
+
+    def hold(self, split: Split) -> None:
+        self._x, self._y = tf.constant(split.x), tf.constant(split.y)
+
+    def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
+        self._order = tf.constant(order)
+        self._sums.assign(tf.zeros_like(self._sums))
+        for name, variable in self._phase.network.seeds.items():
+            variable.assign(seeds[name])
+
+    def train(self, start: int, stop: int) -> np.ndarray:
+        return self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
+
+    def sync_network(self) -> None:
+        """The network's variables are those that are trained."""
+
+    def learning_rate(self) -> float:
+        return float(self._phase.optimizer.learning_rate)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._variables.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._variables.items():
+            variable.assign(state[name])
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._changing().items()}
+
+    def restore_snapshot(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._changing().items():
+            variable.assign(snapshot[name])
+
+    def _changing(self) -> dict[str, Any]:
+        seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}
+        return {**self._variables, **seeds, "sums": self._sums}
+
+    def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
+        self.traces += 1
+        with fast_convolutions(self._phase.network):
+            return self._batches_trained(x, y, order, start, stop)
+
+    def _batches_trained(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
+        whole = self.samples // self.batch_size
+        size = self.batch_size
+
+        def step(i: Any) -> tuple[Any]:
+            rows = tf.slice(order, [i * size], [size])
+            self._step(tf.gather(x, rows), tf.gather(y, rows))
+            return (i + 1,)
+
+        def smaller_step() -> Any:
+            rows = order[whole * size :]
+            self._step(tf.gather(x, rows), tf.gather(y, rows))
+            return whole
+
+        tf.while_loop(lambda i: i < tf.minimum(stop, whole), step, (start,))
+        if whole < self.batches:
+            tf.cond(stop > whole, smaller_step, lambda: whole)
+        return self._sums.read_value()
+
+    def _step(self, x: Any, y: Any) -> None:
+        sizes = microbatches.sizes(self._phase, x.shape[0], bool(accelerators()))
+        if len(sizes) == 1:
+            gradients, sums, outputs = self._passed(x, y, 1.0)
+        else:
+            cut = zip(tf.split(x, sizes), tf.split(y, sizes), strict=True)
+            found = [self._passed(*part, size / x.shape[0]) for part, size in zip(cut, sizes, strict=True)]
+            gradients = [_added(of_parts) for of_parts in zip(*(part[0] for part in found), strict=True)]
+            sums = tf.add_n([part[1] for part in found])
+            outputs = {name: tf.concat([part[2][name] for part in found], axis=0) for name in found[0][2]}
+        self._phase.optimizer.apply(gradients, list(self._phase.trained))
+        if self._tracker.names:
+            sums = tf.concat([sums, tf.stack(self._tracker.sums(gradients, outputs, sums[0]))], axis=0)
+        self._sums.assign_add(sums)
+
+    def _passed(self, x: Any, y: Any, share: float) -> tuple[list[Any], Any, dict[str, Any]]:
+        """Gradients, sums of the metrics, and outputs that are tracked, of a part with this share of its batch."""
+        from mlphys.networks.layers import simd_conv
+
+        phase, x = self._phase, simd_conv.of_data(x)
+        with self._tracker.watching() as outputs, tf.GradientTape() as tape:
+            values, penalty = phase.cost(x, y, True)
+            cost = share * (tf.reduce_mean(values["loss"]) + penalty)
+        gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
+        return gradients, metric_sums(phase.metrics, values, penalty), outputs
+
+
+def _added(gradients: Sequence[Any]) -> Any:
+    """None for a weight that the cost does not depend on."""
+    return None if any(gradient is None for gradient in gradients) else tf.add_n(gradients)
