@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.save import FORMATS, save
+from mlphys.runs.run import Run
 from mlphys.schema import registry
 from mlphys.schema.messages import require_known
-
-if TYPE_CHECKING:
-    from mlphys.runs.run import Run
 
 PLOTS = "mlphys.plots"
 

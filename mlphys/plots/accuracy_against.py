@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 AMOUNTS = {"shift": "shift (pixels)", "noise": "standard deviation of the noise"}
 BASELINES = {
@@ -21,7 +20,7 @@ BASELINES = {
 }
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     curves = {name: curve for name in AMOUNTS if (curve := run.robustness(name)) is not None}
     if not curves:
         raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
@@ -41,7 +40,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("accuracy_against", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-def _samples(run: Run, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _samples(run: RunView, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """`10,000 test samples`."""
     counts = {name: run.metrics.get(curve["split"], {}).get("samples") for name, curve in curves.items()}
     return {

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlphys.runs.run import Run
-
 ACROSS, MOST = 10, 50  # images in a line, images
 CURVES_ACROSS, MOST_CURVES = 5, 15
 DOTTED = 30  # features up to which each gets a dot
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if "centroids" not in run.weights:
         raise NotApplicable(
             f"kind: {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"

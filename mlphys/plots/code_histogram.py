@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.metrics import ACTIVE, code_statistics
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 BINS = 80
 DOTTED = 40  # numbers of a code up to which each gets a dot
 NAMES = {"population_sparsity": "population sparsity", "lifetime_sparsity": "lifetime sparsity"}
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable for a model without codes."""
     experiment = loaded.experiment
     if "codes" not in experiment.kind().prediction_shapes(experiment.model, loaded.net_input):
@@ -32,7 +30,7 @@ def _otherwise(kind: str) -> str:
     return f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     split, predictions = predicted(run, "codes", _otherwise(run.config.model.kind))
     codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
     found = code_statistics({"codes": codes}, "")

@@ -10,6 +10,7 @@ from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.runs.run import Run
-
 ACROSS, MOST = 8, 15  # images in a line, components beside the mean
 MOST_CURVES = 5
 DOTTED = 30  # features up to which each gets a dot
@@ -27,7 +26,7 @@ MARKS = (0.8, 0.9, 0.95, 0.99)
 ROUNDING = 1e-7  # variances that are smaller fractions of the largest are what float32 leaves of zero
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if "components" not in run.weights:
         kind = run.config.model.kind
         raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")

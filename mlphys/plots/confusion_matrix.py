@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 NUMBERED = 20  # classes up to which the counts fit into the cells
 NAMED = 30  # classes up to which each gets its name
 ROOM = 40  # letters along an axis
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     otherwise = "only a model of kind: classifier tells classes apart"

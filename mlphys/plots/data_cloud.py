@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 from mlphys.errors import NotApplicable
 from mlphys.figures import scatter, theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from mlphys.runs.run import Run
-
 MOST = 5_000  # points
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     if "components" not in run.weights:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.schema.data import Split
@@ -17,8 +18,6 @@ from mlphys.schema.layers import text
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 FINE = 301  # points of the grid along each side; the net is asked at all of them
 COARSE = 6  # every so many-th along each side stands in the table: 51 x 51
@@ -38,11 +37,11 @@ class Plane:
     probabilities: np.ndarray
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     _need_plane(run)
-    split = shown_split(run)
+    split = run.shown_split()
     samples, classes = getattr(run.dataset(), split), run.data["classes"]
     samples = Split(chunked.read(samples.x), samples.y)
     plane = _plane(run, samples.x)
@@ -64,7 +63,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("decision_boundary", figure, _table(plane, samples, probabilities, classes))
 
 
-def _need_plane(run: Run) -> None:
+def _need_plane(run: RunView) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if "probabilities" not in said:
         raise NotApplicable("only a model of kind: classifier tells classes apart")
@@ -75,7 +74,7 @@ def _need_plane(run: Run) -> None:
         raise NotApplicable(f"{len(classes)} classes; the colours of {len(theme.LINES)} can be told apart")
 
 
-def _plane(run: Run, x: np.ndarray) -> Plane:
+def _plane(run: RunView, x: np.ndarray) -> Plane:
     import numpy as np
 
     low, high = x.min(axis=0), x.max(axis=0)

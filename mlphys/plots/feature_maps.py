@@ -9,6 +9,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.layer_maps import MOST_CHANNELS, Block, page
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
@@ -16,10 +17,8 @@ from mlphys.schema.shapes import Row
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.runs.run import Run
 
-
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if not run.rows:
         raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
     split, predictions = predicted(run, "images", "no sample is kept with the predictions")
@@ -47,7 +46,7 @@ def _place(predictions: Mapping[str, np.ndarray]) -> int:
     return int((guesses == predictions["labels"][shown]).argmax())
 
 
-def _named(run: Run, predictions: Mapping[str, np.ndarray], index: int) -> str:
+def _named(run: RunView, predictions: Mapping[str, np.ndarray], index: int) -> str:
     classes, label = run.data["classes"], predictions["labels"][index]
     if not classes:
         return ""
@@ -59,7 +58,7 @@ def _named(run: Run, predictions: Mapping[str, np.ndarray], index: int) -> str:
     return f"{known}, taken for {theme.short(classes[guess])} with p = {probabilities[guess]:.3g}"
 
 
-def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
+def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
     """The sample, what preprocessing makes of it, and every layer's output that has numbers of its own."""
     shape, photo = sample.shape, sample.ndim == 3 and sample.shape[-1] == 3
     yield Block("input", "input", (text(shape),), sample, photo)
@@ -103,7 +102,7 @@ def _which(row: Row) -> str:
     return f"{'layer' if part == 'layers' else part} {number}"
 
 
-def _notes(run: Run, blocks: Sequence[Block]) -> Iterator[str]:
+def _notes(run: RunView, blocks: Sequence[Block]) -> Iterator[str]:
     apart = any(block.apart and len(block.tiles) > 1 for block in blocks)
     scaled = "each layer on its own scale" + (", of FixedConv2D each map" if apart else "")
     if any((block.values < 0).any() for block in blocks):

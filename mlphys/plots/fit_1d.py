@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
+from mlphys.schema.data import Dataset
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
-    from mlphys.schema.data import Dataset
 
 INSIDE, OUTSIDE = 401, 60  # points of the curve over the data, and at each side where there is none
 BEYOND = 0.15  # how far the sides reach, as a fraction of the data's range
@@ -24,9 +23,9 @@ MOST_UNITS = 8
 MOST = 2_000  # samples drawn of a split
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     _need_curve(run)
-    dataset, split = run.dataset(), shown_split(run)
+    dataset, split = run.dataset(), run.shown_split()
     x = _places(dataset)
     curve, units = run.trained.predictions(x)["outputs"].ravel(), _hidden_units(run, x)
     metrics = run.metrics.get(split, {})
@@ -45,7 +44,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("fit_1d", figure, _table(x.ravel(), curve, units, drawn))
 
 
-def _need_curve(run: Run) -> None:
+def _need_curve(run: RunView) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if "outputs" not in said:
         raise NotApplicable("only a model of kind: regressor fits a function")
@@ -66,7 +65,7 @@ def _places(dataset: Dataset) -> np.ndarray:
     return np.concatenate([left, np.linspace(low, high, INSIDE), right])[:, None].astype(np.float32)
 
 
-def _hidden_units(run: Run, x: np.ndarray) -> np.ndarray:
+def _hidden_units(run: RunView, x: np.ndarray) -> np.ndarray:
     """What the last layer with weights is fed (n, units); (n, 0) where that is the data itself, or too much."""
     weighted = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)]
     if len(weighted) > 1:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
+from mlphys.schema.data import Dataset
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
-    from mlphys.schema.data import Dataset
 
 LEAST = 0.1  # the fraction of the pixels that must be there
 TILE = 4.2  # inches
@@ -25,11 +24,11 @@ NAMES = "image", "the net's image", "the net's − image"
 MISSING = "#F7E3B5"  # neither a grey nor a colour of differences
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     _need_image(run)
-    dataset, split = run.dataset(), shown_split(run)
+    dataset, split = run.dataset(), run.shown_split()
     columns, rows, image = _image(dataset)
     places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1)
     output = run.trained.predictions(places)["outputs"].reshape(image.shape)
@@ -47,7 +46,7 @@ def draw(run: Run) -> Iterator[Picture]:
     )
 
 
-def _need_image(run: Run) -> None:
+def _need_image(run: RunView) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if "outputs" not in said:
         raise NotApplicable("only a model of kind: regressor fits an image")

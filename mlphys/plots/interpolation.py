@@ -7,30 +7,28 @@ from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-
 PAIRS, STEPS = 5, 9
 SOUGHT = 100  # samples that pairs are made of
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where no images can be made of codes."""
     need_decoder(loaded)
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     check(run.loaded)
-    split = shown_split(run)
+    split = run.shown_split()
     samples = getattr(run.dataset(), split)
     classes = run.data["classes"]
     pairs = _pairs(samples.y[:SOUGHT] if classes else np.arange(min(SOUGHT, len(samples))))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import text
 
@@ -16,16 +17,13 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-
 SAMPLES = 100
 LARGEST = 2_000_000  # values of a Jacobian
 ROUNDING = 1e-6  # of the largest singular value: what is smaller float32 does not tell from zero
 DOTTED = 40  # singular values up to which each gets a dot
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where there is no encoder, or its Jacobian is too large."""
     behind = [row for row in loaded.rows() if ".encoder." in f".{row.name}"]
     if not behind:
@@ -36,11 +34,11 @@ def check(loaded: Loaded) -> None:
         raise NotApplicable(f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values")
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     check(run.loaded)
-    split = shown_split(run)
+    split = run.shown_split()
     x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
     values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
     norms = np.sqrt((values**2).sum(axis=1))

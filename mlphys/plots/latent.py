@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from mlphys.figures import scatter
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.figures.scatter import Projection
 from mlphys.numerics import pca
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.runs.run import Run
-
 MOST = 5_000  # points
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     kind = run.config.model.kind
     otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "codes", otherwise)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics.newton import Minimum, find
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
 
     Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
 
@@ -41,7 +40,7 @@ class Landscape:
     losses: np.ndarray
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     columns = _columns(run)
@@ -67,7 +66,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("loss_surface", figure, _table(landscapes, path, along, minimum, columns))
 
 
-def _columns(run: Run) -> list[str]:
+def _columns(run: RunView) -> list[str]:
     """The names of the two parameters in history.csv."""
     import numpy as np
 
@@ -89,7 +88,7 @@ def _short(columns: list[str]) -> list[str]:
     return words if words[0] != words[1] else columns
 
 
-def _initial(run: Run) -> list[float]:
+def _initial(run: RunView) -> list[float]:
     return [float(value) for weight in run.initial.values() for value in weight.ravel()]
 
 

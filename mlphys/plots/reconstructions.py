@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.runs.run import Run
-
 MOST = 10  # samples
 ACROSS = 5  # panels of curves
 MOST_LINES = 6  # channels of a sequence that can be told apart by colour
 DOTTED = 30  # features up to which each gets a dot
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     kind = run.config.model.kind
     if kind == "regressor" and len(run.data["target_shape"]) == 3:
         yield from _to_images(run, tuple(run.data["target_shape"]))
@@ -62,7 +61,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("reconstructions", drawn, _table(indices, rows))
 
 
-def _to_images(run: Run, shape: Shape) -> Iterator[Picture]:
+def _to_images(run: RunView, shape: Shape) -> Iterator[Picture]:
     """A net from images to images: the input, the target, the output, and the difference of the last two."""
     split, predictions = predicted(run, "outputs", "")
     indices, inputs = predictions["shown"][:MOST], predictions["images"][:MOST]

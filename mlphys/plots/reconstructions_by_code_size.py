@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture, predicted
 from mlphys.figures.requirements import need_decoder, need_images
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 MOST = 10  # samples
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
     if loaded.experiment.model.kind == "pca":
         need_images(loaded)
@@ -26,7 +22,7 @@ def check(loaded: Loaded) -> None:
         need_decoder(loaded)
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     check(run.loaded)

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlphys.runs.run import Run
-
 CHAINS, LINES, EVERY = 12, 8, 100  # steps from line to line
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     import numpy as np
 
     kind = run.config.model.kind
@@ -30,7 +29,7 @@ def draw(run: Run) -> Iterator[Picture]:
         raise NotApplicable(f"a sample of {text(shape)} is no image of 1 or 3 channels")
     if not run.preprocessing.invertible:
         raise NotApplicable("data.preprocess cannot be undone: what the machine draws are no images")
-    split = shown_split(run)
+    split = run.shown_split()
     starts = chunked.read(getattr(run.dataset(), split).x[:CHAINS])
     drawn = run.trained.sampled(starts, LINES, EVERY)
     title = f"{run.name}: Gibbs sampling, {EVERY * LINES} steps"

@@ -12,7 +12,9 @@ import numpy as np
 
 from mlphys.config.experiment import Loaded
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.networks.passes import Pass
 from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec
 from mlphys.training import engine
@@ -48,7 +50,7 @@ class TrainedNetwork:
         """What was learned, by name."""
         return engine.weights_of(self.network)
 
-    def seen(self, x: np.ndarray) -> np.ndarray:
+    def seen(self, x: Array) -> np.ndarray:
         """Samples x as points z."""
         return chunked.read(self._split(x).x).reshape(len(x), -1)
 
@@ -125,15 +127,15 @@ class TrainedNetwork:
 
         return output
 
-    def predictions(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def predictions(self, x: Array) -> dict[str, np.ndarray]:
         """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
         return self._predict(self._split(x))
 
-    def pictured(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def pictured(self, x: Array) -> dict[str, np.ndarray]:
         """What goes beside the samples' pictures, such as reconstructions, in the space of those."""
         return {name: self._fitted.inverse(values) for name, values in self._picture(self._split(x)).items()}
 
-    def sampled(self, x: np.ndarray, lines: int, every: int) -> np.ndarray:
+    def sampled(self, x: Array, lines: int, every: int) -> np.ndarray:
         """Markov chains that start at samples x: what each shows after every so many steps, (n, lines, *shape)."""
         draw = self.network.parts["samples"]
         follow = engine.Mapped(lambda x, y: {"seen": draw(x, lines, every)}, self.network.evaluated_at_once)
@@ -146,12 +148,12 @@ class TrainedNetwork:
         seen = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
         return self._fitted.inverse(seen["samples"])
 
-    def staged(self, x: np.ndarray) -> np.ndarray:
+    def staged(self, x: Array) -> np.ndarray:
         """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
         found = self._through_stages(self._split(x))
         return np.stack([self._fitted.inverse(found[str(i)]) for i in range(len(found))])
 
-    def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def layers(self, x: Array) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
         return self._trace(self._split(x)) if self.network.layers else {}
 
@@ -179,7 +181,7 @@ class TrainedNetwork:
         names = {id(variable): name for name, variable in self.network.weights.items()}
         return [names[id(variable)] for variable in self.network.model.trainable_variables]
 
-    def traversed(self, split: Split) -> engine.Pass:
+    def traversed(self, split: Split) -> Pass:
         """A batch of samples x and y through the net and back, as it is evaluated: nothing drawn at random."""
         seen, trained = self._fitted.split(split), list(self.network.model.trainable_variables)
         return engine.traversed(self.network, self._terms, seen.x, seen.y, False, trained)
@@ -247,7 +249,7 @@ class TrainedNetwork:
 
         return engine.Mapped(outputs, self.network.evaluated_at_once)
 
-    def _split(self, x: np.ndarray) -> Split:
+    def _split(self, x: Array) -> Split:
         return Split(self._fitted.apply(x), np.zeros((len(x), 0), np.float32))
 
 

@@ -10,14 +10,13 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from mlphys.numerics.chunked import Array
 
 
 def _size(value: Any) -> int | float:

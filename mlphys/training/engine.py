@@ -8,12 +8,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from mlphys import machine
+from mlphys.networks.passes import Pass
 from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
@@ -333,21 +333,6 @@ def _rates(optimizer: Any) -> Callable[[int, int], np.ndarray]:
         return lambda first, count: np.full(count, rate.numpy())
     scheduled = tf.function(lambda steps: tf.map_fn(rate, steps, fn_output_signature=tf.float32), autograph=False)
     return lambda first, count: scheduled(tf.range(first, first + count, dtype=tf.int64)).numpy()
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient.
-
-    `slopes` is the gradient of the cost with respect to those outputs that it depends on.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    outputs: Mapping[str, np.ndarray]
-    losses: np.ndarray
-    gradients: Sequence[np.ndarray]
-    slopes: Mapping[str, np.ndarray]
 
 
 def traversed(network: Network, terms: Terms, x: Any, y: Any, training: bool, trained: Sequence[Any] = ()) -> Pass:
