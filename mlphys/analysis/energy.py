@@ -116,8 +116,11 @@ def _net(run: RunView) -> Net:
         activation, output = model.encoder[0].activation or "linear", model.decoder[0].activation or "linear"
     kernel = run.weights[names[0]].astype(np.float64)
     visible, hidden = kernel.shape
-    biases = (run.weights.get(name, np.zeros(n)) for name, n in zip(names[1:], (hidden, visible), strict=True))
-    return Net(kernel, *(bias.astype(np.float64) for bias in biases), activation, output)
+    hidden_bias, visible_bias = (
+        run.weights.get(name, np.zeros(n)).astype(np.float64)
+        for name, n in zip(names[1:], (hidden, visible), strict=True)
+    )
+    return Net(kernel, hidden_bias, visible_bias, activation, output)
 
 
 def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:

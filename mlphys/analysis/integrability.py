@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from mlphys.errors import NotApplicable
@@ -17,7 +18,6 @@ from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 ROUNDING = 1e-3  # relative antisymmetric parts below this are float32's
@@ -73,8 +73,6 @@ def _linear(model: Any) -> Any:
 
 def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Two orthonormal directions at each point (n, d): to two others, drawn at random."""
-    import numpy as np
-
     generator = rng(seed, "analysis/integrability")
     n, d = z.shape
     ways = []
@@ -97,8 +95,6 @@ def _measured(
     net: TrainedView, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Spec
 ) -> dict[str, np.ndarray]:
     """Of each point: the relative antisymmetric part, the loop integral, and what Stokes' theorem says of it."""
-    import numpy as np
-
     rows = iter(np.stack([first, second], axis=1))
 
     def antisymmetry(jacobians: np.ndarray) -> np.ndarray:
@@ -169,6 +165,4 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
 
 def _curve(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
     """The values in order against the fraction of those below."""
-    import numpy as np
-
     axes.plot((np.arange(len(values)) + 0.5) / len(values), np.sort(values), "o", color=colour, label=label)

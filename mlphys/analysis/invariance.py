@@ -268,8 +268,8 @@ def _layers(axes: Axes, rows: list[dict[str, Any]]) -> None:
         axes.errorbar([row["amount"] for row in rows], values, errors, color=colour, marker="o", ms=5, label=label)
         back = [(row["amount"], row["layers"][layer].get("equivariance_error")) for row in rows]
         if any(amount and error is not None for amount, error in back):
-            places, errors = zip(*[pair for pair in back if pair[1] is not None], strict=True)
-            axes.plot(places, errors, color=colour, linestyle="--", marker="o", markerfacecolor="white", ms=5)
+            places, apart = zip(*[pair for pair in back if pair[1] is not None], strict=True)
+            axes.plot(places, apart, color=colour, linestyle="--", marker="o", markerfacecolor="white", ms=5)
     axes.axhline(1, color=theme.GREY, linestyle=":", linewidth=2, zorder=1)
     axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -49,7 +50,7 @@ def check(spec: Spec, loaded: ResolvedView) -> None:
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers whose units could be excited")
 
 
-def _layers(rows: list[Row]) -> list[tuple[int, Row]]:
+def _layers(rows: Sequence[Row]) -> list[tuple[int, Row]]:
     parts = [(i, row) for i, row in enumerate(rows) if row.name.partition(".")[0] in PARTS]
     return [(i, row) for i, row in parts if isinstance(row.layer, Weighted)]
 

@@ -144,7 +144,11 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         right[0].yaxis.set_major_formatter("{x:g}")
         right[0].locator_params(axis="x", integer=True)
         right[0].legend(title="between PCA's plane and that of the", alignment="left")
-    columns = {"what": ["pca"] * len(curve), "components": list(range(1, len(curve) + 1)), "value": list(curve)}
+    columns: dict[str, list[Any]] = {
+        "what": ["pca"] * len(curve),
+        "components": list(range(1, len(curve) + 1)),
+        "value": list(curve),
+    }
     extra = [("run", size, numbers["mse"])]
     extra += [(f"angle {plane}", i + 1, a) for plane, values in angles.items() for i, a in enumerate(values[::-1])]
     table = {key: [*columns[key], *values] for key, values in zip(columns, zip(*extra, strict=True), strict=True)}

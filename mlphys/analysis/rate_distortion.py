@@ -115,9 +115,9 @@ def measure(spec: Spec, run: RunView) -> AnalysisResult:
     }  # fmt: skip
     if run.config.model.kind != "pca" and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
         found = pca.fit(fitted, size)
-        components = [(x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted)]
+        own, others = ((x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted))
         back = _linear(found.vectors, found.mean, images.shape[1:])
-        numbers["pca"] = _curve(*components, lambda q: error(back(q)), spec.bits)
+        numbers["pca"] = _curve(own, others, lambda q: error(back(q)), spec.bits)
     numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
     summary = f"{_summary(numbers)}; {len(images)} {split} samples"
     return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlphys.schema.analysis import AnalysisSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}
 VARIED = 2.0  # the ratio of the largest to the smallest from which on a quantity was varied
@@ -50,7 +52,7 @@ def check(spec: Spec, loaded: ResolvedView) -> None:
 def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split = spec.split or ("test" if "test" in run.metrics else "validation")
     known = run.metrics.get(split, {})
-    metric = spec.metric or next((name for name in METRICS if name in known), None)
+    metric: str | None = spec.metric or next((name for name in METRICS if name in known), None)
     if metric is None or metric not in known:
         what = metric or "error"
         raise NotApplicable(
@@ -75,7 +77,7 @@ def measure(spec: Spec, run: RunView) -> AnalysisResult:
     return AnalysisResult(numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)])
 
 
-def _member(run: RunView, data: dict[str, Any], split: str, metric: str) -> dict[str, Any] | None:
+def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> dict[str, Any] | None:
     """What counts of a run; None of one that is unfinished, damaged, not measured or of other samples."""
     try:
         same = all(run.data[key] == data[key] for key in ("name", "shape", "classes", "target_shape"))
@@ -143,7 +145,7 @@ def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[s
     bars = np.array([member["error_stderr"] or 0.0 for member in members])
     axes.errorbar(sizes, errors, bars, fmt="o", color=theme.BLUE, markersize=6, elinewidth=1.5)
     axes.set(xscale="log", xlabel=AXES[quantity])
-    scales = [axes.xaxis]
+    scales: list[Axis] = [axes.xaxis]
     if errors.min() > 0:
         axes.set_yscale("log")
         scales.append(axes.yaxis)

@@ -16,7 +16,7 @@ from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
-from mlphys.schema.data import Split
+from mlphys.schema.data import SplitInMemory
 from mlphys.schema.fields import Count, NotNegative
 from mlphys.schema.layers import text
 
@@ -63,7 +63,7 @@ def measure(spec: Spec, run: RunView) -> AnalysisResult:
     return (_in_the_plane if run.loaded.net_input.shape == (2,) else _of_images)(spec, run, split, some)
 
 
-def _in_the_plane(spec: Spec, run: RunView, split: str, some: Split) -> AnalysisResult:
+def _in_the_plane(spec: Spec, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
     net, z = run.trained, run.trained.seen(some.x)
     low, high = z.min(axis=0), z.max(axis=0)
     extent = float((high - low).max()) or 1.0
@@ -195,7 +195,7 @@ def _places(parts: Sequence[tuple[str, Any, np.ndarray | None]]) -> dict[str, li
     return dict(zip(("what", "x1", "x2", "field1", "field2"), map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _of_images(spec: Spec, run: RunView, split: str, some: Split) -> AnalysisResult:
+def _of_images(spec: Spec, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
     net, clean = run.trained, run.trained.seen(some.x)
     drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
     z = clean + np.float32(spec.noise) * drawn
@@ -228,7 +228,7 @@ def _of_images(spec: Spec, run: RunView, split: str, some: Split) -> AnalysisRes
         f"squared distance from the sample {means['distance'][0]:.3g} at the start, {means['distance'][-1]:.3g} at the "
         f"end, smallest after {best} steps"
     )
-    curve = {"step": list(range(spec.steps + 1)), **means}
+    curve: dict[str, list] = {"step": list(range(spec.steps + 1)), **means}
     strip = _strip(images, labels, title, caption)
     return AnalysisResult(
         numbers,

@@ -51,8 +51,8 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
         else:
             made.append(name)
             say(f"{name}: {result.summary}")
-    for name, reason in left_out.items():
-        say(f"{name}: left out: {reason}")
+    for name, why in left_out.items():
+        say(f"{name}: left out: {why}")
     return made
 
 

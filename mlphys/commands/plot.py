@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
+from mlphys.figures.picture import Plot
 from mlphys.figures.save import FORMATS, save
 from mlphys.runs.run import Run
 from mlphys.schema import registry
@@ -37,7 +38,8 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
     with theme.applied():
         for name in dict.fromkeys(names):
             try:
-                for picture in registry.entry(PLOTS, name).draw(run):
+                plot: Plot = registry.entry(PLOTS, name)
+                for picture in plot.draw(run):
                     paths += save(picture, folder, formats)
             except NotApplicable as reason:
                 skipped[name] = str(reason)

@@ -14,7 +14,7 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics import chunked
 from mlphys.schema.analysis import AnalysisSpec, PerClassSpec, SampledSpec
-from mlphys.schema.data import Split
+from mlphys.schema.data import Split, SplitInMemory
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Softmax, text
 from mlphys.schema.shapes import Row
@@ -24,7 +24,7 @@ MOST_VALUES = 4096  # of a sample, for analyses that need matrices of values tim
 
 @dataclass(frozen=True)
 class AnalysisResult:
-    """`numbers` go into analysis/<name>.json, finite and of Python's own types; `summary` is a line of them.
+    """`numbers` go into analysis/<name>.json, finite and of Python's own types; `summary` says them in a line.
 
     A picture is named after the analysis: `energy`, or `energy_<what>`.
     """
@@ -49,8 +49,8 @@ class Analysis(Protocol):
         """
 
 
-def samples(run: RunView, spec: SampledSpec) -> tuple[str, Split]:
-    """The name of a split and so many of its samples, in memory, evenly from its front to its end.
+def samples(run: RunView, spec: SampledSpec) -> tuple[str, SplitInMemory]:
+    """The name of a split and so many of its samples, evenly from its front to its end.
 
     Raises NotApplicable for an empty split.
     """
@@ -58,15 +58,15 @@ def samples(run: RunView, spec: SampledSpec) -> tuple[str, Split]:
     return name, split.some(spec.samples)
 
 
-def of_each_class(run: RunView, spec: PerClassSpec) -> tuple[str, Split]:
-    """The name of a split and the first samples of each class in it, class by class, in memory.
+def of_each_class(run: RunView, spec: PerClassSpec) -> tuple[str, SplitInMemory]:
+    """The name of a split and the first samples of each class in it, class by class.
 
     Raises NotApplicable for an empty split.
     """
     name, split = _split(run, spec.split)
     rows = [np.flatnonzero(split.y == k)[: spec.per_class] for k in range(len(run.description.classes))]
     chosen = np.concatenate(rows)
-    return name, Split(chunked.read(split.x[chosen]), split.y[chosen])
+    return name, SplitInMemory(chunked.read(split.x[chosen]), split.y[chosen])
 
 
 def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:

@@ -138,6 +138,6 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _decade(value: float, place: int) -> str:
+def _decade(value: float, place: float) -> str:
     """`10⁻³`."""
     return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)

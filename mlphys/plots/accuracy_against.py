@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
@@ -13,6 +15,7 @@ from mlphys.figures.run_view import RunView
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+CHANGES: tuple[Literal["shift", "noise"], ...] = ("shift", "noise")
 AMOUNTS = {"shift": "shift (pixels)", "noise": "standard deviation of the noise"}
 BASELINES = {
     "accuracy": ("majority_accuracy", "most frequent class"),
@@ -21,7 +24,9 @@ BASELINES = {
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    curves = {name: curve for name in AMOUNTS if (curve := run.robustness(name)) is not None}
+    curves: dict[str, Mapping[str, Any]] = {
+        name: curve for name in CHANGES if (curve := run.robustness(name)) is not None
+    }
     if not curves:
         raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
     metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
@@ -58,7 +63,6 @@ def _caption(curves: Mapping[str, Any]) -> str:
 
 
 def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
-    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
     metric = curve["metric"]

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
@@ -13,7 +15,6 @@ from mlphys.figures.run_view import RunView
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
 ACROSS, MOST = 10, 50  # images in a line, images
@@ -85,8 +86,6 @@ def _percent(share: float) -> str:
 
 def _table(centroids: np.ndarray, shares: np.ndarray) -> dict[str, list]:
     """A row for each number of each centroid."""
-    import numpy as np
-
     number, *places = np.indices(centroids.shape).reshape(centroids.ndim, -1)
     names = ("row", "column", "channel") if len(places) == 3 else ("feature",)
     columns = {name: place.tolist() for name, place in zip(names, places, strict=True)}

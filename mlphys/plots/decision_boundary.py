@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.schema.data import Split
+from mlphys.schema.data import SplitInMemory
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 FINE = 301  # points of the grid along each side; the net is asked at all of them
@@ -38,12 +39,10 @@ class Plane:
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     _need_plane(run)
     split = run.shown_split()
-    samples, classes = getattr(run.dataset(), split), run.data["classes"]
-    samples = Split(chunked.read(samples.x), samples.y)
+    whole, classes = getattr(run.dataset(), split), run.data["classes"]
+    samples = SplitInMemory(chunked.read(whole.x), whole.y)
     plane = _plane(run, samples.x)
     probabilities = run.trained.predictions(samples.x)["probabilities"]
     guesses = probabilities.argmax(axis=1)
@@ -75,8 +74,6 @@ def _need_plane(run: RunView) -> None:
 
 
 def _plane(run: RunView, x: np.ndarray) -> Plane:
-    import numpy as np
-
     low, high = x.min(axis=0), x.max(axis=0)
     margin = MARGIN * np.where(high > low, high - low, 1)
     columns, rows = np.linspace(low - margin, high + margin, FINE, dtype=np.float32).T
@@ -86,7 +83,6 @@ def _plane(run: RunView, x: np.ndarray) -> Plane:
 
 def _regions(axes: Axes, plane: Plane) -> None:
     """Colours, and a line wherever the most probable class changes."""
-    import numpy as np
     from matplotlib.colors import to_rgb
 
     p = plane.probabilities
@@ -112,7 +108,8 @@ def _samples(axes: Axes, x: np.ndarray, y: np.ndarray, guesses: np.ndarray, clas
     wrong = guesses != y
     for some, edge, thick, grown in ((~wrong, "white", 0.5, 1), (wrong, theme.INK, 1.8, 2.4)):
         colours = [theme.LINES[label] for label in y[some]]
-        axes.scatter(*x[some].T, c=colours, s=grown * size, edgecolors=edge, linewidths=thick, zorder=3 + thick)
+        first, second = x[some].T
+        axes.scatter(first, second, c=colours, s=grown * size, edgecolors=edge, linewidths=thick, zorder=3 + thick)
 
 
 def _legend(axes: Axes, mistakes: str) -> None:
@@ -120,10 +117,8 @@ def _legend(axes: Axes, mistakes: str) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
 
 
-def _table(plane: Plane, samples: Split, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+def _table(plane: Plane, samples: SplitInMemory, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
     """Some points of the grid, then the samples."""
-    import numpy as np
-
     grid = [values.ravel() for values in np.meshgrid(plane.columns[::COARSE], plane.rows[::COARSE])]
     of_grid = plane.probabilities[::COARSE, ::COARSE].reshape(-1, len(classes))
     x, y, p = samples.x[:MOST], samples.y[:MOST], np.concatenate([of_grid, probabilities[:MOST]])

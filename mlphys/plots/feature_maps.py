@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
@@ -13,9 +14,6 @@ from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def draw(run: RunView) -> Iterator[Picture]:
@@ -63,7 +61,7 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
     shape, photo = sample.shape, sample.ndim == 3 and sample.shape[-1] == 3
     yield Block("input", "input", (text(shape),), sample, photo)
     if run.preprocessing.steps:
-        seen = run.preprocessing.apply(sample[None])[0]
+        seen = chunked.read(run.preprocessing.apply(sample[None]))[0]
         yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
     outputs = run.trained.layers(sample[None])
     rows = [row for row in run.rows if row.name in outputs]  # a head stands beside the decoder
@@ -71,7 +69,8 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
         if _changes_nothing(row):
             continue
         values, last = outputs[row.name][0], row is rows[-1]
-        said, photographed, classes = (_which(row), text(values.shape)), False, ()
+        said, photographed = (_which(row), text(values.shape)), False
+        classes: tuple[str, ...] = ()
         if last and not classifies and values.size == sample.size and values.ndim == 1:
             values = values.reshape(shape)  # a reconstruction
         if last:
@@ -117,8 +116,6 @@ def _notes(run: RunView, blocks: Sequence[Block]) -> Iterator[str]:
 
 def _table(blocks: Sequence[Block]) -> dict[str, list]:
     """A row for each drawn number; an output of (n,) is n channels of one pixel, a sequence one of one row."""
-    import numpy as np
-
     columns: dict[str, list] = {"layer": [], "channel": [], "row": [], "column": [], "value": []}
     for block in blocks:
         match block.values.ndim:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
@@ -14,7 +16,6 @@ from mlphys.schema.data import Dataset
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 INSIDE, OUTSIDE = 401, 60  # points of the curve over the data, and at each side where there is none
@@ -57,8 +58,6 @@ def _need_curve(run: RunView) -> None:
 
 def _places(dataset: Dataset) -> np.ndarray:
     """x of the curve (n, 1): over the training samples, and a little beyond."""
-    import numpy as np
-
     low, high = (float(value.item()) for value in chunked.extremes(dataset.train.x))
     wide = BEYOND * (high - low or 1.0)
     left, right = np.linspace(low - wide, low, OUTSIDE + 1)[:-1], np.linspace(high, high + wide, OUTSIDE + 1)[1:]
@@ -92,7 +91,11 @@ def _samples(axes: Axes, drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Non
     names = {"train": "training", "validation": "validation", "test": "test"}
     for name, (x, y) in drawn.items():
         pale = name == "train" and len(drawn) > 1
-        style = {"color": theme.SKY if pale else theme.BLUE, "alpha": 0.45 if pale else 0.9, "s": 30 if pale else 36}
+        style: dict[str, Any] = {
+            "color": theme.SKY if pale else theme.BLUE,
+            "alpha": 0.45 if pale else 0.9,
+            "s": 30 if pale else 36,
+        }
         axes.scatter(x, y, **style, linewidths=0, label=f"{len(x):,} {names[name]} samples", zorder=2)
 
 

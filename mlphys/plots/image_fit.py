@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
@@ -15,7 +17,6 @@ from mlphys.schema.data import Dataset
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
 LEAST = 0.1  # the fraction of the pixels that must be there
@@ -25,8 +26,6 @@ MISSING = "#F7E3B5"  # neither a grey nor a colour of differences
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     _need_image(run)
     dataset, split = run.dataset(), run.shown_split()
     columns, rows, image = _image(dataset)
@@ -60,8 +59,6 @@ def _need_image(run: RunView) -> None:
 
 def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The places of the columns and rows, and the image on them, nan where a pixel is in no split."""
-    import numpy as np
-
     splits = dataset.train, dataset.validation, dataset.test
     x, y = np.concatenate([chunked.read(split.x) for split in splits]), np.concatenate([split.y for split in splits])
     columns, j = np.unique(x[:, 0], return_inverse=True)
@@ -75,8 +72,6 @@ def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _caption(image: np.ndarray, output: np.ndarray, trained: int) -> str:
-    import numpy as np
-
     there = int(np.isfinite(image).sum())
     mse = float(np.nanmean((output.astype(np.float64) - image) ** 2))
     psnr = f", psnr {-10 * math.log10(mse):.1f} dB" if mse > 0 else ""
@@ -86,7 +81,6 @@ def _caption(image: np.ndarray, output: np.ndarray, trained: int) -> str:
 
 
 def _figure(image: np.ndarray, output: np.ndarray, title: str, caption: str) -> Figure:
-    import numpy as np
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
@@ -11,9 +12,6 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
-
-if TYPE_CHECKING:
-    import numpy as np
 
 PAIRS, STEPS = 5, 9
 SOUGHT = 100  # samples that pairs are made of
@@ -25,8 +23,6 @@ def check(loaded: ResolvedView) -> None:
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     check(run.loaded)
     split = run.shown_split()
     samples = getattr(run.dataset(), split)
@@ -60,9 +56,8 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 def _pairs(labels: np.ndarray) -> np.ndarray:
     """Numbers (pairs, 2) of samples: each of the first with the next unused one of another class, (n,) labels."""
-    import numpy as np
-
-    free, found = list(range(len(labels))), []
+    free = list(range(len(labels)))
+    found: list[tuple[int, int]] = []
     while free and len(found) < PAIRS:
         first = free.pop(0)
         other = next((i for i in free if labels[i] != labels[first]), None)

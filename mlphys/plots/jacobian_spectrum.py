@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
@@ -14,7 +16,6 @@ from mlphys.numerics import chunked
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
 SAMPLES = 100
@@ -35,8 +36,6 @@ def check(loaded: ResolvedView) -> None:
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     check(run.loaded)
     split = run.shown_split()
     x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
@@ -56,8 +55,6 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 def _singular(jacobians: np.ndarray) -> np.ndarray:
     """Singular values of each, largest first: the square roots of the eigenvalues of J J^T, or of J^T J if smaller."""
-    import numpy as np
-
     j = jacobians.astype(np.float64)
     back = j.transpose(0, 2, 1)
     squares = j @ back if j.shape[1] <= j.shape[2] else back @ j
@@ -65,8 +62,6 @@ def _singular(jacobians: np.ndarray) -> np.ndarray:
 
 
 def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, caption: str) -> Figure:
-    import numpy as np
-
     floor = ROUNDING * (float(mean.max()) or 1.0)
     kept = int((mean > floor).sum())
     if kept < len(mean):

@@ -16,7 +16,7 @@ from mlphys.io.history import quantities
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 
 DECADES = 2  # a loss that spans more gets a logarithmic axis
 LETTER = 0.022  # of the width of the axes: a letter of a phase's name

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
 from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 DOWN, ACROSS = 5, 8

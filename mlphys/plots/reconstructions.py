@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
@@ -14,7 +16,6 @@ from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -160,8 +161,6 @@ def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -
 
 def _table(indices: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, list]:
     """A row for each number of each sample."""
-    import numpy as np
-
     shape = next(iter(rows.values())).shape
     names = ("row", "column", "channel") if len(shape) == 4 else ("feature", "channel")[: len(shape) - 1]
     samples, *places = np.indices(shape).reshape(len(shape), -1)

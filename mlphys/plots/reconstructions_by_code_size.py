@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture, predicted
 from mlphys.figures.requirements import need_decoder, need_images
@@ -23,8 +25,6 @@ def check(loaded: ResolvedView) -> None:
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     check(run.loaded)
     split, predictions = predicted(run, "codes", "")
     size = math.prod(predictions["codes"].shape[1:])
@@ -37,8 +37,9 @@ def draw(run: RunView) -> Iterator[Picture]:
     codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
     linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
     images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
-    sizes, errors = [None, *counts], [None, *pca.errors(found, x, counts)]
-    labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, errors[1:], strict=True))]
+    lost = pca.errors(found, x, counts)
+    sizes, errors = [None, *counts], [None, *lost]
+    labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
     if run.config.model.kind != "pca":
         images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
         sizes, errors = [*sizes, size], [*errors, mse]

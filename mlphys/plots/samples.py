@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid
@@ -12,15 +13,10 @@ from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import text
 
-if TYPE_CHECKING:
-    import numpy as np
-
 CHAINS, LINES, EVERY = 12, 8, 100  # steps from line to line
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     kind = run.config.model.kind
     if kind != "rbm":
         raise NotApplicable(f"kind: {kind} draws no samples; train a model of kind: rbm for this picture")
@@ -44,8 +40,6 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 def _table(drawn: np.ndarray) -> dict[str, list]:
     """A row for each number of each drawn image; `sample` is the one of the split that its chain started at."""
-    import numpy as np
-
     chains, lines, *places = np.indices(drawn.shape).reshape(drawn.ndim, -1)
     columns = dict(zip(("row", "column", "channel"), (place.tolist() for place in places), strict=True))
     steps = ((lines + 1) * EVERY).tolist()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
@@ -25,8 +28,6 @@ def check(loaded: ResolvedView) -> None:
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     check(run.loaded)
     dataset, split = run.dataset(), run.shown_split()
     x = getattr(dataset, split).x
@@ -57,9 +58,7 @@ def _codes(run: RunView) -> list[tuple[int, ...]]:
 
 def _errors(run: RunView, x: Array) -> list[float]:
     """The mean squared error of all samples through the first so many stages."""
-    import numpy as np
-
-    sums = 0.0
+    sums: Any = 0.0  # (stages,)
     for piece in chunked.pieces(x):
         found = run.trained.staged(piece)
         sums += np.array([((one - piece) ** 2).sum(dtype=np.float64) for one in found])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture, predicted
 from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
 MOST = 10  # numbers of the code
@@ -25,8 +26,6 @@ def check(loaded: ResolvedView) -> None:
 
 
 def draw(run: RunView) -> Iterator[Picture]:
-    import numpy as np
-
     check(run.loaded)
     split, predictions = predicted(run, "codes", "")
     codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
@@ -58,8 +57,6 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 def _strongest(run: RunView, base: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The numbers of the code whose smallest and largest value give the most different images."""
-    import numpy as np
-
     ends = np.tile(base, (len(base), 2, 1))
     places = np.arange(len(base))
     ends[places, :, places] = values[:, [0, -1]]
@@ -69,8 +66,6 @@ def _strongest(run: RunView, base: np.ndarray, values: np.ndarray) -> np.ndarray
 
 
 def _quantiles(values: np.ndarray, levels: np.ndarray | tuple[float, ...], normal: bool) -> np.ndarray:
-    import numpy as np
-
     if not normal:
         return np.quantile(values, levels)
     from statistics import NormalDist
@@ -86,8 +81,6 @@ def _decoded(run: RunView, codes: np.ndarray) -> np.ndarray:
 
 def _plane(run: RunView, codes: np.ndarray, normal: bool, of: str, samples: np.ndarray) -> Picture:
     """The images of all codes of two numbers, at equally probable distances (Kingma & Welling 2014, figure 4)."""
-    import numpy as np
-
     levels = (np.arange(ACROSS) + 0.5) / ACROSS
     first, second = (_quantiles(codes[:, j], levels, normal) for j in (0, 1))
     places = np.stack(np.meshgrid(first, second[::-1]), axis=-1)  # the second number grows upwards

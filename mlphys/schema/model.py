@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
@@ -15,9 +17,6 @@ from mlphys.schema.pretrained import TakenEncoder
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class ModelSpec(Spec):
