@@ -20,7 +20,7 @@ from mlphys.schema.training import Training
 
 
 class ExperimentView(Protocol):
-    """config.experiment.Experiment."""
+    """A checked config, every default filled in."""
 
     @property
     def seed(self) -> int: ...
@@ -38,7 +38,7 @@ class ExperimentView(Protocol):
 
 
 class ResolvedView(Protocol):
-    """config.experiment.Loaded: an experiment with the description of its data, before and behind preprocessing."""
+    """An experiment that fits its data; `description` is of these, `net_input` of what preprocessing makes of them."""
 
     @property
     def experiment(self) -> ExperimentView: ...
@@ -55,7 +55,7 @@ class ResolvedView(Protocol):
 
 
 class TrainedView(Protocol):
-    """runs.trained_network.TrainedNetwork, where samples x, points z and the shapes are explained."""
+    """A trained network, asked about samples x (n, *shape) of the data, or points z (n, d) behind preprocessing."""
 
     @property
     def network(self) -> Network: ...
@@ -100,7 +100,7 @@ class TrainedView(Protocol):
 
 
 class RunView(Protocol):
-    """runs.run.Run. What is read from a file raises UserError where that is missing or damaged."""
+    """A run directory; each part raises UserError where its file is missing or damaged."""
 
     @property
     def path(self) -> Path: ...
