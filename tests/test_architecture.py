@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ import mlphys
 
 FOLDER = Path(mlphys.__file__).parent
 
-# A room imports from the rows above its own only. The modules of an open room import each other, without a circle;
-# the entries of a registry (datasets, models, plots, analysis) do not.
+# A room imports from the rows above its own only, for types too. The modules of an open room import each other,
+# without a circle; the entries of a registry (datasets, models, plots, analysis) do not.
 ROWS = [
     ["errors"],
     ["numerics", "native", "machine"],
@@ -31,25 +33,37 @@ RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
 REGISTRIES = {"datasets", "models", "plots", "analysis"}
 
 
-def modules() -> dict[str, Path]:
-    """Every module of the package by its dotted name, without the roots of packages."""
+@cache
+def modules() -> dict[str, str]:
+    """The source of every module of the package by its dotted name, without the roots of packages."""
     paths = (path for path in sorted(FOLDER.rglob("*.py")) if path.name != "__init__.py")
-    return {".".join(path.relative_to(FOLDER).with_suffix("").parts): path for path in paths}
+    return {".".join(path.relative_to(FOLDER).with_suffix("").parts): path.read_text() for path in paths}
 
 
-def imports(source: str, inside_functions: bool = True) -> set[str]:
-    """The full names that a source imports; not those for type checkers, which never run.
+@cache
+def imports(source: str) -> frozenset[str]:
+    """The full names that a source imports, also in functions and for types.
 
     A package of mlphys named as text counts: `registry.entry("mlphys.plots", name)` imports from it.
     """
+    return _imported(source, at_once=False)
+
+
+@cache
+def imports_at_once(source: str) -> frozenset[str]:
+    """Those that are imported when the module is: not in a function, and not for types only."""
+    return _imported(source, at_once=True)
+
+
+def _imported(source: str, at_once: bool) -> frozenset[str]:
     found: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if at_once and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             waiting += node.orelse
             continue
-        if isinstance(node, ast.FunctionDef) and not inside_functions:
+        if at_once and isinstance(node, ast.FunctionDef):
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -59,12 +73,17 @@ def imports(source: str, inside_functions: bool = True) -> set[str]:
         if isinstance(node, ast.Constant) and str(node.value).startswith("mlphys."):
             found.add(node.value)
         waiting += ast.iter_child_nodes(node)
-    return found
+    return frozenset(found)
 
 
-def rooms_of(source: str) -> set[str]:
-    parts = (name.split(".") for name in imports(source))
-    return {room(name[1]) for name in parts if name[0] == "mlphys" and len(name) > 1 and not name[1].startswith("__")}
+def used(source: str) -> set[str]:
+    """The modules that a source imports; of a package, or of its folder as a registry, all in it."""
+    names = [name.removeprefix("mlphys.") for name in imports(source) if name.startswith("mlphys.")]
+    return {module for name in names for module in modules() if _within(name, module) or _within(module, name)}
+
+
+def _within(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
 
 
 def room(name: str) -> str:
@@ -79,7 +98,7 @@ def room(name: str) -> str:
         ("from mlphys import config", {"mlphys.config"}),
         ("def f():\n    if x:\n        from mlphys.run import Run", {"mlphys.run.Run"}),
         ("class A:\n    def f(self):\n        import keras", {"keras"}),
-        ("if TYPE_CHECKING:\n    import keras\nelse:\n    import json", {"json"}),
+        ("if TYPE_CHECKING:\n    import keras\nelse:\n    import json", {"keras", "json"}),
         ("entry('mlphys.plots', name)", {"mlphys.plots"}),
     ],
 )
@@ -87,9 +106,10 @@ def test_imports_are_found_wherever_they_stand(source, names):
     assert imports(source) == names
 
 
-def test_imports_inside_functions_can_be_left_out():
+def test_what_is_imported_at_once_stands_in_no_function_and_is_not_for_types():
     source = "import json\nclass A:\n    import os\n    def f(self):\n        import keras"
-    assert imports(source, inside_functions=False) == {"json", "os"}
+    assert imports_at_once(source) == {"json", "os"}
+    assert imports_at_once("if TYPE_CHECKING:\n    import keras\nelse:\n    import json") == {"json"}
 
 
 def test_every_module_stands_in_the_table_and_every_room_of_the_table_exists():
@@ -99,17 +119,19 @@ def test_every_module_stands_in_the_table_and_every_room_of_the_table_exists():
 @pytest.mark.parametrize("name", modules())
 def test_a_module_imports_from_the_rows_above_its_own(name):
     own = room(name)
-    later = {other for other in rooms_of(modules()[name].read_text()) if RANK[other] >= RANK[own]}
+    later = {other for other in map(room, used(modules()[name])) if RANK[other] >= RANK[own]}
     assert later <= (set() if own in REGISTRIES else {own})
 
 
-def importing(package: str, **options: bool) -> set[str]:
+def test_no_module_needs_itself_by_way_of_others():
+    graph = {name: used(source) - {name} for name, source in modules().items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
+
+
+def importing(package: str, at_once: bool = False) -> set[str]:
     """The modules that import `package` or something of it."""
-    found = set()
-    for name, path in modules().items():
-        if any(f"{imported}.".startswith(f"{package}.") for imported in imports(path.read_text(), **options)):
-            found.add(name)
-    return found
+    of = imports_at_once if at_once else imports
+    return {name for name, source in modules().items() if any(_within(imported, package) for imported in of(source))}
 
 
 def test_tensorflow_is_imported_where_it_is_set_up_and_by_our_operations_only():
@@ -121,8 +143,8 @@ def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(pack
     assert importing(package)
     ours = {"native.differentiable"}
     layers = ours | {name for name in modules() if name.startswith("networks.layers.")}
-    at_once = layers if package == "keras" else set()
-    assert importing(package, inside_functions=False) == at_once
+    expected = layers if package == "keras" else set()
+    assert importing(package, at_once=True) == expected
 
 
 @pytest.mark.parametrize(

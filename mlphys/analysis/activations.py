@@ -9,19 +9,17 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.analysis_result import AnalysisResult, samples
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.schema.shapes import Row
 
 BINS = 60
 ACROSS = 4
@@ -37,12 +35,12 @@ class Spec(SampledSpec):
     """
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     if not loaded.rows():
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     gathered: dict[str, Outputs] = {}
     at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
@@ -57,9 +55,9 @@ def measure(spec: Spec, run: Run) -> Finding:
     if not gathered:
         raise NotApplicable("no layer of it gives outputs of its own")
     layers = {name: outputs.numbers() for name, outputs in gathered.items()}
-    return Finding(
+    return AnalysisResult(
         {"split": split, "samples": len(some), "layers": layers},
-        f"{_said(layers)}; {len(some)} {split} samples",
+        f"{_summary(layers)}; {len(some)} {split} samples",
         [_picture(run.name, split, len(some), gathered, layers)],
     )
 
@@ -118,7 +116,7 @@ def saturated(kind: str, h: np.ndarray) -> np.ndarray:
     return (h < NEAR) | (h > 1 - NEAR) if kind == "sigmoid" else abs(h) > 1 - NEAR
 
 
-def _said(layers: dict[str, Any]) -> str:
+def _summary(layers: dict[str, Any]) -> str:
     parts = []
     dead = [numbers for numbers in layers.values() if "dead_units" in numbers]
     if dead:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.figures.analysis_result import AnalysisResult, needs_classes_of_images, of_each_class, scores
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
 
 MOST_CLASSES = 12
 
@@ -37,11 +33,11 @@ class Spec(PerClassSpec):
     steps: Count = 50
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_classes_of_images(loaded)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = of_each_class(run, spec)
     net, name = scores(run)
     z = net.seen(some.x)
@@ -71,15 +67,15 @@ def measure(spec: Spec, run: Run) -> Finding:
         "share_for_the_class": float(share.mean()),
         "share_for_the_class_stderr": mean_stderr(share),
     }
-    said = (
+    summary = (
         f"the own class's score is {rounded(margin.mean(), mean_stderr(margin))} above the strongest other's; "
         f"{rounded(share.mean(), mean_stderr(share))} of the evidence between them is for it; sums over the pixels "
         f"are the scores' differences to {max(left):.1g}; {len(z)} {split} samples"
     )
-    return Finding(numbers, said, [_picture(run, spec, z, some.y, maps, at_z, at_z - at_b, said)])
+    return AnalysisResult(numbers, summary, [_picture(run, spec, z, some.y, maps, at_z, at_z - at_b, summary)])
 
 
-def attributions(net: TrainedNetwork, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+def attributions(net: TrainedView, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     """Integrated gradients from b to z (d,) of each output less the mean of all: float64 (m, d)."""
     t = (np.arange(steps, dtype=np.float32)[:, None] + 0.5) / steps
     sums = net.jacobians(name, b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
@@ -92,14 +88,14 @@ def _compared(scores: np.ndarray) -> np.ndarray:
 
 
 def _picture(
-    run: Run,
+    run: RunView,
     spec: Spec,
     z: np.ndarray,
     labels: np.ndarray,
     maps: dict[int, np.ndarray],
     scores: np.ndarray,
     grown: np.ndarray,
-    said: str,
+    summary: str,
 ) -> Picture:
     """A row for the first sample of each class: the sample, then the evidence for each class."""
     shape, classes = run.loaded.net_input.shape, run.description.classes
@@ -108,7 +104,7 @@ def _picture(
     caption = (
         f"integrated gradients from {start} on, each row on one scale; the number is their sum, by which the score "
         "has grown (less all classes' mean); framed the sample's class, bold the answer; "
-    ) + said.replace("+-", "±")
+    ) + summary.replace("+-", "±")
     title = f"{run.name}: evidence for (red) and against (blue) each class"
     tile = min(2.0, max(1.0, 9 / (count + 1)))  # inches
     figure = theme.figure(max(tile * (count + 1) + 1.6, 7), tile * len(maps) + 2.0, title, caption)

@@ -13,21 +13,19 @@ from mlphys.data import preprocessing
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_matrices
+from mlphys.figures.analysis_result import AnalysisResult, needs_matrices
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import AnalysisSpec
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.preprocess import Whiten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.numerics.chunked import Array
-    from mlphys.runs.run import Run
-    from mlphys.schema.fields import Shape
 
 
 class Spec(AnalysisSpec):
@@ -44,7 +42,7 @@ class Spec(AnalysisSpec):
     units: Annotated[int, Field(ge=1, le=30)] = 10
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     model: Any = loaded.experiment.model
     if model.kind != "autoencoder" or not model.tied:
         raise NotApplicable("the decoder's weights are the encoder's in a tied kind: autoencoder only")
@@ -56,7 +54,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
     needs_matrices(preprocessing.output_shape(steps[:-1], loaded.description.shape))
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     weights = run.weights["encoder.0.Dense.kernel"]
     before, step, fitted = _whitening(run)
     shape = preprocessing.output_shape(before.steps, run.description.shape)
@@ -70,21 +68,21 @@ def measure(spec: Spec, run: Run) -> Finding:
     smoothed = _covariance(before.apply(run.dataset().train.x), encoder) + step.epsilon * encoder
     difference = float(np.linalg.norm(decoder - smoothed) / np.linalg.norm(decoder))
     numbers: dict[str, Any] = {"units": weights.shape[1], "relative_difference": difference}
-    said = f"|A - C W| / |A| = {difference:.1g} for {weights.shape[1]} units in the space of the samples"
+    summary = f"|A - C W| / |A| = {difference:.1g} for {weights.shape[1]} units in the space of the samples"
     if len(shape) == 3:
         ratios = _roughness(encoder, shape) / _roughness(decoder, shape)
         error = mean_stderr(ratios)
         numbers |= {"roughness_ratio": float(ratios.mean()), "roughness_ratio_stderr": error}
-        said += f"; from pixel to pixel the encoder varies {rounded(float(ratios.mean()), error)} times as much"
+        summary += f"; from pixel to pixel the encoder varies {rounded(float(ratios.mean()), error)} times as much"
     parts = {"encoder W": encoder, "decoder A": decoder, "C W": smoothed}
     draw = _images if len(shape) == 3 and shape[-1] in (1, 3) else _points
     figure = draw(
-        parts, shape, spec.units, f"{run.name}: is the decoder the encoder, smoothed?", said.replace("+-", "±")
+        parts, shape, spec.units, f"{run.name}: is the decoder the encoder, smoothed?", summary.replace("+-", "±")
     )
-    return Finding(numbers, said, [Picture("decoder_smoothing", figure, _table(parts, spec.units))])
+    return AnalysisResult(numbers, summary, [Picture("decoder_smoothing", figure, _table(parts, spec.units))])
 
 
-def _whitening(run: Run) -> tuple[Preprocessing, Whiten, Mapping[str, np.ndarray]]:
+def _whitening(run: RunView) -> tuple[Preprocessing, Whiten, Mapping[str, np.ndarray]]:
     """What comes before it, the step, and what was fitted."""
     fitted = run.preprocessing
     step = fitted.steps[-1]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_matrices, needs_reconstructions, samples
+from mlphys.figures.analysis_result import AnalysisResult, needs_matrices, needs_reconstructions, samples
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive, as_tuple
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
 
 
 class Spec(SampledSpec):
@@ -39,12 +35,12 @@ class Spec(SampledSpec):
     draws: Count = 50
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_reconstructions(loaded)
     needs_matrices(loaded.net_input.shape)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     net, noise = run.trained, sorted(spec.noise)
     z = net.seen(some.x)
@@ -64,20 +60,20 @@ def measure(spec: Spec, run: Run) -> Finding:
     }
     least = rows[0]
     off = abs(least["contraction_only"] / least["error"] - 1)
-    said = (
+    summary = (
         f"at noise {least['s']:g} {rounded(least['error'], None)} against |x - r|^2 + s^2 |J|^2 = "
         f"{rounded(least['contraction_only'], None)} ({100 * off:.2g} % apart); what noise adds, over s^2, "
         f"{rounded(least['excess'], least['excess_stderr'])}: |J|^2 = {rounded(norms.mean(), None)} and "
         f"(r - x) Laplacian r = {rounded(bends.mean(), None)}; {len(z)} {split} samples"
     )
-    return Finding(numbers, said, [_picture(run.name, numbers)])
+    return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])
 
 
 def _squared_norms(jacobians: np.ndarray) -> np.ndarray:
     return np.square(jacobians, dtype=np.float64).sum(axis=(1, 2))
 
 
-def _noisy(net: TrainedNetwork, z: np.ndarray, s: float, draws: int, seed: int) -> np.ndarray:
+def _noisy(net: TrainedView, z: np.ndarray, s: float, draws: int, seed: int) -> np.ndarray:
     """The mean of |x - r(x + e)|^2 over pairs e and -e at each point (n, d); e differs between s in its size only."""
     generator = rng(seed, "analysis/denoising_is_contraction")
     total = np.zeros(len(z))

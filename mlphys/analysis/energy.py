@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, relative, samples
+from mlphys.figures.analysis_result import AnalysisResult, relative, samples
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.networks import energies
 from mlphys.networks.energies import ACTIVATIONS, Output
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dense
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 AT_ONCE = 500  # samples, in float64
 BINS = 60
@@ -57,7 +54,7 @@ class Net:
         return np.concatenate([np.asarray(self.energy(piece)) for piece in pieces])
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     model: Any = loaded.experiment.model
     if model.kind == "rbm":
         return
@@ -79,7 +76,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
         raise NotApplicable("a code of its k largest values is no function of one unit's input; leave sparsity.k out")
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     z = run.trained.seen(some.x)
     net = _net(run)
@@ -95,19 +92,21 @@ def measure(spec: Spec, run: Run) -> Finding:
         numbers["per_class"] = {name: _summary(found[some.y == k]) for k, name in enumerate(classes) if k in some.y}
     wrong = _gradient_errors(run, net, z)
     numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
-    said = f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
+    summary = (
+        f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
+    )
     if run.config.model.kind == "rbm":
         free = run.trained.at("free_energies", z)[:, 0]
         difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
         numbers["free_energy_error"] = difference
-        said += f"; minus the free energy to {difference:.0e} of it"
+        summary += f"; minus the free energy to {difference:.0e} of it"
     field = "logit r(x)" if net.output == "sigmoid" else "r(x) - x"
-    said += f"; gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
+    summary += f"; gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
     labels = some.y if classes else np.zeros(len(z), int)
-    return Finding(numbers, said, [_picture(run, split, found, shuffled, labels, above)])
+    return AnalysisResult(numbers, summary, [_picture(run, split, found, shuffled, labels, above)])
 
 
-def _net(run: Run) -> Net:
+def _net(run: RunView) -> Net:
     model: Any = run.config.model
     if model.kind == "rbm":
         output: Output = "sigmoid" if model.visible == "bernoulli" else "linear"
@@ -117,11 +116,14 @@ def _net(run: Run) -> Net:
         activation, output = model.encoder[0].activation or "linear", model.decoder[0].activation or "linear"
     kernel = run.weights[names[0]].astype(np.float64)
     visible, hidden = kernel.shape
-    biases = (run.weights.get(name, np.zeros(n)) for name, n in zip(names[1:], (hidden, visible), strict=True))
-    return Net(kernel, *(bias.astype(np.float64) for bias in biases), activation, output)
+    hidden_bias, visible_bias = (
+        run.weights.get(name, np.zeros(n)).astype(np.float64)
+        for name, n in zip(names[1:], (hidden, visible), strict=True)
+    )
+    return Net(kernel, hidden_bias, visible_bias, activation, output)
 
 
-def _gradient_errors(run: Run, net: Net, z: np.ndarray) -> np.ndarray:
+def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:
     """|grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(grad E) - r(x)| / |r(x)|, at each point."""
     from mlphys.networks.autodiff import gradient
 
@@ -151,7 +153,7 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
 
 
 def _picture(
-    run: Run, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
+    run: RunView, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
 ) -> Picture:
     """A histogram for each class and one of the shuffled values, each at its own height."""
     names = [theme.short(name) for name in run.data["classes"]] or ["samples"]

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_pairs, theme, weight_images
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import fraction_stderr, rounded
 from mlphys.schema.analysis import AnalysisSpec
@@ -20,9 +21,6 @@ from mlphys.schema.fields import Count, Whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 SMALLEST = 5  # pixels: 3 x 3 numbers are hardly more than a Gabor function's eight
 GOOD = 0.8
@@ -74,11 +72,11 @@ class Fit:
     n_y: float
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     weight_images.chosen(loaded, spec.layer, SMALLEST)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
     kernels, channels = weight_images.each_of_run(layer, run)
     spread = kernels.std(axis=(1, 2))
@@ -93,8 +91,8 @@ def measure(spec: Spec, run: Run) -> Finding:
         "layer": layer.number, "kernels": len(taken), "left_out_as_flat": min(len(kernels), spec.kernels) - len(taken),
         "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
     }  # fmt: skip
-    said = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
-    said += f", median {numbers['median_r2']:.2f}"
+    summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
+    summary += f", median {numbers['median_r2']:.2f}"
     if spec.shuffled:
         random = rng(run.config.seed, "analysis/gabor")
         some = [kernels[taken[i]] for i in image_pairs.evenly(len(taken), spec.shuffled)]
@@ -102,9 +100,9 @@ def measure(spec: Spec, run: Run) -> Finding:
         numbers["shuffled"] = {
             "kernels": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
         }  # fmt: skip
-        said += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
+        summary += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
     numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]
-    return Finding(numbers, said, [_picture(run.name, said, kernels, found, ranked, channels)])
+    return AnalysisResult(numbers, summary, [_picture(run.name, summary, kernels, found, ranked, channels)])
 
 
 def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:
@@ -217,7 +215,7 @@ def _maxima(kernel: np.ndarray) -> list[tuple[float, float]]:
 
 def _picture(
     name: str,
-    said: str,
+    summary: str,
     kernels: np.ndarray,
     found: dict[int, tuple[Fit, np.ndarray]],
     ranked: list[int],
@@ -226,7 +224,7 @@ def _picture(
     shown = [ranked[i] for i in image_pairs.evenly(len(ranked), SHOWN)]
     across = min(ACROSS, len(shown))
     lines = math.ceil(len(shown) / across)
-    caption = said.replace("R^2", "R²").replace("+-", "±")
+    caption = summary.replace("R^2", "R²").replace("+-", "±")
     caption += "; above the kernel, below the fit, each in its own colours around zero, and R²"
     if len(shown) < len(ranked):
         caption += f"; here {len(shown)} of them, evenly from the best to the worst"

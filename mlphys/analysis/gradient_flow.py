@@ -8,9 +8,10 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.analysis_result import AnalysisResult, samples
 from mlphys.figures.layer_curves import limits, logarithmic, short
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.data import Split
@@ -18,10 +19,6 @@ from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
 
 KINDS = ("classifier", "regressor", "autoencoder")
 
@@ -37,13 +34,13 @@ class Spec(SampledSpec):
     """
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     kind = loaded.experiment.model.kind
     if kind not in KINDS:
         raise NotApplicable(f"kind: {kind} has no chain of layers from samples to a cost; it takes {', '.join(KINDS)}")
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     if not run.trained.trained_weights:
         raise NotApplicable("none of its weights is trained")
@@ -62,10 +59,10 @@ def measure(spec: Spec, run: Run) -> Finding:
             "weights": {layer: _mean(values) for layer, values in weights.items()},
             "factor_per_layer": float((means[0] / means[-1]) ** (1 / (len(means) - 1))) if falls else None,
         }
-    return Finding(numbers, _said(numbers), [_picture(run.name, numbers)])
+    return AnalysisResult(numbers, _summary(numbers), [_picture(run.name, numbers)])
 
 
-def norms(net: TrainedNetwork, some: Split, batch: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def norms(net: TrainedView, some: Split, batch: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """By layer |dC/dh|_2 of each sample, and |dC/dw|_2 of each whole batch; w are all trained weights of a layer."""
     outputs: dict[str, list[np.ndarray]] = {}
     weights: dict[str, list[float]] = {}
@@ -91,7 +88,7 @@ def _mean(values: np.ndarray) -> dict[str, float | None]:
     return {"mean": float(values.mean()), "stderr": mean_stderr(values)}
 
 
-def _said(numbers: dict[str, Any]) -> str:
+def _summary(numbers: dict[str, Any]) -> str:
     parts = []
     for name, when in (("initial", "before training"), ("trained", "after it")):
         found, factor = list(numbers[name]["outputs"].values()), numbers[name]["factor_per_layer"]

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_matrices, relative, samples
+from mlphys.figures.analysis_result import AnalysisResult, needs_matrices, relative, samples
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
 
 ROUNDING = 1e-3  # relative antisymmetric parts below this are float32's
 
@@ -41,14 +38,14 @@ class Spec(SampledSpec):
     points: Annotated[int, Field(ge=8, le=1000)] = 64
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     model = loaded.experiment.model
     if model.kind != "autoencoder":
         raise NotApplicable(f"kind: {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
     needs_matrices(loaded.net_input.shape)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     z = run.trained.seen(some.x)
     first, second = _planes(z, run.config.seed)
@@ -63,7 +60,7 @@ def measure(spec: Spec, run: Run) -> Finding:
             key: {"mean": float(abs(value).mean()), "stderr": mean_stderr(abs(value)), "max": float(abs(value).max())}
             for key, value in values.items()
         }
-    return Finding(numbers, _said(numbers, len(z), split), [_picture(run.name, found, numbers)])
+    return AnalysisResult(numbers, _summary(numbers, len(z), split), [_picture(run.name, found, numbers)])
 
 
 def _linear(model: Any) -> Any:
@@ -76,8 +73,6 @@ def _linear(model: Any) -> Any:
 
 def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Two orthonormal directions at each point (n, d): to two others, drawn at random."""
-    import numpy as np
-
     generator = rng(seed, "analysis/integrability")
     n, d = z.shape
     ways = []
@@ -97,11 +92,9 @@ def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _measured(
-    net: TrainedNetwork, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Spec
+    net: TrainedView, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Spec
 ) -> dict[str, np.ndarray]:
     """Of each point: the relative antisymmetric part, the loop integral, and what Stokes' theorem says of it."""
-    import numpy as np
-
     rows = iter(np.stack([first, second], axis=1))
 
     def antisymmetry(jacobians: np.ndarray) -> np.ndarray:
@@ -130,7 +123,7 @@ def _measured(
     }
 
 
-def _said(numbers: dict[str, Any], count: int, split: str) -> str:
+def _summary(numbers: dict[str, Any], count: int, split: str) -> str:
     parts = []
     for name, what in (("r", "dr/dx"), ("a", "da/dx before the last activation")):
         if name in numbers:
@@ -172,6 +165,4 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
 
 def _curve(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
     """The values in order against the fraction of those below."""
-    import numpy as np
-
     axes.plot((np.arange(len(values)) + 0.5) / len(values), np.sort(values), "o", color=colour, label=label)

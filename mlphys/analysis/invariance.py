@@ -11,24 +11,21 @@ from pydantic import BeforeValidator, Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.analysis_result import AnalysisResult, samples
 from mlphys.figures.layer_curves import PALEST, RAMP, short
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.image_transforms import four_ways, scaled, shifted, turned
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
-from mlphys.schema.fields import Count, NotNegative, as_tuple
+from mlphys.schema.fields import Count, NotNegative, Shape, as_tuple
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.schema.fields import Shape
-    from mlphys.schema.shapes import Row
 
 SAME = (Flatten, Reshape, Dropout, GaussianNoise)  # layers that leave the numbers as they are
 LARGEST = 20_000_000  # numbers of all layers' outputs at once: 80 MB
@@ -65,7 +62,7 @@ class Spec(SampledSpec):
     noise: Annotated[tuple[NotNegative, ...], Tuple] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     if not loaded.rows():
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
     if not _changes(spec, loaded.description.shape):
@@ -94,14 +91,14 @@ def changed(name: str, x: np.ndarray, amount: float, noise: np.ndarray) -> Itera
         yield scaled(x, amount) if name == "scale" else x + np.float32(amount) * noise, (0, 0)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     if len(some) < 2:
         raise NotApplicable("it takes two samples at least: one is compared with another")
     changes = [(name, amount) for name, amounts in _changes(spec, run.description.shape).items() for amount in amounts]
     kind = run.config.kind()
-    said = kind.prediction_shapes(run.config.model, run.loaded.net_input)
-    answers = {"probabilities", "outputs"} & said.keys() and len(run.description.target_shape) < 3
+    outputs = kind.prediction_shapes(run.config.model, run.loaded.net_input)
+    answers = {"probabilities", "outputs"} & outputs.keys() and len(run.description.target_shape) < 3
     metric = kind.MEASURED[0] if answers else None
     generator = rng(run.config.seed, "analysis/invariance")
     found: dict[Any, list[np.ndarray]] = {}
@@ -117,7 +114,7 @@ def measure(spec: Spec, run: Run) -> Finding:
     for name, amount in changes:
         of_change = {key[1:]: values for key, values in joined.items() if key[0] == (name, amount)}
         numbers.setdefault(name, []).append({"amount": amount, **_means(of_change, metric)})
-    return Finding(numbers, _said(numbers), [_picture(run, numbers)])
+    return AnalysisResult(numbers, _summary(numbers), [_picture(run, numbers)])
 
 
 def _pieces(rows: Sequence[Row], count: int) -> int:
@@ -129,7 +126,7 @@ def _pieces(rows: Sequence[Row], count: int) -> int:
 class Piece:
     """Samples x and targets y, what the layers make of them, N(0, 1), and the place of another sample for each."""
 
-    def __init__(self, run: Run, x: np.ndarray, y: np.ndarray | None, noise: np.ndarray, others: np.ndarray):
+    def __init__(self, run: RunView, x: np.ndarray, y: np.ndarray | None, noise: np.ndarray, others: np.ndarray):
         self._trained, self._x, self._y, self._noise, self._others = run.trained, x, y, noise, others
         outputs = run.trained.layers(x)
         rows = [row for row in run.rows if not isinstance(row.layer, SAME)]
@@ -203,7 +200,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(a - b, dtype=np.float64).reshape(len(a), -1).sum(axis=1))
 
 
-def _said(numbers: Mapping[str, Any]) -> str:
+def _summary(numbers: Mapping[str, Any]) -> str:
     metric, parts = numbers["metric"], []
     for name, unit in (("shift", " pixels"), ("rotation", " degrees"), ("scale", " of the size"), ("noise", "")):
         if name in numbers:
@@ -218,7 +215,7 @@ def _said(numbers: Mapping[str, Any]) -> str:
     return f"{what} {', '.join(parts)}; {numbers['samples']} {numbers['split']} samples"
 
 
-def _picture(run: Run, numbers: Mapping[str, Any]) -> Picture:
+def _picture(run: RunView, numbers: Mapping[str, Any]) -> Picture:
     names = [name for name in LABELS if name in numbers]
     metric, rows = numbers["metric"], 2 if numbers["metric"] else 1
     caption = (
@@ -271,8 +268,8 @@ def _layers(axes: Axes, rows: list[dict[str, Any]]) -> None:
         axes.errorbar([row["amount"] for row in rows], values, errors, color=colour, marker="o", ms=5, label=label)
         back = [(row["amount"], row["layers"][layer].get("equivariance_error")) for row in rows]
         if any(amount and error is not None for amount, error in back):
-            places, errors = zip(*[pair for pair in back if pair[1] is not None], strict=True)
-            axes.plot(places, errors, color=colour, linestyle="--", marker="o", markerfacecolor="white", ms=5)
+            places, apart = zip(*[pair for pair in back if pair[1] is not None], strict=True)
+            axes.plot(places, apart, color=colour, linestyle="--", marker="o", markerfacecolor="white", ms=5)
     axes.axhline(1, color=theme.GREY, linestyle=":", linewidth=2, zorder=1)
     axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, before_activation, needs_images, samples
+from mlphys.figures.analysis_result import AnalysisResult, before_activation, needs_images, samples
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.figures.weight_mosaic import mosaic
 from mlphys.numerics.randomness import rng
 from mlphys.schema.analysis import SampledSpec
-from mlphys.schema.fields import Count, Positive
+from mlphys.schema.fields import Count, Positive, Shape
 from mlphys.schema.layers import Weighted, text
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
-    from mlphys.schema.fields import Shape
-    from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import Row
 
 LONGEST, START = 0.3, 0.01  # the first step and the first image, as fractions of the radius or the range
 ROUNDING = 1e-6  # of float32
@@ -48,18 +44,18 @@ class Spec(SampledSpec):
     steps: Count = 200
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_images(loaded)
     if not _layers(loaded.rows()):
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers whose units could be excited")
 
 
-def _layers(rows: list[Row]) -> list[tuple[int, Row]]:
+def _layers(rows: Sequence[Row]) -> list[tuple[int, Row]]:
     parts = [(i, row) for i, row in enumerate(rows) if row.name.partition(".")[0] in PARTS]
     return [(i, row) for i, row in parts if isinstance(row.layer, Weighted)]
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     z = run.trained.seen(some.x)
     radius = spec.radius or float(np.linalg.norm(z.astype(np.float64), axis=1).mean())
@@ -90,7 +86,7 @@ def measure(spec: Spec, run: Run) -> Finding:
         pictures.append(_picture(run, spec, name, row, images, seen, reached, best, radius))
     where = f"of norm {radius:.3g}" if spec.inside == "ball" else f"from {low:g} to {high:g}"
     what = f"images {where} excite a unit (median) {', '.join(ratios)}" if ratios else "no sample excites a unit"
-    return Finding(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
+    return AnalysisResult(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
 
 
 def _units(row: Row, most: int) -> np.ndarray:
@@ -100,14 +96,14 @@ def _units(row: Row, most: int) -> np.ndarray:
     return int(middle) * count + np.arange(min(count, most))
 
 
-def _most(net: TrainedNetwork, name: str, z: np.ndarray) -> np.ndarray:
+def _most(net: TrainedView, name: str, z: np.ndarray) -> np.ndarray:
     """The largest of each output over points z, float64 (m,)."""
     at_once = net.network.evaluated_at_once
     pieces = [net.at(name, z[start : start + at_once]).max(axis=0) for start in range(0, len(z), at_once)]
     return np.max(pieces, axis=0).astype(np.float64)
 
 
-def _reach(net: TrainedNetwork, name: str, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
+def _reach(net: TrainedView, name: str, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
     """The rows and the columns of the pixels that one of the units sees."""
     gradients = net.gradients(name, images, _of_units(net, name, units, images))
     seen = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
@@ -117,7 +113,7 @@ def _reach(net: TrainedNetwork, name: str, units: np.ndarray, images: np.ndarray
     return slice(int(down[0]), int(down[-1]) + 1), slice(int(right[0]), int(right[-1]) + 1)
 
 
-def _of_units(net: TrainedNetwork, name: str, units: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _of_units(net: TrainedView, name: str, units: np.ndarray, z: np.ndarray) -> np.ndarray:
     """1 at the place of the k-th unit in the k-th row, (k, m)."""
     direction = np.zeros((len(units), net.at(name, z[:1]).shape[1]), np.float32)
     direction[np.arange(len(units)), units] = 1
@@ -141,7 +137,7 @@ def _in_box(low: float, high: float) -> Any:
 
 
 def ascended(
-    net: TrainedNetwork, name: str, units: np.ndarray, start: np.ndarray, steps: int, step: Any
+    net: TrainedView, name: str, units: np.ndarray, start: np.ndarray, steps: int, step: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each unit of the layer, the image that excites it most (k, d), and how much (k,), from `start` (k, d) on."""
     every = np.arange(len(units))
@@ -159,7 +155,7 @@ def ascended(
 
 
 def _picture(
-    run: Run, spec: Spec, name: str, row: Row, images: np.ndarray, seen: Any, reached: Any, best: Any, radius: float
+    run: RunView, spec: Spec, name: str, row: Row, images: np.ndarray, seen: Any, reached: Any, best: Any, radius: float
 ) -> Picture:
     """The part of the images that is seen, above each what it and the best sample bring about."""
     shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]

@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_classes_of_images, of_each_class
+from mlphys.figures.analysis_result import AnalysisResult, needs_classes_of_images, of_each_class
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr, rounded
 from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import text
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 MOST_CLASSES = 12
 MOST_PLACES = 32  # along a side
@@ -42,7 +39,7 @@ class Spec(PerClassSpec):
     fill: float = 0.0
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_classes_of_images(loaded)
     shape = loaded.description.shape
     if len(shape) != 3:
@@ -51,7 +48,7 @@ def check(spec: Spec, loaded: Loaded) -> None:
         raise NotApplicable(f"a square of {spec.size} does not fit into {text(shape[:2])}; use a smaller size")
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = of_each_class(run, spec)
     size, stride = _size(spec, run.description.shape), _stride(spec, run.description.shape)
     places = _places(run.description.shape, size, stride)
@@ -77,12 +74,12 @@ def measure(spec: Spec, run: Run) -> Finding:
         "answer_can_change": turned / len(some),
         "answer_can_change_stderr": fraction_stderr(turned, len(some)),
     }
-    said = (
+    summary = (
         f"a square of {size} x {size} at the worst place takes {rounded(drops.mean(), mean_stderr(drops))} of the "
         f"true class's probability of {rounded(own.mean(), mean_stderr(own))}, and changes the answer for "
         f"{rounded(turned / len(some), fraction_stderr(turned, len(some)))} of {len(some)} {split} samples"
     )
-    return Finding(numbers, said, [_picture(run, some.x, some.y, p, size, stride, said)])
+    return AnalysisResult(numbers, summary, [_picture(run, some.x, some.y, p, size, stride, summary)])
 
 
 def _size(spec: Spec, shape: tuple[int, ...]) -> int:
@@ -98,7 +95,7 @@ def _places(shape: tuple[int, ...], size: int, stride: int) -> tuple[range, rang
     return range(0, shape[0] - size + 1, stride), range(0, shape[1] - size + 1, stride)
 
 
-def _probabilities(run: Run, x: np.ndarray, places: list[tuple[int, int]], size: int, fill: float) -> np.ndarray:
+def _probabilities(run: RunView, x: np.ndarray, places: list[tuple[int, int]], size: int, fill: float) -> np.ndarray:
     """(places, classes)."""
     at_once = max(1, LARGEST // x.size)
     pieces = [places[start : start + at_once] for start in range(0, len(places), at_once)]
@@ -114,14 +111,16 @@ def occluded(x: np.ndarray, places: Sequence[tuple[int, int]], size: int, fill: 
     return covered
 
 
-def _picture(run: Run, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: int, stride: int, said: str) -> Picture:
+def _picture(
+    run: RunView, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: int, stride: int, summary: str
+) -> Picture:
     """The first sample of each class, and below it its map at the place of the square's middle."""
     classes = run.description.classes[:MOST_CLASSES]
     first = [int(np.flatnonzero(labels == k)[0]) for k in range(len(classes)) if (labels == k).any()]
     tile = min(2.0, max(1.2, 8 / len(first)))  # inches
     figure = theme.figure(
         max(tile * len(first) + 1, 7), 2 * tile + 1.7, f"{run.name}: probability of the true class behind a square",
-        f"{said.replace('+-', '±')}; the map shows it at the middle of the square, whose size is that of the frame",
+        f"{summary.replace('+-', '±')}; the map shows it at the middle of the square, whose size is that of the frame",
     )  # fmt: skip
     panels = figure.subplots(2, len(first), squeeze=False)
     high, low = float(x.max()), float(x.min())

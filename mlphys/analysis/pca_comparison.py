@@ -9,9 +9,11 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_reconstructions, samples
+from mlphys.figures.analysis_result import AnalysisResult, needs_reconstructions, samples
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
+from mlphys.numerics.chunked import Array
 from mlphys.numerics.pca import Components
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
@@ -20,10 +22,6 @@ from mlphys.schema.layers import Dense
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.numerics.chunked import Array
-    from mlphys.runs.run import Run
 
 AT_ONCE = 1000  # samples
 ROUNDING = 1e-9  # errors below this fraction of the first component's are zero
@@ -44,12 +42,12 @@ class Spec(SampledSpec):
     components: Count | None = None
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_reconstructions(loaded)
     _code_size(loaded)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     z = run.trained.seen(some.x)
     train = run.preprocessing.apply(run.dataset().train.x)
@@ -70,20 +68,20 @@ def measure(spec: Spec, run: Run) -> Finding:
         else "more numbers than there are components"
     )
     counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
-    said = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
+    summary = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
     planes = _planes(run, train)
     if planes and size <= len(known.vectors):
         numbers["angles"] = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
         largest = {name: f"{max(angles):.2g}" for name, angles in numbers["angles"].items()}
-        said += "; largest angle with PCA's plane: " + ", ".join(f"{name} {a} rad" for name, a in largest.items())
-    return Finding(numbers, f"{said}; {len(z)} {split} samples", [_picture(run.name, numbers)])
+        summary += "; largest angle with PCA's plane: " + ", ".join(f"{name} {a} rad" for name, a in largest.items())
+    return AnalysisResult(numbers, f"{summary}; {len(z)} {split} samples", [_picture(run.name, numbers)])
 
 
-def _code_size(loaded: Loaded) -> int:
-    said = loaded.experiment.kind().prediction_shapes(loaded.experiment.model, loaded.net_input)
-    if "codes" not in said:
+def _code_size(loaded: ResolvedView) -> int:
+    outputs = loaded.experiment.kind().prediction_shapes(loaded.experiment.model, loaded.net_input)
+    if "codes" not in outputs:
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no code whose size could be compared with PCA's")
-    return math.prod(said["codes"])
+    return math.prod(outputs["codes"])
 
 
 def _errors(known: Components, z: np.ndarray) -> np.ndarray:
@@ -96,7 +94,7 @@ def _errors(known: Components, z: np.ndarray) -> np.ndarray:
     return (lost - np.cumsum(held)).clip(0) / z.size
 
 
-def _planes(run: Run, train: Array) -> dict[str, np.ndarray]:
+def _planes(run: RunView, train: Array) -> dict[str, np.ndarray]:
     """Vectors (k, d) that span what r(x) can reach, and what varies with the code; none where r is not linear."""
     model: Any = run.config.model
     if model.kind == "pca":
@@ -118,7 +116,7 @@ def _layers(model: Any) -> list[Any]:
     return [*model.encoder, *model.decoder]
 
 
-def _product(run: Run, part: str, layers: int) -> np.ndarray:
+def _product(run: RunView, part: str, layers: int) -> np.ndarray:
     kernels = [run.weights[f"{part}.{i}.Dense.kernel"].astype(np.float64) for i in range(layers)]
     return np.linalg.multi_dot(kernels) if layers > 1 else kernels[0]
 
@@ -146,7 +144,11 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         right[0].yaxis.set_major_formatter("{x:g}")
         right[0].locator_params(axis="x", integer=True)
         right[0].legend(title="between PCA's plane and that of the", alignment="left")
-    columns = {"what": ["pca"] * len(curve), "components": list(range(1, len(curve) + 1)), "value": list(curve)}
+    columns: dict[str, list[Any]] = {
+        "what": ["pca"] * len(curve),
+        "components": list(range(1, len(curve) + 1)),
+        "value": list(curve),
+    }
     extra = [("run", size, numbers["mse"])]
     extra += [(f"angle {plane}", i + 1, a) for plane, values in angles.items() for i, a in enumerate(values[::-1])]
     table = {key: [*columns[key], *values] for key, values in zip(columns, zip(*extra, strict=True), strict=True)}

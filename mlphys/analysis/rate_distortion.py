@@ -13,20 +13,17 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, samples
+from mlphys.figures.analysis_result import AnalysisResult, samples
 from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder, need_images
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import pca
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
-from mlphys.schema.fields import Count
+from mlphys.schema.fields import Count, Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.schema.fields import Shape
 
 QUALITIES = (2, 5, 10, 20, 30, 50, 70, 85, 95)
 NEAR = 1.1  # times the error without quantization
@@ -52,7 +49,7 @@ class Spec(SampledSpec):
     bits: Annotated[int, Field(ge=1, le=12)] = 8
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     (need_images if loaded.experiment.model.kind == "pca" else need_decoder)(loaded)
 
 
@@ -96,7 +93,7 @@ def _intervals(codes: np.ndarray, low: np.ndarray, width: np.ndarray, count: int
     return place.astype(int).clip(0, count - 1)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     net, size = run.trained, math.prod(_code_shape(run))
     fitted = run.dataset().train.some(min(spec.fitted, max(2, MOST_FITTED // max(size, math.prod(some.x.shape[1:]))))).x
@@ -118,20 +115,20 @@ def measure(spec: Spec, run: Run) -> Finding:
     }  # fmt: skip
     if run.config.model.kind != "pca" and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
         found = pca.fit(fitted, size)
-        components = [(x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted)]
+        own, others = ((x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted))
         back = _linear(found.vectors, found.mean, images.shape[1:])
-        numbers["pca"] = _curve(*components, lambda q: error(back(q)), spec.bits)
+        numbers["pca"] = _curve(own, others, lambda q: error(back(q)), spec.bits)
     numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
-    said = f"{_said(numbers)}; {len(images)} {split} samples"
-    return Finding(numbers, said, [_picture(run.name, numbers)])
+    summary = f"{_summary(numbers)}; {len(images)} {split} samples"
+    return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])
 
 
-def _code_shape(run: Run) -> Shape:
+def _code_shape(run: RunView) -> Shape:
     shapes: dict[str, Shape] = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     return shapes["codes"]
 
 
-def _range(run: Run, fitted: np.ndarray) -> tuple[float, float]:
+def _range(run: RunView, fitted: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest training value; of runs of earlier versions, those of some samples."""
     low, high = run.data["splits"]["train"].get("range") or (float(fitted.min()), float(fitted.max()))
     if high <= low:
@@ -139,7 +136,7 @@ def _range(run: Run, fitted: np.ndarray) -> tuple[float, float]:
     return low, high
 
 
-def _decoder(run: Run) -> Callable[[np.ndarray], np.ndarray]:
+def _decoder(run: RunView) -> Callable[[np.ndarray], np.ndarray]:
     """From codes (n, m) to images."""
     if run.config.model.kind != "pca":
         return run.trained.decoded
@@ -222,16 +219,16 @@ def pixel_chunks(file: bytes) -> int:
     return total
 
 
-def _said(numbers: dict[str, Any]) -> str:
+def _summary(numbers: dict[str, Any]) -> str:
     best = min(row["mse"] for row in numbers["code"])
     code = next(row for row in numbers["code"] if row["mse"] <= NEAR * best)
-    said = f"mse {rounded(code['mse'], code['mse_stderr'])} with {code['bytes']:.3g} bytes an image "
-    said += f"({numbers['code_size']} numbers of {code['bits']} bits)"
+    summary = f"mse {rounded(code['mse'], code['mse_stderr'])} with {code['bytes']:.3g} bytes an image "
+    summary += f"({numbers['code_size']} numbers of {code['bits']} bits)"
     if "pca" in numbers:
         beside = numbers["pca"][code["bits"] - 1]
-        said += f", PCA {beside['mse']:.3g} with {beside['bytes']:.3g}"
+        summary += f", PCA {beside['mse']:.3g} with {beside['bytes']:.3g}"
     payload, whole = (_needed(numbers["jpeg"], code["mse"], name) for name in ("payload_bytes", "bytes"))
-    return f"{said}; JPEG needs {payload} for it, {whole} with its header"
+    return f"{summary}; JPEG needs {payload} for it, {whole} with its header"
 
 
 def _needed(rows: list[dict[str, Any]], mse: float, name: str) -> str:

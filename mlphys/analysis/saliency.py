@@ -8,16 +8,14 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_classes_of_images, of_each_class, scores
+from mlphys.figures.analysis_result import AnalysisResult, needs_classes_of_images, of_each_class, scores
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import PerClassSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 SHOWN = 2  # samples of each class
 MOST_CLASSES = 12
@@ -33,11 +31,11 @@ class Spec(PerClassSpec):
     """
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_classes_of_images(loaded)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = of_each_class(run, spec)
     net, name = scores(run)
     z, shape = net.seen(some.x), run.loaded.net_input.shape
@@ -66,13 +64,13 @@ def measure(spec: Spec, run: Run) -> Finding:
     for key, of_samples in values.items():
         numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
     pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
-    said = (
+    summary = (
         f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of norm "
         f"{quartiles[1]:.2g} gives half of the samples another answer, their own norm is "
         f"{numbers['sample_norm']:.2g}; {len(z)} {split} samples"
     )
     maps = abs(gradients.reshape(-1, *shape)).max(axis=3)
-    return Finding(numbers, said, [_picture(run, z.reshape(-1, *shape), maps, some.y, said)])
+    return AnalysisResult(numbers, summary, [_picture(run, z.reshape(-1, *shape), maps, some.y, summary)])
 
 
 def half(squares: np.ndarray) -> np.ndarray:
@@ -81,11 +79,11 @@ def half(squares: np.ndarray) -> np.ndarray:
     return (most < 0.5 * most[:, -1:]).sum(axis=1) + 1
 
 
-def _picture(run: Run, images: np.ndarray, maps: np.ndarray, labels: np.ndarray, said: str) -> Picture:
+def _picture(run: RunView, images: np.ndarray, maps: np.ndarray, labels: np.ndarray, summary: str) -> Picture:
     """A column a class; samples and their maps below each other."""
     classes = run.description.classes[:MOST_CLASSES]
     rows = [np.flatnonzero(labels == k)[:SHOWN] for k in range(len(classes))]
-    caption = f"dark: the score changes much with this pixel, each map on its own scale; {said.replace('+-', '±')}"
+    caption = f"dark: the score changes much with this pixel, each map on its own scale; {summary.replace('+-', '±')}"
     title = f"{run.name}: saliency of the own class"
     tile = min(1.6, max(1.15, 8 / len(classes)))  # inches
     figure = theme.figure(max(tile * len(classes), 7), 2.2 * tile * SHOWN + 1.3, title, caption)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.analysis import AnalysisSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
+    from matplotlib.axis import Axis
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}
 VARIED = 2.0  # the ratio of the largest to the smallest from which on a quantity was varied
@@ -42,17 +42,17 @@ class Spec(AnalysisSpec):
     split: Literal["train", "validation", "test"] | None = None
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     known = loaded.experiment.kind().MEASURED
     if not (set(known) & set(METRICS) if spec.metric is None else spec.metric in known):
         what = spec.metric or "error"
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}")
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split = spec.split or ("test" if "test" in run.metrics else "validation")
     known = run.metrics.get(split, {})
-    metric = spec.metric or next((name for name in METRICS if name in known), None)
+    metric: str | None = spec.metric or next((name for name in METRICS if name in known), None)
     if metric is None or metric not in known:
         what = metric or "error"
         raise NotApplicable(
@@ -71,13 +71,13 @@ def measure(spec: Spec, run: Run) -> Finding:
     numbers: dict[str, Any] = {
         "split": split, "metric": metric, "left_out": len(study) - len(members), "power_laws": laws, "runs": members,
     }  # fmt: skip
-    said = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
+    summary = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
     told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
-    said += f", goes like {', like '.join(told)}" if told else ""
-    return Finding(numbers, f"{said}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)])
+    summary += f", goes like {', like '.join(told)}" if told else ""
+    return AnalysisResult(numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)])
 
 
-def _member(run: Run, data: dict[str, Any], split: str, metric: str) -> dict[str, Any] | None:
+def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> dict[str, Any] | None:
     """What counts of a run; None of one that is unfinished, damaged, not measured or of other samples."""
     try:
         same = all(run.data[key] == data[key] for key in ("name", "shape", "classes", "target_shape"))
@@ -145,7 +145,7 @@ def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[s
     bars = np.array([member["error_stderr"] or 0.0 for member in members])
     axes.errorbar(sizes, errors, bars, fmt="o", color=theme.BLUE, markersize=6, elinewidth=1.5)
     axes.set(xscale="log", xlabel=AXES[quantity])
-    scales = [axes.xaxis]
+    scales: list[Axis] = [axes.xaxis]
     if errors.min() > 0:
         axes.set_yscale("log")
         scales.append(axes.yaxis)

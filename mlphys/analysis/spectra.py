@@ -10,17 +10,15 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_pairs, theme, weight_images
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 SMALLEST = 3  # pixels
 HIGHEST = 0.5  # cycles per pixel: what two pixels hold
@@ -45,11 +43,11 @@ class Spec(AnalysisSpec):
     size: Annotated[int, Field(ge=16, le=512)] = 64
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     weight_images.chosen(loaded, spec.layer, SMALLEST)
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
     kernels, channels = weight_images.each_of_run(layer, run)
     taken = [i for i in image_pairs.evenly(len(kernels), spec.filters) if kernels[i].any()]
@@ -72,9 +70,11 @@ def measure(spec: Spec, run: Run) -> Finding:
         ],
         "radial": {"frequency": rings, "mean_power": mean, "mean_power_stderr": error},
     }
-    said = f"{len(taken)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
+    summary = f"{len(taken)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
     shown = [kernels[i] for i in taken]
-    return Finding(numbers, said, [_picture(f"{run.name}: filters and their spectra", said, shown, spectra, numbers)])
+    return AnalysisResult(
+        numbers, summary, [_picture(f"{run.name}: filters and their spectra", summary, shown, spectra, numbers)]
+    )
 
 
 def spectrum(kernel: np.ndarray, size: int) -> np.ndarray:
@@ -111,14 +111,14 @@ def _radial(spectra: list[np.ndarray]) -> tuple[list[float], list[float], list[f
 
 
 def _picture(
-    title: str, said: str, kernels: list[np.ndarray], spectra: list[np.ndarray], numbers: dict[str, Any]
+    title: str, summary: str, kernels: list[np.ndarray], spectra: list[np.ndarray], numbers: dict[str, Any]
 ) -> Picture:
     order = sorted(range(len(kernels)), key=lambda i: numbers["peaks"][i]["frequency"])
     shown = [order[i] for i in image_pairs.evenly(len(order), SHOWN)]
     across = min(ACROSS, len(shown))
     lines = math.ceil(len(shown) / across)
     caption = (
-        f"{said.replace('+-', '±')}; above the filter, in its own colours around zero, below its power, black is 0, "
+        f"{summary.replace('+-', '±')}; above the filter, in its own colours around zero, below its power, black is 0, "
     )
     caption += "from -½ to ½ cycles per pixel both ways, and the frequency of its peak"
     if len(shown) < len(order):

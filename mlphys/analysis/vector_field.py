@@ -10,22 +10,19 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding, needs_reconstructions, samples
+from mlphys.figures.analysis_result import AnalysisResult, needs_reconstructions, samples
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
+from mlphys.schema.data import SplitInMemory
 from mlphys.schema.fields import Count, NotNegative
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
-    from mlphys.schema.data import Split
 
 MARGIN = 0.25  # around the samples, as a fraction of their range
 FINE = 41  # places along each side where the field is computed
@@ -51,7 +48,7 @@ class Spec(SampledSpec):
     noise: NotNegative = 0.3
 
 
-def check(spec: Spec, loaded: Loaded) -> None:
+def check(spec: Spec, loaded: ResolvedView) -> None:
     needs_reconstructions(loaded)
     shape, seen = loaded.description.shape, loaded.net_input.shape
     image = len(shape) == 3 and shape[-1] in (1, 3)
@@ -61,12 +58,12 @@ def check(spec: Spec, loaded: Loaded) -> None:
         raise NotApplicable("data.preprocess cannot be undone: what follows the field are no images")
 
 
-def measure(spec: Spec, run: Run) -> Finding:
+def measure(spec: Spec, run: RunView) -> AnalysisResult:
     split, some = samples(run, spec)
     return (_in_the_plane if run.loaded.net_input.shape == (2,) else _of_images)(spec, run, split, some)
 
 
-def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
+def _in_the_plane(spec: Spec, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
     net, z = run.trained, run.trained.seen(some.x)
     low, high = z.min(axis=0), z.max(axis=0)
     extent = float((high - low).max()) or 1.0
@@ -98,16 +95,16 @@ def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
         "speed_at_samples": float(speeds.mean()),
         "speed_in_the_frame": float(np.linalg.norm(field, axis=1).mean()),
     }  # fmt: skip
-    points_said = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
+    fixed_points = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
         f"{count} {kind}" for kind, count in counted.items()
     )
     smallest, largest = (rounded(float(values.mean()), mean_stderr(values)) for values in (across, along))
-    said = (
-        f"{points_said}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
+    summary = (
+        f"{fixed_points}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
         f"{100 * below:.0f} %; {len(z)} {split} samples"
     )
     behind = "; behind data.preprocess" if run.preprocessing.steps else ""
-    caption = f"{said.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
+    caption = f"{summary.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
     ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
     figure = theme.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
     axes = figure.subplots()
@@ -118,11 +115,11 @@ def _in_the_plane(spec: Spec, run: Run, split: str, some: Split) -> Finding:
     table = _places(
         [("grid", places, field), ("sample", z, None), *((k, [p], None) for k, p in zip(kinds, points, strict=True))]
     )
-    return Finding(numbers, said, [Picture("vector_field", figure, table)])
+    return AnalysisResult(numbers, summary, [Picture("vector_field", figure, table)])
 
 
 def _fixed_points(
-    net: TrainedNetwork, starts: np.ndarray, spec: Spec, box: tuple[np.ndarray, np.ndarray], extent: float
+    net: TrainedView, starts: np.ndarray, spec: Spec, box: tuple[np.ndarray, np.ndarray], extent: float
 ) -> np.ndarray:
     """The different points (k, 2) of the box in which r(x) = x, float64, in the order of their first coordinate.
 
@@ -152,7 +149,7 @@ def _coarser(places: np.ndarray) -> np.ndarray:
     return places.reshape(FINE, FINE, 2)[::2, ::2].reshape(-1, 2)
 
 
-def _step(net: TrainedNetwork, z: np.ndarray, eta: float) -> np.ndarray:
+def _step(net: TrainedView, z: np.ndarray, eta: float) -> np.ndarray:
     return (z + np.float32(eta) * (net.at("reconstructions", z) - z)).astype(np.float32)
 
 
@@ -198,7 +195,7 @@ def _places(parts: Sequence[tuple[str, Any, np.ndarray | None]]) -> dict[str, li
     return dict(zip(("what", "x1", "x2", "field1", "field2"), map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _of_images(spec: Spec, run: Run, split: str, some: Split) -> Finding:
+def _of_images(spec: Spec, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
     net, clean = run.trained, run.trained.seen(some.x)
     drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
     z = clean + np.float32(spec.noise) * drawn
@@ -218,7 +215,7 @@ def _of_images(spec: Spec, run: Run, split: str, some: Split) -> Finding:
         "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"], "nearest_after": best,
     }  # fmt: skip
     first, least, last = (rounded(float(distances[i].mean()), mean_stderr(distances[i])) for i in (0, best, -1))
-    said = (
+    summary = (
         f"squared distance from the sample {first} at the start, {least} after {best} steps, {last} after "
         f"{spec.steps}; squared length of r(x) - x {means['speed'][0]:.3g} at first, {means['speed'][-1]:.3g} at last; "
         f"{len(clean)} {split} samples"
@@ -231,11 +228,11 @@ def _of_images(spec: Spec, run: Run, split: str, some: Split) -> Finding:
         f"squared distance from the sample {means['distance'][0]:.3g} at the start, {means['distance'][-1]:.3g} at the "
         f"end, smallest after {best} steps"
     )
-    curve = {"step": list(range(spec.steps + 1)), **means}
+    curve: dict[str, list] = {"step": list(range(spec.steps + 1)), **means}
     strip = _strip(images, labels, title, caption)
-    return Finding(
+    return AnalysisResult(
         numbers,
-        said,
+        summary,
         [Picture("vector_field", strip, _pixels(images, labels)), _curves(run.name, spec, split, curve, numbers)],
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.figures.save import FORMATS, save
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
@@ -40,25 +40,25 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     for name in [name for name in specs if name not in left_out]:
         try:
             with theme.applied():
-                finding = ANALYSES[name].measure(specs[name], run)
-                _finite(run, name, finding)
-                RunWriter(run.path).analysis(name, finding.numbers)
-                for picture in finding.pictures:
+                result = ANALYSES[name].measure(specs[name], run)
+                _finite(run, name, result)
+                RunWriter(run.path).analysis(name, result.numbers)
+                for picture in result.pictures:
                     save(picture, run.path / "figures", formats)
         except NotApplicable as reason:
             _refuse(run, {name: str(reason)} if only else {})
             left_out[name] = str(reason)
         else:
             made.append(name)
-            say(f"{name}: {finding.said}")
-    for name, reason in left_out.items():
-        say(f"{name}: left out: {reason}")
+            say(f"{name}: {result.summary}")
+    for name, why in left_out.items():
+        say(f"{name}: left out: {why}")
     return made
 
 
-def _finite(run: Run, name: str, finding: Finding) -> None:
+def _finite(run: Run, name: str, result: AnalysisResult) -> None:
     try:
-        json.dumps(finding.numbers, allow_nan=False)
+        json.dumps(result.numbers, allow_nan=False)
     except ValueError:
         raise UserError(
             f"{run.path}: {name}: the net gives numbers that are not finite; train it anew with a smaller learning_rate"

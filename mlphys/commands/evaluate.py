@@ -57,7 +57,7 @@ def measure(
     pictured = picture(seen) if len(shown) else {}
     if corrupted is not None and len(shown):
         noisy = Split(corrupted.x[shown], seen.y)
-        pictured |= {"corrupted": noisy.x, "denoised": picture(noisy)["reconstructions"]}
+        pictured |= {"corrupted": chunked.read(noisy.x), "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
     images = fitted.pictured(chunked.read(raw.x[shown]))
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
@@ -73,7 +73,7 @@ def _denoised(kind: Kind, network: Network, corrupted: Split, train: Split, code
 
     given_back = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
     squared = given_back(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
-    return denoising(squared, corrupted.x, corrupted.y, train.x, math.prod(codes.shape[1:]))
+    return denoising(squared, chunked.read(corrupted.x), corrupted.y, train.x, math.prod(codes.shape[1:]))
 
 
 def _pixels(

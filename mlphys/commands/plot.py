@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
+from mlphys.figures.picture import Plot
 from mlphys.figures.save import FORMATS, save
+from mlphys.runs.run import Run
 from mlphys.schema import registry
 from mlphys.schema.messages import require_known
-
-if TYPE_CHECKING:
-    from mlphys.runs.run import Run
 
 PLOTS = "mlphys.plots"
 
@@ -40,7 +38,8 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
     with theme.applied():
         for name in dict.fromkeys(names):
             try:
-                for picture in registry.entry(PLOTS, name).draw(run):
+                plot: Plot = registry.entry(PLOTS, name)
+                for picture in plot.draw(run):
                     paths += save(picture, folder, formats)
             except NotApplicable as reason:
                 skipped[name] = str(reason)

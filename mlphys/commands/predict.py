@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def _expected(run: Run) -> Expected:
 
 def as_csv(found: Predictions) -> str:
     """A row a sample, numbers with the digits that tell one float32 from the next."""
-    columns: dict[str, Sequence[object]] = {"file": found.files, "sample": found.samples}
+    columns: dict[str, Iterable[object]] = {"file": found.files, "sample": found.samples}
     for name, values in found.arrays.items():
         if name == "probabilities":
             columns |= {"class": _classes(found), "probability": values.max(axis=1)}

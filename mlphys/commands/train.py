@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys import machine
 from mlphys.commands import analyze, evaluate, plot
 from mlphys.config.experiment import Loaded
@@ -33,8 +35,6 @@ from mlphys.training.native_backend import NativeBackend
 from mlphys.training.progress import Reporter
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mlphys.training.loop import Outcome
 
 Say = Callable[[str], None]

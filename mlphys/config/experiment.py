@@ -15,8 +15,9 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 from mlphys.config import pretrained
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import UserError
+from mlphys.figures.analysis_result import Analysis
 from mlphys.schema import registry
-from mlphys.schema.analysis import Analysis, AnalysisSpec
+from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.data import Dataset, DataSpec, Description
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first

@@ -5,41 +5,52 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.analysis import AnalysisSpec, PerClassSpec, SampledSpec
+from mlphys.schema.data import Split, SplitInMemory
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Softmax, text
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
-    from mlphys.runs.trained_network import TrainedNetwork
-    from mlphys.schema.analysis import PerClassSpec, SampledSpec
-    from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import Row
 
 MOST_VALUES = 4096  # of a sample, for analyses that need matrices of values times values
 
 
 @dataclass(frozen=True)
-class Finding:
-    """`numbers` go into analysis/<name>.json, finite and of Python's own types; `said` sums them up in a line.
+class AnalysisResult:
+    """`numbers` go into analysis/<name>.json, finite and of Python's own types; `summary` says them in a line.
 
     A picture is named after the analysis: `energy`, or `energy_<what>`.
     """
 
     numbers: Mapping[str, Any]
-    said: str
+    summary: str
     pictures: Sequence[Picture]
 
 
-def samples(run: Run, spec: SampledSpec) -> tuple[str, Split]:
-    """The name of a split and so many of its samples, in memory, evenly from its front to its end.
+class Analysis(Protocol):
+    """An entry of analysis/."""
+
+    Spec: type[AnalysisSpec]
+
+    def check(self, spec: Any, loaded: ResolvedView) -> None:
+        """Raise NotApplicable, with the reason, for what the config alone tells to have no such analysis."""
+
+    def measure(self, spec: Any, run: RunView) -> AnalysisResult:
+        """Numbers, their summary, and pictures.
+
+        Raises NotApplicable for what only samples or weights tell.
+        """
+
+
+def samples(run: RunView, spec: SampledSpec) -> tuple[str, SplitInMemory]:
+    """The name of a split and so many of its samples, evenly from its front to its end.
 
     Raises NotApplicable for an empty split.
     """
@@ -47,26 +58,26 @@ def samples(run: Run, spec: SampledSpec) -> tuple[str, Split]:
     return name, split.some(spec.samples)
 
 
-def of_each_class(run: Run, spec: PerClassSpec) -> tuple[str, Split]:
-    """The name of a split and the first samples of each class in it, class by class, in memory.
+def of_each_class(run: RunView, spec: PerClassSpec) -> tuple[str, SplitInMemory]:
+    """The name of a split and the first samples of each class in it, class by class.
 
     Raises NotApplicable for an empty split.
     """
     name, split = _split(run, spec.split)
     rows = [np.flatnonzero(split.y == k)[: spec.per_class] for k in range(len(run.description.classes))]
     chosen = np.concatenate(rows)
-    return name, Split(chunked.read(split.x[chosen]), split.y[chosen])
+    return name, SplitInMemory(chunked.read(split.x[chosen]), split.y[chosen])
 
 
-def _split(run: Run, wanted: str | None) -> tuple[str, Split]:
-    name = wanted or shown_split(run)
+def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:
+    name = wanted or run.shown_split()
     split: Split = getattr(run.dataset(), name)
     if not len(split):
         raise NotApplicable(f"its {name} split has no samples; name another one as split")
     return name, split
 
 
-def needs_reconstructions(loaded: Loaded) -> None:
+def needs_reconstructions(loaded: ResolvedView) -> None:
     """Raise NotApplicable for a kind of model that has no r(x) in the space of x."""
     kind = loaded.experiment.kind()
     if "reconstructions" not in kind.pictured_shapes(loaded.net_input):
@@ -85,7 +96,7 @@ def needs_matrices(shape: Shape) -> None:
         )
 
 
-def needs_classes_of_images(loaded: Loaded) -> None:
+def needs_classes_of_images(loaded: ResolvedView) -> None:
     """Raise NotApplicable unless a classifier sees images."""
     model = loaded.experiment.model
     if model.kind != "classifier":
@@ -93,14 +104,14 @@ def needs_classes_of_images(loaded: Loaded) -> None:
     needs_images(loaded)
 
 
-def needs_images(loaded: Loaded) -> None:
+def needs_images(loaded: ResolvedView) -> None:
     """Raise NotApplicable where the net's input is no image of 1 or 3 channels."""
     shape = loaded.net_input.shape
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise NotApplicable(f"the net sees {text(shape)}, no images of 1 or 3 channels")
 
 
-def scores(run: Run) -> tuple[TrainedNetwork, str]:
+def scores(run: RunView) -> tuple[TrainedView, str]:
     """A classifier's net without its last activation, and the name of that output: one score a class."""
     last = run.rows[-1]
     if isinstance(last.layer, Activation | Softmax) and len(run.rows) > 1:
@@ -108,7 +119,7 @@ def scores(run: Run) -> tuple[TrainedNetwork, str]:
     return before_activation(run, last), last.name
 
 
-def before_activation(run: Run, row: Row) -> TrainedNetwork:
+def before_activation(run: RunView, row: Row) -> TrainedView:
     """The net whose layer `row` gives what its activation would be applied to."""
     if getattr(row.layer, "activation", None) in (None, "linear"):
         return run.trained

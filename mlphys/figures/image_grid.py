@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mlphys.figures import theme
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -41,7 +42,8 @@ def page(
     if beyond > BEYOND * (high - low):
         caption += f"; what is below {low:.2g} or above {high:.2g} is drawn as these"
     figure = theme.figure(*size, title, caption)
-    figure.get_layout_engine().set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
+    layout: Any = figure.get_layout_engine()
+    layout.set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
     ratios = [part for line in range(lines) for part in ((GAP / tile, 1) if line in gaps else (1,))]
     grid = figure.add_gridspec(len(ratios), count, height_ratios=ratios)
     for line in range(lines):
@@ -69,13 +71,11 @@ def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:
     panel.spines[:].set(visible=True, color=theme.PALE)
 
 
-def table(images: np.ndarray, rows: Mapping[str, Sequence[object]], columns: Mapping[str, object]) -> dict[str, list]:
+def table(images: np.ndarray, rows: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, list]:
     """A row for each number of images (rows, columns, height, width, channels).
 
     `rows` are values for each row of images; `columns` for each column of them, or (rows, columns) for each image.
     """
-    import numpy as np
-
     line, column, *places = np.indices(images.shape).reshape(5, -1)
     found = {name: np.asarray(values)[line].tolist() for name, values in rows.items()}
     for name, values in columns.items():

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 RAMP, PALEST = "viridis", 0.82  # told apart by the colour-blind; its yellow end is too pale on white
 DOTTED = 40  # epochs up to which each gets a dot
@@ -23,7 +22,9 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DECADES = 12  # below the largest value: what is smaller is at the lower border
 
 
-def picture(run: Run, name: str, column: str, track: str, title: str, label: str, caption: str, log: bool) -> Picture:
+def picture(
+    run: RunView, name: str, column: str, track: str, title: str, label: str, caption: str, log: bool
+) -> Picture:
     """One curve for each column `<column>.<layer>` of history.csv.
 
     Raises NotApplicable, with the remedy, where there is none.
@@ -137,6 +138,6 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _decade(value: float, place: int) -> str:
+def _decade(value: float, place: float) -> str:
     """`10⁻³`."""
     return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)

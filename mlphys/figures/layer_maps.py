@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys.figures import theme
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -127,11 +128,8 @@ def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
         _head(axes, middle, first - top, block, block.said, ha="center")
         _cells(axes, block, middle - CELL * across / 2, first)
         if block is not blocks[-1]:
-            ends = {
-                "xy": (left + width + arrow - 0.12, top + tallest / 2),
-                "xytext": (left + width + 0.12, top + tallest / 2),
-            }
-            axes.annotate("", **ends, arrowprops={"arrowstyle": "-|>", "color": theme.GREY, "linewidth": 1.8})
+            tail, tip = ((left + width + x, top + tallest / 2) for x in (0.12, arrow - 0.12))
+            axes.annotate("", tip, tail, arrowprops={"arrowstyle": "-|>", "color": theme.GREY, "linewidth": 1.8})
         left += width + arrow
     return figure
 
@@ -153,7 +151,7 @@ def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
                 ink = theme.INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
                 x, y = left + CELL * (column + 0.5), top + CELL * (row + 0.5)
                 axes.text(x, y, written(tile[row, column]), ha="center", va="center", fontsize=13, color=ink)
-        lines = {"color": theme.PALE, "linewidth": 0.8}
+        lines: dict[str, Any] = {"color": theme.PALE, "linewidth": 0.8}
         axes.hlines([top + CELL * row for row in range(1, height)], left, left + CELL * width, **lines)
         axes.vlines([left + CELL * column for column in range(1, width)], top, top + CELL * height, **lines)
         top += CELL * (height + 1)
@@ -266,8 +264,6 @@ def _maps(axes: Axes, block: Block, left: float, top: float, column: Column) -> 
 
 def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> None:
     """A bar an output, up from zero or down; of classes the most probable one stands out."""
-    import numpy as np
-
     values, count = block.values, len(block.values)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     unit = BAR / ((high - low) or 1.0)

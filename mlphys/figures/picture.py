@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,14 @@ class Picture:
     table: Mapping[str, Sequence[object]]
 
 
-def predicted(run: Run, array: str, otherwise: str) -> tuple[str, dict[str, np.ndarray]]:
+class Plot(Protocol):
+    """An entry of plots/."""
+
+    def draw(self, run: RunView) -> Iterable[Picture]:
+        """The pictures of a run. Raises NotApplicable, with the reason, for one that has no such picture."""
+
+
+def predicted(run: RunView, array: str, otherwise: str) -> tuple[str, Mapping[str, np.ndarray]]:
     """The split that pictures show and its predictions.
 
     Raises NotApplicable where there are none, and with `otherwise` where `array` is not among them.
@@ -36,9 +43,3 @@ def predicted(run: Run, array: str, otherwise: str) -> tuple[str, dict[str, np.n
     if array not in predictions:
         raise NotApplicable(otherwise)
     return split, predictions
-
-
-def shown_split(run: Run) -> str:
-    """The split whose samples pictures show: test once it was evaluated, else validation, else train."""
-    split = run.best_split()
-    return split if run.data["splits"][split]["samples"] else "train"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mlphys.errors import NotApplicable
+from mlphys.figures.run_view import ResolvedView
 from mlphys.schema.layers import text
 
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
 
-
-def need_images(loaded: Loaded) -> None:
+def need_images(loaded: ResolvedView) -> None:
     """Raise NotApplicable where what a net gives back is no image."""
     shape, steps = loaded.description.shape, loaded.experiment.data.preprocess
     if len(shape) != 3 or shape[-1] not in (1, 3):
@@ -20,7 +16,7 @@ def need_images(loaded: Loaded) -> None:
         raise NotApplicable("data.preprocess cannot be undone: what the net gives back are no images")
 
 
-def need_decoder(loaded: Loaded) -> None:
+def need_decoder(loaded: ResolvedView) -> None:
     """Raise NotApplicable where no images can be made of codes."""
     if reason := loaded.experiment.model.no_decoder():
         raise NotApplicable(reason)

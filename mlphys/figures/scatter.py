@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -45,8 +46,6 @@ class Colouring:
 
 def colouring(labels: np.ndarray, classes: Sequence[str]) -> Colouring:
     """A colour for each class, as far as they can be told apart."""
-    import numpy as np
-
     if 0 < len(classes) <= len(COLOURS) * len(MARKERS):
         return Colouring(labels, [theme.short(name) for name in classes])
     note = f"{len(classes)} classes are too many to be told apart" if classes else ""
@@ -76,7 +75,8 @@ def scatter(axes: Axes, points: np.ndarray, coloured: Colouring, alpha: float = 
         # classes of one marker lie in the samples' order, so that none hides the others
         some = (labels >= k) & (labels < k + len(COLOURS))
         colours = [_style(label)["color"] for label in labels[some]]
-        axes.scatter(*points[some].T, c=colours, marker=_style(k)["marker"], s=size, linewidths=1, alpha=alpha)
+        x, y = points[some].T
+        axes.scatter(x, y, c=colours, marker=_style(k)["marker"], s=size, linewidths=1, alpha=alpha)
     if classes != [""]:
         handles = [Line2D([], [], linestyle="", markersize=8, **_style(k)) for k in range(len(classes))]
         place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "handletextpad": 0.2}
@@ -88,8 +88,6 @@ def _style(k: int) -> dict[str, Any]:
 
 
 def _plane(points: np.ndarray, coloured: Colouring, names: Sequence[str], title: str, caption: str) -> Figure:
-    import numpy as np
-
     extent = np.ptp(points, axis=0)
     shape = min(max(extent[1] / (extent[0] or 1.0), 0.45), 0.85)
     figure = theme.figure(10, 8 * shape + 1.7, title, caption)
@@ -105,7 +103,6 @@ def _plane(points: np.ndarray, coloured: Colouring, names: Sequence[str], title:
 
 def _names(axes: Axes, points: np.ndarray, coloured: Colouring) -> None:
     """A class's name at its median, unless another name is in its way: the legend has them all."""
-    import numpy as np
     from matplotlib.patheffects import withStroke
 
     labels, classes = coloured.labels, coloured.classes
@@ -116,14 +113,18 @@ def _names(axes: Axes, points: np.ndarray, coloured: Colouring) -> None:
         if all((abs(place - other) > room).any() for other in taken):
             taken.append(place)
             halo = [withStroke(linewidth=4, foreground="white")]
-            style = {"color": _style(k)["color"], "fontsize": 20, "fontweight": "bold", "path_effects": halo}
-            axes.text(*place, classes[k], ha="center", va="center", **style)
+            style: dict[str, Any] = {
+                "color": _style(k)["color"],
+                "fontsize": 20,
+                "fontweight": "bold",
+                "path_effects": halo,
+            }
+            x, y = place
+            axes.text(x, y, classes[k], ha="center", va="center", **style)
 
 
 def _histograms(points: np.ndarray, coloured: Colouring, names: Sequence[str], title: str, caption: str) -> Figure:
     """A class below the other, in the same bins and at the same scale."""
-    import numpy as np
-
     labels, classes = coloured.labels, coloured.classes
     edges = np.histogram_bin_edges(points, BINS)
     counts = [np.histogram(points[labels == k], edges)[0] for k in range(len(classes))]

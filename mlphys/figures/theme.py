@@ -20,7 +20,7 @@ INK, GREY, PALE = "#1A1A1A", "#666666", "#D9D9D9"
 SIGNED = "RdBu_r"  # blue below zero, red above
 DPI = 150
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[Any, Any] = {
     "figure.dpi": DPI,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 14,

@@ -5,20 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlphys.data import preprocessing
+from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
 from mlphys.schema.shapes import Row
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.data.preprocessing import Preprocessing
-    from mlphys.runs.run import Run
 
 Arranged = Callable[[np.ndarray], np.ndarray]
 
@@ -80,7 +76,7 @@ def of_columns(image: Shape) -> Arranged:
     return lambda kernel: kernel.T.reshape(-1, *image).transpose(0, 3, 1, 2)
 
 
-def chosen(loaded: Loaded, number: int | None, smallest: int) -> ImageLayer:
+def chosen(loaded: ResolvedView, number: int | None, smallest: int) -> ImageLayer:
     """The layer `number`, null the first one, whose weights are images of `smallest` pixels and more either way.
 
     Raises NotApplicable where there is none.
@@ -98,7 +94,7 @@ def chosen(loaded: Loaded, number: int | None, smallest: int) -> ImageLayer:
     return found
 
 
-def _of(loaded: Loaded) -> Iterator[ImageLayer]:
+def _of(loaded: ResolvedView) -> Iterator[ImageLayer]:
     sample, rows = loaded.net_input.shape, loaded.rows()
     if loaded.experiment.model.kind == "rbm":
         if len(sample) == 3:
@@ -115,13 +111,13 @@ def _of(loaded: Loaded) -> Iterator[ImageLayer]:
     yield from chained(rows, sample if first == (math.prod(sample),) else first)  # an autoencoder flattens
 
 
-def of_run(layer: ImageLayer, run: Run) -> np.ndarray:
+def of_run(layer: ImageLayer, run: RunView) -> np.ndarray:
     """The weights of a layer of a run, (filters, channels, height, width)."""
     kernel = run.weights[layer.kernel]
     return layer.arranged(_in_pictures(run.preprocessing, kernel) if layer.behind else kernel)
 
 
-def each_of_run(layer: ImageLayer, run: Run) -> tuple[np.ndarray, int]:
+def each_of_run(layer: ImageLayer, run: RunView) -> tuple[np.ndarray, int]:
     """All channels of all filters one after the other, (filters * channels, height, width), and how many channels."""
     images = of_run(layer, run)
     return images.reshape(-1, *images.shape[2:]), images.shape[1]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.runs.run import Run
-
+CHANGES: tuple[Literal["shift", "noise"], ...] = ("shift", "noise")
 AMOUNTS = {"shift": "shift (pixels)", "noise": "standard deviation of the noise"}
 BASELINES = {
     "accuracy": ("majority_accuracy", "most frequent class"),
@@ -21,8 +23,10 @@ BASELINES = {
 }
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    curves = {name: curve for name in AMOUNTS if (curve := run.robustness(name)) is not None}
+def draw(run: RunView) -> Iterator[Picture]:
+    curves: dict[str, Mapping[str, Any]] = {
+        name: curve for name in CHANGES if (curve := run.robustness(name)) is not None
+    }
     if not curves:
         raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
     metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
@@ -41,7 +45,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("accuracy_against", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-def _samples(run: Run, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _samples(run: RunView, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """`10,000 test samples`."""
     counts = {name: run.metrics.get(curve["split"], {}).get("samples") for name, curve in curves.items()}
     return {
@@ -59,7 +63,6 @@ def _caption(curves: Mapping[str, Any]) -> str:
 
 
 def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
-    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
     metric = curve["metric"]

@@ -6,23 +6,23 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
 
 ACROSS, MOST = 10, 50  # images in a line, images
 CURVES_ACROSS, MOST_CURVES = 5, 15
 DOTTED = 30  # features up to which each gets a dot
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if "centroids" not in run.weights:
         raise NotApplicable(
             f"kind: {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"
@@ -86,8 +86,6 @@ def _percent(share: float) -> str:
 
 def _table(centroids: np.ndarray, shares: np.ndarray) -> dict[str, list]:
     """A row for each number of each centroid."""
-    import numpy as np
-
     number, *places = np.indices(centroids.shape).reshape(centroids.ndim, -1)
     names = ("row", "column", "channel") if len(places) == 3 else ("feature",)
     columns = {name: place.tolist() for name, place in zip(names, places, strict=True)}

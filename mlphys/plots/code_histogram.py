@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.metrics import ACTIVE, code_statistics
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 BINS = 80
 DOTTED = 40  # numbers of a code up to which each gets a dot
 NAMES = {"population_sparsity": "population sparsity", "lifetime_sparsity": "lifetime sparsity"}
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable for a model without codes."""
     experiment = loaded.experiment
     if "codes" not in experiment.kind().prediction_shapes(experiment.model, loaded.net_input):
@@ -32,7 +29,7 @@ def _otherwise(kind: str) -> str:
     return f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     split, predictions = predicted(run, "codes", _otherwise(run.config.model.kind))
     codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
     found = code_statistics({"codes": codes}, "")
@@ -43,8 +40,6 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
     """The histogram of all values; the axis of counts is logarithmic, as most values of a sparse code are near 0."""
-    import numpy as np
-
     counts, edges = np.histogram(codes, BINS)
     share = counts / counts.sum()
     caption = (
@@ -72,8 +67,6 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
 
 def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
     """For each number of the code the fraction of the samples for which it is active, most often first."""
-    import numpy as np
-
     active = (np.abs(codes) > ACTIVE).mean(axis=0)
     order = np.argsort(-active, kind="stable")
     silent, mean = int((active == 0).sum()), found["active_fraction"]

@@ -6,19 +6,19 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
 
 ACROSS, MOST = 8, 15  # images in a line, components beside the mean
 MOST_CURVES = 5
@@ -27,7 +27,7 @@ MARKS = (0.8, 0.9, 0.95, 0.99)
 ROUNDING = 1e-7  # variances that are smaller fractions of the largest are what float32 leaves of zero
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if "components" not in run.weights:
         kind = run.config.model.kind
         raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
@@ -118,8 +118,6 @@ def _curves(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[st
 
 def _values(mean: np.ndarray, vectors: np.ndarray, shape: Shape) -> dict[str, list]:
     """A row for each number; component 0 is the mean."""
-    import numpy as np
-
     values = np.concatenate([mean[None], vectors]).reshape(-1, *shape)
     names = ("row", "column", "channel") if len(shape) == 3 else ("feature", "channel")[: len(shape)]
     if len(shape) > 3:
@@ -130,8 +128,6 @@ def _values(mean: np.ndarray, vectors: np.ndarray, shape: Shape) -> dict[str, li
 
 def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, note: str) -> Picture:
     """The variances on a logarithmic scale, and what the first ones hold together."""
-    import numpy as np
-
     numbers = np.arange(1, len(variances) + 1)
     drawn = np.where(variances > ROUNDING * max(variances.max(), 1e-300), variances, np.nan)
     notes = [f"of {len(variances):,} components {kept:,} kept"] if total else []
@@ -161,7 +157,6 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
 
 def _cumulative(axes: Axes, numbers: np.ndarray, held: np.ndarray, kept: int) -> None:
     """Marks where 80, 90, 95 and 99 % are reached, and at the components that are kept."""
-    import numpy as np
     from matplotlib.patheffects import withStroke
 
     last = min(len(held), max(kept, int(np.searchsorted(held, MARKS[-1])) + 1) * 5 // 4 + 1)

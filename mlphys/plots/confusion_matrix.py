@@ -6,23 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 NUMBERED = 20  # classes up to which the counts fit into the cells
 NAMED = 30  # classes up to which each gets its name
 ROOM = 40  # letters along an axis
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     otherwise = "only a model of kind: classifier tells classes apart"
     split, predictions = predicted(run, "probabilities", otherwise)
     classes = run.data["classes"]
@@ -43,7 +41,6 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
     """Only the errors are coloured, by the square root of their fraction: few of them must show."""
-    import numpy as np
     from matplotlib.colors import ListedColormap, PowerNorm
 
     right = np.eye(len(classes), dtype=bool)

@@ -6,23 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import scatter, theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 MOST = 5_000  # points
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     if "components" not in run.weights:
         kind = run.config.model.kind
         raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
@@ -30,7 +28,7 @@ def draw(run: Run) -> Iterator[Picture]:
     if len(mean) != 2:
         raise NotApplicable(f"needs samples of 2 features; these have {len(mean)}; `components` shows any number")
     train = run.dataset().train
-    points = run.preprocessing.apply(chunked.read(train.x)).reshape(len(train), 2)
+    points = chunked.read(run.preprocessing.apply(chunked.read(train.x))).reshape(len(train), 2)
     if len(vectors) == 1:
         vectors = np.stack([vectors[0], vectors[0][::-1] * [-1, 1]])
     largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)
@@ -62,8 +60,6 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _held(points: np.ndarray, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> str:
     """The fractions of the samples in the two ellipses, beside those of a normal distribution."""
-    import numpy as np
-
     scaled = (points - mean) @ vectors.T / np.where(deviations > 0, deviations, 1)
     radii = (scaled**2).sum(axis=1)
     inside = " and ".join(f"{100 * (radii <= k**2).mean():.0f} % within {k}σ" for k in (1, 2))
@@ -72,8 +68,6 @@ def _held(points: np.ndarray, mean: np.ndarray, vectors: np.ndarray, deviations:
 
 
 def _ellipses(axes: Axes, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> None:
-    import numpy as np
-
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     for k, style in ((1, "-"), (2, "--")):
@@ -93,10 +87,10 @@ def _arrows(axes: Axes, mean: np.ndarray, vectors: np.ndarray, deviations: np.nd
             "shrinkA": 0,
             "shrinkB": 0,
         }
-        axes.annotate("", xy=mean + deviation * vector, xytext=mean, arrowprops=arrow, zorder=4)
+        axes.annotate("", xy=mean + deviation * vector, xytext=tuple(mean), arrowprops=arrow, zorder=4)
         axes.annotate(
-            f"v{i}, σ = {deviation:.3g}", xy=mean + deviation * vector, xytext=14 * vector, textcoords="offset points",
+            f"v{i}, σ = {deviation:.3g}", xy=mean + deviation * vector, xytext=tuple(14 * vector),
+            textcoords="offset points", fontsize=15, fontweight="bold", path_effects=halo, zorder=5,
             ha="left" if vector[0] >= 0 else "right", va="bottom" if vector[1] >= 0 else "top",
-            fontsize=15, fontweight="bold", path_effects=halo, zorder=5,
         )  # fmt: skip
     axes.plot(*mean, "o", color="white", markeredgecolor=theme.INK, markeredgewidth=2, markersize=9, zorder=5)

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.schema.data import Split
+from mlphys.schema.data import SplitInMemory
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 FINE = 301  # points of the grid along each side; the net is asked at all of them
 COARSE = 6  # every so many-th along each side stands in the table: 51 x 51
@@ -38,13 +38,11 @@ class Plane:
     probabilities: np.ndarray
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     _need_plane(run)
-    split = shown_split(run)
-    samples, classes = getattr(run.dataset(), split), run.data["classes"]
-    samples = Split(chunked.read(samples.x), samples.y)
+    split = run.shown_split()
+    whole, classes = getattr(run.dataset(), split), run.data["classes"]
+    samples = SplitInMemory(chunked.read(whole.x), whole.y)
     plane = _plane(run, samples.x)
     probabilities = run.trained.predictions(samples.x)["probabilities"]
     guesses = probabilities.argmax(axis=1)
@@ -64,7 +62,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("decision_boundary", figure, _table(plane, samples, probabilities, classes))
 
 
-def _need_plane(run: Run) -> None:
+def _need_plane(run: RunView) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if "probabilities" not in said:
         raise NotApplicable("only a model of kind: classifier tells classes apart")
@@ -75,9 +73,7 @@ def _need_plane(run: Run) -> None:
         raise NotApplicable(f"{len(classes)} classes; the colours of {len(theme.LINES)} can be told apart")
 
 
-def _plane(run: Run, x: np.ndarray) -> Plane:
-    import numpy as np
-
+def _plane(run: RunView, x: np.ndarray) -> Plane:
     low, high = x.min(axis=0), x.max(axis=0)
     margin = MARGIN * np.where(high > low, high - low, 1)
     columns, rows = np.linspace(low - margin, high + margin, FINE, dtype=np.float32).T
@@ -87,7 +83,6 @@ def _plane(run: Run, x: np.ndarray) -> Plane:
 
 def _regions(axes: Axes, plane: Plane) -> None:
     """Colours, and a line wherever the most probable class changes."""
-    import numpy as np
     from matplotlib.colors import to_rgb
 
     p = plane.probabilities
@@ -113,7 +108,8 @@ def _samples(axes: Axes, x: np.ndarray, y: np.ndarray, guesses: np.ndarray, clas
     wrong = guesses != y
     for some, edge, thick, grown in ((~wrong, "white", 0.5, 1), (wrong, theme.INK, 1.8, 2.4)):
         colours = [theme.LINES[label] for label in y[some]]
-        axes.scatter(*x[some].T, c=colours, s=grown * size, edgecolors=edge, linewidths=thick, zorder=3 + thick)
+        first, second = x[some].T
+        axes.scatter(first, second, c=colours, s=grown * size, edgecolors=edge, linewidths=thick, zorder=3 + thick)
 
 
 def _legend(axes: Axes, mistakes: str) -> None:
@@ -121,10 +117,8 @@ def _legend(axes: Axes, mistakes: str) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
 
 
-def _table(plane: Plane, samples: Split, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
+def _table(plane: Plane, samples: SplitInMemory, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
     """Some points of the grid, then the samples."""
-    import numpy as np
-
     grid = [values.ravel() for values in np.meshgrid(plane.columns[::COARSE], plane.rows[::COARSE])]
     of_grid = plane.probabilities[::COARSE, ::COARSE].reshape(-1, len(classes))
     x, y, p = samples.x[:MOST], samples.y[:MOST], np.concatenate([of_grid, probabilities[:MOST]])

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.layer_maps import MOST_CHANNELS, Block, page
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
 
-if TYPE_CHECKING:
-    import numpy as np
 
-    from mlphys.runs.run import Run
-
-
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if not run.rows:
         raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
     split, predictions = predicted(run, "images", "no sample is kept with the predictions")
@@ -47,7 +44,7 @@ def _place(predictions: Mapping[str, np.ndarray]) -> int:
     return int((guesses == predictions["labels"][shown]).argmax())
 
 
-def _named(run: Run, predictions: Mapping[str, np.ndarray], index: int) -> str:
+def _named(run: RunView, predictions: Mapping[str, np.ndarray], index: int) -> str:
     classes, label = run.data["classes"], predictions["labels"][index]
     if not classes:
         return ""
@@ -59,12 +56,12 @@ def _named(run: Run, predictions: Mapping[str, np.ndarray], index: int) -> str:
     return f"{known}, taken for {theme.short(classes[guess])} with p = {probabilities[guess]:.3g}"
 
 
-def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
+def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
     """The sample, what preprocessing makes of it, and every layer's output that has numbers of its own."""
     shape, photo = sample.shape, sample.ndim == 3 and sample.shape[-1] == 3
     yield Block("input", "input", (text(shape),), sample, photo)
     if run.preprocessing.steps:
-        seen = run.preprocessing.apply(sample[None])[0]
+        seen = chunked.read(run.preprocessing.apply(sample[None]))[0]
         yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
     outputs = run.trained.layers(sample[None])
     rows = [row for row in run.rows if row.name in outputs]  # a head stands beside the decoder
@@ -72,7 +69,8 @@ def _blocks(run: Run, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
         if _changes_nothing(row):
             continue
         values, last = outputs[row.name][0], row is rows[-1]
-        said, photographed, classes = (_which(row), text(values.shape)), False, ()
+        said, photographed = (_which(row), text(values.shape)), False
+        classes: tuple[str, ...] = ()
         if last and not classifies and values.size == sample.size and values.ndim == 1:
             values = values.reshape(shape)  # a reconstruction
         if last:
@@ -103,7 +101,7 @@ def _which(row: Row) -> str:
     return f"{'layer' if part == 'layers' else part} {number}"
 
 
-def _notes(run: Run, blocks: Sequence[Block]) -> Iterator[str]:
+def _notes(run: RunView, blocks: Sequence[Block]) -> Iterator[str]:
     apart = any(block.apart and len(block.tiles) > 1 for block in blocks)
     scaled = "each layer on its own scale" + (", of FixedConv2D each map" if apart else "")
     if any((block.values < 0).any() for block in blocks):
@@ -118,8 +116,6 @@ def _notes(run: Run, blocks: Sequence[Block]) -> Iterator[str]:
 
 def _table(blocks: Sequence[Block]) -> dict[str, list]:
     """A row for each drawn number; an output of (n,) is n channels of one pixel, a sequence one of one row."""
-    import numpy as np
-
     columns: dict[str, list] = {"layer": [], "channel": [], "row": [], "column": [], "value": []}
     for block in blocks:
         match block.values.ndim:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme, weight_images
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.figures.weight_mosaic import mosaic
 from mlphys.schema.layers import Weighted, text
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.runs.run import Run
 
 MOST_TILES, MOST_CHANNELS, MOST_UNITS = 400, 20, 25
 CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if "rbm.kernel" in run.weights:
         yield _of_hidden_units(run)
         return
@@ -44,7 +41,7 @@ def draw(run: Run) -> Iterator[Picture]:
         raise NotApplicable("the network has no convolution, and no dense layer that sees an image")
 
 
-def _of_hidden_units(run: Run) -> Picture:
+def _of_hidden_units(run: RunView) -> Picture:
     """The weights between the visible units of a Boltzmann machine and each of its hidden ones."""
     image = run.loaded.net_input.shape
     if len(image) != 3:
@@ -53,10 +50,8 @@ def _of_hidden_units(run: Run) -> Picture:
     return _picture("filters", f"{run.name}: weights of the hidden units", 0, kernels, ())
 
 
-def _of_classes(run: Run) -> Picture:
+def _of_classes(run: RunView) -> Picture:
     """The weights of the hidden units, or principal components, of each class: a class a line."""
-    import numpy as np
-
     image = run.loaded.net_input.shape
     if len(image) != 3 or image[-1] != 1:
         raise NotApplicable(f"a line for each class is of grey images, and these samples are {text(image)}")
@@ -79,8 +74,6 @@ def _picture(
     classes: Sequence[str],
     counted: Mapping[str, str] = OUTPUTS,
 ) -> Picture:
-    import numpy as np
-
     (filters, channels), nouns = kernels.shape[:2], list(counted.values())
     across = min(channels, max(MOST_CHANNELS, MOST_TILES // filters))
     shown = kernels[: max(1, MOST_TILES // across), :across]
@@ -108,8 +101,6 @@ def _scale(kernels: np.ndarray) -> tuple[float, str]:
 
     A few weights that stand far out would leave all others pale: they are cut, and this is said.
     """
-    import numpy as np
-
     sizes = np.abs(kernels[np.isfinite(kernels)])
     largest = float(sizes.max(initial=0)) or 1.0
     most = float(np.quantile(sizes, 1 - CUT)) if sizes.size else largest

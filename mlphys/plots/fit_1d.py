@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
+from mlphys.schema.data import Dataset
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
-    from mlphys.schema.data import Dataset
 
 INSIDE, OUTSIDE = 401, 60  # points of the curve over the data, and at each side where there is none
 BEYOND = 0.15  # how far the sides reach, as a fraction of the data's range
@@ -24,9 +24,9 @@ MOST_UNITS = 8
 MOST = 2_000  # samples drawn of a split
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     _need_curve(run)
-    dataset, split = run.dataset(), shown_split(run)
+    dataset, split = run.dataset(), run.shown_split()
     x = _places(dataset)
     curve, units = run.trained.predictions(x)["outputs"].ravel(), _hidden_units(run, x)
     metrics = run.metrics.get(split, {})
@@ -45,7 +45,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("fit_1d", figure, _table(x.ravel(), curve, units, drawn))
 
 
-def _need_curve(run: Run) -> None:
+def _need_curve(run: RunView) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if "outputs" not in said:
         raise NotApplicable("only a model of kind: regressor fits a function")
@@ -58,15 +58,13 @@ def _need_curve(run: Run) -> None:
 
 def _places(dataset: Dataset) -> np.ndarray:
     """x of the curve (n, 1): over the training samples, and a little beyond."""
-    import numpy as np
-
     low, high = (float(value.item()) for value in chunked.extremes(dataset.train.x))
     wide = BEYOND * (high - low or 1.0)
     left, right = np.linspace(low - wide, low, OUTSIDE + 1)[:-1], np.linspace(high, high + wide, OUTSIDE + 1)[1:]
     return np.concatenate([left, np.linspace(low, high, INSIDE), right])[:, None].astype(np.float32)
 
 
-def _hidden_units(run: Run, x: np.ndarray) -> np.ndarray:
+def _hidden_units(run: RunView, x: np.ndarray) -> np.ndarray:
     """What the last layer with weights is fed (n, units); (n, 0) where that is the data itself, or too much."""
     weighted = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)]
     if len(weighted) > 1:
@@ -93,7 +91,11 @@ def _samples(axes: Axes, drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Non
     names = {"train": "training", "validation": "validation", "test": "test"}
     for name, (x, y) in drawn.items():
         pale = name == "train" and len(drawn) > 1
-        style = {"color": theme.SKY if pale else theme.BLUE, "alpha": 0.45 if pale else 0.9, "s": 30 if pale else 36}
+        style: dict[str, Any] = {
+            "color": theme.SKY if pale else theme.BLUE,
+            "alpha": 0.45 if pale else 0.9,
+            "s": 30 if pale else 36,
+        }
         axes.scatter(x, y, **style, linewidths=0, label=f"{len(x):,} {names[name]} samples", zorder=2)
 
 

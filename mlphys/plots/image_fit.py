@@ -6,18 +6,18 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
+from mlphys.schema.data import Dataset
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
-    from mlphys.schema.data import Dataset
 
 LEAST = 0.1  # the fraction of the pixels that must be there
 TILE = 4.2  # inches
@@ -25,11 +25,9 @@ NAMES = "image", "the net's image", "the net's − image"
 MISSING = "#F7E3B5"  # neither a grey nor a colour of differences
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     _need_image(run)
-    dataset, split = run.dataset(), shown_split(run)
+    dataset, split = run.dataset(), run.shown_split()
     columns, rows, image = _image(dataset)
     places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1)
     output = run.trained.predictions(places)["outputs"].reshape(image.shape)
@@ -47,7 +45,7 @@ def draw(run: Run) -> Iterator[Picture]:
     )
 
 
-def _need_image(run: Run) -> None:
+def _need_image(run: RunView) -> None:
     said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
     if "outputs" not in said:
         raise NotApplicable("only a model of kind: regressor fits an image")
@@ -61,8 +59,6 @@ def _need_image(run: Run) -> None:
 
 def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The places of the columns and rows, and the image on them, nan where a pixel is in no split."""
-    import numpy as np
-
     splits = dataset.train, dataset.validation, dataset.test
     x, y = np.concatenate([chunked.read(split.x) for split in splits]), np.concatenate([split.y for split in splits])
     columns, j = np.unique(x[:, 0], return_inverse=True)
@@ -76,8 +72,6 @@ def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _caption(image: np.ndarray, output: np.ndarray, trained: int) -> str:
-    import numpy as np
-
     there = int(np.isfinite(image).sum())
     mse = float(np.nanmean((output.astype(np.float64) - image) ** 2))
     psnr = f", psnr {-10 * math.log10(mse):.1f} dB" if mse > 0 else ""
@@ -87,7 +81,6 @@ def _caption(image: np.ndarray, output: np.ndarray, trained: int) -> str:
 
 
 def _figure(image: np.ndarray, output: np.ndarray, title: str, caption: str) -> Figure:
-    import numpy as np
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 

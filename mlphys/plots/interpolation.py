@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 PAIRS, STEPS = 5, 9
 SOUGHT = 100  # samples that pairs are made of
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where no images can be made of codes."""
     need_decoder(loaded)
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     check(run.loaded)
-    split = shown_split(run)
+    split = run.shown_split()
     samples = getattr(run.dataset(), split)
     classes = run.data["classes"]
     pairs = _pairs(samples.y[:SOUGHT] if classes else np.arange(min(SOUGHT, len(samples))))
@@ -62,9 +56,8 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _pairs(labels: np.ndarray) -> np.ndarray:
     """Numbers (pairs, 2) of samples: each of the first with the next unused one of another class, (n,) labels."""
-    import numpy as np
-
-    free, found = list(range(len(labels))), []
+    free = list(range(len(labels)))
+    found: list[tuple[int, int]] = []
     while free and len(found) < PAIRS:
         first = free.pop(0)
         other = next((i for i in free if labels[i] != labels[first]), None)

@@ -6,18 +6,17 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 SAMPLES = 100
 LARGEST = 2_000_000  # values of a Jacobian
@@ -25,7 +24,7 @@ ROUNDING = 1e-6  # of the largest singular value: what is smaller float32 does n
 DOTTED = 40  # singular values up to which each gets a dot
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where there is no encoder, or its Jacobian is too large."""
     behind = [row for row in loaded.rows() if ".encoder." in f".{row.name}"]
     if not behind:
@@ -36,11 +35,9 @@ def check(loaded: Loaded) -> None:
         raise NotApplicable(f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values")
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     check(run.loaded)
-    split = shown_split(run)
+    split = run.shown_split()
     x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
     values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
     norms = np.sqrt((values**2).sum(axis=1))
@@ -58,8 +55,6 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _singular(jacobians: np.ndarray) -> np.ndarray:
     """Singular values of each, largest first: the square roots of the eigenvalues of J J^T, or of J^T J if smaller."""
-    import numpy as np
-
     j = jacobians.astype(np.float64)
     back = j.transpose(0, 2, 1)
     squares = j @ back if j.shape[1] <= j.shape[2] else back @ j
@@ -67,8 +62,6 @@ def _singular(jacobians: np.ndarray) -> np.ndarray:
 
 
 def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, caption: str) -> Figure:
-    import numpy as np
-
     floor = ROUNDING * (float(mean.max()) or 1.0)
     kept = int((mean > floor).sum())
     if kept < len(mean):

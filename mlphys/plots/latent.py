@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.figures import scatter
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.figures.scatter import Projection
 from mlphys.numerics import pca
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.runs.run import Run
 
 MOST = 5_000  # points
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     kind = run.config.model.kind
     otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "codes", otherwise)
@@ -38,8 +35,6 @@ def _projection(codes: np.ndarray) -> Projection:
 
 def _principal(codes: np.ndarray) -> Projection:
     """On the first two eigenvectors of the codes' covariance, their signs such that the largest entry is positive."""
-    import numpy as np
-
     found = pca.fit(codes.astype(np.float64), 2)
     largest = np.take_along_axis(found.vectors, abs(found.vectors).argmax(axis=1)[:, None], axis=1)
     points = (codes[:MOST] - found.mean) @ (found.vectors * np.sign(largest)).T

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import scatter
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.figures.scatter import Projection
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.runs.run import Run
 
 MOST = 4_000  # codes: 20 seconds on one core
 FEWEST = 4
 PERPLEXITY = 20
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     kind = run.config.model.kind
     otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
     split, predictions = predicted(run, "codes", otherwise)
@@ -39,7 +36,6 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _embedded(codes: np.ndarray) -> Projection:
     """The perplexity is lower for a few codes, of which none has so many neighbours."""
-    import numpy as np
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.io.history import quantities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlphys.runs.run import Run
-
-    Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 
 DECADES = 2  # a loss that spans more gets a logarithmic axis
 LETTER = 0.022  # of the width of the axes: a letter of a phase's name
 DOTTED = 40  # epochs up to which each gets a dot
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     if not run.history:
         raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
     rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
@@ -50,7 +49,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("learning_curves", figure, table)
 
 
-def _kept(run: Run, rows: Rows) -> tuple[int, str]:
+def _kept(run: RunView, rows: Rows) -> tuple[int, str]:
     """The epoch whose weights were kept, counted through all phases, and why that one."""
     training = run.config.training
     if training.early_stopping or any(phase.early_stopping for phase in (training.phases or {}).values()):

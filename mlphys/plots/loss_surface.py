@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics.newton import Minimum, find
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlphys.runs.run import Run
-
-    Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
+Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
 
 FINE = 141  # points along each side at which the loss is computed
 COARSE = 4  # every so many-th along each side stands in the table: 36 x 36
@@ -41,9 +41,7 @@ class Landscape:
     losses: np.ndarray
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     columns = _columns(run)
     path = np.array([_initial(run), *([row[name] for name in columns] for row in run.history)])
     train = run.dataset().train
@@ -67,10 +65,8 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("loss_surface", figure, _table(landscapes, path, along, minimum, columns))
 
 
-def _columns(run: Run) -> list[str]:
+def _columns(run: RunView) -> list[str]:
     """The names of the two parameters in history.csv."""
-    import numpy as np
-
     shapes = run.loaded.weights()
     count = sum(math.prod(shape) for shape in shapes.values())
     if count != 2:
@@ -89,7 +85,7 @@ def _short(columns: list[str]) -> list[str]:
     return words if words[0] != words[1] else columns
 
 
-def _initial(run: Run) -> list[float]:
+def _initial(run: RunView) -> list[float]:
     return [float(value) for weight in run.initial.values() for value in weight.ravel()]
 
 
@@ -102,8 +98,6 @@ def _minimum(losses: Losses, path: np.ndarray) -> Minimum | None:
 
 def _extent(path: np.ndarray) -> np.ndarray:
     """How far the path reaches along each axis, more than nothing."""
-    import numpy as np
-
     return np.maximum(np.ptp(path, axis=0), 1e-3 * np.maximum(abs(path).max(axis=0), 1))
 
 
@@ -112,8 +106,6 @@ def _views(path: np.ndarray, start: float, minimum: Minimum | None) -> tuple[np.
 
     In the landscape the ellipse d H d / 2 = loss at the start - loss at the minimum fits in.
     """
-    import numpy as np
-
     seen = path if minimum is None else np.vstack([path, minimum.place])
     near = np.array([seen.min(axis=0), seen.max(axis=0)])
     middle, extent = near.mean(axis=0), _extent(seen)
@@ -126,9 +118,7 @@ def _views(path: np.ndarray, start: float, minimum: Minimum | None) -> tuple[np.
 
 
 def _landscape(losses: Losses, box: np.ndarray) -> Landscape:
-    import numpy as np
-
-    columns, rows = np.linspace(*box, FINE).T
+    columns, rows = np.linspace(box[0], box[1], FINE).T
     places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1)
     return Landscape(columns, rows, losses(places).reshape(FINE, FINE))
 
@@ -158,9 +148,8 @@ def _figure(
 
 def _contours(figure: Figure, panels: Sequence[Axes], views: Sequence[Landscape], lowest: float) -> None:
     """Lines of equal loss, equally many for each power of ten of what it is above the lowest."""
-    import numpy as np
     from matplotlib.colors import LogNorm
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     above = [view.losses - lowest for view in views]
     high = max(float(values.max()) for values in above) or 1.0
@@ -175,7 +164,7 @@ def _contours(figure: Figure, panels: Sequence[Axes], views: Sequence[Landscape]
     bar = figure.colorbar(filled, ax=panels, aspect=30, pad=0.01)
     bar.set_label("loss" if lowest < low else f"loss − {lowest:.4g}")
     bar.locator = LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,))
-    bar.formatter = lambda value, _: f"{value:g}"
+    bar.formatter = FuncFormatter(lambda value, _: f"{value:g}")
 
 
 def _path(axes: Axes, path: np.ndarray, minimum: Minimum | None) -> None:
@@ -194,8 +183,6 @@ def _table(
     landscapes: dict[str, Landscape], path: np.ndarray, along: np.ndarray, minimum: Minimum | None, columns: list[str]
 ) -> dict[str, list]:
     """The points of each landscape, the path from epoch 0 on, and the minimum."""
-    import numpy as np
-
     rows: list[tuple] = []
     for part, view in landscapes.items():
         first, second = np.meshgrid(view.columns[::COARSE], view.rows[::COARSE])

@@ -6,21 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-
-    from mlphys.runs.run import Run
 
 DOWN, ACROSS = 5, 8
 MOST_LINES = 6  # channels of a sequence that can be told apart by colour
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     otherwise = "only a model of kind: classifier tells classes apart"
     split, predictions = predicted(run, "probabilities", otherwise)
     labels, probabilities = predictions["labels"], predictions["probabilities"]

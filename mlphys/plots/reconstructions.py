@@ -6,18 +6,18 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from mlphys.runs.run import Run
 
 MOST = 10  # samples
 ACROSS = 5  # panels of curves
@@ -25,7 +25,7 @@ MOST_LINES = 6  # channels of a sequence that can be told apart by colour
 DOTTED = 30  # features up to which each gets a dot
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     kind = run.config.model.kind
     if kind == "regressor" and len(run.data["target_shape"]) == 3:
         yield from _to_images(run, tuple(run.data["target_shape"]))
@@ -62,7 +62,7 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("reconstructions", drawn, _table(indices, rows))
 
 
-def _to_images(run: Run, shape: Shape) -> Iterator[Picture]:
+def _to_images(run: RunView, shape: Shape) -> Iterator[Picture]:
     """A net from images to images: the input, the target, the output, and the difference of the last two."""
     split, predictions = predicted(run, "outputs", "")
     indices, inputs = predictions["shown"][:MOST], predictions["images"][:MOST]
@@ -161,8 +161,6 @@ def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -
 
 def _table(indices: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, list]:
     """A row for each number of each sample."""
-    import numpy as np
-
     shape = next(iter(rows.values())).shape
     names = ("row", "column", "channel") if len(shape) == 4 else ("feature", "channel")[: len(shape) - 1]
     samples, *places = np.indices(shape).reshape(len(shape), -1)

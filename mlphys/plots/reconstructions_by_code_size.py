@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture, predicted
 from mlphys.figures.requirements import need_decoder, need_images
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 MOST = 10  # samples
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
     if loaded.experiment.model.kind == "pca":
         need_images(loaded)
@@ -26,9 +24,7 @@ def check(loaded: Loaded) -> None:
         need_decoder(loaded)
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     check(run.loaded)
     split, predictions = predicted(run, "codes", "")
     size = math.prod(predictions["codes"].shape[1:])
@@ -41,8 +37,9 @@ def draw(run: Run) -> Iterator[Picture]:
     codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
     linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
     images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
-    sizes, errors = [None, *counts], [None, *pca.errors(found, x, counts)]
-    labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, errors[1:], strict=True))]
+    lost = pca.errors(found, x, counts)
+    sizes, errors = [None, *counts], [None, *lost]
+    labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
     if run.config.model.kind != "pca":
         images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
         sizes, errors = [*sizes, size], [*errors, mse]

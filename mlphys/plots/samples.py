@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import text
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.runs.run import Run
 
 CHAINS, LINES, EVERY = 12, 8, 100  # steps from line to line
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     kind = run.config.model.kind
     if kind != "rbm":
         raise NotApplicable(f"kind: {kind} draws no samples; train a model of kind: rbm for this picture")
@@ -30,7 +25,7 @@ def draw(run: Run) -> Iterator[Picture]:
         raise NotApplicable(f"a sample of {text(shape)} is no image of 1 or 3 channels")
     if not run.preprocessing.invertible:
         raise NotApplicable("data.preprocess cannot be undone: what the machine draws are no images")
-    split = shown_split(run)
+    split = run.shown_split()
     starts = chunked.read(getattr(run.dataset(), split).x[:CHAINS])
     drawn = run.trained.sampled(starts, LINES, EVERY)
     title = f"{run.name}: Gibbs sampling, {EVERY * LINES} steps"
@@ -45,8 +40,6 @@ def draw(run: Run) -> Iterator[Picture]:
 
 def _table(drawn: np.ndarray) -> dict[str, list]:
     """A row for each number of each drawn image; `sample` is the one of the split that its chain started at."""
-    import numpy as np
-
     chains, lines, *places = np.indices(drawn.shape).reshape(drawn.ndim, -1)
     columns = dict(zip(("row", "column", "channel"), (place.tolist() for place in places), strict=True))
     steps = ((lines + 1) * EVERY).tolist()

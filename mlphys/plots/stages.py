@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture, shown_split
+from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.numerics.chunked import Array
-    from mlphys.runs.run import Run
+from mlphys.numerics.chunked import Array
 
 MOST = 10  # samples
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where there are no stages whose decoders give images."""
     kind = loaded.experiment.model.kind
     if kind != "stacked_autoencoder":
@@ -28,11 +27,9 @@ def check(loaded: Loaded) -> None:
     need_decoder(loaded)
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     check(run.loaded)
-    dataset, split = run.dataset(), shown_split(run)
+    dataset, split = run.dataset(), run.shown_split()
     x = getattr(dataset, split).x
     shown = chunked.read(x[:MOST])
     images = np.concatenate([shown[None], run.trained.staged(shown)])
@@ -52,18 +49,16 @@ def draw(run: Run) -> Iterator[Picture]:
     yield Picture("stages", figure, image_grid.table(images, rows, {"sample": np.arange(len(shown))}))
 
 
-def _codes(run: Run) -> list[tuple[int, ...]]:
+def _codes(run: RunView) -> list[tuple[int, ...]]:
     """The shape of each stage's code."""
     parts = run.trained.network.parts
     names = sorted((name for name in parts if name.startswith("encoder ")), key=lambda name: int(name.split()[1]))
     return [parts[name].output_shape[1:] for name in names]
 
 
-def _errors(run: Run, x: Array) -> list[float]:
+def _errors(run: RunView, x: Array) -> list[float]:
     """The mean squared error of all samples through the first so many stages."""
-    import numpy as np
-
-    sums = 0.0
+    sums: Any = 0.0  # (stages,)
     for piece in chunked.pieces(x):
         found = run.trained.staged(piece)
         sums += np.array([((one - piece) ** 2).sum(dtype=np.float64) for one in found])

@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture, predicted
 from mlphys.figures.requirements import need_decoder
+from mlphys.figures.run_view import ResolvedView, RunView
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
-
-    from mlphys.config.experiment import Loaded
-    from mlphys.runs.run import Run
 
 MOST = 10  # numbers of the code
 LEVELS = (0.02, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.98)
 ACROSS = 13  # images in a line of the plane
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable where no images can be made of codes."""
     need_decoder(loaded)
 
 
-def draw(run: Run) -> Iterator[Picture]:
-    import numpy as np
-
+def draw(run: RunView) -> Iterator[Picture]:
     check(run.loaded)
     split, predictions = predicted(run, "codes", "")
     codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
@@ -58,10 +55,8 @@ def draw(run: Run) -> Iterator[Picture]:
         yield _plane(run, codes, normal, of, predictions["images"])
 
 
-def _strongest(run: Run, base: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _strongest(run: RunView, base: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The numbers of the code whose smallest and largest value give the most different images."""
-    import numpy as np
-
     ends = np.tile(base, (len(base), 2, 1))
     places = np.arange(len(base))
     ends[places, :, places] = values[:, [0, -1]]
@@ -71,8 +66,6 @@ def _strongest(run: Run, base: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _quantiles(values: np.ndarray, levels: np.ndarray | tuple[float, ...], normal: bool) -> np.ndarray:
-    import numpy as np
-
     if not normal:
         return np.quantile(values, levels)
     from statistics import NormalDist
@@ -80,16 +73,14 @@ def _quantiles(values: np.ndarray, levels: np.ndarray | tuple[float, ...], norma
     return np.array([NormalDist().inv_cdf(float(level)) for level in levels])
 
 
-def _decoded(run: Run, codes: np.ndarray) -> np.ndarray:
+def _decoded(run: RunView, codes: np.ndarray) -> np.ndarray:
     """Images (rows, columns, height, width, channels) of codes (rows, columns, numbers)."""
     images = run.trained.decoded(codes.reshape(-1, codes.shape[-1]))
     return images.reshape(*codes.shape[:2], *images.shape[1:])
 
 
-def _plane(run: Run, codes: np.ndarray, normal: bool, of: str, samples: np.ndarray) -> Picture:
+def _plane(run: RunView, codes: np.ndarray, normal: bool, of: str, samples: np.ndarray) -> Picture:
     """The images of all codes of two numbers, at equally probable distances (Kingma & Welling 2014, figure 4)."""
-    import numpy as np
-
     levels = (np.arange(ACROSS) + 0.5) / ACROSS
     first, second = (_quantiles(codes[:, j], levels, normal) for j in (0, 1))
     places = np.stack(np.meshgrid(first, second[::-1]), axis=-1)  # the second number grows upwards

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mlphys.figures.layer_curves import picture
 from mlphys.figures.picture import Picture
-
-if TYPE_CHECKING:
-    from mlphys.runs.run import Run
+from mlphys.figures.run_view import RunView
 
 
-def draw(run: Run) -> Iterator[Picture]:
+def draw(run: RunView) -> Iterator[Picture]:
     yield picture(
         run,
         name="weight_norms",

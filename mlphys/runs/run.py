@@ -208,6 +208,11 @@ class Run(RunFiles):
         """The split whose predictions the pictures show: test once it was evaluated."""
         return "test" if (self.path / "predictions_test.npz").exists() else "validation"
 
+    def shown_split(self) -> str:
+        """The split whose samples the pictures show: the best one, or train where that is empty."""
+        split = self.best_split()
+        return split if self.data["splits"][split]["samples"] else "train"
+
 
 def _number(name: str, value: str) -> Any:
     if name == "phase":

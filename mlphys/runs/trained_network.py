@@ -16,6 +16,7 @@ from mlphys.networks import autodiff
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
 from mlphys.networks.cost import Cost
 from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Split
 from mlphys.schema.model import ModelSpec
 
@@ -50,7 +51,7 @@ class TrainedNetwork:
         """What was learned, by name."""
         return self.network.weight_arrays()
 
-    def seen(self, x: np.ndarray) -> np.ndarray:
+    def seen(self, x: Array) -> np.ndarray:
         """Samples x as points z."""
         return chunked.read(self._split(x).x).reshape(len(x), -1)
 
@@ -121,15 +122,15 @@ class TrainedNetwork:
 
         return output
 
-    def predictions(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def predictions(self, x: Array) -> dict[str, np.ndarray]:
         """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
         return self._predict(self._split(x))
 
-    def pictured(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def pictured(self, x: Array) -> dict[str, np.ndarray]:
         """What goes beside the samples' pictures, such as reconstructions, in the space of those."""
         return {name: self._fitted.inverse(values) for name, values in self._picture(self._split(x)).items()}
 
-    def sampled(self, x: np.ndarray, lines: int, every: int) -> np.ndarray:
+    def sampled(self, x: Array, lines: int, every: int) -> np.ndarray:
         """Markov chains that start at samples x: what each shows after every so many steps, (n, lines, *shape)."""
         draw = self.network.parts["samples"]
         follow = Mapped(lambda x, y: {"seen": draw(x, lines, every)}, self.network.evaluated_at_once)
@@ -142,12 +143,12 @@ class TrainedNetwork:
         seen = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
         return self._fitted.inverse(seen["samples"])
 
-    def staged(self, x: np.ndarray) -> np.ndarray:
+    def staged(self, x: Array) -> np.ndarray:
         """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
         found = self._through_stages(self._split(x))
         return np.stack([self._fitted.inverse(found[str(i)]) for i in range(len(found))])
 
-    def layers(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def layers(self, x: Array) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
         return self._trace(self._split(x)) if self.network.layers else {}
 
@@ -243,7 +244,7 @@ class TrainedNetwork:
 
         return Mapped(outputs, self.network.evaluated_at_once)
 
-    def _split(self, x: np.ndarray) -> Split:
+    def _split(self, x: Array) -> Split:
         return Split(self._fitted.apply(x), np.zeros((len(x), 0), np.float32))
 
 

@@ -1,16 +1,11 @@
-"""What every analysis of a trained net has."""
+"""The settings that analyses of a trained net have."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Literal
 
 from mlphys.schema.fields import Count
 from mlphys.schema.spec import Spec
-
-if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
-    from mlphys.figures.analysis_result import Finding
-    from mlphys.runs.run import Run
 
 
 class AnalysisSpec(Spec):
@@ -32,18 +27,3 @@ class PerClassSpec(AnalysisSpec):
 
     split: Literal["train", "validation", "test"] | None = None
     per_class: Count = 10
-
-
-class Analysis(Protocol):
-    """An entry of analysis/."""
-
-    Spec: type[AnalysisSpec]
-
-    def check(self, spec: Any, loaded: Loaded) -> None:
-        """Raise NotApplicable, with the reason, for what the config alone tells to have no such analysis."""
-
-    def measure(self, spec: Any, run: Run) -> Finding:
-        """Numbers, the line that sums them up, and pictures.
-
-        Raises NotApplicable for what only samples or weights tell.
-        """

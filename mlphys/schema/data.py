@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mlphys.numerics.chunked import Array
 
 
 def _size(value: Any) -> int | float:
@@ -169,17 +166,24 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
-    def some(self, most: int) -> Split:
-        """At most so many, in memory, evenly from the front to the end."""
+    def some(self, most: int) -> SplitInMemory:
+        """At most so many, evenly from the front to the end."""
         rows = np.arange(min(most, len(self))) * len(self) // max(1, min(most, len(self)))
-        return Split(chunked.read(self.x[rows]), self.y[rows])
+        return SplitInMemory(chunked.read(self.x[rows]), self.y[rows])
 
-    def pieces(self) -> Iterator[Split]:
-        """It from front to back, in pieces that are in memory."""
+    def pieces(self) -> Iterator[SplitInMemory]:
+        """It from front to back, in pieces."""
         start = 0
         for x in chunked.pieces(self.x):
-            yield Split(x, self.y[start : start + len(x)])
+            yield SplitInMemory(x, self.y[start : start + len(x)])
             start += len(x)
+
+
+@dataclass(frozen=True)
+class SplitInMemory(Split):
+    """A split, or a part of one, that is read."""
+
+    x: np.ndarray
 
 
 @dataclass(frozen=True)

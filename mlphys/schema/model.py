@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
+
+from mlphys.numerics.chunked import Array
+from mlphys.schema.autoencoding import Corruption
+from mlphys.schema.data import DataSpec, Description, Split
+from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.messages import Misfit
+from mlphys.schema.pretrained import TakenEncoder
+from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlphys.numerics.chunked import Array
-    from mlphys.schema.autoencoding import Corruption
-    from mlphys.schema.data import DataSpec, Description, Split
-    from mlphys.schema.fields import Shape
-    from mlphys.schema.pretrained import TakenEncoder
-    from mlphys.schema.shapes import Row
-    from mlphys.schema.training import Training
+from mlphys.schema.training import Training
 
 
 class ModelSpec(Spec):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import PlainValidator, WithJsonSchema
 
 from mlphys.errors import UserError
 from mlphys.numerics import chunked, pca
-from mlphys.schema.fields import LARGEST, NotNegative, Positive
+from mlphys.numerics.chunked import Array
+from mlphys.schema.fields import LARGEST, NotNegative, Positive, Shape
 from mlphys.schema.spec import Choice, Spec, refuse
-
-if TYPE_CHECKING:
-    from mlphys.numerics.chunked import Array
-    from mlphys.schema.fields import Shape
 
 Arrays = Mapping[str, np.ndarray]
 

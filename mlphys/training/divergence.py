@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlphys.networks.compiled import Pass
 from mlphys.networks.phases import Gradient, Phase
 from mlphys.schema.data import Split
-from mlphys.training.engine import Engine, Pass, traversed
+from mlphys.training.engine import Engine, traversed
 from mlphys.training.tracking import trained_by_layer
 
 

@@ -10,21 +10,21 @@ import pytest
 
 from mlphys.analysis import class_evidence
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import IMAGES, LINEAR_IMAGES, random_run
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = class_evidence.Spec(**settings)
     class_evidence.check(spec, run.loaded)
     with theme.applied():
         return class_evidence.measure(spec, run)
 
 
-def evidence(finding: Finding) -> np.ndarray:
+def evidence(result: AnalysisResult) -> np.ndarray:
     """(samples, classes, pixels)."""
-    return np.array(finding.pictures[0].table["evidence"]).reshape(-1, 10, 64)
+    return np.array(result.pictures[0].table["evidence"]).reshape(-1, 10, 64)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "zeros"])
@@ -32,14 +32,14 @@ def test_the_evidence_of_a_linear_net_is_its_weights_times_what_the_sample_has_m
     baseline: str, tmp_path: Path
 ):
     run = random_run(tmp_path, LINEAR_IMAGES)
-    finding = found(run, per_class=1, baseline=baseline, steps=3)
+    result = found(run, per_class=1, baseline=baseline, steps=3)
     weights = run.weights["layers.1.Dense.kernel"].astype(float)
     split = run.dataset().validation
     x = np.array([split.x[split.y == k][0].ravel() for k in range(10)]) / 2
     b = run.dataset().train.x.mean(axis=0).ravel() / 2 if baseline == "mean" else np.zeros(64)
     expected = (weights - weights.mean(axis=1, keepdims=True)).T * (x - b)[:, None]
-    assert evidence(finding) == pytest.approx(expected, abs=1e-5)
-    assert finding.numbers["largest_incompleteness"] < 1e-5
+    assert evidence(result) == pytest.approx(expected, abs=1e-5)
+    assert result.numbers["largest_incompleteness"] < 1e-5
 
 
 def test_its_sums_are_the_differences_of_the_scores_and_come_closer_with_more_steps(tmp_path: Path):

@@ -34,7 +34,7 @@ def test_images_of_three_channels_are_drawn(name: str, tmp_path: Path):
     run, entry = coloured(tmp_path), ANALYSES[name]
     entry.check(entry.Spec(), run.loaded)
     with theme.applied():
-        finding = entry.measure(entry.Spec(), run)
-        for picture in finding.pictures:
+        result = entry.measure(entry.Spec(), run)
+        for picture in result.pictures:
             picture.figure.savefig(tmp_path / f"{picture.name}.png")
-    assert finding.numbers["samples"] > 0
+    assert result.numbers["samples"] > 0

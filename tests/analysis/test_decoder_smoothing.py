@@ -10,13 +10,13 @@ import pytest
 from mlphys.analysis import decoder_smoothing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, WHITENED, random_run
 from tests.plots.runs import written
 
 
-def found(run: Run) -> Finding:
+def found(run: Run) -> AnalysisResult:
     decoder_smoothing.check(decoder_smoothing.Spec(), run.loaded)
     with theme.applied():
         return decoder_smoothing.measure(decoder_smoothing.Spec(), run)
@@ -32,10 +32,10 @@ def found(run: Run) -> Finding:
 )
 def test_the_decoder_is_the_encoder_smoothed_by_the_covariance_to_rounding(steps: str, size: int, tmp_path: Path):
     text = WHITENED.replace("whiten: {kind: pca, components: 20}", steps).replace("units: 20}", f"units: {size}}}")
-    finding = found(random_run(tmp_path, text))
-    assert finding.numbers["relative_difference"] < 1e-5
-    assert finding.numbers["roughness_ratio"] > 1.5
-    assert "times as much" in finding.said
+    result = found(random_run(tmp_path, text))
+    assert result.numbers["relative_difference"] < 1e-5
+    assert result.numbers["roughness_ratio"] > 1.5
+    assert "times as much" in result.summary
 
 
 def test_what_comes_before_whitening_is_part_of_its_space(tmp_path: Path):

@@ -17,8 +17,8 @@ from tests.plots.runs import written
 
 def found(run: Run, **settings: Any) -> dict[str, Any]:
     with theme.applied():
-        finding = denoising_is_contraction.measure(denoising_is_contraction.Spec(**settings), run)
-    return dict(finding.numbers)
+        result = denoising_is_contraction.measure(denoising_is_contraction.Spec(**settings), run)
+    return dict(result.numbers)
 
 
 def test_for_a_linear_net_noise_adds_the_norm_of_its_matrix_however_large_it_is(tmp_path: Path):

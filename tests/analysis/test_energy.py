@@ -10,7 +10,7 @@ import pytest
 from mlphys.analysis import energy
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.networks.energies import ACTIVATIONS
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
@@ -31,14 +31,14 @@ SIGMOID = f"""
 """
 
 
-def found(run: Run) -> Finding:
+def found(run: Run) -> AnalysisResult:
     energy.check(energy.Spec(), run.loaded)
     with theme.applied():
         return energy.measure(energy.Spec(), run)
 
 
-def energies(finding: Finding, what: str = "sample") -> np.ndarray:
-    table = finding.pictures[0].table
+def energies(result: AnalysisResult, what: str = "sample") -> np.ndarray:
+    table = result.pictures[0].table
     return np.array([value for kind, value in zip(table["what"], table["energy"], strict=True) if kind == what])
 
 
@@ -46,10 +46,10 @@ def energies(finding: Finding, what: str = "sample") -> np.ndarray:
 @pytest.mark.parametrize("output", ["linear", "sigmoid"])
 def test_the_gradient_agrees_with_the_reconstruction(activation: str, output: str, tmp_path: Path):
     text = TIED.replace("tanh", activation).replace("units: 2}", f"units: 2, activation: {output}}}")
-    finding = found(random_run(tmp_path, text))
-    assert finding.numbers["gradient_error"]["max"] < 1e-4
-    assert (finding.numbers["activation"], finding.numbers["output"]) == (activation, output)
-    assert f"gradient = {'logit r(x)' if output == 'sigmoid' else 'r(x) - x'} to " in finding.said
+    result = found(random_run(tmp_path, text))
+    assert result.numbers["gradient_error"]["max"] < 1e-4
+    assert (result.numbers["activation"], result.numbers["output"]) == (activation, output)
+    assert f"gradient = {'logit r(x)' if output == 'sigmoid' else 'r(x) - x'} to " in result.summary
 
 
 @pytest.mark.parametrize(("visible", "output"), [("bernoulli", "sigmoid"), ("gaussian", "linear")])
@@ -68,14 +68,14 @@ def test_a_boltzmann_machine_and_the_autoencoder_of_its_weights_have_one_energy(
 def test_biases_that_are_not_there_are_zero(tmp_path: Path):
     text = TIED.replace("tanh", "linear, use_bias: false").replace("units: 2}", "units: 2, use_bias: false}")
     run = written(tmp_path, text, [np.eye(2, 5)])
-    finding = found(run)
-    assert energies(finding) == pytest.approx(0, abs=1e-12)  # W W^T = 1: r(x) = x
+    result = found(run)
+    assert energies(result) == pytest.approx(0, abs=1e-12)  # W W^T = 1: r(x) = x
 
 
 def test_the_summary_has_every_class_and_how_often_a_sample_is_above_shuffled_values(tmp_path: Path):
     run = random_run(tmp_path, TIED)
-    finding = found(run)
-    values, shuffled, numbers = energies(finding), energies(finding, "shuffled"), finding.numbers
+    result = found(run)
+    values, shuffled, numbers = energies(result), energies(result, "shuffled"), result.numbers
     assert numbers["energy"]["mean"] == pytest.approx(values.mean())
     assert numbers["above_shuffled"] == pytest.approx((values[:, None] > shuffled).mean())
     labels = run.dataset().validation.y

@@ -21,11 +21,11 @@ def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str
     run, entry = applying(name, tmp_path), ANALYSES[name]
     entry.check(entry.Spec(), run.loaded)
     with theme.applied():
-        finding = entry.measure(entry.Spec(), run)
-    assert json.loads(json.dumps(finding.numbers, allow_nan=False)) == finding.numbers
-    assert finding.said
-    assert "\n" not in finding.said
-    for picture in finding.pictures:
+        result = entry.measure(entry.Spec(), run)
+    assert json.loads(json.dumps(result.numbers, allow_nan=False)) == result.numbers
+    assert result.summary
+    assert "\n" not in result.summary
+    for picture in result.pictures:
         assert picture.name == name or picture.name.startswith(f"{name}_")
         assert len({len(column) for column in picture.table.values()}) == 1
 

@@ -10,7 +10,7 @@ import pytest
 from mlphys.analysis import gabor
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, KERNELS, WHITENED, random_run
 from tests.plots.runs import written
@@ -29,7 +29,7 @@ def wave(
     return envelope * np.cos(2 * np.pi * frequency * u + np.deg2rad(phase))
 
 
-def found(run: Run, **settings: int) -> Finding:
+def found(run: Run, **settings: int) -> AnalysisResult:
     spec = gabor.Spec(**settings)
     gabor.check(spec, run.loaded)
     with theme.applied():
@@ -83,15 +83,15 @@ def test_the_kernels_of_a_convolution_are_fitted_each_in_its_place(tmp_path: Pat
     )
     shapes = [np.shape(array) for array in random_run(tmp_path / "shapes", KERNELS).weights.values()]
     weights = [kernels.transpose(1, 2, 0)[:, :, None, :], *(np.zeros(shape) for shape in shapes[1:])]
-    finding = found(written(tmp_path / "run", KERNELS, weights))
-    best, worst = finding.numbers["fits"]
+    result = found(written(tmp_path / "run", KERNELS, weights))
+    best, worst = result.numbers["fits"]
     assert (best["filter"], best["channel"]) == (1, 0)
     assert best["r2"] == pytest.approx(1, abs=1e-6)
     assert worst["filter"] == 0
     assert worst["r2"] < 0.8
-    assert (finding.numbers["kernels"], finding.numbers["left_out_as_flat"]) == (2, 1)
-    assert finding.numbers["good_share"] == 0.5
-    assert finding.said.startswith("R^2 > 0.8 for 0.50 +- 0.29 of 2 kernels of layer 0, Conv2D, median ")
+    assert (result.numbers["kernels"], result.numbers["left_out_as_flat"]) == (2, 1)
+    assert result.numbers["good_share"] == 0.5
+    assert result.summary.startswith("R^2 > 0.8 for 0.50 +- 0.29 of 2 kernels of layer 0, Conv2D, median ")
 
 
 def test_weights_behind_whitening_are_fitted_in_the_space_of_the_images(tmp_path: Path):
@@ -104,9 +104,9 @@ def test_weights_behind_whitening_are_fitted_in_the_space_of_the_images(tmp_path
     kernel = np.repeat((seen - zero)[:, None], 5, axis=1)
     shapes = list(empty.loaded.weights().values())
     run = written(tmp_path / "b", text, [kernel, *(np.zeros(shape) for shape in shapes[1:])])
-    finding = found(run, shuffled=0)
-    assert [fit["r2"] for fit in finding.numbers["fits"]] == pytest.approx([1] * 5, abs=1e-4)
-    assert [fit["frequency"] for fit in finding.numbers["fits"]] == pytest.approx([0.2] * 5, rel=0.01)
+    result = found(run, shuffled=0)
+    assert [fit["r2"] for fit in result.numbers["fits"]] == pytest.approx([1] * 5, abs=1e-4)
+    assert [fit["frequency"] for fit in result.numbers["fits"]] == pytest.approx([0.2] * 5, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ import pytest
 from mlphys.analysis import gradient_flow
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, random_run
 from tests.plots.runs import written
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = gradient_flow.Spec(**settings)
     gradient_flow.check(spec, run.loaded)
     with theme.applied():
@@ -42,16 +42,16 @@ def chain(path: Path, activation: str, matrix: np.ndarray) -> Run:
     return written(path, CHAIN.replace("ACTIVATION", activation), [matrix, np.zeros(2)] * 5)
 
 
-def of_outputs(finding: Finding, when: str = "trained") -> list[float]:
-    return [values["mean"] for values in finding.numbers[when]["outputs"].values()]
+def of_outputs(result: AnalysisResult, when: str = "trained") -> list[float]:
+    return [values["mean"] for values in result.numbers[when]["outputs"].values()]
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.5, 3.0])
 def test_linear_layers_pass_on_the_gradient_times_their_matrix(factor: float, tmp_path: Path):
-    finding = found(chain(tmp_path, "linear", factor * np.eye(2)))
-    norms = of_outputs(finding)
+    result = found(chain(tmp_path, "linear", factor * np.eye(2)))
+    norms = of_outputs(result)
     assert np.divide(norms[:-1], norms[1:]) == pytest.approx([factor] * 3, rel=1e-5)
-    assert finding.numbers["trained"]["factor_per_layer"] == pytest.approx(factor, rel=1e-5)
+    assert result.numbers["trained"]["factor_per_layer"] == pytest.approx(factor, rel=1e-5)
 
 
 def test_sigmoids_with_unit_weights_leave_at_most_a_fourth_in_each_layer(tmp_path: Path):
@@ -89,15 +89,15 @@ def test_of_the_weights_it_is_the_mean_over_batches_of_the_norm_of_the_batchs_gr
 def test_the_initial_weights_are_those_that_training_begins_with(tmp_path: Path):
     begins = "activation: linear, kernel_initializer: {Identity: {gain: 2}}"
     text = CHAIN.replace("activation: ACTIVATION", begins)
-    finding = found(written(tmp_path, text, [np.eye(2), np.zeros(2)] * 5))
-    assert finding.numbers["initial"]["factor_per_layer"] == pytest.approx(2, rel=1e-5)
-    assert finding.numbers["trained"]["factor_per_layer"] == pytest.approx(1, rel=1e-5)
+    result = found(written(tmp_path, text, [np.eye(2), np.zeros(2)] * 5))
+    assert result.numbers["initial"]["factor_per_layer"] == pytest.approx(2, rel=1e-5)
+    assert result.numbers["trained"]["factor_per_layer"] == pytest.approx(1, rel=1e-5)
 
 
 def test_where_nothing_comes_through_this_is_said(tmp_path: Path):
-    finding = found(chain(tmp_path, "relu", -np.eye(2)))
-    assert finding.numbers["trained"]["factor_per_layer"] is None
-    assert "after it one of its layers has no gradient" in finding.said
+    result = found(chain(tmp_path, "relu", -np.eye(2)))
+    assert result.numbers["trained"]["factor_per_layer"] is None
+    assert "after it one of its layers has no gradient" in result.summary
 
 
 def test_what_is_no_chain_to_a_cost_is_refused(tmp_path: Path):

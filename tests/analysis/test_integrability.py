@@ -17,8 +17,8 @@ from tests.plots.runs import written
 
 def found(run: Run, **settings: Any) -> tuple[dict, str]:
     with theme.applied():
-        finding = integrability.measure(integrability.Spec(**settings), run)
-    return dict(finding.numbers), finding.said
+        result = integrability.measure(integrability.Spec(**settings), run)
+    return dict(result.numbers), result.summary
 
 
 def test_tied_weights_have_a_symmetric_jacobian_and_no_loop_integral(tmp_path: Path):

@@ -11,13 +11,13 @@ import pytest
 from mlphys.analysis import invariance
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import IMAGES, TIED, random_run
 from tests.plots.runs import written
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = invariance.Spec(**settings)
     invariance.check(spec, run.loaded)
     with theme.applied():
@@ -46,18 +46,18 @@ def conv(path: Path, padding: str = "same", seed: int = 0) -> Run:
     return random_run(path, CONV.replace("PATH", str(path / "data.npz")).replace("PADDING", padding), seed)
 
 
-def layers(finding: Finding, name: str, amount: float) -> dict[str, dict[str, float]]:
-    (row,) = [row for row in finding.numbers[name] if row["amount"] == amount]
+def layers(result: AnalysisResult, name: str, amount: float) -> dict[str, dict[str, float]]:
+    (row,) = [row for row in result.numbers[name] if row["amount"] == amount]
     return row["layers"]
 
 
 def test_without_a_change_nothing_changes(tmp_path: Path):
     run = random_run(tmp_path, IMAGES)
-    finding = found(run, shift=[0], rotation=[0], scale=[1], noise=[0])
+    result = found(run, shift=[0], rotation=[0], scale=[1], noise=[0])
     split = run.dataset().validation
     accuracy = (run.trained.predictions(split.x)["probabilities"].argmax(axis=1) == split.y).mean()
     for name in ("shift", "rotation", "scale", "noise"):
-        (row,) = finding.numbers[name]
+        (row,) = result.numbers[name]
         assert row["accuracy"] == accuracy
         assert {layer: found["change"] for layer, found in row["layers"].items()} == {
             "layers.0.Conv2D": 0, "layers.2.Dense": 0
@@ -68,8 +68,8 @@ def test_without_a_change_nothing_changes(tmp_path: Path):
 def test_a_convolution_is_equivariant_pooling_so_by_its_size_and_global_pooling_is_invariant(
     padding: str, tmp_path: Path
 ):
-    finding = found(conv(tmp_path, padding), shift=[1, 2], rotation=[], scale=[], noise=[])
-    one, two = (layers(finding, "shift", amount) for amount in (1, 2))
+    result = found(conv(tmp_path, padding), shift=[1, 2], rotation=[], scale=[], noise=[])
+    one, two = (layers(result, "shift", amount) for amount in (1, 2))
     for of_shift in (one, two):
         assert of_shift["layers.0.Conv2D"]["change"] > 0.3
         assert of_shift["layers.0.Conv2D"]["equivariance_error"] < 1e-5
@@ -85,18 +85,18 @@ def test_a_convolution_is_equivariant_pooling_so_by_its_size_and_global_pooling_
 def test_unrelated_samples_are_as_strange_as_another_sample(tmp_path: Path):
     """Much noise, for a layer that only sums: N(0, 1) noise of norm s sqrt(d) against the samples' distance."""
     run = random_run(tmp_path, IMAGES.replace("Conv2D: {filters: 2, kernel_size: 3, activation: relu}", "Flatten"))
-    finding = found(run, shift=[], rotation=[], scale=[], noise=[1.0, 2.0])
-    assert list(finding.numbers) == ["split", "samples", "metric", "noise"]
-    changes = [layers(finding, "noise", s)["layers.2.Dense"]["change"] for s in (1.0, 2.0)]
+    result = found(run, shift=[], rotation=[], scale=[], noise=[1.0, 2.0])
+    assert list(result.numbers) == ["split", "samples", "metric", "noise"]
+    changes = [layers(result, "noise", s)["layers.2.Dense"]["change"] for s in (1.0, 2.0)]
     assert 0 < changes[0] < changes[1]
 
 
 def test_the_noise_of_a_linear_layer_changes_it_in_proportion(tmp_path: Path):
-    finding = found(random_run(tmp_path, TIED.replace("tanh", "linear")), noise=[0.1, 0.3])
-    small, large = (layers(finding, "noise", s)["encoder.0.Dense"]["change"] for s in (0.1, 0.3))
+    result = found(random_run(tmp_path, TIED.replace("tanh", "linear")), noise=[0.1, 0.3])
+    small, large = (layers(result, "noise", s)["encoder.0.Dense"]["change"] for s in (0.1, 0.3))
     assert large == pytest.approx(3 * small, rel=1e-4)
-    assert finding.numbers["metric"] is None
-    assert "shift" not in finding.numbers
+    assert result.numbers["metric"] is None
+    assert "shift" not in result.numbers
 
 
 def test_strides_multiply_and_end_with_the_maps(tmp_path: Path):
@@ -107,8 +107,8 @@ def test_strides_multiply_and_end_with_the_maps(tmp_path: Path):
 
 
 def test_shifts_by_the_whole_image_and_more_are_left_out(tmp_path: Path):
-    finding = found(random_run(tmp_path, IMAGES), shift=[0, 7, 8, 20], rotation=[], scale=[], noise=[])
-    assert [row["amount"] for row in finding.numbers["shift"]] == [0, 7]
+    result = found(random_run(tmp_path, IMAGES), shift=[0, 7, 8, 20], rotation=[], scale=[], noise=[])
+    assert [row["amount"] for row in result.numbers["shift"]] == [0, 7]
 
 
 def test_where_nothing_can_be_changed_this_is_said(tmp_path: Path):

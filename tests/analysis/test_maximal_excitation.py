@@ -11,32 +11,32 @@ import pytest
 from mlphys.analysis import maximal_excitation
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, IMAGES, LINEAR_IMAGES, random_run
 from tests.plots.runs import written
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = maximal_excitation.Spec(**settings)
     maximal_excitation.check(spec, run.loaded)
     with theme.applied():
         return maximal_excitation.measure(spec, run)
 
 
-def drawn(finding: Finding, picture: int = 0) -> np.ndarray:
-    table = finding.pictures[picture].table
+def drawn(result: AnalysisResult, picture: int = 0) -> np.ndarray:
+    table = result.pictures[picture].table
     count = len(set(table["unit"]))
     return np.array(table["value"]).reshape(count, -1)
 
 
 def test_in_the_ball_the_image_of_a_dense_unit_is_its_weights_at_the_norm_allowed(tmp_path: Path):
     run = random_run(tmp_path, LINEAR_IMAGES)
-    finding = found(run, radius=3.0)
+    result = found(run, radius=3.0)
     weights, bias = (run.weights[f"layers.1.Dense.{name}"].astype(float) for name in ("kernel", "bias"))
     norms = np.linalg.norm(weights, axis=0)
-    assert drawn(finding) == pytest.approx(3 * (weights / norms).T, abs=1e-5)
-    layer = finding.numbers["layers"]["layers.1.Dense"]
+    assert drawn(result) == pytest.approx(3 * (weights / norms).T, abs=1e-5)
+    layer = result.numbers["layers"]["layers.1.Dense"]
     assert layer["reached"] == pytest.approx(3 * norms + bias, rel=1e-5)
     x = run.trained.seen(run.dataset().train.x).astype(float)
     assert layer["best_sample"] == pytest.approx((x @ weights + bias).max(axis=0), rel=1e-5)
@@ -45,19 +45,19 @@ def test_in_the_ball_the_image_of_a_dense_unit_is_its_weights_at_the_norm_allowe
 def test_in_the_box_it_is_white_where_the_weights_are_positive_and_black_elsewhere(tmp_path: Path):
     run = random_run(tmp_path, LINEAR_IMAGES)
     weights = run.weights["layers.1.Dense.kernel"]
-    finding = found(run, inside="box")
-    assert (finding.numbers["low"], finding.numbers["high"]) == (0, 0.5)
-    assert drawn(finding) == pytest.approx((weights > 0).T / 2, abs=1e-6)
+    result = found(run, inside="box")
+    assert (result.numbers["low"], result.numbers["high"]) == (0, 0.5)
+    assert drawn(result) == pytest.approx((weights > 0).T / 2, abs=1e-6)
 
 
 def test_a_filter_is_excited_by_itself_in_the_middle_of_its_map(tmp_path: Path):
     run = random_run(tmp_path, IMAGES)
-    finding = found(run, radius=1.0)
+    result = found(run, radius=1.0)
     kernels = run.weights["layers.0.Conv2D.kernel"].astype(float)[:, :, 0].transpose(2, 0, 1).reshape(2, 9)
-    assert drawn(finding) == pytest.approx(kernels / np.linalg.norm(kernels, axis=1, keepdims=True), abs=1e-5)
-    table = finding.pictures[0].table
+    assert drawn(result) == pytest.approx(kernels / np.linalg.norm(kernels, axis=1, keepdims=True), abs=1e-5)
+    table = result.pictures[0].table
     assert (table["row"][0], table["column"][0]) == (3, 3)
-    assert [picture.name for picture in finding.pictures] == ["maximal_excitation", "maximal_excitation_2"]
+    assert [picture.name for picture in result.pictures] == ["maximal_excitation", "maximal_excitation_2"]
 
 
 def test_no_sample_of_that_norm_excites_a_unit_of_a_deeper_layer_more(tmp_path: Path):

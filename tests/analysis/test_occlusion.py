@@ -11,13 +11,13 @@ import pytest
 from mlphys.analysis import occlusion
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import LINEAR_IMAGES
 from tests.plots.runs import written
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = occlusion.Spec(**settings)
     occlusion.check(spec, run.loaded)
     with theme.applied():
@@ -33,8 +33,8 @@ def looks_at(path: Path, row: int, column: int) -> Run:
 
 def test_the_probability_changes_where_the_square_covers_the_one_pixel_that_the_net_sees(tmp_path: Path):
     run = looks_at(tmp_path, 4, 3)
-    finding = found(run, per_class=1, size=3)
-    table = finding.pictures[0].table
+    result = found(run, per_class=1, size=3)
+    table = result.pictures[0].table
     p = np.array(table["probability"]).reshape(10, 6, 6)
     x = np.array([run.dataset().validation.x[run.dataset().validation.y == k][0] for k in range(10)])[:, 4, 3, 0] / 2
     scores = np.outer(x, np.eye(10)[1]) * 5
@@ -42,7 +42,7 @@ def test_the_probability_changes_where_the_square_covers_the_one_pixel_that_the_
     expected = np.repeat(whole, 36).reshape(10, 6, 6)
     expected[:, 2:5, 1:4] = 0.1
     assert p == pytest.approx(expected, rel=1e-5)
-    assert finding.numbers["largest_drop"] == pytest.approx((whole - np.minimum(whole, 0.1)).mean(), abs=1e-6)
+    assert result.numbers["largest_drop"] == pytest.approx((whole - np.minimum(whole, 0.1)).mean(), abs=1e-6)
     assert (table["row"][-1], table["column"][-1]) == (5, 5)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlphys.analysis import pca_comparison
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.numerics import pca
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, random_run
@@ -21,7 +21,7 @@ LINEAR = """
 """
 
 
-def found(run: Run) -> Finding:
+def found(run: Run) -> AnalysisResult:
     with theme.applied():
         return pca_comparison.measure(pca_comparison.Spec(), run)
 
@@ -64,9 +64,9 @@ def test_the_curve_is_the_error_of_pca_with_so_many_components(tmp_path: Path):
 
 def test_to_match_a_net_that_gives_back_everything_all_components_are_needed(tmp_path: Path):
     text = TIED.replace("units: 5, activation: tanh", "units: 2, use_bias: false")
-    finding = found(written(tmp_path, text.replace("{units: 2}", "{units: 2, use_bias: false}"), [np.eye(2)]))
-    assert finding.numbers["components_to_match"] == 2
-    assert finding.numbers["mse"] == pytest.approx(0, abs=1e-12)
+    result = found(written(tmp_path, text.replace("{units: 2}", "{units: 2, use_bias: false}"), [np.eye(2)]))
+    assert result.numbers["components_to_match"] == 2
+    assert result.numbers["mse"] == pytest.approx(0, abs=1e-12)
 
 
 def test_a_net_that_is_not_linear_has_no_plane(tmp_path: Path):

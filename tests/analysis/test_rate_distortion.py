@@ -12,7 +12,7 @@ from scipy import stats
 from mlphys.analysis import rate_distortion
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, CODES, TIED, WHITENED, random_run
 from tests.plots.runs import written
@@ -24,7 +24,7 @@ PCA = """
 """
 
 
-def found(run: Run, **settings: int) -> Finding:
+def found(run: Run, **settings: int) -> AnalysisResult:
     spec = rate_distortion.Spec(**settings)
     rate_distortion.check(spec, run.loaded)
     with theme.applied():

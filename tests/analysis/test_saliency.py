@@ -11,13 +11,13 @@ import pytest
 from mlphys.analysis import saliency
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import CLASSIFIER, LINEAR_IMAGES, TIED, random_run
 from tests.plots.runs import written
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = saliency.Spec(**settings)
     saliency.check(spec, run.loaded)
     with theme.applied():
@@ -26,13 +26,13 @@ def found(run: Run, **settings: Any) -> Finding:
 
 def test_the_saliency_of_a_linear_net_is_the_weights_of_the_class(tmp_path: Path):
     run = random_run(tmp_path, LINEAR_IMAGES)
-    finding = found(run, per_class=1)
-    table, weights = finding.pictures[0].table, run.weights["layers.1.Dense.kernel"]
+    result = found(run, per_class=1)
+    table, weights = result.pictures[0].table, run.weights["layers.1.Dense.kernel"]
     maps = np.array(table["saliency"]).reshape(-1, 64)
     classes = [int(name) for name in table["class"][::64]]
     assert classes == list(range(10))
     assert maps == pytest.approx(abs(weights.T), rel=1e-5)
-    assert finding.numbers["gradient_norm"] == pytest.approx(np.linalg.norm(weights, axis=0).mean(), rel=1e-5)
+    assert result.numbers["gradient_norm"] == pytest.approx(np.linalg.norm(weights, axis=0).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize(

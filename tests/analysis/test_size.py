@@ -11,7 +11,7 @@ import pytest
 from mlphys.analysis import size
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from tests.analysis.runs import CLASSIFIER, CODES
@@ -43,14 +43,14 @@ def study(folder: Path) -> list[Run]:
     ]
 
 
-def found(run: Run, **settings: str) -> Finding:
+def found(run: Run, **settings: str) -> AnalysisResult:
     with theme.applied():
         return size.measure(size.Spec(**settings), run)
 
 
 def test_a_power_law_in_the_training_samples_is_found_again(tmp_path: Path):
-    finding = found(study(tmp_path)[2])
-    numbers = finding.numbers
+    result = found(study(tmp_path)[2])
+    numbers = result.numbers
     assert (numbers["split"], numbers["metric"], numbers["left_out"]) == ("validation", "error_rate", 0)
     assert list(numbers["power_laws"]) == ["samples"]
     power = numbers["power_laws"]["samples"]
@@ -58,7 +58,7 @@ def test_a_power_law_in_the_training_samples_is_found_again(tmp_path: Path):
     assert power["exponent_stderr"] == pytest.approx(0, abs=1e-9)
     assert [row["samples"] for row in numbers["runs"]] == list(SAMPLES)
     assert [row["run"] for row in numbers["runs"]] == ["1", "2", "3", "4", "5"]
-    assert finding.pictures[0].table["error"] == pytest.approx([law(samples) for samples in SAMPLES])
+    assert result.pictures[0].table["error"] == pytest.approx([law(samples) for samples in SAMPLES])
 
 
 def test_the_error_of_an_exponent_is_that_of_linear_regression(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from mlphys.analysis import spectra
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from tests.analysis.runs import CLASSIFIER, KERNELS, random_run
 from tests.plots.runs import written
 
@@ -48,7 +48,7 @@ def test_the_power_is_that_of_the_sum_and_adds_up_to_the_weights():
     assert power[16 + 5, 16 + 3] == pytest.approx(abs((kernel * wave).sum()) ** 2)
 
 
-def found(path: Path, kernels: np.ndarray) -> Finding:
+def found(path: Path, kernels: np.ndarray) -> AnalysisResult:
     """Of a convolution of three kernels (3, 7, 7)."""
     others = [np.zeros(shape) for shape in list(random_run(path / "shapes", KERNELS).loaded.weights().values())[1:]]
     run = written(path / "run", KERNELS, [kernels.transpose(1, 2, 0)[:, :, None, :], *others])

@@ -11,7 +11,7 @@ import pytest
 from mlphys.analysis import vector_field
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import Finding
+from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written
@@ -23,7 +23,7 @@ IMAGES = """
 """
 
 
-def found(run: Run, **settings: Any) -> Finding:
+def found(run: Run, **settings: Any) -> AnalysisResult:
     spec = vector_field.Spec(**settings)
     vector_field.check(spec, run.loaded)
     with theme.applied():
@@ -34,8 +34,8 @@ def test_a_saturating_net_has_the_nine_fixed_points_of_its_two_coordinates(tmp_p
     """r_i = x_i* tanh(3 x_i) / tanh(3 x_i*): each coordinate rests at 0, where it flees, and at +-x_i*."""
     rest = np.array([0.8, 0.5])
     weights = [3 * np.eye(2), np.zeros(2), np.diag(rest / np.tanh(3 * rest)), np.zeros(2)]
-    finding = found(written(tmp_path, PLANE, weights))
-    points = finding.numbers["fixed_points"]
+    result = found(written(tmp_path, PLANE, weights))
+    points = result.numbers["fixed_points"]
     assert [points[i]["x"] for i in range(9)] == [
         pytest.approx([x, y], abs=1e-4) for x in (-0.8, 0, 0.8) for y in (-0.5, 0, 0.5)
     ]
@@ -55,19 +55,19 @@ def test_a_saturating_net_has_the_nine_fixed_points_of_its_two_coordinates(tmp_p
     (real, imaginary) = np.array(points[4]["eigenvalues"]).T
     assert sorted(real) == pytest.approx(sorted(slopes), rel=1e-5)
     assert imaginary == pytest.approx(0, abs=1e-6)
-    assert "9 fixed points: 4 attracting, 4 saddle, 1 repelling" in finding.said
+    assert "9 fixed points: 4 attracting, 4 saddle, 1 repelling" in result.summary
 
 
 def test_the_field_of_a_linear_net_has_its_one_fixed_point_where_the_equation_has_it(tmp_path: Path):
     matrix, shift = np.array([[0.5, -0.8], [0.8, 0.5]]), np.array([0.3, 0.2])
     run = written(tmp_path, PLANE.replace("tanh", "linear"), [np.eye(2), np.zeros(2), matrix, shift])
-    finding = found(run)
-    (point,) = finding.numbers["fixed_points"]
+    result = found(run)
+    (point,) = result.numbers["fixed_points"]
     assert point["x"] == pytest.approx(np.linalg.solve(np.eye(2) - matrix.T, shift), abs=1e-5)
     assert point["kind"] == "attracting"
     assert sorted(point["eigenvalues"]) == [pytest.approx([0.5, -0.8]), pytest.approx([0.5, 0.8])]
-    assert finding.numbers["samples_below_1"] == 1.0
-    table = finding.pictures[0].table
+    assert result.numbers["samples_below_1"] == 1.0
+    table = result.pictures[0].table
     grid = [i for i, what in enumerate(table["what"]) if what == "grid"]
     x, field = (
         np.array([[table[name][i] for name in names] for i in grid]) for names in (("x1", "x2"), ("field1", "field2"))
@@ -86,17 +86,17 @@ def test_where_every_point_of_a_line_is_at_rest_the_line_is_found(tmp_path: Path
 def test_images_follow_the_field_as_the_formula_has_it(tmp_path: Path):
     """r(x) = x / 2: after t steps of eta, x is (1 - eta / 2)^t of what it was."""
     run = written(tmp_path, IMAGES, [np.eye(64), np.zeros(64), np.eye(64) / 2, np.zeros(64)])
-    finding = found(run, eta=0.2, steps=10, noise=0.0)
-    strip, curve = finding.pictures
+    result = found(run, eta=0.2, steps=10, noise=0.0)
+    strip, curve = result.pictures
     assert (strip.name, curve.name) == ("vector_field", "vector_field_descent")
     value = np.array(strip.table["value"]).reshape(10, 7, 8, 8, 1)
     assert value[:, 0] == pytest.approx(run.dataset().validation.x[:10], abs=1e-5)
     assert value[:, 1] == pytest.approx(value[:, 0], abs=1e-5)
     assert value[:, -1] == pytest.approx(0.9**10 * value[:, 0], abs=1e-4)
     mean = (run.trained.seen(run.dataset().validation.x) ** 2).mean()
-    assert finding.numbers["squared_speed"][-1] == pytest.approx((0.5 * 0.9**10) ** 2 * mean, rel=1e-3)
-    assert finding.numbers["squared_distance_from_the_sample"][5] == pytest.approx((1 - 0.9**5) ** 2 * mean, rel=1e-3)
-    assert finding.numbers["nearest_after"] == 0
+    assert result.numbers["squared_speed"][-1] == pytest.approx((0.5 * 0.9**10) ** 2 * mean, rel=1e-3)
+    assert result.numbers["squared_distance_from_the_sample"][5] == pytest.approx((1 - 0.9**5) ** 2 * mean, rel=1e-3)
+    assert result.numbers["nearest_after"] == 0
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ class MadeRun:
     def best_split(self) -> str:
         return "test" if "test" in self.of_split else "validation"
 
+    shown_split = Run.shown_split
+
 
 def config(monitor: str | None) -> SimpleNamespace:
     stopping = None if monitor is None else SimpleNamespace(monitor=monitor)
