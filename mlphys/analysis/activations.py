@@ -12,9 +12,10 @@ from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding, samples
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
+from mlphys.numerics.activations import ACTIVATIONS, SATURATING
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
-from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +86,7 @@ class Outputs:
         self._means.append(h.mean(axis=every, dtype=np.float64))
         self._squares.append(np.square(h, dtype=np.float64).mean(axis=every))
         if self.kind:
-            self._saturated.append(saturated(self.kind, h).mean(axis=every))
+            self._saturated.append(ACTIVATIONS[self.kind].saturated(h).mean(axis=every))
 
     def count(self, h: np.ndarray) -> None:
         self.counts += np.histogram(h, self.edges())[0]
@@ -109,13 +110,6 @@ class Outputs:
         if self.kind == "relu":
             found |= {"units": len(self._alive), "dead_units": int((~self._alive).sum())}
         return found
-
-
-def saturated(kind: str, h: np.ndarray) -> np.ndarray:
-    """Which outputs are."""
-    if kind == "relu":
-        return h == 0
-    return (h < NEAR) | (h > 1 - NEAR) if kind == "sigmoid" else abs(h) > 1 - NEAR
 
 
 def _said(layers: dict[str, Any]) -> str:
@@ -162,7 +156,7 @@ def _panel(
     if outputs.kind == "relu":
         flat = (edges[:-1] <= 0) & (edges[1:] > 0)
     elif outputs.kind:
-        flat = saturated(outputs.kind, middles)
+        flat = ACTIVATIONS[outputs.kind].saturated(middles)
     colours = np.where(flat, theme.VERMILLION, theme.BLUE)
     axes.bar(edges[:-1], fractions, np.diff(edges), align="edge", color=list(colours))
     # a relu's zeros would leave nothing to see of all others

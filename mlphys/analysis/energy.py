@@ -12,7 +12,8 @@ from mlphys.figures import theme
 from mlphys.figures.analysis_result import Finding, relative, samples
 from mlphys.figures.picture import Picture
 from mlphys.networks import energies
-from mlphys.networks.energies import ACTIVATIONS, Output
+from mlphys.networks.energies import Output
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec

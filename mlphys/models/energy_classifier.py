@@ -14,6 +14,7 @@ from mlphys.networks.autoencoder import chain, cost_terms
 from mlphys.networks.energies import energy
 from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics import calibration, pca
+from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
@@ -50,7 +51,7 @@ class Autoencoder(Block):
     noun: ClassVar[str] = "hidden units"
 
     units: Count
-    activation: Literal["linear", "relu", "sigmoid", "tanh"] = "sigmoid"
+    activation: Known = "sigmoid"
     output: Literal["linear", "sigmoid"] | None = None
     corruption: Corruption | None = None
     sparsity: Sparsity | None = None
@@ -182,8 +183,8 @@ def cost(spec: Spec, training: Training, description: Description) -> str:
         return f"each class: {own}\n{calibrated}\n    E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
     own = autoencoder.formula(stage(spec, description), training, description, by_class(spec, description)[0])
     seen = "+ b x" if spec.of.output == "sigmoid" else "- |x - b|^2 / 2"
-    hidden = {"linear": "s_j^2 / 2", "relu": "max(0, s_j)^2 / 2", "sigmoid": "log(1 + exp s_j)", "tanh": "log cosh s_j"}
-    energies = f"E_k(x) = sum_j {hidden[spec.of.activation]} {seen}, s = x W + c, with W, c and b of class k"
+    hidden = ACTIVATIONS[spec.of.activation].antiderivative_formula
+    energies = f"E_k(x) = sum_j {hidden} {seen}, s = x W + c, with W, c and b of class k"
     return f"each class: {own}\n{calibrated}\n    {energies}"
 
 
