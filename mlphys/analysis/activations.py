@@ -13,9 +13,10 @@ from mlphys.figures.analysis_result import AnalysisResult, samples
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.numerics.activations import ACTIVATIONS, SATURATING
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec
-from mlphys.schema.layers import NEAR, SATURATING, Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Outputs:
         self._means.append(h.mean(axis=every, dtype=np.float64))
         self._squares.append(np.square(h, dtype=np.float64).mean(axis=every))
         if self.kind:
-            self._saturated.append(saturated(self.kind, h).mean(axis=every))
+            self._saturated.append(ACTIVATIONS[self.kind].saturated(h).mean(axis=every))
 
     def count(self, h: np.ndarray) -> None:
         self.counts += np.histogram(h, self.edges())[0]
@@ -107,13 +108,6 @@ class Outputs:
         if self.kind == "relu":
             found |= {"units": len(self._alive), "dead_units": int((~self._alive).sum())}
         return found
-
-
-def saturated(kind: str, h: np.ndarray) -> np.ndarray:
-    """Which outputs are."""
-    if kind == "relu":
-        return h == 0
-    return (h < NEAR) | (h > 1 - NEAR) if kind == "sigmoid" else abs(h) > 1 - NEAR
 
 
 def _summary(layers: dict[str, Any]) -> str:
@@ -160,7 +154,7 @@ def _panel(
     if outputs.kind == "relu":
         flat = (edges[:-1] <= 0) & (edges[1:] > 0)
     elif outputs.kind:
-        flat = saturated(outputs.kind, middles)
+        flat = ACTIVATIONS[outputs.kind].saturated(middles)
     colours = np.where(flat, theme.VERMILLION, theme.BLUE)
     axes.bar(edges[:-1], fractions, np.diff(edges), align="edge", color=list(colours))
     # a relu's zeros would leave nothing to see of all others

@@ -13,7 +13,8 @@ from mlphys.figures.analysis_result import AnalysisResult, relative, samples
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.networks import energies
-from mlphys.networks.energies import ACTIVATIONS, Output
+from mlphys.networks.energies import Output
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.analysis import SampledSpec

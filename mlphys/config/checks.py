@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
 from mlphys.data import splits
 from mlphys.errors import NotApplicable
+from mlphys.numerics.activations import SATURATING
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
-from mlphys.schema.layers import SATURATING, text
+from mlphys.schema.layers import text
 from mlphys.schema.messages import Problem, choice, problems_of, shown
 from mlphys.schema.training import EarlyStopping
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, Stored
+from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.preprocess import Step
@@ -22,6 +23,9 @@ class Preprocessing:
     steps: tuple[Step, ...]
     shape: Shape
     arrays: tuple[Mapping[str, np.ndarray], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arrays", tuple(as_saved(fitted) for fitted in self.arrays))
 
     @property
     def invertible(self) -> bool:

@@ -16,6 +16,7 @@ from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.energies import energy
 from mlphys.networks.phases import Fit, Network, Phase, Plan
 from mlphys.numerics import calibration, pca
+from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
@@ -52,7 +53,7 @@ class Autoencoder(Block):
     noun: ClassVar[str] = "hidden units"
 
     units: Count
-    activation: Literal["linear", "relu", "sigmoid", "tanh"] = "sigmoid"
+    activation: Known = "sigmoid"
     output: Literal["linear", "sigmoid"] | None = None
     corruption: Corruption | None = None
     sparsity: Sparsity | None = None
@@ -186,8 +187,8 @@ def cost_formula(spec: Spec, training: Training, description: Description) -> st
         return f"each class: mean over its samples of  {own}\n{calibrated}\n    {energies}"
     own = autoencoder.cost_formula(stage(spec, description), _class_terms(spec, training, description, 0))
     seen = "+ b x" if spec.of.output == "sigmoid" else "- |x - b|^2 / 2"
-    hidden = {"linear": "s_j^2 / 2", "relu": "max(0, s_j)^2 / 2", "sigmoid": "log(1 + exp s_j)", "tanh": "log cosh s_j"}
-    energies = f"E_k(x) = sum_j {hidden[spec.of.activation]} {seen}, s = x W + c, with W, c and b of class k"
+    hidden = ACTIVATIONS[spec.of.activation].antiderivative_formula
+    energies = f"E_k(x) = sum_j {hidden} {seen}, s = x W + c, with W, c and b of class k"
     return f"each class: {own}\n{calibrated}\n    {energies}"
 
 

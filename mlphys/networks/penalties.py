@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mlphys.networks.cost import Batch, Term
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.autoencoding import KL
 
-DERIVATIVES = ("sigmoid", "tanh", "relu", "linear")  # activations whose slope follows from their value
+DERIVATIVES = tuple(ACTIVATIONS)  # activations whose slope follows from their value
 
 
 def l1(codes: Any) -> Any:
@@ -36,24 +37,11 @@ def normal_divergence(means: Any, log_variances: Any) -> Any:
     return 0.5 * ops.sum(means**2 + ops.exp(log_variances) - 1 - log_variances, axis=1)
 
 
-def slopes(codes: Any, activation: str) -> Any:
-    """f'(s) of each unit, told by h = f(s)."""
-    from keras import ops
-
-    if activation == "sigmoid":
-        return codes * (1 - codes)
-    if activation == "tanh":
-        return 1 - codes**2
-    if activation == "relu":
-        return ops.cast(codes > 0, codes.dtype)
-    return ops.ones_like(codes)
-
-
 def dense_contraction(codes: Any, kernel: Any, activation: str) -> Any:
     """|dh/dx|_F^2 = sum_j f'(s_j)^2 sum_i W_ij^2 of each sample, (n,), for h = f(W^T x + b) (Rifai et al. 2011)."""
     from keras import ops
 
-    return ops.matmul(slopes(codes, activation) ** 2, ops.sum(kernel**2, axis=0))
+    return ops.matmul(ACTIVATIONS[activation].slope(codes, ops) ** 2, ops.sum(kernel**2, axis=0))
 
 
 def _flat(codes: Any) -> Any:

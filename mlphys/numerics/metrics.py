@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlphys.numerics import chunked, pca
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 
@@ -120,7 +121,6 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> 
 
 
 ACTIVE = 0.01  # a code value further from zero counts as active
-SATURATED = 0.05  # of the range of sigmoid or tanh: a value this near to an end counts as saturated
 
 
 def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[str, Any]:
@@ -139,10 +139,9 @@ def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[s
     if "jacobian_norms" in arrays:
         norms = arrays["jacobian_norms"].astype(np.float64)
         found |= {"jacobian_norm": float(norms.mean()), "jacobian_norm_stderr": mean_stderr(norms)}
-    if activation in ("sigmoid", "tanh"):
-        low, high = (0, 1) if activation == "sigmoid" else (-1, 1)
-        margin = SATURATED * (high - low)
-        found["saturated_fraction"] = float(((codes < low + margin) | (codes > high - margin)).mean())
+    known = ACTIVATIONS.get(activation)
+    if known and known.bounded:
+        found["saturated_fraction"] = float(known.saturated(codes).mean())
     return found
 
 

@@ -15,6 +15,7 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.history import History
 from mlphys.io.run_files import TAKEN, WEIGHTS
+from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -126,7 +127,7 @@ class RunWriter:
         self._arrays(WEIGHTS, weights)
 
     def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        atomic.write(self.path / name, save({name: np.array(value, order="C") for name, value in arrays.items()}))
+        atomic.write(self.path / name, save(as_saved(arrays)))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()

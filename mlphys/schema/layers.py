@@ -34,11 +34,6 @@ from mlphys.schema.spec import Choice, Spec
 Window = tuple[tuple[int, float], ...]  # per direction: (kernel, stride); a stride below 1 enlarges
 
 
-# An activation is saturated where a little more or less of its input changes its output hardly or not at all.
-NEAR = 0.05  # h < .05 or h > .95 for sigmoid, |h| > .95 for tanh, h = 0 for relu
-SATURATING = ("sigmoid", "tanh", "relu")  # activations that have a flat part, where a gradient ends
-
-
 class ShapeError(ValueError):
     """A layer cannot take its input; the text says why and what would help."""
 

@@ -14,6 +14,7 @@ from mlphys.errors import UserError
 from mlphys.io.history import quantities
 from mlphys.networks.compiled import Measurement
 from mlphys.networks.phases import Fit, Gradient, Network, Phase
+from mlphys.numerics.memory_layout import as_saved
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Split
 from mlphys.training import divergence
@@ -127,7 +128,7 @@ def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) 
     training.reporter.begin(phase.name, 1, 0)
     try:
         found = phase.fit(training.dataset.train, training.dataset.validation)
-        weights = {**phase.network.weight_arrays(), **found}
+        weights = {**phase.network.weight_arrays(), **as_saved(found)}
         phase.network.load_weights(weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
         row |= training.columns("", Measurement(phase, training.dataset.train).means())

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlphys.networks import keras_internals
 from mlphys.networks.phases import Gradient
-from mlphys.schema.layers import NEAR, SATURATING
+from mlphys.numerics.activations import ACTIVATIONS, SATURATING
 
 
 class Tracker:
@@ -105,13 +105,7 @@ def _saturated(kind: str, outputs: Any) -> Any:
     """The fraction of the outputs that are saturated, float64."""
     from keras import ops
 
-    if kind == "sigmoid":
-        flags = ops.logical_or(outputs < NEAR, outputs > 1 - NEAR)
-    elif kind == "tanh":
-        flags = ops.abs(outputs) > 1 - NEAR
-    else:
-        flags = outputs == 0
-    return ops.mean(ops.cast(flags, "float64"))
+    return ops.mean(ops.cast(ACTIVATIONS[kind].saturated(outputs), "float64"))
 
 
 def _short(value: float) -> float:

@@ -11,7 +11,7 @@ from mlphys.analysis import energy
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
-from mlphys.networks.energies import ACTIVATIONS
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
 from tests.plots.runs import written

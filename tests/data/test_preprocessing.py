@@ -15,12 +15,24 @@ from sklearn.datasets import load_digits
 
 from mlphys.config.load import load
 from mlphys.data import preprocessing
+from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.numerics import chunked
 from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Dataset, Split
 from mlphys.schema.document import dump, read
-from mlphys.schema.preprocess import ContrastNormalize, Project, Scale, Standardize, SubtractMean, Whiten
+from mlphys.schema.preprocess import (
+    STEPS,
+    ContrastNormalize,
+    Project,
+    Scale,
+    Standardize,
+    Step,
+    SubtractMean,
+    Whiten,
+)
 from tests.helpers.cli import mlphys, refused
+from tests.helpers.memory_layout import assert_as_saved
 
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
 SMALL = {
@@ -123,6 +135,46 @@ def test_what_was_fitted_is_restored_from_the_weights_by_name():
     }  # fmt: skip
     again = preprocessing.restored(fitted.steps, (8, 8, 1), weights)
     np.testing.assert_array_equal(again.apply(x), fitted.apply(x))
+
+
+EACH: dict[str, list[Step]] = {
+    "subtract_mean": [SubtractMean()],
+    "standardize": [Standardize()],
+    "scale": [Scale(by=255)],
+    "project": [Project(components=5), Project(components=1), Project(components=64)],
+    "whiten": [
+        Whiten(kind="pca"),
+        Whiten(kind="pca", components=1),
+        Whiten(kind="zca"),
+        Whiten(kind="zca", components=5),
+    ],
+    "contrast_normalize": [ContrastNormalize()],
+}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [*([step] for name in STEPS for step in EACH[name]), [step for name in STEPS for step in EACH[name][:1]]],
+    ids=repr,
+)
+def test_what_is_fitted_lies_in_memory_as_what_is_read_back_and_gives_the_same_bytes(steps, tmp_path):
+    x = digits()
+    fitted = preprocessing.fit(steps, x)
+    RunWriter(tmp_path).weights(fitted.weights())
+    wanted = preprocessing.wanted(steps, x.shape[1:])
+    again = preprocessing.restored(steps, x.shape[1:], RunFiles(tmp_path).tensors(WEIGHTS, wanted))
+    assert_as_saved(fitted.weights())
+    assert_as_saved(again.weights())
+    seen = fitted.apply(x)
+    assert again.apply(x).tobytes() == seen.tobytes()
+    assert again.inverse(seen).tobytes() == fitted.inverse(seen).tobytes()
+
+
+def test_a_step_is_fitted_to_what_the_steps_before_it_give_when_they_are_read_back():
+    x = digits()
+    fitted = preprocessing.fit((Project(components=5), SubtractMean()), x)
+    first = preprocessing.restored(fitted.steps[:1], x.shape[1:], fitted.weights())
+    assert fitted.arrays[1]["mean"].tobytes() == SubtractMean().fit(first.apply(x))["mean"].tobytes()
 
 
 def test_pictures_show_what_the_last_step_that_cannot_be_undone_gives():

@@ -7,8 +7,9 @@ import pytest
 
 from mlphys.models import rbm
 from mlphys.networks.autodiff import gradient
-from mlphys.networks.energies import ACTIVATIONS, antiderivative, energy
+from mlphys.networks.energies import antiderivative, energy
 from mlphys.numerics import pca
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.data import Description
 
 D, M = 7, 5

@@ -100,8 +100,8 @@ def test_what_codes_say_is_counted_by_hand():
     assert found["active_fraction"] == 6 / 8  # all but 0 and .005
     assert found["saturated_fraction"] == 5 / 8  # 0, .96, .04; 1, .005
     assert (found["jacobian_norm"], found["jacobian_norm_stderr"]) == pytest.approx((2, 1))
-    tanh = metrics.code_statistics({"codes": np.array([[0.95, -0.95, 0.85, -0.5]])}, "tanh")
-    assert tanh["saturated_fraction"] == 2 / 4  # a twentieth of the range is .1
+    tanh = metrics.code_statistics({"codes": np.array([[0.96, -0.96, 0.94, -0.5]])}, "tanh")
+    assert tanh["saturated_fraction"] == 2 / 4  # |h| > .95
     assert (tanh["lifetime_sparsity"], tanh["population_sparsity"] is None) == (None, False)
     assert not {"saturated_fraction", "jacobian_norm"} & set(metrics.code_statistics({"codes": codes}, "relu"))
 
