@@ -14,13 +14,13 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 
 from mlphys.config import pretrained
 from mlphys.data import class_selection, preprocessing, splits
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.schema import registry
 from mlphys.schema.analysis import Analysis, AnalysisSpec
 from mlphys.schema.data import Dataset, DataSpec, Description
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
-from mlphys.schema.messages import Misfit, suggestion
+from mlphys.schema.messages import suggestion
 from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
@@ -123,11 +123,11 @@ class Loaded:
         """The samples, read and split, before preprocessing."""
         data, entry = self.experiment.data, self.experiment.dataset()
         samples = entry.load(data)
-        if class_selection.wanted(data):
+        if class_selection.leaves_out(data):
             try:
                 _, samples = class_selection.select(data, entry.describe(data), samples)
-            except Misfit as misfit:  # the config was right once, or is a stranger's
-                raise UserError(f"{dotted(misfit.problem.path)}: {misfit.problem.text}") from None
+            except Refusal as refusal:  # the config was right once, or is a stranger's
+                raise UserError(f"{dotted(refusal.path)}: {refusal.text}") from None
         return splits.split(data, self.description, samples)
 
     def rows(self) -> list[Row]:

@@ -15,14 +15,13 @@ from mlphys.config.checks import found
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment, Loaded
 from mlphys.data import class_selection, preprocessing, splits
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, KeyPath, dotted, parse, read
 from mlphys.schema.fields import LARGEST
-from mlphys.schema.messages import Misfit, Problem, complain, problems_of
-from mlphys.schema.preprocess import StepError
+from mlphys.schema.messages import complain, problems_of
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
@@ -56,15 +55,15 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         experiment = experiment.model_copy(update={"data": experiment.data.resolved()})
     try:
         description = description or described(experiment)
-    except Misfit as misfit:
-        raise complain([misfit.problem], document) from None
-    problems: list[Problem] = []
+    except Refusal as refusal:
+        raise complain([refusal], document) from None
+    problems: list[Refusal] = []
     taken: dict[str, np.ndarray] = {}
     try:
         sizes = splits.sizes(experiment.data, description)
         experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update=sizes)})
-    except splits.SplitError as error:
-        problems.append(Problem(("data", *error.path), error.text))
+    except Refusal as refusal:
+        problems.append(refusal)
     try:
         experiment = _completed(experiment, description, of_a_run)
         if of_a_run:
@@ -74,10 +73,9 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
         net_input = Loaded(experiment, description).net_input
         experiment.model.check_data(experiment.data)
         experiment.kind().check(experiment.model, experiment.training, net_input)
-    except Misfit as misfit:
-        problems.append(misfit.problem)
-    except splits.SplitError:
-        pass  # told above
+    except Refusal as refusal:
+        if (refusal.path, refusal.text) not in [(known.path, known.text) for known in problems]:
+            problems.append(refusal)
     problems += found(Loaded(experiment, description), fitting=not problems, of_a_run=of_a_run)
     if problems:
         raise complain(problems, document)
@@ -85,10 +83,10 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
 
 
 def described(experiment: Experiment) -> Description:
-    """The data as its headers tell it; with a choice among its classes the labels are read. Raises Misfit."""
+    """The data as its headers tell it; with a choice among its classes the labels are read. Raises Refusal."""
     data, entry = experiment.data, experiment.dataset()
     description: Description = entry.describe(data)
-    if class_selection.wanted(data):
+    if class_selection.leaves_out(data):
         description, _ = class_selection.select(data, description, entry.load(data))
     return description
 
@@ -97,21 +95,21 @@ def _completed(experiment: Experiment, description: Description, of_a_run: bool)
     """What the data decides, written into the experiment: numbers of components, a mirrored decoder.
 
     The samples are read where nothing less tells, but not for the config of a run, which may be a
-    stranger's. Raises Misfit, and SplitError where they cannot be split.
+    stranger's. Raises Refusal.
     """
     data, shape = experiment.data, description.shape
     steps = data.preprocess
 
     def samples(path: KeyPath) -> Any:
         if of_a_run:
-            raise Misfit(path, "a run's config holds the number of components, not a fraction; train it anew")
+            raise Refusal(path, "a run's config holds the number of components, not a fraction; train it anew")
         return Loaded(experiment, description).dataset().train.x
 
     for i in range(len(steps)):
         try:
             steps[i].check(shape, data.train if isinstance(data.train, int) else LARGEST)
-        except StepError as error:
-            raise Misfit(("data", "preprocess", i), str(error)) from None
+        except Refusal as refusal:
+            raise refusal.under(("data", "preprocess", i)) from None
         if not steps[i].determined():
             steps = preprocessing.determined(steps, samples(("data", "preprocess", i)))
         shape = steps[i].output_shape(shape)
@@ -128,16 +126,16 @@ def _completed(experiment: Experiment, description: Description, of_a_run: bool)
 
 
 def _check_taken(experiment: Experiment) -> None:
-    """Raise Misfit unless a run's config tells the layers of an encoder it has taken."""
+    """Raise Refusal unless a run's config tells the layers of an encoder it has taken."""
     block = experiment.model.taken()
     if block and not block.layers:
-        raise Misfit(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
+        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
 
 
 def _with_taken(
     experiment: Experiment, description: Description, file: str
 ) -> tuple[Experiment, dict[str, np.ndarray]]:
-    """The experiment with what it takes from other runs written out, and their arrays. Raises Misfit."""
+    """The experiment with what it takes from other runs written out, and their arrays. Raises Refusal."""
     taken: dict[str, np.ndarray] = {}
     here = pretrained.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
     if block := experiment.model.taken():
@@ -147,7 +145,7 @@ def _with_taken(
     if start := experiment.training.initial:
         if not experiment.kind().ITERATIVE:
             text = f"kind: {experiment.model.kind} is computed at once and begins with no weights; leave it out"
-            raise Misfit(pretrained.INITIAL, text)
+            raise Refusal(pretrained.INITIAL, text)
         source = _source(pretrained.finished(start, pretrained.INITIAL, _making(start.run, file)))
         start, taken = pretrained.initial(start, source, here, Loaded(experiment, description).weights())
         training = experiment.training.model_copy(update={"initial": start})

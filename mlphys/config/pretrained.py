@@ -10,12 +10,12 @@ from typing import NoReturn
 import numpy as np
 
 from mlphys.data.preprocessing import wanted
+from mlphys.errors import Refusal
 from mlphys.io.run_files import RunFiles, located
 from mlphys.schema.data import DataSpec, Description
 from mlphys.schema.document import flow
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.pretrained import Initial, TakenEncoder
 from mlphys.schema.shapes import Row, weights
@@ -54,30 +54,32 @@ class Source(Here):
 
 
 def finished(block: TakenEncoder | Initial, path: tuple[str, ...], remedy: str) -> RunFiles:
-    """The run that a block names. Raises Misfit, with the remedy, unless it is there and trained to its end."""
+    """The run that a block names. Raises Refusal, with the remedy, unless it is there and trained to its end."""
     found = located(block.run)
     if found is None:
         where = "neither as a folder nor under runs/"
-        raise Misfit((*path, "run"), f"{block.run}: no such run, {where}; {remedy}")
+        raise Refusal((*path, "run"), f"{block.run}: no such run, {where}; {remedy}")
     run = RunFiles(found)
     state, epochs = run.status["state"], run.status["epochs"]
     if state == "diverged":
-        raise Misfit((*path, "run"), f"{found}: its training diverged; name another run")
+        raise Refusal((*path, "run"), f"{found}: its training diverged; name another run")
     if state != "done":
         so_far = f"({state}, {epochs} epochs so far)"
-        raise Misfit((*path, "run"), f"{found}: its training is not finished {so_far}; `mlphys resume {found}` goes on")
+        raise Refusal(
+            (*path, "run"), f"{found}: its training is not finished {so_far}; `mlphys resume {found}` goes on"
+        )
     return run
 
 
 def encoder(block: TakenEncoder, source: Source, here: Here) -> tuple[TakenEncoder, Arrays]:
     """The block complete, and the arrays that the new net begins with, by its own names.
 
-    Raises Misfit where the run has no encoder, was trained on other samples, or has changed since the block
+    Raises Refusal where the run has no encoder, was trained on other samples, or has changed since the block
     was completed.
     """
     theirs = source.model.encoder_rows(source.net_input)
     if not theirs:
-        raise Misfit(
+        raise Refusal(
             (*ENCODER, "run"),
             f"{source.path}: kind {source.model.kind} has no encoder of layers; "
             "name a run of an autoencoder or a stacked_autoencoder",
@@ -91,7 +93,7 @@ def encoder(block: TakenEncoder, source: Source, here: Here) -> tuple[TakenEncod
         layers = [Flatten(), *layers]
     _check_unchanged(block, source, ENCODER)
     if block.layers is not None and block.layers != layers:
-        raise Misfit((*ENCODER, "layers"), f"not those of {source.path}; leave them out: they are filled in")
+        raise Refusal((*ENCODER, "layers"), f"not those of {source.path}; leave them out: they are filled in")
     complete = block.model_copy(update={"run": _absolute(source), "layers": layers, "sha256": source.sha256})
     names = zip(weights(complete.rows(shape)), weights(theirs), strict=True)
     return complete, {**{own: source.arrays[name] for own, name in names}, **source.fitted()}
@@ -100,14 +102,14 @@ def encoder(block: TakenEncoder, source: Source, here: Here) -> tuple[TakenEncod
 def initial(block: Initial, source: Source, here: Here, shapes: Mapping[str, Shape]) -> tuple[Initial, Arrays]:
     """The block complete, and the arrays that training begins with; `shapes` are those of the net's weights.
 
-    Raises Misfit where the run's weights have other names or shapes, naming the first, where its samples were
+    Raises Refusal where the run's weights have other names or shapes, naming the first, where its samples were
     prepared differently, or where it has changed since the block was completed.
     """
     theirs = {name: value.shape for name, value in source.learned().items()}
     for name in [*shapes, *theirs]:
         if theirs.get(name) != shapes.get(name):
             told = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
-            raise Misfit((*INITIAL, "run"), f"{source.path}: is another architecture: {name} is {told}")
+            raise Refusal((*INITIAL, "run"), f"{source.path}: is another architecture: {name} is {told}")
     _check_steps(source, here)
     _check_unchanged(block, source, INITIAL)
     return block.model_copy(update={"run": _absolute(source), "sha256": source.sha256}), source.arrays
@@ -126,18 +128,18 @@ def _check_steps(source: Source, here: Here) -> None:
     ours, theirs = (spec.model_dump()["preprocess"] for spec in (here.data, source.data))
     if ours != theirs:
         told = flow(theirs) if theirs else "none"
-        raise Misfit(STEPS, f"{source.path}: was trained behind other preprocessing; write the same: {told}")
+        raise Refusal(STEPS, f"{source.path}: was trained behind other preprocessing; write the same: {told}")
     if theirs and here.shape != source.shape:
         _refuse_shape("its preprocessing", source, source.shape, here.shape, STEPS)
 
 
 def _refuse_shape(what: str, source: Source, there: Shape, here: Shape, path: tuple[str, ...]) -> NoReturn:
-    raise Misfit(path, f"{source.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
+    raise Refusal(path, f"{source.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
 
 
 def _check_unchanged(block: TakenEncoder | Initial, source: Source, path: tuple[str, ...]) -> None:
     if block.sha256 not in (None, source.sha256):
-        raise Misfit(
+        raise Refusal(
             (*path, "sha256"),
             f"{source.path}: its weights are not those that were taken; leave sha256 out to take them as they are now",
         )

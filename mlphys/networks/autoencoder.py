@@ -72,7 +72,7 @@ def chain(
     try:
         code = trace(between, there[-1].output_shape, (*path, "code"))
     except Misfit as misfit:
-        raise Misfit((*path, "encoder"), misfit.problem.text) from None
+        raise Misfit((*path, "encoder"), misfit.text) from None
     back = trace(decoder, (code or there)[-1].output_shape, (*path, "decoder"))
     out = back[-1].output_shape
     if out not in (shape, (math.prod(shape),)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from mlphys.errors import Refusal
 from mlphys.schema.losses import Loss
-from mlphys.schema.messages import Misfit
 from mlphys.schema.spec import Spec
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class ModelSpec(Spec):
         return False
 
     def check_data(self, data: DataSpec) -> None:
-        """Raise Misfit for keys of `data` that this model cannot be trained with."""
+        """Raise Refusal for keys of `data` that this model cannot be trained with."""
 
 
 def refuse_class_weights(training: Training) -> None:
-    """For a kind of model whose loss knows no classes. Raises Misfit."""
+    """For a kind of model whose loss knows no classes. Raises Refusal."""
     if training.class_weight is not None:
-        raise Misfit(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")
+        raise Refusal(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")
 
 
 class Kind(Protocol):
@@ -79,16 +79,16 @@ class Kind(Protocol):
     ITERATIVE: bool
 
     def completed(self, spec: Any, training: Training, description: Description, train: Callable[[], Array]) -> Any:
-        """The spec with all that follows from the data; `train()` reads the training samples. Raises Misfit."""
+        """The spec with all that follows from the data; `train()` reads the training samples. Raises Refusal."""
 
     def rows(self, spec: Any, description: Description) -> list[Row]:
-        """The layers with their shapes, none for a model without layers. Raises Misfit."""
+        """The layers with their shapes, none for a model without layers. Raises Refusal."""
 
     def weights(self, spec: Any, description: Description) -> dict[str, Shape]:
         """What is learned: shapes by name."""
 
     def check(self, spec: Any, training: Training, description: Description) -> None:
-        """Raise Misfit where parts do not go together."""
+        """Raise Refusal where parts do not go together."""
 
     def cost(self, spec: Any, training: Training, description: Description) -> str:
         """What is minimized, as a formula with its numbers."""

@@ -1003,7 +1003,7 @@ def test_a_config_is_judged_without_tensorflow_keras_or_scikit_learn():
     code = """
 import sys
 from pathlib import Path
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.document import dump
 loaded = load(Path("good.yaml"), ["training.epochs=3"])
