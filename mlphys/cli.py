@@ -245,7 +245,7 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
     from mlphys.config.load import load
 
     loaded = load(config, overrides)
-    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
+    parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     click.echo(f"{config}: right ({loaded.experiment.data.name}, {parameters} parameters)")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlphys.config.examples import shipped
-from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
+from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, ResolvedExperiment
 from mlphys.config.pretrained import taken_rows
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
@@ -43,7 +43,7 @@ def _is_number(cell: str) -> bool:
     return cell.replace(".", "").replace(" +- ", "").replace("-", "").replace("e", "").isdigit()
 
 
-def explained(loaded: Loaded) -> str:
+def explained(loaded: ResolvedExperiment) -> str:
     """The layers with shapes, weights and receptive fields, and the cost."""
     rows = loaded.rows()
     layers = table(
@@ -60,7 +60,7 @@ def explained(loaded: Loaded) -> str:
         ],
     )
     data = loaded.experiment.data
-    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
+    parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
     parts = [
         layers,
@@ -72,7 +72,7 @@ def explained(loaded: Loaded) -> str:
     return "\n\n".join(parts)
 
 
-def _taken(loaded: Loaded) -> Iterable[str]:
+def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
     """Whose the weights are that do not begin as the seed draws them."""
     encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
     if initial:
@@ -84,7 +84,7 @@ def _taken(loaded: Loaded) -> Iterable[str]:
         yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
-def _optimizer(loaded: Loaded) -> str:
+def _optimizer(loaded: ResolvedExperiment) -> str:
     ((name, given),) = loaded.experiment.training.model_dump()["optimizer"].items()
     return f"{name} " + ", ".join(f"{key} {flow(value)}" for key, value in given.items() if value is not None)
 

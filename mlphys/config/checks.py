@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
+from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.schema import registry
@@ -21,7 +21,7 @@ MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
 
 
-def found(loaded: Loaded, fitting: bool, of_a_run: bool) -> Iterable[Refusal]:
+def found(loaded: ResolvedExperiment, fitting: bool, of_a_run: bool) -> Iterable[Refusal]:
     """What is wrong with an experiment whose words are known.
 
     `fitting`: its model fits its data, so that layers can be asked. The pictures of a run are drawn, or not,
@@ -105,15 +105,15 @@ def _fresh_problems(experiment: Experiment) -> Iterable[Refusal]:
         yield Refusal(("training", "steps_per_epoch"), text)
 
 
-def _track_problems(loaded: Loaded) -> Iterable[Refusal]:
-    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
+def _track_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
+    parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     if "parameters" in loaded.experiment.training.track and parameters > MOST_TRACKED:
         text = f"parameters: this net has {parameters}, and at most {MOST_TRACKED} are recorded; leave it out"
         yield Refusal(("training", "track"), text)
     yield from _layer_problems(loaded)
 
 
-def _layer_problems(loaded: Loaded) -> Iterable[Refusal]:
+def _layer_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
     track, rows = loaded.experiment.training.track, loaded.rows()
     layers = {"gradient_norms", "weight_norms", "saturation"} & set(track)
     if layers and len(rows) > MOST_LAYERS:
@@ -125,7 +125,7 @@ def _layer_problems(loaded: Loaded) -> Iterable[Refusal]:
         yield Refusal(("training", "track"), text)
 
 
-def _plot_problems(loaded: Loaded) -> Iterable[Refusal]:
+def _plot_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
     """An entry of plots/ has `check(loaded)` if the config alone can tell that it cannot be drawn."""
     for i, name in enumerate(loaded.experiment.plots):
         check = getattr(registry.entry("mlphys.plots", name), "check", None)
@@ -136,7 +136,7 @@ def _plot_problems(loaded: Loaded) -> Iterable[Refusal]:
             yield Refusal(("plots", i), f"{name}: {reason}; leave it out")
 
 
-def _analysis_problems(loaded: Loaded) -> Iterable[Refusal]:
+def _analysis_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
     names: list[str] = []
     for i, spec in enumerate(loaded.experiment.analysis):
         name = ANALYSIS.names[type(spec)]

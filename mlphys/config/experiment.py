@@ -102,15 +102,15 @@ class Experiment(Spec):
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ResolvedExperiment:
     """An experiment that fits its data, with what the data's headers told.
 
-    `taken` are the arrays of other runs that its training begins with; a run has them in a file of its own.
+    `pretrained` are the arrays of other runs that its training begins with; a run has them in a file of its own.
     """
 
     experiment: Experiment
     description: Description
-    taken: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    pretrained: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def net_input(self) -> Description:
@@ -133,22 +133,22 @@ class Loaded:
     def rows(self) -> list[Row]:
         return self.experiment.kind().rows(self.experiment.model, self.net_input)
 
-    def weights(self) -> dict[str, Shape]:
+    def weight_shapes(self) -> dict[str, Shape]:
         """The shapes of what is learned, by name."""
         return self.experiment.kind().weights(self.experiment.model, self.net_input)
 
-    def fitted(self) -> dict[str, Shape]:
+    def fitted_shapes(self) -> dict[str, Shape]:
         """The shapes of what preprocessing is fitted with, by name."""
-        return preprocessing.wanted(self.experiment.data.preprocess, self.description.shape)
+        return preprocessing.fitted_shapes(self.experiment.data.preprocess, self.description.shape)
 
-    def wanted(self) -> dict[str, Shape]:
+    def pretrained_shapes(self) -> dict[str, Shape]:
         """The shapes of what is taken from other runs, by name; none where nothing is."""
         experiment = self.experiment
         if experiment.training.initial:
-            return self.weights() | self.fitted()
+            return self.weight_shapes() | self.fitted_shapes()
         if not experiment.model.taken():
             return {}
-        return weights_of(pretrained.taken_rows(experiment.model, self.rows())) | self.fitted()
+        return weights_of(pretrained.taken_rows(experiment.model, self.rows())) | self.fitted_shapes()
 
     def cost(self) -> str:
         return self.experiment.kind().cost(self.experiment.model, self.experiment.training, self.net_input)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from mlphys.config import pretrained
 from mlphys.config.checks import found
 from mlphys.config.examples import shipped
-from mlphys.config.experiment import Experiment, Loaded
+from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum
@@ -24,7 +24,7 @@ from mlphys.schema.fields import LARGEST
 from mlphys.schema.messages import complain, problems_of
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
     """Read, override and check a config; nothing of the data but its headers is read.
 
     Raises UserError with every problem found, a line each.
@@ -41,7 +41,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     return fit(document)
 
 
-def fit(document: Document, description: Description | None = None) -> Loaded:
+def fit(document: Document, description: Description | None = None) -> ResolvedExperiment:
     """Check a document against the grammar and its data; without a description the headers are read.
 
     With one it is of a run, whose config is complete: no sample is read for it.
@@ -70,16 +70,16 @@ def fit(document: Document, description: Description | None = None) -> Loaded:
             _check_taken(experiment)
         else:
             experiment, taken = _with_taken(experiment, description, document.name)
-        net_input = Loaded(experiment, description).net_input
+        net_input = ResolvedExperiment(experiment, description).net_input
         experiment.model.check_data(experiment.data)
         experiment.kind().check(experiment.model, experiment.training, net_input)
     except Refusal as refusal:
         if (refusal.path, refusal.text) not in [(known.path, known.text) for known in problems]:
             problems.append(refusal)
-    problems += found(Loaded(experiment, description), fitting=not problems, of_a_run=of_a_run)
+    problems += found(ResolvedExperiment(experiment, description), fitting=not problems, of_a_run=of_a_run)
     if problems:
         raise complain(problems, document)
-    return Loaded(experiment, description, taken)
+    return ResolvedExperiment(experiment, description, taken)
 
 
 def described(experiment: Experiment) -> Description:
@@ -103,7 +103,7 @@ def _completed(experiment: Experiment, description: Description, of_a_run: bool)
     def samples(path: KeyPath) -> Any:
         if of_a_run:
             raise Refusal(path, "a run's config holds the number of components, not a fraction; train it anew")
-        return Loaded(experiment, description).dataset().train.x
+        return ResolvedExperiment(experiment, description).dataset().train.x
 
     for i in range(len(steps)):
         try:
@@ -120,7 +120,7 @@ def _completed(experiment: Experiment, description: Description, of_a_run: bool)
         return preprocessing.fit(steps, x).apply(x)
 
     model = experiment.kind().completed(
-        experiment.model, experiment.training, Loaded(experiment, description).net_input, train
+        experiment.model, experiment.training, ResolvedExperiment(experiment, description).net_input, train
     )
     return experiment.model_copy(update={"model": model})
 
@@ -137,7 +137,7 @@ def _with_taken(
 ) -> tuple[Experiment, dict[str, np.ndarray]]:
     """The experiment with what it takes from other runs written out, and their arrays. Raises Refusal."""
     taken: dict[str, np.ndarray] = {}
-    here = pretrained.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
+    here = pretrained.Here(experiment.data, description.shape, ResolvedExperiment(experiment, description).net_input)
     if block := experiment.model.taken():
         source = _source(pretrained.finished(block, pretrained.ENCODER, _making(block.run, file)))
         block, taken = pretrained.encoder(block, source, here)
@@ -147,7 +147,7 @@ def _with_taken(
             text = f"kind: {experiment.model.kind} is computed at once and begins with no weights; leave it out"
             raise Refusal(pretrained.INITIAL, text)
         source = _source(pretrained.finished(start, pretrained.INITIAL, _making(start.run, file)))
-        start, taken = pretrained.initial(start, source, here, Loaded(experiment, description).weights())
+        start, taken = pretrained.initial(start, source, here, ResolvedExperiment(experiment, description).weights())
         training = experiment.training.model_copy(update={"initial": start})
         experiment = experiment.model_copy(update={"training": training})
     return experiment, taken
@@ -166,7 +166,7 @@ def _making(run: str, file: str) -> str:
 def _source(run: RunFiles) -> pretrained.Source:
     """A finished run as one that weights are taken from; they are compared with its config."""
     loaded = fit(run.document, run.description)
-    arrays = run.tensors(WEIGHTS, loaded.weights() | loaded.fitted())
+    arrays = run.tensors(WEIGHTS, loaded.weight_shapes() | loaded.fitted_shapes())
     return pretrained.Source(
         path=run.path,
         model=loaded.experiment.model,

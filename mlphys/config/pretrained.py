@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from mlphys.data.preprocessing import wanted
+from mlphys.data.preprocessing import fitted_shapes
 from mlphys.errors import Refusal
 from mlphys.io.run_files import RunFiles, located
 from mlphys.schema.data import DataSpec, Description
@@ -45,7 +45,7 @@ class Source(Here):
 
     def fitted(self) -> Arrays:
         """What preprocessing was fitted with."""
-        return {name: self.arrays[name] for name in wanted(self.data.preprocess, self.shape)}
+        return {name: self.arrays[name] for name in fitted_shapes(self.data.preprocess, self.shape)}
 
     def learned(self) -> Arrays:
         """The net's weights."""

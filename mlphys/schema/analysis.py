@@ -8,7 +8,7 @@ from mlphys.schema.fields import Count
 from mlphys.schema.spec import Spec
 
 if TYPE_CHECKING:
-    from mlphys.config.experiment import Loaded
+    from mlphys.config.experiment import ResolvedExperiment
     from mlphys.figures.analysis_result import Finding
     from mlphys.runs.run import Run
 
@@ -39,7 +39,7 @@ class Analysis(Protocol):
 
     Spec: type[AnalysisSpec]
 
-    def check(self, spec: Any, loaded: Loaded) -> None:
+    def check(self, spec: Any, loaded: ResolvedExperiment) -> None:
         """Raise NotApplicable, with the reason, for what the config alone tells to have no such analysis."""
 
     def measure(self, spec: Any, run: Run) -> Finding:
