@@ -71,7 +71,7 @@ def _columns(run: Run) -> list[str]:
     """The names of the two parameters in history.csv."""
     import numpy as np
 
-    shapes = run.loaded.weights()
+    shapes = run.loaded.weight_shapes()
     count = sum(math.prod(shape) for shape in shapes.values())
     if count != 2:
         raise NotApplicable(f"the model has {count:,} parameters; a surface needs a model of two")
