@@ -277,7 +277,8 @@ def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
 def config_diff(first: Path, second: Path) -> None:
     """Print the keys in which two configs differ, defaults included."""
     from mlphys import show
-    from mlphys.config.load import difference, load
+    from mlphys.config.difference import difference
+    from mlphys.config.load import load
 
     click.echo(show.differing(difference(load(first).experiment, load(second).experiment)))
 

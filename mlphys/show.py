@@ -13,7 +13,6 @@ from typing import Any
 
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, ResolvedExperiment
-from mlphys.config.pretrained import taken_rows
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
 from mlphys.numerics.uncertainty import rounded
@@ -78,7 +77,7 @@ def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
     if initial:
         yield f"all parameters begin as in {initial.run}"
     if encoder:
-        rows = taken_rows(loaded.experiment.model, loaded.rows())
+        rows = loaded.pretrained_rows()
         told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
         origin = "" if initial else f" are those of {encoder.run} and"
         yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys import machine
 from mlphys.commands import analyze, evaluate, plot
+from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
-from mlphys.config.load import difference, fit, overridden
+from mlphys.config.load import validate_run
+from mlphys.config.overrides import overridden
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
@@ -77,7 +79,7 @@ def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> 
 
 def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
     old = run.loaded
-    loaded = fit(overridden(run.document, overrides), run.description) if overrides else old
+    loaded = validate_run(overridden(run.document, overrides), run.description) if overrides else old
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
     if [key for key in changes if key != "training.epochs"]:
         raise UserError(

@@ -15,26 +15,33 @@ from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import SATURATING, text
 from mlphys.schema.messages import choice, problems_of, shown
+from mlphys.schema.model import ModelSpec
 from mlphys.schema.training import EarlyStopping
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
 
 
-def found(loaded: ResolvedExperiment, fitting: bool, of_a_run: bool) -> Iterable[Refusal]:
-    """What is wrong with an experiment whose words are known.
+def require_encoder_layers(model: ModelSpec) -> None:
+    """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
+    encoder = model.taken()
+    if encoder and not encoder.layers:
+        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
 
-    `fitting`: its model fits its data, so that layers can be asked. The pictures of a run are drawn, or not,
-    by what they find there: configs `of_a_run` are not refused for them.
-    """
-    experiment = loaded.experiment
-    problems = [*_loss_problems(experiment), *_training_problems(experiment), *_phase_problems(experiment)]
-    problems += _augmentation_problems(experiment, loaded.description)
-    if fitting and not problems:
-        problems += [*_fresh_problems(experiment), *_track_problems(loaded)]
-        problems += [] if of_a_run else _plot_problems(loaded)
-        problems += _analysis_problems(loaded)
-    return [*problems, *_expect_problems(experiment)]
+
+def require_fitting_model(resolved: ResolvedExperiment) -> None:
+    """Raise Refusal unless model, training and data go together, as the kind of model says."""
+    experiment = resolved.experiment
+    experiment.model.check_data(experiment.data)
+    experiment.kind().check(experiment.model, experiment.training, resolved.net_input)
+
+
+def check_experiment(experiment: Experiment, description: Description) -> Iterable[Refusal]:
+    """Keys of several blocks that do not go together; they can be asked whether or not the model fits the data."""
+    yield from _loss_problems(experiment)
+    yield from _training_problems(experiment)
+    yield from _phase_problems(experiment)
+    yield from _augmentation_problems(experiment, description)
 
 
 def _loss_problems(experiment: Experiment) -> Iterable[Refusal]:
@@ -90,7 +97,7 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
         yield Refusal(path, "would move the images and not their targets; only noise fits")
 
 
-def _fresh_problems(experiment: Experiment) -> Iterable[Refusal]:
+def check_fresh_samples(experiment: Experiment) -> Iterable[Refusal]:
     """An epoch's fresh samples are in memory together, as the dataset's own are."""
     data, training = experiment.data, experiment.training
     if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
@@ -105,16 +112,13 @@ def _fresh_problems(experiment: Experiment) -> Iterable[Refusal]:
         yield Refusal(("training", "steps_per_epoch"), text)
 
 
-def _track_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
-    parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
-    if "parameters" in loaded.experiment.training.track and parameters > MOST_TRACKED:
+def check_tracking(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """What is tracked in training must be there, and not too much for the columns of history.csv."""
+    track, rows = resolved.experiment.training.track, resolved.rows()
+    parameters = sum(math.prod(shape) for shape in resolved.weight_shapes().values())
+    if "parameters" in track and parameters > MOST_TRACKED:
         text = f"parameters: this net has {parameters}, and at most {MOST_TRACKED} are recorded; leave it out"
         yield Refusal(("training", "track"), text)
-    yield from _layer_problems(loaded)
-
-
-def _layer_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
-    track, rows = loaded.experiment.training.track, loaded.rows()
     layers = {"gradient_norms", "weight_norms", "saturation"} & set(track)
     if layers and len(rows) > MOST_LAYERS:
         names = " and ".join(sorted(layers))
@@ -125,31 +129,31 @@ def _layer_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
         yield Refusal(("training", "track"), text)
 
 
-def _plot_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
-    """An entry of plots/ has `check(loaded)` if the config alone can tell that it cannot be drawn."""
-    for i, name in enumerate(loaded.experiment.plots):
+def check_pictures(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """An entry of plots/ has `check(resolved)` if the config alone can tell that it cannot be drawn."""
+    for i, name in enumerate(resolved.experiment.plots):
         check = getattr(registry.entry("mlphys.plots", name), "check", None)
         try:
             if check is not None:
-                check(loaded)
+                check(resolved)
         except NotApplicable as reason:
             yield Refusal(("plots", i), f"{name}: {reason}; leave it out")
 
 
-def _analysis_problems(loaded: ResolvedExperiment) -> Iterable[Refusal]:
+def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     names: list[str] = []
-    for i, spec in enumerate(loaded.experiment.analysis):
+    for i, spec in enumerate(resolved.experiment.analysis):
         name = ANALYSIS.names[type(spec)]
         if name in names:
             yield Refusal(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
         names.append(name)
         try:
-            ANALYSES[name].check(spec, loaded)
+            ANALYSES[name].check(spec, resolved)
         except NotApplicable as reason:
             yield Refusal(("analysis", i), f"{name}: {reason}")
 
 
-def _expect_problems(experiment: Experiment) -> Iterable[Refusal]:
+def check_expected(experiment: Experiment) -> Iterable[Refusal]:
     allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.kind().MEASURED]
     for key in experiment.expect:
         if key not in allowed:

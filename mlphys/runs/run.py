@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mlphys.config.experiment import Experiment, ResolvedExperiment
-from mlphys.config.load import fit
+from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.errors import UserError
 from mlphys.io import npz
@@ -88,7 +88,7 @@ class Run(RunFiles):
     @cached_property
     def loaded(self) -> ResolvedExperiment:
         """The experiment and the data's description, as they were when it was trained."""
-        return fit(self.document, self.description)
+        return validate_run(self.document, self.description)
 
     @property
     def config(self) -> Experiment:

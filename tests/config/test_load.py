@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from mlphys.config import experiment
+from mlphys.config.difference import difference
 from mlphys.config.examples import copy, shipped
 from mlphys.config.experiment import Experiment
-from mlphys.config.load import difference, load, runs_before
+from mlphys.config.load import load
+from mlphys.config.pretrained import runs_before
 from mlphys.datasets import mnist
 from mlphys.errors import UserError
 from mlphys.io.download import locate
