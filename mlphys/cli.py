@@ -245,7 +245,7 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
     from mlphys.config.load import load
 
     loaded = load(config, overrides)
-    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
+    parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     click.echo(f"{config}: right ({loaded.experiment.data.name}, {parameters} parameters)")
 
 
@@ -277,7 +277,8 @@ def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
 def config_diff(first: Path, second: Path) -> None:
     """Print the keys in which two configs differ, defaults included."""
     from mlphys import show
-    from mlphys.config.load import difference, load
+    from mlphys.config.difference import difference
+    from mlphys.config.load import load
 
     click.echo(show.differing(difference(load(first).experiment, load(second).experiment)))
 

@@ -1,4 +1,4 @@
-"""The one exception that users see, and the one that says what a run has not."""
+"""The exception that users see, what a config is refused for, and what a run has not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ class UserError(Exception):
 
     The text says what is wrong, what was received, what is allowed, and the remedy.
     """
+
+
+class Refusal(Exception):
+    """A config is refused: what is wrong at one of its keys, and the remedy.
+
+    `path` leads to the key from the part that was looked at; where that stands in the config tells `under`.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], text: str):
+        super().__init__(text)
+        self.path = path
+        self.text = text
+
+    def under(self, path: tuple[str | int, ...]) -> Refusal:
+        """The same, of a part that stands at `path`."""
+        return Refusal((*path, *self.path), self.text)
 
 
 class NotApplicable(Exception):

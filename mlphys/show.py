@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlphys.config.examples import shipped
-from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, Loaded
-from mlphys.config.pretrained import taken_rows
+from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, ResolvedExperiment
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
 from mlphys.numerics.uncertainty import rounded
@@ -44,7 +43,7 @@ def _is_number(cell: str) -> bool:
     return cell.replace(".", "").replace(" +- ", "").replace("-", "").replace("e", "").isdigit()
 
 
-def explained(loaded: Loaded) -> str:
+def explained(loaded: ResolvedExperiment) -> str:
     """The layers with shapes, weights and receptive fields, and the cost."""
     rows = loaded.rows()
     layers = table(
@@ -61,7 +60,7 @@ def explained(loaded: Loaded) -> str:
         ],
     )
     data = loaded.experiment.data
-    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
+    parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
     parts = [
         layers,
@@ -73,7 +72,7 @@ def explained(loaded: Loaded) -> str:
     return "\n\n".join(parts)
 
 
-def _steps(loaded: Loaded) -> Iterable[str]:
+def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
     """Who takes the steps of each phase on a processor, and why nobody faster."""
     experiment = loaded.experiment
     plans = experiment.kind().plans(experiment.model, experiment.training, loaded.net_input)
@@ -84,19 +83,19 @@ def _steps(loaded: Loaded) -> Iterable[str]:
         yield from (f"{name}: {text}" for name, text in told.items())
 
 
-def _taken(loaded: Loaded) -> Iterable[str]:
+def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
     """Whose the weights are that do not begin as the seed draws them."""
     encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
     if initial:
         yield f"all parameters begin as in {initial.run}"
     if encoder:
-        rows = taken_rows(loaded.experiment.model, loaded.rows())
+        rows = loaded.pretrained_rows()
         told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
         origin = "" if initial else f" are those of {encoder.run} and"
         yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
-def _optimizer(loaded: Loaded) -> str:
+def _optimizer(loaded: ResolvedExperiment) -> str:
     ((name, given),) = loaded.experiment.training.model_dump()["optimizer"].items()
     return f"{name} " + ", ".join(f"{key} {flow(value)}" for key, value in given.items() if value is not None)
 

@@ -130,10 +130,10 @@ def phases(net: str) -> int:
 
 
 def loaded(net: str) -> Any:
-    from mlphys.config.load import fit
+    from mlphys.config.load import validate
     from mlphys.schema.document import dump, parse
 
-    return fit(parse(dump(experiment(net)), "bench"))
+    return validate(parse(dump(experiment(net)), "bench"))
 
 
 def samples(net: str) -> tuple[np.ndarray, np.ndarray]:

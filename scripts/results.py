@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlphys.config.examples import shipped
-from mlphys.config.load import load, runs_before
+from mlphys.config.load import load
+from mlphys.config.pretrained import runs_before
 from mlphys.numerics.uncertainty import rounded
 from scripts.readme import table, write_table
 

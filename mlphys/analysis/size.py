@@ -87,7 +87,7 @@ def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> d
         return {
             "run": run.path.resolve().name,
             "samples": run.data["splits"]["train"]["samples"],
-            "parameters": sum(math.prod(shape) for shape in run.loaded.weights().values()),
+            "parameters": sum(math.prod(shape) for shape in run.loaded.weight_shapes().values()),
             "seconds": sum(row.get("seconds") or 0.0 for row in run.history),
             "error": measured[metric],
             "error_stderr": measured.get(f"{metric}_stderr"),

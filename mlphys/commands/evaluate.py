@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.config.experiment import Loaded
+from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.networks.compiled import Mapped
@@ -20,7 +20,7 @@ from mlphys.schema.model import Kind
 
 
 def measure(
-    loaded: Loaded, network: Network, fitted: Preprocessing, dataset: Dataset, name: str
+    loaded: ResolvedExperiment, network: Network, fitted: Preprocessing, dataset: Dataset, name: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz.
 

@@ -13,8 +13,10 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.commands import analyze, evaluate, plot
-from mlphys.config.experiment import Loaded
-from mlphys.config.load import difference, fit, overridden
+from mlphys.config.difference import difference
+from mlphys.config.experiment import ResolvedExperiment
+from mlphys.config.load import validate_run
+from mlphys.config.overrides import overridden
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
@@ -47,7 +49,7 @@ class Interrupted(Exception):
         super().__init__(f"interrupted; `mlphys resume {path}` goes on from the last whole epoch")
 
 
-def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run:
+def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
     """Train an experiment in a new run directory, measure it on validation, draw its pictures, make its analyses."""
     data = loaded.experiment.data
     for source in data.sources():
@@ -57,13 +59,13 @@ def train(loaded: Loaded, out: Path | None, reporter: Reporter, say: Say) -> Run
     if isinstance(dataset.train.x, Stored):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
-    fitted = _fitted(loaded, dataset, loaded.taken)  # what it refuses leaves no run behind
+    fitted = _fitted(loaded, dataset, loaded.pretrained)  # what it refuses leaves no run behind
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
-        if loaded.taken:
-            writer.taken(loaded.taken)
+        if loaded.pretrained:
+            writer.taken(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
         return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
@@ -81,7 +83,7 @@ def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> 
 
 def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
     old = run.loaded
-    loaded = fit(overridden(run.document, overrides), run.description) if overrides else old
+    loaded = validate_run(overridden(run.document, overrides), run.description) if overrides else old
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
     if [key for key in changes if key != "training.epochs"]:
         raise UserError(
@@ -125,7 +127,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint, say)
 
 
-def unfinished(loaded: Loaded, out: Path | None) -> Run | None:
+def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
     """The run in `out`, or the newest of this config's name, to go on with; None: there is none.
 
     Raises UserError when it is finished, or was trained with another config.
@@ -161,7 +163,7 @@ def _nothing_to_do(run: Run) -> str:
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
-def _fitted(loaded: Loaded, dataset: Dataset, taken: Mapping[str, np.ndarray]) -> Preprocessing:
+def _fitted(loaded: ResolvedExperiment, dataset: Dataset, taken: Mapping[str, np.ndarray]) -> Preprocessing:
     """Preprocessing fitted to the training samples, or as it was for the net that weights are taken from."""
     steps = loaded.experiment.data.preprocess
     if taken:
@@ -169,7 +171,7 @@ def _fitted(loaded: Loaded, dataset: Dataset, taken: Mapping[str, np.ndarray]) -
     return preprocessing.fit(steps, dataset.train.x)
 
 
-def fingerprints(loaded: Loaded, data: Mapping[str, Any]) -> dict[str, str]:
+def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[str, str]:
     """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, the data, the versions."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
@@ -198,7 +200,7 @@ def _sha256(value: Any) -> str:
 def _train(
     run: Run,
     writer: RunWriter,
-    loaded: Loaded,
+    loaded: ResolvedExperiment,
     dataset: Dataset,
     fitted: Preprocessing,
     reporter: Reporter,
@@ -236,7 +238,7 @@ def _train(
 def _learn(
     run: Run,
     writer: RunWriter,
-    loaded: Loaded,
+    loaded: ResolvedExperiment,
     dataset: Dataset,
     fitted: Preprocessing,
     reporter: Reporter,

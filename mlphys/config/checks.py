@@ -7,52 +7,59 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, Loaded
+from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, ResolvedExperiment
 from mlphys.data import splits
-from mlphys.errors import NotApplicable
+from mlphys.errors import NotApplicable, Refusal
 from mlphys.numerics.activations import SATURATING
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import text
-from mlphys.schema.messages import Problem, choice, problems_of, shown
+from mlphys.schema.messages import choice, problems_of, shown
+from mlphys.schema.model import ModelSpec
 from mlphys.schema.training import EarlyStopping
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
 
 
-def found(loaded: Loaded, fitting: bool, of_a_run: bool) -> Iterable[Problem]:
-    """What is wrong with an experiment whose words are known.
-
-    `fitting`: its model fits its data, so that layers can be asked. The pictures of a run are drawn, or not,
-    by what they find there: configs `of_a_run` are not refused for them.
-    """
-    experiment = loaded.experiment
-    problems = [*_loss_problems(experiment), *_training_problems(experiment), *_phase_problems(experiment)]
-    problems += _augmentation_problems(experiment, loaded.description)
-    if fitting and not problems:
-        problems += [*_fresh_problems(experiment), *_track_problems(loaded)]
-        problems += [] if of_a_run else _plot_problems(loaded)
-        problems += _analysis_problems(loaded)
-    return [*problems, *_expect_problems(experiment)]
+def require_encoder_layers(model: ModelSpec) -> None:
+    """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
+    encoder = model.taken()
+    if encoder and not encoder.layers:
+        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
 
 
-def _loss_problems(experiment: Experiment) -> Iterable[Problem]:
+def require_fitting_model(resolved: ResolvedExperiment) -> None:
+    """Raise Refusal unless model, training and data go together, as the kind of model says."""
+    experiment = resolved.experiment
+    experiment.model.check_data(experiment.data)
+    experiment.kind().check(experiment.model, experiment.training, resolved.net_input)
+
+
+def check_experiment(experiment: Experiment, description: Description) -> Iterable[Refusal]:
+    """Keys of several blocks that do not go together; they can be asked whether or not the model fits the data."""
+    yield from _loss_problems(experiment)
+    yield from _training_problems(experiment)
+    yield from _phase_problems(experiment)
+    yield from _augmentation_problems(experiment, description)
+
+
+def _loss_problems(experiment: Experiment) -> Iterable[Refusal]:
     name, allowed = type(experiment.training.loss).__name__, experiment.kind().LOSSES
     if name not in allowed:
         text = f"{name} is no loss for kind: {experiment.model.kind}{choice(name, list(allowed))}"
-        yield Problem(("training", "loss"), text)
+        yield Refusal(("training", "loss"), text)
 
 
-def _training_problems(experiment: Experiment) -> Iterable[Problem]:
+def _training_problems(experiment: Experiment) -> Iterable[Refusal]:
     training = experiment.training
     yield from _stopping_problems(experiment, training.early_stopping, ("training",))
     for name, phase in (training.phases or {}).items():
         yield from _stopping_problems(experiment, phase.early_stopping, ("training", "phases", name))
 
 
-def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, block: KeyPath) -> Iterable[Problem]:
+def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, block: KeyPath) -> Iterable[Refusal]:
     if stopping is None:
         return
     recorded = experiment.kind().RECORDED
@@ -60,38 +67,38 @@ def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, b
     measured = [f"validation_{name}" for name in recorded]
     if stopping.monitor not in [*recorded, *measured]:
         allowed = choice(stopping.monitor, [*measured, *recorded])
-        yield Problem(path, f"not recorded; received {shown(stopping.monitor)}{allowed}")
+        yield Refusal(path, f"not recorded; received {shown(stopping.monitor)}{allowed}")
     elif stopping.monitor in measured and experiment.data.validation == 0:
-        yield Problem(
+        yield Refusal(
             path,
             f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
         )
 
 
-def _phase_problems(experiment: Experiment) -> Iterable[Problem]:
+def _phase_problems(experiment: Experiment) -> Iterable[Refusal]:
     allowed = experiment.model.phase_names()
     for name in experiment.training.phases or {}:
         if name not in allowed:
             none = f"kind: {experiment.model.kind} is trained in one phase; leave phases out"
-            yield Problem(("training", "phases", name), choice(name, allowed)[2:] if allowed else none)
+            yield Refusal(("training", "phases", name), choice(name, allowed)[2:] if allowed else none)
     data, phases = experiment.data, experiment.training.phases or {}
     if isinstance(data, Generated) and data.fresh:
         for name in [name for name, phase in phases.items() if phase.labels is not None]:
             text = "the same samples in every epoch, and fresh ones are new in each; leave labels out, or fresh"
-            yield Problem(("training", "phases", name, "labels"), text)
+            yield Refusal(("training", "phases", name, "labels"), text)
 
 
-def _augmentation_problems(experiment: Experiment, description: Description) -> Iterable[Problem]:
+def _augmentation_problems(experiment: Experiment, description: Description) -> Iterable[Refusal]:
     augmentation, path = experiment.training.augmentation, ("training", "augmentation")
     if augmentation is None:
         return
     if len(description.shape) != 3 and augmentation.moves():
-        yield Problem(path, f"moves pixels, and a sample of {text(description.shape)} is no image; only noise fits")
+        yield Refusal(path, f"moves pixels, and a sample of {text(description.shape)} is no image; only noise fits")
     if 0 not in description.target_shape and description.target_shape and augmentation.moves():
-        yield Problem(path, "would move the images and not their targets; only noise fits")
+        yield Refusal(path, "would move the images and not their targets; only noise fits")
 
 
-def _fresh_problems(experiment: Experiment) -> Iterable[Problem]:
+def check_fresh_samples(experiment: Experiment) -> Iterable[Refusal]:
     """An epoch's fresh samples are in memory together, as the dataset's own are."""
     data, training = experiment.data, experiment.training
     if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
@@ -103,55 +110,52 @@ def _fresh_problems(experiment: Experiment) -> Iterable[Problem]:
         type(data)(**{**data.arguments(), "samples": samples})
     except ValidationError as error:
         text = f"{samples} fresh samples in an epoch: {problems_of(error)[0].text}"
-        yield Problem(("training", "steps_per_epoch"), text)
+        yield Refusal(("training", "steps_per_epoch"), text)
 
 
-def _track_problems(loaded: Loaded) -> Iterable[Problem]:
-    parameters = sum(math.prod(shape) for shape in loaded.weights().values())
-    if "parameters" in loaded.experiment.training.track and parameters > MOST_TRACKED:
+def check_tracking(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """What is tracked in training must be there, and not too much for the columns of history.csv."""
+    track, rows = resolved.experiment.training.track, resolved.rows()
+    parameters = sum(math.prod(shape) for shape in resolved.weight_shapes().values())
+    if "parameters" in track and parameters > MOST_TRACKED:
         text = f"parameters: this net has {parameters}, and at most {MOST_TRACKED} are recorded; leave it out"
-        yield Problem(("training", "track"), text)
-    yield from _layer_problems(loaded)
-
-
-def _layer_problems(loaded: Loaded) -> Iterable[Problem]:
-    track, rows = loaded.experiment.training.track, loaded.rows()
+        yield Refusal(("training", "track"), text)
     layers = {"gradient_norms", "weight_norms", "saturation"} & set(track)
     if layers and len(rows) > MOST_LAYERS:
         names = " and ".join(sorted(layers))
         text = f"this net has {len(rows)} layers, and at most {MOST_LAYERS} are tracked; leave {names} out"
-        yield Problem(("training", "track"), text)
+        yield Refusal(("training", "track"), text)
     if "saturation" in track and not any(row.layer.activation_name() in SATURATING for row in rows):
         text = f"saturation: no layer has one of the activations {', '.join(SATURATING)}; leave it out"
-        yield Problem(("training", "track"), text)
+        yield Refusal(("training", "track"), text)
 
 
-def _plot_problems(loaded: Loaded) -> Iterable[Problem]:
-    """An entry of plots/ has `check(loaded)` if the config alone can tell that it cannot be drawn."""
-    for i, name in enumerate(loaded.experiment.plots):
+def check_pictures(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """An entry of plots/ has `check(resolved)` if the config alone can tell that it cannot be drawn."""
+    for i, name in enumerate(resolved.experiment.plots):
         check = getattr(registry.entry("mlphys.plots", name), "check", None)
         try:
             if check is not None:
-                check(loaded)
+                check(resolved)
         except NotApplicable as reason:
-            yield Problem(("plots", i), f"{name}: {reason}; leave it out")
+            yield Refusal(("plots", i), f"{name}: {reason}; leave it out")
 
 
-def _analysis_problems(loaded: Loaded) -> Iterable[Problem]:
+def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     names: list[str] = []
-    for i, spec in enumerate(loaded.experiment.analysis):
+    for i, spec in enumerate(resolved.experiment.analysis):
         name = ANALYSIS.names[type(spec)]
         if name in names:
-            yield Problem(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
+            yield Refusal(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
         names.append(name)
         try:
-            ANALYSES[name].check(spec, loaded)
+            ANALYSES[name].check(spec, resolved)
         except NotApplicable as reason:
-            yield Problem(("analysis", i), f"{name}: {reason}")
+            yield Refusal(("analysis", i), f"{name}: {reason}")
 
 
-def _expect_problems(experiment: Experiment) -> Iterable[Problem]:
+def check_expected(experiment: Experiment) -> Iterable[Refusal]:
     allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.kind().MEASURED]
     for key in experiment.expect:
         if key not in allowed:
-            yield Problem(("expect", key), f"not measured{choice(key, allowed)}")
+            yield Refusal(("expect", key), f"not measured{choice(key, allowed)}")

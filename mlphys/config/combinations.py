@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from mlphys.config.load import fit
+from mlphys.config.load import validate
 from mlphys.errors import UserError
 from mlphys.schema.document import dump, parse
 
@@ -38,7 +38,7 @@ def _why(*terms: str) -> str | None:
         },
     }
     try:
-        fit(parse(dump(experiment), "combined"))
+        validate(parse(dump(experiment), "combined"))
     except UserError as error:
         return str(error).partition(": model.")[2].partition(": ")[2]
     return None

@@ -1,10 +1,10 @@
-"""An experiment: a config whose words are known, and with its data's description one that fits."""
+"""Experiment: a config whose words are known. ResolvedExperiment: a complete one, with the description of its data."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Annotated, Any
@@ -12,16 +12,15 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.config import pretrained
 from mlphys.data import class_selection, preprocessing, splits
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
 from mlphys.schema import registry
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.data import Dataset, DataSpec, Description
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
-from mlphys.schema.messages import Misfit, suggestion
+from mlphys.schema.messages import suggestion
 from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
@@ -73,7 +72,7 @@ Range = Annotated[
 
 
 class Experiment(Spec):
-    """One experiment, complete: every default is filled in."""
+    """One experiment, every default filled in; what its data decides may be open."""
 
     name: Name
     about: dict[str, Remark] = Field({})
@@ -102,54 +101,67 @@ class Experiment(Spec):
         return MODELS[self.model.kind]
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """An experiment that fits its data, with what the data's headers told.
+def net_input(data: DataSpec, description: Description) -> Description:
+    """The data as the net sees it, behind its preprocessing; its samples are those of training."""
+    samples = data.train if isinstance(data.train, int) else description.samples
+    shape = preprocessing.output_shape(data.preprocess, description.shape)
+    return replace(description, shape=shape, samples=samples)
 
-    `taken` are the arrays of other runs that its training begins with; a run has them in a file of its own.
+
+def read_splits(data: DataSpec, description: Description) -> Dataset:
+    """The samples, read and split, before preprocessing."""
+    entry = DATASETS[data.name]
+    samples = entry.load(data)
+    if class_selection.leaves_out(data):
+        try:
+            _, samples = class_selection.select(data, entry.describe(data), samples)
+        except Refusal as refusal:  # the config was right once, or is a stranger's
+            raise UserError(f"{dotted(refusal.path)}: {refusal.text}") from None
+    return splits.split(data, description, samples)
+
+
+@dataclass(frozen=True)
+class ResolvedExperiment:
+    """A complete experiment that fits its data, with what the data's headers told.
+
+    `pretrained` are the arrays of other runs that its training begins with; a run has them in a file of its own.
     """
 
     experiment: Experiment
     description: Description
-    taken: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    pretrained: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def net_input(self) -> Description:
         """The data as the net sees it, behind its preprocessing; its samples are those of training."""
-        data, known = self.experiment.data, self.description
-        samples = data.train if isinstance(data.train, int) else known.samples
-        return replace(known, shape=preprocessing.output_shape(data.preprocess, known.shape), samples=samples)
+        return net_input(self.experiment.data, self.description)
 
     def dataset(self) -> Dataset:
         """The samples, read and split, before preprocessing."""
-        data, entry = self.experiment.data, self.experiment.dataset()
-        samples = entry.load(data)
-        if class_selection.wanted(data):
-            try:
-                _, samples = class_selection.select(data, entry.describe(data), samples)
-            except Misfit as misfit:  # the config was right once, or is a stranger's
-                raise UserError(f"{dotted(misfit.problem.path)}: {misfit.problem.text}") from None
-        return splits.split(data, self.description, samples)
+        return read_splits(self.experiment.data, self.description)
 
     def rows(self) -> list[Row]:
         return self.experiment.kind().rows(self.experiment.model, self.net_input)
 
-    def weights(self) -> dict[str, Shape]:
+    def pretrained_rows(self) -> Sequence[Row]:
+        """Those of the net's rows that are another run's encoder."""
+        encoder = self.experiment.model.taken()
+        return self.rows()[: len(encoder.layers or [])] if encoder else []
+
+    def weight_shapes(self) -> dict[str, Shape]:
         """The shapes of what is learned, by name."""
         return self.experiment.kind().weights(self.experiment.model, self.net_input)
 
-    def fitted(self) -> dict[str, Shape]:
+    def fitted_shapes(self) -> dict[str, Shape]:
         """The shapes of what preprocessing is fitted with, by name."""
-        return preprocessing.wanted(self.experiment.data.preprocess, self.description.shape)
+        return preprocessing.fitted_shapes(self.experiment.data.preprocess, self.description.shape)
 
-    def wanted(self) -> dict[str, Shape]:
+    def pretrained_shapes(self) -> dict[str, Shape]:
         """The shapes of what is taken from other runs, by name; none where nothing is."""
-        experiment = self.experiment
-        if experiment.training.initial:
-            return self.weights() | self.fitted()
-        if not experiment.model.taken():
-            return {}
-        return weights_of(pretrained.taken_rows(experiment.model, self.rows())) | self.fitted()
+        if self.experiment.training.initial:
+            return self.weight_shapes() | self.fitted_shapes()
+        rows = self.pretrained_rows()
+        return weights_of(rows) | self.fitted_shapes() if rows else {}
 
     def cost(self) -> str:
         return self.experiment.kind().cost_formula(self.experiment.model, self.experiment.training, self.net_input)

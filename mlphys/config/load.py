@@ -1,35 +1,27 @@
-"""From a YAML file and its overrides to a frozen, complete Experiment."""
+"""From a YAML file and its overrides to a complete experiment, checked against its data."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from pydantic import ValidationError
-
-from mlphys.config import pretrained
-from mlphys.config.checks import found
+from mlphys.config import checks, pretrained
+from mlphys.config.completion import completed, completed_without_samples, described, parsed, with_split_sizes
 from mlphys.config.examples import shipped
-from mlphys.config.experiment import Experiment, Loaded
-from mlphys.data import class_selection, preprocessing, splits
-from mlphys.errors import UserError
+from mlphys.config.experiment import Experiment, ResolvedExperiment, net_input
+from mlphys.config.overrides import overridden
+from mlphys.config.pretrained import Arrays, PretrainedRun
+from mlphys.config.problems import Problems
+from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.schema.data import Description
-from mlphys.schema.document import Document, KeyPath, dotted, parse, read
-from mlphys.schema.fields import LARGEST
-from mlphys.schema.messages import Misfit, Problem, complain, problems_of
-from mlphys.schema.preprocess import StepError
+from mlphys.schema.document import Document, read
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
-    """Read, override and check a config; nothing of the data but its headers is read.
-
-    Raises UserError with every problem found, a line each.
-    """
+def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
+    """Read, override and validate a config. Raises UserError with every problem found, a line each."""
     if not os.path.exists(path) and path.stem in shipped():
         raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
@@ -39,200 +31,84 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Loaded:
         if "name" not in document.data:
             document = document.with_value(("name",), path.stem, str(path))
         document = overridden(document, overrides)
-    return fit(document)
+    return validate(document)
 
 
-def fit(document: Document, description: Description | None = None) -> Loaded:
-    """Check a document against the grammar and its data; without a description the headers are read.
+def validate(document: Document) -> ResolvedExperiment:
+    """Parse, complete and check a config; of its data the headers are read, and samples where nothing less tells.
 
-    With one it is of a run, whose config is complete: no sample is read for it.
+    Raises UserError with every problem found, a line each.
     """
-    try:
-        experiment = Experiment.model_validate(document.data)
-    except ValidationError as error:
-        raise complain(problems_of(error), document) from None
-    of_a_run = description is not None
-    if not of_a_run:
-        experiment = experiment.model_copy(update={"data": experiment.data.resolved()})
-    try:
-        description = description or described(experiment)
-    except Misfit as misfit:
-        raise complain([misfit.problem], document) from None
-    problems: list[Problem] = []
-    taken: dict[str, np.ndarray] = {}
-    try:
-        sizes = splits.sizes(experiment.data, description)
-        experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update=sizes)})
-    except splits.SplitError as error:
-        problems.append(Problem(("data", *error.path), error.text))
-    try:
-        experiment = _completed(experiment, description, of_a_run)
-        if of_a_run:
-            _check_taken(experiment)
-        else:
-            experiment, taken = _with_taken(experiment, description, document.name)
-        net_input = Loaded(experiment, description).net_input
-        experiment.model.check_data(experiment.data)
-        experiment.kind().check(experiment.model, experiment.training, net_input)
-    except Misfit as misfit:
-        problems.append(misfit.problem)
-    except splits.SplitError:
-        pass  # told above
-    problems += found(Loaded(experiment, description), fitting=not problems, of_a_run=of_a_run)
-    if problems:
-        raise complain(problems, document)
-    return Loaded(experiment, description, taken)
+    problems, experiment = Problems(document), parsed(document)
+    with problems.collected():
+        experiment, description = described(experiment)
+    problems.raise_any()
+    with problems.collected():
+        experiment = with_split_sizes(experiment, description)
+    with problems.collected():
+        experiment = completed(experiment, description)
+        resolved = _with_pretrained(experiment, description, document.name)
+        checks.require_fitting_model(resolved)
+    problems.add(*checks.check_experiment(experiment, description))
+    if not problems:
+        problems.add(
+            *checks.check_fresh_samples(resolved.experiment),
+            *checks.check_tracking(resolved),
+            *checks.check_pictures(resolved),
+            *checks.check_analyses(resolved),
+        )
+    problems.add(*checks.check_expected(experiment))
+    problems.raise_any()
+    return resolved
 
 
-def described(experiment: Experiment) -> Description:
-    """The data as its headers tell it; with a choice among its classes the labels are read. Raises Misfit."""
-    data, entry = experiment.data, experiment.dataset()
-    description: Description = entry.describe(data)
-    if class_selection.wanted(data):
-        description, _ = class_selection.select(data, description, entry.load(data))
-    return description
+def validate_run(document: Document, description: Description) -> ResolvedExperiment:
+    """The same for a run's own config, which is complete: no sample is read for it, and no other run is opened.
 
-
-def _completed(experiment: Experiment, description: Description, of_a_run: bool) -> Experiment:
-    """What the data decides, written into the experiment: numbers of components, a mirrored decoder.
-
-    The samples are read where nothing less tells, but not for the config of a run, which may be a
-    stranger's. Raises Misfit, and SplitError where they cannot be split.
+    Its pictures are drawn, or not, by what they find in the run: it is not refused for them.
     """
-    data, shape = experiment.data, description.shape
-    steps = data.preprocess
-
-    def samples(path: KeyPath) -> Any:
-        if of_a_run:
-            raise Misfit(path, "a run's config holds the number of components, not a fraction; train it anew")
-        return Loaded(experiment, description).dataset().train.x
-
-    for i in range(len(steps)):
-        try:
-            steps[i].check(shape, data.train if isinstance(data.train, int) else LARGEST)
-        except StepError as error:
-            raise Misfit(("data", "preprocess", i), str(error)) from None
-        if not steps[i].determined():
-            steps = preprocessing.determined(steps, samples(("data", "preprocess", i)))
-        shape = steps[i].output_shape(shape)
-    experiment = experiment.model_copy(update={"data": data.model_copy(update={"preprocess": steps})})
-
-    def train() -> Any:
-        x = samples(("model",))
-        return preprocessing.fit(steps, x).apply(x)
-
-    model = experiment.kind().completed(
-        experiment.model, experiment.training, Loaded(experiment, description).net_input, train
-    )
-    return experiment.model_copy(update={"model": model})
+    problems, experiment = Problems(document), parsed(document)
+    with problems.collected():
+        experiment = with_split_sizes(experiment, description)
+    with problems.collected():
+        experiment = completed_without_samples(experiment, description)
+        checks.require_encoder_layers(experiment.model)
+        resolved = ResolvedExperiment(experiment, description)
+        checks.require_fitting_model(resolved)
+    problems.add(*checks.check_experiment(experiment, description))
+    if not problems:
+        problems.add(
+            *checks.check_fresh_samples(resolved.experiment),
+            *checks.check_tracking(resolved),
+            *checks.check_analyses(resolved),
+        )
+    problems.add(*checks.check_expected(experiment))
+    problems.raise_any()
+    return resolved
 
 
-def _check_taken(experiment: Experiment) -> None:
-    """Raise Misfit unless a run's config tells the layers of an encoder it has taken."""
-    block = experiment.model.taken()
-    if block and not block.layers:
-        raise Misfit(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
-
-
-def _with_taken(
-    experiment: Experiment, description: Description, file: str
-) -> tuple[Experiment, dict[str, np.ndarray]]:
-    """The experiment with what it takes from other runs written out, and their arrays. Raises Misfit."""
-    taken: dict[str, np.ndarray] = {}
-    here = pretrained.Here(experiment.data, description.shape, Loaded(experiment, description).net_input)
-    if block := experiment.model.taken():
-        source = _source(pretrained.finished(block, pretrained.ENCODER, _making(block.run, file)))
-        block, taken = pretrained.encoder(block, source, here)
-        experiment = experiment.model_copy(update={"model": experiment.model.model_copy(update={"encoder": block})})
-    if start := experiment.training.initial:
+def _with_pretrained(experiment: Experiment, description: Description, file: str) -> ResolvedExperiment:
+    """What the config in `file` takes from other runs, written out and with their arrays. Raises Refusal."""
+    data, model, training = experiment.data, experiment.model, experiment.training
+    arrays: Arrays = {}
+    if encoder := model.taken():
+        run = _opened(pretrained.finished(encoder.run, pretrained.ENCODER, file))
+        encoder, arrays = pretrained.encoder(encoder, run, data, description)
+        model = model.model_copy(update={"encoder": encoder})
+    if initial := training.initial:
         if not experiment.kind().ITERATIVE:
-            text = f"kind: {experiment.model.kind} is computed at once and begins with no weights; leave it out"
-            raise Misfit(pretrained.INITIAL, text)
-        source = _source(pretrained.finished(start, pretrained.INITIAL, _making(start.run, file)))
-        start, taken = pretrained.initial(start, source, here, Loaded(experiment, description).weights())
-        training = experiment.training.model_copy(update={"initial": start})
-        experiment = experiment.model_copy(update={"training": training})
-    return experiment, taken
+            text = f"kind: {model.kind} is computed at once and begins with no weights; leave it out"
+            raise Refusal(pretrained.INITIAL, text)
+        run = _opened(pretrained.finished(initial.run, pretrained.INITIAL, file))
+        shapes = experiment.kind().weights(model, net_input(data, description))
+        initial, arrays = pretrained.initial(initial, run, data, description, shapes)
+        training = training.model_copy(update={"initial": initial})
+    experiment = experiment.model_copy(update={"model": model, "training": training})
+    return ResolvedExperiment(experiment, description, arrays)
 
 
-def _making(run: str, file: str) -> str:
-    """How a run that the config in `file` names comes about."""
-    if run not in shipped():
-        return "train it first, or name another"
-    beside = Path(file).with_name(f"{run}.yaml")
-    if beside.is_file():
-        return f"`mlphys train {beside}` makes it"
-    return f"`mlphys config copy {run}` and `mlphys train {run}.yaml` make it"
-
-
-def _source(run: RunFiles) -> pretrained.Source:
-    """A finished run as one that weights are taken from; they are compared with its config."""
-    loaded = fit(run.document, run.description)
-    arrays = run.tensors(WEIGHTS, loaded.weights() | loaded.fitted())
-    return pretrained.Source(
-        path=run.path,
-        model=loaded.experiment.model,
-        data=loaded.experiment.data,
-        shape=loaded.description.shape,
-        net_input=loaded.net_input,
-        arrays=arrays,
-        sha256=checksum.sha256(run.path / WEIGHTS),
-    )
-
-
-def runs_before(path: Path) -> list[str]:
-    """The runs that a config takes weights from, as it names them; nothing else of it is checked."""
-    data = read(path).data
-    blocks = [data.get(part, {}).get(key) for part, key in (pretrained.ENCODER, pretrained.INITIAL)]
-    return [block["run"] for block in blocks if isinstance(block, dict)]
-
-
-def overridden(document: Document, overrides: Sequence[str]) -> Document:
-    """The document with each `a.b.0.c=value` put in its place."""
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set {override}: expected key=value, such as --set training.epochs=5")
-        path = _key_path(document.data, key, f"--set {override}")
-        document = document.with_value(path, parse(value, f"--set {key}").data, f"--set {override}")
-    return document
-
-
-def _key_path(data: Any, key: str, source: str) -> KeyPath:
-    """The parts of a dotted key, numbers where the config has a list."""
-    parts: list[str | int] = []
-    for part in key.split("."):
-        if isinstance(data, list):
-            if not part.isdecimal() or int(part) >= len(data):
-                entries = f"write the number of an entry, 0 to {len(data) - 1}" if data else "write all of it"
-                raise UserError(
-                    f"{source}: {dotted(tuple(parts))} is a list of {len(data)}; {entries}; received {part!r}"
-                )
-            parts.append(int(part))
-            data = data[int(part)]
-        elif parts[:1] == ["expect"]:  # its keys hold dots themselves
-            return ("expect", key.partition(".")[2])
-        else:
-            parts.append(part)
-            data = data.get(part) if isinstance(data, dict) else None
-    return tuple(parts)
-
-
-def difference(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:
-    """The keys in which two experiments differ: (key path, first value, second value), None where there is none."""
-    ours, theirs = _leaves(first.model_dump(), ()), _leaves(second.model_dump(), ())
-    return [
-        (dotted(key), ours.get(key), theirs.get(key))
-        for key in sorted(ours.keys() | theirs.keys(), key=dotted)
-        if ours.get(key) != theirs.get(key)
-    ]
-
-
-def _leaves(value: Any, path: KeyPath) -> dict[KeyPath, Any]:
-    if isinstance(value, dict):
-        parts: Iterable[tuple[str | int, Any]] = value.items()
-    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
-        parts = enumerate(value)
-    else:
-        return {path: list(value) if isinstance(value, tuple) else value}
-    return {key: leaf for part, item in parts for key, leaf in _leaves(item, (*path, part)).items()}
+def _opened(run: RunFiles) -> PretrainedRun:
+    """A finished run with its arrays, which are compared with its own config."""
+    resolved = validate_run(run.document, run.description)
+    arrays = run.tensors(WEIGHTS, resolved.weight_shapes() | resolved.fitted_shapes())
+    return PretrainedRun(run.path, resolved, arrays, checksum.sha256(run.path / WEIGHTS))

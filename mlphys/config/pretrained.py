@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from mlphys.data.preprocessing import wanted
+from mlphys.config.examples import shipped
+from mlphys.config.experiment import ResolvedExperiment, net_input
+from mlphys.errors import Refusal
 from mlphys.io.run_files import RunFiles, located
 from mlphys.schema.data import DataSpec, Description
-from mlphys.schema.document import flow
+from mlphys.schema.document import flow, read
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
-from mlphys.schema.messages import Misfit
-from mlphys.schema.model import ModelSpec
 from mlphys.schema.pretrained import Initial, TakenEncoder
-from mlphys.schema.shapes import Row, weights
+from mlphys.schema.shapes import weights
 
 ENCODER, INITIAL, STEPS = ("model", "encoder"), ("training", "initial"), ("data", "preprocess")
 
@@ -26,26 +26,17 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Here:
-    """What a net is shown: samples of `shape`, and `net_input` behind the preprocessing of `data`."""
-
-    data: DataSpec
-    shape: Shape
-    net_input: Description
-
-
-@dataclass(frozen=True)
-class Source(Here):
-    """A finished run, with what it was shown, and all that it has learned or fitted."""
+class PretrainedRun:
+    """A finished run, and all that it has learned or fitted."""
 
     path: Path
-    model: ModelSpec
+    resolved: ResolvedExperiment
     arrays: Arrays
     sha256: str
 
     def fitted(self) -> Arrays:
         """What preprocessing was fitted with."""
-        return {name: self.arrays[name] for name in wanted(self.data.preprocess, self.shape)}
+        return {name: self.arrays[name] for name in self.resolved.fitted_shapes()}
 
     def learned(self) -> Arrays:
         """The net's weights."""
@@ -53,97 +44,117 @@ class Source(Here):
         return {name: value for name, value in self.arrays.items() if name not in fitted}
 
 
-def finished(block: TakenEncoder | Initial, path: tuple[str, ...], remedy: str) -> RunFiles:
-    """The run that a block names. Raises Misfit, with the remedy, unless it is there and trained to its end."""
-    found = located(block.run)
+def runs_before(path: Path) -> list[str]:
+    """The runs that a config takes weights from, as it names them; nothing else of it is checked."""
+    data = read(path).data
+    blocks = [data.get(part, {}).get(key) for part, key in (ENCODER, INITIAL)]
+    return [block["run"] for block in blocks if isinstance(block, dict)]
+
+
+def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
+    """The run that the block at `path` of the config in `file` names.
+
+    Raises Refusal, with the remedy, unless it is there and trained to its end.
+    """
+    found = located(name)
     if found is None:
         where = "neither as a folder nor under runs/"
-        raise Misfit((*path, "run"), f"{block.run}: no such run, {where}; {remedy}")
+        raise Refusal((*path, "run"), f"{name}: no such run, {where}; {_making(name, file)}")
     run = RunFiles(found)
     state, epochs = run.status["state"], run.status["epochs"]
     if state == "diverged":
-        raise Misfit((*path, "run"), f"{found}: its training diverged; name another run")
+        raise Refusal((*path, "run"), f"{found}: its training diverged; name another run")
     if state != "done":
-        so_far = f"({state}, {epochs} epochs so far)"
-        raise Misfit((*path, "run"), f"{found}: its training is not finished {so_far}; `mlphys resume {found}` goes on")
+        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` goes on"
+        raise Refusal((*path, "run"), f"{found}: its training is not finished {so_far}")
     return run
 
 
-def encoder(block: TakenEncoder, source: Source, here: Here) -> tuple[TakenEncoder, Arrays]:
-    """The block complete, and the arrays that the new net begins with, by its own names.
+def _making(run: str, file: str) -> str:
+    """How a run that the config in `file` names comes about."""
+    if run not in shipped():
+        return "train it first, or name another"
+    beside = Path(file).with_name(f"{run}.yaml")
+    if beside.is_file():
+        return f"`mlphys train {beside}` makes it"
+    return f"`mlphys config copy {run}` and `mlphys train {run}.yaml` make it"
 
-    Raises Misfit where the run has no encoder, was trained on other samples, or has changed since the block
+
+def encoder(
+    block: TakenEncoder, run: PretrainedRun, data: DataSpec, description: Description
+) -> tuple[TakenEncoder, Arrays]:
+    """The block complete, and the arrays that a net for this data begins with, by its own names.
+
+    Raises Refusal where the run has no encoder, was trained on other samples, or has changed since the block
     was completed.
     """
-    theirs = source.model.encoder_rows(source.net_input)
+    model, there = run.resolved.experiment.model, run.resolved.net_input
+    theirs = model.encoder_rows(there)
     if not theirs:
-        raise Misfit(
+        raise Refusal(
             (*ENCODER, "run"),
-            f"{source.path}: kind {source.model.kind} has no encoder of layers; "
+            f"{run.path}: kind {model.kind} has no encoder of layers; "
             "name a run of an autoencoder or a stacked_autoencoder",
         )
-    _check_steps(source, here)
-    shape = here.net_input.shape
-    if shape != source.net_input.shape:
-        _refuse_shape("its encoder", source, source.net_input.shape, shape, (*ENCODER, "run"))
+    _check_steps(run, data, description)
+    shape = net_input(data, description).shape
+    if shape != there.shape:
+        _refuse_shape("its encoder", run, there.shape, shape, (*ENCODER, "run"))
     layers: list[Layer] = [row.layer for row in theirs]
     if theirs[0].input_shape != shape:
         layers = [Flatten(), *layers]
-    _check_unchanged(block, source, ENCODER)
+    _check_unchanged(block, run, ENCODER)
     if block.layers is not None and block.layers != layers:
-        raise Misfit((*ENCODER, "layers"), f"not those of {source.path}; leave them out: they are filled in")
-    complete = block.model_copy(update={"run": _absolute(source), "layers": layers, "sha256": source.sha256})
+        raise Refusal((*ENCODER, "layers"), f"not those of {run.path}; leave them out: they are filled in")
+    complete = block.model_copy(update={"run": _absolute(run), "layers": layers, "sha256": run.sha256})
     names = zip(weights(complete.rows(shape)), weights(theirs), strict=True)
-    return complete, {**{own: source.arrays[name] for own, name in names}, **source.fitted()}
+    return complete, {**{own: run.arrays[name] for own, name in names}, **run.fitted()}
 
 
-def initial(block: Initial, source: Source, here: Here, shapes: Mapping[str, Shape]) -> tuple[Initial, Arrays]:
+def initial(
+    block: Initial, run: PretrainedRun, data: DataSpec, description: Description, shapes: Mapping[str, Shape]
+) -> tuple[Initial, Arrays]:
     """The block complete, and the arrays that training begins with; `shapes` are those of the net's weights.
 
-    Raises Misfit where the run's weights have other names or shapes, naming the first, where its samples were
+    Raises Refusal where the run's weights have other names or shapes, naming the first, where its samples were
     prepared differently, or where it has changed since the block was completed.
     """
-    theirs = {name: value.shape for name, value in source.learned().items()}
+    theirs = {name: value.shape for name, value in run.learned().items()}
     for name in [*shapes, *theirs]:
         if theirs.get(name) != shapes.get(name):
             told = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
-            raise Misfit((*INITIAL, "run"), f"{source.path}: is another architecture: {name} is {told}")
-    _check_steps(source, here)
-    _check_unchanged(block, source, INITIAL)
-    return block.model_copy(update={"run": _absolute(source), "sha256": source.sha256}), source.arrays
+            raise Refusal((*INITIAL, "run"), f"{run.path}: is another architecture: {name} is {told}")
+    _check_steps(run, data, description)
+    _check_unchanged(block, run, INITIAL)
+    return block.model_copy(update={"run": _absolute(run), "sha256": run.sha256}), run.arrays
 
 
 def _size(shape: Shape | None) -> str:
     return "missing" if shape is None else text(shape) or "a number"
 
 
-def _absolute(source: Source) -> str:
-    return str(source.path.absolute())
+def _absolute(run: PretrainedRun) -> str:
+    return str(run.path.absolute())
 
 
-def _check_steps(source: Source, here: Here) -> None:
+def _check_steps(run: PretrainedRun, data: DataSpec, description: Description) -> None:
     """What a net has learned means something behind its own preprocessing only."""
-    ours, theirs = (spec.model_dump()["preprocess"] for spec in (here.data, source.data))
+    ours, theirs = (spec.model_dump()["preprocess"] for spec in (data, run.resolved.experiment.data))
     if ours != theirs:
         told = flow(theirs) if theirs else "none"
-        raise Misfit(STEPS, f"{source.path}: was trained behind other preprocessing; write the same: {told}")
-    if theirs and here.shape != source.shape:
-        _refuse_shape("its preprocessing", source, source.shape, here.shape, STEPS)
+        raise Refusal(STEPS, f"{run.path}: was trained behind other preprocessing; write the same: {told}")
+    there = run.resolved.description.shape
+    if theirs and description.shape != there:
+        _refuse_shape("its preprocessing", run, there, description.shape, STEPS)
 
 
-def _refuse_shape(what: str, source: Source, there: Shape, here: Shape, path: tuple[str, ...]) -> NoReturn:
-    raise Misfit(path, f"{source.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
+def _refuse_shape(what: str, run: PretrainedRun, there: Shape, here: Shape, path: tuple[str, ...]) -> NoReturn:
+    raise Refusal(path, f"{run.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
 
 
-def _check_unchanged(block: TakenEncoder | Initial, source: Source, path: tuple[str, ...]) -> None:
-    if block.sha256 not in (None, source.sha256):
-        raise Misfit(
+def _check_unchanged(block: TakenEncoder | Initial, run: PretrainedRun, path: tuple[str, ...]) -> None:
+    if block.sha256 not in (None, run.sha256):
+        raise Refusal(
             (*path, "sha256"),
-            f"{source.path}: its weights are not those that were taken; leave sha256 out to take them as they are now",
+            f"{run.path}: its weights are not those that were taken; leave sha256 out to take them as they are now",
         )
-
-
-def taken_rows(model: ModelSpec, rows: Sequence[Row]) -> Sequence[Row]:
-    """Those of a net's rows that are another run's encoder."""
-    block = model.taken()
-    return rows[: len(block.layers or [])] if block else []

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from mlphys.errors import Refusal
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import DataSpec, Description, Samples
-from mlphys.schema.messages import Misfit, choice
+from mlphys.schema.messages import choice
 
 
-def wanted(spec: DataSpec) -> bool:
+def leaves_out(spec: DataSpec) -> bool:
     """Whether `classes` or `imbalance` leave anything out."""
     return spec.classes is not None or bool(spec.imbalance)
 
@@ -19,7 +20,7 @@ def wanted(spec: DataSpec) -> bool:
 def select(spec: DataSpec, description: Description, samples: Samples) -> tuple[Description, Samples]:
     """What `classes` and `imbalance` leave of all samples, official test set included, in their order.
 
-    Raises Misfit for a class that is not there.
+    Raises Refusal for a class that is not there.
     """
     classes = description.classes if spec.classes is None else spec.classes
     for path, names in ((("data", "classes"), spec.classes or ()), (("data", "imbalance"), tuple(spec.imbalance))):
@@ -27,11 +28,11 @@ def select(spec: DataSpec, description: Description, samples: Samples) -> tuple[
             if name not in description.classes:
                 where = (*path, i if path[-1] == "classes" else name)
                 none = "; this dataset has none" if not description.classes else choice(name, description.classes)
-                raise Misfit(where, f"no such class{none}")
+                raise Refusal(where, f"no such class{none}")
             if name in names[:i]:
-                raise Misfit((*path, i), f"{name} is named twice")
+                raise Refusal((*path, i), f"{name} is named twice")
             if name not in classes:
-                raise Misfit((*path, name), "is left out by data.classes; leave one of them out")
+                raise Refusal((*path, name), "is left out by data.classes; leave one of them out")
     new_label = np.full(len(description.classes), -1, np.int32)
     new_label[[description.classes.index(name) for name in classes]] = np.arange(len(classes))
     x, y = _kept(spec, classes, samples.x, new_label[samples.y], "train")

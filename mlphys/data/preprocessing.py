@@ -72,7 +72,7 @@ class Preprocessing:
         return z.astype(np.float32, copy=False)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """What was fitted, by the names of `wanted`."""
+        """What was fitted, by the names of `fitted_shapes`."""
         return {
             _name(i, step, key): value
             for i, (step, arrays) in enumerate(zip(self.steps, self.arrays, strict=True))
@@ -112,7 +112,7 @@ def restored(steps: Sequence[Step], shape: Shape, weights: Mapping[str, np.ndarr
     return Preprocessing(tuple(steps), shape, arrays)
 
 
-def wanted(steps: Sequence[Step], shape: Shape) -> dict[str, Shape]:
+def fitted_shapes(steps: Sequence[Step], shape: Shape) -> dict[str, Shape]:
     """The shapes of what is fitted, by name: `preprocess.0.subtract_mean.mean`."""
     shapes = _shapes(steps, shape)
     return {_name(i, step, key): size for i, step in enumerate(steps) for key, size in step.arrays(shapes[i]).items()}

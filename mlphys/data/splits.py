@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.numerics import chunked
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, DataSpec, Description, Samples, Split
@@ -15,19 +15,10 @@ from mlphys.schema.data import Dataset, DataSpec, Description, Samples, Split
 NAMES = ("train", "validation", "test")
 
 
-class SplitError(Exception):
-    """Sizes that do not fit the data; `path` is the key of `data` to change."""
-
-    def __init__(self, path: tuple[str, ...], text: str):
-        super().__init__(text)
-        self.path = path
-        self.text = text
-
-
 def sizes(spec: DataSpec, description: Description) -> dict[str, int]:
     """Each split's number of samples, fractions and defaults resolved as DataSpec says.
 
-    Raises SplitError when they do not fit.
+    Raises Refusal when they do not fit.
     """
     total = description.samples
     test = _test_size(spec, description)
@@ -38,16 +29,16 @@ def sizes(spec: DataSpec, description: Description) -> dict[str, int]:
     named = " and ".join(f"{size} {name}" for name, size in others.items())
     if spec.train is None:
         if left < 1:
-            raise SplitError(("validation",), f"{named} samples leave none of {total} to train; lower them")
+            raise Refusal(("data", "validation"), f"{named} samples leave none of {total} to train; lower them")
         return {"train": left, "validation": others["validation"], "test": test}
     train = _count("train", spec.train, total)
     if isinstance(spec.train, float) and train == left + 1:  # each fraction is rounded by itself
         train = left
     if train == 0:
-        raise SplitError(("train",), "without training samples nothing is learned; write at least 1")
+        raise Refusal(("data", "train"), "without training samples nothing is learned; write at least 1")
     if train > left:
         remedy = f"train can be {left} at most" if left > 0 else "lower them"
-        raise SplitError(("train",), f"{train} training and {named} samples are more than {total}; {remedy}")
+        raise Refusal(("data", "train"), f"{train} training and {named} samples are more than {total}; {remedy}")
     return {"train": train, "validation": others["validation"], "test": test}
 
 
@@ -57,7 +48,7 @@ def _test_size(spec: DataSpec, description: Description) -> int:
         return _count("test", 0.2 if spec.test is None else spec.test, description.samples)
     test = official if spec.test is None else _count("test", spec.test, official)
     if test > official:
-        raise SplitError(("test",), f"{test} samples, but the official test set has {official}; lower it")
+        raise Refusal(("data", "test"), f"{test} samples, but the official test set has {official}; lower it")
     return test
 
 
@@ -66,7 +57,7 @@ def _count(key: str, size: int | float, total: int) -> int:
         return size
     count = round(size * total)
     if count == 0:
-        raise SplitError((key,), f"{size:g} of {total} samples is none; write a larger fraction, or a count")
+        raise Refusal(("data", key), f"{size:g} of {total} samples is none; write a larger fraction, or a count")
     return count
 
 

@@ -98,7 +98,7 @@ def _of(loaded: ResolvedView) -> Iterator[ImageLayer]:
     sample, rows = loaded.net_input.shape, loaded.rows()
     if loaded.experiment.model.kind == "rbm":
         if len(sample) == 3:
-            yield ImageLayer(0, "hidden units", "rbm.kernel", loaded.weights()["rbm.kernel"], of_columns(sample))
+            yield ImageLayer(0, "hidden units", "rbm.kernel", loaded.weight_shapes()["rbm.kernel"], of_columns(sample))
         return
     if not rows:  # of principal components, or of clusters
         return

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, WrapValidator
 
+from mlphys.errors import Refusal
 from mlphys.networks import autoencoder, builder
 from mlphys.networks.autoencoder import RECORDED, chain, reconstructed
 from mlphys.networks.cost import Cost, Term
@@ -22,7 +23,6 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
 from mlphys.schema.layers import Layer, LayerField
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace, trained
@@ -95,7 +95,7 @@ def completed(spec: Spec, training: Training, description: Description, train: C
     last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
     path = ("model", "encoder")
     if spec.variational:
-        raise Misfit(
+        raise Refusal(
             ("model", "decoder"),
             "a variational encoder ends in two numbers for each of the code's; "
             "write the decoder's layers instead of mirror",
@@ -105,7 +105,7 @@ def completed(spec: Spec, training: Training, description: Description, train: C
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
-    """The layers with their shapes. Raises Misfit where the decoder does not end in the input's shape."""
+    """The layers with their shapes. Raises Refusal where the decoder does not end in the input's shape."""
     path = ("model",)
     encoder, code, decoder = chain(
         spec.encoder, spec.decoder, description.shape, path, spec.sparsity, spec.variational, spec.tied
@@ -123,7 +123,7 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where shapes, or the parts of the cost, do not go together."""
+    """Raise Refusal where shapes, or the parts of the cost, do not go together."""
     refuse_class_weights(training)
     if spec.variational:
         for key in ("contraction", "sparsity", "tied"):
@@ -133,13 +133,13 @@ def check(spec: Spec, training: Training, description: Description) -> None:
                     "sparsity": "its divergence already says how the code is distributed",
                     "tied": "its encoder gives two numbers for each that the decoder takes",
                 }[key]
-                raise Misfit(
+                raise Refusal(
                     ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
                 )
     rows(spec, description)
     autoencoder.check_penalties(spec, ("model",), description)
     if spec.corruption and description.target_shape == description.shape:
-        raise Misfit(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
+        raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
 
 def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:

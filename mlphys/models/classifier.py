@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.phases import Gradient, Network, Plan
@@ -18,7 +19,6 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.pretrained import TakenEncoder, chained
 from mlphys.schema.shapes import Row, trained
@@ -52,20 +52,20 @@ def completed(spec: Spec, training: Training, description: Description, train: C
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
-    """The layers with their shapes. Raises Misfit where they do not fit the data or each other."""
+    """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
     if len(description.classes) == 1:
-        raise Misfit(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
+        raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
     chain = chained(spec.encoder, spec.layers, description.shape)
     classes, out = len(description.classes), chain[-1].output_shape
     last = ("model", "layers", len(spec.layers) - 1, type(chain[-1].layer).__name__)
     if len(out) != 1:
-        raise Misfit(
+        raise Refusal(
             last,
             f"the output is {text(out)}, not one number a class; "
             f"put Flatten (or GlobalAveragePooling2D) before the last Dense layer",
         )
     if out[0] != classes:
-        raise Misfit(last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}")
+        raise Refusal(last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}")
     return chain
 
 
@@ -75,18 +75,18 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where shapes, loss and data do not go together."""
+    """Raise Refusal where shapes, loss and data do not go together."""
     last = rows(spec, description)[-1]
     loss = training.loss or DEFAULT_LOSS
     if loss.probabilities() and not _gives_probabilities(last.layer):
-        raise Misfit(
+        raise Refusal(
             ("model", "layers", len(spec.layers) - 1, type(last.layer).__name__),
             f"{type(loss).__name__} takes probabilities and the last layer gives none; add activation: softmax to it",
         )
     chosen = training.class_weight
     if isinstance(chosen, dict) and set(chosen) != set(description.classes):
         different = sorted(set(chosen) ^ set(description.classes))[0]
-        raise Misfit(
+        raise Refusal(
             ("training", "class_weight"),
             f"needs one weight for each of {', '.join(description.classes)}; {different} is "
             + ("no class" if different in chosen else "missing"),

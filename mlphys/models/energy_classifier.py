@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.networks import autoencoder, builder
 from mlphys.networks.autoencoder import chain
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
@@ -25,7 +25,6 @@ from mlphys.schema.data import DataSpec, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained
 from mlphys.schema.shapes import weights as weights_of
@@ -87,10 +86,10 @@ class Spec(ModelSpec):
     def check_data(self, data: DataSpec) -> None:
         if data.validation == 0:
             text = "energies are compared after a calibration on validation samples; give it some, such as 0.1"
-            raise Misfit(("data", "validation"), text)
+            raise Refusal(("data", "validation"), text)
         if isinstance(data, Generated) and data.fresh:
             text = "each class is trained on its samples one after the other, and fresh ones are of all; leave it out"
-            raise Misfit(("data", "fresh"), text)
+            raise Refusal(("data", "fresh"), text)
 
 
 def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
@@ -117,16 +116,16 @@ def stage(spec: Spec, description: Description) -> Stage:
 
 
 def by_class(spec: Spec, description: Description) -> list[list[Row]]:
-    """The two rows of each class's autoencoder. Raises Misfit for classes and sizes that do not go."""
+    """The two rows of each class's autoencoder. Raises Refusal for classes and sizes that do not go."""
     values, classes = math.prod(description.shape), len(description.classes)
     if classes < 2:
-        raise Misfit(("data",), f"there are {classes or 'no'} classes, and nothing to tell apart")
+        raise Refusal(("data",), f"there are {classes or 'no'} classes, and nothing to tell apart")
     key, units = ("components", spec.of.components) if isinstance(spec.of, PCA) else ("units", spec.of.units)
     path = ("model", "of", "pca" if isinstance(spec.of, PCA) else "autoencoder", key)
     if isinstance(spec.of, PCA) and units > values:
-        raise Misfit(path, f"{units} components of {values} values; lower it")
+        raise Refusal(path, f"{units} components of {values} values; lower it")
     if classes * units * values > LARGEST_NETWORK:
-        raise Misfit(path, f"{classes} x {values} x {units} weights are more than {LARGEST_NETWORK}; lower it")
+        raise Refusal(path, f"{classes} x {values} x {units} weights are more than {LARGEST_NETWORK}; lower it")
     whole = stage(spec, description)
     rows = []
     for k in range(classes):
@@ -151,29 +150,29 @@ CALIBRATION = ("calibration.scales", "calibration.biases")
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where sizes, loss and phases do not go together, and for a training that would do nothing."""
+    """Raise Refusal where sizes, loss and phases do not go together, and for a training that would do nothing."""
     rows(spec, description)
     refuse_class_weights(training)
     if isinstance(spec.of, PCA):
         if training != Training(loss=training.loss, loss_per=training.loss_per):
-            raise Misfit(("training",), "components are computed at once, by eigenvectors: leave training out")
+            raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
         return
     path = ("model", "of", "autoencoder")
     if training.augmentation is not None:
         text = "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
-        raise Misfit(("training", "augmentation"), text)
+        raise Refusal(("training", "augmentation"), text)
     if spec.of.sparsity and spec.of.sparsity.k:
-        raise Misfit((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
+        raise Refusal((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
     if isinstance(training.loss, BinaryCrossentropy) and spec.of.output == "linear":
-        raise Misfit((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
+        raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
     autoencoder.check_penalties(stage(spec, description), path, description)
     for name, settings in (training.phases or {}).items():
         if settings.labels is not None:
-            raise Misfit(("training", "phases", name, "labels"), "only a head is trained with labels; leave it out")
+            raise Refusal(("training", "phases", name, "labels"), "only a head is trained with labels; leave it out")
     stopping = training.of_phase("train").early_stopping
     if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
         text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
-        raise Misfit(("training", "early_stopping", "monitor"), text)
+        raise Refusal(("training", "early_stopping", "monitor"), text)
 
 
 def cost_formula(spec: Spec, training: Training, description: Description) -> str:

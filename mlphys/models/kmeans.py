@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from mlphys.errors import Refusal
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.phases import Fit, Network, Plan
@@ -20,7 +21,6 @@ from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
@@ -69,13 +69,13 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit for more clusters than samples, and for a training that would do nothing."""
+    """Raise Refusal for more clusters than samples, and for a training that would do nothing."""
     if spec.clusters > description.samples:
         text = f"{spec.clusters} clusters for {description.samples} training samples; lower it, or raise data.train"
-        raise Misfit(("model", "clusters"), text)
+        raise Refusal(("model", "clusters"), text)
     if training != Training(loss=training.loss, loss_per=training.loss_per):
         text = "centroids are found at once, by model.restarts and model.iterations: leave training out"
-        raise Misfit(("training",), text)
+        raise Refusal(("training",), text)
 
 
 @dataclass(frozen=True)

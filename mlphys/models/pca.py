@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from mlphys.errors import Refusal
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.phases import Fit, Network, Plan
@@ -18,7 +19,6 @@ from mlphys.numerics.metrics import reconstruction
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.preprocess import Components, no_fraction, too_many
 from mlphys.schema.shapes import Row
@@ -51,7 +51,7 @@ def completed(spec: Spec, training: Training, description: Description, train: C
     if isinstance(spec.components, int):
         return spec
     if features > pca.MOST_FEATURES:
-        raise Misfit(("model", "components"), no_fraction(features))
+        raise Refusal(("model", "components"), no_fraction(features))
     return spec.model_copy(update={"components": pca.count(train(), spec.components)})
 
 
@@ -71,12 +71,12 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit for more components than there are directions, and for a training that would do nothing."""
+    """Raise Refusal for more components than there are directions, and for a training that would do nothing."""
     features = math.prod(description.shape)
     if _count(spec) > min(features, description.samples - 1):
-        raise Misfit(("model", "components"), too_many(_count(spec), features, description.samples))
+        raise Refusal(("model", "components"), too_many(_count(spec), features, description.samples))
     if training != Training(loss=training.loss, loss_per=training.loss_per):
-        raise Misfit(("training",), "components are computed at once, by eigenvectors: leave training out")
+        raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.networks import builder, tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.phases import Gradient, Network, Plan
@@ -21,7 +21,6 @@ from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Count, Shape
 from mlphys.schema.losses import FreeEnergyDifference
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import LARGEST_NETWORK, Row
 from mlphys.schema.spec import Choice
@@ -95,19 +94,19 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit for machines and chains too large, and for what a Gaussian machine cannot be stopped by."""
+    """Raise Refusal for machines and chains too large, and for what a Gaussian machine cannot be stopped by."""
     refuse_class_weights(training)
     values = math.prod(description.shape)
     if values * spec.hidden > LARGEST_NETWORK:
         text = f"{values} x {spec.hidden} weights are more than {LARGEST_NETWORK}; use fewer hidden units"
-        raise Misfit(("model", "hidden"), text)
+        raise Refusal(("model", "hidden"), text)
     if isinstance(spec.sampling, PCD) and values * (spec.sampling.chains or 1) > LARGEST_NETWORK:
         text = f"{spec.sampling.chains} chains of {values} values are more than {LARGEST_NETWORK}; use fewer"
-        raise Misfit(("model", "sampling", "PCD", "chains"), text)
+        raise Refusal(("model", "sampling", "PCD", "chains"), text)
     stopping = training.early_stopping
     if spec.visible == "gaussian" and stopping and "pseudo_log_likelihood" in stopping.monitor:
         text = "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse"
-        raise Misfit(("training", "early_stopping", "monitor"), text)
+        raise Refusal(("training", "early_stopping", "monitor"), text)
 
 
 @dataclass(frozen=True)

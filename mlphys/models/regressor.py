@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula
 from mlphys.networks.phases import Gradient, Network, Plan
@@ -18,7 +19,6 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.pretrained import TakenEncoder, chained
 from mlphys.schema.shapes import Row, trained
@@ -52,15 +52,15 @@ def completed(spec: Spec, training: Training, description: Description, train: C
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
-    """The layers with their shapes. Raises Misfit where they do not end in the target's shape."""
+    """The layers with their shapes. Raises Refusal where they do not end in the target's shape."""
     if description.classes or 0 in description.target_shape:
         has = "classes" if description.classes else "no targets"
-        raise Misfit(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
+        raise Refusal(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
     chain = chained(spec.encoder, spec.layers, description.shape)
     out, target = chain[-1].output_shape, description.target_shape
     if out != target:
         last = ("model", "layers", len(spec.layers) - 1, type(chain[-1].layer).__name__)
-        raise Misfit(last, f"the output is {text(out)}; it must be {text(target)}, the shape of the targets")
+        raise Refusal(last, f"the output is {text(out)}; it must be {text(target)}, the shape of the targets")
     return chain
 
 
@@ -70,7 +70,7 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where shapes and data do not go together."""
+    """Raise Refusal where shapes and data do not go together."""
     rows(spec, description)
     refuse_class_weights(training)
 

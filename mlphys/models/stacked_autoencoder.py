@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from mlphys.errors import Refusal
 from mlphys.networks import autoencoder, builder
 from mlphys.networks.autoencoder import chain
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
@@ -22,7 +23,6 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.mirror import mirror
 from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace, trained
@@ -89,7 +89,7 @@ def completed(spec: Spec, training: Training, description: Description, train: C
 
 
 def staged(spec: Spec, description: Description) -> list[tuple[list[Row], list[Row]]]:
-    """The rows of each stage's encoder, k-sparseness included, and of its decoder. Raises Misfit."""
+    """The rows of each stage's encoder, k-sparseness included, and of its decoder. Raises Refusal."""
     shape, rows = description.shape, []
     for i, stage in enumerate(spec.stages):
         path = ("model", "stages", i)
@@ -117,16 +117,16 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where shapes, phases and data do not go together."""
+    """Raise Refusal where shapes, phases and data do not go together."""
     chained = rows(spec, description)
     refuse_class_weights(training)
     phases = _wanted(spec, training)
     if "head" in phases and not spec.head:
-        raise Misfit(("training", "phases", "head"), "there is no head to train; add model.head")
+        raise Refusal(("training", "phases", "head"), "there is no head to train; add model.head")
     if spec.head and "head" not in phases:
-        raise Misfit(("training", "phases"), "none of them trains the head; add head, or leave model.head out")
+        raise Refusal(("training", "phases"), "none of them trains the head; add head, or leave model.head out")
     if spec.frozen and not spec.head:
-        raise Misfit(("model", "frozen"), "keeps the encoders as they are while a head is trained; add model.head")
+        raise Refusal(("model", "frozen"), "keeps the encoders as they are while a head is trained; add model.head")
     for name, settings in phases.items():
         if settings is not None and settings.labels is not None:
             _check_labels(name, settings.labels, description)
@@ -134,16 +134,16 @@ def check(spec: Spec, training: Training, description: Description) -> None:
         measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
         if stopping and stopping.monitor.removeprefix("validation_") not in measured:
             where = ("training", "phases", name, "early_stopping", "monitor")
-            raise Misfit(where, f"{stopping.monitor} is not recorded in this phase; it has {', '.join(measured)}")
+            raise Refusal(where, f"{stopping.monitor} is not recorded in this phase; it has {', '.join(measured)}")
     if spec.head:
         classes = len(description.classes)
         where = ("model", "head", len(spec.head) - 1)
         if classes < 2:
-            raise Misfit(("model", "head"), "tells classes apart, and this data has none; leave it out")
+            raise Refusal(("model", "head"), "tells classes apart, and this data has none; leave it out")
         if chained[-1].output_shape != (classes,):
-            raise Misfit(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
+            raise Refusal(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
         if autoencoder.last_activation(spec.head) != "softmax":
-            raise Misfit(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
+            raise Refusal(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
     _check_losses(spec, training)
     shape = description.shape
     for i, (stage, (_, decoder)) in enumerate(zip(spec.stages, staged(spec, description), strict=True)):
@@ -166,9 +166,9 @@ def _labels(phase: PhaseTraining | None) -> int | None:
 def _check_labels(name: str, labels: int, description: Description) -> None:
     where = ("training", "phases", name, "labels")
     if name != "head":
-        raise Misfit(where, "only the head is trained with labels; leave it out")
+        raise Refusal(where, "only the head is trained with labels; leave it out")
     if labels > description.samples:
-        raise Misfit(where, f"there are {description.samples} training samples; lower labels, or raise data.train")
+        raise Refusal(where, f"there are {description.samples} training samples; lower labels, or raise data.train")
 
 
 def _check_losses(spec: Spec, training: Training) -> None:
@@ -181,7 +181,7 @@ def _check_losses(spec: Spec, training: Training) -> None:
                 f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
                 "takes them; end this encoder in a layer with activation: sigmoid, or choose another loss"
             )
-            raise Misfit(where, text)
+            raise Refusal(where, text)
 
 
 def cost_formula(spec: Spec, training: Training, description: Description) -> str:

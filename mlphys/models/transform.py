@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, Cost, Term
 from mlphys.networks.phases import Network, Phase, Plan
@@ -18,7 +19,6 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField
 from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.model import ModelSpec
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.shapes import weights as weights_of
@@ -44,12 +44,12 @@ def completed(spec: Spec, training: Training, description: Description, train: C
 
 
 def rows(spec: Spec, description: Description) -> list[Row]:
-    """The layers with their shapes. Raises Misfit for a layer that would have to be trained."""
+    """The layers with their shapes. Raises Refusal for a layer that would have to be trained."""
     chain = trace(spec.layers, description.shape, ("model", "layers"))
     for i, row in enumerate(chain):
         if row.layer.weights(row.input_shape):
             name = type(row.layer).__name__
-            raise Misfit(("model", "layers", i, name), f"{name} is trained; a transform has FixedConv2D instead")
+            raise Refusal(("model", "layers", i, name), f"{name} is trained; a transform has FixedConv2D instead")
     return chain
 
 
@@ -59,10 +59,10 @@ def weights(spec: Spec, description: Description) -> dict[str, Shape]:
 
 
 def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Misfit where shapes do not go together, and for a training that would do nothing."""
+    """Raise Refusal where shapes do not go together, and for a training that would do nothing."""
     rows(spec, description)
     if training != Training(loss=training.loss, loss_per=training.loss_per):
-        raise Misfit(("training",), "nothing is trained: leave training out")
+        raise Refusal(("training",), "nothing is trained: leave training out")
 
 
 @dataclass(frozen=True)

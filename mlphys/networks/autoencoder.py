@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from mlphys.errors import Refusal
 from mlphys.networks import penalties
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
 from mlphys.networks.phases import Network
@@ -32,7 +33,6 @@ from mlphys.schema.layers import (
     text,
 )
 from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.messages import Misfit
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.training import Training
 
@@ -63,7 +63,7 @@ def chain(
 ) -> tuple[list[Row], list[Row], list[Row]]:
     """The rows of the encoder, of what makes its output the code, and of the decoder, for samples of `shape`.
 
-    Raises Misfit where they do not fit, or the decoder does not end in the input's shape.
+    Raises Refusal where they do not fit, or the decoder does not end in the input's shape.
     """
     there = trace(encoder, first_shape(encoder, shape), (*path, "encoder"))
     between: list[Layer] = [CodeMean()] if variational else []
@@ -71,14 +71,14 @@ def chain(
         between.append(KSparse(k=sparsity.k))
     try:
         code = trace(between, there[-1].output_shape, (*path, "code"))
-    except Misfit as misfit:
-        raise Misfit((*path, "encoder"), misfit.problem.text) from None
+    except Refusal as refusal:
+        raise Refusal((*path, "encoder"), refusal.text) from None
     back = trace(decoder, (code or there)[-1].output_shape, (*path, "decoder"))
     out = back[-1].output_shape
     if out not in (shape, (math.prod(shape),)):
         last = (*path, "decoder", len(back) - 1, type(back[-1].layer).__name__)
         ends = f"the decoder ends in {text(out)}; it must end in the input's {text(shape)}, or in {math.prod(shape)}"
-        raise Misfit(last, ends)
+        raise Refusal(last, ends)
     return there, code, _tied(there, back, path) if tied else back
 
 
@@ -92,11 +92,11 @@ def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list
         for i, row in enumerate(rows):
             if not isinstance(row.layer, plain):
                 name = type(row.layer).__name__
-                raise Misfit((*path, part, i, name), f"tied weights have no transpose of {name}; leave it or tied out")
+                raise Refusal((*path, part, i, name), f"tied weights have no transpose of {name}; leave it or tied out")
     sources = [row for row in reversed(encoder) if isinstance(row.layer, Weighted)]
     taken = [row for row in decoder if isinstance(row.layer, Weighted)]
     if len(sources) != len(taken):
-        raise Misfit(
+        raise Refusal(
             (*path, "tied"), f"{len(taken)} decoder layers with weights for {len(sources)} of the encoder; "
             "they must be as many, or decoder: mirror"
         )  # fmt: skip
@@ -109,17 +109,17 @@ def _tied_row(row: Row, source: Row, path: KeyPath) -> Row:
     wanted = {Dense: Dense, Conv2D: Conv2DTranspose}.get(type(source.layer))
     if wanted is None or not isinstance(row.layer, wanted):
         instead = f"; write {wanted.__name__}" if wanted else ""
-        raise Misfit(where, f"does not undo {source.name}, to whose weights it would be tied{instead}")
+        raise Refusal(where, f"does not undo {source.name}, to whose weights it would be tied{instead}")
     assert isinstance(row.layer, Weighted)
     assert isinstance(source.layer, Weighted)
     if isinstance(source.layer, Conv2D) and max(source.layer.dilation_rate) > 1:
-        raise Misfit(where, f"{source.name} is dilated, and a transposed convolution is not; leave dilation_rate out")
+        raise Refusal(where, f"{source.name} is dilated, and a transposed convolution is not; leave dilation_rate out")
     own, other = row.layer.kernel(row.input_shape), source.layer.kernel(source.input_shape)
     if own != (other[::-1] if len(other) == 2 else other):
-        raise Misfit(where, f"its kernel {text(own)} is not the transpose of {source.name}'s {text(other)}")
+        raise Refusal(where, f"its kernel {text(own)} is not the transpose of {source.name}'s {text(other)}")
     for key in ("kernel_initializer", "kernel_regularizer"):
         if getattr(row.layer, key) != type(row.layer).model_fields[key].default:
-            raise Misfit((*where, key), f"has no kernel of its own: its weights are those of {source.name}")
+            raise Refusal((*where, key), f"has no kernel of its own: its weights are those of {source.name}")
     return replace(row, tied_to=source.name)
 
 
@@ -136,14 +136,14 @@ def between_0_and_1(encoder: Sequence[Layer]) -> bool:
 
 
 def check_penalties(spec: Autoencoder, path: KeyPath, description: Description) -> None:
-    """Raise Misfit for a penalty or a corruption that means nothing for this code or these samples."""
+    """Raise Refusal for a penalty or a corruption that means nothing for this code or these samples."""
     if spec.sparsity and spec.sparsity.kl and not between_0_and_1(spec.encoder):
-        raise Misfit(
+        raise Refusal(
             (*path, "sparsity", "kl"),
             "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
         )
     if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
-        raise Misfit((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
+        raise Refusal((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
 
 
 def with_noise(network: Network) -> Network:

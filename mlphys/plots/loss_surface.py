@@ -67,7 +67,7 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 def _columns(run: RunView) -> list[str]:
     """The names of the two parameters in history.csv."""
-    shapes = run.loaded.weights()
+    shapes = run.loaded.weight_shapes()
     count = sum(math.prod(shape) for shape in shapes.values())
     if count != 2:
         raise NotApplicable(f"the model has {count:,} parameters; a surface needs a model of two")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from mlphys.config.experiment import Experiment, Loaded
-from mlphys.config.load import fit
+from mlphys.config.experiment import Experiment, ResolvedExperiment
+from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
 from mlphys.errors import UserError
 from mlphys.io import npz
@@ -86,9 +86,9 @@ class Run(RunFiles):
         return beside if any(run.path == self.path.resolve() for run in beside) else [self, *beside]
 
     @cached_property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> ResolvedExperiment:
         """The experiment and the data's description, as they were when it was trained."""
-        return fit(self.document, self.description)
+        return validate_run(self.document, self.description)
 
     @property
     def config(self) -> Experiment:
@@ -129,12 +129,12 @@ class Run(RunFiles):
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
         """The kept weights, the net's and preprocessing's, by name, compared with what the config says."""
-        return self.tensors(WEIGHTS, self.loaded.weights() | self.loaded.fitted())
+        return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
     def taken(self) -> dict[str, np.ndarray]:
         """What was taken from other runs before training began, by name; empty where nothing was."""
-        wanted = self.loaded.wanted()
+        wanted = self.loaded.pretrained_shapes()
         return self.tensors(TAKEN, wanted) if wanted else {}
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.config.experiment import Loaded
+from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.networks import autodiff
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
@@ -29,7 +29,7 @@ class TrainedNetwork:
     Points z are samples behind it, as the net sees them, each in a row: float32 (n, d).
     """
 
-    def __init__(self, loaded: Loaded, weights: Mapping[str, np.ndarray], fitted: Preprocessing):
+    def __init__(self, loaded: ResolvedExperiment, weights: Mapping[str, np.ndarray], fitted: Preprocessing):
         self._loaded = loaded
         self._kind = loaded.experiment.kind()
         self._fitted = fitted

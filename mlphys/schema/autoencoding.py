@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mlphys.errors import Refusal
 from mlphys.schema.fields import Count, Fraction, NotNegative, Positive, Shape, low_first
-from mlphys.schema.layers import Layer, LayerField, ShapeError, text
+from mlphys.schema.layers import Layer, LayerField, text
 from mlphys.schema.spec import Spec
 
 Clip = Annotated[tuple[float, float], BeforeValidator(low_first)]
@@ -119,9 +120,10 @@ class CodeMean(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1 or shape[0] % 2:
-            raise ShapeError(
+            raise Refusal(
+                (),
                 f"a variational encoder ends in means and as many log variances, an even number of outputs in a "
-                f"row; received {text(shape)}"
+                f"row; received {text(shape)}",
             )
         return (shape[0] // 2,)
 
@@ -135,7 +137,9 @@ class KSparse(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1:
-            raise ShapeError(f"sparsity: k needs a code in one row; received {text(shape)}; end the encoder in Flatten")
+            raise Refusal(
+                (), f"sparsity: k needs a code in one row; received {text(shape)}; end the encoder in Flatten"
+            )
         if self.k > shape[0]:
-            raise ShapeError(f"sparsity: k: {self.k} of {shape[0]} code values; lower k")
+            raise Refusal((), f"sparsity: k: {self.k} of {shape[0]} code values; lower k")
         return shape

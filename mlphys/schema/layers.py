@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import field_serializer
 
+from mlphys.errors import Refusal
 from mlphys.schema.fields import (
     ActivationName,
     Border2D,
@@ -34,10 +35,6 @@ from mlphys.schema.spec import Choice, Spec
 Window = tuple[tuple[int, float], ...]  # per direction: (kernel, stride); a stride below 1 enlarges
 
 
-class ShapeError(ValueError):
-    """A layer cannot take its input; the text says why and what would help."""
-
-
 class Layer(Spec):
     """A Keras layer of the same name. Shapes are of one sample, channels last."""
 
@@ -50,7 +47,7 @@ class Layer(Spec):
         return type(self).__name__
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Raises ShapeError where the layer cannot take `shape`."""
+        """Raises Refusal where the layer cannot take `shape`."""
         return shape
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
@@ -71,12 +68,12 @@ class Layer(Spec):
 
 
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
-    """Raise ShapeError unless `shape` has `rank` entries."""
+    """Raise Refusal unless `shape` has `rank` entries."""
     if len(shape) == rank:
         return
     wanted = {2: "a sequence (steps, channels)", 3: "an image (height, width, channels)"}[rank]
     remedy = "put it before Flatten, or put a Reshape before it" if len(shape) == 1 else "put a Reshape before it"
-    raise ShapeError(f"{layer} needs {wanted}; received {text(shape)}; {remedy}")
+    raise Refusal((), f"{layer} needs {wanted}; received {text(shape)}; {remedy}")
 
 
 def text(shape: Shape) -> str:
@@ -90,9 +87,10 @@ def _slid(layer: str, n: int, kernel: int, stride: int, padding: str, dilation: 
         return math.ceil(n / stride)
     reach = dilation * (kernel - 1) + 1
     if reach > n:
-        raise ShapeError(
+        raise Refusal(
+            (),
             f"a window of {reach} does not fit into {n}; use a smaller one in {layer}, "
-            f"less pooling before it, or padding: same"
+            f"less pooling before it, or padding: same",
         )
     return (n - reach) // stride + 1
 
@@ -219,7 +217,7 @@ class Conv1D(Weighted):
 
 def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
     if max(strides) > 1 and max(dilation) > 1:
-        raise ShapeError("strides and dilation_rate cannot both be greater than 1; set one of them to 1")
+        raise Refusal((), "strides and dilation_rate cannot both be greater than 1; set one of them to 1")
 
 
 class MaxPooling2D(Layer):
@@ -297,11 +295,12 @@ class Reshape(Layer):
         free = self.target_shape.count(-1)
         if free > 1 or 0 in self.target_shape:
             wanted = text(self.target_shape)
-            raise ShapeError(f"target_shape takes numbers of at least 1, and -1 at most once; received {wanted}")
+            raise Refusal((), f"target_shape takes numbers of at least 1, and -1 at most once; received {wanted}")
         if (free and have % fixed) or (not free and have != fixed):
-            raise ShapeError(
+            raise Refusal(
+                (),
                 f"{text(shape)} = {have} values cannot be reshaped to {text(self.target_shape)}; "
-                f"the product must be {have}"
+                f"the product must be {have}",
             )
         return tuple(have // fixed if n == -1 else n for n in self.target_shape)
 
@@ -471,7 +470,7 @@ class Cropping2D(Layer):
         need_rank("Cropping2D", shape, 3)
         size = (shape[0] - sum(self.cropping[0]), shape[1] - sum(self.cropping[1]))
         if min(size) < 1:
-            raise ShapeError(f"nothing of {text(shape)} is left after cropping; crop less")
+            raise Refusal((), f"nothing of {text(shape)} is left after cropping; crop less")
         return (*size, shape[2])
 
 

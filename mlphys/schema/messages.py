@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.schema.document import Document, KeyPath, dotted
 
 MOST_SHOWN = 10
@@ -69,23 +68,7 @@ SLIPS = {
 OTHER_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}  # YAML 1.1 knew them
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One mistake in a config, at a key path."""
-
-    path: KeyPath
-    text: str
-
-
-class Misfit(Exception):
-    """A problem that shows only when the parts are put together: shapes, sizes, combinations."""
-
-    def __init__(self, path: KeyPath, text: str):
-        super().__init__(text)
-        self.problem = Problem(path, text)
-
-
-def complain(problems: Iterable[Problem], document: Document) -> UserError:
+def complain(problems: Iterable[Refusal], document: Document) -> UserError:
     """All problems as one error: a line each, `file:line: key.path: text`."""
     lines = []
     for problem in problems:
@@ -97,14 +80,14 @@ def complain(problems: Iterable[Problem], document: Document) -> UserError:
     return UserError("\n".join(lines))
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
+def problems_of(error: ValidationError) -> list[Refusal]:
     """pydantic's findings in our words, each place named once."""
-    found: dict[KeyPath, Problem] = {}
+    found: dict[KeyPath, Refusal] = {}
     for item in error.errors(include_url=False):
         path = tuple(item["loc"])
         if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
             continue  # its entries are wrong, which is told of each of them
-        found.setdefault(path, Problem(path, _text(item["type"], item.get("ctx") or {}, item["input"], path)))
+        found.setdefault(path, Refusal(path, _text(item["type"], item.get("ctx") or {}, item["input"], path)))
     return list(found.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlphys.errors import Refusal
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import (
@@ -19,12 +20,10 @@ from mlphys.schema.layers import (
     Layer,
     MaxPooling2D,
     Reshape,
-    ShapeError,
     UpSampling2D,
     Weighted,
     text,
 )
-from mlphys.schema.messages import Misfit
 from mlphys.schema.shapes import Row
 
 REMEDY = "write the decoder's layers instead of mirror"
@@ -35,7 +34,7 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transpos
 
     Each of its layers gives what an encoder's layer took, with the activation that this had come
     with; noise has no part in it. Pooling becomes UpSampling2D, a convolution one of as many filters
-    as it had channels, transposed where it changed the image's size. Raises Misfit for what has no
+    as it had channels, transposed where it changed the image's size. Raises Refusal for what has no
     mirror image. With `transposed` every convolution is turned into its transpose, as tied weights need it.
     """
     decoder: list[Layer] = []
@@ -47,13 +46,13 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transpos
         turned = _turned(row, _activation_before(encoder, i) or last, where, transposed)
         try:
             out = turned.output_shape(row.output_shape)
-        except ShapeError as error:
-            raise Misfit(where, f"{error}; {REMEDY}") from None
+        except Refusal as refusal:
+            raise Refusal(where, f"{refusal.text}; {REMEDY}") from None
         if out != row.input_shape:
-            raise Misfit(where, _no_way_back(row, out))
+            raise Refusal(where, _no_way_back(row, out))
         decoder.append(turned)
     if not decoder:
-        raise Misfit(path, f"nothing in it changes the shape, so there is nothing to turn round; {REMEDY}")
+        raise Refusal(path, f"nothing in it changes the shape, so there is nothing to turn round; {REMEDY}")
     return decoder
 
 
@@ -92,7 +91,7 @@ def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bo
             return UpSampling2D(size=layer.pool_size)
         case Flatten() | Reshape():
             return Reshape(target_shape=row.input_shape)
-    raise Misfit(where, f"{type(layer).__name__} has no mirror image; {REMEDY}")
+    raise Refusal(where, f"{type(layer).__name__} has no mirror image; {REMEDY}")
 
 
 def _no_way_back(row: Row, out: Shape) -> str:

@@ -7,12 +7,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from mlphys.errors import Refusal
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataSpec, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
-from mlphys.schema.messages import Misfit
 from mlphys.schema.pretrained import TakenEncoder
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
@@ -53,13 +53,13 @@ class ModelSpec(Spec):
         return False
 
     def check_data(self, data: DataSpec) -> None:
-        """Raise Misfit for keys of `data` that this model cannot be trained with."""
+        """Raise Refusal for keys of `data` that this model cannot be trained with."""
 
 
 def refuse_class_weights(training: Training) -> None:
-    """For a kind of model whose loss knows no classes. Raises Misfit."""
+    """For a kind of model whose loss knows no classes. Raises Refusal."""
     if training.class_weight is not None:
-        raise Misfit(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")
+        raise Refusal(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")
 
 
 class Kind(Protocol):
@@ -77,16 +77,16 @@ class Kind(Protocol):
     ITERATIVE: bool
 
     def completed(self, spec: Any, training: Training, description: Description, train: Callable[[], Array]) -> Any:
-        """The spec with all that follows from the data; `train()` reads the training samples. Raises Misfit."""
+        """The spec with all that follows from the data; `train()` reads the training samples. Raises Refusal."""
 
     def rows(self, spec: Any, description: Description) -> list[Row]:
-        """The layers with their shapes, none for a model without layers. Raises Misfit."""
+        """The layers with their shapes, none for a model without layers. Raises Refusal."""
 
     def weights(self, spec: Any, description: Description) -> dict[str, Shape]:
         """What is learned: shapes by name."""
 
     def check(self, spec: Any, training: Training, description: Description) -> None:
-        """Raise Misfit where parts do not go together."""
+        """Raise Refusal where parts do not go together."""
 
     def cost_formula(self, spec: Any, training: Training, description: Description) -> str:
         """What is minimized, as a formula with its numbers."""

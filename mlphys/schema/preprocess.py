@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import PlainValidator, WithJsonSchema
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, NotNegative, Positive, Shape
@@ -34,10 +34,6 @@ Components = Annotated[
 ]
 
 
-class StepError(ValueError):
-    """A step cannot take its input; the text says why and what would help."""
-
-
 class Step(Spec):
     """One step. Samples x have shape (n, *shape), float32; what is fitted has names and shapes of its own.
 
@@ -54,7 +50,7 @@ class Step(Spec):
         return {}
 
     def check(self, shape: Shape, samples: int) -> None:
-        """Raise StepError where it cannot be fitted to so many samples of `shape`."""
+        """Raise Refusal where it cannot be fitted to so many samples of `shape`."""
 
     def determined(self) -> bool:
         """Whether the shapes behind it are known before the samples are read."""
@@ -136,9 +132,9 @@ class _Principal(Step):
     def check(self, shape: Shape, samples: int) -> None:
         count, features = self._count(), math.prod(shape)
         if isinstance(count, int) and count > min(features, samples - 1):
-            raise StepError(too_many(count, features, samples))
+            raise Refusal((), too_many(count, features, samples))
         if isinstance(count, float) and features > pca.MOST_FEATURES:
-            raise StepError(no_fraction(features))
+            raise Refusal((), no_fraction(features))
 
 
 def too_many(count: int, features: int, samples: int) -> str:
@@ -204,7 +200,7 @@ class Whiten(_Principal):
     def check(self, shape: Shape, samples: int) -> None:
         super().check(shape, samples)
         if self.components is None and math.prod(shape) > pca.MOST_FEATURES:
-            raise StepError(f"{math.prod(shape)} values have too many components to compute all; write components")
+            raise Refusal((), f"{math.prod(shape)} values have too many components to compute all; write components")
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape if self.kind == "zca" else (self._kept(shape),)

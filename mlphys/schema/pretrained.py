@@ -40,7 +40,7 @@ class TakenEncoder(Spec):
     sha256: Sha256 | None = None
 
     def rows(self, shape: Shape) -> list[Row]:
-        """The layers, fed with samples of `shape`. Raises Misfit."""
+        """The layers, fed with samples of `shape`. Raises Refusal."""
         return trace(self.layers or [], shape, ("model", "encoder"), trainable=self.trainable)
 
 
@@ -52,6 +52,6 @@ class Initial(Spec):
 
 
 def chained(encoder: TakenEncoder | None, layers: Sequence[Layer], shape: Shape) -> list[Row]:
-    """The rows of `model.layers` behind those of an encoder, if there is one. Raises Misfit."""
+    """The rows of `model.layers` behind those of an encoder, if there is one. Raises Refusal."""
     before = encoder.rows(shape) if encoder else []
     return before + trace(layers, shape, ("model", "layers"), before)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mlphys.errors import Refusal
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Layer, ShapeError, text
-from mlphys.schema.messages import Misfit
+from mlphys.schema.layers import Layer, text
 
 LARGEST_NETWORK = 250_000_000  # weights: 1 GB of float32
 
@@ -70,7 +70,7 @@ def trace(
 ) -> list[Row]:
     """The rows of a chain of layers that stands at `path`, fed with samples of `shape` through the rows `before` it.
 
-    Raises Misfit at the first layer that cannot take its input, and for a network too large.
+    Raises Refusal at the first layer that cannot take its input, and for a network too large.
     """
     rows: list[Row] = []
     view = View(len(shape) - 1)
@@ -82,15 +82,15 @@ def trace(
         name = type(layer).__name__
         try:
             out = layer.output_shape(shape)
-        except ShapeError as error:
-            raise Misfit((*path, i, name), str(error)) from None
+        except Refusal as refusal:
+            raise refusal.under((*path, i, name)) from None
         view.widen(layer, out)
         place = ".".join(map(str, (*path[1:], i, name)))
         rows.append(Row(place, layer, shape, out, view.field(), trainable=trainable))
         _check_matrices(rows[-1], (*path, i, name))
         parameters += rows[-1].parameters()
         if parameters + math.prod(out) > LARGEST_NETWORK:
-            raise Misfit(
+            raise Refusal(
                 (*path, i, name),
                 f"the network would have more than {LARGEST_NETWORK} weights and outputs; "
                 "use fewer units or filters, or pool before this layer",
@@ -120,14 +120,14 @@ class View:
 
 
 def _check_matrices(row: Row, path: KeyPath) -> None:
-    """Raise Misfit where an initializer or a regularizer is not made for the tensor it is given."""
+    """Raise Refusal where an initializer or a regularizer is not made for the tensor it is given."""
     tensors = {name.rpartition(".")[2]: shape for name, shape in row.weights().items()}
     for tensor, shape in {**tensors, "activity": (1, *row.output_shape)}.items():
         for role in ("initializer", "regularizer"):
             chosen = getattr(row.layer, f"{tensor}_{role}", None)
             if chosen is not None and len(shape) not in chosen.ranks:
                 wanted = "two axes" if 3 not in chosen.ranks else "at least two axes"
-                raise Misfit(
+                raise Refusal(
                     (*path, f"{tensor}_{role}"),
                     f"{type(chosen).__name__} needs {wanted}; received {text(shape)}; choose another {role}",
                 )

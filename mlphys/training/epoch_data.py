@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlphys.config.experiment import Loaded
+from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Generated, Split
@@ -13,7 +13,7 @@ from mlphys.training.prefetch import Change
 
 
 def feed(
-    loaded: Loaded, dataset: Dataset, fitted: Preprocessing
+    loaded: ResolvedExperiment, dataset: Dataset, fitted: Preprocessing
 ) -> Callable[[int, int], tuple[Split, Change | None]] | None:
     """The function (epoch, samples) -> training samples, and what changes them on their way to the net.
 

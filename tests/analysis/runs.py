@@ -106,4 +106,4 @@ def random_run(path: Path, text: str, seed: int = 0) -> Run:
 
 
 def _drawn(path: Path, text: str, random: np.random.Generator) -> Sequence[np.ndarray]:
-    return [random.normal(size=shape) for shape in written(path, text).loaded.weights().values()]
+    return [random.normal(size=shape) for shape in written(path, text).loaded.weight_shapes().values()]

@@ -45,7 +45,7 @@ def test_both_sides_agree_where_the_noise_is_small_and_what_it_adds_needs_the_cu
 
 def test_where_the_nearest_centroid_stays_the_nearest_noise_adds_nothing(tmp_path: Path):
     text = "    data: {name: moons, samples: 60}\n    model: {kind: kmeans, clusters: 2}\n"
-    shapes = written(tmp_path / "a", text).loaded.weights()
+    shapes = written(tmp_path / "a", text).loaded.weight_shapes()
     arrays = {"centroids": np.array([[-9.0, 0], [9, 0]]), "shares": np.array([0.5, 0.5])}
     numbers = found(written(tmp_path / "b", text, [arrays[name] for name in shapes]), noise=(1e-3,))
     assert numbers["squared_jacobian_norm"] == numbers["curvature_term"] == 0

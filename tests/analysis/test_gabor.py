@@ -102,7 +102,7 @@ def test_weights_behind_whitening_are_fitted_in_the_space_of_the_images(tmp_path
     both = np.stack([np.zeros((6, 6)), 0.1 * image])[..., None]
     zero, seen = empty.preprocessing.apply(both.astype(np.float32))
     kernel = np.repeat((seen - zero)[:, None], 5, axis=1)
-    shapes = list(empty.loaded.weights().values())
+    shapes = list(empty.loaded.weight_shapes().values())
     run = written(tmp_path / "b", text, [kernel, *(np.zeros(shape) for shape in shapes[1:])])
     result = found(run, shuffled=0)
     assert [fit["r2"] for fit in result.numbers["fits"]] == pytest.approx([1] * 5, abs=1e-4)

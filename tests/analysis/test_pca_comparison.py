@@ -79,6 +79,6 @@ def test_a_run_of_kind_pca_is_its_own_curve(tmp_path: Path):
     run = written(tmp_path / "b", text)
     known = pca.fit(run.preprocessing.apply(run.dataset().train.x), 64)
     arrays = {"mean": known.mean, "components": vectors, "variances": known.variances}
-    numbers = found(written(tmp_path / "c", text, [arrays[name] for name in run.loaded.weights()])).numbers
+    numbers = found(written(tmp_path / "c", text, [arrays[name] for name in run.loaded.weight_shapes()])).numbers
     assert max(numbers["angles"]["components"]) < 1e-5
     assert numbers["mse"] == pytest.approx(numbers["pca_mse"][4], rel=1e-4)

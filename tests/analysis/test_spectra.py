@@ -50,7 +50,8 @@ def test_the_power_is_that_of_the_sum_and_adds_up_to_the_weights():
 
 def found(path: Path, kernels: np.ndarray) -> AnalysisResult:
     """Of a convolution of three kernels (3, 7, 7)."""
-    others = [np.zeros(shape) for shape in list(random_run(path / "shapes", KERNELS).loaded.weights().values())[1:]]
+    shapes = random_run(path / "shapes", KERNELS).loaded.weight_shapes()
+    others = [np.zeros(shape) for shape in list(shapes.values())[1:]]
     run = written(path / "run", KERNELS, [kernels.transpose(1, 2, 0)[:, :, None, :], *others])
     with theme.applied():
         return spectra.measure(spectra.Spec(), run)

@@ -20,7 +20,8 @@ from safetensors.numpy import load_file, save_file
 from mlphys import machine
 from mlphys.cli import main
 from mlphys.config.experiment import PLOTS
-from mlphys.config.load import load, runs_before
+from mlphys.config.load import load
+from mlphys.config.pretrained import runs_before
 from mlphys.io import atomic
 from mlphys.schema.document import dump, read
 from tests.helpers.cli import mlphys, refused

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from mlphys.config import experiment
+from mlphys.config.difference import difference
 from mlphys.config.examples import copy, shipped
 from mlphys.config.experiment import Experiment
-from mlphys.config.load import difference, load, runs_before
+from mlphys.config.load import load
+from mlphys.config.pretrained import runs_before
 from mlphys.datasets import mnist
 from mlphys.errors import UserError
 from mlphys.io.download import locate
@@ -1003,7 +1005,7 @@ def test_a_config_is_judged_without_tensorflow_keras_or_scikit_learn():
     code = """
 import sys
 from pathlib import Path
-from mlphys.config import load
+from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.document import dump
 loaded = load(Path("good.yaml"), ["training.epochs=3"])

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mlphys.config.examples import shipped
-from mlphys.config.load import load, runs_before
+from mlphys.config.load import load
+from mlphys.config.pretrained import runs_before
 from mlphys.data.preprocessing import restored
 from mlphys.errors import UserError
 from mlphys.networks import builder
@@ -106,10 +107,10 @@ def folder(trained_once, tmp_path, monkeypatch) -> Path:
 def test_a_taken_encoder_gives_the_codes_of_its_run(source):
     layers = ("Flatten", SOFTMAX) if source == "noisy" else (SOFTMAX,)
     loaded, run = load(on_code(source, STEPS if source == "whitened" else {}, layers)), Run(Path(f"runs/{source}/1"))
-    fitted = restored(loaded.experiment.data.preprocess, loaded.description.shape, loaded.taken)
-    drawn = {name: np.ones(shape, np.float32) for name, shape in loaded.weights().items()}
+    fitted = restored(loaded.experiment.data.preprocess, loaded.description.shape, loaded.pretrained)
+    drawn = {name: np.ones(shape, np.float32) for name, shape in loaded.weight_shapes().items()}
     x = run.dataset().test.x[:20]
-    outputs = TrainedNetwork(loaded, drawn | dict(loaded.taken), fitted).layers(x)
+    outputs = TrainedNetwork(loaded, drawn | dict(loaded.pretrained), fitted).layers(x)
     code = [name for name in outputs if name.startswith("encoder.")][-1]
     codes = run.trained.predictions(x)["codes"]
     assert (outputs[code].reshape(codes.shape) == codes).all()
@@ -168,7 +169,7 @@ def test_a_tuned_encoder_comes_after_a_kept_one():
     """First the head alone, then all of it: two runs."""
     model = {"kind": "classifier", "encoder": {"run": "plain", "trainable": True}, "layers": [SOFTMAX]}
     loaded = load(begun_with("top", model))
-    assert {name: value.tobytes() for name, value in loaded.taken.items()} == {
+    assert {name: value.tobytes() for name, value in loaded.pretrained.items()} == {
         name: value.tobytes() for name, value in weights("top").items()
     }
 

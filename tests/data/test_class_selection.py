@@ -89,9 +89,9 @@ def test_the_official_test_set_is_selected_too():
 
 
 def test_nothing_is_read_without_a_choice():
-    assert not class_selection.wanted(digits.Spec(name="digits"))
-    assert class_selection.wanted(digits.Spec(name="digits", classes=["3"]))
-    assert class_selection.wanted(digits.Spec(name="digits", imbalance={"3": 0.5}))
+    assert not class_selection.leaves_out(digits.Spec(name="digits"))
+    assert class_selection.leaves_out(digits.Spec(name="digits", classes=["3"]))
+    assert class_selection.leaves_out(digits.Spec(name="digits", imbalance={"3": 0.5}))
 
 
 ALL = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"

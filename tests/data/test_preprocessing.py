@@ -127,7 +127,7 @@ def test_what_was_fitted_is_restored_from_the_weights_by_name():
     x = digits()
     fitted = preprocessing.fit((SubtractMean(), Project(components=5)), x)
     weights = fitted.weights()
-    wanted = preprocessing.wanted(fitted.steps, (8, 8, 1))
+    wanted = preprocessing.fitted_shapes(fitted.steps, (8, 8, 1))
     assert {name: array.shape for name, array in weights.items()} == wanted == {
         "preprocess.0.subtract_mean.mean": (8, 8, 1),
         "preprocess.1.project.mean": (64,),

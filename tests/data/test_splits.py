@@ -6,7 +6,7 @@ import pytest
 
 from mlphys.data import splits
 from mlphys.datasets import digits
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.schema.data import DataSpec, Description, Samples, Split
 
 WHOLE = Description(shape=(2,), classes=("a", "b", "c"), samples=300, test_samples=None)
@@ -89,9 +89,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("description", "key", "keys", "text"), REFUSED)
 def test_sizes_that_do_not_fit_are_refused_at_their_key(description, key, keys, text):
-    with pytest.raises(splits.SplitError) as error:
+    with pytest.raises(Refusal) as error:
         splits.sizes(spec(**keys), description)
-    assert (error.value.path, error.value.text) == ((key,), text)
+    assert (error.value.path, error.value.text) == (("data", key), text)
 
 
 def test_official_sets_are_split_in_file_order_without_a_copy():

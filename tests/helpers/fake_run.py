@@ -27,7 +27,7 @@ def write(config: Path) -> Path:
     }
     writer = RunWriter(create(loaded.experiment.name, None))
     writer.begin(loaded.experiment.model_dump(), facts)
-    shapes = loaded.weights() | loaded.fitted()
+    shapes = loaded.weight_shapes() | loaded.fitted_shapes()
     writer.weights({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
     writer.status("done", stopped="epochs")
     return writer.path

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from mlphys.errors import Refusal
 from mlphys.models import autoencoder
 from mlphys.numerics import pca
 from mlphys.schema.data import Description, Split
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
@@ -63,10 +63,10 @@ def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
 def test_a_decoder_that_does_not_end_in_the_inputs_shape_is_refused():
     wrong = spec((DENSE[0], [{"Dense": {"units": 63}}]))
     with pytest.raises(
-        Misfit, match="the decoder ends in 63; it must end in the input's 8 x 8 x 1, or in 64"
+        Refusal, match="the decoder ends in 63; it must end in the input's 8 x 8 x 1, or in 64"
     ) as caught:
         autoencoder.rows(wrong, DIGITS)
-    assert caught.value.problem.path == ("model", "decoder", 0, "Dense")
+    assert caught.value.path == ("model", "decoder", 0, "Dense")
 
 
 def test_the_metrics_stand_beside_the_mean_image_and_pca():

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.models import energy_classifier
 from mlphys.runs.run import Run
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.document import dump
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.progress import Silence
@@ -247,17 +246,17 @@ def test_more_components_than_a_class_has_directions_are_refused():
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused_with_its_place(of, settings, where, why):
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(Refusal) as caught:
         training_of(of, planes(), **settings)
-    assert (".".join(map(str, caught.value.problem.path)), caught.value.problem.text) == (where, why)
+    assert (".".join(map(str, caught.value.path)), caught.value.text) == (where, why)
 
 
 @pytest.mark.parametrize("classes", [(), ("a",)])
 def test_there_must_be_classes_to_tell_apart(classes):
     spec = energy_classifier.Spec.model_validate({"kind": "energy_classifier", "of": {"pca": 2}})
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(Refusal) as caught:
         energy_classifier.rows(spec, Description((D,), classes, 10, None))
-    assert caught.value.problem.text == f"there are {len(classes) or 'no'} classes, and nothing to tell apart"
+    assert caught.value.text == f"there are {len(classes) or 'no'} classes, and nothing to tell apart"
 
 
 CONFIG = {

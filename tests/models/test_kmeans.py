@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
 
+from mlphys.errors import Refusal
 from mlphys.models import kmeans
 from mlphys.models.kmeans import clustered
 from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 from tests.helpers.cli import mlphys
 
@@ -158,13 +158,13 @@ def test_two_runs_of_one_seed_have_the_same_bytes_and_another_seed_has_others(ru
 
 def test_more_clusters_than_training_samples_are_refused():
     spec = kmeans.Spec(kind="kmeans", clusters=901)
-    with pytest.raises(Misfit, match=r"^901 clusters for 900 training samples; lower it, or raise data\.train$"):
+    with pytest.raises(Refusal, match=r"^901 clusters for 900 training samples; lower it, or raise data\.train$"):
         kmeans.check(spec, Training(), DIGITS)
 
 
 def test_a_training_that_would_do_nothing_is_refused():
     reason = r"^centroids are found at once, by model\.restarts and model\.iterations: leave training out$"
-    with pytest.raises(Misfit, match=reason):
+    with pytest.raises(Refusal, match=reason):
         kmeans.check(kmeans.Spec(kind="kmeans", clusters=5), Training(epochs=7), DIGITS)
 
 

@@ -11,13 +11,13 @@ from keras import ops
 from scipy import integrate, stats
 from sklearn.datasets import load_digits
 
+from mlphys.errors import Refusal
 from mlphys.models import autoencoder
 from mlphys.networks import autodiff, penalties
 from mlphys.networks.autoencoder import contraction
 from mlphys.networks.layers.latent import KSparse
 from mlphys.schema.autoencoding import KL
 from mlphys.schema.data import Description
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
@@ -48,9 +48,9 @@ def built(seed: int = 0, **keys: Any) -> tuple[autoencoder.Spec, Any]:
 
 def refusal(training: dict[str, Any] | None = None, **keys: Any) -> tuple[str, str]:
     """Where and why a model is refused."""
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(Refusal) as caught:
         autoencoder.check(spec(**keys), Training.model_validate(training or {}), DIGITS)
-    return ".".join(map(str, caught.value.problem.path)), caught.value.problem.text
+    return ".".join(map(str, caught.value.path)), caught.value.text
 
 
 def cost_of(model: autoencoder.Spec, network: Any, settings: Training | None = None) -> Any:

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.io.history import History
 from mlphys.models import rbm
 from mlphys.networks.autodiff import gradient
 from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump, read
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.engine import Engine
@@ -363,9 +362,9 @@ REFUSED = [
 @pytest.mark.parametrize(("model", "training", "path", "text"), REFUSED, ids=[".".join(row[2]) for row in REFUSED])
 def test_what_does_not_go_together_is_refused_with_the_reason(model, training, path, text):
     spec = rbm.Spec.model_validate({"kind": "rbm", "hidden": H, **model})
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(Refusal) as caught:
         rbm.check(spec, Training.model_validate(training), Description((V,), (), 100, None))
-    assert (caught.value.problem.path, caught.value.problem.text) == (path, text)
+    assert (caught.value.path, caught.value.text) == (path, text)
 
 
 def test_the_pseudo_log_likelihood_is_the_better_the_greater():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlphys.errors import Refusal
 from mlphys.models import regressor
 from mlphys.numerics import metrics
 from mlphys.schema.data import Description
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training
 
 CURVES = Description((5,), (), 100, None, (2, 3))
@@ -41,9 +41,9 @@ def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
 
 
 def test_an_output_that_is_not_of_the_targets_shape_is_refused():
-    with pytest.raises(Misfit, match="the output is 6; it must be 2 x 3, the shape of the targets") as caught:
+    with pytest.raises(Refusal, match="the output is 6; it must be 2 x 3, the shape of the targets") as caught:
         regressor.rows(spec(LAYERS[:1]), CURVES)
-    assert caught.value.problem.path == ("model", "layers", 0, "Dense")
+    assert caught.value.path == ("model", "layers", 0, "Dense")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_output_that_is_not_of_the_targets_shape_is_refused():
     [(Description((5,), ("a", "b"), 10, None), "classes"), (Description((5,), (), 10, None, (0,)), "no targets")],
 )
 def test_data_without_numbers_to_learn_is_refused(description, has):
-    with pytest.raises(Misfit, match=f"a regressor needs targets that are numbers; this dataset has {has}"):
+    with pytest.raises(Refusal, match=f"a regressor needs targets that are numbers; this dataset has {has}"):
         regressor.rows(spec(), description)
 
 

@@ -239,7 +239,7 @@ def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Seq
     for row in rows:
         writer.row(row)
     fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
-    shapes = loaded.weights()
+    shapes = loaded.weight_shapes()
     values = weights or [np.ones(shape) for shape in shapes.values()]
     named = {
         name: np.reshape(value, shape).astype(np.float32)

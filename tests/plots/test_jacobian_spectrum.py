@@ -50,8 +50,8 @@ def test_values_that_are_zero_up_to_rounding_are_not_drawn_and_this_is_said(tmp_
 def test_a_stack_has_the_singular_values_of_the_product_of_its_kernels(tmp_path: Path):
     run = written(tmp_path, ASKED["stages"])
     random = np.random.default_rng(1)
-    values = [random.normal(size=shape) for shape in run.loaded.weights().values()]
-    names = dict(zip(run.loaded.weights(), values, strict=True))
+    values = [random.normal(size=shape) for shape in run.loaded.weight_shapes().values()]
+    names = dict(zip(run.loaded.weight_shapes(), values, strict=True))
     run = written(tmp_path / "random", ASKED["stages"], values)
     kernels = [value for name, value in names.items() if "encoder" in name and name.endswith("kernel")]
     (picture,) = jacobian_spectrum.draw(run)

@@ -18,7 +18,7 @@ def stacked(path: Path) -> Run:
         "stages.1.encoder.0.Dense.kernel": np.zeros((3, 2)), "stages.1.decoder.0.Dense.kernel": np.ones((2, 3)),
         "stages.0.decoder.0.Dense.bias": np.full(9, 0.25),
     }  # fmt: skip
-    shapes = written(path / "shapes", ASKED["stages"]).loaded.weights()
+    shapes = written(path / "shapes", ASKED["stages"]).loaded.weight_shapes()
     assert weights.keys() <= shapes.keys()
     return written(path / "1", ASKED["stages"], [weights.get(name, np.zeros(shape)) for name, shape in shapes.items()])
 

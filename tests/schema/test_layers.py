@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.autodiff import gradient
 from mlphys.networks.layers import simd_conv
 from mlphys.schema.initializers import INITIALIZERS, REGULARIZERS, Initializer
-from mlphys.schema.layers import LAYERS, LayerField, ShapeError
-from mlphys.schema.messages import Misfit
+from mlphys.schema.layers import LAYERS, LayerField
 from mlphys.schema.shapes import LARGEST_NETWORK, Row, trace
 
 SAME = {"padding": "same"}
@@ -232,7 +232,7 @@ NOT_FITTING = [
 @pytest.mark.parametrize(("shape", "name", "arguments", "message"), NOT_FITTING)
 def test_a_shape_that_does_not_fit_is_refused_with_the_remedy(shape, name, arguments, message):
     (layer,) = TypeAdapter(list[LayerField]).validate_python([{name: arguments}])
-    with pytest.raises(ShapeError) as raised:
+    with pytest.raises(Refusal) as raised:
         layer.output_shape(shape)
     assert str(raised.value) == message
 
@@ -276,10 +276,10 @@ def test_a_shape_that_does_not_fit_is_refused_with_the_remedy(shape, name, argum
     ],
 )
 def test_a_chain_that_does_not_fit_is_refused_at_its_first_misfit(layers, path, message):
-    with pytest.raises(Misfit) as raised:
+    with pytest.raises(Refusal) as raised:
         rows_of(layers, IMAGE)
-    assert raised.value.problem.path == path
-    assert raised.value.problem.text == message
+    assert raised.value.path == path
+    assert raised.value.text == message
 
 
 def test_a_network_as_large_as_allowed_is_taken():

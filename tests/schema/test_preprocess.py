@@ -7,14 +7,13 @@ import pytest
 from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.numerics import pca
 from mlphys.schema.preprocess import (
     ContrastNormalize,
     Project,
     Scale,
     Standardize,
-    StepError,
     StepField,
     SubtractMean,
     Whiten,
@@ -192,7 +191,7 @@ def test_contrast_is_normalized_sample_by_sample():
     ],
 )  # fmt: skip
 def test_more_components_than_directions_and_too_many_to_compute_are_refused(step, shape, samples, message):
-    with pytest.raises(StepError) as raised:
+    with pytest.raises(Refusal) as raised:
         step.check(shape, samples)
     assert str(raised.value) == message
 

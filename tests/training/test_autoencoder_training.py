@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from mlphys.errors import Refusal
 from mlphys.models import autoencoder, stacked_autoencoder
 from mlphys.schema.data import Dataset, Description, Split
-from mlphys.schema.messages import Misfit
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
@@ -301,9 +301,9 @@ def test_every_row_has_the_columns_of_all_phases_empty_where_a_phase_has_none():
     ],
 )  # fmt: skip
 def test_phases_that_do_not_fit_the_model_are_refused_with_their_place(model, settings, where, why):
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(Refusal) as caught:
         training_of({**STACKED, **model}, settings)
-    assert (".".join(map(str, caught.value.problem.path)), caught.value.problem.text) == (where, why)
+    assert (".".join(map(str, caught.value.path)), caught.value.text) == (where, why)
 
 
 def test_what_is_tracked_of_a_layer_has_a_column_in_all_phases_empty_where_it_is_not_trained():

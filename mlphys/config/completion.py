@@ -1,0 +1,93 @@
+"""What a config leaves to its data: counts of samples and of components, a mirrored decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from pydantic import ValidationError
+
+from mlphys.config.experiment import Experiment, net_input, read_splits
+from mlphys.data import class_selection, preprocessing, splits
+from mlphys.errors import Refusal
+from mlphys.numerics.chunked import Array
+from mlphys.schema.data import DataSpec, Description
+from mlphys.schema.document import Document, KeyPath
+from mlphys.schema.fields import LARGEST, Shape
+from mlphys.schema.messages import complain, problems_of
+from mlphys.schema.preprocess import Step
+
+TrainingSamples = Callable[[KeyPath], Array]  # read for the key that needs them
+
+
+def parsed(document: Document) -> Experiment:
+    """The experiment that a document states. Raises UserError with all that is wrong in its words."""
+    try:
+        return Experiment.model_validate(document.data)
+    except ValidationError as error:
+        raise complain(problems_of(error), document) from None
+
+
+def described(experiment: Experiment) -> tuple[Experiment, Description]:
+    """The experiment and its data as the headers of files tell; where classes are left out, labels are read.
+
+    Raises Refusal.
+    """
+    data, entry = experiment.data.resolved(), experiment.dataset()
+    description: Description = entry.describe(data)
+    if class_selection.leaves_out(data):
+        description, _ = class_selection.select(data, description, entry.load(data))
+    return experiment.model_copy(update={"data": data}), description
+
+
+def with_split_sizes(experiment: Experiment, description: Description) -> Experiment:
+    """The splits as counts of samples. Raises Refusal where they do not fit the data."""
+    data = experiment.data.model_copy(update=splits.sizes(experiment.data, description))
+    return experiment.model_copy(update={"data": data})
+
+
+def completed(experiment: Experiment, description: Description) -> Experiment:
+    """All that the data decides, written out; samples are read where nothing less tells. Raises Refusal."""
+    return _completed(experiment, description, partial(_read, experiment.data, description))
+
+
+def completed_without_samples(experiment: Experiment, description: Description) -> Experiment:
+    """The same for a run's config, which may be a stranger's. Raises Refusal where samples would have to be read."""
+    return _completed(experiment, description, _refuse_to_read)
+
+
+def _read(data: DataSpec, description: Description, needed_by: KeyPath) -> Array:
+    return read_splits(data, description).train.x
+
+
+def _refuse_to_read(needed_by: KeyPath) -> Array:
+    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; train it anew")
+
+
+def _completed(experiment: Experiment, description: Description, samples: TrainingSamples) -> Experiment:
+    steps = _determined(experiment.data, description.shape, samples)
+    data = experiment.data.model_copy(update={"preprocess": steps})
+
+    def preprocessed() -> Array:
+        x = samples(("model",))
+        return preprocessing.fit(steps, x).apply(x)
+
+    kind, seen = experiment.kind(), net_input(data, description)
+    model = kind.completed(experiment.model, experiment.training, seen, preprocessed)
+    return experiment.model_copy(update={"data": data, "model": model})
+
+
+def _determined(data: DataSpec, shape: Shape, samples: TrainingSamples) -> list[Step]:
+    """The steps of preprocessing, checked along the way of a sample's shape, with their numbers of components."""
+    steps = data.preprocess
+    count = data.train if isinstance(data.train, int) else LARGEST  # sizes that do not fit are told elsewhere
+    for i in range(len(steps)):
+        path = ("data", "preprocess", i)
+        try:
+            steps[i].check(shape, count)
+        except Refusal as refusal:
+            raise refusal.under(path) from None
+        if not steps[i].determined():
+            steps = preprocessing.determined(steps, samples(path))
+        shape = steps[i].output_shape(shape)
+    return steps

@@ -1,0 +1,29 @@
+"""The keys in which two experiments differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mlphys.config.experiment import Experiment
+from mlphys.schema.document import KeyPath, dotted
+
+
+def difference(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:
+    """The keys in which two experiments differ: (key path, first value, second value), None where there is none."""
+    ours, theirs = _leaves(first.model_dump(), ()), _leaves(second.model_dump(), ())
+    return [
+        (dotted(key), ours.get(key), theirs.get(key))
+        for key in sorted(ours.keys() | theirs.keys(), key=dotted)
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def _leaves(value: Any, path: KeyPath) -> dict[KeyPath, Any]:
+    if isinstance(value, dict):
+        parts: Iterable[tuple[str | int, Any]] = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        parts = enumerate(value)
+    else:
+        return {path: list(value) if isinstance(value, tuple) else value}
+    return {key: leaf for part, item in parts for key, leaf in _leaves(item, (*path, part)).items()}

@@ -1,0 +1,40 @@
+"""`--set a.b.0.c=value`: one key of a config, put in its place from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlphys.errors import UserError
+from mlphys.schema.document import Document, KeyPath, dotted, parse
+
+
+def overridden(document: Document, overrides: Sequence[str]) -> Document:
+    """The document with each `a.b.0.c=value` put in its place."""
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {override}: expected key=value, such as --set training.epochs=5")
+        path = _key_path(document.data, key, f"--set {override}")
+        document = document.with_value(path, parse(value, f"--set {key}").data, f"--set {override}")
+    return document
+
+
+def _key_path(data: Any, key: str, source: str) -> KeyPath:
+    """The parts of a dotted key, numbers where the config has a list."""
+    parts: list[str | int] = []
+    for part in key.split("."):
+        if isinstance(data, list):
+            if not part.isdecimal() or int(part) >= len(data):
+                entries = f"write the number of an entry, 0 to {len(data) - 1}" if data else "write all of it"
+                raise UserError(
+                    f"{source}: {dotted(tuple(parts))} is a list of {len(data)}; {entries}; received {part!r}"
+                )
+            parts.append(int(part))
+            data = data[int(part)]
+        elif parts[:1] == ["expect"]:  # its keys hold dots themselves
+            return ("expect", key.partition(".")[2])
+        else:
+            parts.append(part)
+            data = data.get(part) if isinstance(data, dict) else None
+    return tuple(parts)
