@@ -67,7 +67,7 @@ def explained(loaded: ResolvedExperiment) -> str:
         "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_taken(loaded)]),
         f"cost = {loaded.cost()}",
     ]
-    if loaded.experiment.kind().ITERATIVE:
+    if loaded.experiment.model.ITERATIVE:
         parts.append("\n".join([f"optimizer: {_optimizer(loaded)}", *_steps(loaded)]))
     return "\n\n".join(parts)
 
@@ -75,7 +75,7 @@ def explained(loaded: ResolvedExperiment) -> str:
 def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
     """Who takes the steps of each phase on a processor, and why nobody faster."""
     experiment = loaded.experiment
-    plans = experiment.kind().plans(experiment.model, experiment.training, loaded.net_input)
+    plans = experiment.model.plans(experiment.training, loaded.net_input)
     told = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
     if len(set(told.values())) == 1:
         yield next(iter(told.values()))
@@ -117,7 +117,7 @@ def trained(run: Any) -> str:
     kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
     lines = [f"{why} after {status['epochs']} epochs{kept}"]
     if metrics:
-        first = next(name for name in run.config.kind().MEASURED if name in metrics)
+        first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
@@ -141,7 +141,7 @@ BASELINES = {
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     """The metrics of a split with their errors, and of each class."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
-    for name in [name for name in run.config.kind().MEASURED if name in metrics]:
+    for name in [name for name in run.config.model.MEASURED if name in metrics]:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
         number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
@@ -197,7 +197,7 @@ def listed(what: str) -> str:
 
     match what:
         case "models":
-            rows = [[name, _first_line(kind.Spec)] for name, kind in MODELS.items()]
+            rows = [[name, _first_line(kind)] for name, kind in MODELS.items()]
             return "\n".join([table(["model", "what it is"], rows), "", combined()])
         case "layers":
             rows = [[name, ", ".join(kind.key_names())] for name, kind in LAYERS.items()]

@@ -169,9 +169,9 @@ def train_mlphys(net: str, number: int) -> None:
     from mlphys.training.loop import PhaseInTraining, Training
     from mlphys.training.progress import Silence
 
-    dataset, kind, spec = config.dataset(), config.experiment.kind(), config.experiment.model
-    network = kind.build(spec, config.net_input, 0)
-    wanted = kind.phases(spec, config.experiment.training, config.net_input, network, dataset.train)
+    dataset, model = config.dataset(), config.experiment.model
+    network = model.build(config.net_input, 0)
+    wanted = model.phases(config.experiment.training, config.net_input, network, dataset.train)
     phase = wanted[number]
     assert isinstance(phase, Gradient)
     with tempfile.TemporaryDirectory() as folder:

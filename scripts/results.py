@@ -86,7 +86,7 @@ def measured(name: str, path: Path, seeds: int) -> Result:
             for source in runs_before(path):
                 mlphys("train", path.with_name(f"{source}.yaml"), "--seed", seed, "--quiet")
             experiment = load(path).experiment
-            metric = str(experiment.about.get("quote", experiment.kind().MEASURED[0]))
+            metric = str(experiment.about.get("quote", experiment.model.MEASURED[0]))
             published = str(experiment.about.get("published", ""))
             split = "test" if experiment.data.test else "train"
             began = time.perf_counter()

@@ -96,8 +96,8 @@ def measure(spec: Spec, run: RunView) -> AnalysisResult:
     if len(some) < 2:
         raise NotApplicable("it takes two samples at least: one is compared with another")
     changes = [(name, amount) for name, amounts in _changes(spec, run.description.shape).items() for amount in amounts]
-    kind = run.config.kind()
-    outputs = kind.prediction_shapes(run.config.model, run.loaded.net_input)
+    kind = run.config.model
+    outputs = kind.prediction_shapes(run.loaded.net_input)
     answers = {"probabilities", "outputs"} & outputs.keys() and len(run.description.target_shape) < 3
     metric = kind.MEASURED[0] if answers else None
     generator = rng(run.config.seed, "analysis/invariance")

@@ -78,7 +78,7 @@ def measure(spec: Spec, run: RunView) -> AnalysisResult:
 
 
 def _code_size(loaded: ResolvedView) -> int:
-    outputs = loaded.experiment.kind().prediction_shapes(loaded.experiment.model, loaded.net_input)
+    outputs = loaded.experiment.model.prediction_shapes(loaded.net_input)
     if "codes" not in outputs:
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no code whose size could be compared with PCA's")
     return math.prod(outputs["codes"])

@@ -124,7 +124,7 @@ def measure(spec: Spec, run: RunView) -> AnalysisResult:
 
 
 def _code_shape(run: RunView) -> Shape:
-    shapes: dict[str, Shape] = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    shapes: dict[str, Shape] = run.config.model.prediction_shapes(run.loaded.net_input)
     return shapes["codes"]
 
 

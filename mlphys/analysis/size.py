@@ -43,7 +43,7 @@ class Spec(AnalysisSpec):
 
 
 def check(spec: Spec, loaded: ResolvedView) -> None:
-    known = loaded.experiment.kind().MEASURED
+    known = loaded.experiment.model.MEASURED
     if not (set(known) & set(METRICS) if spec.metric is None else spec.metric in known):
         what = spec.metric or "error"
         raise NotApplicable(f"kind: {loaded.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}")

@@ -11,12 +11,12 @@ from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.networks.compiled import Mapped
+from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
 from mlphys.runs.run import MOST_SHOWN, Run
 from mlphys.schema.data import Dataset, Split
-from mlphys.schema.model import Kind
 
 
 def measure(
@@ -31,10 +31,10 @@ def measure(
 
     from mlphys.training.corruption import Corrupter
 
-    kind, description, spec = loaded.experiment.kind(), loaded.net_input, loaded.experiment.model
+    kind, description = loaded.experiment.model, loaded.net_input
     raw: Split = getattr(dataset, name)
     split = fitted.split(raw)
-    cost = kind.cost(spec, loaded.experiment.training, description, network)
+    cost = kind.cost(loaded.experiment.training, description, network)
 
     def values(x: Any, y: Any) -> dict[str, Any]:
         recorded, penalty = cost(x, y, False)
@@ -43,11 +43,11 @@ def measure(
 
     at_once = network.evaluated_at_once
     arrays = Mapped(values, at_once)(split)
-    metrics = kind.metrics(spec, description, arrays, split, fitted.split(dataset.train))
+    metrics = kind.metrics(description, arrays, split, fitted.split(dataset.train))
     if fitted.steps and fitted.invertible and "reconstructions" in kind.pictured_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     corrupted = None
-    if (corruption := spec.corrupts()) is not None:
+    if (corruption := kind.corrupts()) is not None:
         corrupted = Corrupter(corruption, loaded.experiment.seed, f"evaluation of {name}")(split)
         metrics |= _denoised(kind, network, corrupted, fitted.split(dataset.train), arrays["codes"])
     shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
@@ -63,7 +63,7 @@ def measure(
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
 
 
-def _denoised(kind: Kind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
+def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
     """The error of r(corrupted x) against the clean x, beside that of doing nothing and of PCA's projection."""
     clean = corrupted.y.reshape(len(corrupted), -1)
 
@@ -77,7 +77,7 @@ def _denoised(kind: Kind, network: Network, corrupted: Split, train: Split, code
 
 
 def _pixels(
-    kind: Kind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
+    kind: ModelKind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
 ) -> dict[str, Any]:
     """The reconstruction error in the data's own space, beside PCA's there."""
 

@@ -30,7 +30,7 @@ def check(run: Run, shift: int | None, noise: float | None) -> None:
     if noise is not None and not 0 < noise < MOST_NOISE:
         raise UserError(f"--noise {noise:g}: expected a standard deviation above 0 and below {MOST_NOISE:g}")
     kind, shape, target = run.config.model.kind, run.description.shape, run.description.target_shape
-    said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    said = run.config.model.prediction_shapes(run.loaded.net_input)
     if not {"probabilities", "outputs"} & said.keys():
         raise UserError(
             f"{run.path}: kind: {kind} has no labels or targets that stay what they are when its samples change; "
@@ -52,7 +52,7 @@ def measure(
 ) -> dict[str, dict[str, Any]]:
     """The curves that were asked for, by name, kept in the run's analysis/<name>.json. `check` comes first."""
     samples, network, curves = getattr(run.dataset(path), split), run.trained, {}
-    metric = run.config.kind().MEASURED[0]
+    metric = run.config.model.MEASURED[0]
     if shift is not None:
         amounts = list(range(shift + 1))
         curves["shift"] = _curve(split, metric, "shift", amounts, shifts(network, samples, amounts))

@@ -153,7 +153,7 @@ def _nothing_to_do(run: Run) -> str:
     status = run.status
     if status.get("state") == "diverged":
         return "its training diverged; train it anew with a smaller learning_rate"
-    if not run.config.kind().ITERATIVE:
+    if not run.config.model.ITERATIVE:
         return "it is finished, and more epochs change nothing"
     if run.config.model.phase_names() and status.get("stopped") == "epochs":
         return "its training is finished; train it anew with more epochs"
@@ -249,13 +249,13 @@ def _learn(
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
-    experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.kind()
-    network = kind.build(experiment.model, description, experiment.seed)
+    experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
+    network = kind.build(description, experiment.seed)
     if run.taken:
         drawn = network.weight_arrays()
         network.load_weights({name: run.taken.get(name, value) for name, value in drawn.items()})
     seen = fitted.dataset(dataset)
-    phases = kind.phases(experiment.model, experiment.training, description, network, seen.train)
+    phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
     feed = feeds.feed(loaded, dataset, fitted)

@@ -10,20 +10,20 @@ from pydantic import ValidationError
 from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import NotApplicable, Refusal
+from mlphys.networks.model_kind import ModelKind
 from mlphys.numerics.activations import SATURATING
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import text
 from mlphys.schema.messages import choice, problems_of, shown
-from mlphys.schema.model import ModelSpec
 from mlphys.schema.training import EarlyStopping
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
 
 
-def require_encoder_layers(model: ModelSpec) -> None:
+def require_encoder_layers(model: ModelKind) -> None:
     """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
     encoder = model.taken()
     if encoder and not encoder.layers:
@@ -34,7 +34,7 @@ def require_fitting_model(resolved: ResolvedExperiment) -> None:
     """Raise Refusal unless model, training and data go together, as the kind of model says."""
     experiment = resolved.experiment
     experiment.model.check_data(experiment.data)
-    experiment.kind().check(experiment.model, experiment.training, resolved.net_input)
+    experiment.model.check(experiment.training, resolved.net_input)
 
 
 def check_experiment(experiment: Experiment, description: Description) -> Iterable[Refusal]:
@@ -46,7 +46,7 @@ def check_experiment(experiment: Experiment, description: Description) -> Iterab
 
 
 def _loss_problems(experiment: Experiment) -> Iterable[Refusal]:
-    name, allowed = type(experiment.training.loss).__name__, experiment.kind().LOSSES
+    name, allowed = type(experiment.training.loss).__name__, experiment.model.LOSSES
     if name not in allowed:
         text = f"{name} is no loss for kind: {experiment.model.kind}{choice(name, list(allowed))}"
         yield Refusal(("training", "loss"), text)
@@ -62,7 +62,7 @@ def _training_problems(experiment: Experiment) -> Iterable[Refusal]:
 def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, block: KeyPath) -> Iterable[Refusal]:
     if stopping is None:
         return
-    recorded = experiment.kind().RECORDED
+    recorded = experiment.model.RECORDED
     path = (*block, "early_stopping", "monitor")
     measured = [f"validation_{name}" for name in recorded]
     if stopping.monitor not in [*recorded, *measured]:
@@ -155,7 +155,7 @@ def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 
 
 def check_expected(experiment: Experiment) -> Iterable[Refusal]:
-    allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.kind().MEASURED]
+    allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.model.MEASURED]
     for key in experiment.expect:
         if key not in allowed:
             yield Refusal(("expect", key), f"not measured{choice(key, allowed)}")

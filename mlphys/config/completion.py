@@ -72,8 +72,7 @@ def _completed(experiment: Experiment, description: Description, samples: Traini
         x = samples(("model",))
         return preprocessing.fit(steps, x).apply(x)
 
-    kind, seen = experiment.kind(), net_input(data, description)
-    model = kind.completed(experiment.model, experiment.training, seen, preprocessed)
+    model = experiment.model.completed(experiment.training, net_input(data, description), preprocessed)
     return experiment.model_copy(update={"data": data, "model": model})
 
 

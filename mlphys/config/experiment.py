@@ -15,20 +15,20 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
+from mlphys.networks.model_kind import ModelKind
 from mlphys.schema import registry
 from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.data import Dataset, DataSpec, Description
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
-from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.training import Training
 
 DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
-MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
+MODELS = registry.entries("mlphys.models", ModelKind)  # type: ignore[type-abstract]
 ANALYSES: Mapping[str, Analysis] = {
     name: registry.entry("mlphys.analysis", name) for name in registry.names("mlphys.analysis")
 }
@@ -78,7 +78,7 @@ class Experiment(Spec):
     about: dict[str, Remark] = Field({})
     seed: Seed = 0
     data: Annotated[DataSpec, Entry("dataset", "name", {name: kind.Spec for name, kind in DATASETS.items()})]
-    model: Annotated[ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})]
+    model: Annotated[ModelKind, Entry("kind of model", "kind", MODELS)]
     training: Training = Training()
     plots: list[PlotName] = Field([])
     analysis: list[Annotated[AnalysisSpec, ANALYSIS]] = Field([])
@@ -86,7 +86,7 @@ class Experiment(Spec):
 
     @model_validator(mode="after")
     def _loss_of_the_kind(self) -> Experiment:
-        own = {"loss": self.kind().DEFAULT_LOSS, "loss_per": self.model.loss_per()}
+        own = {"loss": self.model.DEFAULT_LOSS, "loss_per": self.model.loss_per()}
         missing = {key: value for key, value in own.items() if getattr(self.training, key) is None}
         if not missing:
             return self
@@ -95,10 +95,6 @@ class Experiment(Spec):
     def dataset(self) -> ModuleType:
         """The entry of datasets/ that this experiment uses."""
         return DATASETS[self.data.name]
-
-    def kind(self) -> Kind:
-        """The entry of models/ that this experiment uses."""
-        return MODELS[self.model.kind]
 
 
 def net_input(data: DataSpec, description: Description) -> Description:
@@ -141,7 +137,7 @@ class ResolvedExperiment:
         return read_splits(self.experiment.data, self.description)
 
     def rows(self) -> list[Row]:
-        return self.experiment.kind().rows(self.experiment.model, self.net_input)
+        return self.experiment.model.rows(self.net_input)
 
     def pretrained_rows(self) -> Sequence[Row]:
         """Those of the net's rows that are another run's encoder."""
@@ -150,7 +146,7 @@ class ResolvedExperiment:
 
     def weight_shapes(self) -> dict[str, Shape]:
         """The shapes of what is learned, by name."""
-        return self.experiment.kind().weights(self.experiment.model, self.net_input)
+        return self.experiment.model.weight_shapes(self.net_input)
 
     def fitted_shapes(self) -> dict[str, Shape]:
         """The shapes of what preprocessing is fitted with, by name."""
@@ -164,7 +160,7 @@ class ResolvedExperiment:
         return weights_of(rows) | self.fitted_shapes() if rows else {}
 
     def cost(self) -> str:
-        return self.experiment.kind().cost_formula(self.experiment.model, self.experiment.training, self.net_input)
+        return self.experiment.model.cost_formula(self.experiment.training, self.net_input)
 
 
 def dataset(name: str) -> ModuleType:

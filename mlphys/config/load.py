@@ -96,11 +96,11 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
         encoder, arrays = pretrained.encoder(encoder, run, data, description)
         model = model.model_copy(update={"encoder": encoder})
     if initial := training.initial:
-        if not experiment.kind().ITERATIVE:
+        if not experiment.model.ITERATIVE:
             text = f"kind: {model.kind} is computed at once and begins with no weights; leave it out"
             raise Refusal(pretrained.INITIAL, text)
         run = _opened(pretrained.finished(initial.run, pretrained.INITIAL, file))
-        shapes = experiment.kind().weights(model, net_input(data, description))
+        shapes = model.weight_shapes(net_input(data, description))
         initial, arrays = pretrained.initial(initial, run, data, description, shapes)
         training = training.model_copy(update={"initial": initial})
     experiment = experiment.model_copy(update={"model": model, "training": training})

@@ -79,9 +79,9 @@ def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:
 
 def needs_reconstructions(loaded: ResolvedView) -> None:
     """Raise NotApplicable for a kind of model that has no r(x) in the space of x."""
-    kind = loaded.experiment.kind()
-    if "reconstructions" not in kind.pictured_shapes(loaded.net_input):
-        what = loaded.experiment.model.kind
+    model = loaded.experiment.model
+    if "reconstructions" not in model.pictured_shapes(loaded.net_input):
+        what = model.kind
         raise NotApplicable(
             f"kind: {what} has no r(x) that could be compared with x; it takes kind: autoencoder, or rbm"
         )

@@ -10,11 +10,11 @@ import numpy as np
 
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.networks.compiled import Pass
+from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Network
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, DataSpec, Description, Split
 from mlphys.schema.fields import Shape
-from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
 
@@ -29,12 +29,10 @@ class ExperimentView(Protocol):
     def data(self) -> DataSpec: ...
 
     @property
-    def model(self) -> ModelSpec: ...
+    def model(self) -> ModelKind: ...
 
     @property
     def training(self) -> Training: ...
-
-    def kind(self) -> Kind: ...
 
 
 class ResolvedView(Protocol):
@@ -68,7 +66,7 @@ class TrainedView(Protocol):
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> TrainedView: ...
 
-    def of(self, spec: ModelSpec) -> TrainedView: ...
+    def of(self, spec: ModelKind) -> TrainedView: ...
 
     def seen(self, x: Array) -> np.ndarray: ...
 

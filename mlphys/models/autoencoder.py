@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, WrapValidator
@@ -14,6 +14,7 @@ from mlphys.errors import Refusal
 from mlphys.networks import autoencoder, builder
 from mlphys.networks.autoencoder import RECORDED, chain, reconstructed
 from mlphys.networks.cost import Cost, Term
+from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
@@ -22,22 +23,10 @@ from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
 from mlphys.schema.layers import Layer, LayerField
-from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, MeanSquaredError
+from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
-from mlphys.schema.model import ModelSpec, refuse_class_weights
 from mlphys.schema.shapes import Row, trace, trained
-from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
-
-DEFAULT_LOSS = MeanSquaredError()
-LOSSES = REGRESSION_LOSSES
-MEASURED = (
-    "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
-    "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
-    "corrupted_mse", "corruption_mse", "corrupted_pca_mse",
-    "mean_code", "active_fraction", "population_sparsity", "lifetime_sparsity", "jacobian_norm", "saturated_fraction",
-)  # fmt: skip
-ITERATIVE = True
 
 
 def _layers(value: Any, handler: Any) -> Any:
@@ -53,7 +42,7 @@ def _or_mirror(schema: dict[str, Any]) -> None:
 MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are known
 
 
-class Spec(ModelSpec):
+class Autoencoder(ModelKind):
     """An encoder and a decoder of any layers; the code between them is compared with PCA's of the same size.
 
     Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder turned
@@ -62,6 +51,17 @@ class Spec(ModelSpec):
     2011), or the divergence of a `variational` code. `tied: true` gives the decoder the encoder's kernels,
     transposed, and biases of its own.
     """
+
+    DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
+    LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    RECORDED: ClassVar[tuple[str, ...]] = RECORDED
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
+        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+        "corrupted_mse", "corruption_mse", "corrupted_pca_mse",
+        "mean_code", "active_fraction", "population_sparsity", "lifetime_sparsity", "jacobian_norm",
+        "saturated_fraction",
+    )  # fmt: skip
 
     kind: Literal["autoencoder"]
     encoder: Annotated[list[LayerField], Field(min_length=1)]
@@ -79,7 +79,7 @@ class Spec(ModelSpec):
         return self.corruption
 
     def encoder_rows(self, description: Description) -> list[Row]:
-        return rows(self, description)[: -len(self.decoder)]
+        return self.rows(description)[: -len(self.decoder)]
 
     def no_decoder(self) -> None:
         return None
@@ -87,157 +87,130 @@ class Spec(ModelSpec):
     def normal_code(self) -> bool:
         return self.variational is not None
 
+    def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> Autoencoder:
+        """The mirrored decoder written out."""
+        if self.decoder:
+            return self
+        last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
+        path = ("model", "encoder")
+        if self.variational:
+            raise Refusal(
+                ("model", "decoder"),
+                "a variational encoder ends in two numbers for each of the code's; "
+                "write the decoder's layers instead of mirror",
+            )
+        encoder = trace(self.encoder, autoencoder.first_shape(self.encoder, description.shape), path)
+        return self.model_copy(update={"decoder": mirror(encoder, last, path, transposed=self.tied)})
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
-    """The mirrored decoder written out."""
-    if spec.decoder:
-        return spec
-    last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
-    path = ("model", "encoder")
-    if spec.variational:
-        raise Refusal(
-            ("model", "decoder"),
-            "a variational encoder ends in two numbers for each of the code's; "
-            "write the decoder's layers instead of mirror",
+    def rows(self, description: Description) -> list[Row]:
+        """The layers with their shapes. Raises Refusal where the decoder does not end in the input's shape."""
+        path = ("model",)
+        encoder, code, decoder = chain(
+            self.encoder, self.decoder, description.shape, path, self.sparsity, self.variational, self.tied
         )
-    encoder = trace(spec.encoder, autoencoder.first_shape(spec.encoder, description.shape), path)
-    return spec.model_copy(update={"decoder": mirror(encoder, last, path, transposed=spec.tied)})
+        return encoder + code + decoder
 
+    def code_shape(self, description: Description) -> Shape:
+        return self.rows(description)[-len(self.decoder)].input_shape
 
-def rows(spec: Spec, description: Description) -> list[Row]:
-    """The layers with their shapes. Raises Refusal where the decoder does not end in the input's shape."""
-    path = ("model",)
-    encoder, code, decoder = chain(
-        spec.encoder, spec.decoder, description.shape, path, spec.sparsity, spec.variational, spec.tied
-    )
-    return encoder + code + decoder
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal where shapes, or the parts of the cost, do not go together."""
+        refuse_class_weights(training)
+        if self.variational:
+            for key in ("contraction", "sparsity", "tied"):
+                if getattr(self, key):
+                    why = {
+                        "contraction": "its code is drawn at random, and its spread is learned, not penalized",
+                        "sparsity": "its divergence already says how the code is distributed",
+                        "tied": "its encoder gives two numbers for each that the decoder takes",
+                    }[key]
+                    raise Refusal(
+                        ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
+                    )
+        self.rows(description)
+        autoencoder.check_penalties(self, ("model",), description)
+        if self.corruption and description.target_shape == description.shape:
+            raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
+    def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
+        """The loss of the reconstruction, and what is added to it."""
+        return autoencoder.cost_terms(self, training, description.shape, self.rows(description))
 
-def code_shape(spec: Spec, description: Description) -> Shape:
-    return rows(spec, description)[-len(spec.decoder)].input_shape
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """The cost as a formula with its numbers; p is the reconstruction, t the sample."""
+        return autoencoder.cost_formula(self, self.cost_terms(training, description))
 
+    def build(self, description: Description, seed: int) -> Network:
+        """The Keras model with its initial weights, and encoder and decoder as parts."""
+        chained = self.rows(description)
+        return self._with_measures(builder.build(chained, seed, self._parts(chained)), description)
 
-def weights(spec: Spec, description: Description) -> dict[str, Shape]:
-    """Shapes by name."""
-    return weights_of(rows(spec, description))
+    def _parts(self, chained: list[Row]) -> dict[str, list[Row]]:
+        """The rows of the encoder, of the statistics of a variational code, and of the decoder."""
+        statistics, decoder = len(self.encoder), -len(self.decoder)
+        return {"encoder": chained[:decoder], "statistics": chained[:statistics], "decoder": chained[decoder:]}
 
+    def _with_measures(self, network: Network, description: Description) -> Network:
+        """The network with what is measured of a contractive code, and the randomness of a variational one."""
+        if self.variational:
+            return autoencoder.with_noise(network)
+        if not self.contraction:
+            return network
+        contraction = autoencoder.contraction(self, network)
+        return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
 
-def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Refusal where shapes, or the parts of the cost, do not go together."""
-    refuse_class_weights(training)
-    if spec.variational:
-        for key in ("contraction", "sparsity", "tied"):
-            if getattr(spec, key):
-                why = {
-                    "contraction": "its code is drawn at random, and its spread is learned, not penalized",
-                    "sparsity": "its divergence already says how the code is distributed",
-                    "tied": "its encoder gives two numbers for each that the decoder takes",
-                }[key]
-                raise Refusal(
-                    ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
-                )
-    rows(spec, description)
-    autoencoder.check_penalties(spec, ("model",), description)
-    if spec.corruption and description.target_shape == description.shape:
-        raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
+    def plans(self, training: Training, description: Description) -> list[Plan]:
+        """One phase: the gradient of the cost over all weights."""
+        chain = tuple(self.rows(description))
+        return [Plan("train", training, self.cost_terms(training, description), trained(chain), chain)]
 
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+        """The phase of `plans`."""
+        [plan] = self.plans(training, description)
+        forward, recorded = autoencoder.passing(self, network, description.shape), autoencoder.recorded(plan.terms)
+        return [builder.gradient_phase(network, plan, forward, recorded, self.RECORDED, self.corruption)]
 
-def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
-    """The loss of the reconstruction, and what is added to it."""
-    return autoencoder.cost_terms(spec, training, description.shape, rows(spec, description))
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a batch: losses and squared error of each sample, and the penalty.
 
+        y is looked at where inputs are corrupted: there it is the clean samples.
+        """
+        return autoencoder.cost(self, self.cost_terms(training, description), network, description.shape)
 
-def cost_formula(spec: Spec, training: Training, description: Description) -> str:
-    """The cost as a formula with its numbers; p is the reconstruction, t the sample."""
-    return autoencoder.cost_formula(spec, cost_terms(spec, training, description))
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """Of each sample of a batch: its code, and its squared and absolute error, means over the values."""
+        from keras import ops
 
+        flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
+        codes, r = reconstructed(network, x)
+        difference = ops.reshape(r, ops.shape(flat)) - flat
+        seen = ops.reshape(x, (-1, *network.model.input_shape[1:]))
+        return {
+            "codes": codes,
+            "squared_errors": ops.mean(difference**2, axis=1),
+            "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+            **{name: measure(seen) for name, measure in network.measures.items()},
+        }
 
-def build(spec: Spec, description: Description, seed: int) -> Network:
-    """The Keras model with its initial weights, and encoder and decoder as parts."""
-    chained = rows(spec, description)
-    return with_measures(spec, builder.build(chained, seed, parts(spec, chained)), description)
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+        shapes: dict[str, Shape] = {"codes": self.code_shape(description), "squared_errors": (), "absolute_errors": ()}
+        return {**shapes, "jacobian_norms": ()} if self.contraction else shapes
 
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split, from its per-sample arrays."""
+        found = reconstruction(arrays, split.x, train.x)
+        found["pca_mse"] = pca.error(train.x, split.x, math.prod(self.code_shape(description)))
+        return {**found, **code_statistics(arrays, autoencoder.last_activation(self.encoder))}
 
-def parts(spec: Spec, chained: list[Row]) -> dict[str, list[Row]]:
-    """The rows of the encoder, of the statistics of a variational code, and of the decoder."""
-    statistics, decoder = len(spec.encoder), -len(spec.decoder)
-    return {"encoder": chained[:decoder], "statistics": chained[:statistics], "decoder": chained[decoder:]}
+    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+        """What is kept of the shown samples beside their images."""
+        from keras import ops
 
+        return {"reconstructions": ops.reshape(reconstructed(network, x)[1], ops.shape(x))}
 
-def with_measures(spec: Spec, network: Network, description: Description) -> Network:
-    """The network with what is measured of a contractive code, and the randomness of a variational one."""
-    if spec.variational:
-        return autoencoder.with_noise(network)
-    if not spec.contraction:
-        return network
-    contraction = autoencoder.contraction(spec, network)
-    return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
-
-
-def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
-    """One phase: the gradient of the cost over all weights."""
-    chain = tuple(rows(spec, description))
-    return [Plan("train", training, cost_terms(spec, training, description), trained(chain), chain)]
-
-
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
-    """The phase of `plans`."""
-    [plan] = plans(spec, training, description)
-    forward, recorded = autoencoder.passing(spec, network, description.shape), autoencoder.recorded(plan.terms)
-    return [builder.gradient_phase(network, plan, forward, recorded, RECORDED, spec.corruption)]
-
-
-def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
-    """What is measured of a batch: losses and squared error of each sample, and the penalty.
-
-    y is looked at where inputs are corrupted: there it is the clean samples.
-    """
-    return autoencoder.cost(spec, cost_terms(spec, training, description), network, description.shape)
-
-
-def predictions(network: Network, x: Any) -> dict[str, Any]:
-    """Of each sample of a batch: its code, and its squared and absolute error, means over the values."""
-    from keras import ops
-
-    flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
-    codes, r = reconstructed(network, x)
-    difference = ops.reshape(r, ops.shape(flat)) - flat
-    seen = ops.reshape(x, (-1, *network.model.input_shape[1:]))
-    return {
-        "codes": codes,
-        "squared_errors": ops.mean(difference**2, axis=1),
-        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
-        **{name: measure(seen) for name, measure in network.measures.items()},
-    }
-
-
-def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
-    """The shape, for each sample, of what `predictions` gives."""
-    shapes: dict[str, Shape] = {"codes": code_shape(spec, description), "squared_errors": (), "absolute_errors": ()}
-    return {**shapes, "jacobian_norms": ()} if spec.contraction else shapes
-
-
-def metrics(
-    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
-) -> dict[str, Any]:
-    """The entry of metrics.json for a split, from its per-sample arrays."""
-    found = reconstruction(arrays, split.x, train.x)
-    found["pca_mse"] = pca.error(train.x, split.x, math.prod(code_shape(spec, description)))
-    return {**found, **code_statistics(arrays, autoencoder.last_activation(spec.encoder))}
-
-
-def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-    """Which samples' images are kept: the first."""
-    return np.arange(min(most, len(split)))
-
-
-def pictured(network: Network, x: Any) -> dict[str, Any]:
-    """What is kept of the shown samples beside their images."""
-    from keras import ops
-
-    return {"reconstructions": ops.reshape(reconstructed(network, x)[1], ops.shape(x))}
-
-
-def pictured_shapes(description: Description) -> dict[str, Shape]:
-    """The shape, for each shown sample, of what `pictured` gives."""
-    return {"reconstructions": description.shape}
+    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `pictured` gives."""
+        return {"reconstructions": description.shape}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,31 +12,28 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
+from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Gradient, Network, Plan
-from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
-from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy
-from mlphys.schema.model import ModelSpec
+from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
 from mlphys.schema.pretrained import TakenEncoder, chained
 from mlphys.schema.shapes import Row, trained
-from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.training import Training
 
-DEFAULT_LOSS = CategoricalCrossentropy()
-LOSSES = CLASSIFIER_LOSSES
-RECORDED = ("loss", "accuracy")
-MEASURED = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
-ITERATIVE = True
 
-
-class Spec(ModelSpec):
+class Classifier(ModelKind):
     """Dense and convolutional networks that tell classes apart.
 
     With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
     """
+
+    DEFAULT_LOSS: ClassVar[Loss] = CategoricalCrossentropy()
+    LOSSES: ClassVar[Collection[str]] = CLASSIFIER_LOSSES
+    RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
     kind: Literal["classifier"]
     encoder: TakenEncoder | None = None
@@ -45,96 +42,104 @@ class Spec(ModelSpec):
     def taken(self) -> TakenEncoder | None:
         return self.encoder
 
+    def rows(self, description: Description) -> list[Row]:
+        """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
+        if len(description.classes) == 1:
+            raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
+        chain = chained(self.encoder, self.layers, description.shape)
+        classes, out = len(description.classes), chain[-1].output_shape
+        last = ("model", "layers", len(self.layers) - 1, type(chain[-1].layer).__name__)
+        if len(out) != 1:
+            raise Refusal(
+                last,
+                f"the output is {text(out)}, not one number a class; "
+                f"put Flatten (or GlobalAveragePooling2D) before the last Dense layer",
+            )
+        if out[0] != classes:
+            raise Refusal(last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}")
+        return chain
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
-    """Nothing is left open."""
-    return spec
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal where shapes, loss and data do not go together."""
+        last = self.rows(description)[-1]
+        loss = training.loss or self.DEFAULT_LOSS
+        if loss.probabilities() and not _gives_probabilities(last.layer):
+            raise Refusal(
+                ("model", "layers", len(self.layers) - 1, type(last.layer).__name__),
+                f"{type(loss).__name__} takes probabilities and the last layer gives none; "
+                "add activation: softmax to it",
+            )
+        chosen = training.class_weight
+        if isinstance(chosen, dict) and set(chosen) != set(description.classes):
+            different = sorted(set(chosen) ^ set(description.classes))[0]
+            raise Refusal(
+                ("training", "class_weight"),
+                f"needs one weight for each of {', '.join(description.classes)}; {different} is "
+                + ("no class" if different in chosen else "missing"),
+            )
 
+    def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
+        """The loss, and the penalties of the layers."""
+        data = DataTerm(training.loss or self.DEFAULT_LOSS, "classes", (len(description.classes),), training.loss_per)
+        return data, LayerPenalties(tuple(self.rows(description)))
 
-def rows(spec: Spec, description: Description) -> list[Row]:
-    """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
-    if len(description.classes) == 1:
-        raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
-    chain = chained(spec.encoder, spec.layers, description.shape)
-    classes, out = len(description.classes), chain[-1].output_shape
-    last = ("model", "layers", len(spec.layers) - 1, type(chain[-1].layer).__name__)
-    if len(out) != 1:
-        raise Refusal(
-            last,
-            f"the output is {text(out)}, not one number a class; "
-            f"put Flatten (or GlobalAveragePooling2D) before the last Dense layer",
-        )
-    if out[0] != classes:
-        raise Refusal(last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}")
-    return chain
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """The cost as a formula with its numbers."""
+        return "\n".join(formula(plan.terms) for plan in self.plans(training, description))
 
+    def build(self, description: Description, seed: int) -> Network:
+        """The Keras model with its initial weights."""
+        return builder.build(self.rows(description), seed)
 
-def weights(spec: Spec, description: Description) -> dict[str, Shape]:
-    """Shapes by name."""
-    return weights_of(rows(spec, description))
+    def plans(self, training: Training, description: Description) -> list[Plan]:
+        """One phase: the gradient of the loss over all trained weights."""
+        data, *others = self.cost_terms(training, description)
+        if training.class_weight is not None:
+            assert isinstance(data, DataTerm)
+            data = ClassWeightedTerm(data.loss, data.target, data.shape, data.loss_per)
+        chain = tuple(self.rows(description))
+        return [Plan("train", training, (data, *others), trained(chain), chain)]
 
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+        """The phase of `plans`; balanced weights of the classes follow from the training labels."""
+        [plan] = self.plans(training, description)
+        data, *others = plan.terms
+        weights = class_weights(training, description, train.y)
+        if weights is not None:
+            assert isinstance(data, ClassWeightedTerm)
+            plan = replace(plan, terms=(replace(data, weights=tuple(weights.tolist())), *others))
+        forward, recorded = passing(network, len(description.classes)), right_or_wrong
+        return [builder.gradient_phase(network, plan, forward, recorded, self.RECORDED)]
 
-def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Refusal where shapes, loss and data do not go together."""
-    last = rows(spec, description)[-1]
-    loss = training.loss or DEFAULT_LOSS
-    if loss.probabilities() and not _gives_probabilities(last.layer):
-        raise Refusal(
-            ("model", "layers", len(spec.layers) - 1, type(last.layer).__name__),
-            f"{type(loss).__name__} takes probabilities and the last layer gives none; add activation: softmax to it",
-        )
-    chosen = training.class_weight
-    if isinstance(chosen, dict) and set(chosen) != set(description.classes):
-        different = sorted(set(chosen) ^ set(description.classes))[0]
-        raise Refusal(
-            ("training", "class_weight"),
-            f"needs one weight for each of {', '.join(description.classes)}; {different} is "
-            + ("no class" if different in chosen else "missing"),
-        )
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a batch: the loss and accuracy of each sample, and the penalty."""
+        terms = self.cost_terms(training, description)
+        return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
+
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """What the net says of a batch: probabilities of shape (n, classes)."""
+        return {"probabilities": network.model(x, training=False)}
+
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split, from its per-sample arrays."""
+        losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
+        return classification(split.y, arrays["probabilities"], losses, description.classes)
+
+    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+        """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+        return worth_seeing(split.y, arrays["probabilities"], most)
+
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+        return {"probabilities": (len(description.classes),)}
 
 
 def _gives_probabilities(layer: Layer) -> bool:
     if isinstance(layer, Activation):
         return layer.activation in ("softmax", "sigmoid")
     return isinstance(layer, Softmax) or getattr(layer, "activation", None) in ("softmax", "sigmoid")
-
-
-def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
-    """The loss, and the penalties of the layers."""
-    data = DataTerm(training.loss or DEFAULT_LOSS, "classes", (len(description.classes),), training.loss_per)
-    return data, LayerPenalties(tuple(rows(spec, description)))
-
-
-def cost_formula(spec: Spec, training: Training, description: Description) -> str:
-    """The cost as a formula with its numbers."""
-    return "\n".join(formula(plan.terms) for plan in plans(spec, training, description))
-
-
-def build(spec: Spec, description: Description, seed: int) -> Network:
-    """The Keras model with its initial weights."""
-    return builder.build(rows(spec, description), seed)
-
-
-def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
-    """One phase: the gradient of the loss over all trained weights."""
-    data, *others = cost_terms(spec, training, description)
-    if training.class_weight is not None:
-        assert isinstance(data, DataTerm)
-        data = ClassWeightedTerm(data.loss, data.target, data.shape, data.loss_per)
-    chain = tuple(rows(spec, description))
-    return [Plan("train", training, (data, *others), trained(chain), chain)]
-
-
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
-    """The phase of `plans`; balanced weights of the classes follow from the training labels."""
-    [plan] = plans(spec, training, description)
-    data, *others = plan.terms
-    weights = class_weights(training, description, train.y)
-    if weights is not None:
-        assert isinstance(data, ClassWeightedTerm)
-        plan = replace(plan, terms=(replace(data, weights=tuple(weights.tolist())), *others))
-    forward, recorded = passing(network, len(description.classes)), right_or_wrong
-    return [builder.gradient_phase(network, plan, forward, recorded, RECORDED)]
 
 
 def class_weights(training: Training, description: Description, labels: np.ndarray) -> np.ndarray | None:
@@ -148,12 +153,6 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
-def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
-    """What is measured of a batch: the loss and accuracy of each sample, and the penalty."""
-    terms = cost_terms(spec, training, description)
-    return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
-
-
 def passing(network: Network, classes: int) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
@@ -163,36 +162,3 @@ def passing(network: Network, classes: int) -> Callable[[Any, Any, bool], Batch]
         return Batch(x, y, training, ops.one_hot(y, classes), p, penalties=network.model.losses)
 
     return forward
-
-
-def predictions(network: Network, x: Any) -> dict[str, Any]:
-    """What the net says of a batch: probabilities of shape (n, classes)."""
-    return {"probabilities": network.model(x, training=False)}
-
-
-def metrics(
-    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
-) -> dict[str, Any]:
-    """The entry of metrics.json for a split, from its per-sample arrays."""
-    losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-    return classification(split.y, arrays["probabilities"], losses, description.classes)
-
-
-def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-    """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
-    return worth_seeing(split.y, arrays["probabilities"], most)
-
-
-def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
-    """The shape, for each sample, of what `predictions` gives."""
-    return {"probabilities": (len(description.classes),)}
-
-
-def pictured(network: Network, x: Any) -> dict[str, Any]:
-    """What is kept of the shown samples beside their images."""
-    return {}
-
-
-def pictured_shapes(description: Description) -> dict[str, Shape]:
-    """The shape, for each shown sample, of what `pictured` gives."""
-    return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from mlphys.networks import autoencoder, builder
 from mlphys.networks.autoencoder import chain
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.energies import energy
+from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Fit, Network, Phase, Plan
 from mlphys.numerics import calibration, pca
 from mlphys.numerics.activations import ACTIVATIONS, Known
@@ -24,22 +25,12 @@ from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
 from mlphys.schema.data import DataSpec, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
-from mlphys.schema.losses import BinaryCrossentropy, MeanSquaredError
-from mlphys.schema.model import ModelSpec, refuse_class_weights
+from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
-
-DEFAULT_LOSS = MeanSquaredError()
-LOSSES = ("MeanSquaredError", "BinaryCrossentropy")
-RECORDED = ("loss", "reconstruction_loss", "mse", "accuracy")
-MEASURED = (
-    "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
-    "mse", "pca_mse",
-)  # fmt: skip
-ITERATIVE = True
 
 
 class Autoencoder(Block):
@@ -68,7 +59,7 @@ class PCA(Block):
     components: Count
 
 
-class Spec(ModelSpec):
+class EnergyClassifier(ModelKind):
     """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
 
     Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
@@ -76,6 +67,14 @@ class Spec(ModelSpec):
     fitted to the validation split, so that what is measured there is a little too good. With PCA E_k is minus half
     the squared distance from the plane of the class's components.
     """
+
+    DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
+    LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError", "BinaryCrossentropy")
+    RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
+        "mse", "pca_mse",
+    )  # fmt: skip
 
     kind: Literal["energy_classifier"]
     of: Annotated[Autoencoder | PCA, Choice("model of a class", {"autoencoder": Autoencoder, "pca": PCA})]
@@ -91,109 +90,230 @@ class Spec(ModelSpec):
             text = "each class is trained on its samples one after the other, and fresh ones are of all; leave it out"
             raise Refusal(("data", "fresh"), text)
 
+    def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> EnergyClassifier:
+        """The output that belongs to the loss, where the config leaves it open."""
+        if not isinstance(self.of, Autoencoder) or self.of.output is not None:
+            return self
+        output = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
+        return self.model_copy(update={"of": self.of.model_copy(update={"output": output})})
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
-    """The output that belongs to the loss, where the config leaves it open."""
-    if not isinstance(spec.of, Autoencoder) or spec.of.output is not None:
-        return spec
-    output = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
-    return spec.model_copy(update={"of": spec.of.model_copy(update={"output": output})})
-
-
-def stage(spec: Spec, description: Description) -> Stage:
-    """The autoencoder of each class; the PCA of a class is a linear one."""
-    values, of = math.prod(description.shape), spec.of
-    if isinstance(of, PCA):
-        return Stage(encoder=[Dense(units=of.components)], decoder=[Dense(units=values)], tied=True)
-    return Stage(
-        encoder=[Dense(units=of.units, activation=of.activation)],
-        decoder=[Dense(units=values, activation=of.output)],
-        corruption=of.corruption,
-        sparsity=of.sparsity,
-        contraction=of.contraction,
-        tied=True,
-    )
-
-
-def by_class(spec: Spec, description: Description) -> list[list[Row]]:
-    """The two rows of each class's autoencoder. Raises Refusal for classes and sizes that do not go."""
-    values, classes = math.prod(description.shape), len(description.classes)
-    if classes < 2:
-        raise Refusal(("data",), f"there are {classes or 'no'} classes, and nothing to tell apart")
-    key, units = ("components", spec.of.components) if isinstance(spec.of, PCA) else ("units", spec.of.units)
-    path = ("model", "of", "pca" if isinstance(spec.of, PCA) else "autoencoder", key)
-    if isinstance(spec.of, PCA) and units > values:
-        raise Refusal(path, f"{units} components of {values} values; lower it")
-    if classes * units * values > LARGEST_NETWORK:
-        raise Refusal(path, f"{classes} x {values} x {units} weights are more than {LARGEST_NETWORK}; lower it")
-    whole = stage(spec, description)
-    rows = []
-    for k in range(classes):
-        there, _, back = chain(
-            whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), None, None, True
+    def stage(self, description: Description) -> Stage:
+        """The autoencoder of each class; the PCA of a class is a linear one."""
+        values, of = math.prod(description.shape), self.of
+        if isinstance(of, PCA):
+            return Stage(encoder=[Dense(units=of.components)], decoder=[Dense(units=values)], tied=True)
+        return Stage(
+            encoder=[Dense(units=of.units, activation=of.activation)],
+            decoder=[Dense(units=values, activation=of.output)],
+            corruption=of.corruption,
+            sparsity=of.sparsity,
+            contraction=of.contraction,
+            tied=True,
         )
-        rows.append(there + back)
-    return rows
 
+    def by_class(self, description: Description) -> list[list[Row]]:
+        """The two rows of each class's autoencoder. Raises Refusal for classes and sizes that do not go."""
+        values, classes = math.prod(description.shape), len(description.classes)
+        if classes < 2:
+            raise Refusal(("data",), f"there are {classes or 'no'} classes, and nothing to tell apart")
+        key, units = ("components", self.of.components) if isinstance(self.of, PCA) else ("units", self.of.units)
+        path = ("model", "of", "pca" if isinstance(self.of, PCA) else "autoencoder", key)
+        if isinstance(self.of, PCA) and units > values:
+            raise Refusal(path, f"{units} components of {values} values; lower it")
+        if classes * units * values > LARGEST_NETWORK:
+            raise Refusal(path, f"{classes} x {values} x {units} weights are more than {LARGEST_NETWORK}; lower it")
+        whole = self.stage(description)
+        rows = []
+        for k in range(classes):
+            there, _, back = chain(
+                whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), None, None, True
+            )
+            rows.append(there + back)
+        return rows
 
-def rows(spec: Spec, description: Description) -> list[Row]:
-    """Encoder and decoder of each class."""
-    return [row for pair in by_class(spec, description) for row in pair]
+    def rows(self, description: Description) -> list[Row]:
+        """Encoder and decoder of each class."""
+        return [row for pair in self.by_class(description) for row in pair]
 
+    def weight_shapes(self, description: Description) -> dict[str, Shape]:
+        """Shapes by name."""
+        return weights_of(self.rows(description)) | {name: (len(description.classes),) for name in CALIBRATION}
 
-def weights(spec: Spec, description: Description) -> dict[str, Shape]:
-    """Shapes by name."""
-    return weights_of(rows(spec, description)) | {name: (len(description.classes),) for name in CALIBRATION}
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal where sizes, loss and phases do not go together, and for a training that would do nothing."""
+        self.rows(description)
+        refuse_class_weights(training)
+        if isinstance(self.of, PCA):
+            if training != Training(loss=training.loss, loss_per=training.loss_per):
+                raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
+            return
+        path = ("model", "of", "autoencoder")
+        if training.augmentation is not None:
+            text = (
+                "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
+            )
+            raise Refusal(("training", "augmentation"), text)
+        if self.of.sparsity and self.of.sparsity.k:
+            raise Refusal((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
+        if isinstance(training.loss, BinaryCrossentropy) and self.of.output == "linear":
+            raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
+        autoencoder.check_penalties(self.stage(description), path, description)
+        for name, settings in (training.phases or {}).items():
+            if settings.labels is not None:
+                raise Refusal(
+                    ("training", "phases", name, "labels"), "only a head is trained with labels; leave it out"
+                )
+        stopping = training.of_phase("train").early_stopping
+        if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
+            text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
+            raise Refusal(("training", "early_stopping", "monitor"), text)
+
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
+        classes = f"k = 1 ... {len(description.classes)}"
+        [calibrated] = CalibratedCrossentropy().formulas()
+        calibrated = f"then: mean over the validation samples of  {calibrated} of the class, {classes}"
+        if isinstance(self.of, PCA):
+            [own] = ProjectionError(math.prod(description.shape)).formulas()
+            energies = "E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
+            return f"each class: mean over its samples of  {own}\n{calibrated}\n    {energies}"
+        own = autoencoder.cost_formula(self.stage(description), self._class_terms(training, description, 0))
+        seen = "+ b x" if self.of.output == "sigmoid" else "- |x - b|^2 / 2"
+        hidden = ACTIVATIONS[self.of.activation].antiderivative_formula
+        energies = f"E_k(x) = sum_j {hidden} {seen}, s = x W + c, with W, c and b of class k"
+        return f"each class: {own}\n{calibrated}\n    {energies}"
+
+    def _class_terms(self, training: Training, description: Description, k: int) -> tuple[Term, ...]:
+        """The cost of the autoencoder of class k."""
+        return autoencoder.cost_terms(
+            self.stage(description), training, description.shape, self.by_class(description)[k]
+        )
+
+    def build(self, description: Description, seed: int) -> Network:
+        """An autoencoder a class as the parts "class 0", ..., the functions "energies" and "errors", (n, K) each."""
+        import keras
+        from keras import ops
+
+        own, values = self.stage(description), math.prod(description.shape)
+        activation, output = (autoencoder.last_activation(layers) for layers in (own.encoder, own.decoder))
+        networks = [
+            builder.build(pair, seed, {"encoder": pair[:1], "decoder": pair[1:]}) for pair in self.by_class(description)
+        ]
+
+        def energies(x: Any) -> Any:
+            flat, found = ops.reshape(x, (-1, values)), []
+            for network in networks:
+                kernel, hidden_bias, visible_bias = network.weights.values()
+                found.append(energy(flat, kernel, hidden_bias, visible_bias, activation, output))  # type: ignore[arg-type]
+            return ops.stack(found, axis=1)
+
+        def errors(x: Any) -> Any:
+            flat = ops.reshape(x, (-1, values))
+            return ops.stack([ops.mean((network.model(flat) - flat) ** 2, axis=1) for network in networks], axis=1)
+
+        inputs, size = keras.Input((values,)), len(networks)
+        scales, biases = (keras.Variable(start(size, dtype=np.float32)) for start in (np.ones, np.zeros))
+        merged: dict[str, dict[str, Any]] = {
+            name: {key: value for network in networks for key, value in getattr(network, name).items()}
+            for name in ("weights", "layers", "activations")
+        }
+        return Network(
+            model=keras.Model(inputs, [network.model(inputs) for network in networks]),
+            weights=merged["weights"] | dict(zip(CALIBRATION, (scales, biases), strict=True)),
+            seeds={},
+            compiles_in_xla=True,
+            evaluated_at_once=min(network.evaluated_at_once for network in networks),
+            parts={f"class {k}": network for k, network in enumerate(networks)}
+            | {"energies": energies, "errors": errors},
+            layers=merged["layers"],
+            activations=merged["activations"],
+        )
+
+    def plans(self, training: Training, description: Description) -> list[Plan]:
+        """A phase for the autoencoder of each class; PCAs, and the calibration, are computed at once."""
+        if isinstance(self.of, PCA):
+            return []
+        settings = training.of_phase("train")
+        return [
+            Plan(f"train_{k}", settings, self._class_terms(settings, description, k), trained(pair), tuple(pair))
+            for k, pair in enumerate(self.by_class(description))
+        ]
+
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Phase]:
+        """One phase a class, or one for all PCAs; then the calibration.
+
+        Raises UserError for a class without samples.
+        """
+        classes = description.classes
+        need_all(train, classes, "training samples", "raise data.train")
+        found: list[Phase] = []
+        if isinstance(self.of, PCA):
+            few = np.bincount(train.y, minlength=len(classes)).min()
+            if self.of.components > few - 1:
+                raise UserError(
+                    f"model.of.pca.components: {self.of.components} components need {self.of.components + 1} training "
+                    f"samples of each class, and one has {few}; lower it, or raise data.train"
+                )
+            own_errors = _own_errors(network, math.prod(description.shape), len(classes))
+            found.append(Fit("fit", _components(self.of, classes), own_errors, ("loss", "mse"), network))
+        own = self.stage(description)
+        for k, plan in enumerate(self.plans(training, description)):
+            forward = autoencoder.passing(own, network.parts[f"class {k}"], description.shape)
+            recorded, metrics = autoencoder.recorded(plan.terms), autoencoder.RECORDED
+            phase = builder.gradient_phase(network, plan, forward, recorded, metrics, own.corruption)
+            found.append(replace(phase, prepare=_of_class(k, classes)))
+        calibrate = self.cost(training, description, network)
+        return [*found, Fit("calibrate", _calibrated(network), calibrate, ("loss", "accuracy"), network)]
+
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a batch: -log p of the class and accuracy of each sample."""
+        from keras import ops
+
+        def forward(x: Any, y: Any, training: bool) -> Batch:
+            scores = _scores(network, x)
+            return Batch(x, y, training, ops.one_hot(y, scores.shape[1]), scores)
+
+        return Cost((CalibratedCrossentropy(),), forward, right_or_wrong)
+
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """Of each sample of a batch, for each class: probability, energy, and squared error of its autoencoder."""
+        from keras import ops
+
+        return {
+            "probabilities": ops.softmax(_scores(network, x), axis=1),
+            "energies": network.parts["energies"](x),
+            "class_errors": network.parts["errors"](x),
+        }
+
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+        return dict.fromkeys(("probabilities", "energies", "class_errors"), (len(description.classes),))
+
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split: of a classifier, and the error of each sample in its own class.
+
+        `pca_mse` is that of principal components of the samples of each class, as many as there are hidden units.
+        """
+        losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
+        found = classification(split.y, arrays["probabilities"], losses, description.classes)
+        right = int((arrays["energies"].argmax(axis=1) == split.y).sum())
+        own = arrays["class_errors"][np.arange(len(split)), split.y].astype(np.float64)
+        found |= {
+            "uncalibrated_accuracy": right / len(split),
+            "uncalibrated_accuracy_stderr": fraction_stderr(right, len(split)),
+            "mse": float(own.mean()),
+            "mse_stderr": mean_stderr(own),
+        }
+        return found if isinstance(self.of, PCA) else {**found, "pca_mse": _pca_mse(self.of.units, split, train)}
+
+    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+        """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+        return worth_seeing(split.y, arrays["probabilities"], most)
 
 
 CALIBRATION = ("calibration.scales", "calibration.biases")
-
-
-def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Refusal where sizes, loss and phases do not go together, and for a training that would do nothing."""
-    rows(spec, description)
-    refuse_class_weights(training)
-    if isinstance(spec.of, PCA):
-        if training != Training(loss=training.loss, loss_per=training.loss_per):
-            raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
-        return
-    path = ("model", "of", "autoencoder")
-    if training.augmentation is not None:
-        text = "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
-        raise Refusal(("training", "augmentation"), text)
-    if spec.of.sparsity and spec.of.sparsity.k:
-        raise Refusal((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
-    if isinstance(training.loss, BinaryCrossentropy) and spec.of.output == "linear":
-        raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
-    autoencoder.check_penalties(stage(spec, description), path, description)
-    for name, settings in (training.phases or {}).items():
-        if settings.labels is not None:
-            raise Refusal(("training", "phases", name, "labels"), "only a head is trained with labels; leave it out")
-    stopping = training.of_phase("train").early_stopping
-    if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
-        text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
-        raise Refusal(("training", "early_stopping", "monitor"), text)
-
-
-def cost_formula(spec: Spec, training: Training, description: Description) -> str:
-    """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
-    classes = f"k = 1 ... {len(description.classes)}"
-    [calibrated] = CalibratedCrossentropy().formulas()
-    calibrated = f"then: mean over the validation samples of  {calibrated} of the class, {classes}"
-    if isinstance(spec.of, PCA):
-        [own] = ProjectionError(math.prod(description.shape)).formulas()
-        energies = "E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
-        return f"each class: mean over its samples of  {own}\n{calibrated}\n    {energies}"
-    own = autoencoder.cost_formula(stage(spec, description), _class_terms(spec, training, description, 0))
-    seen = "+ b x" if spec.of.output == "sigmoid" else "- |x - b|^2 / 2"
-    hidden = ACTIVATIONS[spec.of.activation].antiderivative_formula
-    energies = f"E_k(x) = sum_j {hidden} {seen}, s = x W + c, with W, c and b of class k"
-    return f"each class: {own}\n{calibrated}\n    {energies}"
-
-
-def _class_terms(spec: Spec, training: Training, description: Description, k: int) -> tuple[Term, ...]:
-    """The cost of the autoencoder of class k."""
-    return autoencoder.cost_terms(stage(spec, description), training, description.shape, by_class(spec, description)[k])
 
 
 @dataclass(frozen=True)
@@ -228,81 +348,6 @@ class CalibratedCrossentropy(Term):
         return ops.logsumexp(batch.prediction, axis=1) - ops.sum(batch.prediction * batch.target, axis=1)
 
 
-def build(spec: Spec, description: Description, seed: int) -> Network:
-    """An autoencoder a class as the parts "class 0", ..., and the functions "energies" and "errors", (n, K) each."""
-    import keras
-    from keras import ops
-
-    own, values = stage(spec, description), math.prod(description.shape)
-    activation, output = (autoencoder.last_activation(layers) for layers in (own.encoder, own.decoder))
-    networks = [
-        builder.build(pair, seed, {"encoder": pair[:1], "decoder": pair[1:]}) for pair in by_class(spec, description)
-    ]
-
-    def energies(x: Any) -> Any:
-        flat, found = ops.reshape(x, (-1, values)), []
-        for network in networks:
-            kernel, hidden_bias, visible_bias = network.weights.values()
-            found.append(energy(flat, kernel, hidden_bias, visible_bias, activation, output))  # type: ignore[arg-type]
-        return ops.stack(found, axis=1)
-
-    def errors(x: Any) -> Any:
-        flat = ops.reshape(x, (-1, values))
-        return ops.stack([ops.mean((network.model(flat) - flat) ** 2, axis=1) for network in networks], axis=1)
-
-    inputs, size = keras.Input((values,)), len(networks)
-    scales, biases = (keras.Variable(start(size, dtype=np.float32)) for start in (np.ones, np.zeros))
-    merged: dict[str, dict[str, Any]] = {
-        name: {key: value for network in networks for key, value in getattr(network, name).items()}
-        for name in ("weights", "layers", "activations")
-    }
-    return Network(
-        model=keras.Model(inputs, [network.model(inputs) for network in networks]),
-        weights=merged["weights"] | dict(zip(CALIBRATION, (scales, biases), strict=True)),
-        seeds={},
-        compiles_in_xla=True,
-        evaluated_at_once=min(network.evaluated_at_once for network in networks),
-        parts={f"class {k}": network for k, network in enumerate(networks)} | {"energies": energies, "errors": errors},
-        layers=merged["layers"],
-        activations=merged["activations"],
-    )
-
-
-def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
-    """A phase for the autoencoder of each class; PCAs, and the calibration, are computed at once."""
-    if isinstance(spec.of, PCA):
-        return []
-    settings = training.of_phase("train")
-    return [
-        Plan(f"train_{k}", settings, _class_terms(spec, settings, description, k), trained(pair), tuple(pair))
-        for k, pair in enumerate(by_class(spec, description))
-    ]
-
-
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Phase]:
-    """One phase a class, or one for all PCAs; then the calibration. Raises UserError for a class without samples."""
-    classes = description.classes
-    need_all(train, classes, "training samples", "raise data.train")
-    found: list[Phase] = []
-    if isinstance(spec.of, PCA):
-        few = np.bincount(train.y, minlength=len(classes)).min()
-        if spec.of.components > few - 1:
-            raise UserError(
-                f"model.of.pca.components: {spec.of.components} components need {spec.of.components + 1} training "
-                f"samples of each class, and one has {few}; lower it, or raise data.train"
-            )
-        own_errors = _own_errors(network, math.prod(description.shape), len(classes))
-        found.append(Fit("fit", _components(spec.of, classes), own_errors, ("loss", "mse"), network))
-    own = stage(spec, description)
-    for k, plan in enumerate(plans(spec, training, description)):
-        forward = autoencoder.passing(own, network.parts[f"class {k}"], description.shape)
-        recorded, metrics = autoencoder.recorded(plan.terms), autoencoder.RECORDED
-        phase = builder.gradient_phase(network, plan, forward, recorded, metrics, own.corruption)
-        found.append(replace(phase, prepare=_of_class(k, classes)))
-    calibrate = cost(spec, training, description, network)
-    return [*found, Fit("calibrate", _calibrated(network), calibrate, ("loss", "accuracy"), network)]
-
-
 def need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:
     """Raise UserError unless each class has a sample."""
     counts = np.bincount(split.y, minlength=len(classes))
@@ -331,7 +376,7 @@ def _components(of: PCA, classes: Sequence[str]) -> Callable[[Split, Split], dic
 
     def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         _need_validation(validation, classes)
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for k in range(len(classes)):
             found = pca.fit(train.x[np.flatnonzero(train.y == k)], of.components)
             arrays |= {
@@ -363,56 +408,9 @@ def _own_errors(network: Network, values: int, classes: int) -> Cost:
     return Cost((ProjectionError(values),), forward, lambda batch, each, losses: {"mse": each})
 
 
-def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
-    """What is measured of a batch: -log p of the class and accuracy of each sample."""
-    from keras import ops
-
-    def forward(x: Any, y: Any, training: bool) -> Batch:
-        scores = _scores(network, x)
-        return Batch(x, y, training, ops.one_hot(y, scores.shape[1]), scores)
-
-    return Cost((CalibratedCrossentropy(),), forward, right_or_wrong)
-
-
 def _scores(network: Network, x: Any) -> Any:
     scales, biases = (network.weights[name] for name in CALIBRATION)
     return network.parts["energies"](x) * scales + biases
-
-
-def predictions(network: Network, x: Any) -> dict[str, Any]:
-    """Of each sample of a batch, for each class: its probability, its energy, the squared error of its autoencoder."""
-    from keras import ops
-
-    return {
-        "probabilities": ops.softmax(_scores(network, x), axis=1),
-        "energies": network.parts["energies"](x),
-        "class_errors": network.parts["errors"](x),
-    }
-
-
-def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
-    """The shape, for each sample, of what `predictions` gives."""
-    return dict.fromkeys(("probabilities", "energies", "class_errors"), (len(description.classes),))
-
-
-def metrics(
-    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
-) -> dict[str, Any]:
-    """The entry of metrics.json for a split: of a classifier, and the error of each sample in its own class.
-
-    `pca_mse` is that of principal components of the samples of each class, as many as there are hidden units.
-    """
-    losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-    found = classification(split.y, arrays["probabilities"], losses, description.classes)
-    right = int((arrays["energies"].argmax(axis=1) == split.y).sum())
-    own = arrays["class_errors"][np.arange(len(split)), split.y].astype(np.float64)
-    found |= {
-        "uncalibrated_accuracy": right / len(split),
-        "uncalibrated_accuracy_stderr": fraction_stderr(right, len(split)),
-        "mse": float(own.mean()),
-        "mse_stderr": mean_stderr(own),
-    }
-    return found if isinstance(spec.of, PCA) else {**found, "pca_mse": _pca_mse(spec.of.units, split, train)}
 
 
 def _pca_mse(components: int, split: Split, train: Split) -> float | None:
@@ -424,18 +422,3 @@ def _pca_mse(components: int, split: Split, train: Split) -> float | None:
             return None
         total += len(x) * error
     return total / len(split)
-
-
-def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-    """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
-    return worth_seeing(split.y, arrays["probabilities"], most)
-
-
-def pictured(network: Network, x: Any) -> dict[str, Any]:
-    """What is kept of the shown samples beside their images."""
-    return {}
-
-
-def pictured_shapes(description: Description) -> dict[str, Shape]:
-    """The shape, for each shown sample, of what `pictured` gives."""
-    return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,29 +14,20 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
-from mlphys.networks.phases import Fit, Network, Plan
+from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.phases import Fit, Network
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
-from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.model import ModelSpec
-from mlphys.schema.shapes import Row
+from mlphys.schema.losses import Loss, MeanSquaredError
 from mlphys.schema.training import Training
 
-DEFAULT_LOSS = MeanSquaredError()
-LOSSES = ("MeanSquaredError",)
-RECORDED = ("loss", "mse")
-MEASURED = (
-    "mse", "mae", "psnr", "squared_error", "inertia", "reconstruction_loss", "loss",
-    "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
-)  # fmt: skip
-ITERATIVE = False
 MOST_CLUSTERS = 10_000
 
 
-class Spec(ModelSpec):
+class KMeans(ModelKind):
     """Clusters around centroids, each the mean of the samples nearest to it: the sparsest autoencoder.
 
     The code of a sample has a number for each centroid. `features: hard` gives the nearest a one, all
@@ -46,36 +37,117 @@ class Spec(ModelSpec):
     (a row each) and the shares of the training samples that they have, the largest first.
     """
 
+    DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
+    LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
+    RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "mse", "mae", "psnr", "squared_error", "inertia", "reconstruction_loss", "loss",
+        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+    )  # fmt: skip
+    ITERATIVE: ClassVar[bool] = False
+
     kind: Literal["kmeans"]
     clusters: Annotated[int, Field(ge=1, le=MOST_CLUSTERS)]
     features: Literal["hard", "triangle"] = "hard"
     restarts: Annotated[int, Field(ge=1, le=1000)] = 1
     iterations: Annotated[int, Field(ge=1, le=100_000)] = 300
 
+    def weight_shapes(self, description: Description) -> dict[str, Shape]:
+        """Shapes by name."""
+        return {"centroids": (self.clusters, math.prod(description.shape)), "shares": (self.clusters,)}
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
-    """Nothing is left open."""
-    return spec
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal for more clusters than samples, and for a training that would do nothing."""
+        if self.clusters > description.samples:
+            text = f"{self.clusters} clusters for {description.samples} training samples; lower it, or raise data.train"
+            raise Refusal(("model", "clusters"), text)
+        if training != Training(loss=training.loss, loss_per=training.loss_per):
+            text = "centroids are found at once, by model.restarts and model.iterations: leave training out"
+            raise Refusal(("training",), text)
 
+    def cost_terms(self, description: Description) -> tuple[Term, ...]:
+        """The one term."""
+        return (Distortion(math.prod(description.shape), self.clusters),)
 
-def rows(spec: Spec, description: Description) -> list[Row]:
-    """There are no layers."""
-    return []
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """What the centroids minimize, if only locally."""
+        return formula(self.cost_terms(description))
 
+    def build(self, description: Description, seed: int) -> Network:
+        """Centroids and shares as variables, and the encoder; there is no Keras model."""
+        tensorflow.start()
+        import keras
 
-def weights(spec: Spec, description: Description) -> dict[str, Shape]:
-    """Shapes by name."""
-    return {"centroids": (spec.clusters, math.prod(description.shape)), "shares": (spec.clusters,)}
+        start = rng(seed, "k-means++").integers(2**32, size=1, dtype=np.uint32)
+        shapes = self.weight_shapes(description)
+        centroids = keras.Variable(np.zeros(shapes["centroids"], np.float32))
+        shares = keras.Variable(np.zeros(shapes["shares"], np.float32))
+        encode = {"hard": _hard, "triangle": _triangle}[self.features]
+        return Network(
+            model=None,
+            weights={"centroids": centroids, "shares": shares},
+            seeds={"k-means++": keras.Variable(start, dtype="uint32", trainable=False)},
+            compiles_in_xla=False,
+            evaluated_at_once=1000,
+            parts={"encoder": lambda x: encode(_squared_distances(centroids, _flat(x)))},
+        )
 
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
+        """One phase: Lloyd's iterations."""
 
-def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Refusal for more clusters than samples, and for a training that would do nothing."""
-    if spec.clusters > description.samples:
-        text = f"{spec.clusters} clusters for {description.samples} training samples; lower it, or raise data.train"
-        raise Refusal(("model", "clusters"), text)
-    if training != Training(loss=training.loss, loss_per=training.loss_per):
-        text = "centroids are found at once, by model.restarts and model.iterations: leave training out"
-        raise Refusal(("training",), text)
+        def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
+            start = int(np.asarray(network.seeds["k-means++"])[0])
+            return clustered(
+                chunked.read(train.x).reshape(len(train), -1), self.clusters, self.restarts, self.iterations, start
+            )
+
+        return [Fit("fit", solve, self.cost(training, description, network), self.RECORDED, network)]
+
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a batch: the squared error of each sample; y is not looked at."""
+
+        def forward(x: Any, y: Any, training: bool) -> Batch:
+            return Batch(x, y, training, _flat(x), _nearest(network, x))
+
+        return Cost(self.cost_terms(description), forward, lambda batch, each, losses: {"mse": each})
+
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """Of each sample of a batch: its code, and the squared and absolute error of the nearest centroid."""
+        from keras import ops
+
+        difference = _nearest(network, x) - _flat(x)
+        return {
+            "codes": network.parts["encoder"](x),
+            "squared_errors": ops.mean(difference**2, axis=1),
+            "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+        }
+
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+        return {"codes": (self.clusters,), "squared_errors": (), "absolute_errors": ()}
+
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split; inertia is the sum of the squared distances.
+
+        Principal components, as many as there are clusters, are better on the training samples: the k
+        centroids lie in a subspace of k - 1 dimensions (Ding & He 2004).
+        """
+        found = reconstruction(arrays, split.x, train.x)
+        n, error = len(split), found["squared_error_stderr"]
+        inertia = {"inertia": n * found["squared_error"], "inertia_stderr": None if error is None else n * error}
+        return {**found, **inertia, "pca_mse": pca.error(train.x, split.x, self.clusters)}
+
+    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+        """What is kept of the shown samples beside their images."""
+        from keras import ops
+
+        return {"reconstructions": ops.reshape(_nearest(network, x), ops.shape(x))}
+
+    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `pictured` gives."""
+        return {"reconstructions": description.shape}
 
 
 @dataclass(frozen=True)
@@ -94,48 +166,6 @@ class Distortion(Term):
         from keras import ops
 
         return ops.mean((batch.prediction - batch.target) ** 2, axis=1)
-
-
-def cost_terms(spec: Spec, description: Description) -> tuple[Term, ...]:
-    """The one term."""
-    return (Distortion(math.prod(description.shape), spec.clusters),)
-
-
-def cost_formula(spec: Spec, training: Training, description: Description) -> str:
-    """What the centroids minimize, if only locally."""
-    return formula(cost_terms(spec, description))
-
-
-def build(spec: Spec, description: Description, seed: int) -> Network:
-    """Centroids and shares as variables, and the encoder; there is no Keras model."""
-    tensorflow.start()
-    import keras
-
-    start = rng(seed, "k-means++").integers(2**32, size=1, dtype=np.uint32)
-    shapes = weights(spec, description)
-    centroids = keras.Variable(np.zeros(shapes["centroids"], np.float32))
-    shares = keras.Variable(np.zeros(shapes["shares"], np.float32))
-    encode = {"hard": _hard, "triangle": _triangle}[spec.features]
-    return Network(
-        model=None,
-        weights={"centroids": centroids, "shares": shares},
-        seeds={"k-means++": keras.Variable(start, dtype="uint32", trainable=False)},
-        compiles_in_xla=False,
-        evaluated_at_once=1000,
-        parts={"encoder": lambda x: encode(_squared_distances(centroids, _flat(x)))},
-    )
-
-
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
-    """One phase: Lloyd's iterations."""
-
-    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
-        start = int(np.asarray(network.seeds["k-means++"])[0])
-        return clustered(
-            chunked.read(train.x).reshape(len(train), -1), spec.clusters, spec.restarts, spec.iterations, start
-        )
-
-    return [Fit("fit", solve, cost(spec, training, description, network), RECORDED, network)]
 
 
 def clustered(x: np.ndarray, clusters: int, restarts: int, iterations: int, seed: int) -> dict[str, np.ndarray]:
@@ -158,68 +188,6 @@ def clustered(x: np.ndarray, clusters: int, restarts: int, iterations: int, seed
         centroids[k] = x[nearest == k].mean(axis=0, dtype=np.float64)
     order = np.argsort(-counts, kind="stable")
     return {"centroids": centroids[order].astype(np.float32), "shares": (counts[order] / len(x)).astype(np.float32)}
-
-
-def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
-    """No gradient is followed."""
-    return []
-
-
-def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
-    """What is measured of a batch: the squared error of each sample; y is not looked at."""
-
-    def forward(x: Any, y: Any, training: bool) -> Batch:
-        return Batch(x, y, training, _flat(x), _nearest(network, x))
-
-    return Cost(cost_terms(spec, description), forward, lambda batch, each, losses: {"mse": each})
-
-
-def predictions(network: Network, x: Any) -> dict[str, Any]:
-    """Of each sample of a batch: its code, and the squared and absolute error of the nearest centroid."""
-    from keras import ops
-
-    difference = _nearest(network, x) - _flat(x)
-    return {
-        "codes": network.parts["encoder"](x),
-        "squared_errors": ops.mean(difference**2, axis=1),
-        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
-    }
-
-
-def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
-    """The shape, for each sample, of what `predictions` gives."""
-    return {"codes": (spec.clusters,), "squared_errors": (), "absolute_errors": ()}
-
-
-def metrics(
-    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
-) -> dict[str, Any]:
-    """The entry of metrics.json for a split; inertia is the sum of the squared distances.
-
-    Principal components, as many as there are clusters, are better on the training samples: the k
-    centroids lie in a subspace of k - 1 dimensions (Ding & He 2004).
-    """
-    found = reconstruction(arrays, split.x, train.x)
-    n, error = len(split), found["squared_error_stderr"]
-    inertia = {"inertia": n * found["squared_error"], "inertia_stderr": None if error is None else n * error}
-    return {**found, **inertia, "pca_mse": pca.error(train.x, split.x, spec.clusters)}
-
-
-def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-    """Which samples' images are kept: the first."""
-    return np.arange(min(most, len(split)))
-
-
-def pictured(network: Network, x: Any) -> dict[str, Any]:
-    """What is kept of the shown samples beside their images."""
-    from keras import ops
-
-    return {"reconstructions": ops.reshape(_nearest(network, x), ops.shape(x))}
-
-
-def pictured_shapes(description: Description) -> dict[str, Shape]:
-    """The shape, for each shown sample, of what `pictured` gives."""
-    return {"reconstructions": description.shape}
 
 
 def _flat(x: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,71 +12,145 @@ import numpy as np
 from mlphys.errors import Refusal
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
-from mlphys.networks.phases import Fit, Network, Plan
+from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.phases import Fit, Network
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
-from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.model import ModelSpec
+from mlphys.schema.losses import Loss, MeanSquaredError
 from mlphys.schema.preprocess import Components, no_fraction, too_many
-from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
 
-DEFAULT_LOSS = MeanSquaredError()
-LOSSES = ("MeanSquaredError",)
-RECORDED = ("loss", "mse")
-MEASURED = (
-    "mse", "mae", "psnr", "squared_error", "explained_variance", "reconstruction_loss", "loss",
-    "mean_image_mse", "pixel_mse", "pixel_pca_mse",
-)  # fmt: skip
-ITERATIVE = False
 
-
-class Spec(ModelSpec):
+class PCA(ModelKind):
     """The eigenvectors of the covariance of the training samples, those of the largest variance first.
 
     `components` is their number, or the fraction of the variance that they hold together. Saved are
     mean, components (a row each) and variances, also of the directions that are left out.
     """
 
+    DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
+    LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
+    RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "mse", "mae", "psnr", "squared_error", "explained_variance", "reconstruction_loss", "loss",
+        "mean_image_mse", "pixel_mse", "pixel_pca_mse",
+    )  # fmt: skip
+    ITERATIVE: ClassVar[bool] = False
+
     kind: Literal["pca"]
     components: Components
 
+    def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> PCA:
+        """A fraction of the variance becomes the number of components that hold it."""
+        features = math.prod(description.shape)
+        if isinstance(self.components, int):
+            return self
+        if features > pca.MOST_FEATURES:
+            raise Refusal(("model", "components"), no_fraction(features))
+        return self.model_copy(update={"components": pca.count(train(), self.components)})
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], Array]) -> Spec:
-    """A fraction of the variance becomes the number of components that hold it."""
-    features = math.prod(description.shape)
-    if isinstance(spec.components, int):
-        return spec
-    if features > pca.MOST_FEATURES:
-        raise Refusal(("model", "components"), no_fraction(features))
-    return spec.model_copy(update={"components": pca.count(train(), spec.components)})
+    def weight_shapes(self, description: Description) -> dict[str, Shape]:
+        """Shapes by name."""
+        features = math.prod(description.shape)
+        return {
+            "mean": (features,),
+            "components": (self._count(), features),
+            "variances": (self._variances(description),),
+        }
 
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal for more components than there are directions, and for a training that would do nothing."""
+        features = math.prod(description.shape)
+        if self._count() > min(features, description.samples - 1):
+            raise Refusal(("model", "components"), too_many(self._count(), features, description.samples))
+        if training != Training(loss=training.loss, loss_per=training.loss_per):
+            raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
 
-def rows(spec: Spec, description: Description) -> list[Row]:
-    """There are no layers."""
-    return []
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """What the components minimize among all linear maps."""
+        return formula([ProjectionError(math.prod(description.shape))])
 
+    def build(self, description: Description, seed: int) -> Network:
+        """Mean, components and variances as variables; there is no Keras model."""
+        tensorflow.start()
+        import keras
 
-def weights(spec: Spec, description: Description) -> dict[str, Shape]:
-    """Shapes by name."""
-    features = math.prod(description.shape)
-    return {
-        "mean": (features,),
-        "components": (_count(spec), features),
-        "variances": (_variances(spec, description),),
-    }
+        shapes = self.weight_shapes(description)
+        return Network(
+            model=None,
+            weights={name: keras.Variable(np.zeros(shape, np.float32)) for name, shape in shapes.items()},
+            seeds={},
+            compiles_in_xla=False,
+            evaluated_at_once=1000,
+        )
 
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
+        """One phase, that diagonalizes the covariance."""
 
-def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Refusal for more components than there are directions, and for a training that would do nothing."""
-    features = math.prod(description.shape)
-    if _count(spec) > min(features, description.samples - 1):
-        raise Refusal(("model", "components"), too_many(_count(spec), features, description.samples))
-    if training != Training(loss=training.loss, loss_per=training.loss_per):
-        raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
+        def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
+            found = pca.fit(train.x, self._variances(description))
+            arrays = {
+                "mean": found.mean,
+                "components": found.vectors[: self._count()],
+                "variances": found.variances,
+            }
+            return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+        return [Fit("fit", solve, self.cost(training, description, network), self.RECORDED, network)]
+
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a batch: the squared error of each sample; y is not looked at."""
+
+        def forward(x: Any, y: Any, training: bool) -> Batch:
+            return Batch(x, y, training, _flat(x), _reconstructed(network, x))
+
+        return Cost(
+            (ProjectionError(math.prod(description.shape)),), forward, lambda batch, each, losses: {"mse": each}
+        )
+
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """Of each sample of a batch: its coordinates along the components, and its squared and absolute error."""
+        from keras import ops
+
+        difference = _reconstructed(network, x) - _flat(x)
+        return {
+            "codes": _codes(network, x),
+            "squared_errors": ops.mean(difference**2, axis=1),
+            "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+        }
+
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+        return {"codes": (self._count(),), "squared_errors": (), "absolute_errors": ()}
+
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split; explained_variance is of this split, around the training mean."""
+        found = reconstruction(arrays, split.x, train.x)
+        return {**found, "explained_variance": 1 - found["mse"] / found["mean_image_mse"]}
+
+    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+        """What is kept of the shown samples beside their images."""
+        from keras import ops
+
+        return {"reconstructions": ops.reshape(_reconstructed(network, x), ops.shape(x))}
+
+    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `pictured` gives."""
+        return {"reconstructions": description.shape}
+
+    def _count(self) -> int:
+        assert isinstance(self.components, int)
+        return self.components
+
+    def _variances(self, description: Description) -> int:
+        """How many variances are kept: all, unless only the leading ones are computed."""
+        features = math.prod(description.shape)
+        return features if features <= pca.MOST_FEATURES else self._count()
 
 
 @dataclass(frozen=True)
@@ -94,108 +168,6 @@ class ProjectionError(Term):
         from keras import ops
 
         return ops.mean((batch.prediction - batch.target) ** 2, axis=1)
-
-
-def cost_formula(spec: Spec, training: Training, description: Description) -> str:
-    """What the components minimize among all linear maps."""
-    return formula([ProjectionError(math.prod(description.shape))])
-
-
-def build(spec: Spec, description: Description, seed: int) -> Network:
-    """Mean, components and variances as variables; there is no Keras model."""
-    tensorflow.start()
-    import keras
-
-    shapes = weights(spec, description)
-    return Network(
-        model=None,
-        weights={name: keras.Variable(np.zeros(shape, np.float32)) for name, shape in shapes.items()},
-        seeds={},
-        compiles_in_xla=False,
-        evaluated_at_once=1000,
-    )
-
-
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
-    """One phase, that diagonalizes the covariance."""
-
-    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
-        found = pca.fit(train.x, _variances(spec, description))
-        arrays = {
-            "mean": found.mean,
-            "components": found.vectors[: _count(spec)],
-            "variances": found.variances,
-        }
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
-
-    return [Fit("fit", solve, cost(spec, training, description, network), RECORDED, network)]
-
-
-def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
-    """No gradient is followed."""
-    return []
-
-
-def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
-    """What is measured of a batch: the squared error of each sample; y is not looked at."""
-
-    def forward(x: Any, y: Any, training: bool) -> Batch:
-        return Batch(x, y, training, _flat(x), _reconstructed(network, x))
-
-    return Cost((ProjectionError(math.prod(description.shape)),), forward, lambda batch, each, losses: {"mse": each})
-
-
-def predictions(network: Network, x: Any) -> dict[str, Any]:
-    """Of each sample of a batch: its coordinates along the components, and its squared and absolute error."""
-    from keras import ops
-
-    difference = _reconstructed(network, x) - _flat(x)
-    return {
-        "codes": _codes(network, x),
-        "squared_errors": ops.mean(difference**2, axis=1),
-        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
-    }
-
-
-def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
-    """The shape, for each sample, of what `predictions` gives."""
-    return {"codes": (_count(spec),), "squared_errors": (), "absolute_errors": ()}
-
-
-def metrics(
-    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
-) -> dict[str, Any]:
-    """The entry of metrics.json for a split; explained_variance is of this split, around the training mean."""
-    found = reconstruction(arrays, split.x, train.x)
-    return {**found, "explained_variance": 1 - found["mse"] / found["mean_image_mse"]}
-
-
-def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-    """Which samples' images are kept: the first."""
-    return np.arange(min(most, len(split)))
-
-
-def pictured(network: Network, x: Any) -> dict[str, Any]:
-    """What is kept of the shown samples beside their images."""
-    from keras import ops
-
-    return {"reconstructions": ops.reshape(_reconstructed(network, x), ops.shape(x))}
-
-
-def pictured_shapes(description: Description) -> dict[str, Shape]:
-    """The shape, for each shown sample, of what `pictured` gives."""
-    return {"reconstructions": description.shape}
-
-
-def _count(spec: Spec) -> int:
-    assert isinstance(spec.components, int)
-    return spec.components
-
-
-def _variances(spec: Spec, description: Description) -> int:
-    """How many variances are kept: all, unless only the leading ones are computed."""
-    features = math.prod(description.shape)
-    return features if features <= pca.MOST_FEATURES else _count(spec)
 
 
 def _flat(x: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,28 +13,20 @@ from pydantic import Field
 from mlphys.errors import Refusal, UserError
 from mlphys.networks import builder, tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import chunked, pca
+from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Count, Shape
-from mlphys.schema.losses import FreeEnergyDifference
-from mlphys.schema.model import ModelSpec, refuse_class_weights
-from mlphys.schema.shapes import LARGEST_NETWORK, Row
+from mlphys.schema.losses import FreeEnergyDifference, Loss
+from mlphys.schema.shapes import LARGEST_NETWORK
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
-
-DEFAULT_LOSS = FreeEnergyDifference()
-LOSSES = ("FreeEnergyDifference",)
-RECORDED = ("loss", "pseudo_log_likelihood", "mse")
-MEASURED = (
-    "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
-    "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
-)  # fmt: skip
-ITERATIVE = True
 
 MEASURING = (20021406, 0)  # the seed of what is drawn when measuring: the same numbers every time
 OUTSIDE = 1e-3  # by how much values may leave [0, 1] as rounding does
@@ -59,7 +51,7 @@ class PCD(Block):
     chains: Count | None = None  # null: as many as a batch has samples
 
 
-class Spec(ModelSpec):
+class RBM(ModelKind):
     """A restricted Boltzmann machine, p(v, h) ~ exp(b v + c h + v W h): hidden units are 0 or 1, visible ones the data.
 
     `visible: bernoulli` takes values from 0 to 1 as probabilities, `gaussian` values of variance 1
@@ -68,52 +60,179 @@ class Spec(ModelSpec):
     chains have forgotten where they began. Energies are per sample, whatever `training.loss_per`.
     """
 
+    DEFAULT_LOSS: ClassVar[Loss] = FreeEnergyDifference()
+    LOSSES: ClassVar[Collection[str]] = ("FreeEnergyDifference",)
+    RECORDED: ClassVar[tuple[str, ...]] = ("loss", "pseudo_log_likelihood", "mse")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
+        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+    )  # fmt: skip
+
     kind: Literal["rbm"]
     hidden: Count
     visible: Literal["bernoulli", "gaussian"] = "bernoulli"
     sampling: Annotated[CD | PCD, Choice("sampling", {"CD": CD, "PCD": PCD})] = CD()
 
+    def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> RBM:
+        """As many persistent chains as a batch has samples, where the config leaves it open."""
+        if not isinstance(self.sampling, PCD) or self.sampling.chains is not None:
+            return self
+        size = (
+            description.samples if training.batch_size == "all" else min(int(training.batch_size), description.samples)
+        )
+        return self.model_copy(update={"sampling": PCD(steps=self.sampling.steps, chains=size)})
 
-def completed(spec: Spec, training: Training, description: Description, train: Callable[[], np.ndarray]) -> Spec:
-    """As many persistent chains as a batch has samples, where the config leaves it open."""
-    if not isinstance(spec.sampling, PCD) or spec.sampling.chains is not None:
-        return spec
-    size = description.samples if training.batch_size == "all" else min(int(training.batch_size), description.samples)
-    return spec.model_copy(update={"sampling": PCD(steps=spec.sampling.steps, chains=size)})
+    def weight_shapes(self, description: Description) -> dict[str, Shape]:
+        """Shapes by name."""
+        values = math.prod(description.shape)
+        return {"rbm.kernel": (values, self.hidden), "rbm.visible_bias": (values,), "rbm.hidden_bias": (self.hidden,)}
 
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal for machines and chains too large, and for what a Gaussian machine cannot be stopped by."""
+        refuse_class_weights(training)
+        values = math.prod(description.shape)
+        if values * self.hidden > LARGEST_NETWORK:
+            text = f"{values} x {self.hidden} weights are more than {LARGEST_NETWORK}; use fewer hidden units"
+            raise Refusal(("model", "hidden"), text)
+        if isinstance(self.sampling, PCD) and values * (self.sampling.chains or 1) > LARGEST_NETWORK:
+            text = f"{self.sampling.chains} chains of {values} values are more than {LARGEST_NETWORK}; use fewer"
+            raise Refusal(("model", "sampling", "PCD", "chains"), text)
+        stopping = training.early_stopping
+        if self.visible == "gaussian" and stopping and "pseudo_log_likelihood" in stopping.monitor:
+            text = "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse"
+            raise Refusal(("training", "early_stopping", "monitor"), text)
 
-def rows(spec: Spec, description: Description) -> list[Row]:
-    """There are no layers."""
-    return []
+    def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
+        """The difference of free energies."""
+        return (Divergence(self, math.prod(description.shape)),)
 
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """The loss and the free energy as formulas with their numbers."""
+        return formula(self.cost_terms(training, description))
 
-def weights(spec: Spec, description: Description) -> dict[str, Shape]:
-    """Shapes by name."""
-    values = math.prod(description.shape)
-    return {"rbm.kernel": (values, spec.hidden), "rbm.visible_bias": (values,), "rbm.hidden_bias": (spec.hidden,)}
+    def build(self, description: Description, seed: int) -> Network:
+        """The machine with its initial weights, and its persistent chains, which start at zeros."""
+        tensorflow.start()
+        import keras
 
+        shapes = self.weight_shapes(description)
+        kernel = _initial(self.visible, shapes["rbm.kernel"], rng(seed, "initial weights/rbm.kernel"))
+        arrays = [kernel, *(np.zeros(shapes[f"rbm.{name}"], np.float32) for name in ("visible_bias", "hidden_bias"))]
+        variables = dict(zip(shapes, (keras.Variable(array) for array in arrays), strict=True))
+        sampling, values = self.sampling, math.prod(description.shape)
+        chains = None
+        if isinstance(sampling, PCD):
+            chains = keras.Variable(np.zeros((sampling.chains or 1, values), np.float32), trainable=False)
+        generator = keras.random.SeedGenerator(MEASURING[0])
+        machine = (Gaussian if self.visible == "gaussian" else Bernoulli)(
+            kernel=variables["rbm.kernel"],
+            visible_bias=variables["rbm.visible_bias"],
+            hidden_bias=variables["rbm.hidden_bias"],
+            seed=generator,
+            steps=sampling.steps,
+            chains=chains,
+        )
+        return Network(
+            model=machine,
+            weights=variables,
+            seeds={"rbm": generator.state},
+            state={} if chains is None else {"rbm.chains": chains},
+            compiles_in_xla=False,  # ten times slower there: its random numbers
+            evaluated_at_once=min(1000, max(1, builder.LARGEST_OUTPUT // max(values, self.hidden))),
+            parts={"samples": lambda x, lines, every: _samples(machine, x, lines, every)},
+        )
 
-def check(spec: Spec, training: Training, description: Description) -> None:
-    """Raise Refusal for machines and chains too large, and for what a Gaussian machine cannot be stopped by."""
-    refuse_class_weights(training)
-    values = math.prod(description.shape)
-    if values * spec.hidden > LARGEST_NETWORK:
-        text = f"{values} x {spec.hidden} weights are more than {LARGEST_NETWORK}; use fewer hidden units"
-        raise Refusal(("model", "hidden"), text)
-    if isinstance(spec.sampling, PCD) and values * (spec.sampling.chains or 1) > LARGEST_NETWORK:
-        text = f"{spec.sampling.chains} chains of {values} values are more than {LARGEST_NETWORK}; use fewer"
-        raise Refusal(("model", "sampling", "PCD", "chains"), text)
-    stopping = training.early_stopping
-    if spec.visible == "gaussian" and stopping and "pseudo_log_likelihood" in stopping.monitor:
-        text = "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse"
-        raise Refusal(("training", "early_stopping", "monitor"), text)
+    def plans(self, training: Training, description: Description) -> list[Plan]:
+        """One phase: the gradient of F(v) - F(v_k)."""
+        names = tuple(self.weight_shapes(description))
+        return [Plan("train", training, self.cost_terms(training, description), names)]
+
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+        """The phase of `plans`. Raises UserError for samples that are no probabilities."""
+        lowest, highest = chunked.extremes(train.x)
+        low, high = float(lowest.min()), float(highest.max())
+        if self.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
+            raise UserError(
+                "model.visible: bernoulli takes values from 0 to 1, "
+                f"the training samples have {low:.3g} to {high:.3g}; "
+                "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
+            )
+        metrics = self.RECORDED if self.visible == "bernoulli" else ("loss", "mse")
+        [plan] = self.plans(training, description)
+        return [builder.gradient_phase(network, plan, _sampling(network), _measured, metrics)]
+
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a batch: F(v) - F(v_k) and the other recorded values of each sample."""
+        return Cost(self.cost_terms(training, description), _sampling(network), _measured)
+
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """Of each sample of a batch: p(h|v), the errors of its mean-field reconstruction, and its free energy.
+
+        With visible units of 0 and 1 also its pseudo-log-likelihood, measured at one of its values.
+        """
+        from keras import ops
+
+        machine: Machine = network.model
+        v = _flat(x)
+        difference = machine.mean_field(v) - v
+        said = {
+            "codes": machine.hidden(v),
+            "squared_errors": ops.mean(difference**2, axis=1),
+            "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+            "free_energies": machine.free_energy(v),
+        }
+        if isinstance(machine, Bernoulli):
+            _measure_alike(machine)
+            said["pseudo_log_likelihoods"] = machine.pseudo_log_likelihood(v)
+        return said
+
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+        shapes: dict[str, Shape] = {
+            "codes": (self.hidden,),
+            "squared_errors": (),
+            "absolute_errors": (),
+            "free_energies": (),
+        }
+        return shapes | ({"pseudo_log_likelihoods": ()} if self.visible == "bernoulli" else {})
+
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split.
+
+        A free energy has no zero of its own; its difference between two splits tells overfitting (Hinton 2012).
+        """
+        found = reconstruction(arrays, split.x, train.x)
+        del (
+            found["reconstruction_loss"],
+            found["reconstruction_loss_stderr"],
+        )  # the loss is no error of a reconstruction
+        for name, array in (
+            ("pseudo_log_likelihood", "pseudo_log_likelihoods"),
+            ("free_energy", "free_energies"),
+        ):
+            if array in arrays:
+                values = arrays[array].astype(np.float64)
+                found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+        return {**found, "pca_mse": pca.error(train.x, split.x, self.hidden)}
+
+    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+        """What is kept of the shown samples beside their images."""
+        from keras import ops
+
+        return {"reconstructions": ops.reshape(network.model.mean_field(_flat(x)), ops.shape(x))}
+
+    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `pictured` gives."""
+        return {"reconstructions": description.shape}
 
 
 @dataclass(frozen=True)
 class Divergence(Term):
     """F(v) - F(v_k), v_k at the end of chains that start at the samples or, in training, of persistent ones."""
 
-    spec: Spec
+    spec: RBM
     values: int
 
     def formulas(self) -> list[str]:
@@ -128,16 +247,6 @@ class Divergence(Term):
 
     def each(self, batch: Batch) -> Any:
         return batch.prediction - batch.target
-
-
-def cost_terms(spec: Spec, training: Training, description: Description) -> tuple[Term, ...]:
-    """The difference of free energies."""
-    return (Divergence(spec, math.prod(description.shape)),)
-
-
-def cost_formula(spec: Spec, training: Training, description: Description) -> str:
-    """The loss and the free energy as formulas with their numbers."""
-    return formula(cost_terms(spec, training, description))
 
 
 @dataclass(frozen=True)
@@ -272,65 +381,12 @@ class Gaussian(Machine):
         return ops.sum((v - self.visible_bias) ** 2, axis=1) / 2
 
 
-def build(spec: Spec, description: Description, seed: int) -> Network:
-    """The machine with its initial weights, and its persistent chains, which start at zeros."""
-    tensorflow.start()
-    import keras
-
-    shapes = weights(spec, description)
-    kernel = _initial(spec.visible, shapes["rbm.kernel"], rng(seed, "initial weights/rbm.kernel"))
-    arrays = [kernel, *(np.zeros(shapes[f"rbm.{name}"], np.float32) for name in ("visible_bias", "hidden_bias"))]
-    variables = dict(zip(shapes, (keras.Variable(array) for array in arrays), strict=True))
-    sampling, values = spec.sampling, math.prod(description.shape)
-    chains = None
-    if isinstance(sampling, PCD):
-        chains = keras.Variable(np.zeros((sampling.chains or 1, values), np.float32), trainable=False)
-    generator = keras.random.SeedGenerator(MEASURING[0])
-    machine = {"bernoulli": Bernoulli, "gaussian": Gaussian}[spec.visible](
-        *variables.values(), generator, sampling.steps, chains
-    )
-    return Network(
-        model=machine,
-        weights=variables,
-        seeds={"rbm": generator.state},
-        state={} if chains is None else {"rbm.chains": chains},
-        compiles_in_xla=False,  # ten times slower there: its random numbers
-        evaluated_at_once=min(1000, max(1, builder.LARGEST_OUTPUT // max(values, spec.hidden))),
-        parts={"samples": lambda x, lines, every: _samples(machine, x, lines, every)},
-    )
-
-
 def _initial(visible: str, shape: Shape, random: np.random.Generator) -> np.ndarray:
     """The deeplearning.net tutorial's for 0 and 1, Hinton's (2012) for Gaussian units, which large ones blow up."""
     if visible == "gaussian":
         return random.normal(0, 0.01, shape).astype(np.float32)
     limit = 4 * math.sqrt(6 / sum(shape))
     return random.uniform(-limit, limit, shape).astype(np.float32)
-
-
-def plans(spec: Spec, training: Training, description: Description) -> list[Plan]:
-    """One phase: the gradient of F(v) - F(v_k)."""
-    names = tuple(weights(spec, description))
-    return [Plan("train", training, cost_terms(spec, training, description), names)]
-
-
-def phases(spec: Spec, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
-    """The phase of `plans`. Raises UserError for samples that are no probabilities."""
-    lowest, highest = chunked.extremes(train.x)
-    low, high = float(lowest.min()), float(highest.max())
-    if spec.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
-        raise UserError(
-            f"model.visible: bernoulli takes values from 0 to 1, the training samples have {low:.3g} to {high:.3g}; "
-            "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
-        )
-    metrics = RECORDED if spec.visible == "bernoulli" else ("loss", "mse")
-    [plan] = plans(spec, training, description)
-    return [builder.gradient_phase(network, plan, _sampling(network), _measured, metrics)]
-
-
-def cost(spec: Spec, training: Training, description: Description, network: Network) -> Cost:
-    """What is measured of a batch: F(v) - F(v_k) and the other recorded values of each sample."""
-    return Cost(cost_terms(spec, training, description), _sampling(network), _measured)
 
 
 def _sampling(network: Network) -> Callable[[Any, Any, bool], Batch]:
@@ -367,75 +423,6 @@ def _measured(batch: Batch, each: Any, losses: Any) -> Mapping[str, Any]:
 def _measure_alike(machine: Machine) -> None:
     """From here on the same random numbers as whenever something is measured; an epoch's start sets its own."""
     machine.seed.state.assign(np.array(MEASURING, np.uint32))
-
-
-def predictions(network: Network, x: Any) -> dict[str, Any]:
-    """Of each sample of a batch: p(h|v), the errors of its mean-field reconstruction, and its free energy.
-
-    With visible units of 0 and 1 also its pseudo-log-likelihood, measured at one of its values.
-    """
-    from keras import ops
-
-    machine: Machine = network.model
-    v = _flat(x)
-    difference = machine.mean_field(v) - v
-    said = {
-        "codes": machine.hidden(v),
-        "squared_errors": ops.mean(difference**2, axis=1),
-        "absolute_errors": ops.mean(ops.abs(difference), axis=1),
-        "free_energies": machine.free_energy(v),
-    }
-    if isinstance(machine, Bernoulli):
-        _measure_alike(machine)
-        said["pseudo_log_likelihoods"] = machine.pseudo_log_likelihood(v)
-    return said
-
-
-def prediction_shapes(spec: Spec, description: Description) -> dict[str, Shape]:
-    """The shape, for each sample, of what `predictions` gives."""
-    shapes: dict[str, Shape] = {
-        "codes": (spec.hidden,),
-        "squared_errors": (),
-        "absolute_errors": (),
-        "free_energies": (),
-    }
-    return shapes | ({"pseudo_log_likelihoods": ()} if spec.visible == "bernoulli" else {})
-
-
-def metrics(
-    spec: Spec, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
-) -> dict[str, Any]:
-    """The entry of metrics.json for a split.
-
-    A free energy has no zero of its own; its difference between two splits tells overfitting (Hinton 2012).
-    """
-    found = reconstruction(arrays, split.x, train.x)
-    del found["reconstruction_loss"], found["reconstruction_loss_stderr"]  # the loss is no error of a reconstruction
-    for name, array in (
-        ("pseudo_log_likelihood", "pseudo_log_likelihoods"),
-        ("free_energy", "free_energies"),
-    ):
-        if array in arrays:
-            values = arrays[array].astype(np.float64)
-            found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
-    return {**found, "pca_mse": pca.error(train.x, split.x, spec.hidden)}
-
-
-def shown(split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-    """Which samples' images are kept: the first."""
-    return np.arange(min(most, len(split)))
-
-
-def pictured(network: Network, x: Any) -> dict[str, Any]:
-    """What is kept of the shown samples beside their images."""
-    from keras import ops
-
-    return {"reconstructions": ops.reshape(network.model.mean_field(_flat(x)), ops.shape(x))}
-
-
-def pictured_shapes(description: Description) -> dict[str, Shape]:
-    """The shape, for each shown sample, of what `pictured` gives."""
-    return {"reconstructions": description.shape}
 
 
 def _samples(machine: Machine, x: Any, lines: int, every: int) -> Any:

@@ -37,14 +37,23 @@ from mlphys.schema.shapes import Row, trace
 from mlphys.schema.training import Training
 
 
-class Autoencoder(Protocol):
-    """The keys that decide the cost."""
+class CostKeys(Protocol):
+    """The keys of an autoencoder that decide its cost."""
 
-    encoder: Sequence[Layer]
-    corruption: Corruption | None
-    sparsity: Sparsity | None
-    contraction: float
-    variational: Variational | None
+    @property
+    def encoder(self) -> Sequence[Layer]: ...
+
+    @property
+    def corruption(self) -> Corruption | None: ...
+
+    @property
+    def sparsity(self) -> Sparsity | None: ...
+
+    @property
+    def contraction(self) -> float: ...
+
+    @property
+    def variational(self) -> Variational | None: ...
 
 
 def first_shape(encoder: Sequence[Layer], shape: Shape) -> Shape:
@@ -135,7 +144,7 @@ def between_0_and_1(encoder: Sequence[Layer]) -> bool:
     return last_activation(encoder) in ("sigmoid", "hard_sigmoid", "softmax")
 
 
-def check_penalties(spec: Autoencoder, path: KeyPath, description: Description) -> None:
+def check_penalties(spec: CostKeys, path: KeyPath, description: Description) -> None:
     """Raise Refusal for a penalty or a corruption that means nothing for this code or these samples."""
     if spec.sparsity and spec.sparsity.kl and not between_0_and_1(spec.encoder):
         raise Refusal(
@@ -154,7 +163,7 @@ def with_noise(network: Network) -> Network:
     return replace(network, noise=generator, seeds={**network.seeds, "code": generator.state})
 
 
-def contraction(spec: Autoencoder, network: Network) -> Callable[[Any], Any]:
+def contraction(spec: CostKeys, network: Network) -> Callable[[Any], Any]:
     """The function x -> |dh/dx|_F^2 of each sample: a formula for one Dense layer, else by automatic
     differentiation."""
     encoder, activation = spec.encoder, last_activation(spec.encoder)
@@ -186,7 +195,7 @@ def _as_seen(network: Network, x: Any) -> Any:
     return x if tuple(x.shape[1:]) == shape else ops.reshape(x, (-1, *shape))
 
 
-def cost_terms(spec: Autoencoder, training: Training, shape: Shape, rows: Sequence[Row]) -> tuple[Term, ...]:
+def cost_terms(spec: CostKeys, training: Training, shape: Shape, rows: Sequence[Row]) -> tuple[Term, ...]:
     """The cost of samples of `shape` that go through the chain `rows`: the loss, and what is added to it."""
     loss, corruption = training.loss or MeanSquaredError(), spec.corruption
     data = DataTerm(loss, "y" if corruption else "x", shape, training.loss_per)
@@ -224,7 +233,7 @@ class EmphasizedTerm(DataTerm):
         return ops.mean(losses * (self.emphasis.corrupted * touched + self.emphasis.untouched * (1 - touched)), axis=1)
 
 
-def passing(spec: Autoencoder, network: Network, shape: Shape) -> Callable[[Any, Any, bool], Batch]:
+def passing(spec: CostKeys, network: Network, shape: Shape) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch through an autoencoder; `forward` of its cost.
 
     With corruption, y of the shape of x is the clean samples; else x itself is what r(x) is compared with.
@@ -275,7 +284,7 @@ def recorded(terms: Sequence[Term]) -> Callable[[Batch, Any, Any], dict[str, Any
 RECORDED = ("loss", "reconstruction_loss", "mse")
 
 
-def cost(spec: Autoencoder, terms: tuple[Term, ...], network: Network, shape: Shape) -> Cost:
+def cost(spec: CostKeys, terms: tuple[Term, ...], network: Network, shape: Shape) -> Cost:
     """What an autoencoder of samples of `shape` minimizes."""
     return Cost(terms, passing(spec, network, shape), recorded(terms))
 
@@ -293,7 +302,7 @@ def _drawn(network: Network, x: Any, training: bool) -> tuple[Any, Any, Any]:
     return means, network.parts["decoder"](codes, training=training), log_variances
 
 
-def cost_formula(spec: Autoencoder, terms: Iterable[Term]) -> str:
+def cost_formula(spec: CostKeys, terms: Iterable[Term]) -> str:
     """The cost with its numbers; p is the reconstruction, t the sample, h the code."""
     notes = []
     if spec.sparsity and spec.sparsity.k:

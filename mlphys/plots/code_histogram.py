@@ -21,7 +21,7 @@ NAMES = {"population_sparsity": "population sparsity", "lifetime_sparsity": "lif
 def check(loaded: ResolvedView) -> None:
     """Raise NotApplicable for a model without codes."""
     experiment = loaded.experiment
-    if "codes" not in experiment.kind().prediction_shapes(experiment.model, loaded.net_input):
+    if "codes" not in experiment.model.prediction_shapes(loaded.net_input):
         raise NotApplicable(_otherwise(experiment.model.kind))
 
 

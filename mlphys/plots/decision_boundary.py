@@ -63,7 +63,7 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 
 def _need_plane(run: RunView) -> None:
-    said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    said = run.config.model.prediction_shapes(run.loaded.net_input)
     if "probabilities" not in said:
         raise NotApplicable("only a model of kind: classifier tells classes apart")
     shape, classes = tuple(run.data["shape"]), run.data["classes"]

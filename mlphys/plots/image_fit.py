@@ -46,7 +46,7 @@ def draw(run: RunView) -> Iterator[Picture]:
 
 
 def _need_image(run: RunView) -> None:
-    said = run.config.kind().prediction_shapes(run.config.model, run.loaded.net_input)
+    said = run.config.model.prediction_shapes(run.loaded.net_input)
     if "outputs" not in said:
         raise NotApplicable("only a model of kind: regressor fits an image")
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])

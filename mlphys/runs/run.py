@@ -170,8 +170,8 @@ class Run(RunFiles):
         self._regular(path)
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
-        kind = self.config.kind()
-        said = kind.prediction_shapes(self.config.model, description)
+        kind = self.config.model
+        said = kind.prediction_shapes(description)
         wanted |= {name: (samples, *shape) for name, shape in said.items()}
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
@@ -198,7 +198,7 @@ class Run(RunFiles):
         if not path.exists():
             return None
         curve = self._checked(f"analysis/{name}.json", RobustnessFile)
-        metric = self.config.kind().MEASURED[0]
+        metric = self.config.model.MEASURED[0]
         columns = [curve.get(key) for key in (name, metric, f"{metric}_stderr")]
         if curve["metric"] != metric or None in columns or len({len(column or ()) for column in columns}) > 1:
             raise UserError(f"{path}: damaged; `mlphys evaluate {self.path} --{name} ...` writes it anew")

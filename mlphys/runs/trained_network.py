@@ -15,10 +15,10 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.networks import autodiff
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
 from mlphys.networks.cost import Cost
+from mlphys.networks.model_kind import ModelKind
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Split
-from mlphys.schema.model import ModelSpec
 
 LARGEST_JACOBIANS = 20_000_000  # numbers that are computed at once: 80 MB
 
@@ -31,9 +31,9 @@ class TrainedNetwork:
 
     def __init__(self, loaded: ResolvedExperiment, weights: Mapping[str, np.ndarray], fitted: Preprocessing):
         self._loaded = loaded
-        self._kind = loaded.experiment.kind()
+        self._kind = loaded.experiment.model
         self._fitted = fitted
-        self.network = self._kind.build(loaded.experiment.model, loaded.net_input, loaded.experiment.seed)
+        self.network = self._kind.build(loaded.net_input, loaded.experiment.seed)
         self.network.load_weights(weights)
         self._compiled: dict[tuple[str, str], Mapped] = {}
 
@@ -41,7 +41,7 @@ class TrainedNetwork:
         """The same model with other weights, such as the initial ones."""
         return TrainedNetwork(self._loaded, weights, self._fitted)
 
-    def of(self, spec: ModelSpec) -> TrainedNetwork:
+    def of(self, spec: ModelKind) -> TrainedNetwork:
         """The same weights in another model, such as the one without the last activation."""
         experiment = self._loaded.experiment.model_copy(update={"model": spec})
         return TrainedNetwork(replace(self._loaded, experiment=experiment), self.weights, self._fitted)
@@ -167,8 +167,7 @@ class TrainedNetwork:
     @property
     def initial(self) -> dict[str, np.ndarray]:
         """The weights as the seed draws them, by name."""
-        model, seed = self._loaded.experiment.model, self._loaded.experiment.seed
-        return self._kind.build(model, self._loaded.net_input, seed).weight_arrays()
+        return self._kind.build(self._loaded.net_input, self._loaded.experiment.seed).weight_arrays()
 
     @property
     def trained_weights(self) -> list[str]:
@@ -184,7 +183,7 @@ class TrainedNetwork:
     @cached_property
     def _cost(self) -> Cost:
         experiment = self._loaded.experiment
-        cost: Cost = self._kind.cost(experiment.model, experiment.training, self._loaded.net_input, self.network)
+        cost: Cost = self._kind.cost(experiment.training, self._loaded.net_input, self.network)
         return cost
 
     @cached_property

@@ -636,7 +636,7 @@ def train_an_epoch(path: Path) -> None:
     little: dict[str, int] = (
         {} if not few else {f"data.{split}": min(getattr(experiment.data, split), size) for split, size in most.items()}
     )
-    if experiment.kind().ITERATIVE:
+    if experiment.model.ITERATIVE:
         little["training.epochs"] = 1
     for name, phase in (experiment.training.phases or {}).items():
         little |= {f"training.phases.{name}.epochs": 1} if phase.epochs else {}

@@ -13,7 +13,7 @@ import pytest
 from mlphys.config import experiment
 from mlphys.config.difference import difference
 from mlphys.config.examples import copy, shipped
-from mlphys.config.experiment import Experiment
+from mlphys.config.experiment import MODELS, Experiment
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.datasets import mnist
@@ -106,7 +106,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = "autoencoder, classifier, energy_classifier, kmeans, pca, rbm, regressor, stacked_autoencoder, transform"
+KINDS = ", ".join(MODELS)
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
     "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh, FreeEnergyDifference"

@@ -20,8 +20,8 @@ CONV = (
 )
 
 
-def spec(layers) -> autoencoder.Spec:
-    return autoencoder.Spec(kind="autoencoder", encoder=layers[0], decoder=layers[1])
+def spec(layers) -> autoencoder.Autoencoder:
+    return autoencoder.Autoencoder(kind="autoencoder", encoder=layers[0], decoder=layers[1])
 
 
 def digits(n: int) -> np.ndarray:
@@ -30,11 +30,11 @@ def digits(n: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("layers", "code"), [(DENSE, (12,)), (CONV, (4, 4, 3))], ids=["dense", "conv"])
 def test_the_code_and_the_reconstruction_have_their_shapes(layers, code):
-    network = autoencoder.build(spec(layers), DIGITS, seed=0)
-    said = autoencoder.predictions(network, digits(5))
+    network = spec(layers).build(DIGITS, seed=0)
+    said = spec(layers).predictions(network, digits(5))
     assert said["codes"].shape == (5, *code)
-    assert autoencoder.code_shape(spec(layers), DIGITS) == code
-    pictured = autoencoder.pictured(network, digits(5))["reconstructions"].numpy()
+    assert spec(layers).code_shape(DIGITS) == code
+    pictured = spec(layers).pictured(network, digits(5))["reconstructions"].numpy()
     assert pictured.shape == (5, 8, 8, 1)
     np.testing.assert_allclose(
         said["squared_errors"].numpy(), ((pictured - digits(5)) ** 2).reshape(5, 64).mean(axis=1), rtol=1e-5
@@ -51,9 +51,9 @@ def test_the_code_and_the_reconstruction_have_their_shapes(layers, code):
 )
 def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
     x = digits(20)
-    network = autoencoder.build(spec(DENSE), DIGITS, seed=0)
+    network = spec(DENSE).build(DIGITS, seed=0)
     settings = Training.model_validate({"loss": loss, "loss_per": loss_per})
-    values, penalty = autoencoder.cost(spec(DENSE), settings, DIGITS, network)(x, None, False)
+    values, penalty = spec(DENSE).cost(settings, DIGITS, network)(x, None, False)
     flat = x.reshape(20, 64).astype(np.float64)
     r = network.model(flat.astype(np.float32)).numpy().astype(np.float64)
     np.testing.assert_allclose(values["loss"].numpy(), expected(flat, r), rtol=1e-4)
@@ -65,7 +65,7 @@ def test_a_decoder_that_does_not_end_in_the_inputs_shape_is_refused():
     with pytest.raises(
         Refusal, match="the decoder ends in 63; it must end in the input's 8 x 8 x 1, or in 64"
     ) as caught:
-        autoencoder.rows(wrong, DIGITS)
+        wrong.rows(DIGITS)
     assert caught.value.path == ("model", "decoder", 0, "Dense")
 
 
@@ -85,7 +85,7 @@ def test_the_metrics_stand_beside_the_mean_image_and_pca():
     }
     code_of_12 = spec(([{"Dense": {"units": 12}}], [{"Dense": {"units": 64}}]))
     labels = np.zeros(0, np.int32)
-    found = autoencoder.metrics(code_of_12, DIGITS, arrays, Split(test, labels), Split(train, labels))
+    found = code_of_12.metrics(DIGITS, arrays, Split(test, labels), Split(train, labels))
     assert found["samples"] == 397
     assert found["mse"] == pytest.approx(found["pca_mse"], rel=1e-4)
     assert found["mae"] == pytest.approx(absolute.mean())
@@ -97,8 +97,8 @@ def test_the_metrics_stand_beside_the_mean_image_and_pca():
 @pytest.mark.parametrize("loss", ["mean_absolute_error", "huber", "log_cosh", "mean_squared_error"])
 def test_the_recorded_squared_error_is_one_whatever_the_loss(loss):
     settings = Training.model_validate({"loss": loss})
-    network = autoencoder.build(spec(DENSE), DIGITS, 0)
+    network = spec(DENSE).build(DIGITS, 0)
     x = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
-    values, _ = autoencoder.cost(spec(DENSE), settings, DIGITS, network)(x, None, False)
+    values, _ = spec(DENSE).cost(settings, DIGITS, network)(x, None, False)
     r = np.asarray(network.model(x.reshape(5, 64))).reshape(5, 64)
     np.testing.assert_allclose(np.asarray(values["mse"]), ((r - x.reshape(5, 64)) ** 2).mean(axis=1), rtol=1e-5)

@@ -22,10 +22,10 @@ def digits(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def terms_of(layers, loss="categorical_crossentropy", **training):
-    spec = classifier.Spec(kind="classifier", layers=layers)
+    spec = classifier.Classifier(kind="classifier", layers=layers)
     settings = Training.model_validate({"loss": loss, **training})
-    network = classifier.build(spec, DIGITS, seed=0)
-    return classifier.cost(spec, settings, DIGITS, network), network
+    network = spec.build(DIGITS, seed=0)
+    return spec.cost(settings, DIGITS, network), network
 
 
 def test_the_gradient_of_the_cross_entropy_before_the_softmax_is_p_minus_y():
@@ -84,8 +84,8 @@ def test_penalties_are_added_as_they_are():
 
 def test_the_seed_decides_the_initial_weights_and_each_weight_has_a_stream_of_its_own():
     layers = ["Flatten", {"Dense": {"units": 10, "activation": "relu"}}, SOFTMAX]
-    spec = classifier.Spec(kind="classifier", layers=layers)
-    first, again, other = (classifier.build(spec, DIGITS, seed).weights for seed in (0, 0, 1))
+    spec = classifier.Classifier(kind="classifier", layers=layers)
+    first, again, other = (spec.build(DIGITS, seed).weights for seed in (0, 0, 1))
     for name in first:
         np.testing.assert_array_equal(first[name].numpy(), again[name].numpy())
     assert not np.array_equal(first["layers.1.Dense.kernel"], other["layers.1.Dense.kernel"])
@@ -94,8 +94,8 @@ def test_the_seed_decides_the_initial_weights_and_each_weight_has_a_stream_of_it
 
 def test_the_cost_is_a_formula_with_its_numbers():
     layers = ["Flatten", {"Dense": {"units": 6, "kernel_regularizer": {"L2": {"l2": 0.5}}}}, SOFTMAX]
-    spec = classifier.Spec(kind="classifier", layers=layers)
-    assert classifier.cost_formula(spec, Training(), DIGITS) == (
+    spec = classifier.Classifier(kind="classifier", layers=layers)
+    assert spec.cost_formula(Training(), DIGITS) == (
         "mean over the samples of  -sum_k t_k log p_k\n    + 0.5 sum layers.1.Dense.kernel^2"
     )
 
@@ -104,7 +104,9 @@ def test_beside_the_surest_mistakes_the_first_right_sample_of_each_class_is_kept
     labels = np.repeat(np.arange(10), 30)
     guesses = np.where(np.arange(300) % 30 < 20, (labels + 1) % 10, labels)
     split = Split(np.zeros((300, 8, 8, 1), np.float32), labels.astype(np.int32))
-    kept = classifier.shown(split, {"probabilities": np.eye(10)[guesses]}, most=100)
+    kept = classifier.Classifier(kind="classifier", layers=[SOFTMAX]).shown(
+        split, {"probabilities": np.eye(10)[guesses]}, most=100
+    )
     assert (guesses[kept[:90]] != labels[kept[:90]]).all()
     assert kept[90:].tolist() == list(range(20, 300, 30))
 
@@ -122,12 +124,12 @@ def test_balanced_weights_are_n_over_K_n_k_and_a_class_without_samples_has_none(
 
 def test_weights_of_the_classes_count_in_training_only():
     x, y = digits(20)
-    spec = classifier.Spec(kind="classifier", layers=[*HIDDEN, SOFTMAX])
-    network = classifier.build(spec, DIGITS, seed=0)
+    spec = classifier.Classifier(kind="classifier", layers=[*HIDDEN, SOFTMAX])
+    network = spec.build(DIGITS, seed=0)
     weights = np.arange(10) / 3
-    plain = classifier.cost(spec, Training(), DIGITS, network)(x, y, True)[0]
+    plain = spec.cost(Training(), DIGITS, network)(x, y, True)[0]
     settings = Training(class_weight=dict(zip(DIGITS.classes, weights.tolist(), strict=True)))
-    [phase] = classifier.phases(spec, settings, DIGITS, network, Split(x, y))
+    [phase] = spec.phases(settings, DIGITS, network, Split(x, y))
     weighted = phase.cost
     np.testing.assert_allclose(weighted(x, y, True)[0]["loss"].numpy(), weights[y] * plain["loss"].numpy(), rtol=1e-6)
     np.testing.assert_array_equal(weighted(x, y, False)[0]["loss"].numpy(), plain["loss"].numpy())

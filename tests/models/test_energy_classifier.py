@@ -38,22 +38,25 @@ def planes(classes: int = 2, samples: int = 200) -> Dataset:
     return Dataset(Split(x[:half], y[:half]), Split(x[half:rest], y[half:rest]), Split(x[rest:], y[rest:]))
 
 
+PLANES = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": {"pca": 1}})
+
+
 def training_of(of: dict[str, Any], dataset: Dataset, **settings: Any) -> loop.Training:
     classes = tuple(map(str, range(int(dataset.train.y.max()) + 1)))
     description = Description((D,), classes, len(dataset.train), None)
     parsed = Settings.model_validate(settings)
-    spec = energy_classifier.Spec.model_validate({"kind": "energy_classifier", "of": of})
-    spec = energy_classifier.completed(spec, parsed, description, None)
-    energy_classifier.check(spec, parsed, description)
-    network = energy_classifier.build(spec, description, seed=0)
+    spec = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": of})
+    spec = spec.completed(parsed, description, None)
+    spec.check(parsed, description)
+    network = spec.build(description, seed=0)
     network = replace(network, compiles_in_xla=False)  # which takes longer than the training
-    phases = energy_classifier.phases(spec, parsed, description, network, dataset.train)
+    phases = spec.phases(parsed, description, network, dataset.train)
     return loop.Training(network, phases, dataset, None, 0, {}, Memory(), Silence())
 
 
 def said_after(training: loop.Training, x: np.ndarray) -> dict[str, np.ndarray]:
     training.run()
-    return {name: np.asarray(value) for name, value in energy_classifier.predictions(training.network, x).items()}
+    return {name: np.asarray(value) for name, value in PLANES.predictions(training.network, x).items()}
 
 
 def test_classes_in_planes_of_their_own_are_told_apart_by_principal_components_without_a_mistake():
@@ -137,17 +140,15 @@ def test_the_calibration_makes_no_probability_of_the_validation_samples_worse_on
     dataset = planes(classes=3, samples=300)
     training = training_of({"pca": 1}, dataset)
     training.run()
-    uncalibrated = energy_classifier.build(
-        energy_classifier.Spec.model_validate({"kind": "energy_classifier", "of": {"pca": 1}}),
-        Description((D,), ("0", "1", "2"), 150, None),
-        seed=0,
-    )
+    uncalibrated = PLANES.build(Description((D,), ("0", "1", "2"), 150, None), seed=0)
     for name, variable in uncalibrated.weights.items():
         if not name.startswith("calibration"):
             variable.assign(training.network.weights[name])
     x, y = dataset.validation.x, dataset.validation.y
     losses = [
-        np.asarray(energy_classifier.cost(None, None, None, network)(x, y, False)[0]["loss"]).mean()
+        np.asarray(
+            PLANES.cost(Settings(), Description((D,), ("0", "1", "2"), 150, None), network)(x, y, False)[0]["loss"]
+        ).mean()
         for network in (training.network, uncalibrated)
     ]
     assert losses[0] < losses[1]
@@ -253,9 +254,9 @@ def test_what_does_not_go_together_is_refused_with_its_place(of, settings, where
 
 @pytest.mark.parametrize("classes", [(), ("a",)])
 def test_there_must_be_classes_to_tell_apart(classes):
-    spec = energy_classifier.Spec.model_validate({"kind": "energy_classifier", "of": {"pca": 2}})
+    spec = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": {"pca": 2}})
     with pytest.raises(Refusal) as caught:
-        energy_classifier.rows(spec, Description((D,), classes, 10, None))
+        spec.rows(Description((D,), classes, 10, None))
     assert caught.value.text == f"there are {len(classes) or 'no'} classes, and nothing to tell apart"
 
 

@@ -94,17 +94,20 @@ def test_fewer_different_samples_than_clusters_leave_copies_without_samples():
     np.testing.assert_allclose(found["shares"], [1 / 3, 1 / 3, 1 / 3, 0], rtol=1e-6)
 
 
+SIX = kmeans.KMeans(kind="kmeans", clusters=6)
+
+
 def network_of(centroids: np.ndarray, features: str):
-    spec = kmeans.Spec(kind="kmeans", clusters=len(centroids), features=features)
+    spec = kmeans.KMeans(kind="kmeans", clusters=len(centroids), features=features)
     description = Description(centroids.shape[1:], (), 100, None)
-    network = kmeans.build(spec, description, seed=0)
+    network = spec.build(description, seed=0)
     network.weights["centroids"].assign(centroids)
     return network
 
 
 def test_triangle_features_are_the_mean_distance_minus_the_distance_or_zero():
     centroids, x = digits(30)[:6], digits(30)[6:]
-    codes = kmeans.predictions(network_of(centroids, "triangle"), x)["codes"].numpy()
+    codes = SIX.predictions(network_of(centroids, "triangle"), x)["codes"].numpy()
     z = np.sqrt(squared_distances(x, centroids))
     np.testing.assert_allclose(codes, np.maximum(0, z.mean(axis=1, keepdims=True) - z), atol=1e-5)
     assert (codes.argmax(axis=1) == z.argmin(axis=1)).all()
@@ -114,16 +117,16 @@ def test_hard_features_are_one_for_the_nearest_centroid_and_the_reconstruction_i
     centroids, x = digits(30)[:6], digits(30)[6:]
     network = network_of(centroids, "hard")
     nearest = squared_distances(x, centroids).argmin(axis=1)
-    said = kmeans.predictions(network, x)
+    said = SIX.predictions(network, x)
     np.testing.assert_array_equal(said["codes"].numpy(), np.eye(6)[nearest])
-    np.testing.assert_array_equal(kmeans.pictured(network, x)["reconstructions"].numpy(), centroids[nearest])
+    np.testing.assert_array_equal(SIX.pictured(network, x)["reconstructions"].numpy(), centroids[nearest])
     np.testing.assert_allclose(said["squared_errors"].numpy(), ((x - centroids[nearest]) ** 2).mean(axis=1), rtol=1e-5)
     np.testing.assert_allclose(said["absolute_errors"].numpy(), abs(x - centroids[nearest]).mean(axis=1), rtol=1e-5)
 
 
 def test_the_nearest_centroid_is_found_far_from_zero_too():
     centroids, x = digits(30)[:6] + 1000, digits(30)[6:] + 1000
-    codes = kmeans.predictions(network_of(centroids, "hard"), x)["codes"].numpy()
+    codes = SIX.predictions(network_of(centroids, "hard"), x)["codes"].numpy()
     assert (codes.argmax(axis=1) == squared_distances(x, centroids).argmin(axis=1)).all()
 
 
@@ -157,20 +160,20 @@ def test_two_runs_of_one_seed_have_the_same_bytes_and_another_seed_has_others(ru
 
 
 def test_more_clusters_than_training_samples_are_refused():
-    spec = kmeans.Spec(kind="kmeans", clusters=901)
+    spec = kmeans.KMeans(kind="kmeans", clusters=901)
     with pytest.raises(Refusal, match=r"^901 clusters for 900 training samples; lower it, or raise data\.train$"):
-        kmeans.check(spec, Training(), DIGITS)
+        spec.check(Training(), DIGITS)
 
 
 def test_a_training_that_would_do_nothing_is_refused():
     reason = r"^centroids are found at once, by model\.restarts and model\.iterations: leave training out$"
     with pytest.raises(Refusal, match=reason):
-        kmeans.check(kmeans.Spec(kind="kmeans", clusters=5), Training(epochs=7), DIGITS)
+        kmeans.KMeans(kind="kmeans", clusters=5).check(Training(epochs=7), DIGITS)
 
 
 def test_a_single_sample_has_an_inertia_without_an_error():
     one = Split(digits(1).reshape(1, 8, 8, 1), np.zeros(1, np.int32))
     arrays = dict.fromkeys(("squared_errors", "absolute_errors", "losses"), np.array([0.5])) | {"penalties": 0.0}
-    found = kmeans.metrics(kmeans.Spec(kind="kmeans", clusters=1), DIGITS, arrays, one, one)
+    found = kmeans.KMeans(kind="kmeans", clusters=1).metrics(DIGITS, arrays, one, one)
     assert found["inertia"] == 32
     assert found["inertia_stderr"] is None

@@ -35,27 +35,27 @@ def conv(kind: str, filters: int, **more: Any) -> dict[str, Any]:
     return {kind: {"filters": filters, "kernel_size": 3, **more}}
 
 
-def spec(encoder: Any, decoder: Any = "mirror", **more: Any) -> autoencoder.Spec:
+def spec(encoder: Any, decoder: Any = "mirror", **more: Any) -> autoencoder.Autoencoder:
     """Completed as by the config."""
-    given = autoencoder.Spec(kind="autoencoder", encoder=encoder, decoder=decoder, **more)
-    return autoencoder.completed(given, Training(), DIGITS, lambda: digits(10))
+    given = autoencoder.Autoencoder(kind="autoencoder", encoder=encoder, decoder=decoder, **more)
+    return given.completed(Training(), DIGITS, lambda: digits(10))
 
 
-def built(seed: int = 0, **keys: Any) -> tuple[autoencoder.Spec, Any]:
+def built(seed: int = 0, **keys: Any) -> tuple[autoencoder.Autoencoder, Any]:
     model = spec(**keys)
-    return model, autoencoder.build(model, DIGITS, seed)
+    return model, model.build(DIGITS, seed)
 
 
 def refusal(training: dict[str, Any] | None = None, **keys: Any) -> tuple[str, str]:
     """Where and why a model is refused."""
     with pytest.raises(Refusal) as caught:
-        autoencoder.check(spec(**keys), Training.model_validate(training or {}), DIGITS)
+        spec(**keys).check(Training.model_validate(training or {}), DIGITS)
     return ".".join(map(str, caught.value.path)), caught.value.text
 
 
-def cost_of(model: autoencoder.Spec, network: Any, settings: Training | None = None) -> Any:
+def cost_of(model: autoencoder.Autoencoder, network: Any, settings: Training | None = None) -> Any:
     """The cost of a batch, a scalar."""
-    terms = autoencoder.cost(model, settings or Training(), DIGITS, network)
+    terms = model.cost(settings or Training(), DIGITS, network)
 
     def cost(x: Any, y: Any = None, training: bool = False) -> Any:
         values, penalty = terms(x, x if y is None else y, training)
@@ -83,7 +83,7 @@ def test_a_tied_dense_decoder_computes_with_the_transposed_kernel():
         "encoder.0.Dense.kernel", "encoder.0.Dense.bias", "encoder.1.Dense.kernel", "encoder.1.Dense.bias",
         "decoder.0.Dense.bias", "decoder.1.Dense.bias",
     ]  # fmt: skip
-    assert list(autoencoder.weights(model, DIGITS)) == list(network.weights)
+    assert list(model.weight_shapes(DIGITS)) == list(network.weights)
     rng = np.random.default_rng(0)
     for variable in network.weights.values():
         variable.assign(rng.normal(size=variable.shape).astype(np.float32))
@@ -255,7 +255,7 @@ def test_penalties_are_added_to_the_loss_and_not_to_the_reconstruction_loss():
     sparsity = {"l1": 0.01, "kl": {"target": 0.1, "weight": 0.2}}
     model, network = built(encoder=[dense(6, "sigmoid")], sparsity=sparsity, contraction=0.5)
     x = digits(20)
-    values, penalty = autoencoder.cost(model, Training(), DIGITS, network)(x, x, False)
+    values, penalty = model.cost(Training(), DIGITS, network)(x, x, False)
     h = network.parts["encoder"](x.reshape(20, 64)).numpy().astype(np.float64)
     w, q = network.weights["encoder.0.Dense.kernel"].numpy().astype(np.float64), h.mean(0)
     kl = (0.1 * np.log(0.1 / q) + 0.9 * np.log(0.9 / (1 - q))).sum()
@@ -314,7 +314,7 @@ def test_the_cost_of_a_variational_autoencoder_is_reconstruction_and_divergence(
     means, logs = statistics[:, :3], statistics[:, 3:]
     np.testing.assert_array_equal(network.parts["encoder"](flat).numpy(), means)
     settings = Training.model_validate({"loss": "binary_crossentropy", "loss_per": "sample"})
-    values, penalty = autoencoder.cost(model, settings, DIGITS, network)(x, x, False)
+    values, penalty = model.cost(settings, DIGITS, network)(x, x, False)
     r = network.parts["decoder"](means).numpy().astype(np.float64)
     np.testing.assert_allclose(values["loss"], -(flat * np.log(r) + (1 - flat) * np.log(1 - r)).sum(1), rtol=1e-4)
     divergence = 0.5 * (means**2 + np.exp(logs) - 1 - logs).sum(1)
@@ -323,7 +323,7 @@ def test_the_cost_of_a_variational_autoencoder_is_reconstruction_and_divergence(
 
 def test_the_code_is_drawn_in_training_only_and_as_the_seed_says():
     model, network = built(**VARIATIONAL)
-    terms = autoencoder.cost(model, Training(), DIGITS, network)
+    terms = model.cost(Training(), DIGITS, network)
     x = digits(50)
 
     def losses(training: bool, seed: int) -> bytes:
@@ -341,7 +341,7 @@ def test_codes_are_drawn_with_the_mean_and_the_spread_of_the_statistics():
     network.weights["encoder.0.Dense.bias"].assign(np.array([0.3, 2 * np.log(0.2)], np.float32))
     x = np.zeros((4000, 8, 8, 1), np.float32)
     network.seeds["code"].assign(np.array([5, 0], np.uint32))
-    values, _ = autoencoder.cost(model, Training(), DIGITS, network)(x, x, True)
+    values, _ = model.cost(Training(), DIGITS, network)(x, x, True)
     expected = 0.3**2 + 0.2**2  # the mean of h^2, its error .0022
     assert float(ops.mean(values["mse"])) == pytest.approx(expected, abs=0.009)
 
@@ -396,14 +396,14 @@ def test_errors_of_corrupted_values_have_a_weight_of_their_own():
     model, network = built(encoder=[dense(6, "relu")], corruption=corruption)
     clean = digits(20)
     noisy = clean * (np.random.default_rng(4).uniform(size=clean.shape) > 0.3)
-    values, _ = autoencoder.cost(model, Training(), DIGITS, network)(noisy, clean, True)
+    values, _ = model.cost(Training(), DIGITS, network)(noisy, clean, True)
     flat, seen = clean.reshape(20, 64), noisy.reshape(20, 64)
     squared = (network.model(seen).numpy() - flat) ** 2
     weights = np.where(seen != flat, 2.0, 0.5)
     np.testing.assert_allclose(values["loss"], (weights * squared).mean(1), rtol=1e-4)
     np.testing.assert_allclose(values["mse"], squared.mean(1), rtol=1e-4)
     labels = np.zeros(20, np.int32)
-    plain, _ = autoencoder.cost(model, Training(), DIGITS, network)(clean, labels, False)
+    plain, _ = model.cost(Training(), DIGITS, network)(clean, labels, False)
     np.testing.assert_allclose(plain["loss"], plain["mse"], rtol=1e-6)
 
 

@@ -34,10 +34,13 @@ ALL_V = np.array(list(itertools.product([0, 1], repeat=V)), np.float64)
 ALL_H = np.array(list(itertools.product([0, 1], repeat=H)), np.float64)
 
 
+SMALL = rbm.RBM(kind="rbm", hidden=H)
+
+
 def made(visible: str = "bernoulli", sampling: object = "CD", shape: tuple[int, ...] = (V,), hidden: int = H):
     """A small machine with large random weights, its spec, and its weights W, b, c as float64."""
-    spec = rbm.Spec(kind="rbm", hidden=hidden, visible=visible, sampling=sampling)
-    network = rbm.build(spec, Description(shape, (), 1000, None), seed=0)
+    spec = rbm.RBM(kind="rbm", hidden=hidden, visible=visible, sampling=sampling)
+    network = spec.build(Description(shape, (), 1000, None), seed=0)
     random = np.random.default_rng(5)
     for variable in network.weights.values():
         variable.assign(random.normal(0, 0.7, variable.shape))
@@ -87,7 +90,7 @@ def test_the_probability_of_a_hidden_unit_is_its_share_of_all_hidden_states(visi
     v = samples(visible)
     share = np.exp(-energies(v.astype(np.float64), w, b, c, visible))
     share /= share.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(rbm.predictions(network, v)["codes"].numpy(), share @ ALL_H, rtol=1e-4)
+    np.testing.assert_allclose(SMALL.predictions(network, v)["codes"].numpy(), share @ ALL_H, rtol=1e-4)
 
 
 def gradients(network, values) -> list[np.ndarray]:
@@ -105,7 +108,7 @@ def test_the_positive_phase_of_the_gradient_is_v_times_p_of_h():
     network.weights["rbm.kernel"].assign(np.zeros((V, H)))
     network.weights["rbm.visible_bias"].assign(np.full(V, -80.0))
     v = samples("bernoulli")
-    terms = rbm.cost(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 20, None), network)
+    terms = rbm.RBM(kind="rbm", hidden=H).cost(Training(), Description((V,), (), 20, None), network)
     by_kernel, by_visible, by_hidden = gradients(network, lambda: terms(v, None, True)[0])
     p = logistic(network.weights["rbm.hidden_bias"].numpy())
     np.testing.assert_allclose(by_kernel, -v.mean(axis=0)[:, None] * p, rtol=1e-4)
@@ -118,7 +121,7 @@ def test_after_many_steps_the_gradient_is_that_of_the_exact_log_likelihood(sampl
     network, _, (w, b, c) = made(sampling=sampling)
     random = np.random.default_rng(2)
     v = (random.random((4000, V)) < 0.1).astype(np.float32)
-    terms = rbm.cost(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 4000, None), network)
+    terms = rbm.RBM(kind="rbm", hidden=H).cost(Training(), Description((V,), (), 4000, None), network)
     measured = gradients(network, lambda: terms(v, None, True)[0])
     weight = np.exp(-free_energies(ALL_V, w, b, c))
     model = weight / weight.sum()
@@ -181,7 +184,7 @@ def test_the_pseudo_log_likelihood_is_on_average_the_sum_of_log_p_of_each_value_
 def test_initial_weights_are_those_of_the_tutorial_for_zeros_and_ones_and_small_for_gaussian_units():
     description = Description((30, 1, 1), (), 100, None)
     binary, gaussian = (
-        rbm.build(rbm.Spec(kind="rbm", hidden=20, visible=visible), description, seed=3).weights
+        rbm.RBM(kind="rbm", hidden=20, visible=visible).build(description, seed=3).weights
         for visible in ("bernoulli", "gaussian")
     )
     kernel = binary["rbm.kernel"].numpy()
@@ -197,25 +200,25 @@ def test_the_reconstruction_goes_up_and_down_once_without_drawing():
     network, _, (w, b, c) = made()
     v = samples("bernoulli")
     expected = logistic(b + logistic(c + v @ w) @ w.T)
-    np.testing.assert_allclose(rbm.pictured(network, v)["reconstructions"].numpy(), expected, rtol=1e-5)
-    said = rbm.predictions(network, v)
+    np.testing.assert_allclose(SMALL.pictured(network, v)["reconstructions"].numpy(), expected, rtol=1e-5)
+    said = SMALL.predictions(network, v)
     np.testing.assert_allclose(said["squared_errors"].numpy(), ((expected - v) ** 2).mean(axis=1), rtol=1e-4)
 
 
 def test_measuring_twice_gives_the_same_numbers():
     network, _, _ = made(sampling={"CD": 5})
-    terms = rbm.cost(rbm.Spec(kind="rbm", hidden=H), Training(), Description((V,), (), 20, None), network)
+    terms = rbm.RBM(kind="rbm", hidden=H).cost(Training(), Description((V,), (), 20, None), network)
     first, again = (terms(samples("bernoulli"), None, False)[0] for _ in range(2))
     for name in first:
         np.testing.assert_array_equal(first[name].numpy(), again[name].numpy())
 
 
 def engine(steps: int, split: Split):
-    spec = rbm.Spec(kind="rbm", hidden=8, sampling={"PCD": {"steps": steps, "chains": 5}})
+    spec = rbm.RBM(kind="rbm", hidden=8, sampling={"PCD": {"steps": steps, "chains": 5}})
     description = Description((8, 8, 1), (), len(split), None)
-    network = rbm.build(spec, description, seed=0)
+    network = spec.build(description, seed=0)
     settings = Training.model_validate({"batch_size": 30, "optimizer": {"SGD": {"learning_rate": 0.1}}})
-    (phase,) = rbm.phases(spec, settings, description, network, split)
+    (phase,) = spec.phases(settings, description, network, split)
     return Engine(phase, split)
 
 
@@ -312,12 +315,12 @@ def test_a_gaussian_machine_learns_standardized_data_and_has_no_pseudo_likelihoo
 
 
 def test_values_that_are_no_probabilities_are_refused():
-    spec = rbm.Spec(kind="rbm", hidden=H)
+    spec = rbm.RBM(kind="rbm", hidden=H)
     description = Description((V,), (), 4, None)
-    network = rbm.build(spec, description, seed=0)
+    network = spec.build(description, seed=0)
     split = Split(np.full((4, V), -0.5, np.float32), np.zeros(4, np.int32))
     with pytest.raises(UserError) as caught:
-        rbm.phases(spec, Training(), description, network, split)
+        spec.phases(Training(), description, network, split)
     assert str(caught.value) == (
         "model.visible: bernoulli takes values from 0 to 1, the training samples have -0.5 to -0.5; "
         "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
@@ -326,9 +329,9 @@ def test_values_that_are_no_probabilities_are_refused():
 
 @pytest.mark.parametrize(("batch_size", "chains"), [(20, 20), (500, 300), ("all", 300)])
 def test_there_are_as_many_persistent_chains_as_a_batch_has_samples(batch_size, chains):
-    spec = rbm.Spec(kind="rbm", hidden=H, sampling={"PCD": 15})
+    spec = rbm.RBM(kind="rbm", hidden=H, sampling={"PCD": 15})
     settings = Training.model_validate({"batch_size": batch_size})
-    completed = rbm.completed(spec, settings, Description((V,), (), 300, None), lambda: np.zeros(0))
+    completed = spec.completed(settings, Description((V,), (), 300, None), lambda: np.zeros(0))
     assert completed.sampling == rbm.PCD(steps=15, chains=chains)
 
 
@@ -361,9 +364,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("model", "training", "path", "text"), REFUSED, ids=[".".join(row[2]) for row in REFUSED])
 def test_what_does_not_go_together_is_refused_with_the_reason(model, training, path, text):
-    spec = rbm.Spec.model_validate({"kind": "rbm", "hidden": H, **model})
+    spec = rbm.RBM.model_validate({"kind": "rbm", "hidden": H, **model})
     with pytest.raises(Refusal) as caught:
-        rbm.check(spec, Training.model_validate(training), Description((V,), (), 100, None))
+        spec.check(Training.model_validate(training), Description((V,), (), 100, None))
     assert (caught.value.path, caught.value.text) == (path, text)
 
 
@@ -374,13 +377,13 @@ def test_the_pseudo_log_likelihood_is_the_better_the_greater():
 
 def test_the_cost_is_told_with_its_numbers():
     settings, description = Training(), Description((V,), (), 100, None)
-    persistent = rbm.Spec(kind="rbm", hidden=H, sampling={"PCD": {"steps": 15, "chains": 20}})
-    assert rbm.cost_formula(persistent, settings, description) == (
+    persistent = rbm.RBM(kind="rbm", hidden=H, sampling={"PCD": {"steps": 15, "chains": 20}})
+    assert persistent.cost_formula(settings, description) == (
         "mean over the samples of  F(v) - F(v_k), v_k after k = 15 Gibbs steps of 20 persistent chains\n"
         "    F(v) = -b v - sum_j log(1 + exp(c_j + v W_j)), j = 1 ... 4, v of 6 values"
     )
-    gaussian = rbm.Spec(kind="rbm", hidden=H, visible="gaussian")
-    assert rbm.cost_formula(gaussian, settings, description) == (
+    gaussian = rbm.RBM(kind="rbm", hidden=H, visible="gaussian")
+    assert gaussian.cost_formula(settings, description) == (
         "mean over the samples of  F(v) - F(v_k), v_k after k = 1 Gibbs steps of chains that start at v\n"
         "    F(v) = |v - b|^2 / 2 - sum_j log(1 + exp(c_j + v W_j)), j = 1 ... 4, v of 6 values"
     )

@@ -15,8 +15,8 @@ CURVES = Description((5,), (), 100, None, (2, 3))
 LAYERS = [{"Dense": {"units": 6, "activation": "tanh"}}, {"Reshape": {"target_shape": [2, 3]}}]
 
 
-def spec(layers=LAYERS) -> regressor.Spec:
-    return regressor.Spec(kind="regressor", layers=layers)
+def spec(layers=LAYERS) -> regressor.Regressor:
+    return regressor.Regressor(kind="regressor", layers=layers)
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ def spec(layers=LAYERS) -> regressor.Spec:
 def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(7, 5)).astype(np.float32), rng.normal(size=(7, 2, 3)).astype(np.float32)
-    network = regressor.build(spec(), CURVES, seed=0)
+    network = spec().build(CURVES, seed=0)
     settings = Training.model_validate({"loss": loss, "loss_per": loss_per})
-    values, _ = regressor.cost(spec(), settings, CURVES, network)(x, t, False)
-    p = regressor.predictions(network, x)["outputs"].numpy().astype(np.float64)
+    values, _ = spec().cost(settings, CURVES, network)(x, t, False)
+    p = spec().predictions(network, x)["outputs"].numpy().astype(np.float64)
     assert p.shape == (7, 2, 3)
     np.testing.assert_allclose(values["loss"].numpy(), expected(p, t), rtol=1e-4)
     np.testing.assert_allclose(values["mse"].numpy(), ((p - t) ** 2).mean(axis=(1, 2)), rtol=1e-5)
@@ -42,7 +42,7 @@ def test_the_loss_of_a_sample_is_its_formula(loss, loss_per, expected):
 
 def test_an_output_that_is_not_of_the_targets_shape_is_refused():
     with pytest.raises(Refusal, match="the output is 6; it must be 2 x 3, the shape of the targets") as caught:
-        regressor.rows(spec(LAYERS[:1]), CURVES)
+        spec(LAYERS[:1]).rows(CURVES)
     assert caught.value.path == ("model", "layers", 0, "Dense")
 
 
@@ -52,7 +52,7 @@ def test_an_output_that_is_not_of_the_targets_shape_is_refused():
 )
 def test_data_without_numbers_to_learn_is_refused(description, has):
     with pytest.raises(Refusal, match=f"a regressor needs targets that are numbers; this dataset has {has}"):
-        regressor.rows(spec(), description)
+        spec().rows(description)
 
 
 def test_the_metrics_stand_beside_the_mean_of_the_training_targets():

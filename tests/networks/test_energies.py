@@ -40,7 +40,7 @@ def test_with_a_sigmoid_output_the_gradient_is_the_logit_of_the_reconstruction(a
 
 @pytest.mark.parametrize(("visible", "output"), [("bernoulli", "sigmoid"), ("gaussian", "linear")])
 def test_with_sigmoid_units_it_is_minus_the_free_energy_of_the_boltzmann_machine(visible, output):
-    machine = rbm.build(rbm.Spec(kind="rbm", hidden=M, visible=visible), Description((D,), (), 100, None), seed=0)
+    machine = rbm.RBM(kind="rbm", hidden=M, visible=visible).build(Description((D,), (), 100, None), seed=0)
     for variable, value in zip(machine.weights.values(), (W, B, C), strict=True):
         variable.assign(value)
     x = X.astype(np.float32)

@@ -23,8 +23,8 @@ KERNEL = np.random.default_rng(1).normal(size=(4, 3)).round(2)
 
 def convolved(x: np.ndarray, **keys) -> np.ndarray:
     """What a FixedConv2D makes of images, float32."""
-    spec = transform.Spec(kind="transform", layers=[{"FixedConv2D": keys}])
-    network = transform.build(spec, Description(x.shape[1:], (), len(x), None), 0)
+    spec = transform.Transform(kind="transform", layers=[{"FixedConv2D": keys}])
+    network = spec.build(Description(x.shape[1:], (), len(x), None), 0)
     return network.model(x).numpy()
 
 
@@ -68,8 +68,8 @@ def test_the_x_of_the_lecture_is_found_along_its_diagonal():
         "ReLU",
         {"MaxPooling2D": {"pool_size": 2, "strides": 1}},
     ]
-    spec = transform.Spec(kind="transform", layers=layers)
-    network = transform.build(spec, Description((5, 5, 1), (), 1, None), 0)
+    spec = transform.Transform(kind="transform", layers=layers)
+    network = spec.build(Description((5, 5, 1), (), 1, None), 0)
     first, last = (network.layers[name](x[None, ..., None]).numpy()[0, ..., 0] for name in (
         "layers.0.FixedConv2D", "layers.2.MaxPooling2D",
     ))  # fmt: skip

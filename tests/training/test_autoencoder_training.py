@@ -37,10 +37,10 @@ def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, A
 def training_of(model: dict[str, Any], settings: dict[str, Any], keeper: Any = None, seed: int = 0) -> loop.Training:
     kind: Any = {"autoencoder": autoencoder, "stacked_autoencoder": stacked_autoencoder}[model["kind"]]
     parsed = Settings.model_validate(settings)
-    spec = kind.completed(kind.Spec.model_validate(model), parsed, DIGITS, None)
-    kind.check(spec, parsed, DIGITS)
-    network = replace(kind.build(spec, DIGITS, seed), compiles_in_xla=False)  # which takes longer than the training
-    phases = kind.phases(spec, parsed, DIGITS, network, digits().train)
+    spec = kind.model_validate(model).completed(parsed, DIGITS, None)
+    spec.check(parsed, DIGITS)
+    network = replace(spec.build(DIGITS, seed), compiles_in_xla=False)  # which takes longer than the training
+    phases = spec.phases(parsed, DIGITS, network, digits().train)
     return loop.Training(network, phases, digits(), None, seed, {}, keeper or Memory(), Silence())
 
 
@@ -112,7 +112,7 @@ def test_validation_is_corrupted_once_and_measured_against_the_clean_samples():
     training = training_of(model, still)
     training.run()
     validation = digits().validation
-    corruption = autoencoder.Spec.model_validate(model).corruption
+    corruption = autoencoder.Autoencoder.model_validate(model).corruption
     noisy = Corrupter(corruption, 0, "train, validation")(validation).x
     r = training.network.model(noisy.reshape(40, 64)).numpy()
     expected = ((r - validation.x.reshape(40, 64)) ** 2).mean()

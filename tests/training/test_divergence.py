@@ -86,10 +86,10 @@ def test_samples_that_are_not_finite_are_blamed_on_no_layer():
 @pytest.mark.parametrize("stride", [1, 2, 5, 100])
 def test_the_step_is_found_whatever_the_chunks_and_the_engine_stands_before_it(stride):
     layers = ["Flatten", {"Dropout": {"rate": 0.3}}, *TWO[1:]]
-    spec = classifier.Spec(kind="classifier", layers=layers)
-    network = classifier.build(spec, DIGITS, 0)
+    spec = classifier.Classifier(kind="classifier", layers=layers)
+    network = spec.build(DIGITS, 0)
     settings = Settings.model_validate(SQUARED | sgd(1.0))
-    (phase,) = classifier.phases(spec, settings, DIGITS, network, digits().train)
+    (phase,) = spec.phases(settings, DIGITS, network, digits().train)
     engine = Engine(phase, digits().train)
     engine.start_epoch(np.arange(250), {name: np.array([1, 2], np.uint32) for name in network.seeds})
     start = engine.snapshot()

@@ -44,9 +44,9 @@ def digits(train: int = 250, validation: int = 90) -> Dataset:
 
 def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
     """Outcome, keeper and network of a training."""
-    spec = classifier.Spec(kind="classifier", layers=layers)
-    network = classifier.build(spec, DIGITS, seed)
-    phases = classifier.phases(spec, Settings.model_validate(settings), DIGITS, network, (dataset or digits()).train)
+    spec = classifier.Classifier(kind="classifier", layers=layers)
+    network = spec.build(DIGITS, seed)
+    phases = spec.phases(Settings.model_validate(settings), DIGITS, network, (dataset or digits()).train)
     keeper = keeper or Memory()
     training = loop.Training(network, phases, dataset or digits(), None, seed, {}, keeper, Silence())
     return training.run(start), keeper, network
@@ -69,7 +69,7 @@ def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
     from mlphys.networks import builder
     from mlphys.schema.shapes import trace
 
-    spec = classifier.Spec(kind="classifier", layers=layers)
+    spec = classifier.Classifier(kind="classifier", layers=layers)
     other = builder.build(trace(spec.layers, DIGITS.shape, ("model", "layers")), seed=0)
     parsed = Settings.model_validate(settings)
     other.model.compile(builder.optimizer(parsed.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -121,9 +121,9 @@ def test_how_an_epoch_is_cut_into_chunks_changes_no_bit(layers, monkeypatch):
 
 
 def test_a_phase_is_traced_once_whatever_the_chunks_and_epochs():
-    spec = classifier.Spec(kind="classifier", layers=DENSE)
-    network = classifier.build(spec, DIGITS, 0)
-    (phase,) = classifier.phases(spec, Settings.model_validate({"batch_size": 30}), DIGITS, network, digits().train)
+    spec = classifier.Classifier(kind="classifier", layers=DENSE)
+    network = spec.build(DIGITS, 0)
+    (phase,) = spec.phases(Settings.model_validate({"batch_size": 30}), DIGITS, network, digits().train)
     engine = Engine(phase, digits().train)
     for _ in range(3):
         engine.start_epoch(np.arange(250), {})
@@ -134,10 +134,10 @@ def test_a_phase_is_traced_once_whatever_the_chunks_and_epochs():
 
 @pytest.mark.parametrize("steps", [1, 3, 8, 25])
 def test_every_sample_is_seen_once_a_pass_wherever_epochs_cut_the_passes(steps):
-    spec = classifier.Spec(kind="classifier", layers=DENSE)
-    network = classifier.build(spec, DIGITS, 0)
+    spec = classifier.Classifier(kind="classifier", layers=DENSE)
+    network = spec.build(DIGITS, 0)
     settings = Settings.model_validate({"batch_size": 30, "steps_per_epoch": steps})
-    phases = classifier.phases(spec, settings, DIGITS, network, digits().train)
+    phases = spec.phases(settings, DIGITS, network, digits().train)
     training = loop.Training(network, phases, digits(), None, 0, {}, Memory(), Silence())
     under_way = loop.PhaseInTraining(training, phases[0], 0, None)
     assert (under_way.engine.batches, under_way.engine.samples) == (steps, 30 * steps)
@@ -190,14 +190,14 @@ def test_the_weighted_loss_is_followed_as_numpy_follows_it_and_validation_is_not
 
 def test_the_tracked_parameters_are_the_weights_after_each_epoch():
     data = Dataset(*(Split(x.x[:, :1, :2], x.y % 2) for x in (digits().train, digits().validation, digits().test)))
-    spec = classifier.Spec(
+    spec = classifier.Classifier(
         kind="classifier", layers=["Flatten", "BatchNormalization", {"Dense": {"units": 2, "activation": "softmax"}}]
     )
     small = Description((1, 2, 1), ("a", "b"), 340, None)
-    network = classifier.build(spec, small, 0)
+    network = spec.build(small, 0)
     settings = Settings.model_validate({"epochs": 3, "track": ["parameters"]})
     keeper = Memory()
-    phases = classifier.phases(spec, settings, small, network, data.train)
+    phases = spec.phases(settings, small, network, data.train)
     outcome = loop.Training(network, phases, data, None, 0, {}, keeper, Silence()).run()
     tracked = {name: value for name, value in keeper.rows[-1].items() if "." in name}
     expected = {
@@ -233,7 +233,7 @@ def test_batch_size_all_is_one_step_an_epoch():
 
 def test_no_epochs_leave_the_initial_weights():
     outcome, keeper, _ = trained(DENSE, {"epochs": 0})
-    fresh = classifier.build(classifier.Spec(kind="classifier", layers=DENSE), DIGITS, 0)
+    fresh = classifier.Classifier(kind="classifier", layers=DENSE).build(DIGITS, 0)
     for name, value in outcome.weights.items():
         np.testing.assert_array_equal(value, fresh.weights[name].numpy())
     assert (outcome.best_epoch, outcome.stopped, keeper.rows) == (0, "epochs", [])

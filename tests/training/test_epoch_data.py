@@ -10,7 +10,6 @@ import pytest
 from mlphys.config.load import load
 from mlphys.data import preprocessing
 from mlphys.errors import UserError
-from mlphys.models import autoencoder, classifier
 from mlphys.schema.document import dump
 from mlphys.training import loop
 from mlphys.training.epoch_data import feed
@@ -94,11 +93,10 @@ def test_more_fresh_samples_in_an_epoch_than_memory_holds_are_refused():
 
 def trained(made, keeper, start=None):
     loaded, dataset, fitted = made
-    kind = {"classifier": classifier, "autoencoder": autoencoder}[loaded.experiment.model.kind]
     settings, description = loaded.experiment.training, loaded.net_input
-    network = kind.build(loaded.experiment.model, description, 0)
+    network = loaded.experiment.model.build(description, 0)
     seen = fitted.dataset(dataset)
-    phases = kind.phases(loaded.experiment.model, settings, description, network, seen.train)
+    phases = loaded.experiment.model.phases(settings, description, network, seen.train)
     return loop.Training(network, phases, seen, feed(*made), 0, {}, keeper, Silence()).run(start)
 
 

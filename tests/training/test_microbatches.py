@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlphys import machine
-from mlphys.models import autoencoder, classifier, rbm
+from mlphys.config.experiment import MODELS
 from mlphys.schema.training import Training
 from mlphys.training import microbatches
 from tests.training.test_engine import DIGITS, digits, trained
@@ -29,19 +29,19 @@ DENSE = ["Flatten", SOFTMAX]
 GIVEN = {"TF_NUM_INTRAOP_THREADS": "5"}
 
 
-def phase(module, kind):
-    spec, training = module.Spec.model_validate(kind), Training(epochs=1)
-    return module.phases(spec, training, DIGITS, module.build(spec, DIGITS, 0), digits().train)[0]
+def phase(model):
+    kind = MODELS[model["kind"]].model_validate(model)
+    return kind.phases(Training(epochs=1), DIGITS, kind.build(DIGITS, 0), digits().train)[0]
 
 
 def of_classifier(layers):
-    return phase(classifier, {"kind": "classifier", "layers": layers})
+    return phase({"kind": "classifier", "layers": layers})
 
 
 def of_autoencoder(**more):
     encoder = [CONV[0], "Flatten", {"Dense": {"units": 5, "activation": "sigmoid"}}]
     decoder = [{"Dense": {"units": 64}}, {"Reshape": {"target_shape": [8, 8, 1]}}]
-    return phase(autoencoder, {"kind": "autoencoder", "encoder": encoder, "decoder": decoder, **more})
+    return phase({"kind": "autoencoder", "encoder": encoder, "decoder": decoder, **more})
 
 
 def numbers(row):
@@ -95,7 +95,7 @@ def test_batches_whose_samples_do_not_stand_alone_stay_whole(monkeypatch):
         of_classifier(NORMALIZED),
         of_classifier(DENSE),  # compiled in XLA
         of_autoencoder(sparsity={"kl": {"target": 0.1, "weight": 1}}),
-        phase(rbm, {"kind": "rbm", "hidden": 8}),
+        phase({"kind": "rbm", "hidden": 8}),
     ]
     assert [microbatches.sizes(each, 100, False) for each in whole] == [[100]] * 4
 
@@ -125,7 +125,7 @@ def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, batc
         "from mlphys.models import classifier\nfrom mlphys.schema.shapes import trace\n"
         "from mlphys.training import microbatches\nfrom mlphys.networks import tensorflow\n"
         "from mlphys import machine\nmachine.threads = lambda: 2\n"
-        f"layers = classifier.Spec(kind='classifier', layers={layers}).layers\n"
+        f"layers = classifier.Classifier(kind='classifier', layers={layers}).layers\n"
         f"rows = trace(layers, (8, 8, 1), ('model', 'layers'))\n"
         f"tensorflow.configure(microbatches.operation_threads(rows, {batch!r}))\n"
         "print(tensorflow.tf.config.threading.get_intra_op_parallelism_threads())"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlphys import machine
-from mlphys.models import autoencoder, classifier, rbm, regressor, stacked_autoencoder
+from mlphys.config.experiment import MODELS
 from mlphys.native import llvm
 from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.training import Training as Settings
@@ -21,13 +21,6 @@ from mlphys.training.tensorflow_backend import TensorFlowBackend
 from tests.helpers.memory_writer import Memory
 from tests.training.test_engine import DIGITS, digits
 
-KINDS = {
-    "classifier": classifier,
-    "rbm": rbm,
-    "autoencoder": autoencoder,
-    "regressor": regressor,
-    "stacked_autoencoder": stacked_autoencoder,
-}
 CURVE = Description((3,), (), 200, None, target_shape=(2,))
 
 
@@ -52,13 +45,13 @@ def curve() -> Dataset:
 
 
 def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Training:
-    kind, data = KINDS[model["kind"]], curve() if model["kind"] == "regressor" else digits()
+    kind, data = MODELS[model["kind"]], curve() if model["kind"] == "regressor" else digits()
     description = CURVE if model["kind"] == "regressor" else DIGITS
     parsed = Settings.model_validate(settings)
-    spec = kind.completed(kind.Spec.model_validate(model), parsed, description, None)
-    kind.check(spec, parsed, description)
-    network = kind.build(spec, description, 0)
-    phases = kind.phases(spec, parsed, description, network, data.train)
+    spec = kind.model_validate(model).completed(parsed, description, None)
+    spec.check(parsed, description)
+    network = spec.build(description, 0)
+    phases = spec.phases(parsed, description, network, data.train)
     return loop.Training(network, phases, data, None, 0, {}, Memory(), Silence())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mlphys import machine
+from mlphys.config.experiment import MODELS
 from mlphys.networks.cost import Batch, Term
 from mlphys.networks.phases import Gradient
 from mlphys.schema import registry
@@ -59,14 +60,14 @@ class Unknown(Term):
 
 
 def gradient_phases(kind_name: str) -> list[Gradient]:
-    kind = registry.entry("mlphys.models", kind_name)
+    kind = MODELS[kind_name]
     description = VALUES if kind_name == "regressor" else DIGITS
     training = Training.model_validate({"optimizer": {"SGD": {"learning_rate": 0.01}}, **PHASES.get(kind_name, {})})
     training = training.model_copy(update={"loss": kind.DEFAULT_LOSS} if kind.ITERATIVE else {})
-    spec = kind.Spec.model_validate({"kind": kind_name, **SMALLEST[kind_name]})
-    spec = kind.completed(spec, training, description, None)
-    network = kind.build(spec, description, 0)
-    phases = kind.phases(spec, training, description, network, samples(description))
+    spec = kind.model_validate({"kind": kind_name, **SMALLEST[kind_name]})
+    spec = spec.completed(training, description, None)
+    network = spec.build(description, 0)
+    phases = spec.phases(training, description, network, samples(description))
     return [phase for phase in phases if isinstance(phase, Gradient)]
 
 

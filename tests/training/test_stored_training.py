@@ -70,12 +70,15 @@ def digits(folder=None) -> Dataset:
 
 def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=None, start=None):
     """The outcome's weights, and the rows of history."""
-    spec, parsed = classifier.Spec(kind="classifier", layers=layers), Settings.model_validate(settings or SETTINGS)
+    spec, parsed = (
+        classifier.Classifier(kind="classifier", layers=layers),
+        Settings.model_validate(settings or SETTINGS),
+    )
     fitted = preprocessing.fit(steps, dataset.train.x)
     description = replace(DIGITS, shape=preprocessing.output_shape(steps, DIGITS.shape))
-    network = classifier.build(spec, description, 0)
+    network = spec.build(description, 0)
     seen, keeper = fitted.dataset(dataset), keeper or Memory()
-    phases = classifier.phases(spec, parsed, description, network, seen.train)
+    phases = spec.phases(parsed, description, network, seen.train)
     feed = None
     if augmentation:
         augment = Augmenter(augmentation, 0)
@@ -116,9 +119,9 @@ def test_a_training_on_stored_samples_that_was_interrupted_ends_with_the_same_by
 
 
 def stored_engine(dataset: Dataset) -> engine.Engine:
-    spec = classifier.Spec(kind="classifier", layers=[CONV[0], "Flatten", SOFTMAX])
-    network = classifier.build(spec, DIGITS, 0)
-    (phase,) = classifier.phases(spec, Settings.model_validate(SETTINGS), DIGITS, network, dataset.train)
+    spec = classifier.Classifier(kind="classifier", layers=[CONV[0], "Flatten", SOFTMAX])
+    network = spec.build(DIGITS, 0)
+    (phase,) = spec.phases(Settings.model_validate(SETTINGS), DIGITS, network, dataset.train)
     return engine.Engine(phase, dataset.train)
 
 

@@ -29,9 +29,9 @@ def tracked(row):
 
 
 def phase_of(layers, settings):
-    spec = classifier.Spec(kind="classifier", layers=layers)
-    network = classifier.build(spec, DIGITS, 0)
-    (phase,) = classifier.phases(spec, Settings.model_validate(settings), DIGITS, network, digits().train)
+    spec = classifier.Classifier(kind="classifier", layers=layers)
+    network = spec.build(DIGITS, 0)
+    (phase,) = spec.phases(Settings.model_validate(settings), DIGITS, network, digits().train)
     return phase
 
 

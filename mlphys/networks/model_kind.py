@@ -1,0 +1,147 @@
+"""What every kind of model has: the block `model` of a config, and what is done with it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from mlphys.errors import Refusal
+from mlphys.networks.cost import Cost
+from mlphys.networks.phases import Network, Phase, Plan
+from mlphys.numerics.chunked import Array
+from mlphys.schema.autoencoding import Corruption
+from mlphys.schema.data import DataSpec, Description, Split
+from mlphys.schema.fields import Shape
+from mlphys.schema.losses import Loss
+from mlphys.schema.pretrained import TakenEncoder
+from mlphys.schema.shapes import Row
+from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.spec import Spec
+from mlphys.schema.training import Training
+
+
+class ModelKind(Spec, ABC):
+    """An entry of models/: its fields are the keys of `model`, its docstring says what it is.
+
+    A `description` is of what the net sees: the data behind its preprocessing. `RECORDED` are the metrics in
+    history.csv, `MEASURED` those in metrics.json, the first the one that sums a run up. `ITERATIVE` is false where
+    nothing is gained by more epochs.
+    """
+
+    DEFAULT_LOSS: ClassVar[Loss]
+    LOSSES: ClassVar[Collection[str]]
+    RECORDED: ClassVar[tuple[str, ...]]
+    MEASURED: ClassVar[tuple[str, ...]]
+    ITERATIVE: ClassVar[bool] = True
+
+    kind: str
+
+    # what others ask of a kind
+
+    def corrupts(self) -> Corruption | None:
+        """What is done to the inputs in training, if the targets are the clean ones."""
+        return None
+
+    def phase_names(self) -> tuple[str, ...]:
+        """The keys that `training.phases` may have."""
+        return ()
+
+    def taken(self) -> TakenEncoder | None:
+        """The encoder of another run that the net begins with."""
+        return None
+
+    def encoder_rows(self, description: Description) -> list[Row]:
+        """The layers up to the code, which another net can begin with; none where there is no encoder of layers."""
+        return []
+
+    def loss_per(self) -> Literal["output", "sample"]:
+        """What `training.loss_per` is where the config leaves it out."""
+        return "output"
+
+    def no_decoder(self) -> str | None:
+        """Why no decoder makes samples of codes; None: there is one."""
+        return f"kind: {self.kind} has no decoder; train one of kind: autoencoder"
+
+    def normal_code(self) -> bool:
+        """Whether the codes are to lie as N(0, 1)."""
+        return False
+
+    # the config
+
+    def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> Self:
+        """The spec with all that follows from the data; `train()` reads the training samples. Raises Refusal."""
+        return self
+
+    def check_data(self, data: DataSpec) -> None:
+        """Raise Refusal for keys of `data` that this model cannot be trained with."""
+
+    @abstractmethod
+    def check(self, training: Training, description: Description) -> None:
+        """Raise Refusal where parts do not go together."""
+
+    def rows(self, description: Description) -> list[Row]:
+        """The layers with their shapes, none for a model without layers. Raises Refusal."""
+        return []
+
+    def weight_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shapes of what is learned, by name."""
+        return weights_of(self.rows(description))
+
+    # training
+
+    @abstractmethod
+    def cost_formula(self, training: Training, description: Description) -> str:
+        """What is minimized, as a formula with its numbers."""
+
+    def plans(self, training: Training, description: Description) -> list[Plan]:
+        """The phases that follow a gradient, as far as the config tells them."""
+        return []
+
+    @abstractmethod
+    def build(self, description: Description, seed: int) -> Network:
+        """The network with its initial weights."""
+
+    def phases(self, training: Training, description: Description, network: Network, train: Split) -> Sequence[Phase]:
+        """The phases of training, one after the other. Raises UserError for samples that do not fit."""
+        return []
+
+    @abstractmethod
+    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+        """What is measured of a trained network."""
+
+    # evaluation
+
+    @abstractmethod
+    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+        """What the net says of each sample of a batch."""
+
+    @abstractmethod
+    def prediction_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each sample, of what `predictions` gives."""
+
+    @abstractmethod
+    def metrics(
+        self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
+    ) -> dict[str, Any]:
+        """The entry of metrics.json for a split, from its per-sample arrays."""
+
+    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+        """Which samples' images are kept: the first."""
+        return np.arange(min(most, len(split)))
+
+    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+        """Images, in the net's space, that are kept of the shown samples beside their own."""
+        return {}
+
+    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `pictured` gives."""
+        return {}
+
+
+def refuse_class_weights(training: Training) -> None:
+    """For a kind of model whose loss knows no classes. Raises Refusal."""
+    if training.class_weight is not None:
+        raise Refusal(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")
