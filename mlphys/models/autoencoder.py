@@ -72,6 +72,10 @@ class Autoencoder(ModelKind):
     tied: bool = False
     variational: Variational | None = None
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
+
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"
 

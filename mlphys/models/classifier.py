@@ -39,6 +39,10 @@ class Classifier(ModelKind):
     encoder: TakenEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
+
     def taken(self) -> TakenEncoder | None:
         return self.encoder
 

@@ -79,6 +79,10 @@ class EnergyClassifier(ModelKind):
     kind: Literal["energy_classifier"]
     of: Annotated[Autoencoder | PCA, Choice("model of a class", {"autoencoder": Autoencoder, "pca": PCA})]
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4}}}
+
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
 

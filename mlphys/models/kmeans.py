@@ -52,6 +52,10 @@ class KMeans(ModelKind):
     restarts: Annotated[int, Field(ge=1, le=1000)] = 1
     iterations: Annotated[int, Field(ge=1, le=100_000)] = 300
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "kmeans", "clusters": 5}
+
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
         """Shapes by name."""
         return {"centroids": (self.clusters, math.prod(description.shape)), "shares": (self.clusters,)}

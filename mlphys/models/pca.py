@@ -43,6 +43,10 @@ class PCA(ModelKind):
     kind: Literal["pca"]
     components: Components
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "pca", "components": 3}
+
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> PCA:
         """A fraction of the variance becomes the number of components that hold it."""
         features = math.prod(description.shape)

@@ -73,6 +73,10 @@ class RBM(ModelKind):
     visible: Literal["bernoulli", "gaussian"] = "bernoulli"
     sampling: Annotated[CD | PCD, Choice("sampling", {"CD": CD, "PCD": PCD})] = CD()
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "rbm", "hidden": 6, "sampling": {"PCD": 1}}
+
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> RBM:
         """As many persistent chains as a batch has samples, where the config leaves it open."""
         if not isinstance(self.sampling, PCD) or self.sampling.chains is not None:

@@ -39,6 +39,10 @@ class Regressor(ModelKind):
     encoder: TakenEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
+
     def taken(self) -> TakenEncoder | None:
         return self.encoder
 

@@ -54,6 +54,12 @@ class StackedAutoencoder(ModelKind):
     head: list[LayerField] = Field([])
     frozen: bool = False
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        stage = {"encoder": [{"Dense": {"units": 6, "activation": "sigmoid"}}]}
+        head = [{"Dense": {"units": 10, "activation": "softmax"}}]
+        return {"kind": "stacked_autoencoder", "stages": [stage, stage], "head": head}
+
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 

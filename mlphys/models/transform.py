@@ -35,6 +35,10 @@ class Transform(ModelKind):
     kind: Literal["transform"]
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {"kind": "transform", "layers": [{"AveragePooling2D": {"pool_size": 2}}, "Flatten"]}
+
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal for a layer that would have to be trained."""
         chain = trace(self.layers, description.shape, ("model", "layers"))

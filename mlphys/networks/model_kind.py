@@ -39,6 +39,12 @@ class ModelKind(Spec, ABC):
 
     kind: str
 
+    @classmethod
+    @abstractmethod
+    def example(cls) -> dict[str, Any]:
+        """The block `model` of a small net of this kind: for images of 8 x 8 x 1 in ten classes, or with two numbers
+        as targets."""
+
     # what others ask of a kind
 
     def corrupts(self) -> Corruption | None:

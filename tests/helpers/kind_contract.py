@@ -1,0 +1,182 @@
+"""What every kind of model promises, as checks that take a kind; each raises AssertionError."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlphys.errors import Refusal
+from mlphys.networks.compiled import Mapped, Measurement
+from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.phases import Gradient, Network
+from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.training import Training as Settings
+from mlphys.training.backend import BACKENDS
+from mlphys.training.checkpoint import Checkpoint
+from mlphys.training.loop import Training
+from mlphys.training.progress import Silence
+from tests.helpers.memory_writer import Memory
+
+CLASSES = Description((8, 8, 1), tuple("0123456789"), 60, None)
+VALUES = replace(CLASSES, classes=(), target_shape=(2,))
+SETTINGS = {"optimizer": {"SGD": {"learning_rate": 0.02}}, "batch_size": 20, "epochs": 2}
+
+
+class Example:
+    """The example of a kind with samples that it can be trained on."""
+
+    def __init__(self, kind: type[ModelKind]):
+        spec = kind.model_validate(kind.example())
+        self.training = Settings.model_validate(SETTINGS) if kind.ITERATIVE else Settings()
+        self.training = self.training.model_copy(update={"loss": kind.DEFAULT_LOSS, "loss_per": spec.loss_per()})
+        self.description = CLASSES if self._takes(spec, CLASSES) else VALUES
+        self.spec = spec.completed(self.training, self.description, lambda: self.data.train.x)
+        self.spec.check(self.training, self.description)
+
+    def _takes(self, spec: ModelKind, description: Description) -> bool:
+        try:
+            spec.completed(self.training, description, lambda: self.data.train.x).check(self.training, description)
+        except Refusal:
+            return False
+        return True
+
+    @property
+    def data(self) -> Dataset:
+        return Dataset(*(samples(count, self.description, seed) for seed, count in enumerate((60, 40, 0))))
+
+    def build(self, seed: int = 0) -> Network:
+        return replace(self.spec.build(self.description, seed), compiles_in_xla=False)  # compiling takes the longest
+
+    def train(self, network: Network, start: Checkpoint | None = None, memory: Memory | None = None) -> Memory:
+        """Train all phases; what was kept."""
+        memory = memory or Memory()
+        phases = self.spec.phases(self.training, self.description, network, self.data.train)
+        training = Training(network, phases, self.data, None, 0, {}, memory, Silence())
+        outcome = training.run(start)
+        network.load_weights(outcome.weights)
+        return memory
+
+    def predictions(self, network: Network) -> dict[str, np.ndarray]:
+        predict = Mapped(lambda x, y: self.spec.predictions(network, x), network.evaluated_at_once)
+        return predict(samples(7, self.description, 9))
+
+
+def samples(count: int, description: Description, seed: int) -> Split:
+    """Images with a bright bar whose place is the class, or whose two coordinates are the target."""
+    random = np.random.default_rng(seed)
+    y = np.arange(count, dtype=np.int32) % 10
+    x = random.uniform(0, 0.3, (count, *description.shape)).astype(np.float32)
+    for image, label in zip(x, y, strict=True):
+        image[label % 8, 4 * (label // 8) :] += 0.6
+    targets = np.stack([y % 8, y // 8], axis=1).astype(np.float32) / 8
+    return Split(x, y if description.classes else targets)
+
+
+def shapes_are_as_promised(kind: type[ModelKind]) -> None:
+    example = Example(kind)
+    network, description = example.build(), example.description
+    built = {name: tuple(variable.shape) for name, variable in network.weights.items()}
+    assert built == example.spec.weight_shapes(description)
+    said = {name: value.shape for name, value in example.predictions(network).items()}
+    promised = example.spec.prediction_shapes(description)
+    assert said == {name: (7, *shape) for name, shape in promised.items()}
+    pictures = Mapped(lambda x, y: example.spec.pictured(network, x), network.evaluated_at_once)
+    if promised := example.spec.pictured_shapes(description):
+        seen = {name: value.shape for name, value in pictures(samples(7, description, 9)).items()}
+        assert seen == {name: (7, *shape) for name, shape in promised.items()}
+
+
+def the_seed_decides_every_byte(kind: type[ModelKind]) -> None:
+    example, found = Example(kind), []
+    for _ in range(2):
+        network = example.build(seed=3)
+        initial = network.weight_arrays()
+        example.train(network)
+        found.append([value.tobytes() for value in (*initial.values(), *network.weight_arrays().values())])
+    assert found[0] == found[1]
+
+
+def a_step_lowers_the_loss(kind: type[ModelKind]) -> None:
+    example = Example(kind)
+    network = example.build()
+    for phase in example.spec.phases(example.training, example.description, network, example.data.train):
+        if not isinstance(phase, Gradient) or not phase.cost.deterministic:
+            continue
+        seen = phase.prepare(example.data.train) if phase.prepare else example.data.train
+        before = Measurement(phase, seen).means()["loss"]
+        step(phase, seen)
+        assert Measurement(phase, seen).means()["loss"] < before
+
+
+def step(phase: Gradient, seen: Split, backend: Any = BACKENDS[-1]) -> list[np.ndarray]:
+    """One step with all samples; how far it takes each trained weight."""
+    phase.optimizer.build(list(phase.trained))
+    variables = {f"weights/{name}": variable for name, variable in phase.network.weights.items()}
+    variables |= {f"optimizer/{i}": variable for i, variable in enumerate(phase.optimizer.variables)}
+    variables |= {f"state/{name}": variable for name, variable in phase.network.state.items()}
+    before = [variable.numpy() for variable in phase.trained]
+    steps = backend(phase, len(seen), len(seen), variables)
+    steps.hold(seen)
+    steps.begin(np.arange(len(seen), dtype=np.int32), {name: np.ones(2, np.uint32) for name in phase.network.seeds})
+    steps.train(0, 1)
+    steps.sync_network()
+    return [variable.numpy() - old for variable, old in zip(phase.trained, before, strict=True)]
+
+
+def every_backend_that_accepts_it_takes_the_same_step(kind: type[ModelKind]) -> None:
+    moved: list[list[list[np.ndarray] | None]] = []
+    start = Example(kind).build().weight_arrays()
+    for backend in BACKENDS:
+        example = Example(kind)
+        network, found = example.build(), []
+        network.load_weights(start)
+        for phase in example.spec.phases(example.training, example.description, network, example.data.train):
+            if isinstance(phase, Gradient):
+                seen = phase.prepare(example.data.train) if phase.prepare else example.data.train
+                accepted = backend.refusal(phase.plan, len(seen), ()) is None
+                before = network.weight_arrays()
+                found.append(step(phase, seen, backend) if accepted else None)
+                network.load_weights(before)
+        moved.append(found)
+    for others in moved[:-1]:
+        for ours, theirs in zip(others, moved[-1], strict=True):
+            for own, expected in zip(ours or [], theirs or [], strict=bool(ours)):
+                np.testing.assert_allclose(own, expected, rtol=1e-3, atol=1e-7)
+
+
+def all_that_a_step_changes_is_a_named_variable(kind: type[ModelKind]) -> None:
+    """A training that goes on from a checkpoint of its middle ends with the same bytes."""
+    example = Example(kind)
+    first = example.build()
+    start = first.weight_arrays()
+    whole = example.train(first)
+    middle = (len(whole.checkpoints) - 1) // 2
+    for checkpoint in whole.checkpoints[middle : middle + 1]:  # a transform has none
+        network = example.build()
+        network.load_weights(start)
+        example.train(network, checkpoint)
+        for name, value in network.weight_arrays().items():
+            assert value.tobytes() == first.weight_arrays()[name].tobytes(), name
+
+
+def saved_and_restored_is_equal(kind: type[ModelKind]) -> None:
+    example = Example(kind)
+    network = example.build()
+    example.train(network)
+    other = example.build(seed=5)
+    other.load_weights({name: value.copy() for name, value in network.weight_arrays().items()})
+    theirs = example.predictions(other)
+    for name, value in example.predictions(network).items():
+        assert value.tobytes() == theirs[name].tobytes(), name
+
+
+CHECKS = (
+    shapes_are_as_promised,
+    the_seed_decides_every_byte,
+    a_step_lowers_the_loss,
+    every_backend_that_accepts_it_takes_the_same_step,
+    all_that_a_step_changes_is_a_named_variable,
+    saved_and_restored_is_equal,
+)
