@@ -1,4 +1,4 @@
-"""Convolutions of many samples side by side against Keras's own layers."""
+"""Batch-interleaved convolutions against Keras's own layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mlphys.native import llvm
-from mlphys.native.llvm import Vectors
+from mlphys.native.llvm import SimdUnit
 from mlphys.networks.layers import simd_conv
 
 ALL = 100.0  # a share of cores for which any number of channels is few
@@ -84,12 +84,10 @@ CASES = {
     ),
 }  # fmt: skip
 
-WAYS = ("forward", "to_weights", "to_input")
-
 
 def chain(library, layers, shape):
     made = [getattr(library, name)(*arguments, **more) for name, arguments, more in layers]
-    simd_conv.join(made)
+    simd_conv.fuse_pooling(made)
     model = keras.Sequential([keras.Input(shape), *made])
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -97,16 +95,16 @@ def chain(library, layers, shape):
     return model
 
 
-def followed(model, x, share, of_data=False):
+def followed(model, x, share, without_gradient=False):
     """Outputs, gradients of something of them with respect to weights (and x), and our operations in the graph."""
 
     def function(x):
         sources = [weight.value for weight in model.trainable_variables]
-        with simd_conv.used(share), tf.GradientTape() as tape:
-            if not of_data:
+        with simd_conv.enabled(share), tf.GradientTape() as tape:
+            if not without_gradient:
                 tape.watch(x)
                 sources.append(x)
-            outputs = model(simd_conv.of_data(x) if of_data else x)
+            outputs = model(simd_conv.without_gradient(x) if without_gradient else x)
             cost = tf.reduce_sum(tf.sin(3 * outputs))
         return [outputs, *tape.gradient(cost, sources)]
 
@@ -126,7 +124,7 @@ def convolutions(used):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_side_by_side_gives_what_keras_gives(name):
+def test_batch_interleaved_layers_give_what_keras_gives(name):
     shape, layers, ours = CASES[name]
     x = tf.constant(np.random.default_rng(1).normal(size=(19, *shape)), tf.float32)
     expected, _ = followed(chain(keras.layers, layers, shape), x, ALL)
@@ -135,11 +133,11 @@ def test_side_by_side_gives_what_keras_gives(name):
     same(found, expected)
 
 
-@pytest.mark.parametrize("vectors", [Vectors(16, 24), Vectors(8, 12), Vectors(4, 24)])
+@pytest.mark.parametrize("simd", [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)])
 @pytest.mark.parametrize("name", ["average pool of 4", "largest of tanh", "upsampled", "wide", "even kernels"])
 @pytest.mark.parametrize("samples", [1, 16, 21])
-def test_vectors_of_any_width_give_what_keras_gives(vectors, name, samples, monkeypatch):
-    monkeypatch.setattr(llvm, "vectors", lambda: vectors)
+def test_vectors_of_any_width_give_what_keras_gives(simd, name, samples, monkeypatch):
+    monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
     expected, _ = followed(chain(keras.layers, layers, shape), x, 0)
@@ -164,12 +162,12 @@ def test_samples_whose_gradient_nobody_asks_for_cost_none():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(5, *shape)), tf.float32)
     whole, asked = followed(chain(simd_conv, layers, shape), x, ALL)
-    found, not_asked = followed(chain(simd_conv, layers, shape), x, ALL, of_data=True)
+    found, not_asked = followed(chain(simd_conv, layers, shape), x, ALL, without_gradient=True)
     same(found, whole[:-1])
     assert len(not_asked) < len(asked)
 
 
-def test_what_is_not_a_number_stays_so():
+def test_nan_stays_nan():
     for name in ("average pool of 4", "largest of tanh", "upsampled"):
         shape, layers, _ = CASES[name]
         x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
@@ -186,24 +184,24 @@ def test_two_calls_end_in_the_same_bytes():
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
-def test_only_few_channels_are_worth_it_and_fewer_where_lanes_or_cores_stay_empty():
+def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idle():
     layers = [("Conv2D", (20, 3), SAME)]
     model = chain(simd_conv, layers, (6, 6, 20))
 
     def ours(samples, share):
         return bool(followed(model, tf.zeros((samples, 6, 6, 20)), share)[1])
 
-    width = llvm.vectors().lanes
+    width = llvm.simd_unit().width
     assert ours(width, 1.0)
     assert not ours(width, 0.5)
     assert not ours(width + 1, 1.0)
 
 
-def test_without_being_asked_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
+def test_when_disabled_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
     assert not followed(chain(simd_conv, layers, shape), x, 0.0)[1]
-    monkeypatch.setattr(llvm, "vectors", lambda: None)
+    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
     assert not followed(chain(simd_conv, layers, shape), x, ALL)[1]
 
 
@@ -211,14 +209,14 @@ def test_a_pool_that_is_looked_at_elsewhere_too_is_right():
     """The convolution's own output is asked for, beside that of the pool behind it."""
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.join(made)
+    simd_conv.fuse_pooling(made)
     between = made[0](inputs)
     model = keras.Model(inputs, [between, made[1](between)])
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)
 
     @tf.function
     def both(x):
-        with simd_conv.used(ALL):
+        with simd_conv.enabled(ALL):
             return model(x)
 
     map_, pooled = (array.numpy() for array in both(x))
