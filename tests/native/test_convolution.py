@@ -21,7 +21,7 @@ def called(function, arrays, count=GROUPS):
     types = [ctypes.c_void_p] * len(function.pointers) + [ctypes.c_int64]
     pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
     ctypes.CFUNCTYPE(None, *types)(function.address())(*pointers, count)
-    assert all(each.untouched() for each in guarded.values())
+    assert all(each.is_intact() for each in guarded.values())
     return {name: each.values for name, each in guarded.items()}
 
 

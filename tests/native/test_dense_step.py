@@ -86,7 +86,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
             worker.start()
         for worker in workers:
             worker.join()
-        assert all(each.untouched() for each in guarded.values())
+        assert all(each.is_intact() for each in guarded.values())
         buffer[:], arrays["totals"] = guarded["room"].values, guarded["totals"].values
     found = [
         [matrix(view)[: len(values), : view.columns].copy() for view in places]
@@ -99,32 +99,32 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
 
 
 def expected(chain, weights, data, order, rates):
-    """The same in NumPy."""
-    kept = [[values.copy(), *(np.zeros_like(values) for _ in range(chain.rule.slots))] for values in weights]
+    """`run` in NumPy."""
+    states = [[values.copy(), *(np.zeros_like(values) for _ in range(chain.rule.slots))] for values in weights]
     totals = np.zeros(dense_step.METRICS)
     for step, rate in enumerate(rates):
         rows = order[step * chain.batch_size : (step + 1) * chain.batch_size]
-        seen, t = [data[0][rows]], data[1][rows]
-        for layer, (values, *_) in zip(chain.layers, kept, strict=True):
-            z = seen[-1] @ values[: layer.inputs] + (values[layer.inputs] if layer.bias else 0)
+        inputs, t = [data[0][rows]], data[1][rows]
+        for layer, (values, *_) in zip(chain.layers, states, strict=True):
+            z = inputs[-1] @ values[: layer.inputs] + (values[layer.inputs] if layer.bias else 0)
             if layer.activation == "softmax":
                 z = np.exp(z - z.max(1, keepdims=True))
-                seen.append(z / z.sum(1, keepdims=True))
+                inputs.append(z / z.sum(1, keepdims=True))
             else:
-                seen.append(F[layer.activation](z))
-        losses, others, slope = loss_of(chain, seen[-1], t)
+                inputs.append(F[layer.activation](z))
+        losses, others, slope = loss_of(chain, inputs[-1], t)
         totals += losses.sum(), others.sum()
         slope /= len(rows)
         gradients = []
         for i in range(len(chain.layers) - 1, -1, -1):
             ones = np.ones((len(rows), int(chain.layers[i].bias)))
-            gradients.insert(0, np.hstack([seen[i], ones]).T @ slope)
+            gradients.insert(0, np.hstack([inputs[i], ones]).T @ slope)
             if i:
-                back = slope @ kept[i][0][: chain.layers[i].inputs].T
-                slope = back * SLOPE[chain.layers[i - 1].activation](seen[i])
-        for places, gradient in zip(kept, gradients, strict=True):
+                back = slope @ states[i][0][: chain.layers[i].inputs].T
+                slope = back * SLOPE[chain.layers[i - 1].activation](inputs[i])
+        for places, gradient in zip(states, gradients, strict=True):
             move(chain.rule, places, gradient, rate)
-    return kept, totals
+    return states, totals
 
 
 def loss_of(chain, p, t):
@@ -166,9 +166,9 @@ def test_steps_equal_numpys_and_stay_within_their_arrays(simd, seed):
     steps = math.ceil(samples / chain.batch_size)
     rates = chain.rule.step_sizes(np.full(steps, 0.01), first=3)
     found, totals = run(chain, simd, weights, data, order, rates, threads=int(rng.integers(1, 4)))
-    wanted, wanted_totals = expected(chain, weights, data, order, rates)
-    np.testing.assert_allclose(totals, wanted_totals, rtol=2e-5)
-    for places, others in zip(found, wanted, strict=True):
+    reference, reference_totals = expected(chain, weights, data, order, rates)
+    np.testing.assert_allclose(totals, reference_totals, rtol=2e-5)
+    for places, others in zip(found, reference, strict=True):
         for values, other in zip(places, others, strict=True):
             np.testing.assert_allclose(values, other, rtol=2e-4, atol=2e-6)
 

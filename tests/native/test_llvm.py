@@ -16,7 +16,7 @@ def test_a_constant_is_the_nearest_float32():
     assert llvm.constant(0.1) == "0x3FB99999A0000000"  # 0.100000001490116
 
 
-def test_a_sum_of_vectors_adds_what_it_should():
+def test_a_loop_with_a_step_sums_every_other_vector():
     for width in (4, 8, 16):
         ir = Function(("x", "out"), ("count",), width)
         (total,) = ir.accumulators(1)

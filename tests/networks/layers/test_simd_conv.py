@@ -11,14 +11,14 @@ from mlphys.native import llvm
 from mlphys.native.llvm import SimdUnit
 from mlphys.networks.layers import simd_conv
 
-ALL = 100.0  # a share of cores for which any number of channels is few
+ALL = 100.0  # a share of cores for which any number of channels counts as few
 
 SAME = {"padding": "same"}
 RELU = {"activation": "relu"}
 TANH = {"activation": "tanh"}
 SIGMOID = {"activation": "sigmoid"}
 
-# What the layers see, they themselves, and how many of our convolutions the graph has on the way there.
+# Shape of the input, the layers, and the number of compiled convolutions in the forward pass.
 CASES = {
     "average pool of 4": ((12, 12, 1), [("Conv2D", (7, 5), SAME | RELU), ("AveragePooling2D", (4,), {})], 1),
     "average pool of 3 x 2, no bias": (
@@ -95,8 +95,8 @@ def chain(library, layers, shape):
     return model
 
 
-def followed(model, x, share, without_gradient=False):
-    """Outputs, gradients of something of them with respect to weights (and x), and our operations in the graph."""
+def traced(model, x, share, without_gradient=False):
+    """Outputs and gradients of a function of them for the weights (and x); the compiled operations in the graph."""
 
     def function(x):
         sources = [weight.value for weight in model.trainable_variables]
@@ -119,7 +119,7 @@ def same(found, expected):
 
 
 def convolutions(used):
-    """Ours on the way there: those that take weights and biases."""
+    """Those of the forward pass, which take weights and biases."""
     return [op for op in used if len(op.inputs) == 3 and op.inputs[2].shape.rank == 1]
 
 
@@ -127,8 +127,8 @@ def convolutions(used):
 def test_batch_interleaved_layers_give_what_keras_gives(name):
     shape, layers, ours = CASES[name]
     x = tf.constant(np.random.default_rng(1).normal(size=(19, *shape)), tf.float32)
-    expected, _ = followed(chain(keras.layers, layers, shape), x, ALL)
-    found, used = followed(chain(simd_conv, layers, shape), x, ALL)
+    expected, _ = traced(chain(keras.layers, layers, shape), x, ALL)
+    found, used = traced(chain(simd_conv, layers, shape), x, ALL)
     assert len(convolutions(used)) == ours
     same(found, expected)
 
@@ -140,8 +140,8 @@ def test_vectors_of_any_width_give_what_keras_gives(simd, name, samples, monkeyp
     monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
-    expected, _ = followed(chain(keras.layers, layers, shape), x, 0)
-    found, used = followed(chain(simd_conv, layers, shape), x, ALL)
+    expected, _ = traced(chain(keras.layers, layers, shape), x, 0)
+    found, used = traced(chain(simd_conv, layers, shape), x, ALL)
     assert used
     same(found, expected)
 
@@ -154,15 +154,15 @@ def test_equal_values_give_the_gradient_to_the_same_pixel_as_keras(activation):
     models = [chain(library, layers, (8, 8, 1)) for library in (keras.layers, simd_conv)]
     for model in models:
         model.weights[0].assign(np.random.default_rng(3).integers(-1, 2, (5, 5, 1, 3)))
-    (expected, _), (found, _) = (followed(model, tf.constant(x), ALL) for model in models)
+    (expected, _), (found, _) = (traced(model, tf.constant(x), ALL) for model in models)
     same(found, expected)
 
 
-def test_samples_whose_gradient_nobody_asks_for_cost_none():
+def test_no_input_gradient_is_computed_for_data():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(5, *shape)), tf.float32)
-    whole, asked = followed(chain(simd_conv, layers, shape), x, ALL)
-    found, not_asked = followed(chain(simd_conv, layers, shape), x, ALL, without_gradient=True)
+    whole, asked = traced(chain(simd_conv, layers, shape), x, ALL)
+    found, not_asked = traced(chain(simd_conv, layers, shape), x, ALL, without_gradient=True)
     same(found, whole[:-1])
     assert len(not_asked) < len(asked)
 
@@ -172,7 +172,7 @@ def test_nan_stays_nan():
         shape, layers, _ = CASES[name]
         x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
         x[1] = np.nan
-        outputs = followed(chain(simd_conv, layers, shape), tf.constant(x), ALL)[0][0]
+        outputs = traced(chain(simd_conv, layers, shape), tf.constant(x), ALL)[0][0]
         assert np.isnan(outputs[1]).any()
         assert np.isfinite(outputs[[0, 2]]).all()
 
@@ -180,7 +180,7 @@ def test_nan_stays_nan():
 def test_two_calls_end_in_the_same_bytes():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(21, *shape)), tf.float32)
-    first, second = (followed(chain(simd_conv, layers, shape), x, ALL)[0] for _ in range(2))
+    first, second = (traced(chain(simd_conv, layers, shape), x, ALL)[0] for _ in range(2))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
@@ -189,7 +189,7 @@ def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idl
     model = chain(simd_conv, layers, (6, 6, 20))
 
     def ours(samples, share):
-        return bool(followed(model, tf.zeros((samples, 6, 6, 20)), share)[1])
+        return bool(traced(model, tf.zeros((samples, 6, 6, 20)), share)[1])
 
     width = llvm.simd_unit().width
     assert ours(width, 1.0)
@@ -200,13 +200,13 @@ def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idl
 def test_when_disabled_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
-    assert not followed(chain(simd_conv, layers, shape), x, 0.0)[1]
+    assert not traced(chain(simd_conv, layers, shape), x, 0.0)[1]
     monkeypatch.setattr(llvm, "simd_unit", lambda: None)
-    assert not followed(chain(simd_conv, layers, shape), x, ALL)[1]
+    assert not traced(chain(simd_conv, layers, shape), x, ALL)[1]
 
 
-def test_a_pool_that_is_looked_at_elsewhere_too_is_right():
-    """The convolution's own output is asked for, beside that of the pool behind it."""
+def test_a_convolution_used_beside_its_fused_pooling_is_correct():
+    """The model returns the convolution's output as well as the pooled one."""
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
     simd_conv.fuse_pooling(made)
