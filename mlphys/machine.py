@@ -30,8 +30,8 @@ def describe(
 ) -> dict[str, Any]:
     """The content of environment.json.
 
-    `lanes`: samples side by side in our own convolutions; `native`: the phases whose steps are machine code
-    throughout; `steps`: who takes the steps of each phase, and why nobody faster.
+    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases that are trained by
+    machine code; `steps`: the backend of each phase, and why no faster one trains it.
     """
     chosen = {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes}
     return {

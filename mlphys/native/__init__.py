@@ -1,1 +1,1 @@
-"""Machine code for convolutions of few channels, made for the net and the processor at hand."""
+"""Machine code generated for a network and this processor: convolutions of few channels, steps of dense layers."""

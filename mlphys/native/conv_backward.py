@@ -1,4 +1,4 @@
-"""The way back through pooling, activation and convolution of many samples side by side."""
+"""Backward pass of pooling, activation and convolution on batch-interleaved images."""
 
 from __future__ import annotations
 
@@ -7,154 +7,182 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from mlphys.native import vector_math
-from mlphys.native.conv_forward import Convolution, bits, of_group, pixel
-from mlphys.native.llvm import Function, Value, Vectors
-from mlphys.native.sliding_window import LOOPED, Laid, portions
+from mlphys.native.conv_forward import Convolution, group_pointer, mask_pointer, pixel_pointer
+from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector
+from mlphys.native.sliding_window import MIN_ITERATIONS, SlidingWindow, split_evenly
 
-CACHED = 24_576  # bytes of gradients that are gone through again and again
-
-
-def sums_size(made: Convolution) -> int:
-    """Vectors that `to_weights` adds up in."""
-    return math.prod(made.weights) + made.filters
+STRIP_BYTES = 24_576  # of gradients that are read repeatedly, and so should stay in the L1 cache
 
 
-def to_weights(made: Convolution, vectors: Vectors) -> Function:
-    """(x, gradient, out, kept, dweights, dbiases, before, sums, count) from the gradient of `out`.
+def accumulator_vectors(conv: Convolution) -> int:
+    """Vectors in the argument `sums` of `weight_gradient`: one per weight and bias."""
+    return math.prod(conv.kernel_shape) + conv.filters
 
-    Room: `before` for the gradient behind the convolution, of a group; `sums` for vectors of sums.
+
+def weight_gradient(conv: Convolution, simd: SimdUnit) -> Function:
+    """(x, gradient, out, kept, dweights, dbiases, before, sums, count): gradients of weights and biases.
+
+    `gradient` is the one with respect to `out`; `out` and `kept` are those of the forward pass. Scratch space: `before`
+    for the pre-activation gradient of a group, `sums` for `accumulator_vectors`.
     """
     pointers = ("x", "gradient", "out", "kept", "dweights", "dbiases", "before", "sums")
-    code = Function(pointers, ("count",), vectors.lanes)
-    count = math.prod(made.weights)
-    of_biases = code.at("%sums", (count, code.lanes))
-    with code.loop(0, sums_size(made)) as i:
-        code.put(code.at("%sums", (i, code.lanes)), "zeroinitializer")
-    with code.loop(0, "%count") as group:
-        before = _before(code, made, vectors, group, of_biases)
-        _add_to_weights(code, made, vectors, of_group(code, "%x", group, made.shape), before)
-    for target, sums, size in (("%dweights", "%sums", count), ("%dbiases", of_biases, made.filters)):
-        with code.loop(0, size) as i:
-            code.put_number(code.at(target, (i, 1)), code.total(code.get(code.at(sums, (i, code.lanes)))))
-    return code
+    ir = Function(pointers, ("count",), simd.width)
+    weights, weight_sums = math.prod(conv.kernel_shape), ir.pointer("sums")
+    bias_sums = ir.gep(weight_sums, (weights, ir.simd_width))
+    with ir.loop(0, accumulator_vectors(conv)) as i:
+        ir.store(ir.gep(weight_sums, (i, ir.simd_width)), ZERO)
+    with ir.loop(0, ir.integer("count")) as group:
+        preactivation = _preactivation_gradient(ir, conv, simd, group, bias_sums)
+        _add_weight_gradient(ir, conv, simd, group_pointer(ir, "x", group, conv.input_shape), preactivation)
+    for name, sums, size in (("dweights", weight_sums, weights), ("dbiases", bias_sums, conv.filters)):
+        with ir.loop(0, size) as i:
+            target = ir.gep(ir.pointer(name), (i, 1))
+            ir.store_scalar(target, ir.reduce_add(ir.load(ir.gep(sums, (i, ir.simd_width)))))
+    return ir
 
 
-def to_input(made: Convolution, vectors: Vectors) -> Function:
-    """(weights, gradient, out, kept, dx, before, turned, count) from the gradient of `out`.
+def input_gradient(conv: Convolution, simd: SimdUnit) -> Function:
+    """(weights, gradient, out, kept, dx, before, turned, count): gradient of the input, a convolution as well.
 
-    Room: `before` as in `to_weights`, `turned` for the weights.
+    The arguments are those of `weight_gradient`. Scratch space: `turned` for the flipped kernel.
     """
-    code = Function(("weights", "gradient", "out", "kept", "dx", "before", "turned"), ("count",), vectors.lanes)
-    height, width, channels = made.shape
-    above, left = (k - 1 - n for k, n in zip(made.kernel, made.before, strict=True))
-    laid = Laid((*made.places, made.filters), made.kernel, channels, (above, left), (height, width))
-    _turn(code, made)
-    with code.loop(0, "%count") as group:
-        before = _before(code, made, vectors, group)
-        dx = of_group(code, "%dx", group, made.shape)
-        with code.loop(0, height) as y:
-            row = code.at(dx, (y, width * channels * code.lanes))
+    ir = Function(("weights", "gradient", "out", "kept", "dx", "before", "turned"), ("count",), simd.width)
+    height, width, channels = conv.input_shape
+    top, left = (k - 1 - n for k, n in zip(conv.kernel_size, conv.margin, strict=True))
+    image = (*conv.positions, conv.filters)
+    window = SlidingWindow(image, conv.kernel_size, channels, (top, left), (height, width))
+    _flip_kernel(ir, conv)
+    with ir.loop(0, ir.integer("count")) as group:
+        preactivation = _preactivation_gradient(ir, conv, simd, group)
+        dx = group_pointer(ir, "dx", group, conv.input_shape)
+        with ir.loop(0, height) as y:
+            row = ir.gep(dx, (y, width * channels * ir.simd_width))
 
-            def finish(x0: Value, i: int, c: int, total: str) -> None:
-                code.put(code.at(row, (x0, channels * code.lanes), (i * channels + c, code.lanes)), total)
+            def finish(x0: Index, i: int, c: int, total: Vector) -> None:
+                ir.store(ir.gep(row, (x0, channels * ir.simd_width), (i * channels + c, ir.simd_width)), total)
 
-            laid.row(code, vectors, before, "%turned", y, lambda c: "zeroinitializer", finish)
-    return code
+            window.emit_row(ir, simd, preactivation, ir.pointer("turned"), y, lambda c: ZERO, finish)
+    return ir
 
 
-def _turn(code: Function, made: Convolution) -> None:
-    """The weights (rows, columns, c, f) turned round, as (rows, columns, f, c)."""
-    rows, columns, channels, filters = made.weights
+def _flip_kernel(ir: Function, conv: Convolution) -> None:
+    """The kernel (rows, columns, c, f) rotated by 180 degrees and transposed to (rows, columns, f, c)."""
+    rows, columns, channels, filters = conv.kernel_shape
     last = rows * columns - 1
-    with code.loop(0, rows * columns) as tap, code.loop(0, channels) as c, code.loop(0, filters) as f:
-        weight = code.at("%weights", (tap, channels * filters), (c, filters), (f, 1))
-        turned = (code.integer("sub", last, tap), channels * filters), (f, channels), (c, 1)
-        code.put_number(code.at("%turned", *turned), code.number(weight))
+    with ir.loop(0, rows * columns) as tap, ir.loop(0, channels) as c, ir.loop(0, filters) as f:
+        source = ir.gep(ir.pointer("weights"), (tap, channels * filters), (c, filters), (f, 1))
+        steps = (ir.sub(last, tap), channels * filters), (f, channels), (c, 1)
+        ir.store_scalar(ir.gep(ir.pointer("turned"), *steps), ir.load_scalar(source))
 
 
-def _before(code: Function, made: Convolution, vectors: Vectors, group: Value, of_biases: str | None = None) -> str:
-    """The gradient behind the convolution, before bias is added: where it is. Its sums are added to `of_biases`."""
-    (height, width), (down, across), filters = made.places, made.pool, made.filters
-    gradient = of_group(code, "%gradient", group, made.output)
-    as_given = not made.pooled and made.activation == "linear" and made.block == 1
-    if as_given and of_biases is None:
+def _preactivation_gradient(
+    ir: Function, conv: Convolution, simd: SimdUnit, group: Index, bias_sums: Pointer | None = None
+) -> Pointer:
+    """The gradient of a group with respect to the convolution's result; its sums are added to `bias_sums`.
+
+    It is written to `before`, unless it equals the gradient of the output.
+    """
+    (height, width), (down, across), filters = conv.positions, conv.pool_size, conv.filters
+    gradient = group_pointer(ir, "gradient", group, conv.output_shape)
+    unchanged = not conv.pools and conv.activation == "linear" and conv.upsampling == 1
+    if unchanged and bias_sums is None:
         return gradient
-    out = of_group(code, "%out", group, made.output)
-    line, wide = width * filters * code.lanes, made.output[1] * made.output[2] * made.block * code.lanes
-    for portion in portions(filters, vectors.sums // 3):
-        sums = {f: code.variable(code.vector, "zeroinitializer") for f in portion}
-        with code.loop(0, height // down) as row, code.loop(0, width // across) as column:
+    out = group_pointer(ir, "out", group, conv.output_shape)
+    stride = width * filters * ir.simd_width
+    out_stride = conv.output_shape[1] * conv.output_shape[2] * conv.upsampling * ir.simd_width
+    for portion in split_evenly(filters, simd.accumulators // 3):
+        sums = {f: ir.alloca(ir.vector, ZERO) for f in portion}
+        with ir.loop(0, height // down) as row, ir.loop(0, width // across) as column:
             for f in portion:
-                slope = code.get(pixel(code, made, code.at(gradient, (row, wide)), column, 0, f))
-                if made.pooled and not made.largest:
-                    slope = code.times(slope, code.everywhere(1 / (down * across)))
-                if made.needs_output:
-                    given = code.get(pixel(code, made, code.at(out, (row, wide)), column, 0, f))
-                    slope = vector_math.through(code, made.activation, given, slope)
-                for i, j in made.cells:
-                    place = (row, down * line), (column, across * filters * code.lanes)
-                    place = *place, ((i * width + j) * filters + f, code.lanes)
-                    found = _through_pool(code, made, group, place, slope)
-                    if not as_given:
-                        code.put(code.at("%before", *place), found)
-                    if of_biases is not None:
-                        code.put(sums[f], code.plus(code.get(sums[f]), found))
-        for f, total in sums.items() if of_biases is not None else ():
-            kept = code.at(of_biases, (f, code.lanes))
-            code.put(kept, code.plus(code.get(kept), code.get(total)))
-    return gradient if as_given else "%before"
+                slope = ir.load(pixel_pointer(ir, conv, ir.gep(gradient, (row, out_stride)), column, 0, f))
+                if conv.pools and not conv.max_pooling:
+                    slope = ir.fmul(slope, ir.broadcast(1 / (down * across)))
+                if conv.needs_output:
+                    y = ir.load(pixel_pointer(ir, conv, ir.gep(out, (row, out_stride)), column, 0, f))
+                    slope = vector_math.backpropagate(ir, conv.activation, y, slope)
+                for i, j in conv.pool_offsets:
+                    in_pool = (i * width + j) * filters + f
+                    steps = (row, down * stride), (column, across * filters * ir.simd_width), (in_pool, ir.simd_width)
+                    before = _through_pool(ir, conv, group, steps, slope)
+                    if not unchanged:
+                        ir.store(ir.gep(ir.pointer("before"), *steps), before)
+                    if bias_sums is not None:
+                        ir.store(sums[f], ir.fadd(ir.load(sums[f]), before))
+        if bias_sums is not None:
+            for f, total in sums.items():
+                bias_sum = ir.gep(bias_sums, (f, ir.simd_width))
+                ir.store(bias_sum, ir.fadd(ir.load(bias_sum), ir.load(total)))
+    return gradient if unchanged else ir.pointer("before")
 
 
-def _through_pool(code: Function, made: Convolution, group: Value, place: tuple, slope: str) -> str:
-    """The gradient of the pixel at `place`, from that of its pool."""
-    if made.keeps_bits:
-        counts = code.get_bits(bits(code, made, group, place))
-        return code.where(counts, slope, "zeroinitializer")
-    if made.keeps_values:
-        values = of_group(code, "%kept", group, (*made.places, made.filters))
-        return vector_math.through(code, made.activation, code.get(code.at(values, *place)), slope)
+def _through_pool(
+    ir: Function, conv: Convolution, group: Index, steps: tuple[tuple[Index, int], ...], slope: Vector
+) -> Vector:
+    """The gradient of one pixel of a pool from that of the pool; `steps` lead to the pixel in its group, as for gep."""
+    if conv.saves_mask:
+        mask = ir.load_mask(mask_pointer(ir, conv, group, steps))
+        return ir.select(mask, slope, ZERO)
+    if conv.saves_activations:
+        activations = group_pointer(ir, "kept", group, (*conv.positions, conv.filters))
+        return vector_math.backpropagate(ir, conv.activation, ir.load(ir.gep(activations, *steps)), slope)
     return slope
 
 
-def _add_to_weights(code: Function, made: Convolution, vectors: Vectors, x: str, before: str) -> None:
-    """Add what a group says of the weights to `sums`, a few rows of its gradient at a time."""
-    (height, width), (in_height, in_width, channels), filters = made.places, made.shape, made.filters
-    rows, columns = made.kernel
-    top, left = made.before
-    line, wide = in_width * channels * code.lanes, width * filters * code.lanes
-    strip = max(1, min(height, CACHED // (4 * wide)))
-    with code.loop(0, height, strip) as y0, code.loop(0, rows) as t, code.loop(0, channels) as c:
-        first = code.integer("smax", y0, code.integer("sub", top, t))
-        last = code.integer("smin", code.integer("add", y0, strip), height)
-        last = code.integer("smin", last, code.integer("sub", in_height + top, t))
-        seen = code.at(x, (code.integer("sub", t, top), line), (c, code.lanes))
-        into = code.at("%sums", (t, columns * channels * filters * code.lanes), (c, filters * code.lanes))
-        for taps in portions(columns, max(1, vectors.sums // 2)):
-            for portion in portions(filters, max(1, (vectors.sums - 3) // len(taps))):
-                keys = [(tap, f) for tap in taps for f in portion]
-                places = {(tap, f): code.at(into, (tap * channels * filters + f, code.lanes)) for tap, f in keys}
-                sums = {key: code.variable(code.vector, code.get(place)) for key, place in places.items()}
-                with code.loop(first, last) as y:
-                    pixels, slopes = code.at(seen, (y, line)), code.at(before, (y, wide))
-                    for column, inside in _columns(code, taps, left, width, in_width):
-                        at = code.at(slopes, (column, filters * code.lanes))
-                        slope = {f: code.get(code.at(at, (f, code.lanes))) for f in portion}
+def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Pointer, preactivation: Pointer) -> None:
+    """Add the weight gradient of a group to `sums`.
+
+        pre-activation gradient           channel c of x                   sums of kernel row t, channel c
+        at (y, column), filters           at (y + t, column + tap)            filters ->
+        +-------------------+            +-------------------+            +------+------+
+        |                   |            |                   |      taps  | tile |      |
+        |-------------------|            |-------------------|        |   +------+------+
+        |  strip  y  *      |  times     |  strip     o o o  |   ->   v   |      |      |
+        +-------------------+            +-------------------+            +------+------+
+
+    A tile of taps x filters is summed in registers over all pixels of a strip of rows. The strip stays in the cache
+    for all kernel rows t, channels c and tiles. Rows and columns of x count from the padding.
+    """
+    (height, width), (in_height, in_width, channels), filters = conv.positions, conv.input_shape, conv.filters
+    rows, columns = conv.kernel_size
+    top, left = conv.margin
+    x_stride, stride = in_width * channels * ir.simd_width, width * filters * ir.simd_width
+    strip = max(1, min(height, STRIP_BYTES // (4 * stride)))
+    with ir.loop(0, height, strip) as y0, ir.loop(0, rows) as t, ir.loop(0, channels) as c:
+        first = ir.smax(y0, ir.sub(top, t))
+        last = ir.smin(ir.add(y0, strip), height)
+        last = ir.smin(last, ir.sub(in_height + top, t))
+        image = ir.gep(x, (ir.sub(t, top), x_stride), (c, ir.simd_width))
+        kernel_steps = (t, columns * channels * filters * ir.simd_width), (c, filters * ir.simd_width)
+        kernel_row = ir.gep(ir.pointer("sums"), *kernel_steps)
+        for taps in split_evenly(columns, max(1, simd.accumulators // 2)):
+            for portion in split_evenly(filters, max(1, (simd.accumulators - 3) // len(taps))):
+                tile = [(tap, f) for tap in taps for f in portion]
+                targets = {
+                    (tap, f): ir.gep(kernel_row, (tap * channels * filters + f, ir.simd_width)) for tap, f in tile
+                }
+                sums = {key: ir.alloca(ir.vector, ir.load(target)) for key, target in targets.items()}
+                with ir.loop(first, last) as y:
+                    image_row, slope_row = ir.gep(image, (y, x_stride)), ir.gep(preactivation, (y, stride))
+                    for column, inside in _columns(ir, taps, left, width, in_width):
+                        slopes = ir.gep(slope_row, (column, filters * ir.simd_width))
+                        slope = {f: ir.load(ir.gep(slopes, (f, ir.simd_width))) for f in portion}
                         for tap in inside:
-                            steps = (column, channels * code.lanes), (tap - left, channels * code.lanes)
-                            value = code.get(code.at(pixels, *steps))
+                            steps = (column, channels * ir.simd_width), (tap - left, channels * ir.simd_width)
+                            pixel = ir.load(ir.gep(image_row, *steps))
                             for f in portion:
-                                code.put(sums[tap, f], code.times_plus(value, slope[f], code.get(sums[tap, f])))
-                for key, place in places.items():
-                    code.put(place, code.get(sums[key]))
+                                ir.store(sums[tap, f], ir.fma(pixel, slope[f], ir.load(sums[tap, f])))
+                for key, target in targets.items():
+                    ir.store(target, ir.load(sums[key]))
 
 
-def _columns(code: Function, taps: range, left: int, width: int, in_width: int) -> Iterator[tuple[Value, list[int]]]:
-    """The columns of a row, with the taps that lie in the image: all of them but at the borders."""
+def _columns(ir: Function, taps: range, left: int, width: int, in_width: int) -> Iterator[tuple[Index, list[int]]]:
+    """The columns of a row, each with the taps that are inside the image; a loop over those where all are."""
     inside = [[tap for tap in taps if 0 <= column + tap - left < in_width] for column in range(width)]
-    for seen, run in groupby(range(width), lambda column: inside[column]):
+    for taps_inside, run in groupby(range(width), lambda column: inside[column]):
         columns = list(run)
-        if len(columns) >= LOOPED:
-            with code.loop(columns[0], columns[-1] + 1) as column:
-                yield column, seen
-        elif seen:
-            yield from ((column, seen) for column in columns)
+        if len(columns) >= MIN_ITERATIONS:
+            with ir.loop(columns[0], columns[-1] + 1) as column:
+                yield column, taps_inside
+        elif taps_inside:
+            for single in columns:
+                yield single, taps_inside

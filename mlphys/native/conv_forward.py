@@ -1,7 +1,7 @@
-"""Convolution, bias, activation and pooling of many samples side by side.
+"""Forward pass of convolution, bias, activation and pooling on batch-interleaved images.
 
-A vector holds the same number of as many samples as it has lanes (native/interleave.py): every operation fills it,
-however few the channels, and taps outside of the image cost nothing. x is (groups, h, w, c, lanes).
+Images are (groups, h, w, c, simd_width): a vector holds the same pixel and channel of `simd_width` samples
+(native/interleave.py). So every vector is full, however few the channels, and taps outside of the image cost nothing.
 """
 
 from __future__ import annotations
@@ -11,170 +11,180 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import Function, Value, Vectors
-from mlphys.native.sliding_window import Laid
+from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer, SimdUnit, Vector
+from mlphys.native.sliding_window import SlidingWindow
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """Stride 1. With `block` 2 the filters are those of the 2 x 2 pixels that lie on one of the input."""
+    """A convolution of stride 1, its activation and the pooling after it.
 
-    shape: tuple[int, int, int]
+    `upsampling` 2: each output position is a block of 2 x 2 pixels, whose filters are consecutive (sub-pixel
+    convolution, Shi et al. 2016).
+    """
+
+    input_shape: tuple[int, int, int]
     filters: int
-    kernel: tuple[int, int]
+    kernel_size: tuple[int, int]
     padding: Literal["same", "valid"]
     activation: str = "linear"
-    pool: tuple[int, int] = (1, 1)
-    largest: bool = False  # of a pool, instead of the mean
-    block: int = 1
+    pool_size: tuple[int, int] = (1, 1)
+    max_pooling: bool = False  # or average pooling
+    upsampling: int = 1
 
     @property
-    def before(self) -> tuple[int, int]:
-        """Rows above and columns left of the image."""
-        rows, columns = ((k - 1) // 2 if self.padding == "same" else 0 for k in self.kernel)
+    def margin(self) -> tuple[int, int]:
+        """Rows of padding above the image and columns left of it."""
+        rows, columns = ((k - 1) // 2 if self.padding == "same" else 0 for k in self.kernel_size)
         return rows, columns
 
     @property
-    def places(self) -> tuple[int, int]:
-        """Height and width of what the kernel is laid on."""
-        margins = (0 if self.padding == "same" else k - 1 for k in self.kernel)
-        height, width = (n - margin for n, margin in zip(self.shape, margins, strict=False))
+    def positions(self) -> tuple[int, int]:
+        """Height and width of the convolution's result, before pooling or rearrangement into pixels."""
+        trimmed = (0 if self.padding == "same" else k - 1 for k in self.kernel_size)
+        height, width = (n - k for n, k in zip(self.input_shape, trimmed, strict=False))
         return height, width
 
     @property
-    def output(self) -> tuple[int, int, int]:
-        """(h, w, c) of what comes out."""
-        (height, width), (down, across) = self.places, self.pool
-        return height * self.block // down, width * self.block // across, self.filters // self.block**2
+    def output_shape(self) -> tuple[int, int, int]:
+        """(h, w, c) after pooling."""
+        (height, width), (down, across) = self.positions, self.pool_size
+        n = self.upsampling
+        return height * n // down, width * n // across, self.filters // n**2
 
     @property
-    def weights(self) -> tuple[int, int, int, int]:
-        return *self.kernel, self.shape[2], self.filters
+    def kernel_shape(self) -> tuple[int, int, int, int]:
+        return *self.kernel_size, self.input_shape[2], self.filters
 
     @property
-    def pooled(self) -> bool:
-        return self.pool != (1, 1)
+    def pools(self) -> bool:
+        return self.pool_size != (1, 1)
 
     @property
-    def cells(self) -> list[tuple[int, int]]:
-        """The pixels of a pool."""
-        return [(i, j) for i in range(self.pool[0]) for j in range(self.pool[1])]
+    def pool_offsets(self) -> list[tuple[int, int]]:
+        """(row, column) of each pixel of a pool."""
+        return [(i, j) for i in range(self.pool_size[0]) for j in range(self.pool_size[1])]
 
     @property
-    def keeps_values(self) -> bool:
-        """Whether the way back needs what was pooled."""
-        return self.pooled and not self.largest and self.activation in ("sigmoid", "tanh")
+    def saves_activations(self) -> bool:
+        """Whether the backward pass needs the activations before pooling."""
+        return self.pools and not self.max_pooling and self.activation in ("sigmoid", "tanh")
 
     @property
-    def keeps_bits(self) -> bool:
-        """Whether it needs to know of each pixel if it counted."""
-        return self.pooled and (self.largest or self.activation == "relu")
+    def saves_mask(self) -> bool:
+        """Whether the backward pass needs a bit per pixel: it is the maximum of its pool, or relu is active."""
+        return self.pools and (self.max_pooling or self.activation == "relu")
 
     @property
     def needs_output(self) -> bool:
-        """Whether the way back needs what came out."""
-        if self.pooled:
-            return self.largest and self.activation in ("sigmoid", "tanh")
+        """Whether the backward pass needs the output."""
+        if self.pools:
+            return self.max_pooling and self.activation in ("sigmoid", "tanh")
         return self.activation != "linear"
 
 
-def forward(made: Convolution, vectors: Vectors) -> Function:
-    """(x, weights, biases, out, kept, rows, count): groups of samples through convolution to pooling.
+def forward(conv: Convolution, simd: SimdUnit) -> Function:
+    """(x, weights, biases, out, kept, rows, count): `count` groups of samples through convolution and pooling.
 
-    `kept` is for the way back: bits, values or nothing; `rows` is room for the rows of a pool.
+    `kept` are the activations or masks that the backward pass needs, `rows` is scratch space for the rows of a pool.
     """
-    code = Function(("x", "weights", "biases", "out", "kept", "rows"), ("count",), vectors.lanes)
-    laid = Laid(made.shape, made.kernel, made.filters, made.before, made.places)
-    (height, width), (down, _) = made.places, made.pool
+    ir = Function(("x", "weights", "biases", "out", "kept", "rows"), ("count",), simd.width)
+    window = SlidingWindow(conv.input_shape, conv.kernel_size, conv.filters, conv.margin, conv.positions)
+    (height, width), (down, _) = conv.positions, conv.pool_size
 
-    with code.loop(0, "%count") as group:
-        x = of_group(code, "%x", group, made.shape)
-        out = of_group(code, "%out", group, made.output)
+    with ir.loop(0, ir.integer("count")) as group:
+        x = group_pointer(ir, "x", group, conv.input_shape)
+        out = group_pointer(ir, "out", group, conv.output_shape)
 
-        def convolve(y: Value, into: str) -> None:
-            def finish(x0: Value, i: int, f: int, total: str) -> None:
-                value = vector_math.applied(code, made.activation, total)
-                code.put(pixel(code, made, into, x0, i, f), value)
+        def convolve_row(y: Index, target: Pointer) -> None:
+            def finish(x0: Index, i: int, f: int, total: Vector) -> None:
+                value = vector_math.activate(ir, conv.activation, total)
+                ir.store(pixel_pointer(ir, conv, target, x0, i, f), value)
 
-            laid.row(code, vectors, x, "%weights", y, lambda f: _bias(code, f), finish)
+            window.emit_row(ir, simd, x, ir.pointer("weights"), y, lambda f: _bias(ir, f), finish)
 
-        line = width * made.filters * vectors.lanes
-        if not made.pooled:
-            with code.loop(0, height) as y:
-                convolve(y, code.at(out, (y, line)))
+        stride = width * conv.filters * simd.width
+        if not conv.pools:
+            with ir.loop(0, height) as y:
+                convolve_row(y, ir.gep(out, (y, stride)))
         else:
-            values = of_group(code, "%kept", group, (*made.places, made.filters))
-            with code.loop(0, height // down) as row:
-                rows = code.at(values, (row, down * line)) if made.keeps_values else "%rows"
-                with code.loop(0, down) as i:
-                    convolve(code.integer("add", code.integer("mul", row, down), i), code.at(rows, (i, line)))
-                _pool(code, made, rows, out, group, row)
-    return code
+            activations = group_pointer(ir, "kept", group, (*conv.positions, conv.filters))
+            with ir.loop(0, height // down) as row:
+                rows = ir.gep(activations, (row, down * stride)) if conv.saves_activations else ir.pointer("rows")
+                with ir.loop(0, down) as i:
+                    convolve_row(ir.add(ir.mul(row, down), i), ir.gep(rows, (i, stride)))
+                _pool_row(ir, conv, rows, out, group, row)
+    return ir
 
 
-def _bias(code: Function, f: int) -> str:
-    return code.everywhere(code.number(code.at("%biases", (f, 1))))
+def _bias(ir: Function, f: int) -> Vector:
+    return ir.broadcast(ir.load_scalar(ir.gep(ir.pointer("biases"), (f, 1))))
 
 
-def of_group(code: Function, pointer: str, group: Value, shape: tuple[int, ...]) -> str:
-    return code.at(pointer, (group, math.prod(shape) * code.lanes))
+def group_pointer(ir: Function, name: str, group: Index, shape: tuple[int, ...]) -> Pointer:
+    """The group's images of that shape in the argument `name`."""
+    return ir.gep(ir.pointer(name), (group, math.prod(shape) * ir.simd_width))
 
 
-def pixel(code: Function, made: Convolution, row: str, x0: Value, i: int, f: int) -> str:
-    """Where filter f of the place x0 + i of a row goes; a row of blocks is `block` rows of pixels."""
-    channels = made.filters // made.block**2
-    inner, channel = divmod(f, channels)
-    below, beside = divmod(inner, made.block)
-    width = made.places[1] * made.block
-    fixed = (below * width + i * made.block + beside) * channels + channel
-    return code.at(row, (x0, made.block * channels * code.lanes), (fixed, code.lanes))
+def pixel_pointer(ir: Function, conv: Convolution, row: Pointer, x0: Index, i: int, f: int) -> Pointer:
+    """Filter f of position x0 + i in the pixels of a row; with upsampling a row of positions is two rows of pixels."""
+    n = conv.upsampling
+    channels = conv.filters // n**2
+    subpixel, channel = divmod(f, channels)
+    below, right = divmod(subpixel, n)
+    width = conv.positions[1] * n
+    constant = (below * width + i * n + right) * channels + channel
+    return ir.gep(row, (x0, n * channels * ir.simd_width), (constant, ir.simd_width))
 
 
-def bits(code: Function, made: Convolution, group: Value, place: tuple[tuple[Value, int], ...]) -> str:
-    """Where the bits of the vector at `place` in a group are kept."""
-    unit = bits_size(code.lanes)
-    steps = [(index, size // code.lanes * unit) for index, size in place]
-    return code.at("%kept", (group, math.prod(made.places) * made.filters * unit), *steps, unit="i8")
+def mask_pointer(ir: Function, conv: Convolution, group: Index, steps: tuple[tuple[Index, int], ...]) -> Pointer:
+    """The saved mask of the vector that `steps`, as for gep, lead to in the activations of a group."""
+    size = mask_bytes(ir.simd_width)
+    byte_steps = [(index, stride // ir.simd_width * size) for index, stride in steps]
+    group_size = math.prod(conv.positions) * conv.filters * size
+    return ir.gep(ir.pointer("kept"), (group, group_size), *byte_steps, element="i8")
 
 
-def bits_size(lanes: int) -> int:
-    """Bytes."""
-    return max(8, lanes) // 8
+def mask_bytes(simd_width: int) -> int:
+    """Bytes of a saved mask."""
+    return max(8, simd_width) // 8
 
 
-def _pool(code: Function, made: Convolution, rows: str, out: str, group: Value, row: Value) -> None:
-    """One row of pools."""
-    (_, width), (down, across), filters = made.places, made.pool, made.filters
-    line = width * filters * code.lanes
-    with code.loop(0, width // across) as column, code.loop(0, filters) as f:
-        places, values = {}, {}
-        for i, j in made.cells:
-            step = (column, across * filters * code.lanes), (f, code.lanes), (i * width + j, filters * code.lanes)
-            places[i, j] = (row, down * line), *step
-            values[i, j] = code.get(code.at(rows, *step))
+def _pool_row(ir: Function, conv: Convolution, rows: Pointer, out: Pointer, group: Index, row: Index) -> None:
+    """Reduce `rows`, as many as a pool is high, to one row of the output."""
+    (_, width), (down, across), filters = conv.positions, conv.pool_size, conv.filters
+    stride, pixel_stride = width * filters * ir.simd_width, filters * ir.simd_width
+    with ir.loop(0, width // across) as column, ir.loop(0, filters) as f:
+        steps, values = {}, {}
+        for i, j in conv.pool_offsets:
+            in_rows = (column, across * pixel_stride), (f, ir.simd_width), (i * width + j, pixel_stride)
+            steps[i, j] = (row, down * stride), *in_rows
+            values[i, j] = ir.load(ir.gep(rows, *in_rows))
         result, *others = values.values()
         for value in others:
-            if made.largest:
-                result = code.where(code.compare("ogt", value, result), value, result)
+            if conv.max_pooling:
+                result = ir.select(ir.fcmp("ogt", value, result), value, result)
             else:
-                result = code.plus(result, value)
-        if not made.largest:
-            result = code.times(result, code.everywhere(1 / (down * across)))
-        code.put(code.at(out, (row, line // across), (column, filters * code.lanes), (f, code.lanes)), result)
-        if made.keeps_bits:
-            for cell, counts in _counting(code, made, values, result).items():
-                code.put_bits(bits(code, made, group, places[cell]), counts)
+                result = ir.fadd(result, value)
+        if not conv.max_pooling:
+            result = ir.fmul(result, ir.broadcast(1 / (down * across)))
+        ir.store(ir.gep(out, (row, stride // across), (column, pixel_stride), (f, ir.simd_width)), result)
+        if conv.saves_mask:
+            for offset, mask in _pool_masks(ir, conv, values, result).items():
+                ir.store_mask(mask_pointer(ir, conv, group, steps[offset]), mask)
 
 
-def _counting(code: Function, made: Convolution, values: dict, result: str) -> dict:
-    """Through which pixels of a pool the gradient goes: of equal largest ones the first."""
-    if not made.largest:
-        return {cell: code.compare("ogt", value, "zeroinitializer") for cell, value in values.items()}
-    truths = f"<{code.lanes} x i1>"
-    free = code.compare("ogt", result, "zeroinitializer") if made.activation == "relu" else "splat (i1 true)"
-    counting = {}
-    for cell, value in values.items():
-        found = code.be(f"and {truths} {code.compare('oeq', value, result)}, {free}")
-        free = code.be(f"xor {truths} {free}, {found}")
-        counting[cell] = found
-    return counting
+def _pool_masks(
+    ir: Function, conv: Convolution, values: dict[tuple[int, int], Vector], result: Vector
+) -> dict[tuple[int, int], Mask]:
+    """Which pixels of a pool receive the gradient: of equal maxima the first."""
+    if not conv.max_pooling:
+        return {offset: ir.fcmp("ogt", value, ZERO) for offset, value in values.items()}
+    type_ = f"<{ir.simd_width} x i1>"
+    free = str(ir.fcmp("ogt", result, ZERO)) if conv.activation == "relu" else "splat (i1 true)"
+    masks = {}
+    for offset, value in values.items():
+        mask = ir.assign(f"and {type_} {ir.fcmp('oeq', value, result)}, {free}")
+        free = ir.assign(f"xor {type_} {free}, {mask}")
+        masks[offset] = Mask(mask)
+    return masks

@@ -1,4 +1,4 @@
-"""The cost of a sample and its gradient before the last activation, written for one row of outputs."""
+"""Loss of a sample and its gradient with respect to the pre-activations of the last layer."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import Function, Value
+from mlphys.native.llvm import ZERO, Flag, Function, Index, Pointer, Scalar, Vector
 
-SMALLEST = 1e-7  # of a probability, as in Keras
-LOWEST = -3.4028234663852886e38  # of float32
+EPSILON = 1e-7  # probabilities are clipped to [EPSILON, 1 - EPSILON], as in Keras
+FLOAT32_MIN = -3.4028234663852886e38
 
 
-class Cost(Protocol):
-    def written(self, code: Function, p: str, t: str, slopes: str, values: list[str], count: Value) -> None:
-        """For outputs at p and targets at t: the gradient, to `slopes`, and what is recorded, to `values`.
+class Loss(Protocol):
+    def emit(
+        self, ir: Function, outputs: Pointer, targets: Pointer, gradient: Pointer, metrics: list[Pointer], batch: Index
+    ) -> None:
+        """Read a row of outputs and a row of targets; write the gradient, and the loss and a metric to `metrics`.
 
-        The cost of the batch is the mean over its `count` samples.
+        The loss of the batch is the mean over its `batch` samples, and so the gradient is divided by `batch`.
         """
 
 
 @dataclass(frozen=True)
-class OfOutputs:
-    """`weight` times the mean over the outputs of (p - t)^2 or, `binary`, of the cross-entropy of p behind a sigmoid.
+class ElementwiseLoss:
+    """`weight` times the mean over the outputs p of (p - t)^2 or, if `binary`, of the cross-entropy of a sigmoid p.
 
-    Recorded beside it: the mean of (p - t)^2, or with `classes` whether the largest output is that of the class.
+    The metric is the mean of (p - t)^2 or, if `classes`, whether the largest output is that of the class.
     """
 
     outputs: int
@@ -33,86 +35,87 @@ class OfOutputs:
     binary: bool = False
     classes: bool = False
 
-    def written(self, code: Function, p: str, t: str, slopes: str, values: list[str], count: Value) -> None:
-        share = code.everywhere(code.ratio(self.weight / self.outputs, count))
-        losses, squares = code.sums(2)
-        for column, mask in code.columns(self.outputs):
-            given, wanted = (code.masked(mask, code.get(code.at(each, (column, 1)))) for each in (p, t))
-            difference = code.minus(given, wanted)
-            square = code.times_plus(difference, difference, code.get(squares))
-            code.put(squares, square)
+    def emit(
+        self, ir: Function, outputs: Pointer, targets: Pointer, gradient: Pointer, metrics: list[Pointer], batch: Index
+    ) -> None:
+        scale = ir.broadcast(ir.ratio(self.weight / self.outputs, batch))
+        losses, squares = ir.accumulators(2)
+        for column, mask in ir.vector_loop(self.outputs):
+            p, t = (ir.masked(mask, ir.load(ir.gep(each, (column, 1)))) for each in (outputs, targets))
+            difference = ir.fsub(p, t)
+            square = ir.fma(difference, difference, ir.load(squares))
+            ir.store(squares, square)
             if self.binary:
-                loss, slope = _binary(code, given, wanted, difference)
-                code.put(losses, code.plus(code.get(losses), code.masked(mask, loss)))
+                loss, slope = _binary_crossentropy(ir, p, t, difference)
+                ir.store(losses, ir.fadd(ir.load(losses), ir.masked(mask, loss)))
             else:
-                slope = vector_math.through(code, self.activation, given, code.plus(difference, difference))
-            code.put(code.at(slopes, (column, 1)), code.masked(mask, code.times(share, slope)))
-        loss = code.total(code.get(losses if self.binary else squares))
-        code.put_number(values[0], code.product(loss, self.weight / self.outputs))
+                slope = vector_math.backpropagate(ir, self.activation, p, ir.fadd(difference, difference))
+            ir.store(ir.gep(gradient, (column, 1)), ir.masked(mask, ir.fmul(scale, slope)))
+        total = ir.reduce_add(ir.load(losses if self.binary else squares))
+        ir.store_scalar(metrics[0], ir.scale(total, self.weight / self.outputs))
         if self.classes:
-            code.put_number(values[1], _right(code, p, t, self.outputs))
+            ir.store_scalar(metrics[1], _correct(ir, outputs, targets, self.outputs))
         else:
-            code.put_number(values[1], code.product(code.total(code.get(squares)), 1 / self.outputs))
+            ir.store_scalar(metrics[1], ir.scale(ir.reduce_add(ir.load(squares)), 1 / self.outputs))
 
 
-def _binary(code: Function, p: str, t: str, difference: str) -> tuple[str, str]:
-    """-t log p - (1 - t) log(1 - p), p kept from 0 and 1, and its gradient before the sigmoid."""
-    least, most, one = (code.everywhere(x) for x in (SMALLEST, 1 - SMALLEST, 1.0))
-    kept = code.smaller(code.larger(p, least), most)
-    loss = code.times(t, vector_math.logarithm(code, kept))
-    loss = code.times_plus(code.minus(one, t), vector_math.logarithm(code, code.minus(one, kept)), loss)
-    inside = code.compare("ueq", p, kept)
-    return code.negative(loss), code.where(inside, difference, "zeroinitializer")
+def _binary_crossentropy(ir: Function, p: Vector, t: Vector, difference: Vector) -> tuple[Vector, Vector]:
+    """-t log p - (1 - t) log(1 - p) with p clipped, and its gradient with respect to the sigmoid's argument."""
+    lowest, highest, one = (ir.broadcast(x) for x in (EPSILON, 1 - EPSILON, 1.0))
+    clipped = ir.minimum(ir.maximum(p, lowest), highest)
+    loss = ir.fmul(t, vector_math.log(ir, clipped))
+    loss = ir.fma(ir.fsub(one, t), vector_math.log(ir, ir.fsub(one, clipped)), loss)
+    unclipped = ir.fcmp("ueq", p, clipped)
+    return ir.fneg(loss), ir.select(unclipped, difference, ZERO)
 
 
 @dataclass(frozen=True)
-class OfClasses:
-    """-sum_k t_k log p_k for p the softmax of what is at `p`.
-
-    Recorded beside it: whether the class is the likeliest.
-    """
+class SoftmaxCrossentropy:
+    """-sum_k t_k log p_k with p the softmax of the outputs. The metric is whether the class is the likeliest."""
 
     outputs: int
 
-    def written(self, code: Function, p: str, t: str, slopes: str, values: list[str], count: Value) -> None:
-        share = code.everywhere(code.ratio(1.0, count))
-        largest = code.everywhere(_largest(code, p, self.outputs))
-        whole, losses = code.sums(2)
-        for column, mask in code.columns(self.outputs):
-            power = code.minus(code.get(code.at(p, (column, 1))), largest)
-            power = code.masked(mask, vector_math.exponential(code, power))
-            code.put(code.at(slopes, (column, 1)), power)
-            code.put(whole, code.plus(code.get(whole), power))
-        total = code.everywhere(code.total(code.get(whole)))
-        logarithm = vector_math.logarithm(code, total)
-        for column, mask in code.columns(self.outputs):
-            at = code.at(slopes, (column, 1))
-            wanted = code.masked(mask, code.get(code.at(t, (column, 1))))
-            difference = code.minus(code.over(code.get(at), total), wanted)
-            code.put(at, code.times(share, difference))
-            below = code.minus(largest, code.get(code.at(p, (column, 1))))
-            loss = code.masked(mask, code.times(wanted, code.plus(logarithm, below)))
-            code.put(losses, code.plus(code.get(losses), loss))
-        code.put_number(values[0], code.total(code.get(losses)))
-        code.put_number(values[1], _right(code, p, t, self.outputs))
+    def emit(
+        self, ir: Function, outputs: Pointer, targets: Pointer, gradient: Pointer, metrics: list[Pointer], batch: Index
+    ) -> None:
+        scale = ir.broadcast(ir.ratio(1.0, batch))
+        largest = ir.broadcast(_largest(ir, outputs, self.outputs))
+        sums, losses = ir.accumulators(2)
+        for column, mask in ir.vector_loop(self.outputs):
+            exponent = ir.fsub(ir.load(ir.gep(outputs, (column, 1))), largest)
+            power = ir.masked(mask, vector_math.exp(ir, exponent))
+            ir.store(ir.gep(gradient, (column, 1)), power)
+            ir.store(sums, ir.fadd(ir.load(sums), power))
+        total = ir.broadcast(ir.reduce_add(ir.load(sums)))
+        log_total = vector_math.log(ir, total)
+        for column, mask in ir.vector_loop(self.outputs):
+            place = ir.gep(gradient, (column, 1))
+            t = ir.masked(mask, ir.load(ir.gep(targets, (column, 1))))
+            difference = ir.fsub(ir.fdiv(ir.load(place), total), t)
+            ir.store(place, ir.fmul(scale, difference))
+            below = ir.fsub(largest, ir.load(ir.gep(outputs, (column, 1))))
+            loss = ir.masked(mask, ir.fmul(t, ir.fadd(log_total, below)))
+            ir.store(losses, ir.fadd(ir.load(losses), loss))
+        ir.store_scalar(metrics[0], ir.reduce_add(ir.load(losses)))
+        ir.store_scalar(metrics[1], _correct(ir, outputs, targets, self.outputs))
 
 
-def _largest(code: Function, p: str, outputs: int) -> str:
-    """The largest output."""
-    found = code.variable(code.vector, code.everywhere(LOWEST))
-    for column, mask in code.columns(outputs):
-        value = code.get(code.at(p, (column, 1)))
-        value = code.where(mask, value, code.everywhere(LOWEST)) if mask else value
-        code.put(found, code.larger(code.get(found), value))
-    return code.largest(code.get(found))
+def _largest(ir: Function, outputs: Pointer, count: int) -> Scalar:
+    """The largest of `count` outputs."""
+    largest = ir.alloca(ir.vector, ir.broadcast(FLOAT32_MIN))
+    for column, mask in ir.vector_loop(count):
+        p = ir.load(ir.gep(outputs, (column, 1)))
+        p = ir.select(mask, p, ir.broadcast(FLOAT32_MIN)) if mask else p
+        ir.store(largest, ir.maximum(ir.load(largest), p))
+    return ir.reduce_max(ir.load(largest))
 
 
-def _right(code: Function, p: str, t: str, outputs: int) -> str:
-    """The target of the first of the largest outputs: 1 where classes are told apart right, else 0."""
-    largest = code.everywhere(_largest(code, p, outputs))
-    place = code.variable("i64", outputs - 1)
-    with code.loop(0, outputs) as i:
-        back = code.integer("sub", outputs - 1, i)
-        same = code.be(f"fcmp oeq float {code.number(code.at(p, (back, 1)))}, {code.first(largest)}")
-        code.do(f"store i64 {code.be(f'select i1 {same}, i64 {back}, i64 {code.whole(place)}')}, ptr {place}")
-    return code.number(code.at(t, (code.whole(place), 1)))
+def _correct(ir: Function, outputs: Pointer, targets: Pointer, count: int) -> Scalar:
+    """The target at the first of the largest outputs: for one-hot targets 1 if the class is right, else 0."""
+    largest = ir.broadcast(_largest(ir, outputs, count))
+    argmax = ir.alloca("i64", count - 1)
+    with ir.loop(0, count) as i:
+        column = ir.sub(count - 1, i)
+        equal = ir.assign(f"fcmp oeq float {ir.load_scalar(ir.gep(outputs, (column, 1)))}, {ir.first_element(largest)}")
+        ir.store_i64(argmax, ir.select_i64(Flag(equal), column, ir.load_i64(argmax)))
+    return ir.load_scalar(ir.gep(targets, (ir.load_i64(argmax), 1)))

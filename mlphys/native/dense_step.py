@@ -1,9 +1,8 @@
-"""Whole steps of training for a chain of dense layers: forwards, back, and the optimizer, by a few threads together.
+"""Training steps of a chain of dense layers, compiled as one multi-threaded function.
 
-A small net's step takes a tenth of a millisecond, in which handing an operation to a thread takes too long. Here the
-threads stay, and each has some columns of every kernel for itself: it computes their outputs for all samples, adds
-up their gradient and moves them while they lie in registers, so that no weight travels from core to core. What does
-are the outputs and slopes of a batch; the threads meet when a layer is done.
+A step of a small network takes 0.1 ms, too little to dispatch operations to threads. The threads therefore live for a
+whole chunk of steps. Each owns a block of columns of every kernel and updates it in registers, so weights never move
+between cores; only activations and gradients of a batch are shared. A barrier separates the layers.
 The order of every sum is fixed: the number of threads changes no bit.
 """
 
@@ -15,319 +14,346 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mlphys.native import vector_math
-from mlphys.native.dense_loss import Cost
-from mlphys.native.llvm import Function, Value, Vectors, constant
-from mlphys.native.optimizer_step import Rule
-from mlphys.native.sliding_window import portions
+from mlphys.native.dense_loss import Loss
+from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, SimdUnit, constant
+from mlphys.native.optimizer_step import UpdateRule
+from mlphys.native.sliding_window import split_evenly
 
-AT_ONCE = 3  # vectors of a row that are worked on together
-HALVES = 2  # of the columns of a kernel, over which the gradient of what it sees is added up one by one
-VALUES = 2  # recorded of each sample: its loss, and how good the output is otherwise
-SPINS = 2000  # looks at whether the others are done, before the core is offered to another process
+TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
+PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
+METRICS = 2  # recorded per sample: its loss, and the metric of `dense_loss`
+SPINS = 2000  # polls of a barrier before a thread yields its core
+CACHE_LINE = 16  # floats
 
 
 @dataclass(frozen=True)
-class Layer:
-    """f(x W + b)."""
+class DenseLayer:
+    """activation(x W + b)."""
 
     inputs: int
     outputs: int
     activation: str
     bias: bool
 
-    def with_activation(self, name: str) -> Layer:
+    def with_activation(self, name: str) -> DenseLayer:
         return replace(self, activation=name)
 
     @property
     def rows(self) -> int:
-        """Of the kernel with the bias as its last row, which sees a one."""
+        """Rows of the kernel including the bias, which is its last row and multiplies a constant input of one."""
         return self.inputs + self.bias
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Layers, the cost behind them, and the rule by which they are moved.
+    """What a step computes. `target_is_input`: the targets are the samples themselves, as in an autoencoder."""
 
-    With `same` the target is the sample itself.
-    """
-
-    layers: tuple[Layer, ...]
-    cost: Cost
-    rule: Rule
-    batch: int
-    same: bool
+    layers: tuple[DenseLayer, ...]
+    loss: Loss
+    rule: UpdateRule
+    batch_size: int
+    target_is_input: bool
 
 
 @dataclass(frozen=True)
-class Place:
-    """A matrix in the room: rows of `width` numbers, those behind `used` being padding."""
+class MatrixView:
+    """A row-major matrix in the workspace; its rows of `columns` floats are padded to `stride` floats."""
 
     start: int
     rows: int
-    used: int
-    width: int
+    columns: int
+    stride: int
 
     @property
     def end(self) -> int:
-        return self.start + self.rows * self.width
+        return self.start + self.rows * self.stride
 
 
-class Room:
-    """Where everything lies in one array of float32.
+class Workspace:
+    """Offsets of weights, optimizer slots, activations and gradients in one float32 buffer of `size` elements.
 
-    `kernels[l]` are the weights of layer l and its slots, `outputs[l]` what layer l takes: with a one behind it
-    for the bias; the last are the outputs of the chain. `slopes[l]` is the gradient of the cost before the
-    activation of layer l, the sum of `halves[l]` from the halves of the columns behind it; `targets` is what the
-    chain should give.
+    - `kernels[l]`: weights of layer l (rows, outputs), followed by its optimizer slots of the same shape
+    - `activations[l]`: input of layer l (batch, inputs), then a column of ones for the bias; the last is the output
+    - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
+    - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
+    - `targets`: (batch, outputs); `metrics`: (METRICS, batch)
     """
 
-    def __init__(self, chain: Chain, vectors: Vectors):
-        self.at_once = vectors.sums // AT_ONCE  # samples, and rows of a kernel, in a block of sums
-        self._end, self._lanes = 0, vectors.lanes
-        samples = self._whole(chain.batch, self.at_once)
+    def __init__(self, chain: Chain, simd: SimdUnit):
+        self.tile_rows = simd.accumulators // TILE_VECTORS  # samples, or kernel rows, in a register tile
+        self._end, self._simd_width = 0, simd.width
+        samples = self._round_up(chain.batch_size, self.tile_rows)
         widths = [chain.layers[0].inputs, *(layer.outputs for layer in chain.layers)]
         self.kernels = [
-            [self._place(self._whole(layer.rows, self.at_once), layer.outputs) for _ in range(1 + chain.rule.slots)]
+            [
+                self._allocate(self._round_up(layer.rows, self.tile_rows), layer.outputs)
+                for _ in range(1 + chain.rule.slots)
+            ]
             for layer in chain.layers
         ]
-        self.outputs = [self._place(samples, width, self._whole(width + 1, self.at_once)) for width in widths]
-        self.slopes = [self._place(samples, layer.outputs) for layer in chain.layers]
-        self.halves = [[self._place(samples, layer.outputs) for _ in range(HALVES)] for layer in chain.layers[:-1]]
-        self.targets = self.outputs[0] if chain.same else self._place(samples, widths[-1])
-        self.values = self._place(VALUES, samples)
+        self.activations = [
+            self._allocate(samples, width, self._round_up(width + 1, self.tile_rows)) for width in widths
+        ]
+        self.gradients = [self._allocate(samples, layer.outputs) for layer in chain.layers]
+        self.partial_sums = [
+            [self._allocate(samples, layer.outputs) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
+        ]
+        self.targets = self.activations[0] if chain.target_is_input else self._allocate(samples, widths[-1])
+        self.metrics = self._allocate(METRICS, samples)
         self.size = self._end
 
-    def _place(self, rows: int, used: int, least: int = 0) -> Place:
-        made = Place(self._end, rows, used, self._whole(max(used, least), self._lanes))
-        self._end = self._whole(made.end, 16)  # a line of the cache
-        return made
+    def _allocate(self, rows: int, columns: int, min_stride: int = 0) -> MatrixView:
+        view = MatrixView(self._end, rows, columns, self._round_up(max(columns, min_stride), self._simd_width))
+        self._end = self._round_up(view.end, CACHE_LINE)
+        return view
 
     @staticmethod
-    def _whole(count: int, size: int) -> int:
-        return math.ceil(count / size) * size
+    def _round_up(count: int, multiple: int) -> int:
+        return math.ceil(count / multiple) * multiple
 
 
-def steps(chain: Chain, vectors: Vectors) -> Function:
-    """(x, targets, order, rates, room, totals, barrier, samples, first, last, thread, threads): train the steps
-    first <= i < last.
+def training_steps(chain: Chain, simd: SimdUnit) -> Function:
+    """(x, targets, order, rates, room, totals, barrier, samples, first, last, thread, threads): train steps first to
+    last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
-    `order` (samples,) are rows of x, int32; `rates` are the rule's, one for each of these steps. The sums of what
-    is recorded are added to `totals`, float64. `barrier` is a 64-bit zero that the threads share.
+    `order` (samples,) are int32 indices into the rows of x and targets; `rates` are the rule's step sizes for these
+    steps; `room` is the workspace. The sums of the metrics over samples are added to `totals` (METRICS,), float64.
+    `barrier` is an int64 that the threads share, initially zero.
     """
-    return _Steps(chain, vectors).written()
+    return _StepBuilder(chain, simd).build()
 
 
-class _Steps:
-    """The function being written."""
+class _StepBuilder:
+    """The function `training_steps` under construction."""
 
-    def __init__(self, chain: Chain, vectors: Vectors):
-        self.chain, self.room = chain, Room(chain, vectors)
+    def __init__(self, chain: Chain, simd: SimdUnit):
+        self.chain, self.workspace = chain, Workspace(chain, simd)
         pointers = ("x", "targets", "order", "rates", "room", "totals", "barrier")
-        self.code = Function(pointers, ("samples", "first", "last", "thread", "threads"), vectors.lanes)
+        self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
+        self.buffer = self.ir.pointer("room")
+        self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
 
-    def written(self) -> Function:
-        code, chain = self.code, self.chain
-        with code.without_denormals():
-            self.meetings = code.variable("i64", 0)
-            with code.loop("%first", "%last") as step:
-                start = code.integer("mul", step, chain.batch)
-                count = code.integer("smin", chain.batch, code.integer("sub", "%samples", start))
-                self._back_and_forth(start, count)
-                rate = code.number(code.at("%rates", (code.integer("sub", step, "%first"), 1)))
+    def build(self) -> Function:
+        ir, chain = self.ir, self.chain
+        first, last = ir.integer("first"), ir.integer("last")
+        with ir.flush_denormals():
+            self.expected_arrivals = ir.alloca("i64", 0)
+            with ir.loop(first, last) as step:
+                start = ir.mul(step, chain.batch_size)
+                count = ir.smin(chain.batch_size, ir.sub(ir.integer("samples"), start))
+                self._forward_and_backward(start, count)
+                step_size = ir.load_scalar(ir.gep(ir.pointer("rates"), (ir.sub(step, first), 1)))
                 for i in range(len(chain.layers)):
-                    self._move(i, count, rate)
-                with code.only_if(code.be("icmp eq i64 %thread, 0")):
-                    for i in range(VALUES):
-                        self._add_up(i, count)
-                self._meet()
-        return code
+                    self._update_kernel(i, count, step_size)
+                with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                    for i in range(METRICS):
+                        self._add_metric(i, count)
+                self._barrier()
+        return ir
 
-    def _back_and_forth(self, start: Value, count: Value) -> None:
-        """The way of the samples through the net and back."""
-        code, room, chain = self.code, self.room, self.chain
-        blocks = code.integer("sdiv", code.integer("add", count, room.at_once - 1), room.at_once)
-        mine = self._share(count)
-        self._gather(start, mine)
-        self._meet()
+    def _forward_and_backward(self, start: Index, count: Index) -> None:
+        """The gradients of `count` samples, the first of which is number `start` in the order of the epoch."""
+        ir, workspace, chain = self.ir, self.workspace, self.chain
+        blocks = ir.sdiv(ir.add(count, workspace.tile_rows - 1), workspace.tile_rows)
+        own_samples = self._share(count)
+        self._gather(start, own_samples)
+        self._barrier()
         for i in range(len(chain.layers)):
-            self._forwards(i, blocks, count)
-            self._meet()
-        with code.loop(*mine) as sample:
-            rows = (self._row(place, sample) for place in (room.outputs[-1], room.targets, room.slopes[-1]))
-            values = [self._number(room.values, i, sample) for i in range(VALUES)]
-            chain.cost.written(code, *rows, values, count)
-        self._meet()
+            self._forward(i, blocks, count)
+            self._barrier()
+        with ir.loop(*own_samples) as sample:
+            metrics = [self._element(workspace.metrics, i, sample) for i in range(METRICS)]
+            outputs, targets = self._row(workspace.activations[-1], sample), self._row(workspace.targets, sample)
+            gradient = self._row(workspace.gradients[-1], sample)
+            chain.loss.emit(ir, outputs, targets, gradient, metrics, count)
+        self._barrier()
         for i in range(len(chain.layers) - 1, 0, -1):
-            self._back(i, blocks)
-            self._meet()
-            self._add_halves(i - 1, count)
-            self._meet()
+            self._backward(i, blocks)
+            self._barrier()
+            self._add_partial_sums(i - 1, count)
+            self._barrier()
 
-    def _share(self, count: Value, thread: Value = "%thread", threads: Value = "%threads") -> tuple[Value, Value]:
-        """The part of this thread, of so many."""
-        code = self.code
-        first = code.integer("sdiv", code.integer("mul", count, thread), threads)
-        behind = code.integer("mul", count, code.integer("add", thread, 1))
-        return first, code.integer("sdiv", behind, threads)
+    def _share(self, count: Index, thread: Index | None = None, threads: Index | None = None) -> tuple[Index, Index]:
+        """Start and stop of the share of a thread, by default this one, in range(count)."""
+        ir = self.ir
+        thread, threads = self.thread if thread is None else thread, self.threads if threads is None else threads
+        start = ir.sdiv(ir.mul(count, thread), threads)
+        stop = ir.mul(count, ir.add(thread, 1))
+        return start, ir.sdiv(stop, threads)
 
-    def _row(self, place: Place, row: Value) -> str:
-        return self.code.at("%room", (place.start, 1), (row, place.width))
+    def _row(self, matrix: MatrixView, row: Index) -> Pointer:
+        return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride))
 
-    def _number(self, place: Place, row: Value, column: Value) -> str:
-        return self.code.at("%room", (place.start, 1), (row, place.width), (column, 1))
+    def _element(self, matrix: MatrixView, row: Index, column: Index) -> Pointer:
+        return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride), (column, 1))
 
-    def _gather(self, start: Value, samples: tuple[Value, Value]) -> None:
-        code, room = self.code, self.room
-        with code.loop(*samples) as sample:
-            chosen = code.index(code.at("%order", (start, 1), (sample, 1)))
-            self._copy("%x", chosen, room.outputs[0], sample)
-            if not self.chain.same:
-                self._copy("%targets", chosen, room.targets, sample)
+    def _column(self, matrix: MatrixView, column: Index) -> Pointer:
+        """The first row's vector number `column`."""
+        return self.ir.gep(self.buffer, (matrix.start, 1), (column, self.ir.simd_width))
 
-    def _copy(self, source: str, chosen: str, place: Place, sample: Value) -> None:
-        code = self.code
-        there, here = code.at(source, (chosen, place.used)), self._row(place, sample)
-        whole = place.used // code.lanes * code.lanes
-        with code.loop(0, whole, code.lanes) as i:
-            code.put(code.at(here, (i, 1)), code.get(code.at(there, (i, 1))))
-        with code.loop(whole, place.used) as i:
-            code.put_number(code.at(here, (i, 1)), code.number(code.at(there, (i, 1))))
+    def _gather(self, start: Index, samples: tuple[Index, Index]) -> None:
+        ir, workspace = self.ir, self.workspace
+        with ir.loop(*samples) as sample:
+            source = ir.load_i32(ir.gep(ir.pointer("order"), (start, 1), (sample, 1)))
+            self._copy_row(ir.pointer("x"), source, workspace.activations[0], sample)
+            if not self.chain.target_is_input:
+                self._copy_row(ir.pointer("targets"), source, workspace.targets, sample)
 
-    def _forwards(self, i: int, blocks: Value, count: Value) -> None:
-        """The outputs of layer i, a few columns of the kernel and a block of samples at a time."""
-        code, layer, at_once = self.code, self.chain.layers[i], self.room.at_once
-        seen, given, (kernel, *_) = self.room.outputs[i], self.room.outputs[i + 1], self.room.kernels[i]
-        for column, width in self._columns(kernel):
-            with code.loop(0, blocks) as block:
-                first = code.integer("mul", block, at_once)
-                sums = self._sums(at_once, width)
-                x, w = self._row(seen, first), code.at("%room", (kernel.start, 1), (column, code.lanes))
-                with code.loop(0, layer.rows) as row:
-                    line = code.at(w, (row, kernel.width))
-                    weights = [code.get(code.at(line, (j, code.lanes))) for j in range(width)]
-                    for s in range(at_once):
-                        value = code.everywhere(code.number(code.at(x, (s, seen.width), (row, 1))))
+    def _copy_row(self, data: Pointer, source: Index, matrix: MatrixView, target: Index) -> None:
+        ir = self.ir
+        source_row, target_row = ir.gep(data, (source, matrix.columns)), self._row(matrix, target)
+        in_vectors = matrix.columns // ir.simd_width * ir.simd_width
+        with ir.loop(0, in_vectors, ir.simd_width) as i:
+            ir.store(ir.gep(target_row, (i, 1)), ir.load(ir.gep(source_row, (i, 1))))
+        with ir.loop(in_vectors, matrix.columns) as i:
+            ir.store_scalar(ir.gep(target_row, (i, 1)), ir.load_scalar(ir.gep(source_row, (i, 1))))
+
+    def _forward(self, i: int, blocks: Index, count: Index) -> None:
+        """The outputs of layer i, in register tiles of samples x vectors of kernel columns."""
+        ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
+        inputs, outputs = self.workspace.activations[i], self.workspace.activations[i + 1]
+        kernel, *_ = self.workspace.kernels[i]
+        for column, width in self._column_tiles(kernel):
+            with ir.loop(0, blocks) as block:
+                first = ir.mul(block, tile_rows)
+                sums = self._tile(tile_rows, width)
+                x, w = self._row(inputs, first), self._column(kernel, column)
+                with ir.loop(0, layer.rows) as row:
+                    kernel_row = ir.gep(w, (row, kernel.stride))
+                    weights = [ir.load(ir.gep(kernel_row, (j, ir.simd_width))) for j in range(width)]
+                    for s in range(tile_rows):
+                        value = ir.broadcast(ir.load_scalar(ir.gep(x, (s, inputs.stride), (row, 1))))
                         for j in range(width):
-                            code.put(sums[s, j], code.times_plus(value, weights[j], code.get(sums[s, j])))
-                out = code.at(self._row(given, first), (column, code.lanes))
+                            ir.store(sums[s, j], ir.fma(value, weights[j], ir.load(sums[s, j])))
+                out = ir.gep(self._row(outputs, first), (column, ir.simd_width))
                 for (s, j), total in sums.items():
-                    code.put(code.at(out, (s, given.width), (j, code.lanes)), code.get(total))
+                    ir.store(ir.gep(out, (s, outputs.stride), (j, ir.simd_width)), ir.load(total))
                 if layer.activation not in ("linear", "softmax"):
-                    with code.loop(0, at_once) as sample:
+                    with ir.loop(0, tile_rows) as sample:
                         for j in range(width):
-                            at = code.at(out, (sample, given.width), (j, code.lanes))
-                            code.put(at, vector_math.applied(code, layer.activation, code.get(at)))
-        if layer.outputs % code.lanes:  # with the last column the one for the bias is overwritten
-            vectors = kernel.width // code.lanes
-            has_it = code.be(f"icmp eq i64 {self._share(vectors)[1]}, {vectors}")
-            with code.only_if(has_it), code.loop(0, count) as sample:
-                code.put_number(self._number(given, sample, layer.outputs), constant(1.0))
+                            y = ir.gep(out, (sample, outputs.stride), (j, ir.simd_width))
+                            ir.store(y, vector_math.activate(ir, layer.activation, ir.load(y)))
+        if layer.outputs % ir.simd_width:  # the last vector's padding has overwritten the bias's column of ones
+            vectors = kernel.stride // ir.simd_width
+            owns_last = ir.icmp("eq", self._share(vectors)[1], vectors)
+            with ir.if_then(owns_last), ir.loop(0, count) as sample:
+                ir.store_scalar(self._element(outputs, sample, layer.outputs), constant(1.0))
 
-    def _sums(self, rows: int, columns: int) -> dict[tuple[int, int], str]:
-        """Vectors that grow, from zero."""
-        places = [(row, column) for row in range(rows) for column in range(columns)]
-        return dict(zip(places, self.code.sums(len(places)), strict=True))
+    def _tile(self, rows: int, columns: int) -> dict[tuple[int, int], Pointer]:
+        """Accumulators of a register tile, initially zero."""
+        keys = [(row, column) for row in range(rows) for column in range(columns)]
+        return dict(zip(keys, self.ir.accumulators(len(keys)), strict=True))
 
-    def _columns(self, place: Place) -> Iterator[tuple[Value, int]]:
-        """This thread's vectors of a row, a few at a time: the first of them, and how many."""
-        code, vectors = self.code, place.width // self.code.lanes
-        first, last = self._share(vectors)
-        rest = code.integer("srem", code.integer("sub", last, first), AT_ONCE)
-        whole = code.integer("sub", last, rest)
-        if vectors >= AT_ONCE:
-            with code.loop(first, whole, AT_ONCE) as column:
-                yield column, AT_ONCE
-        for width in range(1, min(AT_ONCE, vectors + 1)):
-            with code.only_if(code.be(f"icmp eq i64 {rest}, {width}")):
-                yield whole, width
+    def _column_tiles(self, matrix: MatrixView) -> Iterator[tuple[Index, int]]:
+        """This thread's vectors of a row in tiles: number of the first vector, and width in vectors."""
+        ir, vectors = self.ir, matrix.stride // self.ir.simd_width
+        start, stop = self._share(vectors)
+        remainder = ir.srem(ir.sub(stop, start), TILE_VECTORS)
+        full = ir.sub(stop, remainder)
+        if vectors >= TILE_VECTORS:
+            with ir.loop(start, full, TILE_VECTORS) as column:
+                yield column, TILE_VECTORS
+        for width in range(1, min(TILE_VECTORS, vectors + 1)):
+            with ir.if_then(ir.icmp("eq", remainder, width)):
+                yield full, width
 
-    def _back(self, i: int, blocks: Value) -> None:
-        """The gradient of what layer i sees, added up over each half of the columns of its kernel.
+    def _backward(self, i: int, blocks: Index) -> None:
+        """The gradient of the input of layer i, as one partial sum for each block of kernel columns.
 
-        A thread takes the half that has its columns; where several do, they share the rows of the kernel.
+           kernel (rows x columns)
+        column block 0  column block 1    A thread sums over one column block, the one of most of its own columns.
+        +--------------+--------------+   Threads of the same column block divide its rows; a single thread computes
+        | rows of      | rows of      |   both column blocks.
+        | thread 0     | thread 2     |   For each sample block of `tile_rows` and up to TILE_VECTORS kernel rows, a
+        +--------------+--------------+   register tile holds one vector of sums over the columns per pair (sample,
+        | thread 1     | thread 3     |   row), which is reduced to a scalar at the end.
+        +--------------+--------------+
         """
-        code, layer, at_once = self.code, self.chain.layers[i], self.room.at_once
-        slopes, halves, (kernel, *_) = self.room.slopes[i], self.room.halves[i - 1], self.room.kernels[i]
-        own = code.integer("sdiv", code.integer("mul", "%thread", HALVES), "%threads")
-        begins, ends = (
-            code.integer("sdiv", code.integer("add", code.integer("mul", each, "%threads"), HALVES - 1), HALVES)
-            for each in (own, code.integer("add", own, 1))
+        ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
+        gradients, partial_sums = self.workspace.gradients[i], self.workspace.partial_sums[i - 1]
+        kernel, *_ = self.workspace.kernels[i]
+        own = ir.sdiv(ir.mul(self.thread, PARTIAL_SUMS), self.threads)
+        first_thread, stop_thread = (
+            ir.sdiv(ir.add(ir.mul(block, self.threads), PARTIAL_SUMS - 1), PARTIAL_SUMS)
+            for block in (own, ir.add(own, 1))
         )
-        alone = code.be("icmp eq i64 %threads, 1")
-        behind = code.be(f"select i1 {alone}, i64 {HALVES}, i64 {code.integer('add', own, 1)}")
-        rank, sharing = code.integer("sub", "%thread", begins), code.integer("sub", ends, begins)
-        vectors, apart = kernel.width // code.lanes, halves[1].start - halves[0].start
-        for size, run in itertools.groupby(portions(layer.inputs, AT_ONCE), len):
-            parts = list(run)
-            with code.loop(own, behind) as half, code.loop(0, blocks) as block:
+        single = ir.icmp("eq", self.threads, 1)
+        stop = ir.select_i64(single, PARTIAL_SUMS, ir.add(own, 1))
+        rank, sharing = ir.sub(self.thread, first_thread), ir.sub(stop_thread, first_thread)
+        vectors, distance = kernel.stride // ir.simd_width, partial_sums[1].start - partial_sums[0].start
+        for size, run in itertools.groupby(split_evenly(layer.inputs, TILE_VECTORS), len):
+            row_tiles = list(run)
+            with ir.loop(own, stop) as column_block, ir.loop(0, blocks) as block:
                 columns = [
-                    code.integer("mul", code.integer("sdiv", code.integer("mul", each, vectors), HALVES), code.lanes)
-                    for each in (half, code.integer("add", half, 1))
+                    ir.mul(ir.sdiv(ir.mul(each, vectors), PARTIAL_SUMS), ir.simd_width)
+                    for each in (column_block, ir.add(column_block, 1))
                 ]
-                with code.loop(*self._share(len(parts), rank, sharing)) as part:
-                    row = code.integer("add", code.integer("mul", part, size), parts[0][0])
-                    first = code.integer("mul", block, at_once)
-                    sums = self._sums(at_once, size)
-                    d, w = self._row(slopes, first), self._row(kernel, row)
-                    with code.loop(*columns, code.lanes) as column:
-                        values = [code.get(code.at(d, (s, slopes.width), (column, 1))) for s in range(at_once)]
+                with ir.loop(*self._share(len(row_tiles), rank, sharing)) as row_tile:
+                    row = ir.add(ir.mul(row_tile, size), row_tiles[0][0])
+                    first = ir.mul(block, tile_rows)
+                    sums = self._tile(tile_rows, size)
+                    d, w = self._row(gradients, first), self._row(kernel, row)
+                    with ir.loop(columns[0], columns[1], ir.simd_width) as column:
+                        values = [ir.load(ir.gep(d, (s, gradients.stride), (column, 1))) for s in range(tile_rows)]
                         for r in range(size):
-                            weight = code.get(code.at(w, (r, kernel.width), (column, 1)))
-                            for s in range(at_once):
-                                code.put(sums[s, r], code.times_plus(values[s], weight, code.get(sums[s, r])))
-                    into = code.at(self._row(halves[0], first), (half, apart), (row, 1))
+                            weight = ir.load(ir.gep(w, (r, kernel.stride), (column, 1)))
+                            for s in range(tile_rows):
+                                ir.store(sums[s, r], ir.fma(values[s], weight, ir.load(sums[s, r])))
+                    target = ir.gep(self._row(partial_sums[0], first), (column_block, distance), (row, 1))
                     for (s, r), total in sums.items():
-                        number = code.total(code.get(total))
-                        code.put_number(code.at(into, (s, halves[0].width), (r, 1)), number)
+                        value = ir.reduce_add(ir.load(total))
+                        ir.store_scalar(ir.gep(target, (s, partial_sums[0].stride), (r, 1)), value)
 
-    def _add_halves(self, i: int, count: Value) -> None:
-        """The gradient before the activation of layer i, of this thread's columns."""
-        code, layer, found, halves = self.code, self.chain.layers[i], self.room.slopes[i], self.room.halves[i]
-        first, last = (code.integer("mul", each, code.lanes) for each in self._share(found.width // code.lanes))
-        with code.loop(0, count) as sample, code.loop(first, last, code.lanes) as column:
-            total, other = (code.get(self._number(place, sample, column)) for place in halves)
-            total = code.plus(total, other)
+    def _add_partial_sums(self, i: int, count: Index) -> None:
+        """The gradient with respect to the pre-activations of layer i, for this thread's columns."""
+        ir, layer, gradients = self.ir, self.chain.layers[i], self.workspace.gradients[i]
+        start, stop = (ir.mul(each, ir.simd_width) for each in self._share(gradients.stride // ir.simd_width))
+        with ir.loop(0, count) as sample, ir.loop(start, stop, ir.simd_width) as column:
+            a, b = (ir.load(self._element(part, sample, column)) for part in self.workspace.partial_sums[i])
+            total = ir.fadd(a, b)
             if layer.activation != "linear":
-                given = code.get(self._number(self.room.outputs[i + 1], sample, column))
-                total = vector_math.through(code, layer.activation, given, total)
-            code.put(self._number(found, sample, column), total)
+                y = ir.load(self._element(self.workspace.activations[i + 1], sample, column))
+                total = vector_math.backpropagate(ir, layer.activation, y, total)
+            ir.store(self._element(gradients, sample, column), total)
 
-    def _move(self, i: int, count: Value, rate: str) -> None:
-        """Add up the gradient of the weights of layer i, and move them: of the columns of this thread."""
-        code, at_once = self.code, self.room.at_once
-        seen, slopes, places = self.room.outputs[i], self.room.slopes[i], self.room.kernels[i]
-        gradient = code.variable(f"[{at_once * AT_ONCE} x {code.vector}]", "zeroinitializer")
-        for column, width in self._columns(slopes):
-            with code.loop(0, places[0].rows, at_once) as row:
-                sums = self._sums(at_once, width)
-                x = code.at("%room", (seen.start, 1), (row, 1))
-                d = code.at("%room", (slopes.start, 1), (column, code.lanes))
-                with code.loop(0, count) as sample:
-                    line = code.at(d, (sample, slopes.width))
-                    values = [code.get(code.at(line, (j, code.lanes))) for j in range(width)]
-                    at = code.at(x, (sample, seen.width))
-                    for r in range(at_once):
-                        value = code.everywhere(code.number(code.at(at, (r, 1))))
+    def _update_kernel(self, i: int, count: Index, step_size: Scalar) -> None:
+        """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
+        ir, tile_rows = self.ir, self.workspace.tile_rows
+        inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
+        state = self.workspace.kernels[i]
+        tile = ir.alloca(f"[{tile_rows * TILE_VECTORS} x {ir.vector}]", ZERO)
+        for column, width in self._column_tiles(gradients):
+            with ir.loop(0, state[0].rows, tile_rows) as row:
+                sums = self._tile(tile_rows, width)
+                x = ir.gep(self.buffer, (inputs.start, 1), (row, 1))
+                d = self._column(gradients, column)
+                with ir.loop(0, count) as sample:
+                    gradient_row = ir.gep(d, (sample, gradients.stride))
+                    values = [ir.load(ir.gep(gradient_row, (j, ir.simd_width))) for j in range(width)]
+                    input_row = ir.gep(x, (sample, inputs.stride))
+                    for r in range(tile_rows):
+                        value = ir.broadcast(ir.load_scalar(ir.gep(input_row, (r, 1))))
                         for j in range(width):
-                            code.put(sums[r, j], code.times_plus(value, values[j], code.get(sums[r, j])))
+                            ir.store(sums[r, j], ir.fma(value, values[j], ir.load(sums[r, j])))
                 for (r, j), total in sums.items():
-                    code.put(code.at(gradient, (r * AT_ONCE + j, code.lanes)), code.get(total))
-                with code.loop(0, at_once) as r:
+                    ir.store(ir.gep(tile, (r * TILE_VECTORS + j, ir.simd_width)), ir.load(total))
+                with ir.loop(0, tile_rows) as tile_row:
                     for j in range(width):
-                        total = code.get(code.at(gradient, (r, AT_ONCE * code.lanes), (j, code.lanes)))
-                        step = (row, slopes.width), (r, slopes.width), (column, code.lanes), (j, code.lanes)
-                        where = [code.at("%room", (place.start, 1), *step) for place in places]
-                        moved = self.chain.rule.moved(code, total, rate, [code.get(each) for each in where])
-                        for each, value in zip(where, moved, strict=True):
-                            code.put(each, value)
+                        gradient = ir.load(ir.gep(tile, (tile_row, TILE_VECTORS * ir.simd_width), (j, ir.simd_width)))
+                        in_rows = (row, gradients.stride), (tile_row, gradients.stride)
+                        steps = *in_rows, (column, ir.simd_width), (j, ir.simd_width)
+                        places = [ir.gep(self.buffer, (matrix.start, 1), *steps) for matrix in state]
+                        updated = self.chain.rule.update(ir, gradient, step_size, [ir.load(each) for each in places])
+                        for place, value in zip(places, updated, strict=True):
+                            ir.store(place, value)
 
-    def _add_up(self, i: int, count: Value) -> None:
-        """Add the recorded values of the samples to their total, one after the other."""
-        code = self.code
-        total = code.at("%totals", (i, 1), unit="double")
-        with code.loop(0, count) as sample:
-            value = code.number(self._number(self.room.values, i, sample))
-            code.add_to_double(total, value)
+    def _add_metric(self, i: int, count: Index) -> None:
+        """Add metric i of the samples to its total, sample by sample."""
+        ir = self.ir
+        total = ir.gep(ir.pointer("totals"), (i, 1), element="double")
+        with ir.loop(0, count) as sample:
+            value = ir.load_scalar(self._element(self.workspace.metrics, i, sample))
+            ir.add_to_double(total, value)
 
-    def _meet(self) -> None:
-        self.code.meet("%barrier", self.meetings, "%threads", SPINS)
+    def _barrier(self) -> None:
+        self.ir.barrier(self.ir.pointer("barrier"), self.expected_arrivals, self.threads, SPINS)

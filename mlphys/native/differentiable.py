@@ -1,149 +1,156 @@
-"""The machine code as functions of tensors that can be differentiated once, inside of a graph."""
+"""The compiled convolutions as functions of Keras tensors that can be differentiated once, inside of a graph."""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
 from mlphys.native import conv_backward, conv_forward, interleave, llvm, tf_ops
 from mlphys.native.conv_forward import Convolution
-from mlphys.native.llvm import Vectors
-from mlphys.native.tf_ops import Operation
+from mlphys.native.llvm import SimdUnit
+from mlphys.native.tf_ops import Operation, Outputs, Size
 
 
 @ops.custom_gradient
-def side_by_side(x: Any) -> tuple[Any, Any]:
-    """(n, ...) as (groups, ..., lanes)."""
-    return _side_by_side(x), lambda slope: _once(_one_by_one, slope, x)
+def interleave_batch(x: Any) -> tuple[Any, Any]:
+    """(n, ...) to (groups, ..., simd_width)."""
+    return _interleave(x), lambda gradient: _differentiable_once(_deinterleave, gradient, x)
 
 
-def one_by_one(x: Any, like: Any) -> Any:
-    """(groups, ..., lanes) as (n, ...), with the n of `like`."""
+def deinterleave_batch(x: Any, like: Any) -> Any:
+    """(groups, ..., simd_width) to (n, ...), with the n of `like`."""
 
     @ops.custom_gradient
     def function(x: Any) -> tuple[Any, Any]:
-        return _one_by_one(x, like), lambda slope: _once(_side_by_side, slope)
+        return _deinterleave(x, like), lambda gradient: _differentiable_once(_interleave, gradient)
 
     return function(x)
 
 
-def _side_by_side(x: Any) -> Any:
-    return tf_ops.applied(_to_lanes(tuple(x.shape[1:]), _vectors()), [x])[0]
+def _interleave(x: Any) -> Any:
+    return tf_ops.apply(_interleave_op(tuple(x.shape[1:]), _simd_unit()), [x])[0]
 
 
-def _one_by_one(x: Any, like: Any) -> Any:
-    out = tf_ops.applied(_from_lanes(tuple(x.shape[1:-1]), _vectors()), [x, like])[0]
+def _deinterleave(x: Any, like: Any) -> Any:
+    out = tf_ops.apply(_deinterleave_op(tuple(x.shape[1:-1]), _simd_unit()), [x, like])[0]
     out.set_shape([like.shape[0], *x.shape[1:-1]])
     return out
 
 
-def convolved(x: Any, weights: Any, biases: Any, made: Convolution, to_input: bool = True) -> Any:
-    """x (groups, h, w, c, lanes) through convolution, activation and pooling; without `to_input` x has no gradient."""
+def convolve(x: Any, weights: Any, biases: Any, conv: Convolution, input_gradient: bool = True) -> Any:
+    """Convolution, activation and pooling of x (groups, h, w, c, simd_width).
 
-    def forwards(x: Any, weights: Any, biases: Any) -> tuple[Any, list[Any]]:
-        """The output, and what the way back needs of it."""
-        out, *kept = tf_ops.applied(_forward(made, _vectors()), [x, weights, biases])
-        return out, [out] * made.needs_output + kept[: made.keeps_bits or made.keeps_values]
+    Without `input_gradient` no gradient flows back to x, and none is computed.
+    """
 
-    def to_weights(slope: Any, x: Any, *remembered: Any) -> tuple[Any, Any]:
-        dweights, dbiases, *_ = tf_ops.applied(_to_weights(made, _vectors()), [x, slope, *remembered])
+    def forward(x: Any, weights: Any, biases: Any) -> tuple[Any, list[Any]]:
+        """The output, and what the backward pass needs of it."""
+        out, *kept = tf_ops.apply(_forward_op(conv, _simd_unit()), [x, weights, biases])
+        return out, [out] * conv.needs_output + kept[: conv.saves_mask or conv.saves_activations]
+
+    def weight_gradient(gradient: Any, x: Any, *saved: Any) -> tuple[Any, Any]:
+        dweights, dbiases, *_ = tf_ops.apply(_weight_gradient_op(conv, _simd_unit()), [x, gradient, *saved])
         return dweights, dbiases
 
-    def to_x(slope: Any, weights: Any, *remembered: Any) -> Any:
-        return tf_ops.applied(_to_input(made, _vectors()), [weights, slope, *remembered])[0]
+    def x_gradient(gradient: Any, weights: Any, *saved: Any) -> Any:
+        return tf_ops.apply(_input_gradient_op(conv, _simd_unit()), [weights, gradient, *saved])[0]
 
     @ops.custom_gradient
     def of_all(x: Any, weights: Any, biases: Any) -> tuple[Any, Any]:
-        out, remembered = forwards(x, weights, biases)
+        out, saved = forward(x, weights, biases)
 
-        def gradient(slope: Any) -> tuple[Any, ...]:
-            return _once(to_x, slope, weights, *remembered), *_once(to_weights, slope, x, *remembered)
+        def backward(gradient: Any) -> tuple[Any, ...]:
+            dx = _differentiable_once(x_gradient, gradient, weights, *saved)
+            return dx, *_differentiable_once(weight_gradient, gradient, x, *saved)
 
-        return out, gradient
+        return out, backward
 
     @ops.custom_gradient
     def of_weights(weights: Any, biases: Any) -> tuple[Any, Any]:
-        out, remembered = forwards(x, weights, biases)
-        return out, lambda slope: _once(to_weights, slope, x, *remembered)
+        out, saved = forward(x, weights, biases)
+        return out, lambda gradient: _differentiable_once(weight_gradient, gradient, x, *saved)
 
-    return of_all(x, weights, biases) if to_input else of_weights(weights, biases)
+    return of_all(x, weights, biases) if input_gradient else of_weights(weights, biases)
 
 
-def _once(function: Any, *arguments: Any) -> Any:
-    """What a way back gives, which has no way back itself: without this it would silently count as constant."""
+def _differentiable_once(gradient_function: Callable[..., Any], *arguments: Any) -> Any:
+    """A gradient that raises NotImplementedError if it is differentiated; without this it would count as constant."""
 
     @ops.custom_gradient
-    def final(*arguments: Any) -> tuple[Any, Any]:
-        def refuse(*slopes: Any) -> None:
-            raise NotImplementedError("convolutions side by side can be differentiated once; use lanes.used(0)")
+    def function(*arguments: Any) -> tuple[Any, Any]:
+        def refuse(*gradients: Any) -> None:
+            raise NotImplementedError(
+                "batch-interleaved convolutions can be differentiated once; use simd_conv.enabled(0)"
+            )
 
-        return function(*arguments), refuse
+        return gradient_function(*arguments), refuse
 
-    return final(*arguments)
-
-
-def _vectors() -> Vectors:
-    found = llvm.vectors()
-    assert found
-    return found
+    return function(*arguments)
 
 
-@functools.cache
-def _to_lanes(shape: tuple[int, ...], vectors: Vectors) -> Operation:
-    function = interleave.side_by_side(vectors.lanes)
-    outputs = {"out": ("float", ("groups", *shape, function.lanes))}
-    return Operation(function, {"x": "float"}, outputs, "x", {"size": math.prod(shape)})
+def _simd_unit() -> SimdUnit:
+    simd = llvm.simd_unit()
+    assert simd
+    return simd
 
 
 @functools.cache
-def _from_lanes(shape: tuple[int, ...], vectors: Vectors) -> Operation:
-    function = interleave.one_by_one(vectors.lanes)
+def _interleave_op(shape: tuple[int, ...], simd: SimdUnit) -> Operation:
+    function = interleave.interleave_batch(simd.width)
+    out: tuple[Size, ...] = ("groups", *shape, simd.width)
+    return Operation(function, {"x": "float"}, {"out": ("float", out)}, "x", {"size": math.prod(shape)})
+
+
+@functools.cache
+def _deinterleave_op(shape: tuple[int, ...], simd: SimdUnit) -> Operation:
+    function = interleave.deinterleave_batch(simd.width)
     inputs = {"x": "float", "like": "float"}
     return Operation(function, inputs, {"out": ("float", ("count", *shape))}, "like", {"size": math.prod(shape)})
 
 
 @functools.cache
-def _forward(made: Convolution, vectors: Vectors) -> Operation:
-    of_pixels = ("count", *made.places, made.filters)
-    outputs = {"out": ("float", ("count", *made.output, vectors.lanes))}
-    if made.keeps_bits:
-        outputs["kept"] = ("uint8", (*of_pixels, conv_forward.bits_size(vectors.lanes)))
-    if made.keeps_values:
-        outputs["kept"] = ("float", (*of_pixels, vectors.lanes))
-    elif made.pooled:
-        outputs["rows"] = ("float", (made.pool[0], *of_pixels[2:], vectors.lanes))
+def _forward_op(conv: Convolution, simd: SimdUnit) -> Operation:
+    positions: tuple[Size, ...] = ("count", *conv.positions, conv.filters)
+    outputs: Outputs = {"out": ("float", ("count", *conv.output_shape, simd.width))}
+    if conv.saves_mask:
+        outputs["kept"] = ("uint8", (*positions, conv_forward.mask_bytes(simd.width)))
+    if conv.saves_activations:
+        outputs["kept"] = ("float", (*positions, simd.width))
+    elif conv.pools:
+        outputs["rows"] = ("float", (conv.pool_size[0], *positions[2:], simd.width))
     inputs = dict.fromkeys(("x", "weights", "biases"), "float")
-    return Operation(conv_forward.forward(made, vectors), inputs, outputs, "x")
+    return Operation(conv_forward.forward(conv, simd), inputs, outputs, "x")
 
 
 @functools.cache
-def _to_weights(made: Convolution, vectors: Vectors) -> Operation:
-    outputs = {
-        "dweights": ("float", made.weights),
-        "dbiases": ("float", (made.filters,)),
-        "before": ("float", (*made.places, made.filters, vectors.lanes)),
-        "sums": ("float", (conv_backward.sums_size(made), vectors.lanes)),
+def _weight_gradient_op(conv: Convolution, simd: SimdUnit) -> Operation:
+    outputs: Outputs = {
+        "dweights": ("float", conv.kernel_shape),
+        "dbiases": ("float", (conv.filters,)),
+        "before": ("float", (*conv.positions, conv.filters, simd.width)),
+        "sums": ("float", (conv_backward.accumulator_vectors(conv), simd.width)),
     }
-    inputs = {"x": "float", "gradient": "float", **_remembered(made)}
-    return Operation(conv_backward.to_weights(made, vectors), inputs, outputs, "x")
+    inputs = {"x": "float", "gradient": "float", **_saved_types(conv)}
+    return Operation(conv_backward.weight_gradient(conv, simd), inputs, outputs, "x")
 
 
 @functools.cache
-def _to_input(made: Convolution, vectors: Vectors) -> Operation:
-    outputs = {
-        "dx": ("float", ("count", *made.shape, vectors.lanes)),
-        "before": ("float", (*made.places, made.filters, vectors.lanes)),
-        "turned": ("float", made.weights),
+def _input_gradient_op(conv: Convolution, simd: SimdUnit) -> Operation:
+    outputs: Outputs = {
+        "dx": ("float", ("count", *conv.input_shape, simd.width)),
+        "before": ("float", (*conv.positions, conv.filters, simd.width)),
+        "turned": ("float", conv.kernel_shape),
     }
-    inputs = {"weights": "float", "gradient": "float", **_remembered(made)}
-    return Operation(conv_backward.to_input(made, vectors), inputs, outputs, "gradient")
+    inputs = {"weights": "float", "gradient": "float", **_saved_types(conv)}
+    return Operation(conv_backward.input_gradient(conv, simd), inputs, outputs, "gradient")
 
 
-def _remembered(made: Convolution) -> dict[str, str]:
-    """What the way back takes from the way there, by type."""
-    out = {"out": "float"} if made.needs_output else {}
-    kept = {"kept": "uint8"} if made.keeps_bits else {"kept": "float"} if made.keeps_values else {}
+def _saved_types(conv: Convolution) -> dict[str, str]:
+    """The tensors that the forward pass saves for the backward pass, by type."""
+    out = {"out": "float"} if conv.needs_output else {}
+    kept = {"kept": "uint8"} if conv.saves_mask else {"kept": "float"} if conv.saves_activations else {}
     return out | kept

@@ -1,7 +1,4 @@
-"""How a weight is moved by its gradient: Keras's optimizers, vector by vector.
-
-`slots` is how many numbers are kept for each weight; `moved` gives the new weight and slots, `rate` being the step's.
-"""
+"""Update rules of Keras's optimizers, for a vector of weights."""
 
 from __future__ import annotations
 
@@ -10,22 +7,27 @@ from typing import Protocol
 
 import numpy as np
 
-from mlphys.native.llvm import Function
+from mlphys.native.llvm import Function, Scalar, Vector
 
 
-class Rule(Protocol):
+class UpdateRule(Protocol):
     @property
-    def slots(self) -> int: ...
+    def slots(self) -> int:
+        """Numbers kept per weight, such as the momentum."""
 
-    def rates(self, learning_rates: np.ndarray, first: int) -> np.ndarray:
-        """`rate` of each step, the first of them being step number `first`, from zero."""
+    def step_sizes(self, learning_rates: np.ndarray, first: int) -> np.ndarray:
+        """The factor of the update, -learning rate times any bias correction, for the steps first, first + 1, ...
 
-    def moved(self, code: Function, gradient: str, rate: str, kept: list[str]) -> list[str]: ...
+        `first` counts from zero.
+        """
+
+    def update(self, ir: Function, gradient: Vector, step_size: Scalar, state: list[Vector]) -> list[Vector]:
+        """The new state; a state is the weights, followed by each slot."""
 
 
 @dataclass(frozen=True)
 class SGD:
-    """w - rate g; with momentum v = momentum v - rate g is added, and with nesterov momentum v - rate g."""
+    """w <- w - rate g; with momentum v <- momentum v - rate g, w <- w + v (Nesterov: w <- w + momentum v - rate g)."""
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -34,23 +36,23 @@ class SGD:
     def slots(self) -> int:
         return int(self.momentum > 0)
 
-    def rates(self, learning_rates: np.ndarray, first: int) -> np.ndarray:
+    def step_sizes(self, learning_rates: np.ndarray, first: int) -> np.ndarray:
         return -learning_rates
 
-    def moved(self, code: Function, gradient: str, rate: str, kept: list[str]) -> list[str]:
-        weight, *velocities = kept
-        step = code.times(code.everywhere(rate), gradient)
+    def update(self, ir: Function, gradient: Vector, step_size: Scalar, state: list[Vector]) -> list[Vector]:
+        weight, *velocities = state
+        step = ir.fmul(ir.broadcast(step_size), gradient)
         if not velocities:
-            return [code.plus(weight, step)]
-        momentum = code.everywhere(self.momentum)
-        velocity = code.times_plus(momentum, velocities[0], step)
-        moved = code.times_plus(momentum, velocity, step) if self.nesterov else velocity
-        return [code.plus(weight, moved), velocity]
+            return [ir.fadd(weight, step)]
+        momentum = ir.broadcast(self.momentum)
+        velocity = ir.fma(momentum, velocities[0], step)
+        change = ir.fma(momentum, velocity, step) if self.nesterov else velocity
+        return [ir.fadd(weight, change), velocity]
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Kingma & Ba 2015, in the form in which epsilon is not corrected for the first steps, as Keras has it."""
+    """Adam (Kingma & Ba 2015) as in Keras: the bias correction goes into the step size and leaves epsilon as it is."""
 
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -60,14 +62,14 @@ class Adam:
     def slots(self) -> int:
         return 2
 
-    def rates(self, learning_rates: np.ndarray, first: int) -> np.ndarray:
+    def step_sizes(self, learning_rates: np.ndarray, first: int) -> np.ndarray:
         steps = np.arange(first + 1, first + 1 + len(learning_rates), dtype=np.float64)
         return -learning_rates * np.sqrt(1 - self.beta_2**steps) / (1 - self.beta_1**steps)
 
-    def moved(self, code: Function, gradient: str, rate: str, kept: list[str]) -> list[str]:
-        weight, mean, square = kept
-        mean = code.times_plus(code.minus(gradient, mean), code.everywhere(1 - self.beta_1), mean)
-        change = code.times_plus(gradient, gradient, code.negative(square))
-        square = code.times_plus(change, code.everywhere(1 - self.beta_2), square)
-        step = code.over(mean, code.plus(code.root(square), code.everywhere(self.epsilon)))
-        return [code.times_plus(code.everywhere(rate), step, weight), mean, square]
+    def update(self, ir: Function, gradient: Vector, step_size: Scalar, state: list[Vector]) -> list[Vector]:
+        weight, mean, variance = state
+        mean = ir.fma(ir.fsub(gradient, mean), ir.broadcast(1 - self.beta_1), mean)
+        change = ir.fma(gradient, gradient, ir.fneg(variance))
+        variance = ir.fma(change, ir.broadcast(1 - self.beta_2), variance)
+        step = ir.fdiv(mean, ir.fadd(ir.sqrt(variance), ir.broadcast(self.epsilon)))
+        return [ir.fma(ir.broadcast(step_size), step, weight), mean, variance]

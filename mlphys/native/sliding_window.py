@@ -1,4 +1,4 @@
-"""A kernel laid on every place of an image, for many samples side by side."""
+"""Loop nest of a 2-D convolution over a batch-interleaved image."""
 
 from __future__ import annotations
 
@@ -7,100 +7,112 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from mlphys.native.llvm import Function, Value, Vectors
+from mlphys.native.llvm import Function, Index, Pointer, SimdUnit, Vector
 
-LOOPED = 3  # blocks of pixels that are alike; fewer are written one after the other
+MIN_ITERATIONS = 3  # equal blocks of pixels that make a loop; fewer are unrolled
 
 
 @dataclass(frozen=True)
-class Laid:
-    """A kernel (rows, columns, c, f) laid on every place of an image (h, w, c), `before` rows and columns outside."""
+class SlidingWindow:
+    """Cross-correlation of an image (h, w, c) with a kernel (rows, columns, c, filters), with stride 1.
+
+    `padding` are the rows of zeros above the image and the columns left of it, `output` the height and width of the
+    result; taps outside of the image are skipped.
+    """
 
     image: tuple[int, int, int]
-    kernel: tuple[int, int]
+    kernel_size: tuple[int, int]
     filters: int
-    before: tuple[int, int]
-    places: tuple[int, int]
+    padding: tuple[int, int]
+    output: tuple[int, int]
 
-    def row(
+    def emit_row(
         self,
-        code: Function,
-        vectors: Vectors,
-        x: str,
-        w: str,
-        y: Value,
-        start: Callable[[int], str],
-        finish: Callable[[Value, int, int, str], None],
+        ir: Function,
+        simd: SimdUnit,
+        image: Pointer,
+        kernel: Pointer,
+        y: Index,
+        start: Callable[[int], Vector],
+        finish: Callable[[Index, int, int, Vector], None],
     ) -> None:
-        """The row of places y.
+        """Compute row y of the output.
 
-        `start(f)` is what the sum of a filter begins with, `finish(first, i, f, sum)` takes that at first + i.
+        `start(filter)` gives the initial value of a sum; `finish(x0, i, filter, sum)` takes the sum at column x0 + i.
         """
         height, width, channels = self.image
-        rows, columns = self.kernel
-        top, left = self.before
-        first = code.integer("smax", 0, code.integer("sub", top, y))
-        last = code.integer("smin", rows, code.integer("sub", height + top, y))
-        line, wide = width * channels * code.lanes, columns * channels * self.filters
-        above = code.at(x, (code.integer("sub", y, top), line))
-        for filters in portions(self.filters, vectors.sums // 3):
-            for x0, pixels in self._blocks(code, max(1, vectors.sums // len(filters))):
+        rows, columns = self.kernel_size
+        top, left = self.padding
+        first = ir.smax(0, ir.sub(top, y))
+        last = ir.smin(rows, ir.sub(height + top, y))
+        image_stride, kernel_stride = width * channels * ir.simd_width, columns * channels * self.filters
+        above = ir.gep(image, (ir.sub(y, top), image_stride))
+        for filters in split_evenly(self.filters, simd.accumulators // 3):
+            for x0, pixels in self._blocks(ir, max(1, simd.accumulators // len(filters))):
                 taps = {i: self._taps(x0, i) for i in range(pixels)}
-                sums = {(i, f): code.variable(code.vector, start(f)) for f in filters for i in range(pixels)}
-                with code.loop(first, last) as t:
-                    at_row = code.at(above, (t, line), (code.integer("sub", x0, left), channels * code.lanes))
-                    at_tap = code.at(w, (t, wide))
-                    with code.loop(0, channels) as c:
-                        seen, weight = code.at(at_row, (c, code.lanes)), code.at(at_tap, (c, self.filters))
-                        self._grow(code, sums, taps, seen, weight)
+                sums = {(i, f): ir.alloca(ir.vector, start(f)) for f in filters for i in range(pixels)}
+                with ir.loop(first, last) as t:
+                    image_row = ir.gep(above, (t, image_stride), (ir.sub(x0, left), channels * ir.simd_width))
+                    kernel_row = ir.gep(kernel, (t, kernel_stride))
+                    with ir.loop(0, channels) as c:
+                        pixel, weight = ir.gep(image_row, (c, ir.simd_width)), ir.gep(kernel_row, (c, self.filters))
+                        self._accumulate(ir, sums, taps, pixel, weight)
                 for (i, f), total in sums.items():
-                    finish(x0, i, f, code.get(total))
+                    finish(x0, i, f, ir.load(total))
 
-    def _grow(self, code: Function, sums: dict, taps: dict, seen: str, weight: str) -> None:
-        """All taps of a row of the kernel, for one channel."""
+    def _accumulate(
+        self,
+        ir: Function,
+        sums: dict[tuple[int, int], Pointer],
+        taps: dict[int, range],
+        pixel: Pointer,
+        weight: Pointer,
+    ) -> None:
+        """Add the products of one row of the kernel and one channel."""
         _, _, channels = self.image
-        now = {key: code.get(total) for key, total in sums.items()}
+        registers = {key: ir.load(total) for key, total in sums.items()}
         filters = sorted({f for _, f in sums})
-        for tap in range(self.kernel[1]):
+        for tap in range(self.kernel_size[1]):
             pixels = {
-                i: code.get(code.at(seen, (i + tap, channels * code.lanes)))
+                i: ir.load(ir.gep(pixel, (i + tap, channels * ir.simd_width)))
                 for i, inside in taps.items()
                 if tap in inside
             }
             for f in filters if pixels else ():
-                factor = code.everywhere(code.number(code.at(weight, (tap * channels * self.filters + f, 1))))
-                for i, pixel in pixels.items():
-                    now[i, f] = code.times_plus(pixel, factor, now[i, f])
+                factor = ir.broadcast(ir.load_scalar(ir.gep(weight, (tap * channels * self.filters + f, 1))))
+                for i, value in pixels.items():
+                    registers[i, f] = ir.fma(value, factor, registers[i, f])
         for key, total in sums.items():
-            code.put(total, now[key])
+            ir.store(total, registers[key])
 
-    def _taps(self, x0: Value, i: int) -> range:
-        """The taps of a row of the kernel that lie in the image; blocks of a loop lie all inside."""
+    def _taps(self, x0: Index, i: int) -> range:
+        """Taps of a row of the kernel that are inside the image; all of them in a loop, which excludes the border."""
         if not isinstance(x0, int):
-            return range(self.kernel[1])
-        place = x0 + i - self.before[1]
-        return range(max(0, -place), min(self.kernel[1], self.image[1] - place))
+            return range(self.kernel_size[1])
+        column = x0 + i - self.padding[1]
+        return range(max(0, -column), min(self.kernel_size[1], self.image[1] - column))
 
-    def _blocks(self, code: Function, size: int) -> Iterator[tuple[Value, int]]:
+    def _blocks(self, ir: Function, size: int) -> Iterator[tuple[Index, int]]:
         """First pixel and number of pixels of each block of a row."""
-        width = self.places[1]
+        width = self.output[1]
 
-        def inside(x0: int) -> bool:
-            """Whether the block is a whole one, away from the border."""
-            last = x0 + size - 1 - self.before[1] + self.kernel[1] - 1
-            return x0 >= self.before[1] and last < self.image[1] and x0 + size <= width
+        def is_interior(x0: int) -> bool:
+            """Whether the block is complete and all its taps are inside the image."""
+            last = x0 + size - 1 - self.padding[1] + self.kernel_size[1] - 1
+            return x0 >= self.padding[1] and last < self.image[1] and x0 + size <= width
 
-        for alike, run in groupby(range(0, width, size), inside):
+        for interior, run in groupby(range(0, width, size), is_interior):
             starts = list(run)
-            if alike and len(starts) >= LOOPED:
-                with code.loop(starts[0], starts[-1] + 1, size) as x0:
+            if interior and len(starts) >= MIN_ITERATIONS:
+                with ir.loop(starts[0], starts[-1] + 1, size) as x0:
                     yield x0, size
             else:
-                yield from ((x0, min(size, width - x0)) for x0 in starts)
+                for start in starts:
+                    yield start, min(size, width - start)
 
 
-def portions(count: int, most: int) -> list[range]:
-    """0, 1, ... count - 1 in as few parts of about the same size as can be."""
-    parts = math.ceil(count / most)
+def split_evenly(count: int, largest: int) -> list[range]:
+    """range(count) in as few consecutive parts as possible, of about the same size and at most `largest`."""
+    parts = math.ceil(count / largest)
     size = math.ceil(count / parts)
     return [range(first, min(first + size, count)) for first in range(0, count, size)]

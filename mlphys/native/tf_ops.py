@@ -1,4 +1,4 @@
-"""Machine code as operations of a TensorFlow graph, by TensorFlow's C interface for kernels."""
+"""Compiled functions as operations of a TensorFlow graph, registered through TensorFlow's C API for kernels."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ from mlphys.native import llvm
 from mlphys.native.llvm import Function
 
 Size = int | Literal["count", "groups"]
-TYPES = {"float": (1, 4), "uint8": (4, 1)}  # TensorFlow's number of a type, and its bytes
+Outputs = dict[str, tuple[str, tuple[Size, ...]]]  # name to type and shape
+TYPES = {"float": (1, 4), "uint8": (4, 1)}  # TensorFlow's enum value of a type, and its bytes per element
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What `function` computes, as an operation: inputs and outputs are those of its pointers that have these names.
+    """A TensorFlow operation that calls `function`.
 
-    Each is named with its type, an output with its shape too; a pointer that is neither is null. Of the function's
-    integers "count" is the first size of the input `counted`, others are in `known`; "groups" in a shape is how many
-    vectors hold so many samples.
+    `inputs` (name to type) and `outputs` are pointer arguments of the function; the others are
+    null. The integer argument "count" is the length of the first axis of the input `batch_input`; the others are
+    `constants`. In a shape, "groups" is the number of vectors that hold `count` samples.
     """
 
     function: Function
     inputs: dict[str, str]
-    outputs: dict[str, tuple[str, tuple[Size, ...]]]
-    counted: str
-    known: dict[str, int] = field(default_factory=dict)
+    outputs: Outputs
+    batch_input: str
+    constants: dict[str, int] = field(default_factory=dict)
 
     @functools.cached_property
     def name(self) -> str:
-        """A name that no other operation has."""
-        told = "\n".join((self.function.text, *_compute(self, 0)))
-        return f"Mlphys{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+        """A unique name: a hash of the operation's IR."""
+        source = "\n".join((self.function.text, *_compute(self, 0)))
+        return f"Mlphys{hashlib.sha256(source.encode()).hexdigest()[:20]}"
 
     def address(self) -> int:
-        """Of the function that TensorFlow calls, compiled."""
+        """Address of the compiled kernel function, which TensorFlow calls."""
         library = _library()
-        places = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in INTERFACE}
-        lines = [f"@{name} = internal constant ptr inttoptr (i64 {place} to ptr)" for name, place in places.items()]
-        return llvm.compiled("\n".join([*lines, *_compute(self, self.function.address())]), "compute")
+        addresses = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in C_FUNCTIONS}
+        lines = [f"@{name} = internal constant ptr inttoptr (i64 {at} to ptr)" for name, at in addresses.items()]
+        return llvm.compile_ir("\n".join([*lines, *_compute(self, self.function.address())]), "compute")
 
 
-# TensorFlow's functions that an operation calls, and what they give
-INTERFACE = {
+# Functions of TensorFlow's C API that a kernel calls, and their return types
+C_FUNCTIONS = {
     "TF_NewStatus": "ptr",
     "TF_DeleteStatus": "void",
     "TF_GetInput": "void",
@@ -62,29 +63,29 @@ INTERFACE = {
 
 
 def _call(function: str, *arguments: str) -> str:
-    return f"call {INTERFACE[function]} %{function}({', '.join(arguments)})"
+    return f"call {C_FUNCTIONS[function]} %{function}({', '.join(arguments)})"
 
 
 def _compute(operation: Operation, function: int) -> list[str]:
-    """compute(kernel, context) takes the inputs' data, makes the outputs, calls the function, and lets go of them."""
+    """IR of compute(kernel, context): get the inputs, allocate the outputs, call the function, release both."""
     lines = ["define void @compute(ptr %kernel, ptr %context) {"]
-    lines += [f"  %{name} = load ptr, ptr @{name}" for name in INTERFACE]
+    lines += [f"  %{name} = load ptr, ptr @{name}" for name in C_FUNCTIONS]
     lines.append(f"  %status = {_call('TF_NewStatus')}")
     data = dict.fromkeys(operation.function.pointers, "null")
     for i, name in enumerate(operation.inputs):
-        place = f"ptr %{name}.place"
+        slot = f"ptr %{name}.place"
         lines += [
             f"  %{name}.place = alloca ptr",
-            f"  store ptr null, {place}",
-            f"  {_call('TF_GetInput', 'ptr %context', f'i32 {i}', place, 'ptr %status')}",
-            f"  %{name}.tensor = load ptr, {place}",
+            f"  store ptr null, {slot}",
+            f"  {_call('TF_GetInput', 'ptr %context', f'i32 {i}', slot, 'ptr %status')}",
+            f"  %{name}.tensor = load ptr, {slot}",
             f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
         ]
         data[name] = f"%{name}.data"
     lines += [
-        f"  %count = {_call('TF_Dim', f'ptr %{operation.counted}.tensor', 'i32 0')}",
-        f"  %more = add i64 %count, {operation.function.lanes - 1}",
-        f"  %groups = sdiv i64 %more, {operation.function.lanes}",
+        f"  %count = {_call('TF_Dim', f'ptr %{operation.batch_input}.tensor', 'i32 0')}",
+        f"  %more = add i64 %count, {operation.function.simd_width - 1}",
+        f"  %groups = sdiv i64 %more, {operation.function.simd_width}",
     ]
     for i, (name, (kind, shape)) in enumerate(operation.outputs.items()):
         number, size = TYPES[kind]
@@ -96,10 +97,10 @@ def _compute(operation: Operation, function: int) -> list[str]:
                 f"  store i64 {length}, ptr %{name}.{axis}",
                 f"  %{name}.bytes.{axis + 1} = mul i64 %{name}.bytes.{axis}, {length}",
             ]
-        told = f"ptr %{name}.shape", f"i32 {len(shape)}", f"i64 %{name}.bytes.{len(shape)}"
-        made = _call("TF_AllocateOutput", "ptr %context", f"i32 {i}", f"i32 {number}", *told, "ptr %status")
+        allocation = f"ptr %{name}.shape", f"i32 {len(shape)}", f"i64 %{name}.bytes.{len(shape)}"
+        tensor = _call("TF_AllocateOutput", "ptr %context", f"i32 {i}", f"i32 {number}", *allocation, "ptr %status")
         lines += [
-            f"  %{name}.tensor = {made}",
+            f"  %{name}.tensor = {tensor}",
             f"  %{name}.lacks = icmp eq ptr %{name}.tensor, null",
             f"  br i1 %{name}.lacks, label %failed, label %{name}.made",
             f"{name}.made:",
@@ -107,7 +108,7 @@ def _compute(operation: Operation, function: int) -> list[str]:
         ]
         data[name] = f"%{name}.data"
     pointers = [f"ptr {data[name]}" for name in operation.function.pointers]
-    integers = [f"i64 {operation.known.get(name, f'%{name}')}" for name in operation.function.integers]
+    integers = [f"i64 {operation.constants.get(name, f'%{name}')}" for name in operation.function.integers]
     lines.append(f"  call void inttoptr (i64 {function} to ptr)({', '.join(pointers + integers)})")
     lines += [f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.outputs]
     lines += ["  br label %done", "failed:"]
@@ -116,8 +117,8 @@ def _compute(operation: Operation, function: int) -> list[str]:
     return [*lines, f"  {_call('TF_DeleteStatus', 'ptr %status')}", "  ret void", "}"]
 
 
-def applied(operation: Operation, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs of an operation, in the graph that is being built."""
+def apply(operation: Operation, inputs: Sequence[Any]) -> list[Any]:
+    """Add the operation to the current graph and return its outputs."""
     name = operation.name
     _register(name, operation)
     graph = tf.compat.v1.get_default_graph()
@@ -132,7 +133,7 @@ _registered: set[str] = set()
 
 
 def _register(name: str, operation: Operation) -> None:
-    """Tell TensorFlow of an operation, once in a process."""
+    """Register an operation and its kernel with TensorFlow, once per process."""
     if name in _registered:
         return
     library = _library()
@@ -143,22 +144,23 @@ def _register(name: str, operation: Operation) -> None:
     for each, (kind, _) in operation.outputs.items():
         library.TF_OpDefinitionBuilderAddOutput(builder, f"{each}: {kind}".encode())
     library.TF_RegisterOpDefinition(builder, status)
-    _must_be_well(library, status)
+    _check(library, status)
     kernel = library.TF_NewKernelBuilder(name.encode(), b"CPU", None, operation.address(), None)
     library.TF_RegisterKernelBuilder(name.encode(), kernel, status)
-    _must_be_well(library, status)
+    _check(library, status)
     library.TF_DeleteStatus(status)
     _registered.add(name)
 
 
-def _must_be_well(library: Any, status: int) -> None:
+def _check(library: Any, status: int) -> None:
+    """Raise RuntimeError if a call has failed."""
     if library.TF_GetCode(status):
         raise RuntimeError(library.TF_Message(status).decode())
 
 
 @functools.cache
-def can_be_made() -> bool:
-    """Whether this TensorFlow has the interface."""
+def available() -> bool:
+    """Whether this TensorFlow exports its C API for kernels."""
     try:
         _library()
     except (AttributeError, OSError, StopIteration):
@@ -168,23 +170,24 @@ def can_be_made() -> bool:
 
 @functools.cache
 def _library() -> Any:
-    """TensorFlow's C interface, which its wheel has in a library that is loaded already."""
+    """TensorFlow's C API, in the shared library of its wheel that the import has loaded."""
     folder = Path(tf.sysconfig.get_lib())
     library = ctypes.CDLL(str(next(folder.glob("libtensorflow_cc.*"))))
     pointer, text = ctypes.c_void_p, ctypes.c_char_p
-    for name, result, *arguments in (
-        ("TF_NewStatus", pointer),
-        ("TF_DeleteStatus", None, pointer),
-        ("TF_GetCode", ctypes.c_int, pointer),
-        ("TF_Message", text, pointer),
-        ("TF_NewOpDefinitionBuilder", pointer, text),
-        ("TF_OpDefinitionBuilderAddInput", None, pointer, text),
-        ("TF_OpDefinitionBuilderAddOutput", None, pointer, text),
-        ("TF_RegisterOpDefinition", None, pointer, pointer),
-        ("TF_NewKernelBuilder", pointer, text, text, pointer, pointer, pointer),
-        ("TF_RegisterKernelBuilder", None, text, pointer, pointer),
-        *((name, None) for name in INTERFACE if name not in ("TF_NewStatus", "TF_DeleteStatus")),  # called from code
-    ):
+    signatures: dict[str, tuple[Any, ...]] = {  # return type, types of the arguments
+        **dict.fromkeys(C_FUNCTIONS, (None,)),  # called from IR
+        "TF_NewStatus": (pointer,),
+        "TF_DeleteStatus": (None, pointer),
+        "TF_GetCode": (ctypes.c_int, pointer),
+        "TF_Message": (text, pointer),
+        "TF_NewOpDefinitionBuilder": (pointer, text),
+        "TF_OpDefinitionBuilderAddInput": (None, pointer, text),
+        "TF_OpDefinitionBuilderAddOutput": (None, pointer, text),
+        "TF_RegisterOpDefinition": (None, pointer, pointer),
+        "TF_NewKernelBuilder": (pointer, text, text, pointer, pointer, pointer),
+        "TF_RegisterKernelBuilder": (None, text, pointer, pointer),
+    }
+    for name, (result, *arguments) in signatures.items():
         function = getattr(library, name)
-        function.restype, function.argtypes = result, list(arguments)
+        function.restype, function.argtypes = result, arguments
     return library

@@ -1,90 +1,83 @@
-"""Activations of vectors, and their slopes as functions of what they gave."""
+"""Elementwise functions of vectors: exp, log, the activations and their derivatives."""
 
 from __future__ import annotations
 
-from mlphys.native.llvm import Function
+from mlphys.native.llvm import ZERO, Function, Vector
 
-KNOWN = ("linear", "relu", "sigmoid", "tanh")
+SUPPORTED = ("linear", "relu", "sigmoid", "tanh")
 
 # exp(r) for |r| <= ln 2 / 2: the Taylor polynomial whose first neglected term is below half of the last bit
-_EXPONENTIAL = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
+_EXP = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
 _ARTANH = (2 / 9, 2 / 7, 2 / 5, 2 / 3)  # of 2 artanh(s) / s - 2, from s^8 down
 _ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
 _LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.4286068203094172e-06  # the first has few digits: n times it is exact
 
 
-def applied(code: Function, name: str, value: str) -> str:
-    """The activation of a vector. What is not a number stays so."""
+def activate(ir: Function, name: str, x: Vector) -> Vector:
+    """The activation of x. NaN stays NaN."""
     match name:
         case "relu":
-            return code.where(code.compare("ole", value, "zeroinitializer"), "zeroinitializer", value)
+            return ir.select(ir.fcmp("ole", x, ZERO), ZERO, x)
         case "sigmoid":
-            return _sigmoid(code, value)
+            return _sigmoid(ir, x)
         case "tanh":  # 2 sigmoid(2 x) - 1
-            double = code.plus(value, value)
-            return code.times_plus(code.everywhere(2.0), _sigmoid(code, double), code.everywhere(-1.0))
-    return value
+            double = ir.fadd(x, x)
+            return ir.fma(ir.broadcast(2.0), _sigmoid(ir, double), ir.broadcast(-1.0))
+    return x
 
 
-def slope(code: Function, name: str, given: str) -> str | None:
-    """The derivative, of what `applied` gave; None: it is 1. That of relu is a condition."""
+def backpropagate(ir: Function, name: str, y: Vector, gradient: Vector) -> Vector:
+    """The gradient with respect to x from `gradient`, the one with respect to y = activate(x).
+
+    The derivative is a function of y: y (1 - y) for sigmoid, 1 - y^2 for tanh.
+    """
     match name:
         case "relu":
-            return code.compare("ogt", given, "zeroinitializer")
+            return ir.select(ir.fcmp("ogt", y, ZERO), gradient, ZERO)
         case "sigmoid":
-            return code.times(given, code.minus(code.everywhere(1.0), given))
+            return ir.fmul(gradient, ir.fmul(y, ir.fsub(ir.broadcast(1.0), y)))
         case "tanh":
-            return code.times_plus(code.negative(given), given, code.everywhere(1.0))
-    return None
+            return ir.fmul(gradient, ir.fma(ir.fneg(y), y, ir.broadcast(1.0)))
+    return gradient
 
 
-def through(code: Function, name: str, given: str, gradient: str) -> str:
-    """The gradient before an activation from that behind it."""
-    factor = slope(code, name, given)
-    if factor is None:
-        return gradient
-    if name == "relu":
-        return code.where(factor, gradient, "zeroinitializer")
-    return code.times(gradient, factor)
+def _sigmoid(ir: Function, x: Vector) -> Vector:
+    one = ir.broadcast(1.0)
+    return ir.fdiv(one, ir.fadd(one, exp(ir, ir.fneg(x))))
 
 
-def _sigmoid(code: Function, value: str) -> str:
-    one = code.everywhere(1.0)
-    return code.over(one, code.plus(one, exponential(code, code.negative(value))))
-
-
-def exponential(code: Function, value: str) -> str:
-    """exp: 2^n exp(r) with value = n ln 2 + r. Beyond +-87 it is exp(+-87): nothing overflows."""
-    v, n = code.vector, code.lanes
-    value = code.larger(code.smaller(value, code.everywhere(87.0)), code.everywhere(-87.0))
-    whole = code.be(f"call {v} @llvm.rint.v{n}f32({v} {code.times(value, code.everywhere(1.4426950408889634))})")
-    rest = value
+def exp(ir: Function, x: Vector) -> Vector:
+    """exp(x) = 2^n exp(r) with x = n ln 2 + r. Beyond +-87 it is exp(+-87): nothing overflows."""
+    v, n = ir.vector, ir.simd_width
+    x = ir.maximum(ir.minimum(x, ir.broadcast(87.0)), ir.broadcast(-87.0))
+    rounded = Vector(ir.assign(f"call {v} @llvm.rint.v{n}f32({v} {ir.fmul(x, ir.broadcast(1.4426950408889634))})"))
+    rest = x
     for part in (_LN2_HIGH, _LN2_LOW):
-        rest = code.times_plus(whole, code.everywhere(-part), rest)
-    result = code.everywhere(_EXPONENTIAL[0])
-    for coefficient in _EXPONENTIAL[1:]:
-        result = code.times_plus(result, rest, code.everywhere(coefficient))
-    exponent = code.be(f"fptosi {v} {whole} to <{n} x i32>")
-    exponent = code.be(f"add <{n} x i32> {exponent}, splat (i32 127)")
-    exponent = code.be(f"shl <{n} x i32> {exponent}, splat (i32 23)")
-    return code.times(result, code.be(f"bitcast <{n} x i32> {exponent} to {v}"))
+        rest = ir.fma(rounded, ir.broadcast(-part), rest)
+    result = ir.broadcast(_EXP[0])
+    for coefficient in _EXP[1:]:
+        result = ir.fma(result, rest, ir.broadcast(coefficient))
+    exponent = ir.assign(f"fptosi {v} {rounded} to <{n} x i32>")
+    exponent = ir.assign(f"add <{n} x i32> {exponent}, splat (i32 127)")
+    exponent = ir.assign(f"shl <{n} x i32> {exponent}, splat (i32 23)")
+    return ir.fmul(result, Vector(ir.assign(f"bitcast <{n} x i32> {exponent} to {v}")))
 
 
-def logarithm(code: Function, value: str) -> str:
-    """log of numbers above the smallest normal one: n ln 2 + 2 artanh((m - 1) / (m + 1)) with value = 2^n m."""
-    v, n = code.vector, code.lanes
-    bits = code.be(f"bitcast {v} {value} to <{n} x i32>")
-    shifted = code.be(f"sub <{n} x i32> {bits}, splat (i32 {_ROOT_HALF})")  # m from sqrt(1/2) to sqrt(2)
-    exponent = code.be(f"ashr <{n} x i32> {shifted}, splat (i32 23)")
-    scale = code.be(f"shl <{n} x i32> {exponent}, splat (i32 23)")
-    mantissa = code.be(f"bitcast <{n} x i32> {code.be(f'sub <{n} x i32> {bits}, {scale}')} to {v}")
-    one = code.everywhere(1.0)
-    s = code.over(code.minus(mantissa, one), code.plus(mantissa, one))
-    square = code.times(s, s)
-    series = code.everywhere(_ARTANH[0])
+def log(ir: Function, x: Vector) -> Vector:
+    """log(x) = n ln 2 + 2 artanh((m - 1) / (m + 1)) with x = 2^n m, for x above the smallest normal number."""
+    v, n = ir.vector, ir.simd_width
+    bits = ir.assign(f"bitcast {v} {x} to <{n} x i32>")
+    shifted = ir.assign(f"sub <{n} x i32> {bits}, splat (i32 {_ROOT_HALF})")  # m from sqrt(1/2) to sqrt(2)
+    exponent = ir.assign(f"ashr <{n} x i32> {shifted}, splat (i32 23)")
+    scale = ir.assign(f"shl <{n} x i32> {exponent}, splat (i32 23)")
+    mantissa = Vector(ir.assign(f"bitcast <{n} x i32> {ir.assign(f'sub <{n} x i32> {bits}, {scale}')} to {v}"))
+    one = ir.broadcast(1.0)
+    s = ir.fdiv(ir.fsub(mantissa, one), ir.fadd(mantissa, one))
+    square = ir.fmul(s, s)
+    series = ir.broadcast(_ARTANH[0])
     for coefficient in _ARTANH[1:]:
-        series = code.times_plus(series, square, code.everywhere(coefficient))
-    power = code.be(f"sitofp <{n} x i32> {exponent} to {v}")
-    small = code.times_plus(power, code.everywhere(_LN2_LOW), code.times(code.times(series, square), s))
-    result = code.times_plus(power, code.everywhere(_LN2_HIGH), code.plus(code.plus(s, s), small))
-    return code.where(code.compare("uno", value, value), value, result)
+        series = ir.fma(series, square, ir.broadcast(coefficient))
+    power = Vector(ir.assign(f"sitofp <{n} x i32> {exponent} to {v}"))
+    small = ir.fma(power, ir.broadcast(_LN2_LOW), ir.fmul(ir.fmul(series, square), s))
+    result = ir.fma(power, ir.broadcast(_LN2_HIGH), ir.fadd(ir.fadd(s, s), small))
+    return ir.select(ir.fcmp("uno", x, x), x, result)

@@ -175,7 +175,7 @@ def contraction(spec: CostKeys, network: Network) -> Callable[[Any], Any]:
     from mlphys.networks.layers import simd_conv
 
     def of_samples(x: Any) -> Any:
-        with simd_conv.used(0.0):  # the Jacobian is differentiated once more
+        with simd_conv.enabled(0.0):  # the Jacobian is differentiated once more
             return autodiff.contraction(lambda points: network.parts["encoder"](points, training=False), x)
 
     return of_samples

@@ -46,7 +46,7 @@ def build(
     layers: dict[str, Any] = {}
     for row in (*rows, *beside):
         layers[row.name] = _layer(row, seed, layers)
-    simd_conv.join([layers[row.name] for row in rows])
+    simd_conv.fuse_pooling([layers[row.name] for row in rows])
     inputs = keras.Input(rows[0].input_shape)
     outputs = [inputs]
     for row in rows:

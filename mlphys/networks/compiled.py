@@ -172,7 +172,7 @@ def fast_convolutions(network: Network) -> contextlib.AbstractContextManager[Non
     from mlphys.networks.layers import simd_conv
 
     cores = operation_threads() or machine.threads()
-    return simd_conv.used(1 / cores if simd_width(network) else 0.0)
+    return simd_conv.enabled(1 / cores if simd_width(network) else 0.0)
 
 
 def metric_sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Phases that are trained by machine code of our own (native/dense_step.py): dense layers, one behind the other.
+"""Backend that trains chains of dense layers with generated machine code (native/dense_step.py).
 
-They end where Keras would end, up to rounding, and do so in a fraction of the time.
+The result is Keras's, up to rounding, in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.native import dense_loss, dense_step, llvm, optimizer_step, vector_math
-from mlphys.native.dense_loss import Cost
-from mlphys.native.dense_step import Chain, Layer, Place, Room
-from mlphys.native.llvm import Vectors
-from mlphys.native.optimizer_step import Rule
+from mlphys.native.dense_loss import Loss
+from mlphys.native.dense_step import Chain, DenseLayer, MatrixView, Workspace
+from mlphys.native.llvm import SimdUnit
+from mlphys.native.optimizer_step import UpdateRule
 from mlphys.networks import keras_internals
 from mlphys.networks.cost import DataTerm, LayerPenalties, Term
 from mlphys.networks.phases import Gradient, Plan
@@ -31,43 +31,44 @@ from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Soft
 from mlphys.schema.optimizers import Optimizer
 from mlphys.schema.shapes import Row, weights
 
-# Beyond these TensorFlow is faster: it goes through large matrices block by block
+# Above these TensorFlow is faster: its matrix products are blocked for the cache
 LARGEST_BATCH = 1024  # samples
 LARGEST_NET = 1_000_000  # weights
-PRODUCTS = 100_000  # multiplications of a step that are worth a thread
+PRODUCTS = 100_000  # multiplications per step that justify a further thread
 
-LOSSES = ("loss", "reconstruction_loss")  # metrics that are the first of what is recorded
+LOSSES = ("loss", "reconstruction_loss")  # metrics that are the loss of `dense_loss`; others are its metric
 
-# What Keras's optimizers call the numbers that they keep for each weight
+# Attribute names of Keras's optimizer slots
 SLOTS = {optimizer_step.SGD: ("momentums",), optimizer_step.Adam: ("_momentums", "_velocities")}
 
 
 class Unsupported(Exception):
-    """What a phase has that there is no machine code for; the text says what."""
+    """There is no machine code for a phase; the text gives the reason."""
 
 
 def dense_chain(plan: Plan, batch: int) -> Chain:
-    """What a phase trains with batches of so many samples. Raises Unsupported."""
-    if llvm.vectors() is None:
+    """The chain of layers, loss and update rule that a phase trains. Raises Unsupported."""
+    if llvm.simd_unit() is None:
         raise Unsupported("nothing can be compiled for this processor")
-    if followed := {"gradient_norms", "saturation"} & set(plan.settings.track):
-        raise Unsupported(f"track: {', '.join(sorted(followed))} has no machine code")
+    if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
+        raise Unsupported(f"track: {', '.join(sorted(tracked))} has no machine code")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
     data = _data_term(plan.terms)
     layers = _layers(plan.rows)
-    made = Chain(tuple(layers), _cost(data, layers[-1]), _rule(plan.settings.optimizer), batch, same=data.target == "x")
+    loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
+    chain = Chain(tuple(layers), loss, rule, batch, target_is_input=data.target == "x")
     if set(plan.trained) != set(weights(plan.rows)):
         raise Unsupported("some of its weights are not trained")
     if batch > LARGEST_BATCH:
         raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
     if sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
         raise Unsupported(f"more than {LARGEST_NET} weights")
-    return made
+    return chain
 
 
 def _data_term(terms: Sequence[Term]) -> DataTerm:
-    """The one term of a cost that is nothing but a loss; a term of another type is not known."""
+    """The data term of a cost that has no other effective term. Raises Unsupported."""
     data, *others = terms
     for term in others:
         if type(term) is not LayerPenalties or term.formulas():
@@ -77,46 +78,46 @@ def _data_term(terms: Sequence[Term]) -> DataTerm:
     return data
 
 
-def _layers(rows: Sequence[Row]) -> list[Layer]:
-    """The dense layers of a chain of rows."""
-    found: list[Layer] = []
+def _layers(rows: Sequence[Row]) -> list[DenseLayer]:
+    """The dense layers of a chain, with the activation layers that follow them merged in. Raises Unsupported."""
+    layers: list[DenseLayer] = []
     for row in rows:
         match row.layer:
             case Flatten() | Reshape():
                 continue
             case Dense() as dense if len(row.input_shape) == 1 and not row.tied_to:
                 name = dense.activation or "linear"
-                found.append(Layer(row.input_shape[0], dense.units, name, dense.use_bias))
-            case Activation(activation=name) if found and found[-1].activation == "linear":
-                found[-1] = found[-1].with_activation(name)
-            case ReLU() as layer if layer == ReLU() and found and found[-1].activation == "linear":
-                found[-1] = found[-1].with_activation("relu")
-            case Softmax() if found and found[-1].activation == "linear":
-                found[-1] = found[-1].with_activation("softmax")
+                layers.append(DenseLayer(row.input_shape[0], dense.units, name, dense.use_bias))
+            case Activation(activation=name) if layers and layers[-1].activation == "linear":
+                layers[-1] = layers[-1].with_activation(name)
+            case ReLU() as layer if layer == ReLU() and layers and layers[-1].activation == "linear":
+                layers[-1] = layers[-1].with_activation("relu")
+            case Softmax() if layers and layers[-1].activation == "linear":
+                layers[-1] = layers[-1].with_activation("softmax")
             case layer:
                 tied = " with tied weights" if row.tied_to else ""
                 raise Unsupported(f"layer {type(layer).__name__}{tied} has no machine code")
-    if not found:
+    if not layers:
         raise Unsupported("it has no Dense layer")
-    for layer in found[:-1]:
-        if layer.activation not in vector_math.KNOWN:
+    for layer in layers[:-1]:
+        if layer.activation not in vector_math.SUPPORTED:
             raise Unsupported(f"activation {layer.activation} has no machine code")
-    return found
+    return layers
 
 
-def _cost(data: DataTerm, last: Layer) -> Cost:
-    classes, known = data.target == "classes", last.activation in vector_math.KNOWN
+def _loss(data: DataTerm, last: DenseLayer) -> Loss:
+    classes, supported = data.target == "classes", last.activation in vector_math.SUPPORTED
     match data.loss:
         case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
-            return dense_loss.OfClasses(last.outputs)
+            return dense_loss.SoftmaxCrossentropy(last.outputs)
         case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":
-            return dense_loss.OfOutputs(last.outputs, last.activation, data.weight, binary=True)
-        case losses.MeanSquaredError() if known:
-            return dense_loss.OfOutputs(last.outputs, last.activation, data.weight, classes=classes)
+            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, binary=True)
+        case losses.MeanSquaredError() if supported:
+            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, classes=classes)
     raise Unsupported(f"{type(data.loss).__name__} behind {last.activation} outputs has no machine code")
 
 
-def _rule(optimizer: Optimizer) -> Rule:
+def _rule(optimizer: Optimizer) -> UpdateRule:
     if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
         raise Unsupported(f"optimizer {type(optimizer).__name__} has no machine code")
     for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
@@ -131,7 +132,7 @@ def _rule(optimizer: Optimizer) -> Rule:
 
 
 class NativeBackend:
-    """Whole steps of a chain of dense layers. It knows what `dense_chain` lists, and refuses everything else.
+    """Training steps of a chain of dense layers: what `dense_chain` accepts.
 
     The workspace of the machine code owns the numbers; Keras's variables are copies, which `sync_network` and
     `restore` refresh.
@@ -142,7 +143,7 @@ class NativeBackend:
 
     @staticmethod
     def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> str | None:
-        """What it does not know of a phase; None: it knows all of it."""
+        """Why this backend cannot train a phase; None if it can."""
         if accelerators:
             return "an accelerator takes them"
         try:
@@ -152,32 +153,33 @@ class NativeBackend:
         return None
 
     def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
-        vectors = llvm.vectors()
-        assert vectors
+        simd = llvm.simd_unit()
+        assert simd
         assert phase.plan.rows
-        made = dense_chain(phase.plan, batch_size)
-        self._phase, self._chain, self._variables, self._rows = phase, made, variables, phase.plan.rows
-        self._room = Room(made, vectors)
-        self._numbers = _aligned(self._room.size)
-        self._function = _callable(made, vectors)
-        products = [layer.inputs * layer.outputs for layer in made.layers]
-        most = math.ceil(made.layers[products.index(max(products))].outputs / vectors.lanes)  # that have columns in it
-        self._threads = max(1, min(machine.threads(), most, made.batch * sum(products) // PRODUCTS))
-        self._classes = made.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
+        chain = dense_chain(phase.plan, batch_size)
+        self._phase, self._chain, self._variables, self._rows = phase, chain, variables, phase.plan.rows
+        self._workspace = Workspace(chain, simd)
+        self._buffer = _aligned(self._workspace.size)
+        self._function = _compiled_steps(chain, simd)
+        products = [layer.inputs * layer.outputs for layer in chain.layers]
+        largest = chain.layers[products.index(max(products))]
+        most = math.ceil(largest.outputs / simd.width)  # threads that own a vector of its columns
+        self._threads = max(1, min(machine.threads(), most, chain.batch_size * sum(products) // PRODUCTS))
+        self._classes = chain.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
-        self._sums = np.zeros(1 + dense_step.VALUES)
+        self._sums = np.zeros(1 + dense_step.METRICS)
         self._rates = keras_internals.rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
         self._steps = self._state[names[id(phase.optimizer.iterations)]]
-        for variable, numbers in self._places():
-            self._state[names[id(variable)]] = numbers
+        for variable, view in self._variable_views():
+            self._state[names[id(variable)]] = view
         self.restore(now)
 
     def hold(self, split: Split) -> None:
         self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
-        if self._chain.same:
+        if self._chain.target_is_input:
             self._t = self._x
         elif self._classes:
             self._t = np.eye(self._classes, dtype=np.float32)[split.y]
@@ -189,20 +191,20 @@ class NativeBackend:
         self._sums[:] = 0.0
 
     def train(self, start: int, stop: int) -> np.ndarray:
-        """The sums grow number by number: so it does not matter where an epoch is cut."""
+        """Sums are added sample by sample, so the chunks of an epoch do not change their bits."""
         first = int(self._steps)
-        rates = self._chain.rule.rates(self._rates(first, stop - start), first).astype(np.float32)
+        step_sizes = self._chain.rule.step_sizes(self._rates(first, stop - start), first).astype(np.float32)
         totals, barrier = self._sums[1:], np.zeros(1, np.int64)
-        arrays = (self._x, self._t, self._order, rates, self._numbers, totals, barrier)
+        arrays = (self._x, self._t, self._order, step_sizes, self._buffer, totals, barrier)
         samples = len(self._order)
 
-        def work(thread: int) -> None:  # holds the arrays, should it be left alone by an interrupt
+        def work(thread: int) -> None:  # keeps the arrays alive if an interrupt ends `train`
             pointers = [array.ctypes.data for array in arrays]
             self._function(*pointers, samples, start, stop, thread, self._threads)
 
         _together(self._threads, work)
         self._steps += stop - start
-        self._sums[0] += min(stop * self._chain.batch, samples) - start * self._chain.batch
+        self._sums[0] += min(stop * self._chain.batch_size, samples) - start * self._chain.batch_size
         return np.array([self._sums[0], *totals[self._columns]])
 
     def learning_rate(self) -> float:
@@ -217,9 +219,9 @@ class NativeBackend:
         return {name: values.copy() for name, values in self._state.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._numbers[:] = 0.0  # the padding too, where a diverged training leaves what is not finite
-        for place in self._room.outputs:
-            self._matrix(place)[:, place.used] = 1.0  # what the bias sees
+        self._buffer[:] = 0.0  # the padding too, in which a diverged training leaves NaN
+        for view in self._workspace.activations:
+            self._array(view)[:, view.columns] = 1.0  # the input of the bias
         for name, variable in self._variables.items():
             self._state[name][...] = state[name]
             variable.assign(state[name])
@@ -231,23 +233,23 @@ class NativeBackend:
         self.restore(snapshot)
         self._sums[:] = snapshot["sums"]
 
-    def _places(self) -> Iterator[tuple[Any, np.ndarray]]:
-        """The variables of the layers, each with its place in the room."""
+    def _variable_views(self) -> Iterator[tuple[Any, np.ndarray]]:
+        """The variables of layers and optimizer, each with its array in the workspace."""
         optimizer, names = self._phase.optimizer, iter(weights(self._rows))
-        for layer, places in zip(self._chain.layers, self._room.kernels, strict=True):
+        for layer, views in zip(self._chain.layers, self._workspace.kernels, strict=True):
             for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
                 weight = self._phase.network.weights[next(names)]
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
-                slots = keras_internals.slots(optimizer, SLOTS[type(self._chain.rule)][: len(places) - 1], i)
-                for place, variable in zip(places, (weight, *slots), strict=True):
-                    yield variable, self._matrix(place)[rows, : place.used]
+                slots = keras_internals.slots(optimizer, SLOTS[type(self._chain.rule)][: len(views) - 1], i)
+                for view, variable in zip(views, (weight, *slots), strict=True):
+                    yield variable, self._array(view)[rows, : view.columns]
 
-    def _matrix(self, place: Place) -> np.ndarray:
-        return self._numbers[place.start : place.end].reshape(place.rows, place.width)
+    def _array(self, view: MatrixView) -> np.ndarray:
+        return self._buffer[view.start : view.end].reshape(view.rows, view.stride)
 
 
 def _together(threads: int, work: Callable[[int], None]) -> None:
-    """work(0), work(1), ... at the same time; none of them begins before all can, as they wait for each other."""
+    """Run work(0), work(1), ..., each on its own thread, starting when all threads are ready: they use barriers."""
     if threads == 1:
         return work(0)
     gate = threading.Barrier(threads)
@@ -266,20 +268,20 @@ def _together(threads: int, work: Callable[[int], None]) -> None:
     except BaseException:
         gate.abort()
         for worker in workers:
-            if worker.is_alive():  # it writes into the room until its steps are done
+            if worker.is_alive():  # it writes to the workspace until its steps are done
                 worker.join()
         raise
 
 
 @functools.cache
-def _callable(made: Chain, vectors: Vectors) -> Any:
-    """The compiled function: seven pointers, five integers."""
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)  # it runs without Python's lock
-    return kind(dense_step.steps(made, vectors).address())
+def _compiled_steps(chain: Chain, simd: SimdUnit) -> Any:
+    """The compiled function of seven pointers and five integers; ctypes releases the GIL while it runs."""
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)
+    return signature(dense_step.training_steps(chain, simd).address())
 
 
 def _aligned(size: int) -> np.ndarray:
-    """Zeros that begin with a line of the cache."""
-    numbers = np.zeros(size + 16, np.float32)
-    first = -numbers.ctypes.data % 64 // 4
-    return numbers[first : first + size]
+    """Zeros, aligned to a cache line of 64 bytes."""
+    buffer = np.zeros(size + 16, np.float32)
+    first = -buffer.ctypes.data % 64 // 4
+    return buffer[first : first + size]

@@ -114,7 +114,7 @@ class TensorFlowBackend:
         """Gradients, sums of the metrics, and outputs that are tracked, of a part with this share of its batch."""
         from mlphys.networks.layers import simd_conv
 
-        phase, x = self._phase, simd_conv.of_data(x)
+        phase, x = self._phase, simd_conv.without_gradient(x)
         with self._tracker.watching() as outputs, tf.GradientTape() as tape:
             values, penalty = phase.cost(x, y, True)
             cost = share * (tf.reduce_mean(values["loss"]) + penalty)

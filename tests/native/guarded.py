@@ -1,24 +1,24 @@
-"""Arrays beside which nothing may be touched."""
+"""Arrays between guards, which reveal reads and writes out of bounds."""
 
 from __future__ import annotations
 
 import numpy as np
 
-GUARD = 4096  # numbers on each side of an array
+GUARD = 4096  # elements on each side of an array
 
 
 class Guarded:
-    """An array between NaNs, which what reads too far would take in, and what writes too far overwrite."""
+    """An array between NaNs: a read out of bounds makes the result NaN, a write out of bounds overwrites them."""
 
     def __init__(self, values: np.ndarray):
-        kind = values.dtype
-        self._guard = np.full(GUARD, np.nan if kind.kind == "f" else np.iinfo(kind).min, kind)
-        self._whole = np.concatenate([self._guard, values.ravel(), self._guard])
-        self.values = self._whole[GUARD : GUARD + values.size].reshape(values.shape)
+        dtype = values.dtype
+        self._guard = np.full(GUARD, np.nan if dtype.kind == "f" else np.iinfo(dtype).min, dtype)
+        self._buffer = np.concatenate([self._guard, values.ravel(), self._guard])
+        self.values = self._buffer[GUARD : GUARD + values.size].reshape(values.shape)
 
     def pointer(self) -> int:
         return self.values.ctypes.data
 
-    def untouched(self) -> bool:
+    def is_intact(self) -> bool:
         guard = self._guard.tobytes()
-        return self._whole[:GUARD].tobytes() == guard == self._whole[-GUARD:].tobytes()
+        return self._buffer[:GUARD].tobytes() == guard == self._buffer[-GUARD:].tobytes()

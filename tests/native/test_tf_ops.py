@@ -1,4 +1,4 @@
-"""Machine code as operations of TensorFlow."""
+"""Compiled functions as operations of TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from mlphys.native.tf_ops import Operation
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5, 1), (16,), (28, 28, 1), (67,)])
 @pytest.mark.parametrize("samples", [1, 16, 35])
-def test_samples_are_laid_side_by_side_and_back(shape, samples):
-    width = llvm.vectors().lanes
+def test_a_batch_is_interleaved_and_back(shape, samples):
+    width = llvm.simd_unit().width
     x = np.random.default_rng(0).random((samples, *shape), np.float32)
     expected = np.zeros((-(-samples // width) * width, *shape), np.float32)
     expected[:samples] = x
 
     @tf.function
     def there_and_back(x):
-        side = differentiable.side_by_side(x)
-        return side, differentiable.one_by_one(side, x)
+        interleaved = differentiable.interleave_batch(x)
+        return interleaved, differentiable.deinterleave_batch(interleaved, x)
 
-    side, back = (array.numpy() for array in there_and_back(tf.constant(x)))
-    assert (side == np.moveaxis(expected.reshape(-1, width, *shape), 1, -1)).all()
+    interleaved, back = (array.numpy() for array in there_and_back(tf.constant(x)))
+    assert (interleaved == np.moveaxis(expected.reshape(-1, width, *shape), 1, -1)).all()
     assert (back == x).all()
 
 
 def test_the_same_operation_is_registered_once_and_another_one_apart():
-    found = [differentiable._to_lanes((5, size), llvm.vectors()) for size in (2, 2, 3)]
+    found = [differentiable._interleave_op((5, size), llvm.simd_unit()) for size in (2, 2, 3)]
     assert found[0].name == found[1].name != found[2].name
 
 
-def test_memory_that_is_not_there_is_an_error_of_tensorflows():
-    width = llvm.vectors().lanes
+def test_a_failed_allocation_is_an_error_of_tensorflows():
+    width = llvm.simd_unit().width
     huge = Operation(
-        interleave.side_by_side(width), {"x": "float"}, {"out": ("float", ("groups", 2**45))}, "x", {"size": 4}
+        interleave.interleave_batch(width), {"x": "float"}, {"out": ("float", ("groups", 2**45))}, "x", {"size": 4}
     )
 
     @tf.function
     def asked(x):
-        return tf_ops.applied(huge, [x])[0]
+        return tf_ops.apply(huge, [x])[0]
 
     with pytest.raises(tf.errors.ResourceExhaustedError):
         asked(tf.zeros((3, 4)))
@@ -51,7 +51,7 @@ def test_the_second_derivative_is_refused():
     x = tf.random.stateless_normal((3, 4), (0, 0))
 
     def cost(x):
-        return tf.reduce_sum(differentiable.side_by_side(x) ** 3)
+        return tf.reduce_sum(differentiable.interleave_batch(x) ** 3)
 
     @tf.function
     def twice(x):
@@ -67,8 +67,8 @@ def test_the_second_derivative_is_refused():
         twice(x)
 
 
-def test_a_tensorflow_without_the_interface_cannot_have_them(monkeypatch):
-    assert tf_ops.can_be_made()
+def test_operations_are_unavailable_in_a_tensorflow_without_the_c_api(monkeypatch):
+    assert tf_ops.available()
     monkeypatch.setattr(tf_ops.tf.sysconfig, "get_lib", lambda: "/")
     monkeypatch.setattr(tf_ops, "_library", tf_ops._library.__wrapped__)
-    assert not tf_ops.can_be_made.__wrapped__()
+    assert not tf_ops.available.__wrapped__()

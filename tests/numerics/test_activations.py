@@ -23,7 +23,7 @@ def differences(function, s: np.ndarray) -> np.ndarray:
 
 def test_all_places_that_name_activations_name_those_of_the_table():
     names = list(ACTIVATIONS)
-    assert names == list(get_args(Known)) == list(vector_math.KNOWN)
+    assert names == list(get_args(Known)) == list(vector_math.SUPPORTED)
     assert set(penalties.DERIVATIVES) == set(names)
     assert Autoencoder.model_fields["activation"].annotation == Known
 

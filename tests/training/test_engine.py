@@ -23,7 +23,7 @@ DENSE = [
     {"Dense": {"units": 16, "activation": "relu", "kernel_regularizer": {"L2": {"l2": 0.001}}}},
     {"Dense": {"units": 10, "activation": "softmax"}},
 ]
-PLAIN = ["Flatten", {"Dense": {"units": 16, "activation": "relu"}}, DENSE[2]]  # a chain of native/chain.py
+PLAIN = ["Flatten", {"Dense": {"units": 16, "activation": "relu"}}, DENSE[2]]  # a chain for native/dense_step.py
 CONV = [
     {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
     {"MaxPooling2D": {"pool_size": 2}},

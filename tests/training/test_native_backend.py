@@ -167,7 +167,7 @@ def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_ten
     monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
     assert NativeBackend.refusal(plan, 30, ()) == "more than 1183 weights"
     monkeypatch.undo()
-    monkeypatch.setattr(llvm, "vectors", lambda: None)
+    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
     assert NativeBackend.refusal(plan, 30, ()) == "nothing can be compiled for this processor"
 
 

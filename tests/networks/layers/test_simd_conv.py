@@ -1,4 +1,4 @@
-"""Convolutions of many samples side by side against Keras's own layers."""
+"""Batch-interleaved convolutions against Keras's own layers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 import tensorflow as tf
 
 from mlphys.native import llvm
-from mlphys.native.llvm import Vectors
+from mlphys.native.llvm import SimdUnit
 from mlphys.networks.layers import simd_conv
 
-ALL = 100.0  # a share of cores for which any number of channels is few
+ALL = 100.0  # a share of cores for which any number of channels counts as few
 
 SAME = {"padding": "same"}
 RELU = {"activation": "relu"}
 TANH = {"activation": "tanh"}
 SIGMOID = {"activation": "sigmoid"}
 
-# What the layers see, they themselves, and how many of our convolutions the graph has on the way there.
+# Shape of the input, the layers, and the number of compiled convolutions in the forward pass.
 CASES = {
     "average pool of 4": ((12, 12, 1), [("Conv2D", (7, 5), SAME | RELU), ("AveragePooling2D", (4,), {})], 1),
     "average pool of 3 x 2, no bias": (
@@ -84,12 +84,10 @@ CASES = {
     ),
 }  # fmt: skip
 
-WAYS = ("forward", "to_weights", "to_input")
-
 
 def chain(library, layers, shape):
     made = [getattr(library, name)(*arguments, **more) for name, arguments, more in layers]
-    simd_conv.join(made)
+    simd_conv.fuse_pooling(made)
     model = keras.Sequential([keras.Input(shape), *made])
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -97,16 +95,16 @@ def chain(library, layers, shape):
     return model
 
 
-def followed(model, x, share, of_data=False):
-    """Outputs, gradients of something of them with respect to weights (and x), and our operations in the graph."""
+def traced(model, x, share, without_gradient=False):
+    """Outputs and gradients of a function of them for the weights (and x); the compiled operations in the graph."""
 
     def function(x):
         sources = [weight.value for weight in model.trainable_variables]
-        with simd_conv.used(share), tf.GradientTape() as tape:
-            if not of_data:
+        with simd_conv.enabled(share), tf.GradientTape() as tape:
+            if not without_gradient:
                 tape.watch(x)
                 sources.append(x)
-            outputs = model(simd_conv.of_data(x) if of_data else x)
+            outputs = model(simd_conv.without_gradient(x) if without_gradient else x)
             cost = tf.reduce_sum(tf.sin(3 * outputs))
         return [outputs, *tape.gradient(cost, sources)]
 
@@ -121,29 +119,29 @@ def same(found, expected):
 
 
 def convolutions(used):
-    """Ours on the way there: those that take weights and biases."""
+    """Those of the forward pass, which take weights and biases."""
     return [op for op in used if len(op.inputs) == 3 and op.inputs[2].shape.rank == 1]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_side_by_side_gives_what_keras_gives(name):
+def test_batch_interleaved_layers_give_what_keras_gives(name):
     shape, layers, ours = CASES[name]
     x = tf.constant(np.random.default_rng(1).normal(size=(19, *shape)), tf.float32)
-    expected, _ = followed(chain(keras.layers, layers, shape), x, ALL)
-    found, used = followed(chain(simd_conv, layers, shape), x, ALL)
+    expected, _ = traced(chain(keras.layers, layers, shape), x, ALL)
+    found, used = traced(chain(simd_conv, layers, shape), x, ALL)
     assert len(convolutions(used)) == ours
     same(found, expected)
 
 
-@pytest.mark.parametrize("vectors", [Vectors(16, 24), Vectors(8, 12), Vectors(4, 24)])
+@pytest.mark.parametrize("simd", [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)])
 @pytest.mark.parametrize("name", ["average pool of 4", "largest of tanh", "upsampled", "wide", "even kernels"])
 @pytest.mark.parametrize("samples", [1, 16, 21])
-def test_vectors_of_any_width_give_what_keras_gives(vectors, name, samples, monkeypatch):
-    monkeypatch.setattr(llvm, "vectors", lambda: vectors)
+def test_vectors_of_any_width_give_what_keras_gives(simd, name, samples, monkeypatch):
+    monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
-    expected, _ = followed(chain(keras.layers, layers, shape), x, 0)
-    found, used = followed(chain(simd_conv, layers, shape), x, ALL)
+    expected, _ = traced(chain(keras.layers, layers, shape), x, 0)
+    found, used = traced(chain(simd_conv, layers, shape), x, ALL)
     assert used
     same(found, expected)
 
@@ -156,25 +154,25 @@ def test_equal_values_give_the_gradient_to_the_same_pixel_as_keras(activation):
     models = [chain(library, layers, (8, 8, 1)) for library in (keras.layers, simd_conv)]
     for model in models:
         model.weights[0].assign(np.random.default_rng(3).integers(-1, 2, (5, 5, 1, 3)))
-    (expected, _), (found, _) = (followed(model, tf.constant(x), ALL) for model in models)
+    (expected, _), (found, _) = (traced(model, tf.constant(x), ALL) for model in models)
     same(found, expected)
 
 
-def test_samples_whose_gradient_nobody_asks_for_cost_none():
+def test_no_input_gradient_is_computed_for_data():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(5, *shape)), tf.float32)
-    whole, asked = followed(chain(simd_conv, layers, shape), x, ALL)
-    found, not_asked = followed(chain(simd_conv, layers, shape), x, ALL, of_data=True)
+    whole, asked = traced(chain(simd_conv, layers, shape), x, ALL)
+    found, not_asked = traced(chain(simd_conv, layers, shape), x, ALL, without_gradient=True)
     same(found, whole[:-1])
     assert len(not_asked) < len(asked)
 
 
-def test_what_is_not_a_number_stays_so():
+def test_nan_stays_nan():
     for name in ("average pool of 4", "largest of tanh", "upsampled"):
         shape, layers, _ = CASES[name]
         x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
         x[1] = np.nan
-        outputs = followed(chain(simd_conv, layers, shape), tf.constant(x), ALL)[0][0]
+        outputs = traced(chain(simd_conv, layers, shape), tf.constant(x), ALL)[0][0]
         assert np.isnan(outputs[1]).any()
         assert np.isfinite(outputs[[0, 2]]).all()
 
@@ -182,43 +180,43 @@ def test_what_is_not_a_number_stays_so():
 def test_two_calls_end_in_the_same_bytes():
     shape, layers, _ = CASES["two pools in a row"]
     x = tf.constant(np.random.default_rng(1).normal(size=(21, *shape)), tf.float32)
-    first, second = (followed(chain(simd_conv, layers, shape), x, ALL)[0] for _ in range(2))
+    first, second = (traced(chain(simd_conv, layers, shape), x, ALL)[0] for _ in range(2))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
-def test_only_few_channels_are_worth_it_and_fewer_where_lanes_or_cores_stay_empty():
+def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idle():
     layers = [("Conv2D", (20, 3), SAME)]
     model = chain(simd_conv, layers, (6, 6, 20))
 
     def ours(samples, share):
-        return bool(followed(model, tf.zeros((samples, 6, 6, 20)), share)[1])
+        return bool(traced(model, tf.zeros((samples, 6, 6, 20)), share)[1])
 
-    width = llvm.vectors().lanes
+    width = llvm.simd_unit().width
     assert ours(width, 1.0)
     assert not ours(width, 0.5)
     assert not ours(width + 1, 1.0)
 
 
-def test_without_being_asked_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
+def test_when_disabled_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
-    assert not followed(chain(simd_conv, layers, shape), x, 0.0)[1]
-    monkeypatch.setattr(llvm, "vectors", lambda: None)
-    assert not followed(chain(simd_conv, layers, shape), x, ALL)[1]
+    assert not traced(chain(simd_conv, layers, shape), x, 0.0)[1]
+    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
+    assert not traced(chain(simd_conv, layers, shape), x, ALL)[1]
 
 
-def test_a_pool_that_is_looked_at_elsewhere_too_is_right():
-    """The convolution's own output is asked for, beside that of the pool behind it."""
+def test_a_convolution_used_beside_its_fused_pooling_is_correct():
+    """The model returns the convolution's output as well as the pooled one."""
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.join(made)
+    simd_conv.fuse_pooling(made)
     between = made[0](inputs)
     model = keras.Model(inputs, [between, made[1](between)])
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)
 
     @tf.function
     def both(x):
-        with simd_conv.used(ALL):
+        with simd_conv.enabled(ALL):
             return model(x)
 
     map_, pooled = (array.numpy() for array in both(x))
