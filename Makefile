@@ -15,7 +15,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test soak bench lint format results install wheel clean
+.PHONY: help demo test soak bench lint format results pictures install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ format: $(DEV) ## repair style and format where that is safe
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-results: $(RUNTIME) ## train every config with five seeds; quote the results in configs/ and README
+results: $(RUNTIME) ## train every config with five seeds; quote them in configs/, docs/results.md and README.md
 	$(BIN)/python -m scripts.results --seeds 5 --write
+
+pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
+	$(BIN)/python -m scripts.pictures
 
 install: $(DEV) ## install mlphys and the developers' tools into .venv
 

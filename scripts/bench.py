@@ -2,7 +2,7 @@
 
 python -m scripts.bench                         all nets, the table to stdout and to bench.json
 python -m scripts.bench --epochs 9 dense        one net
-python -m scripts.bench --write                 into the README too
+python -m scripts.bench --write                 into docs/performance.md too
 
 Every peer trains the same net on the same samples in a process of its own, two seconds or an epoch
 at a time in turn, so that what else the machine does falls on all of them. The first epoch compiles
@@ -28,8 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from scripts import readme
+from scripts import marked_tables
 
+DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 SAMPLES = 50_000
 TURN = 2.0  # seconds, at least: the threads of the peer before go on spinning for a while when their work is done
 
@@ -319,7 +320,7 @@ class Process:
         command = [sys.executable, "-m", "scripts.bench", "--worker", peer, str(number), net]
         forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
         environment = {key: value for key, value in os.environ.items() if key not in forced}
-        environment |= {"PYTHONPATH": str(readme.ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
+        environment |= {"PYTHONPATH": str(marked_tables.ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
         began = time.perf_counter()
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -434,16 +435,11 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
 
 
 def table(rows: dict[str, str]) -> str:
-    """The rows by net, and what the numbers are."""
+    """The rows by net, without the columns that none of them fills."""
     told = [cells(rows[net]) for net in NETS if net in rows]
     used = [i for i in range(len(HEAD)) if any(line[i] for line in told)]
     lines = [HEAD, ["---"] * len(HEAD), *told]
-    said = (
-        f"Seconds an epoch of {SAMPLES} images, the median; the machine's limit by the rate of a large matrix product. "
-        "First epoch: from the start of the process to its end. TensorFlow ships with oneDNN on where the processor "
-        "has VNNI, and off elsewhere."
-    )
-    return "\n".join("| " + " | ".join(line[i] for i in used) + " |" for line in lines) + f"\n\n{said}"
+    return "\n".join("| " + " | ".join(line[i] for i in used) + " |" for line in lines)
 
 
 def cells(line: str) -> list[str]:
@@ -451,8 +447,8 @@ def cells(line: str) -> list[str]:
 
 
 def known_rows() -> dict[str, str]:
-    """The rows of the README's table, by net, as `row` gives them."""
-    lines = [cells(line) for line in readme.table("bench").splitlines() if line.startswith("|")]
+    """The rows of the table in the document, by net, as `row` gives them."""
+    lines = [cells(line) for line in marked_tables.table(DOCUMENT, "bench").splitlines() if line.startswith("|")]
     if not lines:
         return {}
     full = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
@@ -473,7 +469,7 @@ def main() -> None:
     parser.add_argument("nets", nargs="*", help=f"default all: {', '.join(NETS)}")
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
-    parser.add_argument("--write", action="store_true", help="the rows into the README's table")
+    parser.add_argument("--write", action="store_true", help="the rows into docs/performance.md")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -496,7 +492,7 @@ def main() -> None:
             print(rows[net], flush=True)
             arguments.out.write_text(json.dumps({"seconds": results, "rate": rate}, indent=2, default=asdict))
             if arguments.write:
-                readme.write_table("bench", table(known_rows() | rows))
+                marked_tables.write_table(DOCUMENT, "bench", table(known_rows() | rows))
     print(f"\n{table(rows)}")
 
 

@@ -3,7 +3,7 @@
 Where a config has no test samples, it is measured on those it was trained with.
 
 python -m scripts.results --seeds 5                  all configs, the table to stdout
-python -m scripts.results --write dense_mnist        one config; its header and the README too
+python -m scripts.results --write dense_mnist        one config; its header, docs/results.md, README.md
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from mlphys.config.examples import shipped
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.numerics.uncertainty import rounded
-from scripts.readme import table, write_table
+from scripts.marked_tables import ROOT, table, write_table
 
-COLUMNS = "| config | on test samples | published | seconds |\n|---|---|---|---|"
+DOCUMENT, README = ROOT / "docs" / "results.md", ROOT / "README.md"  # the README has some of the rows
+COLUMNS = "| config | on the test split | published | seconds |\n|---|---|---|---|"
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,26 @@ def quote_in_config(path: Path, result: Result) -> None:
     path.write_text("".join(lines))
 
 
-def quote_in_readme(results: list[Result]) -> None:
-    """Replace the rows of the measured configs in the README's table, and add those it has not."""
-    found = re.finditer(r"^\| (\w+) \|.*$", table("results"), re.MULTILINE)
-    rows = {match[1]: match[0] for match in found if match[1] != "config"}
-    rows |= {result.name: result.row() for result in results}
-    write_table("results", "\n".join([COLUMNS, *rows.values()]))
+def quote_in_documents(result: Result) -> None:
+    """Replace the row of a measured config, or add it; in the README where it stands there already."""
+    for document in (DOCUMENT, README):
+        rows = known_rows(document)
+        if document == DOCUMENT or result.name in rows:
+            rows[result.name] = result.row()
+            write_table(document, "results", "\n".join([COLUMNS, *rows.values()]))
+
+
+def known_rows(document: Path) -> dict[str, str]:
+    """The rows of a document's table of results, by config."""
+    found = re.finditer(r"^\| (\w+) \|.*$", table(document, "results"), re.MULTILINE)
+    return {match[1]: match[0] for match in found if match[1] != "config"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="*", help="names of configs; default all")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="into the configs' headers and the README")
+    parser.add_argument("--write", action="store_true", help="into the configs' headers, docs/results.md and README.md")
     arguments = parser.parse_args()
     configs = shipped()
     results = []
@@ -135,7 +143,7 @@ def main() -> None:
         print(results[-1].row(), flush=True)
         if arguments.write:
             quote_in_config(configs[name], results[-1])
-            quote_in_readme(results[-1:])
+            quote_in_documents(results[-1])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 make soak                                   # 50 kills, about ten minutes
 python -m scripts.soak --kills 3 --seed 7   # fewer, the same instants again
-python -m scripts.soak --write              # the counts into the README too
+python -m scripts.soak --write              # the counts into docs/reproducibility.md too
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.readme import write_table
+from scripts.marked_tables import ROOT, write_table
 
+DOCUMENT = ROOT / "docs" / "reproducibility.md"
 DIGITS = {"name": "digits", "train": 200, "validation": 50, "test": 0}
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     "classifier": {
@@ -200,7 +201,7 @@ def main() -> None:
         "--seed", type=int, default=random.SystemRandom().randrange(2**32), help="default: a random one"
     )
     parser.add_argument("--only", choices=EXPERIMENTS, help="one of the experiments")
-    parser.add_argument("--write", action="store_true", help="the counts into the README")
+    parser.add_argument("--write", action="store_true", help="the counts into docs/reproducibility.md")
     parser.add_argument("--train", nargs=3, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
@@ -216,7 +217,7 @@ def main() -> None:
     shutil.rmtree(folder)  # kept where something went wrong
     print(table(killed))
     if arguments.write:
-        write_table("soak", table(killed))
+        write_table(DOCUMENT, "soak", table(killed))
 
 
 if __name__ == "__main__":

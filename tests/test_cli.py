@@ -1,8 +1,7 @@
-"""Every command: its help, its speed of answer, and its place in the README."""
+"""Every command: its help, and its speed of answer."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 
 from mlphys.cli import main
 
-README = Path(__file__).parents[1] / "README.md"
+CHECKOUT = Path(__file__).parents[1]
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -61,32 +60,8 @@ def test_what_needs_no_network_is_answered_without_tensorflow(arguments):
         f"try:\n    main({arguments!r})\nfinally:\n"
         "    print(sorted({'tensorflow', 'keras', 'sklearn'} & sys.modules.keys()))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=README.parent)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=CHECKOUT)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
-
-
-def test_every_command_is_in_the_readme_and_the_readme_names_no_other():
-    text = README.read_text()
-    mentioned = set(re.findall(r"mlphys ((?:config|data) [a-z]+|[a-z][a-z-]+)", text))
-    leaves = {" ".join(command) for command in commands(main)} - {"config", "data"}
-    words = {name for name in mentioned if name.split()[0] in {command[0] for command in commands(main)}}
-    assert leaves <= mentioned
-    assert words <= leaves
-
-
-def test_every_option_named_in_the_readme_exists():
-    known = {option for command in walk(main) for parameter in command.params for option in parameter.opts}
-    table = [line for line in README.read_text().splitlines() if line.startswith("| `mlphys")]
-    named = {option for line in table for option in re.findall(r"`(--[a-z]+)", line)}
-    assert named
-    assert named <= known
-
-
-def walk(group: click.Group):
-    for command in group.commands.values():
-        yield command
-        if isinstance(command, click.Group):
-            yield from walk(command)
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
