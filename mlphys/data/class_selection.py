@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mlphys.errors import Refusal
+from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import DataSpec, Description, Samples
 from mlphys.schema.messages import choice
@@ -45,8 +46,8 @@ def select(spec: DataSpec, description: Description, samples: Samples) -> tuple[
 
 
 def _kept(
-    spec: DataSpec, classes: tuple[str, ...], x: np.ndarray, y: np.ndarray, part: str
-) -> tuple[np.ndarray, np.ndarray]:
+    spec: DataSpec, classes: tuple[str, ...], x: Array, y: np.ndarray, part: str
+) -> tuple[Array, np.ndarray]:
     keep = y >= 0
     for name, share in spec.imbalance.items():
         members = np.flatnonzero(y == classes.index(name))

@@ -104,7 +104,10 @@ def sync_folder(folder: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> UserError:
     """The message for a file that cannot be written."""
-    remedies = {errno.ENOSPC: "free some space, or ", errno.EDQUOT: "free some space, or "}
+    remedies: dict[int | None, str] = {
+        errno.ENOSPC: "free some space, or ",
+        errno.EDQUOT: "free some space, or ",
+    }
     if isinstance(error, PermissionError):
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"

@@ -104,7 +104,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     from PIL import Image
 
     turns = Image.Transpose
-    wanted = {
+    wanted: dict[int | None, Image.Transpose] = {
         2: turns.FLIP_LEFT_RIGHT,
         3: turns.ROTATE_180,
         4: turns.FLIP_TOP_BOTTOM,

@@ -18,7 +18,10 @@ class Backend(Protocol):
     """The steps of a phase. All that a step changes is kept from call to call; see Engine for what is asked of it."""
 
     name: ClassVar[str]
-    traces: int  # how often Python code was turned into a graph
+
+    @property
+    def traces(self) -> int:
+        """How often Python code was turned into a graph."""
 
     @staticmethod
     def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> str | None:
@@ -70,7 +73,7 @@ class Choice:
 
 def choose(plan: Plan, samples: int, accelerators: Sequence[str] = ()) -> Choice:
     """The backend of a phase that is trained on so many samples; it depends on nothing that is measured."""
-    refusals = {}
+    refusals: dict[str, str] = {}
     for backend in BACKENDS:
         reason = backend.refusal(plan, batch_size(plan, samples), accelerators)
         if reason is None:

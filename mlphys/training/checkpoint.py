@@ -88,7 +88,7 @@ def keep_up_to(folder: Path, rows: int) -> None:
 
 def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path, str]]:
     """The newest checkpoint that verifies and has its rows in `history`; those passed over, and what is wrong."""
-    passed = {}
+    passed: dict[Path, str] = {}
     for path in reversed(_paths(folder)):
         try:
             return _read(path, history), passed

@@ -11,7 +11,7 @@ import functools
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -90,13 +90,13 @@ def _layers(rows: Sequence[Row]) -> list[DenseLayer]:
                 layers.append(DenseLayer(row.input_shape[0], dense.units, name, dense.use_bias))
             case Activation(activation=name) if layers and layers[-1].activation == "linear":
                 layers[-1] = layers[-1].with_activation(name)
-            case ReLU() as layer if layer == ReLU() and layers and layers[-1].activation == "linear":
+            case ReLU() as relu if relu == ReLU() and layers and layers[-1].activation == "linear":
                 layers[-1] = layers[-1].with_activation("relu")
             case Softmax() if layers and layers[-1].activation == "linear":
                 layers[-1] = layers[-1].with_activation("softmax")
-            case layer:
+            case other:
                 tied = " with tied weights" if row.tied_to else ""
-                raise Unsupported(f"layer {type(layer).__name__}{tied} has no machine code")
+                raise Unsupported(f"layer {type(other).__name__}{tied} has no machine code")
     if not layers:
         raise Unsupported("it has no Dense layer")
     for layer in layers[:-1]:
@@ -138,7 +138,7 @@ class NativeBackend:
     `restore` refresh.
     """
 
-    name = "machine code"
+    name: ClassVar[str] = "machine code"
     traces = 0
 
     @staticmethod

@@ -56,7 +56,7 @@ class Blocks:
         block = Split(chunked.read(self._split.x[rows]), self._split.y[rows])
         if self._change:
             block = self._change(block, number)
-        return Split(_filled(block.x, self.samples), _filled(block.y, self.samples))
+        return Split(_filled(chunked.read(block.x), self.samples), _filled(block.y, self.samples))
 
 
 def _filled(values: np.ndarray, samples: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mlphys.training.tracking import Tracker
 class TensorFlowBackend:
     """A chunk of an epoch as a graph, in which all that a step changes is a variable. It knows every phase."""
 
-    name = "TensorFlow"
+    name: ClassVar[str] = "TensorFlow"
 
     @staticmethod
     def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> None:
