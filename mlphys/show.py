@@ -230,7 +230,7 @@ def combined() -> str:
 
 
 def datasets() -> str:
-    return table(["dataset", "what it is"], [[name, _first_line(kind.Spec)] for name, kind in DATASETS.items()])
+    return table(["dataset", "what it is"], [[name, _first_line(kind)] for name, kind in DATASETS.items()])
 
 
 def _first_line(thing: Any) -> str:

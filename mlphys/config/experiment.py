@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
 from mlphys.schema import registry
 from mlphys.schema.analysis import AnalysisSpec
-from mlphys.schema.data import Dataset, DataSpec, Description
+from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
@@ -27,7 +26,7 @@ from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.training import Training
 
-DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
+DATASETS = registry.entries("mlphys.datasets", Dataset)
 MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
 ANALYSES: Mapping[str, Analysis] = {
     name: registry.entry("mlphys.analysis", name) for name in registry.names("mlphys.analysis")
@@ -77,7 +76,7 @@ class Experiment(Spec):
     name: Name
     about: dict[str, Remark] = Field({})
     seed: Seed = 0
-    data: Annotated[DataSpec, Entry("dataset", "name", {name: kind.Spec for name, kind in DATASETS.items()})]
+    data: Annotated[Dataset, Entry("dataset", "name", DATASETS)]
     model: Annotated[ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})]
     training: Training = Training()
     plots: list[PlotName] = Field([])
@@ -92,29 +91,24 @@ class Experiment(Spec):
             return self
         return self.model_copy(update={"training": self.training.model_copy(update=missing)})
 
-    def dataset(self) -> ModuleType:
-        """The entry of datasets/ that this experiment uses."""
-        return DATASETS[self.data.name]
-
     def kind(self) -> Kind:
         """The entry of models/ that this experiment uses."""
         return MODELS[self.model.kind]
 
 
-def net_input(data: DataSpec, description: Description) -> Description:
+def net_input(data: Dataset, description: Description) -> Description:
     """The data as the net sees it, behind its preprocessing; its samples are those of training."""
     samples = data.train if isinstance(data.train, int) else description.samples
     shape = preprocessing.output_shape(data.preprocess, description.shape)
     return replace(description, shape=shape, samples=samples)
 
 
-def read_splits(data: DataSpec, description: Description) -> Dataset:
+def read_splits(data: Dataset, description: Description) -> Splits:
     """The samples, read and split, before preprocessing."""
-    entry = DATASETS[data.name]
-    samples = entry.load(data)
+    samples = data.load()
     if class_selection.leaves_out(data):
         try:
-            _, samples = class_selection.select(data, entry.describe(data), samples)
+            _, samples = class_selection.select(data, data.describe(), samples)
         except Refusal as refusal:  # the config was right once, or is a stranger's
             raise UserError(f"{dotted(refusal.path)}: {refusal.text}") from None
     return splits.split(data, description, samples)
@@ -136,7 +130,7 @@ class ResolvedExperiment:
         """The data as the net sees it, behind its preprocessing; its samples are those of training."""
         return net_input(self.experiment.data, self.description)
 
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Splits:
         """The samples, read and split, before preprocessing."""
         return read_splits(self.experiment.data, self.description)
 
@@ -167,7 +161,7 @@ class ResolvedExperiment:
         return self.experiment.kind().cost_formula(self.experiment.model, self.experiment.training, self.net_input)
 
 
-def dataset(name: str) -> ModuleType:
+def dataset(name: str) -> type[Dataset]:
     """The entry of datasets/ called `name`."""
     if name not in DATASETS:
         raise UserError(f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}")

@@ -12,7 +12,7 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.networks.compiled import Pass
 from mlphys.networks.phases import Network
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import Dataset, DataSpec, Description, Split
+from mlphys.schema.data import Dataset, Description, Split, Splits
 from mlphys.schema.fields import Shape
 from mlphys.schema.model import Kind, ModelSpec
 from mlphys.schema.shapes import Row
@@ -26,7 +26,7 @@ class ExperimentView(Protocol):
     def seed(self) -> int: ...
 
     @property
-    def data(self) -> DataSpec: ...
+    def data(self) -> Dataset: ...
 
     @property
     def model(self) -> ModelSpec: ...
@@ -144,7 +144,7 @@ class RunView(Protocol):
     @property
     def trained(self) -> TrainedView: ...
 
-    def dataset(self) -> Dataset: ...
+    def dataset(self) -> Splits: ...
 
     def predictions(self, split: str) -> Mapping[str, np.ndarray] | None: ...
 

@@ -10,7 +10,7 @@ import numpy as np
 from mlphys.errors import Refusal
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import DataSpec, Description, Split
+from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.pretrained import TakenEncoder
@@ -52,7 +52,7 @@ class ModelSpec(Spec):
         """Whether the codes are to lie as N(0, 1)."""
         return False
 
-    def check_data(self, data: DataSpec) -> None:
+    def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
 
 
