@@ -15,7 +15,6 @@ from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
 from mlphys.schema import registry
-from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
@@ -28,10 +27,8 @@ from mlphys.schema.training import Training
 
 DATASETS = registry.entries("mlphys.datasets", Dataset)
 MODELS: Mapping[str, Kind] = {name: registry.entry("mlphys.models", name) for name in registry.names("mlphys.models")}
-ANALYSES: Mapping[str, Analysis] = {
-    name: registry.entry("mlphys.analysis", name) for name in registry.names("mlphys.analysis")
-}
-ANALYSIS = Choice("analysis", {name: entry.Spec for name, entry in ANALYSES.items()})
+ANALYSES = registry.entries("mlphys.analysis", Analysis)
+ANALYSIS = Choice("analysis", ANALYSES)
 PLOTS = registry.names("mlphys.plots")
 
 # A file of a stranger's must not be able to write outside runs/.
@@ -80,7 +77,7 @@ class Experiment(Spec):
     model: Annotated[ModelSpec, Entry("kind of model", "kind", {name: kind.Spec for name, kind in MODELS.items()})]
     training: Training = Training()
     plots: list[PlotName] = Field([])
-    analysis: list[Annotated[AnalysisSpec, ANALYSIS]] = Field([])
+    analysis: list[Annotated[Analysis, ANALYSIS]] = Field([])
     expect: dict[str, Range] = Field({})
 
     @model_validator(mode="after")
