@@ -322,7 +322,7 @@ def data_fetch(name: str) -> None:
     from mlphys.config.experiment import dataset
     from mlphys.io.download import fetch
 
-    sources = dataset(name).Spec.sources()
+    sources = dataset(name).sources()
     with show.download() as progress:
         paths = [fetch(source, progress) for source in sources]
     click.echo("\n".join(f"{path}: there, checksum right" for path in paths) or f"{name}: needs no download")

@@ -206,7 +206,7 @@ def listed(what: str) -> str:
         case "plots":
             rows = [[name, _first_line(registry.entry("mlphys.plots", name))] for name in PLOTS]
         case "analyses":
-            rows = [[name, ", ".join(entry.Spec.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
+            rows = [[name, ", ".join(entry.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
         case _:
             rows = [[name, _headline(path)] for name, path in shipped().items()]
@@ -230,11 +230,12 @@ def combined() -> str:
 
 
 def datasets() -> str:
-    return table(["dataset", "what it is"], [[name, _first_line(kind.Spec)] for name, kind in DATASETS.items()])
+    return table(["dataset", "what it is"], [[name, _first_line(kind)] for name, kind in DATASETS.items()])
 
 
 def _first_line(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+    """What a docstring says before its first empty line."""
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
 
 
 def _headline(path: Any) -> str:

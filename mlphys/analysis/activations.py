@@ -1,4 +1,4 @@
-"""What each layer gives: its histogram, units that are dead, and outputs that are saturated."""
+"""The outputs of the layers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.activations import ACTIVATIONS, SATURATING
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 from mlphys.schema.shapes import Row
 
@@ -27,40 +27,44 @@ ACROSS = 4
 AT_ONCE = 200  # samples, at most
 
 
-class Spec(SampledSpec):
-    """The outputs h of each layer over `samples`.
+class Activations(SampledAnalysis):
+    """What each layer gives: its histogram, units that are dead, and outputs that are saturated.
+
+    The outputs h of each layer over `samples`.
 
     Saturated: h < .05 or h > .95 of a sigmoid, |h| > .95 of tanh, h = 0 of relu, where an output hardly changes
     with its input, or not at all (Glorot & Bengio 2010). A relu unit that is 0 for every sample is dead: it has no
     gradient, and stays so. A filter is a unit; it is dead where its whole map is 0.
     """
 
+    def check(self, resolved: ResolvedView) -> None:
+        if not resolved.rows():
+            raise NotApplicable(f"kind: {resolved.experiment.model.kind} has no layers")
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    if not loaded.rows():
-        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        gathered: dict[str, Outputs] = {}
+        at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
+        rows = [row for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)]
+        for narrow in (False, True):  # the range of a histogram must be known before it is counted
+            for start in range(0, len(some), at_once):
+                found = run.trained.layers(some.x[start : start + at_once])
+                for row in rows:
+                    if row.name in found:
+                        outputs = gathered.setdefault(row.name, Outputs(row))
+                        outputs.count(found[row.name]) if narrow else outputs.see(found[row.name])
+        if not gathered:
+            raise NotApplicable("no layer of it gives outputs of its own")
+        layers = {name: outputs.numbers() for name, outputs in gathered.items()}
+        return AnalysisResult(
+            {"split": split, "samples": len(some), "layers": layers},
+            f"{_summary(layers)}; {len(some)} {split} samples",
+            [_picture(run.name, split, len(some), gathered, layers)],
+        )
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    gathered: dict[str, Outputs] = {}
-    at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
-    rows = [row for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)]
-    for narrow in (False, True):  # the range of a histogram must be known before it is counted
-        for start in range(0, len(some), at_once):
-            found = run.trained.layers(some.x[start : start + at_once])
-            for row in rows:
-                if row.name in found:
-                    outputs = gathered.setdefault(row.name, Outputs(row))
-                    outputs.count(found[row.name]) if narrow else outputs.see(found[row.name])
-    if not gathered:
-        raise NotApplicable("no layer of it gives outputs of its own")
-    layers = {name: outputs.numbers() for name, outputs in gathered.items()}
-    return AnalysisResult(
-        {"split": split, "samples": len(some), "layers": layers},
-        f"{_summary(layers)}; {len(some)} {split} samples",
-        [_picture(run.name, split, len(some), gathered, layers)],
-    )
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 class Outputs:

@@ -1,4 +1,4 @@
-"""What in an image speaks for and against each class: integrated gradients (Sundararajan et al. 2017)."""
+"""Integrated gradients (Sundararajan et al. 2017)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any, Literal
 import numpy as np
 
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_classes_of_images, of_each_class, scores
+from mlphys.figures.analysis_result import AnalysisResult, PerClassAnalysis, needs_classes_of_images, scores
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 
 MOST_CLASSES = 12
 
 
-class Spec(PerClassSpec):
-    """A_ki = (x_i - b_i) int_0^1 dS_k/dx_i (b + t (x - b)) dt, S_k the score of class k before softmax or sigmoid.
+class ClassEvidence(PerClassAnalysis):
+    """What in an image speaks for and against each class: integrated gradients (Sundararajan et al. 2017).
+
+    A_ki = (x_i - b_i) int_0^1 dS_k/dx_i (b + t (x - b)) dt, S_k the score of class k before softmax or sigmoid.
 
     From each S_k the mean of all classes' is taken, because an answer is a comparison. Complete: sum_i A_ki =
     S_k(x) - S_k(b); for a linear net A_ki = w_ki (x_i - b_i), w_k less the mean of all. The `baseline` b is the mean
@@ -32,47 +34,49 @@ class Spec(PerClassSpec):
     baseline: Literal["mean", "zeros"] = "mean"
     steps: Count = 50
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_classes_of_images(resolved)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_classes_of_images(loaded)
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.of_each_class(run)
+        net, name = scores(run)
+        z = net.seen(some.x)
+        train = run.dataset().train.x
+        base = chunked.mean(train)[None].astype(np.float32) if self.baseline == "mean" else np.zeros_like(some.x[:1])
+        b = net.seen(base)
+        at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
+        other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)
+        left, shares, maps = [], [], {}
+        for i, (point, k) in enumerate(zip(z, some.y, strict=True)):
+            evidence = attributions(net, name, point, b[0], self.steps)
+            difference = at_z[i] - at_b[0]
+            left.append(abs(evidence.sum(axis=1) - difference).max() / max(abs(difference).max(), 1e-30))
+            between = evidence[k] - evidence[other[i]]
+            shares.append(np.maximum(between, 0).sum() / max(abs(between).sum(), 1e-30))
+            if k < MOST_CLASSES and (i == 0 or some.y[i - 1] != k):
+                maps[i] = evidence[:MOST_CLASSES].reshape(-1, *run.loaded.net_input.shape).sum(axis=3)
+        share, every = np.array(shares), np.arange(len(z))
+        margin = at_z[every, some.y] - at_z[every, other]
+        numbers = {
+            "split": split,
+            "samples": len(z),
+            "baseline": self.baseline,
+            "largest_incompleteness": float(max(left)),
+            "score_above_strongest_other": float(margin.mean()),
+            "score_above_strongest_other_stderr": mean_stderr(margin),
+            "share_for_the_class": float(share.mean()),
+            "share_for_the_class_stderr": mean_stderr(share),
+        }
+        summary = (
+            f"the own class's score is {rounded(margin.mean(), mean_stderr(margin))} above the strongest other's; "
+            f"{rounded(share.mean(), mean_stderr(share))} of the evidence between them is for it; sums over the pixels "
+            f"are the scores' differences to {max(left):.1g}; {len(z)} {split} samples"
+        )
+        return AnalysisResult(numbers, summary, [_picture(run, self, z, some.y, maps, at_z, at_z - at_b, summary)])
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = of_each_class(run, spec)
-    net, name = scores(run)
-    z = net.seen(some.x)
-    train = run.dataset().train.x
-    base = chunked.mean(train)[None].astype(np.float32) if spec.baseline == "mean" else np.zeros_like(some.x[:1])
-    b = net.seen(base)
-    at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
-    other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)
-    left, shares, maps = [], [], {}
-    for i, (point, k) in enumerate(zip(z, some.y, strict=True)):
-        evidence = attributions(net, name, point, b[0], spec.steps)
-        difference = at_z[i] - at_b[0]
-        left.append(abs(evidence.sum(axis=1) - difference).max() / max(abs(difference).max(), 1e-30))
-        between = evidence[k] - evidence[other[i]]
-        shares.append(np.maximum(between, 0).sum() / max(abs(between).sum(), 1e-30))
-        if k < MOST_CLASSES and (i == 0 or some.y[i - 1] != k):
-            maps[i] = evidence[:MOST_CLASSES].reshape(-1, *run.loaded.net_input.shape).sum(axis=3)
-    share, every = np.array(shares), np.arange(len(z))
-    margin = at_z[every, some.y] - at_z[every, other]
-    numbers = {
-        "split": split,
-        "samples": len(z),
-        "baseline": spec.baseline,
-        "largest_incompleteness": float(max(left)),
-        "score_above_strongest_other": float(margin.mean()),
-        "score_above_strongest_other_stderr": mean_stderr(margin),
-        "share_for_the_class": float(share.mean()),
-        "share_for_the_class_stderr": mean_stderr(share),
-    }
-    summary = (
-        f"the own class's score is {rounded(margin.mean(), mean_stderr(margin))} above the strongest other's; "
-        f"{rounded(share.mean(), mean_stderr(share))} of the evidence between them is for it; sums over the pixels "
-        f"are the scores' differences to {max(left):.1g}; {len(z)} {split} samples"
-    )
-    return AnalysisResult(numbers, summary, [_picture(run, spec, z, some.y, maps, at_z, at_z - at_b, summary)])
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def attributions(net: TrainedView, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
@@ -89,7 +93,7 @@ def _compared(scores: np.ndarray) -> np.ndarray:
 
 def _picture(
     run: RunView,
-    spec: Spec,
+    spec: ClassEvidence,
     z: np.ndarray,
     labels: np.ndarray,
     maps: dict[int, np.ndarray],

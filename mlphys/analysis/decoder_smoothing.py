@@ -1,4 +1,4 @@
-"""On whitened data a tied decoder, seen in pixels, is the encoder smoothed by the data's covariance (Memisevic)."""
+"""The decoder on whitened data (Memisevic)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from mlphys.data import preprocessing
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_matrices
+from mlphys.figures.analysis_result import Analysis, AnalysisResult, needs_matrices
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.preprocess import Whiten
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Spec(AnalysisSpec):
-    """The weights W of a tied layer on whitened samples z = P (x - mean), brought into the space of x.
+class DecoderSmoothing(Analysis):
+    """On whitened data a tied decoder, seen in pixels, is the encoder smoothed by the data's covariance (Memisevic).
+
+    The weights W of a tied layer on whitened samples z = P (x - mean), brought into the space of x.
 
         encoder: W^T z = (P^T W)^T (x - mean),   W_pixel = P^T W
         decoder: x = P^+ z + mean,               A_pixel = P^+ W = C W_pixel
@@ -41,45 +42,53 @@ class Spec(AnalysisSpec):
 
     units: Annotated[int, Field(ge=1, le=30)] = 10
 
+    def check(self, resolved: ResolvedView) -> None:
+        model: Any = resolved.experiment.model
+        if model.kind != "autoencoder" or not model.tied:
+            raise NotApplicable("the decoder's weights are the encoder's in a tied kind: autoencoder only")
+        if not isinstance(model.encoder[0], Dense):
+            raise NotApplicable("the encoder must begin with Dense, whose weights have one place for each value")
+        steps = resolved.experiment.data.preprocess
+        if not steps or not isinstance(steps[-1], Whiten):
+            raise NotApplicable("the last step of data.preprocess must be whiten; set data.preprocess: [{whiten: pca}]")
+        needs_matrices(preprocessing.output_shape(steps[:-1], resolved.description.shape))
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    model: Any = loaded.experiment.model
-    if model.kind != "autoencoder" or not model.tied:
-        raise NotApplicable("the decoder's weights are the encoder's in a tied kind: autoencoder only")
-    if not isinstance(model.encoder[0], Dense):
-        raise NotApplicable("the encoder must begin with Dense, whose weights have one place for each value")
-    steps = loaded.experiment.data.preprocess
-    if not steps or not isinstance(steps[-1], Whiten):
-        raise NotApplicable("the last step of data.preprocess must be whiten; set data.preprocess: [{whiten: pca}]")
-    needs_matrices(preprocessing.output_shape(steps[:-1], loaded.description.shape))
+    def measure(self, run: RunView) -> AnalysisResult:
+        weights = run.weights["encoder.0.Dense.kernel"]
+        before, step, fitted = _whitening(run)
+        shape = preprocessing.output_shape(before.steps, run.description.shape)
+        d = math.prod(shape)
+        units = np.concatenate([np.zeros((1, d)), np.eye(d)]).reshape(-1, *shape)  # float64 keeps its digits in a step
+        seen = step.apply(units, fitted).reshape(d + 1, -1)
+        encoder = (seen[1:] - seen[0]) @ weights
+        codes = np.concatenate([np.zeros((1, len(weights))), weights.T])
+        back = step.invert(codes, fitted, shape).reshape(len(codes), -1)
+        decoder = (back[1:] - back[0]).T
+        smoothed = _covariance(before.apply(run.dataset().train.x), encoder) + step.epsilon * encoder
+        difference = float(np.linalg.norm(decoder - smoothed) / np.linalg.norm(decoder))
+        numbers: dict[str, Any] = {"units": weights.shape[1], "relative_difference": difference}
+        summary = f"|A - C W| / |A| = {difference:.1g} for {weights.shape[1]} units in the space of the samples"
+        if len(shape) == 3:
+            ratios = _roughness(encoder, shape) / _roughness(decoder, shape)
+            error = mean_stderr(ratios)
+            numbers |= {"roughness_ratio": float(ratios.mean()), "roughness_ratio_stderr": error}
+            summary += f"; from pixel to pixel the encoder varies {rounded(float(ratios.mean()), error)} times as much"
+        parts = {"encoder W": encoder, "decoder A": decoder, "C W": smoothed}
+        draw = _images if len(shape) == 3 and shape[-1] in (1, 3) else _points
+        figure = draw(
+            parts, shape, self.units, f"{run.name}: is the decoder the encoder, smoothed?", summary.replace("+-", "±")
+        )
+        return AnalysisResult(numbers, summary, [Picture("decoder_smoothing", figure, _table(parts, self.units))])
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    weights = run.weights["encoder.0.Dense.kernel"]
-    before, step, fitted = _whitening(run)
-    shape = preprocessing.output_shape(before.steps, run.description.shape)
-    d = math.prod(shape)
-    units = np.concatenate([np.zeros((1, d)), np.eye(d)]).reshape(-1, *shape)  # float64 keeps its digits in a step
-    seen = step.apply(units, fitted).reshape(d + 1, -1)
-    encoder = (seen[1:] - seen[0]) @ weights
-    codes = np.concatenate([np.zeros((1, len(weights))), weights.T])
-    back = step.invert(codes, fitted, shape).reshape(len(codes), -1)
-    decoder = (back[1:] - back[0]).T
-    smoothed = _covariance(before.apply(run.dataset().train.x), encoder) + step.epsilon * encoder
-    difference = float(np.linalg.norm(decoder - smoothed) / np.linalg.norm(decoder))
-    numbers: dict[str, Any] = {"units": weights.shape[1], "relative_difference": difference}
-    summary = f"|A - C W| / |A| = {difference:.1g} for {weights.shape[1]} units in the space of the samples"
-    if len(shape) == 3:
-        ratios = _roughness(encoder, shape) / _roughness(decoder, shape)
-        error = mean_stderr(ratios)
-        numbers |= {"roughness_ratio": float(ratios.mean()), "roughness_ratio_stderr": error}
-        summary += f"; from pixel to pixel the encoder varies {rounded(float(ratios.mean()), error)} times as much"
-    parts = {"encoder W": encoder, "decoder A": decoder, "C W": smoothed}
-    draw = _images if len(shape) == 3 and shape[-1] in (1, 3) else _points
-    figure = draw(
-        parts, shape, spec.units, f"{run.name}: is the decoder the encoder, smoothed?", summary.replace("+-", "±")
-    )
-    return AnalysisResult(numbers, summary, [Picture("decoder_smoothing", figure, _table(parts, spec.units))])
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        data = {"name": "photo_patches", "size": 6, "samples": 300, "validation": 20, "test": 20}
+        encoder, decoder = [{"Dense": {"units": 5, "activation": "tanh"}}], [{"Dense": {"units": 20}}]
+        return {
+            "data": data | {"preprocess": [{"whiten": {"kind": "pca", "components": 20}}]},
+            "model": {"kind": "autoencoder", "encoder": encoder, "decoder": decoder, "tied": True},
+            "training": {"epochs": 2},
+        }
 
 
 def _whitening(run: RunView) -> tuple[Preprocessing, Whiten, Mapping[str, np.ndarray]]:

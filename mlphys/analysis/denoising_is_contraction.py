@@ -1,4 +1,4 @@
-"""Denoising is contraction: the error with noisy inputs against the Jacobian's norm (Alain & Bengio 2014)."""
+"""Denoising as contraction (Alain & Bengio 2014)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_matrices, needs_reconstructions, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_matrices, needs_reconstructions
+from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive, as_tuple
 
 
-class Spec(SampledSpec):
-    """E|x - r(x + e)|^2 for e from N(0, s^2), at each s of `noise` in the units of the net's input.
+class DenoisingIsContraction(SampledAnalysis):
+    """Denoising is contraction: the error with noisy inputs against the Jacobian's norm (Alain & Bengio 2014).
+
+    E|x - r(x + e)|^2 for e from N(0, s^2), at each s of `noise` in the units of the net's input.
 
     With r(x + e) = r + J e + e H e / 2 + ... what is odd in e vanishes in the mean, and
 
@@ -34,39 +36,41 @@ class Spec(SampledSpec):
     )  # fmt: skip
     draws: Count = 50
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_reconstructions(resolved)
+        needs_matrices(resolved.net_input.shape)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_reconstructions(loaded)
-    needs_matrices(loaded.net_input.shape)
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        net, noise = run.trained, sorted(self.noise)
+        z = net.seen(some.x)
+        r = net.at("reconstructions", z).astype(np.float64)
+        clean = ((z - r) ** 2).sum(axis=1)
+        norms = net.jacobians("reconstructions", z, _squared_norms)
+        bends = net.laplacians("reconstructions", z, r - z).astype(np.float64)
+        noisy = [_noisy(net, z, s, self.draws, run.config.seed) for s in noise]
+        rows = [_row(s, found, clean, norms, bends) for s, found in zip(noise, noisy, strict=True)]
+        numbers: dict[str, Any] = {
+            "split": split,
+            "samples": len(z),
+            "error": float(clean.mean()),
+            "squared_jacobian_norm": float(norms.mean()),
+            "curvature_term": float(bends.mean()),
+            "noise": rows,
+        }
+        least = rows[0]
+        off = abs(least["contraction_only"] / least["error"] - 1)
+        summary = (
+            f"at noise {least['s']:g} {rounded(least['error'], None)} against |x - r|^2 + s^2 |J|^2 = "
+            f"{rounded(least['contraction_only'], None)} ({100 * off:.2g} % apart); what noise adds, over s^2, "
+            f"{rounded(least['excess'], least['excess_stderr'])}: |J|^2 = {rounded(norms.mean(), None)} and "
+            f"(r - x) Laplacian r = {rounded(bends.mean(), None)}; {len(z)} {split} samples"
+        )
+        return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    net, noise = run.trained, sorted(spec.noise)
-    z = net.seen(some.x)
-    r = net.at("reconstructions", z).astype(np.float64)
-    clean = ((z - r) ** 2).sum(axis=1)
-    norms = net.jacobians("reconstructions", z, _squared_norms)
-    bends = net.laplacians("reconstructions", z, r - z).astype(np.float64)
-    noisy = [_noisy(net, z, s, spec.draws, run.config.seed) for s in noise]
-    rows = [_row(s, found, clean, norms, bends) for s, found in zip(noise, noisy, strict=True)]
-    numbers: dict[str, Any] = {
-        "split": split,
-        "samples": len(z),
-        "error": float(clean.mean()),
-        "squared_jacobian_norm": float(norms.mean()),
-        "curvature_term": float(bends.mean()),
-        "noise": rows,
-    }
-    least = rows[0]
-    off = abs(least["contraction_only"] / least["error"] - 1)
-    summary = (
-        f"at noise {least['s']:g} {rounded(least['error'], None)} against |x - r|^2 + s^2 |J|^2 = "
-        f"{rounded(least['contraction_only'], None)} ({100 * off:.2g} % apart); what noise adds, over s^2, "
-        f"{rounded(least['excess'], least['excess_stderr'])}: |J|^2 = {rounded(norms.mean(), None)} and "
-        f"(r - x) Laplacian r = {rounded(bends.mean(), None)}; {len(z)} {split} samples"
-    )
-    return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_points()
 
 
 def _squared_norms(jacobians: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The energy whose gradient is r(x) - x, of tied autoencoders and Boltzmann machines (Kamyshanska & Memisevic 2015)."""
+"""The energy of an autoencoder (Kamyshanska & Memisevic 2015)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, relative, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, relative
+from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.networks import energies
@@ -17,7 +18,6 @@ from mlphys.networks.energies import Output
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.layers import Dense
 
 AT_ONCE = 500  # samples, in float64
@@ -25,8 +25,11 @@ BINS = 60
 SHUFFLED = "shuffled"
 
 
-class Spec(SampledSpec):
-    """E(x) = sum_k H(x W_k + c_k) - |x - b|^2 / 2 of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
+class Energy(SampledAnalysis):
+    """The energy whose gradient is r(x) - x, of tied autoencoders and Boltzmann machines (Kamyshanska
+    & Memisevic 2015).
+
+    E(x) = sum_k H(x W_k + c_k) - |x - b|^2 / 2 of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
 
     It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output the square gives way to b x, and
     grad E = logit r(x). For f = sigmoid, and so for a Boltzmann machine, it is minus the free energy.
@@ -34,6 +37,64 @@ class Spec(SampledSpec):
     (`shuffled`: the same values without what ties them together), with the fraction of pairs in which the
     sample has the higher energy; and how well the gradient, by automatic differentiation, agrees with r(x).
     """
+
+    def check(self, resolved: ResolvedView) -> None:
+        model: Any = resolved.experiment.model
+        if model.kind == "rbm":
+            return
+        if model.kind != "autoencoder":
+            raise NotApplicable(
+                f"kind: {model.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
+            )
+        if not model.tied:
+            raise NotApplicable("without tied: true r(x) - x is the gradient of nothing")
+        layers = [*model.encoder, *model.decoder]
+        if len(layers) != 2 or not all(isinstance(layer, Dense) for layer in layers):
+            raise NotApplicable("the energy is a formula for an encoder of one Dense layer and a decoder of one")
+        hidden, output = (layer.activation or "linear" for layer in layers)
+        if hidden not in ACTIVATIONS:
+            raise NotApplicable(f"no antiderivative of {hidden} is known here; only of {', '.join(ACTIVATIONS)}")
+        if output not in ("linear", "sigmoid"):
+            raise NotApplicable(
+                f"the energy is a formula for an output that is linear or sigmoid; this one is {output}"
+            )
+        if model.sparsity and model.sparsity.k:
+            raise NotApplicable(
+                "a code of its k largest values is no function of one unit's input; leave sparsity.k out"
+            )
+
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        z = run.trained.seen(some.x)
+        net = _net(run)
+        found = net.energies(z)
+        shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
+        above = _above(found, shuffled)
+        numbers: dict[str, Any] = {
+            "split": split, "samples": len(z), "activation": net.activation, "output": net.output,
+            "energy": _summary(found), SHUFFLED: _summary(shuffled), "above_shuffled": above,
+        }  # fmt: skip
+        classes = run.data["classes"]
+        if classes:
+            numbers["per_class"] = {name: _summary(found[some.y == k]) for k, name in enumerate(classes) if k in some.y}
+        wrong = _gradient_errors(run, net, z)
+        numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
+        summary = (
+            f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
+        )
+        if run.config.model.kind == "rbm":
+            free = run.trained.at("free_energies", z)[:, 0]
+            difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
+            numbers["free_energy_error"] = difference
+            summary += f"; minus the free energy to {difference:.0e} of it"
+        field = "logit r(x)" if net.output == "sigmoid" else "r(x) - x"
+        summary += f"; gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
+        labels = some.y if classes else np.zeros(len(z), int)
+        return AnalysisResult(numbers, summary, [_picture(run, split, found, shuffled, labels, above)])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_points()
 
 
 @dataclass(frozen=True)
@@ -53,58 +114,6 @@ class Net:
         """E of points (n, d), float64 (n,)."""
         pieces = [z[start : start + AT_ONCE].astype(np.float64) for start in range(0, len(z), AT_ONCE)]
         return np.concatenate([np.asarray(self.energy(piece)) for piece in pieces])
-
-
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    model: Any = loaded.experiment.model
-    if model.kind == "rbm":
-        return
-    if model.kind != "autoencoder":
-        raise NotApplicable(
-            f"kind: {model.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
-        )
-    if not model.tied:
-        raise NotApplicable("without tied: true r(x) - x is the gradient of nothing")
-    layers = [*model.encoder, *model.decoder]
-    if len(layers) != 2 or not all(isinstance(layer, Dense) for layer in layers):
-        raise NotApplicable("the energy is a formula for an encoder of one Dense layer and a decoder of one")
-    hidden, output = (layer.activation or "linear" for layer in layers)
-    if hidden not in ACTIVATIONS:
-        raise NotApplicable(f"no antiderivative of {hidden} is known here; only of {', '.join(ACTIVATIONS)}")
-    if output not in ("linear", "sigmoid"):
-        raise NotApplicable(f"the energy is a formula for an output that is linear or sigmoid; this one is {output}")
-    if model.sparsity and model.sparsity.k:
-        raise NotApplicable("a code of its k largest values is no function of one unit's input; leave sparsity.k out")
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    z = run.trained.seen(some.x)
-    net = _net(run)
-    found = net.energies(z)
-    shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
-    above = _above(found, shuffled)
-    numbers: dict[str, Any] = {
-        "split": split, "samples": len(z), "activation": net.activation, "output": net.output,
-        "energy": _summary(found), SHUFFLED: _summary(shuffled), "above_shuffled": above,
-    }  # fmt: skip
-    classes = run.data["classes"]
-    if classes:
-        numbers["per_class"] = {name: _summary(found[some.y == k]) for k, name in enumerate(classes) if k in some.y}
-    wrong = _gradient_errors(run, net, z)
-    numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
-    summary = (
-        f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
-    )
-    if run.config.model.kind == "rbm":
-        free = run.trained.at("free_energies", z)[:, 0]
-        difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
-        numbers["free_energy_error"] = difference
-        summary += f"; minus the free energy to {difference:.0e} of it"
-    field = "logit r(x)" if net.output == "sigmoid" else "r(x) - x"
-    summary += f"; gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
-    labels = some.y if classes else np.zeros(len(z), int)
-    return AnalysisResult(numbers, summary, [_picture(run, split, found, shuffled, labels, above)])
 
 
 def _net(run: RunView) -> Net:

@@ -1,4 +1,4 @@
-"""How far each kernel is a Gabor function, with its frequency, orientation, phase and shape (Ringach 2002)."""
+"""Gabor functions fitted to kernels (Ringach 2002)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_pairs, theme, weight_images
-from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.figures.analysis_result import Analysis, AnalysisResult
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import fraction_stderr, rounded
-from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ MOST_STEPS = 200
 SHOWN, ACROSS = 40, 10
 
 
-class Spec(AnalysisSpec):
-    """A Gabor function fitted to each kernel by least squares (Gabor 1946; Jones & Palmer 1987; Ringach 2002):
+class Gabor(Analysis):
+    """How far each kernel is a Gabor function, with its frequency, orientation, phase and shape (Ringach 2002).
+
+    A Gabor function fitted to each kernel by least squares (Gabor 1946; Jones & Palmer 1987; Ringach 2002):
 
         g(x, y) = A exp(-u^2 / (2 sigma_x^2) - v^2 / (2 sigma_y^2)) cos(2 pi f u + phase)
 
@@ -54,6 +56,45 @@ class Spec(AnalysisSpec):
     kernels: Count = 200
     shuffled: Annotated[int, Field(ge=0, le=1000)] = 30
 
+    def check(self, resolved: ResolvedView) -> None:
+        weight_images.chosen(resolved, self.layer, SMALLEST)
+
+    def measure(self, run: RunView) -> AnalysisResult:
+        layer = weight_images.chosen(run.loaded, self.layer, SMALLEST)
+        kernels, channels = weight_images.each_of_run(layer, run)
+        spread = kernels.std(axis=(1, 2))
+        taken = [i for i in image_pairs.evenly(len(kernels), self.kernels) if spread[i] > FLAT * spread.max()]
+        if not taken:
+            raise NotApplicable(f"the weights of {layer.title} do not vary")
+        found = {i: fitted(kernels[i]) for i in taken}
+        ranked = sorted(taken, key=lambda i: -found[i][0].r2)
+        r2 = np.array([found[i][0].r2 for i in ranked])
+        good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
+        numbers: dict[str, Any] = {
+            "layer": layer.number, "kernels": len(taken),
+            "left_out_as_flat": min(len(kernels), self.kernels) - len(taken),
+            "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
+        }  # fmt: skip
+        summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
+        summary += f", median {numbers['median_r2']:.2f}"
+        if self.shuffled:
+            random = rng(run.config.seed, "analysis/gabor")
+            some = [kernels[taken[i]] for i in image_pairs.evenly(len(taken), self.shuffled)]
+            control = np.array(
+                [fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some]
+            )
+            numbers["shuffled"] = {
+                "kernels": len(some), "good_share": float((control > GOOD).mean()),
+                "median_r2": float(np.median(control)),
+            }  # fmt: skip
+            summary += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
+        numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]
+        return AnalysisResult(numbers, summary, [_picture(run.name, summary, kernels, found, ranked, channels)])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -70,39 +111,6 @@ class Fit:
     amplitude: float
     n_x: float
     n_y: float
-
-
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    weight_images.chosen(loaded, spec.layer, SMALLEST)
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
-    kernels, channels = weight_images.each_of_run(layer, run)
-    spread = kernels.std(axis=(1, 2))
-    taken = [i for i in image_pairs.evenly(len(kernels), spec.kernels) if spread[i] > FLAT * spread.max()]
-    if not taken:
-        raise NotApplicable(f"the weights of {layer.title} do not vary")
-    found = {i: fitted(kernels[i]) for i in taken}
-    ranked = sorted(taken, key=lambda i: -found[i][0].r2)
-    r2 = np.array([found[i][0].r2 for i in ranked])
-    good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
-    numbers: dict[str, Any] = {
-        "layer": layer.number, "kernels": len(taken), "left_out_as_flat": min(len(kernels), spec.kernels) - len(taken),
-        "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
-    }  # fmt: skip
-    summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
-    summary += f", median {numbers['median_r2']:.2f}"
-    if spec.shuffled:
-        random = rng(run.config.seed, "analysis/gabor")
-        some = [kernels[taken[i]] for i in image_pairs.evenly(len(taken), spec.shuffled)]
-        control = np.array([fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some])
-        numbers["shuffled"] = {
-            "kernels": len(some), "good_share": float((control > GOOD).mean()), "median_r2": float(np.median(control)),
-        }  # fmt: skip
-        summary += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
-    numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]
-    return AnalysisResult(numbers, summary, [_picture(run.name, summary, kernels, found, ranked, channels)])
 
 
 def fitted(kernel: np.ndarray) -> tuple[Fit, np.ndarray]:

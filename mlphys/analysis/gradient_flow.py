@@ -1,4 +1,4 @@
-"""How the gradient shrinks or grows on its way back through the layers (Hochreiter 1991; Glorot & Bengio 2010)."""
+"""Gradients through the layers (Hochreiter 1991; Glorot & Bengio 2010)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_curves import limits, logarithmic, short
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 KINDS = ("classifier", "regressor", "autoencoder")
 
 
-class Spec(SampledSpec):
-    """Of each layer with outputs h and weights w, at the weights that training began with and at those it has kept:
+class GradientFlow(SampledAnalysis):
+    """How the gradient shrinks or grows on its way back through the layers (Hochreiter 1991; Glorot & Bengio 2010).
+
+    Of each layer with outputs h and weights w, at the weights that training began with and at those it has kept:
     |dC/dh|_2 of one sample, the mean over `samples`, and |dC/dw|_2 of a batch of training's size, the mean over those.
 
     Back through one layer dC/dh_(l-1) = W^T (f'(a) * dC/dh_l): a sigmoid, f' <= 1/4, leaves at most |W|_2 / 4 of it,
@@ -33,33 +35,39 @@ class Spec(SampledSpec):
     Dropout lets all through, and BatchNormalization takes its running means.
     """
 
+    def check(self, resolved: ResolvedView) -> None:
+        kind = resolved.experiment.model.kind
+        if kind not in KINDS:
+            raise NotApplicable(
+                f"kind: {kind} has no chain of layers from samples to a cost; it takes {', '.join(KINDS)}"
+            )
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    kind = loaded.experiment.model.kind
-    if kind not in KINDS:
-        raise NotApplicable(f"kind: {kind} has no chain of layers from samples to a cost; it takes {', '.join(KINDS)}")
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    if not run.trained.trained_weights:
-        raise NotApplicable("none of its weights is trained")
-    nets = {"initial": run.trained.with_weights(run.trained.initial), "trained": run.trained}
-    size = run.config.training.batch_size
-    batch = len(some) if size == "all" else min(int(size), len(some))
-    moving = {row.name for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)}
-    numbers: dict[str, Any] = {"split": split, "samples": len(some), "batch_size": batch}
-    for name, net in nets.items():
-        outputs, weights = norms(net, some, batch)
-        found = {layer: values for layer, values in outputs.items() if layer in moving}
-        means = np.array([values.mean() for values in found.values()])
-        falls = bool(len(means) > 1 and (means > 0).all())
-        numbers[name] = {
-            "outputs": {layer: _mean(values) for layer, values in found.items()},
-            "weights": {layer: _mean(values) for layer, values in weights.items()},
-            "factor_per_layer": float((means[0] / means[-1]) ** (1 / (len(means) - 1))) if falls else None,
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        if not run.trained.trained_weights:
+            raise NotApplicable("none of its weights is trained")
+        nets = {"initial": run.trained.with_weights(run.trained.initial), "trained": run.trained}
+        size = run.config.training.batch_size
+        batch = len(some) if size == "all" else min(int(size), len(some))
+        moving = {
+            row.name for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)
         }
-    return AnalysisResult(numbers, _summary(numbers), [_picture(run.name, numbers)])
+        numbers: dict[str, Any] = {"split": split, "samples": len(some), "batch_size": batch}
+        for name, net in nets.items():
+            outputs, weights = norms(net, some, batch)
+            found = {layer: values for layer, values in outputs.items() if layer in moving}
+            means = np.array([values.mean() for values in found.values()])
+            falls = bool(len(means) > 1 and (means > 0).all())
+            numbers[name] = {
+                "outputs": {layer: _mean(values) for layer, values in found.items()},
+                "weights": {layer: _mean(values) for layer, values in weights.items()},
+                "factor_per_layer": float((means[0] / means[-1]) ** (1 / (len(means) - 1))) if falls else None,
+            }
+        return AnalysisResult(numbers, _summary(numbers), [_picture(run.name, numbers)])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def norms(net: TrainedView, some: Split, batch: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

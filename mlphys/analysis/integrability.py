@@ -1,4 +1,4 @@
-"""Whether the field r(x) - x has an energy: the antisymmetric part of dr/dx, and integrals around loops."""
+"""Whether r(x) - x is a gradient (Kamyshanska & Memisevic 2015)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_matrices, relative, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_matrices, relative
+from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 ROUNDING = 1e-3  # relative antisymmetric parts below this are float32's
 
 
-class Spec(SampledSpec):
-    """Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy where df/dx is symmetric everywhere.
+class Integrability(SampledAnalysis):
+    """Whether the field r(x) - x has an energy: the antisymmetric part of dr/dx, and integrals around loops.
+
+    Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy where df/dx is symmetric everywhere.
 
     At each sample |J - J^T|_F / |J|_F of J = dr/dx, 0 for a symmetric and 2 for an antisymmetric one. Around each a
     circle of `radius`, in the plane to two other samples, of `points`: the integral of f dx, over that of
@@ -37,30 +39,36 @@ class Spec(SampledSpec):
     radius: Positive = 0.1
     points: Annotated[int, Field(ge=8, le=1000)] = 64
 
+    def check(self, resolved: ResolvedView) -> None:
+        model = resolved.experiment.model
+        if model.kind != "autoencoder":
+            raise NotApplicable(f"kind: {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+        needs_matrices(resolved.net_input.shape)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    model = loaded.experiment.model
-    if model.kind != "autoencoder":
-        raise NotApplicable(f"kind: {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
-    needs_matrices(loaded.net_input.shape)
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        z = run.trained.seen(some.x)
+        first, second = _planes(z, run.config.seed)
+        nets = {"r": run.trained}
+        before = _linear(run.config.model)
+        if before is not None:
+            nets["a"] = run.trained.of(before)
+        found = {name: _measured(net, z, first, second, self) for name, net in nets.items()}
+        numbers: dict[str, Any] = {"split": split, "samples": len(z), "radius": self.radius}
+        for name, values in found.items():
+            numbers[name] = {
+                key: {
+                    "mean": float(abs(value).mean()),
+                    "stderr": mean_stderr(abs(value)),
+                    "max": float(abs(value).max()),
+                }
+                for key, value in values.items()
+            }
+        return AnalysisResult(numbers, _summary(numbers, len(z), split), [_picture(run.name, found, numbers)])
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    z = run.trained.seen(some.x)
-    first, second = _planes(z, run.config.seed)
-    nets = {"r": run.trained}
-    before = _linear(run.config.model)
-    if before is not None:
-        nets["a"] = run.trained.of(before)
-    found = {name: _measured(net, z, first, second, spec) for name, net in nets.items()}
-    numbers: dict[str, Any] = {"split": split, "samples": len(z), "radius": spec.radius}
-    for name, values in found.items():
-        numbers[name] = {
-            key: {"mean": float(abs(value).mean()), "stderr": mean_stderr(abs(value)), "max": float(abs(value).max())}
-            for key, value in values.items()
-        }
-    return AnalysisResult(numbers, _summary(numbers, len(z), split), [_picture(run.name, found, numbers)])
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_points()
 
 
 def _linear(model: Any) -> Any:
@@ -92,7 +100,7 @@ def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _measured(
-    net: TrainedView, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Spec
+    net: TrainedView, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Integrability
 ) -> dict[str, np.ndarray]:
     """Of each point: the relative antisymmetric part, the loop integral, and what Stokes' theorem says of it."""
     rows = iter(np.stack([first, second], axis=1))

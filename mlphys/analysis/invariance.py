@@ -1,4 +1,4 @@
-"""How the answer, and that of each layer, changes when samples are shifted, turned, scaled, or get noise."""
+"""Invariance under shifts, turns, scales and noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_curves import PALEST, RAMP, short
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
@@ -19,7 +20,6 @@ from mlphys.numerics.image_transforms import four_ways, scaled, shifted, turned
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, NotNegative, Shape, as_tuple
 from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
 from mlphys.schema.shapes import Row
@@ -41,8 +41,10 @@ Factor = Annotated[float, Field(ge=0.1, le=10)]
 Tuple = BeforeValidator(as_tuple)
 
 
-class Spec(SampledSpec):
-    """For each change x -> T x of the samples, before data.preprocess: the accuracy (of a regressor the mse), and of
+class Invariance(SampledAnalysis):
+    """How the answer, and that of each layer, changes when samples are shifted, turned, scaled, or get noise.
+
+    For each change x -> T x of the samples, before data.preprocess: the accuracy (of a regressor the mse), and of
     each layer h
 
         |h(T x) - h(x)|_2 / E |h(x') - h(x)|_2,
@@ -61,22 +63,51 @@ class Spec(SampledSpec):
     scale: Annotated[tuple[Factor, ...], Tuple] = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
     noise: Annotated[tuple[NotNegative, ...], Tuple] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 
+    def check(self, resolved: ResolvedView) -> None:
+        if not resolved.rows():
+            raise NotApplicable(f"kind: {resolved.experiment.model.kind} has no layers")
+        if not self._changes(resolved.description.shape):
+            raise NotApplicable("its samples are no images, and there is no noise to add")
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    if not loaded.rows():
-        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers")
-    if not _changes(spec, loaded.description.shape):
-        raise NotApplicable("its samples are no images, and there is no noise to add")
+    def _changes(self, shape: Shape) -> dict[str, list[float]]:
+        """The amounts of each change that samples of this shape can undergo."""
+        amounts = {name: sorted(set(getattr(self, name))) for name in LABELS}
+        if len(shape) == 3:
+            amounts["shift"] = [pixels for pixels in amounts["shift"] if pixels < min(shape[:2])]
+        else:
+            amounts = {"noise": amounts["noise"]}
+        return {name: of_change for name, of_change in amounts.items() if of_change}
 
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        if len(some) < 2:
+            raise NotApplicable("it takes two samples at least: one is compared with another")
+        changes = [
+            (name, amount) for name, amounts in self._changes(run.description.shape).items() for amount in amounts
+        ]
+        kind = run.config.model
+        outputs = kind.prediction_shapes(run.loaded.net_input)
+        answers = {"probabilities", "outputs"} & outputs.keys() and len(run.description.target_shape) < 3
+        metric = kind.MEASURED[0] if answers else None
+        generator = rng(run.config.seed, "analysis/invariance")
+        found: dict[Any, list[np.ndarray]] = {}
+        for rows in np.array_split(np.arange(len(some)), _pieces(run.rows, len(some))):
+            noise = generator.standard_normal(some.x[rows].shape, dtype=np.float32)
+            others = (np.arange(len(rows)) + generator.integers(1, len(rows), len(rows))) % len(rows)
+            piece = Piece(run, some.x[rows], some.y[rows] if metric else None, noise, others)
+            for change in changes:
+                for key, values in piece.measured(*change).items():
+                    found.setdefault((change, *key), []).append(values)
+        joined = {key: np.concatenate(parts) for key, parts in found.items()}
+        numbers: dict[str, Any] = {"split": split, "samples": len(some), "metric": metric}
+        for name, amount in changes:
+            of_change = {key[1:]: values for key, values in joined.items() if key[0] == (name, amount)}
+            numbers.setdefault(name, []).append({"amount": amount, **_means(of_change, metric)})
+        return AnalysisResult(numbers, _summary(numbers), [_picture(run, numbers)])
 
-def _changes(spec: Spec, shape: Shape) -> dict[str, list[float]]:
-    """The amounts of each change that samples of this shape can undergo."""
-    amounts = {name: sorted(set(getattr(spec, name))) for name in LABELS}
-    if len(shape) == 3:
-        amounts["shift"] = [pixels for pixels in amounts["shift"] if pixels < min(shape[:2])]
-    else:
-        amounts = {"noise": amounts["noise"]}
-    return {name: of_change for name, of_change in amounts.items() if of_change}
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def changed(name: str, x: np.ndarray, amount: float, noise: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
@@ -89,32 +120,6 @@ def changed(name: str, x: np.ndarray, amount: float, noise: np.ndarray) -> Itera
             yield turned(x, degrees), (0, 0)
     else:
         yield scaled(x, amount) if name == "scale" else x + np.float32(amount) * noise, (0, 0)
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    if len(some) < 2:
-        raise NotApplicable("it takes two samples at least: one is compared with another")
-    changes = [(name, amount) for name, amounts in _changes(spec, run.description.shape).items() for amount in amounts]
-    kind = run.config.model
-    outputs = kind.prediction_shapes(run.loaded.net_input)
-    answers = {"probabilities", "outputs"} & outputs.keys() and len(run.description.target_shape) < 3
-    metric = kind.MEASURED[0] if answers else None
-    generator = rng(run.config.seed, "analysis/invariance")
-    found: dict[Any, list[np.ndarray]] = {}
-    for rows in np.array_split(np.arange(len(some)), _pieces(run.rows, len(some))):
-        noise = generator.standard_normal(some.x[rows].shape, dtype=np.float32)
-        others = (np.arange(len(rows)) + generator.integers(1, len(rows), len(rows))) % len(rows)
-        piece = Piece(run, some.x[rows], some.y[rows] if metric else None, noise, others)
-        for change in changes:
-            for key, values in piece.measured(*change).items():
-                found.setdefault((change, *key), []).append(values)
-    joined = {key: np.concatenate(parts) for key, parts in found.items()}
-    numbers: dict[str, Any] = {"split": split, "samples": len(some), "metric": metric}
-    for name, amount in changes:
-        of_change = {key[1:]: values for key, values in joined.items() if key[0] == (name, amount)}
-        numbers.setdefault(name, []).append({"amount": amount, **_means(of_change, metric)})
-    return AnalysisResult(numbers, _summary(numbers), [_picture(run, numbers)])
 
 
 def _pieces(rows: Sequence[Row], count: int) -> int:

@@ -1,4 +1,4 @@
-"""The image that excites each unit or filter most, by gradient ascent (Erhan et al. 2009)."""
+"""Activation maximization (Erhan et al. 2009)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, before_activation, needs_images, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, before_activation, needs_images
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.figures.weight_mosaic import mosaic
 from mlphys.numerics.randomness import rng
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Positive, Shape
 from mlphys.schema.layers import Weighted, text
 from mlphys.schema.shapes import Row
@@ -26,8 +26,10 @@ ROUNDING = 1e-6  # of float32
 PARTS = ("layers", "encoder", "decoder")
 
 
-class Spec(SampledSpec):
-    """argmax of a unit's input to its activation, over images z |z|_2 <= `radius` (ball) or low <= z_i <= high (box).
+class MaximalExcitation(SampledAnalysis):
+    """The image that excites each unit or filter most, by gradient ascent (Erhan et al. 2009).
+
+    argmax of a unit's input to its activation, over images z |z|_2 <= `radius` (ball) or low <= z_i <= high (box).
 
     For a unit of the first Dense layer it is radius w/|w| in the ball, and high where w > 0 and low elsewhere in
     the box. A filter is the unit in the middle of its map. Each of `steps` goes along the gradient, by its
@@ -43,50 +45,54 @@ class Spec(SampledSpec):
     units: Annotated[int, Field(ge=1, le=100)] = 20
     steps: Count = 200
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_images(resolved)
+        if not _layers(resolved.rows()):
+            raise NotApplicable(f"kind: {resolved.experiment.model.kind} has no layers whose units could be excited")
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_images(loaded)
-    if not _layers(loaded.rows()):
-        raise NotApplicable(f"kind: {loaded.experiment.model.kind} has no layers whose units could be excited")
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        z = run.trained.seen(some.x)
+        radius = self.radius or float(np.linalg.norm(z.astype(np.float64), axis=1).mean())
+        low, high = float(z.min()), float(z.max())
+        numbers: dict[str, Any] = {"split": split, "samples": len(z), "inside": self.inside, "layers": {}}
+        numbers |= {"radius": radius} if self.inside == "ball" else {"low": low, "high": high}
+        pictures: list[Picture] = []
+        ratios = []
+        for i, row in _layers(run.rows):
+            net, units = before_activation(run, row), _units(row, self.units)
+            start = START * rng(run.config.seed, "analysis/maximal_excitation", i).standard_normal(
+                (len(units), z.shape[1])
+            )
+            if self.inside == "ball":
+                images, reached = ascended(net, row.name, units, radius * start, self.steps, _in_ball(radius))
+            else:
+                first = np.clip((low + high) / 2 + (high - low) * start, low, high)
+                images, reached = ascended(net, row.name, units, first, self.steps, _in_box(low, high))
+            best = _most(net, row.name, z)[units]
+            numbers["layers"][row.name] = {
+                "reached": reached.tolist(),
+                "best_sample": best.tolist(),
+                "pixel_range": [[float(image.min()), float(image.max())] for image in images],
+            }
+            ratio = reached[best > 0] / best[best > 0]
+            if len(ratio):
+                ratios.append(f"{np.median(ratio):.2g} times at {short(row.name)}")
+            name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
+            seen = _reach(net, row.name, units, images, run.loaded.net_input.shape)
+            pictures.append(_picture(run, self, name, row, images, seen, reached, best, radius))
+        where = f"of norm {radius:.3g}" if self.inside == "ball" else f"from {low:g} to {high:g}"
+        what = f"images {where} excite a unit (median) {', '.join(ratios)}" if ratios else "no sample excites a unit"
+        return AnalysisResult(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _layers(rows: Sequence[Row]) -> list[tuple[int, Row]]:
     parts = [(i, row) for i, row in enumerate(rows) if row.name.partition(".")[0] in PARTS]
     return [(i, row) for i, row in parts if isinstance(row.layer, Weighted)]
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    z = run.trained.seen(some.x)
-    radius = spec.radius or float(np.linalg.norm(z.astype(np.float64), axis=1).mean())
-    low, high = float(z.min()), float(z.max())
-    numbers: dict[str, Any] = {"split": split, "samples": len(z), "inside": spec.inside, "layers": {}}
-    numbers |= {"radius": radius} if spec.inside == "ball" else {"low": low, "high": high}
-    pictures: list[Picture] = []
-    ratios = []
-    for i, row in _layers(run.rows):
-        net, units = before_activation(run, row), _units(row, spec.units)
-        start = START * rng(run.config.seed, "analysis/maximal_excitation", i).standard_normal((len(units), z.shape[1]))
-        if spec.inside == "ball":
-            images, reached = ascended(net, row.name, units, radius * start, spec.steps, _in_ball(radius))
-        else:
-            first = np.clip((low + high) / 2 + (high - low) * start, low, high)
-            images, reached = ascended(net, row.name, units, first, spec.steps, _in_box(low, high))
-        best = _most(net, row.name, z)[units]
-        numbers["layers"][row.name] = {
-            "reached": reached.tolist(),
-            "best_sample": best.tolist(),
-            "pixel_range": [[float(image.min()), float(image.max())] for image in images],
-        }
-        ratio = reached[best > 0] / best[best > 0]
-        if len(ratio):
-            ratios.append(f"{np.median(ratio):.2g} times at {short(row.name)}")
-        name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
-        seen = _reach(net, row.name, units, images, run.loaded.net_input.shape)
-        pictures.append(_picture(run, spec, name, row, images, seen, reached, best, radius))
-    where = f"of norm {radius:.3g}" if spec.inside == "ball" else f"from {low:g} to {high:g}"
-    what = f"images {where} excite a unit (median) {', '.join(ratios)}" if ratios else "no sample excites a unit"
-    return AnalysisResult(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
 
 
 def _units(row: Row, most: int) -> np.ndarray:
@@ -155,7 +161,15 @@ def ascended(
 
 
 def _picture(
-    run: RunView, spec: Spec, name: str, row: Row, images: np.ndarray, seen: Any, reached: Any, best: Any, radius: float
+    run: RunView,
+    spec: MaximalExcitation,
+    name: str,
+    row: Row,
+    images: np.ndarray,
+    seen: Any,
+    reached: Any,
+    best: Any,
+    radius: float,
 ) -> Picture:
     """The part of the images that is seen, above each what it and the best sample bring about."""
     shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]

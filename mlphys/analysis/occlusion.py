@@ -1,4 +1,4 @@
-"""Occlusion maps: the probability of the true class against the place of a square (Zeiler & Fergus 2014)."""
+"""Occlusion maps (Zeiler & Fergus 2014)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_classes_of_images, of_each_class
+from mlphys.figures.analysis_result import AnalysisResult, PerClassAnalysis, needs_classes_of_images
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr, rounded
-from mlphys.schema.analysis import PerClassSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import text
 
@@ -24,8 +24,10 @@ MOST_PLACES = 32  # along a side
 LARGEST = 20_000_000  # numbers of occluded images at once: 80 MB
 
 
-class Spec(PerClassSpec):
-    """p(true class) where all pixels in a square are `fill`, for every place of the square, `stride` pixels apart.
+class Occlusion(PerClassAnalysis):
+    """Occlusion maps: the probability of the true class against the place of a square (Zeiler & Fergus 2014).
+
+    p(true class) where all pixels in a square are `fill`, for every place of the square, `stride` pixels apart.
 
     The side of the square is `size`, null a quarter of the image's shorter side; stride null is 1, and more where
     it would take more than 32 places along a side. Pixels are those of the data, before data.preprocess. Measured:
@@ -38,56 +40,56 @@ class Spec(PerClassSpec):
     stride: Count | None = None
     fill: float = 0.0
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_classes_of_images(resolved)
+        shape = resolved.description.shape
+        if len(shape) != 3:
+            raise NotApplicable(f"samples of {text(shape)} are no images that a square could cover")
+        if self._size(shape) > min(shape[:2]):
+            raise NotApplicable(f"a square of {self.size} does not fit into {text(shape[:2])}; use a smaller size")
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_classes_of_images(loaded)
-    shape = loaded.description.shape
-    if len(shape) != 3:
-        raise NotApplicable(f"samples of {text(shape)} are no images that a square could cover")
-    if _size(spec, shape) > min(shape[:2]):
-        raise NotApplicable(f"a square of {spec.size} does not fit into {text(shape[:2])}; use a smaller size")
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.of_each_class(run)
+        size, stride = self._size(run.description.shape), self._stride(run.description.shape)
+        places = _places(run.description.shape, size, stride)
+        whole = run.trained.predictions(some.x)["probabilities"]
+        maps, answers = [], []
+        for x, label in zip(some.x, some.y, strict=True):
+            p = _probabilities(run, x, list(product(*places)), size, self.fill)
+            maps.append(p[:, label])
+            answers.append(p.argmax(axis=1))
+        p = np.array(maps).reshape(len(some), len(places[0]), len(places[1]))
+        own = whole[np.arange(len(some)), some.y].astype(np.float64)
+        drops = own - p.min(axis=(1, 2))
+        turned = int((np.array(answers) != whole.argmax(axis=1)[:, None]).any(axis=1).sum())
+        numbers = {
+            "split": split,
+            "samples": len(some),
+            "size": size,
+            "stride": stride,
+            "probability": float(own.mean()),
+            "probability_stderr": mean_stderr(own),
+            "largest_drop": float(drops.mean()),
+            "largest_drop_stderr": mean_stderr(drops),
+            "answer_can_change": turned / len(some),
+            "answer_can_change_stderr": fraction_stderr(turned, len(some)),
+        }
+        summary = (
+            f"a square of {size} x {size} at the worst place takes {rounded(drops.mean(), mean_stderr(drops))} of the "
+            f"true class's probability of {rounded(own.mean(), mean_stderr(own))}, and changes the answer for "
+            f"{rounded(turned / len(some), fraction_stderr(turned, len(some)))} of {len(some)} {split} samples"
+        )
+        return AnalysisResult(numbers, summary, [_picture(run, some.x, some.y, p, size, stride, summary)])
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = of_each_class(run, spec)
-    size, stride = _size(spec, run.description.shape), _stride(spec, run.description.shape)
-    places = _places(run.description.shape, size, stride)
-    whole = run.trained.predictions(some.x)["probabilities"]
-    maps, answers = [], []
-    for x, label in zip(some.x, some.y, strict=True):
-        p = _probabilities(run, x, list(product(*places)), size, spec.fill)
-        maps.append(p[:, label])
-        answers.append(p.argmax(axis=1))
-    p = np.array(maps).reshape(len(some), len(places[0]), len(places[1]))
-    own = whole[np.arange(len(some)), some.y].astype(np.float64)
-    drops = own - p.min(axis=(1, 2))
-    turned = int((np.array(answers) != whole.argmax(axis=1)[:, None]).any(axis=1).sum())
-    numbers = {
-        "split": split,
-        "samples": len(some),
-        "size": size,
-        "stride": stride,
-        "probability": float(own.mean()),
-        "probability_stderr": mean_stderr(own),
-        "largest_drop": float(drops.mean()),
-        "largest_drop_stderr": mean_stderr(drops),
-        "answer_can_change": turned / len(some),
-        "answer_can_change_stderr": fraction_stderr(turned, len(some)),
-    }
-    summary = (
-        f"a square of {size} x {size} at the worst place takes {rounded(drops.mean(), mean_stderr(drops))} of the "
-        f"true class's probability of {rounded(own.mean(), mean_stderr(own))}, and changes the answer for "
-        f"{rounded(turned / len(some), fraction_stderr(turned, len(some)))} of {len(some)} {split} samples"
-    )
-    return AnalysisResult(numbers, summary, [_picture(run, some.x, some.y, p, size, stride, summary)])
+    def _size(self, shape: tuple[int, ...]) -> int:
+        return self.size or max(1, min(shape[:2]) // 4)
 
-
-def _size(spec: Spec, shape: tuple[int, ...]) -> int:
-    return spec.size or max(1, min(shape[:2]) // 4)
-
-
-def _stride(spec: Spec, shape: tuple[int, ...]) -> int:
-    return spec.stride or math.ceil((max(shape[:2]) - _size(spec, shape) + 1) / MOST_PLACES)
+    def _stride(self, shape: tuple[int, ...]) -> int:
+        return self.stride or math.ceil((max(shape[:2]) - self._size(shape) + 1) / MOST_PLACES)
 
 
 def _places(shape: tuple[int, ...], size: int, stride: int) -> tuple[range, range]:

@@ -1,4 +1,4 @@
-"""The reconstruction error beside PCA's at every code size, and a linear net's subspace (Baldi & Hornik 1989)."""
+"""Autoencoders beside PCA (Baldi & Hornik 1989)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_reconstructions, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_reconstructions
+from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.pca import Components
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count
 from mlphys.schema.layers import Dense
 
@@ -28,8 +28,10 @@ ROUNDING = 1e-9  # errors below this fraction of the first component's are zero
 DOTTED = 30  # components up to which each gets a dot
 
 
-class Spec(SampledSpec):
-    """Mean squared errors per value, as the net sees them: of the run, and of PCA with 1 ... `components` components.
+class PCAComparison(SampledAnalysis):
+    """The reconstruction error beside PCA's at every code size, and a linear net's subspace (Baldi & Hornik 1989).
+
+    Mean squared errors per value, as the net sees them: of the run, and of PCA with 1 ... `components` components.
 
     PCA is fitted to the training samples; `components: null` is twice the size of the code, as far as there are
     so many. Of an autoencoder of linear Dense layers also the principal angles (Jordan 1875; Bjorck & Golub 1973)
@@ -41,40 +43,44 @@ class Spec(SampledSpec):
     samples: Count = 10_000
     components: Count | None = None
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_reconstructions(resolved)
+        _code_size(resolved)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_reconstructions(loaded)
-    _code_size(loaded)
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        z = run.trained.seen(some.x)
+        train = run.preprocessing.apply(run.dataset().train.x)
+        size, most = _code_size(run.loaded), min(len(train) - 1, z.shape[1])
+        known = pca.fit(train, min(self.components or 2 * size, most))
+        curve = _errors(known, z)
+        errors = ((run.trained.at("reconstructions", z).astype(np.float64) - z) ** 2).mean(axis=1)
+        error, stderr = float(errors.mean()), mean_stderr(errors)
+        reached = np.flatnonzero(curve <= error + ROUNDING * curve[0])
+        needed = int(reached[0]) + 1 if len(reached) else None
+        numbers: dict[str, Any] = {
+            "split": split, "samples": len(z), "code_size": size, "mse": error, "mse_stderr": stderr,
+            "pca_mse": [float(value) for value in curve], "components_to_match": needed,
+        }  # fmt: skip
+        beside = (
+            f"PCA's with {size} components {curve[size - 1]:.4g}"
+            if size <= len(curve)
+            else "more numbers than there are components"
+        )
+        counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
+        summary = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
+        planes = _planes(run, train)
+        if planes and size <= len(known.vectors):
+            numbers["angles"] = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
+            largest = {name: f"{max(angles):.2g}" for name, angles in numbers["angles"].items()}
+            summary += "; largest angle with PCA's plane: " + ", ".join(
+                f"{name} {a} rad" for name, a in largest.items()
+            )
+        return AnalysisResult(numbers, f"{summary}; {len(z)} {split} samples", [_picture(run.name, numbers)])
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    z = run.trained.seen(some.x)
-    train = run.preprocessing.apply(run.dataset().train.x)
-    size, most = _code_size(run.loaded), min(len(train) - 1, z.shape[1])
-    known = pca.fit(train, min(spec.components or 2 * size, most))
-    curve = _errors(known, z)
-    errors = ((run.trained.at("reconstructions", z).astype(np.float64) - z) ** 2).mean(axis=1)
-    error, stderr = float(errors.mean()), mean_stderr(errors)
-    reached = np.flatnonzero(curve <= error + ROUNDING * curve[0])
-    needed = int(reached[0]) + 1 if len(reached) else None
-    numbers: dict[str, Any] = {
-        "split": split, "samples": len(z), "code_size": size, "mse": error, "mse_stderr": stderr,
-        "pca_mse": [float(value) for value in curve], "components_to_match": needed,
-    }  # fmt: skip
-    beside = (
-        f"PCA's with {size} components {curve[size - 1]:.4g}"
-        if size <= len(curve)
-        else "more numbers than there are components"
-    )
-    counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
-    summary = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
-    planes = _planes(run, train)
-    if planes and size <= len(known.vectors):
-        numbers["angles"] = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
-        largest = {name: f"{max(angles):.2g}" for name, angles in numbers["angles"].items()}
-        summary += "; largest angle with PCA's plane: " + ", ".join(f"{name} {a} rad" for name, a in largest.items())
-    return AnalysisResult(numbers, f"{summary}; {len(z)} {split} samples", [_picture(run.name, numbers)])
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_points()
 
 
 def _code_size(loaded: ResolvedView) -> int:

@@ -1,4 +1,4 @@
-"""The error of images against their bytes (Shannon 1959): quantized codes beside JPEG, PNG and PCA."""
+"""Error against bytes (Shannon 1959)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis
+from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder, need_images
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import pca
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.fields import Count, Shape
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ NEAR = 1.1  # times the error without quantization
 MOST_FITTED = 20_000_000  # values of training samples, or of their codes: 160 MB
 
 
-class Spec(SampledSpec):
-    """Each number of a code is divided into 2^b equal intervals of its range in training, b = 1 ... `bits`.
+class RateDistortion(SampledAnalysis):
+    """The error of images against their bytes (Shannon 1959): quantized codes beside JPEG, PNG and PCA.
+
+    Each number of a code is divided into 2^b equal intervals of its range in training, b = 1 ... `bits`.
 
     An interval stands for the mean of the training values in it. The bytes of an image are those of an ideal entropy
     coder that knows how often the training samples were in each interval:
@@ -48,9 +50,43 @@ class Spec(SampledSpec):
     fitted: Count = 10_000
     bits: Annotated[int, Field(ge=1, le=12)] = 8
 
+    def check(self, resolved: ResolvedView) -> None:
+        (need_images if resolved.experiment.model.kind == "pca" else need_decoder)(resolved)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    (need_images if loaded.experiment.model.kind == "pca" else need_decoder)(loaded)
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        net, size = run.trained, math.prod(_code_shape(run))
+        fitted = (
+            run.dataset().train.some(min(self.fitted, max(2, MOST_FITTED // max(size, math.prod(some.x.shape[1:]))))).x
+        )
+        low, high = _range(run, fitted)
+        images = ((some.x - low) / (high - low)).clip(0, 1).astype(np.float64)
+
+        def error(decoded: np.ndarray) -> np.ndarray:
+            """Of each image the mean squared error of what was decoded."""
+            scaled = ((decoded - low) / (high - low)).clip(0, 1)
+            return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
+
+        z, seen = net.seen(some.x), net.seen(fitted)
+        codes, known = net.at("codes", z).astype(np.float64), net.at("codes", seen).astype(np.float64)
+        decode = _decoder(run)
+        numbers: dict[str, Any] = {
+            "split": split, "samples": len(images), "code_size": size,
+            "mse_not_quantized": float(error(decode(codes)).mean()),
+            "code": _curve(codes, known, lambda q: error(decode(q)), self.bits),
+        }  # fmt: skip
+        if run.config.model.kind != "pca" and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
+            found = pca.fit(fitted, size)
+            own, others = ((x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted))
+            back = _linear(found.vectors, found.mean, images.shape[1:])
+            numbers["pca"] = _curve(own, others, lambda q: error(back(q)), self.bits)
+        numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
+        summary = f"{_summary(numbers)}; {len(images)} {split} samples"
+        return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 @dataclass(frozen=True)
@@ -91,36 +127,6 @@ def quantizer(codes: np.ndarray, bits: int) -> Quantizer:
 def _intervals(codes: np.ndarray, low: np.ndarray, width: np.ndarray, count: int) -> np.ndarray:
     place = np.divide(codes - low, width, out=np.zeros_like(codes), where=width > 0)
     return place.astype(int).clip(0, count - 1)
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    net, size = run.trained, math.prod(_code_shape(run))
-    fitted = run.dataset().train.some(min(spec.fitted, max(2, MOST_FITTED // max(size, math.prod(some.x.shape[1:]))))).x
-    low, high = _range(run, fitted)
-    images = ((some.x - low) / (high - low)).clip(0, 1).astype(np.float64)
-
-    def error(decoded: np.ndarray) -> np.ndarray:
-        """Of each image the mean squared error of what was decoded."""
-        scaled = ((decoded - low) / (high - low)).clip(0, 1)
-        return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
-
-    z, seen = net.seen(some.x), net.seen(fitted)
-    codes, known = net.at("codes", z).astype(np.float64), net.at("codes", seen).astype(np.float64)
-    decode = _decoder(run)
-    numbers: dict[str, Any] = {
-        "split": split, "samples": len(images), "code_size": size,
-        "mse_not_quantized": float(error(decode(codes)).mean()),
-        "code": _curve(codes, known, lambda q: error(decode(q)), spec.bits),
-    }  # fmt: skip
-    if run.config.model.kind != "pca" and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
-        found = pca.fit(fitted, size)
-        own, others = ((x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted))
-        back = _linear(found.vectors, found.mean, images.shape[1:])
-        numbers["pca"] = _curve(own, others, lambda q: error(back(q)), spec.bits)
-    numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
-    summary = f"{_summary(numbers)}; {len(images)} {split} samples"
-    return AnalysisResult(numbers, summary, [_picture(run.name, numbers)])
 
 
 def _code_shape(run: RunView) -> Shape:

@@ -1,4 +1,4 @@
-"""Saliency maps: which pixels would change a class's score the most (Simonyan et al. 2013)."""
+"""Saliency maps (Simonyan et al. 2013)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_classes_of_images, of_each_class, scores
+from mlphys.figures.analysis_result import AnalysisResult, PerClassAnalysis, needs_classes_of_images, scores
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import PerClassSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,8 +21,10 @@ SHOWN = 2  # samples of each class
 MOST_CLASSES = 12
 
 
-class Spec(PerClassSpec):
-    """M = max over channels of |dS_c/dx|, S_c the score of the sample's class c before softmax or sigmoid.
+class Saliency(PerClassAnalysis):
+    """Saliency maps: which pixels would change a class's score the most (Simonyan et al. 2013).
+
+    M = max over channels of |dS_c/dx|, S_c the score of the sample's class c before softmax or sigmoid.
 
     Measured: |dS_c/dx|_2; how many pixels hold half of its square; and how far another answer is to first order,
     (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong answer: its quartiles,
@@ -30,47 +32,49 @@ class Spec(PerClassSpec):
     what the net sees, behind data.preprocess.
     """
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_classes_of_images(resolved)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_classes_of_images(loaded)
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.of_each_class(run)
+        net, name = scores(run)
+        z, shape = net.seen(some.x), run.loaded.net_input.shape
+        own = np.eye(len(run.description.classes), dtype=np.float32)[some.y]
+        score = net.at(name, z)
+        other = np.eye(len(own[0]), dtype=np.float32)[np.where(own == 1, -np.inf, score).argmax(axis=1)]
+        gradients = net.gradients(name, z, own)
+        squares = np.square(gradients.reshape(-1, *shape), dtype=np.float64).sum(axis=3).reshape(len(z), -1)
+        norms = np.sqrt(squares.sum(axis=1))
+        has = norms > 0
+        if not has.any():
+            raise NotApplicable("no sample's score has a gradient: all units are dead or saturated")
+        values = {"gradient_norm": norms[has], "pixels_with_half": half(squares[has]).astype(np.float64)}
+        slopes = np.linalg.norm(net.gradients(name, z, own - other).astype(np.float64), axis=1)
+        margins = ((own - other) * score).sum(axis=1, dtype=np.float64)
+        distances = np.where(slopes > 0, margins / np.where(slopes > 0, slopes, 1), np.sign(margins) * np.inf)
+        quartiles = [float(q) for q in np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")]
+        numbers: dict[str, Any] = {
+            "split": split,
+            "samples": len(z),
+            "without_gradient": int((~has).sum()),
+            "pixels": squares.shape[1],
+            "distance_to_another_answer": [q if np.isfinite(q) else None for q in quartiles],
+            "sample_norm": float(np.linalg.norm(z.astype(np.float64), axis=1).mean()),
+        }
+        for key, of_samples in values.items():
+            numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
+        pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
+        summary = (
+            f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of "
+            f"norm {quartiles[1]:.2g} gives half of the samples another answer, their own norm is "
+            f"{numbers['sample_norm']:.2g}; {len(z)} {split} samples"
+        )
+        maps = abs(gradients.reshape(-1, *shape)).max(axis=3)
+        return AnalysisResult(numbers, summary, [_picture(run, z.reshape(-1, *shape), maps, some.y, summary)])
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = of_each_class(run, spec)
-    net, name = scores(run)
-    z, shape = net.seen(some.x), run.loaded.net_input.shape
-    own = np.eye(len(run.description.classes), dtype=np.float32)[some.y]
-    score = net.at(name, z)
-    other = np.eye(len(own[0]), dtype=np.float32)[np.where(own == 1, -np.inf, score).argmax(axis=1)]
-    gradients = net.gradients(name, z, own)
-    squares = np.square(gradients.reshape(-1, *shape), dtype=np.float64).sum(axis=3).reshape(len(z), -1)
-    norms = np.sqrt(squares.sum(axis=1))
-    has = norms > 0
-    if not has.any():
-        raise NotApplicable("no sample's score has a gradient: all units are dead or saturated")
-    values = {"gradient_norm": norms[has], "pixels_with_half": half(squares[has]).astype(np.float64)}
-    slopes = np.linalg.norm(net.gradients(name, z, own - other).astype(np.float64), axis=1)
-    margins = ((own - other) * score).sum(axis=1, dtype=np.float64)
-    distances = np.where(slopes > 0, margins / np.where(slopes > 0, slopes, 1), np.sign(margins) * np.inf)
-    quartiles = [float(q) for q in np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")]
-    numbers: dict[str, Any] = {
-        "split": split,
-        "samples": len(z),
-        "without_gradient": int((~has).sum()),
-        "pixels": squares.shape[1],
-        "distance_to_another_answer": [q if np.isfinite(q) else None for q in quartiles],
-        "sample_norm": float(np.linalg.norm(z.astype(np.float64), axis=1).mean()),
-    }
-    for key, of_samples in values.items():
-        numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
-    pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
-    summary = (
-        f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of norm "
-        f"{quartiles[1]:.2g} gives half of the samples another answer, their own norm is "
-        f"{numbers['sample_norm']:.2g}; {len(z)} {split} samples"
-    )
-    maps = abs(gradients.reshape(-1, *shape)).max(axis=3)
-    return AnalysisResult(numbers, summary, [_picture(run, z.reshape(-1, *shape), maps, some.y, summary)])
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def half(squares: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The error of all runs in this run's folder against training samples, parameters and seconds, with power laws."""
+"""Scaling laws (Hestness et al. 2017)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.figures.analysis_result import Analysis, AnalysisResult
+from mlphys.figures.example_experiments import classifier_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import rounded
-from mlphys.schema.analysis import AnalysisSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,10 @@ SIGMAS = 2  # from which on an exponent is told, and its line drawn
 METRICS = ("error_rate", "mse")
 
 
-class Spec(AnalysisSpec):
-    """error = c N^-a (Hestness et al. 2017) over a study: all finished runs of this one's folder, on the same data.
+class Size(Analysis):
+    """The error of all runs in this run's folder against training samples, parameters and seconds, with power laws.
+
+    error = c N^-a (Hestness et al. 2017) over a study: all finished runs of this one's folder, on the same data.
 
         mlphys train mnist.yaml --set data.train=1000        again with 2000, 5000, ...
         mlphys train other.yaml --set name=mnist             another net joins the same folder
@@ -41,40 +43,47 @@ class Spec(AnalysisSpec):
     metric: Literal["error_rate", "mse", "loss", "reconstruction_loss"] | None = None
     split: Literal["train", "validation", "test"] | None = None
 
+    def check(self, resolved: ResolvedView) -> None:
+        known = resolved.experiment.model.MEASURED
+        if not (set(known) & set(METRICS) if self.metric is None else self.metric in known):
+            what = self.metric or "error"
+            raise NotApplicable(
+                f"kind: {resolved.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}"
+            )
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    known = loaded.experiment.model.MEASURED
-    if not (set(known) & set(METRICS) if spec.metric is None else spec.metric in known):
-        what = spec.metric or "error"
-        raise NotApplicable(f"kind: {loaded.experiment.model.kind} is measured by {', '.join(known)}; it has no {what}")
-
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split = spec.split or ("test" if "test" in run.metrics else "validation")
-    known = run.metrics.get(split, {})
-    metric: str | None = spec.metric or next((name for name in METRICS if name in known), None)
-    if metric is None or metric not in known:
-        what = metric or "error"
-        raise NotApplicable(
-            f"its {split} split has no measured {what}; `mlphys evaluate {run.path} --split {split}` measures it"
+    def measure(self, run: RunView) -> AnalysisResult:
+        split = self.split or ("test" if "test" in run.metrics else "validation")
+        known = run.metrics.get(split, {})
+        metric: str | None = self.metric or next((name for name in METRICS if name in known), None)
+        if metric is None or metric not in known:
+            what = metric or "error"
+            raise NotApplicable(
+                f"its {split} split has no measured {what}; `mlphys evaluate {run.path} --split {split}` measures it"
+            )
+        study = run.study()
+        members = [member for one in study if (member := _member(one, run.data, split, metric))]
+        varied = [name for name in AXES if _varied([member[name] for member in members])]
+        if not varied:
+            raise NotApplicable(
+                f"of {len(study)} runs in {run.path.resolve().parent} {len(members)} can be compared, which differ "
+                "in no size; train more, such as with --set data.train=1000"
+            )
+        errors = [member["error"] for member in members]
+        laws = {name: law for name in varied if (law := _law([member[name] for member in members], errors))}
+        numbers: dict[str, Any] = {
+            "split": split, "metric": metric, "left_out": len(study) - len(members),
+            "power_laws": laws, "runs": members,
+        }  # fmt: skip
+        summary = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
+        told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
+        summary += f", goes like {', like '.join(told)}" if told else ""
+        return AnalysisResult(
+            numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)]
         )
-    study = run.study()
-    members = [member for one in study if (member := _member(one, run.data, split, metric))]
-    varied = [name for name in AXES if _varied([member[name] for member in members])]
-    if not varied:
-        raise NotApplicable(
-            f"of {len(study)} runs in {run.path.resolve().parent} {len(members)} can be compared, which differ in no "
-            "size; train more, such as with --set data.train=1000"
-        )
-    errors = [member["error"] for member in members]
-    laws = {name: law for name in varied if (law := _law([member[name] for member in members], errors))}
-    numbers: dict[str, Any] = {
-        "split": split, "metric": metric, "left_out": len(study) - len(members), "power_laws": laws, "runs": members,
-    }  # fmt: skip
-    summary = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
-    told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
-    summary += f", goes like {', like '.join(told)}" if told else ""
-    return AnalysisResult(numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_points()
 
 
 def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> dict[str, Any] | None:

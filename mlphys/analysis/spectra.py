@@ -1,4 +1,4 @@
-"""The power spectrum of each filter, the frequency that it answers to most, and their mean by frequency (Fourier)."""
+"""Power spectra of filters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_pairs, theme, weight_images
-from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.figures.analysis_result import Analysis, AnalysisResult
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import AnalysisSpec
 from mlphys.schema.fields import Count, Whole
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ RINGS = 16
 SHOWN, ACROSS = 40, 10
 
 
-class Spec(AnalysisSpec):
-    """|sum_xy w(x, y) exp(-2 pi i (f_x x + f_y y))|^2 of the weights w of each filter: what it lets through of a wave.
+class Spectra(Analysis):
+    """The power spectrum of each filter, the frequency that it answers to most, and their mean by frequency (Fourier).
+
+    |sum_xy w(x, y) exp(-2 pi i (f_x x + f_y y))|^2 of the weights w of each filter: what it lets through of a wave.
 
     Computed at `size` frequencies in each direction, from -.5 to .5 cycles per pixel: more than the filter has
     weights, which interpolates. A filter's peak is the largest value: its frequency, and the orientation of this
@@ -42,39 +44,41 @@ class Spec(AnalysisSpec):
     filters: Count = 200
     size: Annotated[int, Field(ge=16, le=512)] = 64
 
+    def check(self, resolved: ResolvedView) -> None:
+        weight_images.chosen(resolved, self.layer, SMALLEST)
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    weight_images.chosen(loaded, spec.layer, SMALLEST)
+    def measure(self, run: RunView) -> AnalysisResult:
+        layer = weight_images.chosen(run.loaded, self.layer, SMALLEST)
+        kernels, channels = weight_images.each_of_run(layer, run)
+        taken = [i for i in image_pairs.evenly(len(kernels), self.filters) if kernels[i].any()]
+        if not taken:
+            raise NotApplicable(f"the weights of {layer.title} are all zero")
+        size = max(self.size, *kernels.shape[1:])
+        spectra = [spectrum(kernels[i], size) for i in taken]
+        peaks = [peak(power) for power in spectra]
+        rings, mean, error = _radial(spectra)
+        frequencies = np.array([frequency for frequency, _ in peaks])
+        middle = float(frequencies.mean()), mean_stderr(frequencies)
+        numbers: dict[str, Any] = {
+            "layer": layer.number,
+            "filters": len(taken),
+            "mean_peak_frequency": middle[0],
+            "mean_peak_frequency_stderr": middle[1],
+            "peaks": [
+                {"filter": i // channels, "channel": i % channels, "frequency": frequency, "orientation": orientation}
+                for i, (frequency, orientation) in zip(taken, peaks, strict=True)
+            ],
+            "radial": {"frequency": rings, "mean_power": mean, "mean_power_stderr": error},
+        }
+        summary = f"{len(taken)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
+        shown = [kernels[i] for i in taken]
+        return AnalysisResult(
+            numbers, summary, [_picture(f"{run.name}: filters and their spectra", summary, shown, spectra, numbers)]
+        )
 
-
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    layer = weight_images.chosen(run.loaded, spec.layer, SMALLEST)
-    kernels, channels = weight_images.each_of_run(layer, run)
-    taken = [i for i in image_pairs.evenly(len(kernels), spec.filters) if kernels[i].any()]
-    if not taken:
-        raise NotApplicable(f"the weights of {layer.title} are all zero")
-    size = max(spec.size, *kernels.shape[1:])
-    spectra = [spectrum(kernels[i], size) for i in taken]
-    peaks = [peak(power) for power in spectra]
-    rings, mean, error = _radial(spectra)
-    frequencies = np.array([frequency for frequency, _ in peaks])
-    middle = float(frequencies.mean()), mean_stderr(frequencies)
-    numbers: dict[str, Any] = {
-        "layer": layer.number,
-        "filters": len(taken),
-        "mean_peak_frequency": middle[0],
-        "mean_peak_frequency_stderr": middle[1],
-        "peaks": [
-            {"filter": i // channels, "channel": i % channels, "frequency": frequency, "orientation": orientation}
-            for i, (frequency, orientation) in zip(taken, peaks, strict=True)
-        ],
-        "radial": {"frequency": rings, "mean_power": mean, "mean_power_stderr": error},
-    }
-    summary = f"{len(taken)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
-    shown = [kernels[i] for i in taken]
-    return AnalysisResult(
-        numbers, summary, [_picture(f"{run.name}: filters and their spectra", summary, shown, spectra, numbers)]
-    )
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def spectrum(kernel: np.ndarray, size: int) -> np.ndarray:

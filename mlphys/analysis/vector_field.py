@@ -1,4 +1,4 @@
-"""The field r(x) - x: its fixed points in the plane, and images that follow it (Alain & Bengio 2014; Memisevic)."""
+"""The vector field r(x) - x (Alain & Bengio 2014; Memisevic)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult, needs_reconstructions, samples
+from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_reconstructions
+from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.analysis import SampledSpec
 from mlphys.schema.data import SplitInMemory
 from mlphys.schema.fields import Count, NotNegative
 from mlphys.schema.layers import text
@@ -33,8 +33,10 @@ MOST_POINTS = 200
 CHAINS, LINES = 10, 6
 
 
-class Spec(SampledSpec):
-    """x <- x + eta (r(x) - x), from `samples` on for `steps` steps.
+class VectorField(SampledAnalysis):
+    """The field r(x) - x: its fixed points in the plane, and images that follow it (Alain & Bengio 2014; Memisevic).
+
+    x <- x + eta (r(x) - x), from `samples` on for `steps` steps.
 
     In the plane: stream lines; fixed points r(x) = x, where that iteration from samples and a grid has led and
     Newton's method then went; the eigenvalues of dr/dx there and at the samples. A fixed point attracts where all
@@ -47,79 +49,129 @@ class Spec(SampledSpec):
     steps: Count = 200
     noise: NotNegative = 0.3
 
+    def check(self, resolved: ResolvedView) -> None:
+        needs_reconstructions(resolved)
+        shape, seen = resolved.description.shape, resolved.net_input.shape
+        image = len(shape) == 3 and shape[-1] in (1, 3)
+        if seen != (2,) and not image:
+            raise NotApplicable(f"a field on samples of {text(seen)} cannot be drawn; it takes 2 features, or images")
+        if image and not all(step.invertible for step in resolved.experiment.data.preprocess):
+            raise NotApplicable("data.preprocess cannot be undone: what follows the field are no images")
 
-def check(spec: Spec, loaded: ResolvedView) -> None:
-    needs_reconstructions(loaded)
-    shape, seen = loaded.description.shape, loaded.net_input.shape
-    image = len(shape) == 3 and shape[-1] in (1, 3)
-    if seen != (2,) and not image:
-        raise NotApplicable(f"a field on samples of {text(seen)} cannot be drawn; it takes 2 features, or images")
-    if image and not all(step.invertible for step in loaded.experiment.data.preprocess):
-        raise NotApplicable("data.preprocess cannot be undone: what follows the field are no images")
+    def measure(self, run: RunView) -> AnalysisResult:
+        split, some = self.samples_of(run)
+        planar = run.loaded.net_input.shape == (2,)
+        return self._in_the_plane(run, split, some) if planar else self._of_images(run, split, some)
 
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_points()
 
-def measure(spec: Spec, run: RunView) -> AnalysisResult:
-    split, some = samples(run, spec)
-    return (_in_the_plane if run.loaded.net_input.shape == (2,) else _of_images)(spec, run, split, some)
+    def _in_the_plane(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
+        net, z = run.trained, run.trained.seen(some.x)
+        low, high = z.min(axis=0), z.max(axis=0)
+        extent = float((high - low).max()) or 1.0
+        low, high = low - MARGIN * extent, high + MARGIN * extent
+        columns, rows = np.linspace(low, high, FINE).T
+        places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1).astype(np.float32)
+        field = net.at("reconstructions", places) - places
+        points = _fixed_points(net, np.concatenate([z, _coarser(places)]), self, (low, high), extent)
+        eigenvalues = np.linalg.eigvals(
+            net.jacobians("reconstructions", np.concatenate([points, z])).astype(np.float64)
+        )
+        of_points, of_samples = eigenvalues[: len(points)], np.sort(eigenvalues[len(points) :].real)
+        kinds = [_kind(values) for values in of_points]
+        speeds = np.linalg.norm(net.at("reconstructions", z) - z, axis=1)
+        across, along = of_samples.T
+        below = float((along < 1).mean())
+        counted = {kind: kinds.count(kind) for kind in ("attracting", "saddle", "repelling")}
+        numbers: dict[str, Any] = {
+            "split": split, "samples": len(z),
+            "fixed_points": [
+                {"x": [float(value) for value in point], "kind": kind,
+                 "eigenvalues": [[float(value.real), float(value.imag)] for value in values]}
+                for point, kind, values in zip(points, kinds, of_points, strict=True)
+            ],
+            **counted,
+            "largest_eigenvalue_at_samples": float(along.mean()),
+            "largest_eigenvalue_at_samples_stderr": mean_stderr(along),
+            "smallest_eigenvalue_at_samples": float(across.mean()),
+            "smallest_eigenvalue_at_samples_stderr": mean_stderr(across),
+            "samples_below_1": below,
+            "speed_at_samples": float(speeds.mean()),
+            "speed_in_the_frame": float(np.linalg.norm(field, axis=1).mean()),
+        }  # fmt: skip
+        fixed_points = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
+            f"{count} {kind}" for kind, count in counted.items()
+        )
+        smallest, largest = (rounded(float(values.mean()), mean_stderr(values)) for values in (across, along))
+        summary = (
+            f"{fixed_points}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
+            f"{100 * below:.0f} %; {len(z)} {split} samples"
+        )
+        behind = "; behind data.preprocess" if run.preprocessing.steps else ""
+        caption = f"{summary.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
+        ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
+        figure = theme.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
+        axes = figure.subplots()
+        _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
+        _dots(axes, z, points, kinds)
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel="first feature")
+        axes.set_ylabel("second feature")
+        table = _places(
+            [
+                ("grid", places, field),
+                ("sample", z, None),
+                *((k, [p], None) for k, p in zip(kinds, points, strict=True)),
+            ]
+        )
+        return AnalysisResult(numbers, summary, [Picture("vector_field", figure, table)])
 
-
-def _in_the_plane(spec: Spec, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
-    net, z = run.trained, run.trained.seen(some.x)
-    low, high = z.min(axis=0), z.max(axis=0)
-    extent = float((high - low).max()) or 1.0
-    low, high = low - MARGIN * extent, high + MARGIN * extent
-    columns, rows = np.linspace(low, high, FINE).T
-    places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1).astype(np.float32)
-    field = net.at("reconstructions", places) - places
-    points = _fixed_points(net, np.concatenate([z, _coarser(places)]), spec, (low, high), extent)
-    eigenvalues = np.linalg.eigvals(net.jacobians("reconstructions", np.concatenate([points, z])).astype(np.float64))
-    of_points, of_samples = eigenvalues[: len(points)], np.sort(eigenvalues[len(points) :].real)
-    kinds = [_kind(values) for values in of_points]
-    speeds = np.linalg.norm(net.at("reconstructions", z) - z, axis=1)
-    across, along = of_samples.T
-    below = float((along < 1).mean())
-    counted = {kind: kinds.count(kind) for kind in ("attracting", "saddle", "repelling")}
-    numbers: dict[str, Any] = {
-        "split": split, "samples": len(z),
-        "fixed_points": [
-            {"x": [float(value) for value in point], "kind": kind,
-             "eigenvalues": [[float(value.real), float(value.imag)] for value in values]}
-            for point, kind, values in zip(points, kinds, of_points, strict=True)
-        ],
-        **counted,
-        "largest_eigenvalue_at_samples": float(along.mean()),
-        "largest_eigenvalue_at_samples_stderr": mean_stderr(along),
-        "smallest_eigenvalue_at_samples": float(across.mean()),
-        "smallest_eigenvalue_at_samples_stderr": mean_stderr(across),
-        "samples_below_1": below,
-        "speed_at_samples": float(speeds.mean()),
-        "speed_in_the_frame": float(np.linalg.norm(field, axis=1).mean()),
-    }  # fmt: skip
-    fixed_points = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
-        f"{count} {kind}" for kind, count in counted.items()
-    )
-    smallest, largest = (rounded(float(values.mean()), mean_stderr(values)) for values in (across, along))
-    summary = (
-        f"{fixed_points}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
-        f"{100 * below:.0f} %; {len(z)} {split} samples"
-    )
-    behind = "; behind data.preprocess" if run.preprocessing.steps else ""
-    caption = f"{summary.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
-    ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
-    figure = theme.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
-    axes = figure.subplots()
-    _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
-    _dots(axes, z, points, kinds)
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel="first feature")
-    axes.set_ylabel("second feature")
-    table = _places(
-        [("grid", places, field), ("sample", z, None), *((k, [p], None) for k, p in zip(kinds, points, strict=True))]
-    )
-    return AnalysisResult(numbers, summary, [Picture("vector_field", figure, table)])
+    def _of_images(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
+        net, clean = run.trained, run.trained.seen(some.x)
+        drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
+        z = clean + np.float32(self.noise) * drawn
+        shown = sorted({round(step) for step in np.linspace(0, self.steps, LINES)})
+        seen, distances, speeds = [], [], []
+        for step in range(self.steps + 1):
+            moved = _step(net, z, self.eta)
+            distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
+            speeds.append((((moved - z) / self.eta).astype(np.float64) ** 2).mean(axis=1))
+            if step in shown:
+                seen.append(net.unseen(z[:CHAINS]))
+            z = moved
+        means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
+        best = int(np.argmin(means["distance"]))
+        numbers: dict[str, Any] = {
+            "split": split, "samples": len(clean), "eta": self.eta, "noise": self.noise,
+            "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"],
+            "nearest_after": best,
+        }  # fmt: skip
+        first, least, last = (rounded(float(distances[i].mean()), mean_stderr(distances[i])) for i in (0, best, -1))
+        summary = (
+            f"squared distance from the sample {first} at the start, {least} after {best} steps, {last} after "
+            f"{self.steps}; squared length of r(x) - x {means['speed'][0]:.3g} at first, "
+            f"{means['speed'][-1]:.3g} at last; {len(clean)} {split} samples"
+        )
+        images = np.stack([some.x[:CHAINS], *seen], axis=1)
+        labels = ["sample", *(f"{step}" if step else "start" for step in shown)]
+        title = f"{run.name}: x ← x + {self.eta:g} (r(x) − x)"
+        caption = (
+            f"each column is a {split} sample with N(0, {self.noise:g}²) added, the steps taken beside the rows; mean "
+            f"squared distance from the sample {means['distance'][0]:.3g} at the start, "
+            f"{means['distance'][-1]:.3g} at the end, smallest after {best} steps"
+        )
+        curve: dict[str, list] = {"step": list(range(self.steps + 1)), **means}
+        strip = _strip(images, labels, title, caption)
+        return AnalysisResult(
+            numbers,
+            summary,
+            [Picture("vector_field", strip, _pixels(images, labels)), _curves(run.name, self, split, curve, numbers)],
+        )
 
 
 def _fixed_points(
-    net: TrainedView, starts: np.ndarray, spec: Spec, box: tuple[np.ndarray, np.ndarray], extent: float
+    net: TrainedView, starts: np.ndarray, spec: VectorField, box: tuple[np.ndarray, np.ndarray], extent: float
 ) -> np.ndarray:
     """The different points (k, 2) of the box in which r(x) = x, float64, in the order of their first coordinate.
 
@@ -195,48 +247,6 @@ def _places(parts: Sequence[tuple[str, Any, np.ndarray | None]]) -> dict[str, li
     return dict(zip(("what", "x1", "x2", "field1", "field2"), map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _of_images(spec: Spec, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
-    net, clean = run.trained, run.trained.seen(some.x)
-    drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
-    z = clean + np.float32(spec.noise) * drawn
-    shown = sorted({round(step) for step in np.linspace(0, spec.steps, LINES)})
-    seen, distances, speeds = [], [], []
-    for step in range(spec.steps + 1):
-        moved = _step(net, z, spec.eta)
-        distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
-        speeds.append((((moved - z) / spec.eta).astype(np.float64) ** 2).mean(axis=1))
-        if step in shown:
-            seen.append(net.unseen(z[:CHAINS]))
-        z = moved
-    means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
-    best = int(np.argmin(means["distance"]))
-    numbers: dict[str, Any] = {
-        "split": split, "samples": len(clean), "eta": spec.eta, "noise": spec.noise,
-        "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"], "nearest_after": best,
-    }  # fmt: skip
-    first, least, last = (rounded(float(distances[i].mean()), mean_stderr(distances[i])) for i in (0, best, -1))
-    summary = (
-        f"squared distance from the sample {first} at the start, {least} after {best} steps, {last} after "
-        f"{spec.steps}; squared length of r(x) - x {means['speed'][0]:.3g} at first, {means['speed'][-1]:.3g} at last; "
-        f"{len(clean)} {split} samples"
-    )
-    images = np.stack([some.x[:CHAINS], *seen], axis=1)
-    labels = ["sample", *(f"{step}" if step else "start" for step in shown)]
-    title = f"{run.name}: x ← x + {spec.eta:g} (r(x) − x)"
-    caption = (
-        f"each column is a {split} sample with N(0, {spec.noise:g}²) added, the steps taken beside the rows; mean "
-        f"squared distance from the sample {means['distance'][0]:.3g} at the start, {means['distance'][-1]:.3g} at the "
-        f"end, smallest after {best} steps"
-    )
-    curve: dict[str, list] = {"step": list(range(spec.steps + 1)), **means}
-    strip = _strip(images, labels, title, caption)
-    return AnalysisResult(
-        numbers,
-        summary,
-        [Picture("vector_field", strip, _pixels(images, labels)), _curves(run.name, spec, split, curve, numbers)],
-    )
-
-
 def _strip(images: np.ndarray, labels: Sequence[str], title: str, caption: str) -> Figure:
     """A column a chain: images (n, lines, height, width, channels)."""
     count, lines, height, width, channels = images.shape
@@ -264,7 +274,7 @@ def _pixels(images: np.ndarray, labels: Sequence[str]) -> dict[str, list]:
     }  # fmt: skip
 
 
-def _curves(name: str, spec: Spec, split: str, curve: dict[str, list], numbers: dict[str, Any]) -> Picture:
+def _curves(name: str, spec: VectorField, split: str, curve: dict[str, list], numbers: dict[str, Any]) -> Picture:
     caption = f"means over the values of {numbers['samples']:,} {split} samples with N(0, {spec.noise:g}²) added"
     figure = theme.figure(9, 5.2, f"{name}: descent along r(x) − x", caption)
     axes = figure.subplots()

@@ -27,20 +27,20 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     """
     require_known("analysis", only, list(ANALYSES))
     require_known("format", formats, list(FORMATS))
-    listed = {ANALYSIS.names[type(spec)]: spec for spec in run.config.analysis}
-    specs = {name: listed.get(name) or ANALYSES[name].Spec() for name in only or listed or ANALYSES}
+    listed = {ANALYSIS.names[type(analysis)]: analysis for analysis in run.config.analysis}
+    analyses = {name: listed.get(name) or ANALYSES[name]() for name in only or listed or ANALYSES}
     left_out = {}
-    for name, spec in specs.items():
+    for name, analysis in analyses.items():
         try:
-            ANALYSES[name].check(spec, run.loaded)
+            analysis.check(run.loaded)
         except NotApplicable as reason:
             left_out[name] = str(reason)
     _refuse(run, {name: reason for name, reason in left_out.items() if name in only})
     made = []
-    for name in [name for name in specs if name not in left_out]:
+    for name in [name for name in analyses if name not in left_out]:
         try:
             with theme.applied():
-                result = ANALYSES[name].measure(specs[name], run)
+                result = analyses[name].measure(run)
                 _finite(run, name, result)
                 RunWriter(run.path).analysis(name, result.numbers)
                 for picture in result.pictures:

@@ -16,11 +16,11 @@ from mlphys.networks.phases import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
 from mlphys.runs.run import MOST_SHOWN, Run
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Split, Splits
 
 
 def measure(
-    loaded: ResolvedExperiment, network: Network, fitted: Preprocessing, dataset: Dataset, name: str
+    loaded: ResolvedExperiment, network: Network, fitted: Preprocessing, dataset: Splits, name: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.datasets import table
+from mlphys.datasets.table import Table
 from mlphys.errors import UserError
 from mlphys.io import sample_files
 from mlphys.io.sample_files import Expected
@@ -64,7 +64,7 @@ def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool 
 def _expected(run: Run) -> Expected:
     data, span = run.config.data, run.data["splits"]["train"]["range"]
     low, high = span or (None, None)
-    if isinstance(data, table.Spec):
+    if isinstance(data, Table):
         return Expected(run.description.shape, low, high, data.features or (), data.target or ())
     return Expected(run.description.shape, low, high)
 

@@ -28,7 +28,7 @@ from mlphys.networks.phases import Gradient, Network, Phase
 from mlphys.numerics.chunked import Stored
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
-from mlphys.schema.data import Dataset
+from mlphys.schema.data import Splits
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import microbatches
 from mlphys.training.backend import choose
@@ -163,7 +163,7 @@ def _nothing_to_do(run: Run) -> str:
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
-def _fitted(loaded: ResolvedExperiment, dataset: Dataset, taken: Mapping[str, np.ndarray]) -> Preprocessing:
+def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.ndarray]) -> Preprocessing:
     """Preprocessing fitted to the training samples, or as it was for the net that weights are taken from."""
     steps = loaded.experiment.data.preprocess
     if taken:
@@ -201,7 +201,7 @@ def _train(
     run: Run,
     writer: RunWriter,
     loaded: ResolvedExperiment,
-    dataset: Dataset,
+    dataset: Splits,
     fitted: Preprocessing,
     reporter: Reporter,
     start: Checkpoint | None,
@@ -239,7 +239,7 @@ def _learn(
     run: Run,
     writer: RunWriter,
     loaded: ResolvedExperiment,
-    dataset: Dataset,
+    dataset: Splits,
     fitted: Preprocessing,
     reporter: Reporter,
     start: Checkpoint | None,

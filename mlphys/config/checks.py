@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from mlphys.config.experiment import ANALYSES, ANALYSIS, Experiment, ResolvedExperiment
+from mlphys.config.experiment import ANALYSIS, Experiment, ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks.model_kind import ModelKind
@@ -143,13 +143,13 @@ def check_pictures(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 
 def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     names: list[str] = []
-    for i, spec in enumerate(resolved.experiment.analysis):
-        name = ANALYSIS.names[type(spec)]
+    for i, analysis in enumerate(resolved.experiment.analysis):
+        name = ANALYSIS.names[type(analysis)]
         if name in names:
             yield Refusal(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
         names.append(name)
         try:
-            ANALYSES[name].check(spec, resolved)
+            analysis.check(resolved)
         except NotApplicable as reason:
             yield Refusal(("analysis", i), f"{name}: {reason}")
 

@@ -11,7 +11,7 @@ from mlphys.config.experiment import Experiment, net_input, read_splits
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import Refusal
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import DataSpec, Description
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import Document, KeyPath
 from mlphys.schema.fields import LARGEST, Shape
 from mlphys.schema.messages import complain, problems_of
@@ -33,10 +33,10 @@ def described(experiment: Experiment) -> tuple[Experiment, Description]:
 
     Raises Refusal.
     """
-    data, entry = experiment.data.resolved(), experiment.dataset()
-    description: Description = entry.describe(data)
+    data = experiment.data.resolved()
+    description: Description = data.describe()
     if class_selection.leaves_out(data):
-        description, _ = class_selection.select(data, description, entry.load(data))
+        description, _ = class_selection.select(data, description, data.load())
     return experiment.model_copy(update={"data": data}), description
 
 
@@ -56,7 +56,7 @@ def completed_without_samples(experiment: Experiment, description: Description) 
     return _completed(experiment, description, _refuse_to_read)
 
 
-def _read(data: DataSpec, description: Description, needed_by: KeyPath) -> Array:
+def _read(data: Dataset, description: Description, needed_by: KeyPath) -> Array:
     return read_splits(data, description).train.x
 
 
@@ -76,7 +76,7 @@ def _completed(experiment: Experiment, description: Description, samples: Traini
     return experiment.model_copy(update={"data": data, "model": model})
 
 
-def _determined(data: DataSpec, shape: Shape, samples: TrainingSamples) -> list[Step]:
+def _determined(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[Step]:
     """The steps of preprocessing, checked along the way of a sample's shape, with their numbers of components."""
     steps = data.preprocess
     count = data.train if isinstance(data.train, int) else LARGEST  # sizes that do not fit are told elsewhere

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
 from mlphys.networks.model_kind import ModelKind
 from mlphys.schema import registry
-from mlphys.schema.analysis import AnalysisSpec
-from mlphys.schema.data import Dataset, DataSpec, Description
+from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
@@ -27,12 +25,10 @@ from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.training import Training
 
-DATASETS = {name: registry.entry("mlphys.datasets", name) for name in registry.names("mlphys.datasets")}
-MODELS = registry.entries("mlphys.models", ModelKind)  # type: ignore[type-abstract]
-ANALYSES: Mapping[str, Analysis] = {
-    name: registry.entry("mlphys.analysis", name) for name in registry.names("mlphys.analysis")
-}
-ANALYSIS = Choice("analysis", {name: entry.Spec for name, entry in ANALYSES.items()})
+DATASETS = registry.entries("mlphys.datasets", Dataset)
+MODELS = registry.entries("mlphys.models", ModelKind)
+ANALYSES = registry.entries("mlphys.analysis", Analysis)
+ANALYSIS = Choice("analysis", ANALYSES)
 PLOTS = registry.names("mlphys.plots")
 
 # A file of a stranger's must not be able to write outside runs/.
@@ -77,11 +73,11 @@ class Experiment(Spec):
     name: Name
     about: dict[str, Remark] = Field({})
     seed: Seed = 0
-    data: Annotated[DataSpec, Entry("dataset", "name", {name: kind.Spec for name, kind in DATASETS.items()})]
+    data: Annotated[Dataset, Entry("dataset", "name", DATASETS)]
     model: Annotated[ModelKind, Entry("kind of model", "kind", MODELS)]
     training: Training = Training()
     plots: list[PlotName] = Field([])
-    analysis: list[Annotated[AnalysisSpec, ANALYSIS]] = Field([])
+    analysis: list[Annotated[Analysis, ANALYSIS]] = Field([])
     expect: dict[str, Range] = Field({})
 
     @model_validator(mode="after")
@@ -92,25 +88,20 @@ class Experiment(Spec):
             return self
         return self.model_copy(update={"training": self.training.model_copy(update=missing)})
 
-    def dataset(self) -> ModuleType:
-        """The entry of datasets/ that this experiment uses."""
-        return DATASETS[self.data.name]
 
-
-def net_input(data: DataSpec, description: Description) -> Description:
+def net_input(data: Dataset, description: Description) -> Description:
     """The data as the net sees it, behind its preprocessing; its samples are those of training."""
     samples = data.train if isinstance(data.train, int) else description.samples
     shape = preprocessing.output_shape(data.preprocess, description.shape)
     return replace(description, shape=shape, samples=samples)
 
 
-def read_splits(data: DataSpec, description: Description) -> Dataset:
+def read_splits(data: Dataset, description: Description) -> Splits:
     """The samples, read and split, before preprocessing."""
-    entry = DATASETS[data.name]
-    samples = entry.load(data)
+    samples = data.load()
     if class_selection.leaves_out(data):
         try:
-            _, samples = class_selection.select(data, entry.describe(data), samples)
+            _, samples = class_selection.select(data, data.describe(), samples)
         except Refusal as refusal:  # the config was right once, or is a stranger's
             raise UserError(f"{dotted(refusal.path)}: {refusal.text}") from None
     return splits.split(data, description, samples)
@@ -132,7 +123,7 @@ class ResolvedExperiment:
         """The data as the net sees it, behind its preprocessing; its samples are those of training."""
         return net_input(self.experiment.data, self.description)
 
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Splits:
         """The samples, read and split, before preprocessing."""
         return read_splits(self.experiment.data, self.description)
 
@@ -163,7 +154,7 @@ class ResolvedExperiment:
         return self.experiment.model.cost_formula(self.experiment.training, self.net_input)
 
 
-def dataset(name: str) -> ModuleType:
+def dataset(name: str) -> type[Dataset]:
     """The entry of datasets/ called `name`."""
     if name not in DATASETS:
         raise UserError(f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}")

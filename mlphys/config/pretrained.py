@@ -13,7 +13,7 @@ from mlphys.config.examples import shipped
 from mlphys.config.experiment import ResolvedExperiment, net_input
 from mlphys.errors import Refusal
 from mlphys.io.run_files import RunFiles, located
-from mlphys.schema.data import DataSpec, Description
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import flow, read
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
@@ -81,7 +81,7 @@ def _making(run: str, file: str) -> str:
 
 
 def encoder(
-    block: TakenEncoder, run: PretrainedRun, data: DataSpec, description: Description
+    block: TakenEncoder, run: PretrainedRun, data: Dataset, description: Description
 ) -> tuple[TakenEncoder, Arrays]:
     """The block complete, and the arrays that a net for this data begins with, by its own names.
 
@@ -112,7 +112,7 @@ def encoder(
 
 
 def initial(
-    block: Initial, run: PretrainedRun, data: DataSpec, description: Description, shapes: Mapping[str, Shape]
+    block: Initial, run: PretrainedRun, data: Dataset, description: Description, shapes: Mapping[str, Shape]
 ) -> tuple[Initial, Arrays]:
     """The block complete, and the arrays that training begins with; `shapes` are those of the net's weights.
 
@@ -137,7 +137,7 @@ def _absolute(run: PretrainedRun) -> str:
     return str(run.path.absolute())
 
 
-def _check_steps(run: PretrainedRun, data: DataSpec, description: Description) -> None:
+def _check_steps(run: PretrainedRun, data: Dataset, description: Description) -> None:
     """What a net has learned means something behind its own preprocessing only."""
     ours, theirs = (spec.model_dump()["preprocess"] for spec in (data, run.resolved.experiment.data))
     if ours != theirs:

@@ -9,16 +9,16 @@ import numpy as np
 from mlphys.errors import Refusal
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.messages import choice
 
 
-def leaves_out(spec: DataSpec) -> bool:
+def leaves_out(spec: Dataset) -> bool:
     """Whether `classes` or `imbalance` leave anything out."""
     return spec.classes is not None or bool(spec.imbalance)
 
 
-def select(spec: DataSpec, description: Description, samples: Samples) -> tuple[Description, Samples]:
+def select(spec: Dataset, description: Description, samples: Samples) -> tuple[Description, Samples]:
     """What `classes` and `imbalance` leave of all samples, official test set included, in their order.
 
     Raises Refusal for a class that is not there.
@@ -45,9 +45,7 @@ def select(spec: DataSpec, description: Description, samples: Samples) -> tuple[
     return replace(description, classes=classes, samples=len(x), test_samples=official), kept
 
 
-def _kept(
-    spec: DataSpec, classes: tuple[str, ...], x: Array, y: np.ndarray, part: str
-) -> tuple[Array, np.ndarray]:
+def _kept(spec: Dataset, classes: tuple[str, ...], x: Array, y: np.ndarray, part: str) -> tuple[Array, np.ndarray]:
     keep = y >= 0
     for name, share in spec.imbalance.items():
         members = np.flatnonzero(y == classes.index(name))

@@ -16,7 +16,7 @@ from mlphys.data.splits import NAMES, class_counts
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.numerics import chunked
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ class Inspection:
         return found
 
 
-def check(dataset: Dataset, description: Description) -> Inspection:
+def check(dataset: Splits, description: Description) -> Inspection:
     """Count, measure and compare the samples of all splits."""
     seen = {name: _seen(getattr(dataset, name)) for name in NAMES}
     facts = {name: _facts(getattr(dataset, name), seen[name], description) for name in NAMES}
@@ -126,7 +126,7 @@ def _facts(split: Split, seen: _Seen, description: Description) -> SplitFacts:
     )
 
 
-def sheet(dataset: Dataset, description: Description, path: Path) -> None:
+def sheet(dataset: Splits, description: Description, path: Path) -> None:
     """Draw the first ten training samples of each class: images as they look, other samples as curves.
 
     Without classes the first forty are drawn.

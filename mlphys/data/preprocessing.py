@@ -10,7 +10,7 @@ import numpy as np
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, Stored
 from mlphys.numerics.memory_layout import as_saved
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Split, Splits
 from mlphys.schema.fields import Shape
 from mlphys.schema.preprocess import Step
 from mlphys.schema.spec import snake_case
@@ -52,12 +52,12 @@ class Preprocessing:
     def split(self, split: Split) -> Split:
         return Split(self.apply(split.x), split.y) if self.steps else split
 
-    def dataset(self, dataset: Dataset) -> Dataset:
+    def dataset(self, dataset: Splits) -> Splits:
         """The three splits as the net sees them."""
         if not self.steps:
             return dataset
-        splits = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
-        return Dataset(*splits, dataset.files)
+        train, validation, test = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
+        return Splits(train, validation, test, dataset.files)
 
     def pictured(self, x: np.ndarray) -> np.ndarray:
         """Samples as pictures show them: of the data, or where steps cannot be undone as the last of those gives."""

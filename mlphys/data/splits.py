@@ -10,13 +10,13 @@ import numpy as np
 from mlphys.errors import Refusal, UserError
 from mlphys.numerics import chunked
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Dataset, DataSpec, Description, Samples, Split
+from mlphys.schema.data import Dataset, Description, Samples, Split, Splits
 
 NAMES = ("train", "validation", "test")
 
 
-def sizes(spec: DataSpec, description: Description) -> dict[str, int]:
-    """Each split's number of samples, fractions and defaults resolved as DataSpec says.
+def sizes(spec: Dataset, description: Description) -> dict[str, int]:
+    """Each split's number of samples, fractions and defaults resolved as Dataset says.
 
     Raises Refusal when they do not fit.
     """
@@ -42,7 +42,7 @@ def sizes(spec: DataSpec, description: Description) -> dict[str, int]:
     return {"train": train, "validation": others["validation"], "test": test}
 
 
-def _test_size(spec: DataSpec, description: Description) -> int:
+def _test_size(spec: Dataset, description: Description) -> int:
     official = description.test_samples
     if official is None:
         return _count("test", 0.2 if spec.test is None else spec.test, description.samples)
@@ -61,7 +61,7 @@ def _count(key: str, size: int | float, total: int) -> int:
     return count
 
 
-def split(spec: DataSpec, description: Description, samples: Samples) -> Dataset:
+def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     """Official sets in file order, without a copy; others by `split_seed`, stratified where there are classes.
 
     Raises UserError if the samples are not as described, or a class has too few of them.
@@ -72,7 +72,7 @@ def split(spec: DataSpec, description: Description, samples: Samples) -> Dataset
     x, y = samples.x, samples.y
     if samples.x_test is not None and samples.y_test is not None:
         held = slice(train, train + validation)
-        return Dataset(
+        return Splits(
             Split(x[:train], y[:train]),
             Split(x[held], y[held]),
             Split(samples.x_test[:test], samples.y_test[:test]),
@@ -83,10 +83,10 @@ def split(spec: DataSpec, description: Description, samples: Samples) -> Dataset
     groups = y if description.classes else np.zeros(len(y), np.int32)
     order = stratified(groups, spec.split_seed)[: test + validation + train]
     tested, validated, trained = (Split(x[i], y[i]) for i in np.split(order, [test, test + validation]))
-    return Dataset(trained, validated, tested, samples.files)
+    return Splits(trained, validated, tested, samples.files)
 
 
-def _check_description(spec: DataSpec, description: Description, samples: Samples) -> None:
+def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:
     """Files may have changed since they were described, and a run's description may be a stranger's."""
     official = None if samples.x_test is None else len(samples.x_test)
     found = (len(samples.x), official, samples.x.shape[1:])
@@ -97,7 +97,7 @@ def _check_description(spec: DataSpec, description: Description, samples: Sample
         raise UserError(f"{spec.name}: not the data it was before: it has more classes; start again")
 
 
-def _check_members(spec: DataSpec, description: Description, y: np.ndarray, needed: int) -> None:
+def _check_members(spec: Dataset, description: Description, y: np.ndarray, needed: int) -> None:
     for name, members in class_counts(y, description).items():
         if 0 < members < needed:
             raise UserError(
@@ -136,7 +136,7 @@ def _read_once(split: Split) -> tuple[str, list[float]]:
     return digest.hexdigest(), [low, high]
 
 
-def summary(dataset: Dataset, spec: DataSpec, description: Description) -> dict[str, Any]:
+def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[str, Any]:
     """What data.json holds."""
     return {
         "name": spec.name,

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -16,7 +16,7 @@ from mlphys.io import checksum, npz
 from mlphys.io.npz import Header
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, Stored
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Positive
 
 ACCEPTED: list[list[tuple[str, str | None]]] = [
@@ -30,7 +30,7 @@ ACCEPTED: list[list[tuple[str, str | None]]] = [
 NAMES = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 
 
-class Spec(DataSpec):
+class Arrays(Dataset):
     """Your own samples: an npz file with x_train, y_train[, x_test, y_test] or x, y.
 
     Or a folder of npy files with these names, or one npy file, which is x. More than 1 GB of
@@ -65,38 +65,43 @@ class Spec(DataSpec):
         return names
 
     @model_validator(mode="after")
-    def _names_need_classes(self) -> Spec:
+    def _names_need_classes(self) -> Arrays:
         if self.class_names and self.targets == "numbers":
             raise ValueError("numbers have no class_names; leave them out, or write targets: classes")
         return self
 
+    def describe(self) -> Description:
+        """Shapes from the file's headers; of the data, the targets alone are read."""
+        path = Path(self.path)
+        headers = _headers(path)
+        pairs = _pairs(path, headers)
+        targets = _targets(path, headers, pairs, self)
+        classes: list[str] = []
+        if targets[0].dtype == np.int32:
+            classes = self.class_names or [str(k) for k in range(1 + max(int(y.max()) for y in targets))]
+        sizes = [len(y) for y in targets]
+        shape, target_shape = _with_channels(headers[pairs[0][0]].shape)[1:], targets[0].shape[1:]
+        return Description(shape, tuple(classes), sizes[0], sizes[1] if len(sizes) > 1 else None, target_shape)
 
-def describe(spec: Spec) -> Description:
-    """Shapes from the file's headers; of the data, the targets alone are read."""
-    path = Path(spec.path)
-    headers = _headers(path)
-    pairs = _pairs(path, headers)
-    targets = _targets(path, headers, pairs, spec)
-    classes: list[str] = []
-    if targets[0].dtype == np.int32:
-        classes = spec.class_names or [str(k) for k in range(1 + max(int(y.max()) for y in targets))]
-    sizes = [len(y) for y in targets]
-    shape, target_shape = _with_channels(headers[pairs[0][0]].shape)[1:], targets[0].shape[1:]
-    return Description(shape, tuple(classes), sizes[0], sizes[1] if len(sizes) > 1 else None, target_shape)
+    def load(self) -> Samples:
+        path = Path(self.path)
+        headers = _headers(path)
+        pairs = _pairs(path, headers)
+        targets = _targets(path, headers, pairs, self)
+        large = {x for x, _ in pairs if _npy_files(path) and math.prod(headers[x].shape) > chunked.LARGEST_RESIDENT}
+        arrays = _read(path, {x: headers[x] for x, _ in pairs if x not in large})
+        samples: list[Array] = [
+            _on_disk(path, x, self.scale) if x in large else _samples(path, x, arrays.pop(x), self.scale)
+            for x, _ in pairs
+        ]
+        x_test, y_test = (samples[1], targets[1]) if len(pairs) > 1 else (None, None)
+        return Samples(samples[0], targets[0], x_test, y_test, files=tuple(map(checksum.record, self.files())))
 
-
-def load(spec: Spec) -> Samples:
-    path = Path(spec.path)
-    headers = _headers(path)
-    pairs = _pairs(path, headers)
-    targets = _targets(path, headers, pairs, spec)
-    large = {x for x, _ in pairs if _npy_files(path) and math.prod(headers[x].shape) > chunked.LARGEST_RESIDENT}
-    arrays = _read(path, {x: headers[x] for x, _ in pairs if x not in large})
-    samples: list[Array] = [
-        _on_disk(path, x, spec.scale) if x in large else _samples(path, x, arrays.pop(x), spec.scale) for x, _ in pairs
-    ]
-    x_test, y_test = (samples[1], targets[1]) if len(pairs) > 1 else (None, None)
-    return Samples(samples[0], targets[0], x_test, y_test, files=tuple(map(checksum.record, spec.files())))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        path = folder / "own.npz"
+        np.savez(path, x=np.linspace(0, 1, 60).reshape(20, 3), y=np.arange(20) % 2)
+        return {"name": "array", "path": str(path)}
 
 
 def _npy_files(path: Path) -> dict[str, Path]:
@@ -162,7 +167,7 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
 
 
 def _targets(
-    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], spec: Spec
+    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], spec: Arrays
 ) -> list[np.ndarray]:
     """Of each pair int32 labels (n,), or float32 (n, *target_shape)."""
     arrays = _read(path, {y: headers[y] for _, y in pairs if y})

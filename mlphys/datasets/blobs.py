@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,7 +15,7 @@ from mlphys.schema.fields import LARGEST, Count
 LARGEST_POINTS = 125_000_000  # coordinates of all samples together: 1 GB while they are computed in float64
 
 
-class Spec(Generated):
+class Blobs(Generated):
     """Normally distributed clusters of points, one a class.
 
     As scikit-learn's make_blobs: `centers` clusters of equal size around points drawn uniformly from
@@ -27,7 +28,7 @@ class Spec(Generated):
     cluster_std: Annotated[float, Field(ge=0, le=LARGEST)] = 1.0
 
     @model_validator(mode="after")
-    def _can_be_drawn(self) -> Spec:
+    def _can_be_drawn(self) -> Blobs:
         if self.fresh:
             raise ValueError("fresh samples would lie around other points in every epoch; leave fresh out")
         if self.samples < self.centers:
@@ -40,17 +41,19 @@ class Spec(Generated):
             )
         return self
 
+    def describe(self) -> Description:
+        classes = tuple(str(k) for k in range(self.centers))
+        return Description((self.features,), classes, samples=self.samples, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    classes = tuple(str(k) for k in range(spec.centers))
-    return Description((spec.features,), classes, samples=spec.samples, test_samples=None)
+    def load(self) -> Samples:
+        from sklearn.datasets import make_blobs  # takes a second
 
+        random = np.random.RandomState(rng(self.sample_seed, "blobs").bit_generator)
+        x, y = make_blobs(
+            self.samples, self.features, centers=self.centers, cluster_std=self.cluster_std, random_state=random
+        )
+        return Samples(x.astype(np.float32), y.astype(np.int32))
 
-def load(spec: Spec) -> Samples:
-    from sklearn.datasets import make_blobs  # takes a second
-
-    random = np.random.RandomState(rng(spec.sample_seed, "blobs").bit_generator)
-    x, y = make_blobs(
-        spec.samples, spec.features, centers=spec.centers, cluster_std=spec.cluster_std, random_state=random
-    )
-    return Samples(x.astype(np.float32), y.astype(np.int32))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "blobs", "samples": 30}

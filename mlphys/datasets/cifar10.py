@@ -5,14 +5,14 @@ from __future__ import annotations
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io import checksum
 from mlphys.io.download import fetch
-from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
 
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -25,7 +25,7 @@ SHAPE = (3, 32, 32)  # red, green, blue, row by row
 RECORD = 1 + 3 * 32 * 32  # bytes: the label and the pixels
 
 
-class Spec(DataSpec):
+class CIFAR10(Dataset):
     """60 000 colour photographs of ten kinds, 32 x 32 pixels, the last 10 000 as official test set."""
 
     name: Literal["cifar10"]
@@ -34,20 +34,22 @@ class Spec(DataSpec):
     def sources(cls) -> tuple[RemoteFile, ...]:
         return sources()
 
+    def describe(self) -> Description:
+        return Description(shape=(32, 32, 3), classes=CLASSES, samples=50_000, test_samples=10_000)
 
-def describe(spec: Spec) -> Description:
-    return Description(shape=(32, 32, 3), classes=CLASSES, samples=50_000, test_samples=10_000)
+    def load(self) -> Samples:
+        (source,) = sources()
+        return read(fetch(source))
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "cifar10"}
 
 
 def sources(base: str = TORONTO) -> tuple[RemoteFile, ...]:
     name = "cifar-10-binary.tar.gz"  # unlike the other two archives it needs no unpickling
     sha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
     return (RemoteFile("cifar10", name, f"{base}{name}", sha256),)
-
-
-def load(spec: Spec) -> Samples:
-    (source,) = sources()
-    return read(fetch(source))
 
 
 def read(path: Path, records: int = RECORDS) -> Samples:
@@ -73,7 +75,9 @@ def _members(path: Path, sizes: dict[str, int]) -> dict[str, bytes]:
                     continue
                 if member.size != size:
                     raise _not_it(path, f"{member.name} has {member.size} bytes; expected {size}")
-                found[member.name] = archive.extractfile(member).read()
+                content = archive.extractfile(member)
+                assert content is not None  # a regular member has one
+                found[member.name] = content.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise _not_it(path, str(error)) from None
     if missing := [name for name in sizes if name not in found]:

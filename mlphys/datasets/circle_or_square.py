@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ RADIUS = (0.2, 1)
 CENTRE = (-0.8, 0.8)
 
 
-class Spec(GeneratedImages):
+class CircleOrSquare(GeneratedImages):
     """A filled circle or a filled square in each image, as many of one as of the other.
 
     The `size` x `size` pixel centres lie on linspace(-1, 1); a pixel is 1 inside, 0 outside. The
@@ -24,19 +25,21 @@ class Spec(GeneratedImages):
     name: Literal["circle_or_square"]
     size: Count = 20
 
+    def describe(self) -> Description:
+        return Description((self.size, self.size, 1), ("circle", "square"), samples=self.samples, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    return Description((spec.size, spec.size, 1), ("circle", "square"), samples=spec.samples, test_samples=None)
+    def load(self) -> Samples:
+        generator = rng(self.sample_seed, "circle_or_square")
+        radius = generator.uniform(*RADIUS, (self.samples, 1, 1)).astype(np.float32)
+        centre_x, centre_y = generator.uniform(*CENTRE, (2, self.samples, 1, 1)).astype(np.float32)
+        pixel = np.linspace(-1, 1, self.size, dtype=np.float32)
+        dx, dy = pixel - centre_x, pixel[:, None] - centre_y
+        y = np.arange(self.samples, dtype=np.int32) % 2
+        circle = dx**2 + dy**2 < radius**2
+        square = (abs(dx) < radius) & (abs(dy) < radius)
+        inside = np.where(y[:, None, None] == 0, circle, square)
+        return Samples(inside[..., None].astype(np.float32), y)
 
-
-def load(spec: Spec) -> Samples:
-    generator = rng(spec.sample_seed, "circle_or_square")
-    radius = generator.uniform(*RADIUS, (spec.samples, 1, 1)).astype(np.float32)
-    centre_x, centre_y = generator.uniform(*CENTRE, (2, spec.samples, 1, 1)).astype(np.float32)
-    pixel = np.linspace(-1, 1, spec.size, dtype=np.float32)
-    dx, dy = pixel - centre_x, pixel[:, None] - centre_y
-    y = np.arange(spec.samples, dtype=np.int32) % 2
-    circle = dx**2 + dy**2 < radius**2
-    square = (abs(dx) < radius) & (abs(dy) < radius)
-    inside = np.where(y[:, None, None] == 0, circle, square)
-    return Samples(inside[..., None].astype(np.float32), y)
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "circle_or_square", "samples": 30, "size": 6}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -13,7 +14,7 @@ from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import Count, Whole
 
 
-class Spec(GeneratedImages):
+class CrossesAndNoughts(GeneratedImages):
     """A cross or a nought in each image, as many of one as of the other: shifted, some pixels flipped.
 
     A drawn pixel is +1, one of the background -1. The cross is both diagonals of the square of
@@ -29,7 +30,7 @@ class Spec(GeneratedImages):
     flips: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     @model_validator(mode="after")
-    def _stays_inside(self) -> Spec:
+    def _stays_inside(self) -> CrossesAndNoughts:
         needed = 2 * (self.arm + self.shift) + 1
         if needed > self.size:
             raise ValueError(
@@ -38,26 +39,27 @@ class Spec(GeneratedImages):
             )
         return self
 
+    def describe(self) -> Description:
+        return Description((self.size, self.size, 1), ("cross", "nought"), samples=self.samples, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    return Description((spec.size, spec.size, 1), ("cross", "nought"), samples=spec.samples, test_samples=None)
+    def load(self) -> Samples:
+        generator = rng(self.sample_seed, "crosses_and_noughts")
+        y = np.arange(self.samples, dtype=np.int32) % 2
+        up, left = generator.integers(0, 2 * self.shift, (2, self.samples), endpoint=True)
+        views = sliding_window_view(self._symbols(), (self.size, self.size), axis=(1, 2))
+        x = views[y, up, left]  # to look further down and right shifts the symbol up and left
+        x[generator.random(x.shape, np.float32) < self.flips] *= -1
+        return Samples(x[..., None], y)
 
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "crosses_and_noughts", "samples": 30}
 
-def load(spec: Spec) -> Samples:
-    generator = rng(spec.sample_seed, "crosses_and_noughts")
-    y = np.arange(spec.samples, dtype=np.int32) % 2
-    up, left = generator.integers(0, 2 * spec.shift, (2, spec.samples), endpoint=True)
-    views = sliding_window_view(_symbols(spec), (spec.size, spec.size), axis=(1, 2))
-    x = views[y, up, left]  # to look further down and right shifts the symbol up and left
-    x[generator.random(x.shape, np.float32) < spec.flips] *= -1
-    return Samples(x[..., None], y)
-
-
-def _symbols(spec: Spec) -> np.ndarray:
-    """Cross and nought, (2, n, n), with a margin of `shift` pixels around the image."""
-    middle = (spec.size - 1) // 2 + spec.shift
-    dx = np.arange(spec.size + 2 * spec.shift, dtype=np.int32) - middle
-    dy = dx[:, None]
-    cross = (abs(dx) == abs(dy)) & (abs(dx) <= spec.arm)
-    nought = abs(np.hypot(dx, dy) - spec.arm) < 0.5
-    return np.where(np.stack([cross, nought]), np.float32(1), np.float32(-1))
+    def _symbols(self) -> np.ndarray:
+        """Cross and nought, (2, n, n), with a margin of `shift` pixels around the image."""
+        middle = (self.size - 1) // 2 + self.shift
+        dx = np.arange(self.size + 2 * self.shift, dtype=np.int32) - middle
+        dy = dx[:, None]
+        cross = (abs(dx) == abs(dy)) & (abs(dx) <= self.arm)
+        nought = abs(np.hypot(dx, dy) - self.arm) < 0.5
+        return np.where(np.stack([cross, nought]), np.float32(1), np.float32(-1))

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 
 
-class Spec(DataSpec):
+class Digits(Dataset):
     """1 797 handwritten digits, 8 x 8 pixels, inside scikit-learn: no download."""
 
     name: Literal["digits"]
 
+    def describe(self) -> Description:
+        return Description(shape=(8, 8, 1), classes=tuple("0123456789"), samples=1797, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    return Description(shape=(8, 8, 1), classes=tuple("0123456789"), samples=1797, test_samples=None)
+    def load(self) -> Samples:
+        from sklearn.datasets import load_digits  # takes a second
 
+        x, y = load_digits(return_X_y=True)
+        return Samples(x.reshape(-1, 8, 8, 1).astype(np.float32) / 16, y.astype(np.int32))
 
-def load(spec: Spec) -> Samples:
-    from sklearn.datasets import load_digits  # takes a second
-
-    x, y = load_digits(return_X_y=True)
-    return Samples(x.reshape(-1, 8, 8, 1).astype(np.float32) / 16, y.astype(np.int32))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "digits"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from mlphys.io.download import KERAS_FILES, fetch
-from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -23,7 +23,7 @@ SHA256 = {
 }
 
 
-class Spec(DataSpec):
+class FashionMNIST(Dataset):
     """70 000 pictures of clothes, 28 x 28 pixels, the last 10 000 as official test set."""
 
     name: Literal["fashion_mnist"]
@@ -32,9 +32,16 @@ class Spec(DataSpec):
     def sources(cls) -> tuple[RemoteFile, ...]:
         return sources()
 
+    def describe(self) -> Description:
+        return Description(shape=(28, 28, 1), classes=CLASSES, samples=60_000, test_samples=10_000)
 
-def describe(spec: Spec) -> Description:
-    return Description(shape=(28, 28, 1), classes=CLASSES, samples=60_000, test_samples=10_000)
+    def load(self) -> Samples:
+        x, y, x_test, y_test = (fetch(source) for source in sources())
+        return Samples(pixels(x), labels(y), pixels(x_test), labels(y_test))
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "fashion_mnist"}
 
 
 def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
@@ -42,11 +49,6 @@ def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
         RemoteFile("fashion_mnist", name, f"{base}{name}", sha256, folder="fashion-mnist")
         for name, sha256 in SHA256.items()
     )
-
-
-def load(spec: Spec) -> Samples:
-    x, y, x_test, y_test = (fetch(source) for source in sources())
-    return Samples(pixels(x), labels(y), pixels(x_test), labels(y_test))
 
 
 def pixels(path: Path) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, Generated, Samples
 
 
-class Spec(Generated):
+class Function1D(Generated):
     """Points of x^2, sin x, |x| or a step on [-1, 1], to be fitted: a number in, a number out.
 
     x is drawn from U(-1, 1); the step is 0 below zero and 1 above.
@@ -19,14 +21,16 @@ class Spec(Generated):
     name: Literal["function_1d"]
     function: Literal["square", "sine", "absolute", "step"]
 
+    def describe(self) -> Description:
+        return Description((1,), classes=(), samples=self.samples, test_samples=None, target_shape=(1,))
 
-def describe(spec: Spec) -> Description:
-    return Description((1,), classes=(), samples=spec.samples, test_samples=None, target_shape=(1,))
+    def load(self) -> Samples:
+        x = rng(self.sample_seed, "function_1d").uniform(-1, 1, (self.samples, 1)).astype(np.float32)
+        return Samples(x, FUNCTIONS[self.function](x))
 
-
-def load(spec: Spec) -> Samples:
-    x = rng(spec.sample_seed, "function_1d").uniform(-1, 1, (spec.samples, 1)).astype(np.float32)
-    return Samples(x, FUNCTIONS[spec.function](x))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "function_1d", "samples": 30, "function": "sine"}
 
 
 def step(x: np.ndarray) -> np.ndarray:
@@ -34,4 +38,9 @@ def step(x: np.ndarray) -> np.ndarray:
     return np.heaviside(x, x.dtype.type(0.5))
 
 
-FUNCTIONS = {"square": np.square, "sine": np.sin, "absolute": np.abs, "step": step}
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "square": np.square,
+    "sine": np.sin,
+    "absolute": np.abs,
+    "step": step,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import field_validator, model_validator
@@ -13,7 +13,7 @@ from mlphys.errors import UserError
 from mlphys.io import image_files
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Shape, Size2D
 
 # Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.
@@ -23,7 +23,7 @@ NAMED = 3  # how many wrong files or folders a message names
 Classes = dict[str, list[Path]]  # the images of each, sorted
 
 
-class Spec(DataSpec):
+class ImageFolder(Dataset):
     """Your own images: a folder with one sub-folder of png or jpg files for each class.
 
     Images directly in the folder have no classes, for autoencoders. What is hidden or below the
@@ -44,80 +44,84 @@ class Spec(DataSpec):
         return str(Path(path).expanduser().absolute())
 
     @model_validator(mode="after")
-    def _is_an_image(self) -> Spec:
+    def _is_an_image(self) -> ImageFolder:
         if self.size and math.prod(self.size) > image_files.MOST_PIXELS:
             raise ValueError(
                 f"an image can have {image_files.MOST_PIXELS} pixels; size asks for {math.prod(self.size)}"
             )
         return self
 
+    def describe(self) -> Description:
+        """Classes from the names, the shape from the key size or the first image's header."""
+        classes = _classes(Path(self.path))
+        paths = [path for members in classes.values() for path in members]
+        shape = self._shape(paths)
+        if "" in classes:
+            return Description(shape, classes=(), samples=len(paths), test_samples=None, target_shape=(0,))
+        return Description(shape, tuple(classes), samples=len(paths), test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    """Classes from the names, the shape from the key size or the first image's header."""
-    classes = _classes(Path(spec.path))
-    paths = [path for members in classes.values() for path in members]
-    shape = _shape(spec, paths)
-    if "" in classes:
-        return Description(shape, classes=(), samples=len(paths), test_samples=None, target_shape=(0,))
-    return Description(shape, tuple(classes), samples=len(paths), test_samples=None)
+    def load(self) -> Samples:
+        """The images class by class, each class sorted by file name."""
+        classes = _classes(Path(self.path))
+        paths = [path for members in classes.values() for path in members]
+        x = self._images(paths)
+        if "" in classes:
+            return Samples(x, np.zeros((len(x), 0), np.float32))
+        return Samples(x, np.repeat(np.arange(len(classes), dtype=np.int32), [len(m) for m in classes.values()]))
 
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        from PIL import Image
 
-def load(spec: Spec) -> Samples:
-    """The images class by class, each class sorted by file name."""
-    classes = _classes(Path(spec.path))
-    paths = [path for members in classes.values() for path in members]
-    x = _images(spec, paths)
-    if "" in classes:
-        return Samples(x, np.zeros((len(x), 0), np.float32))
-    return Samples(x, np.repeat(np.arange(len(classes), dtype=np.int32), [len(m) for m in classes.values()]))
+        for i in range(20):
+            path = folder / ("light" if i % 2 else "dark") / f"{i}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("L", (4, 4), 100 * (i % 2) + i).save(path)
+        return {"name": "image_folder", "path": str(folder), "greyscale": True}
 
+    def _images(self, paths: list[Path]) -> Array:
+        """float32 in [0, 1], (n, height, width, channels)."""
+        shape = self._shape(paths)
 
-def _images(spec: Spec, paths: list[Path]) -> Array:
-    """float32 in [0, 1], (n, height, width, channels)."""
-    shape = _shape(spec, paths)
+        def fetch(rows: np.ndarray) -> np.ndarray:
+            return self._decoded(paths, rows, shape)
 
-    def fetch(rows: np.ndarray) -> np.ndarray:
-        return _decoded(spec, paths, rows, shape)
+        if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
+            return fetch(np.arange(len(paths)))
+        image_files.quiet_in_threads()
+        return chunked.stored(len(paths), shape, fetch)
 
-    if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
-        return fetch(np.arange(len(paths)))
-    image_files.quiet_in_threads()
-    return chunked.stored(len(paths), shape, fetch)
+    def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:
+        """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
+        x = np.empty((len(rows), *shape), np.float32)
+        some = [paths[row] for row in rows]
+        for place, (_, image) in zip(x, image_files.decode_each(some, self.greyscale, self.size), strict=True):
+            if isinstance(image, UserError) or image.shape != shape:
+                raise self._unusable(paths, shape)
+            place[...] = image
+        return x
 
+    def _unusable(self, paths: list[Path], shape: Shape) -> UserError:
+        wrong, others = [], []
+        for path, image in image_files.decode_each(paths, self.greyscale, self.size):
+            if isinstance(image, UserError):
+                wrong.append(str(image))
+            elif image.shape != shape:
+                others.append(f"{path} has {list(image.shape[:2])}")
+        if wrong:
+            more = [f"... and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
+            counted = f"{self.path}: {len(wrong)} of {len(paths)} images cannot be used"
+            return UserError("\n".join([counted, *wrong[:NAMED], *more]))
+        if not others:
+            return UserError(f"{self.path}: its images change while they are read; start again")
+        first = list(shape[:2])
+        return UserError(
+            f"{self.path}: the first image has the size {first}, {len(others)} of {len(paths)} another: {others[0]}; "
+            f"write data.size: {first} to resize all"
+        )
 
-def _decoded(spec: Spec, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:
-    """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
-    x = np.empty((len(rows), *shape), np.float32)
-    some = [paths[row] for row in rows]
-    for place, (_, image) in zip(x, image_files.decode_each(some, spec.greyscale, spec.size), strict=True):
-        if isinstance(image, UserError) or image.shape != shape:
-            raise _unusable(spec, paths, shape)
-        place[...] = image
-    return x
-
-
-def _unusable(spec: Spec, paths: list[Path], shape: Shape) -> UserError:
-    wrong, others = [], []
-    for path, image in image_files.decode_each(paths, spec.greyscale, spec.size):
-        if isinstance(image, UserError):
-            wrong.append(str(image))
-        elif image.shape != shape:
-            others.append(f"{path} has {list(image.shape[:2])}")
-    if wrong:
-        more = [f"... and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
-        counted = f"{spec.path}: {len(wrong)} of {len(paths)} images cannot be used"
-        return UserError("\n".join([counted, *wrong[:NAMED], *more]))
-    if not others:
-        return UserError(f"{spec.path}: its images change while they are read; start again")
-    first = list(shape[:2])
-    return UserError(
-        f"{spec.path}: the first image has the size {first}, {len(others)} of {len(paths)} another: {others[0]}; "
-        f"write data.size: {first} to resize all"
-    )
-
-
-def _shape(spec: Spec, paths: list[Path]) -> tuple[int, int, int]:
-    return (*(spec.size or _first_size(paths)), 1 if spec.greyscale else 3)
+    def _shape(self, paths: list[Path]) -> tuple[int, int, int]:
+        return (*(self.size or _first_size(paths)), 1 if self.greyscale else 3)
 
 
 def _first_size(paths: list[Path]) -> image_files.Size:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import field_validator
 
 from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Count
 
 PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
 
 
-class Spec(DataSpec):
+class ImageFunction(Dataset):
     """The grey value at each place of an image, to be fitted: two numbers in, one out.
 
     The samples are the pixels, row by row. x and y grow to the right and down, from -1 at the first
@@ -37,30 +37,31 @@ class Spec(DataSpec):
     def _wherever_the_run_is(cls, path: str | None) -> str | None:
         return None if path is None else str(Path(path).expanduser().absolute())
 
+    def describe(self) -> Description:
+        height, width = self._size()
+        return Description((2,), classes=(), samples=height * width, test_samples=None, target_shape=(1,))
 
-def describe(spec: Spec) -> Description:
-    height, width = _size(spec)
-    return Description((2,), classes=(), samples=height * width, test_samples=None, target_shape=(1,))
+    def load(self) -> Samples:
+        grey = image_files.decode(Path(self.path or _photograph()), greyscale=True, size=self._size())
+        rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape[:2])
+        y, x = np.meshgrid(rows, columns, indexing="ij")
+        places = np.stack([x.ravel(), y.ravel()], axis=1)
+        return Samples(places, grey.reshape(-1, 1), files=tuple(checksum.record(path) for path in self.files()))
 
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "image_function", "size": 12}
 
-def load(spec: Spec) -> Samples:
-    grey = image_files.decode(Path(spec.path or _photograph()), greyscale=True, size=_size(spec))
-    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape[:2])
-    y, x = np.meshgrid(rows, columns, indexing="ij")
-    places = np.stack([x.ravel(), y.ravel()], axis=1)
-    return Samples(places, grey.reshape(-1, 1), files=tuple(checksum.record(path) for path in spec.files()))
-
-
-def _size(spec: Spec) -> image_files.Size:
-    """Height and width, the longer at most `size`, in the image's proportion as far as whole pixels allow."""
-    height, width = PHOTOGRAPH
-    for path in spec.files():
-        height, width = image_files.header(path)
-        _refuse_animation(path)
-    longer = max(height, width)
-    if spec.size is None or spec.size >= longer:
-        return height, width
-    return max(1, round(height * spec.size / longer)), max(1, round(width * spec.size / longer))
+    def _size(self) -> image_files.Size:
+        """Height and width, the longer at most `size`, in the image's proportion as far as whole pixels allow."""
+        height, width = PHOTOGRAPH
+        for path in self.files():
+            height, width = image_files.header(path)
+            _refuse_animation(path)
+        longer = max(height, width)
+        if self.size is None or self.size >= longer:
+            return height, width
+        return max(1, round(height * self.size / longer)), max(1, round(width * self.size / longer))
 
 
 def _photograph() -> str:
@@ -76,5 +77,5 @@ def _refuse_animation(path: Path) -> None:
 
     with Image.open(path, formats=image_files.FORMATS) as image:
         # A JPEG may hold several pictures too: phones put a preview behind the first.
-        if image.format == "PNG" and image.is_animated:
-            raise UserError(f"{path}: an animation of {image.n_frames} images; save one of them as a file")
+        if image.format == "PNG" and (frames := getattr(image, "n_frames", 1)) > 1:
+            raise UserError(f"{path}: an animation of {frames} images; save one of them as a file")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import LARGEST, Seed, Whole
 
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
-class Spec(DataSpec):
+class Line(Dataset):
     """Points of a straight line, with noise and outliers as you like: a number in, a number out.
 
     y = slope x + intercept + noise N(0, 1) at x = start, start + step, ... below stop, as
@@ -35,28 +36,29 @@ class Spec(DataSpec):
     sample_seed: Seed = 0
 
     @model_validator(mode="after")
-    def _has_points(self) -> Spec:
+    def _has_points(self) -> Line:
         if self.stop <= self.start:
             raise ValueError(f"no points: stop is {self.stop:g} and start {self.start:g}; raise stop")
         if (self.stop - self.start) / self.step > LARGEST:
             raise ValueError(f"more than {LARGEST} points from start to stop; raise step")
-        if self.outliers > points(self):
-            raise ValueError(f"{self.outliers} outliers among {points(self)} points; lower outliers")
+        if self.outliers > self.points():
+            raise ValueError(f"{self.outliers} outliers among {self.points()} points; lower outliers")
         return self
 
+    def points(self) -> int:
+        """How many x there are from start to below stop; rounded first, since 0.1 is not a binary fraction."""
+        return math.ceil(round((self.stop - self.start) / self.step, 6))
 
-def points(spec: Spec) -> int:
-    """How many x there are from start to below stop; rounded first, since 0.1 is not a binary fraction."""
-    return math.ceil(round((spec.stop - spec.start) / spec.step, 6))
+    def describe(self) -> Description:
+        return Description((1,), classes=(), samples=self.points(), test_samples=None, target_shape=(1,))
 
+    def load(self) -> Samples:
+        x = self.start + self.step * np.arange(self.points())[:, None]
+        y = self.slope * x + self.intercept
+        y += self.noise * rng(self.sample_seed, "line").standard_normal(y.shape)
+        y[len(y) - self.outliers :] += self.outlier_shift
+        return Samples(x.astype(np.float32), y.astype(np.float32))
 
-def describe(spec: Spec) -> Description:
-    return Description((1,), classes=(), samples=points(spec), test_samples=None, target_shape=(1,))
-
-
-def load(spec: Spec) -> Samples:
-    x = spec.start + spec.step * np.arange(points(spec))[:, None]
-    y = spec.slope * x + spec.intercept
-    y += spec.noise * rng(spec.sample_seed, "line").standard_normal(y.shape)
-    y[len(y) - spec.outliers :] += spec.outlier_shift
-    return Samples(x.astype(np.float32), y.astype(np.float32))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "line", "noise": 1.0}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import model_validator
@@ -14,7 +15,7 @@ from mlphys.schema.fields import Count
 LARGEST_CURVES = 125_000_000  # points of all samples together: 1 GB while they are computed in float64
 
 
-class Spec(Generated):
+class LorentzGauss(Generated):
     """Curves with a Lorentz or a Gauss peak, as many of one as of the other.
 
     `points` values of A / (((x - x0) / R)^2 + 1) or A exp(-((x - x0) / R)^2) on linspace(-1, 1),
@@ -25,7 +26,7 @@ class Spec(Generated):
     points: Count = 100
 
     @model_validator(mode="after")
-    def _fits_in_memory(self) -> Spec:
+    def _fits_in_memory(self) -> LorentzGauss:
         values = self.samples * self.points
         if values > LARGEST_CURVES:
             raise ValueError(
@@ -34,22 +35,24 @@ class Spec(Generated):
             )
         return self
 
+    def describe(self) -> Description:
+        return Description((self.points,), classes=("lorentz", "gauss"), samples=self.samples, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    return Description((spec.points,), classes=("lorentz", "gauss"), samples=spec.samples, test_samples=None)
+    def load(self) -> Samples:
+        generator = rng(self.sample_seed, "lorentz_gauss")
+        amplitude, width = 1 - generator.random((2, self.samples, 1))  # in (0, 1]: no width is zero
+        centre = generator.uniform(-1, 1, (self.samples, 1))
+        y = np.arange(self.samples, dtype=np.int32) % 2
+        position = np.linspace(-1, 1, self.points)
+        x = np.empty((self.samples, self.points), np.float32)
+        for k, peak in enumerate((lorentz, gauss)):
+            of_kind = slice(k, None, 2)
+            x[of_kind] = peak(position, amplitude[of_kind], centre[of_kind], width[of_kind])
+        return Samples(x, y)
 
-
-def load(spec: Spec) -> Samples:
-    generator = rng(spec.sample_seed, "lorentz_gauss")
-    amplitude, width = 1 - generator.random((2, spec.samples, 1))  # in (0, 1]: no width is zero
-    centre = generator.uniform(-1, 1, (spec.samples, 1))
-    y = np.arange(spec.samples, dtype=np.int32) % 2
-    position = np.linspace(-1, 1, spec.points)
-    x = np.empty((spec.samples, spec.points), np.float32)
-    for k, peak in enumerate((lorentz, gauss)):
-        of_kind = slice(k, None, 2)
-        x[of_kind] = peak(position, amplitude[of_kind], centre[of_kind], width[of_kind])
-    return Samples(x, y)
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "lorentz_gauss", "samples": 30, "points": 10}
 
 
 def lorentz(x: np.ndarray, amplitude: np.ndarray, centre: np.ndarray, width: np.ndarray) -> np.ndarray:

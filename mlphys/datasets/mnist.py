@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io import npz
 from mlphys.io.download import KERAS_FILES, fetch
-from mlphys.schema.data import DataSpec, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-class Spec(DataSpec):
+class MNIST(Dataset):
     """70 000 handwritten digits, 28 x 28 pixels, the last 10 000 as official test set."""
 
     name: Literal["mnist"]
@@ -25,9 +25,17 @@ class Spec(DataSpec):
     def sources(cls) -> tuple[RemoteFile, ...]:
         return sources()
 
+    def describe(self) -> Description:
+        return Description(shape=(28, 28, 1), classes=tuple("0123456789"), samples=60_000, test_samples=10_000)
 
-def describe(spec: Spec) -> Description:
-    return Description(shape=(28, 28, 1), classes=tuple("0123456789"), samples=60_000, test_samples=10_000)
+    def load(self) -> Samples:
+        (source,) = sources()
+        x, y, x_test, y_test = arrays(fetch(source))
+        return Samples(_pixels(x), y.astype(np.int32), _pixels(x_test), y_test.astype(np.int32))
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "mnist"}
 
 
 def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
@@ -42,12 +50,6 @@ def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
             digested="its arrays",
         ),
     )
-
-
-def load(spec: Spec) -> Samples:
-    (source,) = sources()
-    x, y, x_test, y_test = arrays(fetch(source))
-    return Samples(_pixels(x), y.astype(np.int32), _pixels(x_test), y_test.astype(np.int32))
 
 
 def arrays(path: Path) -> list[np.ndarray]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +13,7 @@ from mlphys.schema.data import Description, Generated, Samples
 from mlphys.schema.fields import LARGEST
 
 
-class Spec(Generated):
+class Moons(Generated):
     """Points on two interleaving half circles of radius 1 in the plane, one a class.
 
     `noise` is the standard deviation of what is added to both coordinates.
@@ -21,14 +22,16 @@ class Spec(Generated):
     name: Literal["moons"]
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.1
 
+    def describe(self) -> Description:
+        return Description((2,), classes=("upper", "lower"), samples=self.samples, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    return Description((2,), classes=("upper", "lower"), samples=spec.samples, test_samples=None)
+    def load(self) -> Samples:
+        from sklearn.datasets import make_moons  # takes a second
 
+        random = np.random.RandomState(rng(self.sample_seed, "moons").bit_generator)
+        x, y = make_moons(self.samples, noise=self.noise, random_state=random)
+        return Samples(x.astype(np.float32), y.astype(np.int32))
 
-def load(spec: Spec) -> Samples:
-    from sklearn.datasets import make_moons  # takes a second
-
-    random = np.random.RandomState(rng(spec.sample_seed, "moons").bit_generator)
-    x, y = make_moons(spec.samples, noise=spec.noise, random_state=random)
-    return Samples(x.astype(np.float32), y.astype(np.int32))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "moons", "samples": 30}

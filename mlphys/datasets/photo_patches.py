@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import field_validator
@@ -15,7 +16,7 @@ from mlphys.schema.fields import Count
 HEIGHT, WIDTH = 427, 640  # of both
 
 
-class Spec(GeneratedImages):
+class PhotoPatches(GeneratedImages):
     """Square patches from everywhere in two photographs, a pagoda and a flower, without a target.
 
     Of each patch of `size` x `size` pixels, photograph and place are drawn uniformly; patches may
@@ -40,23 +41,25 @@ class Spec(GeneratedImages):
             )
         return size
 
+    def describe(self) -> Description:
+        shape = (self.size, self.size, 1 if self.greyscale else 3)
+        return Description(shape, classes=(), samples=self.samples, test_samples=None, target_shape=(0,))
 
-def describe(spec: Spec) -> Description:
-    shape = (spec.size, spec.size, 1 if spec.greyscale else 3)
-    return Description(shape, classes=(), samples=spec.samples, test_samples=None, target_shape=(0,))
+    def load(self) -> Samples:
+        photographs = np.stack([photograph("china.jpg"), photograph("flower.jpg")])
+        if self.greyscale:
+            photographs = luminance(photographs)[..., None]
+        generator = rng(self.sample_seed, "photo_patches")
+        which = generator.integers(len(photographs), size=(self.samples, 1, 1))
+        top = generator.integers(HEIGHT - self.size, size=(self.samples, 1, 1), endpoint=True)
+        left = generator.integers(WIDTH - self.size, size=(self.samples, 1, 1), endpoint=True)
+        pixel = np.arange(self.size)
+        x = photographs[which, top + pixel[:, None], left + pixel]
+        return Samples(x, np.empty((self.samples, 0), np.float32))
 
-
-def load(spec: Spec) -> Samples:
-    photographs = np.stack([photograph("china.jpg"), photograph("flower.jpg")])
-    if spec.greyscale:
-        photographs = luminance(photographs)[..., None]
-    generator = rng(spec.sample_seed, "photo_patches")
-    which = generator.integers(len(photographs), size=(spec.samples, 1, 1))
-    top = generator.integers(HEIGHT - spec.size, size=(spec.samples, 1, 1), endpoint=True)
-    left = generator.integers(WIDTH - spec.size, size=(spec.samples, 1, 1), endpoint=True)
-    pixel = np.arange(spec.size)
-    x = photographs[which, top + pixel[:, None], left + pixel]
-    return Samples(x, np.empty((spec.samples, 0), np.float32))
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "photo_patches", "samples": 30, "size": 4}
 
 
 def photograph(name: str) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
@@ -15,7 +16,7 @@ from mlphys.schema.fields import Count, PlaceRange, RadiusRange, as_tuple
 Kind = Literal["square", "diamond", "circle"]
 
 
-class Spec(GeneratedImages):
+class Shapes(GeneratedImages):
     """Squares, squares turned by 45 degrees, circles: one or several added up, also image to image.
 
     Each image holds `count` objects of one of the `kinds`, every kind equally often. The `size` x
@@ -43,36 +44,37 @@ class Spec(GeneratedImages):
             raise ValueError("a kind is named twice; each is drawn equally often")
         return kinds
 
+    def describe(self) -> Description:
+        shape = (self.size, self.size, 1)
+        if self.target == "squares":
+            return Description(shape, classes=(), samples=self.samples, test_samples=None, target_shape=shape)
+        return Description(shape, classes=self.kinds, samples=self.samples, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    shape = (spec.size, spec.size, 1)
-    if spec.target == "squares":
-        return Description(shape, classes=(), samples=spec.samples, test_samples=None, target_shape=shape)
-    return Description(shape, classes=spec.kinds, samples=spec.samples, test_samples=None)
-
-
-def load(spec: Spec) -> Samples:
-    generator = rng(spec.sample_seed, "shapes")
-    x = np.zeros((spec.samples, spec.size, spec.size), np.float32)
-    squares = np.zeros_like(x) if spec.target == "squares" else None
-    for _ in range(spec.count):
-        dx, dy, radius = _place(spec, generator)
-        for k, kind in enumerate(spec.kinds):
-            of_kind = slice(k, None, len(spec.kinds))
-            x[of_kind] += _inside(kind, dx[of_kind], dy[of_kind], radius[of_kind])
+    def load(self) -> Samples:
+        generator = rng(self.sample_seed, "shapes")
+        x = np.zeros((self.samples, self.size, self.size), np.float32)
+        squares = np.zeros_like(x) if self.target == "squares" else None
+        for _ in range(self.count):
+            dx, dy, radius = self._place(generator)
+            for k, kind in enumerate(self.kinds):
+                of_kind = slice(k, None, len(self.kinds))
+                x[of_kind] += _inside(kind, dx[of_kind], dy[of_kind], radius[of_kind])
+            if squares is not None:
+                squares += _inside("square", dx, dy, radius)
         if squares is not None:
-            squares += _inside("square", dx, dy, radius)
-    if squares is not None:
-        return Samples(x[..., None], squares[..., None])
-    return Samples(x[..., None], np.arange(spec.samples, dtype=np.int32) % len(spec.kinds))
+            return Samples(x[..., None], squares[..., None])
+        return Samples(x[..., None], np.arange(self.samples, dtype=np.int32) % len(self.kinds))
 
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "shapes", "samples": 30, "size": 9}
 
-def _place(spec: Spec, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One object a sample: its pixels' distances dx (n, 1, size) and dy (n, size, 1) from its centre, its radius."""
-    radius = generator.uniform(*spec.radius, (spec.samples, 1, 1)).astype(np.float32)
-    centre_x, centre_y = generator.uniform(*spec.centre, (2, spec.samples, 1, 1)).astype(np.float32)
-    pixel = np.linspace(-1, 1, spec.size, dtype=np.float32)
-    return pixel - centre_x, pixel[:, None] - centre_y, radius
+    def _place(self, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One object a sample: its pixels' distances dx (n, 1, size), dy (n, size, 1) from its centre; its radius."""
+        radius = generator.uniform(*self.radius, (self.samples, 1, 1)).astype(np.float32)
+        centre_x, centre_y = generator.uniform(*self.centre, (2, self.samples, 1, 1)).astype(np.float32)
+        pixel = np.linspace(-1, 1, self.size, dtype=np.float32)
+        return pixel - centre_x, pixel[:, None] - centre_y, radius
 
 
 def _inside(kind: Kind, dx: np.ndarray, dy: np.ndarray, radius: np.ndarray) -> np.ndarray:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import LARGEST, Count, Seed
 
 SPIRALS = 3
 
 
-class Spec(DataSpec):
+class Spirals(Dataset):
     """Three spirals of points in the plane, one a class.
 
     x = (r sin t, r cos t) with r = linspace(0, 1) and, for class j, t = linspace(angle j,
@@ -27,17 +28,19 @@ class Spec(DataSpec):
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.3
     sample_seed: Seed = 0
 
+    def describe(self) -> Description:
+        classes = tuple(str(j) for j in range(SPIRALS))
+        return Description((2,), classes, samples=SPIRALS * self.samples_per_class, test_samples=None)
 
-def describe(spec: Spec) -> Description:
-    classes = tuple(str(j) for j in range(SPIRALS))
-    return Description((2,), classes, samples=SPIRALS * spec.samples_per_class, test_samples=None)
+    def load(self) -> Samples:
+        start = self.angle * np.arange(SPIRALS)
+        t = np.linspace(start, start + self.angle, self.samples_per_class, axis=1)
+        t += self.noise * rng(self.sample_seed, "spirals").standard_normal(t.shape)
+        r = np.linspace(0, 1, self.samples_per_class)
+        x = np.stack([r * np.sin(t), r * np.cos(t)], axis=-1).reshape(-1, 2)
+        y = np.repeat(np.arange(SPIRALS, dtype=np.int32), self.samples_per_class)
+        return Samples(x.astype(np.float32), y)
 
-
-def load(spec: Spec) -> Samples:
-    start = spec.angle * np.arange(SPIRALS)
-    t = np.linspace(start, start + spec.angle, spec.samples_per_class, axis=1)
-    t += spec.noise * rng(spec.sample_seed, "spirals").standard_normal(t.shape)
-    r = np.linspace(0, 1, spec.samples_per_class)
-    x = np.stack([r * np.sin(t), r * np.cos(t)], axis=-1).reshape(-1, 2)
-    y = np.repeat(np.arange(SPIRALS, dtype=np.int32), spec.samples_per_class)
-    return Samples(x.astype(np.float32), y)
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        return {"name": "spirals", "samples_per_class": 10}

@@ -6,7 +6,7 @@ import difflib
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from mlphys.errors import UserError
 from mlphys.io import checksum, csvfile
-from mlphys.schema.data import DataSpec, Description, Samples
+from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import as_tuple
 
 
@@ -33,7 +33,7 @@ ColumnNames = Annotated[
 ]
 
 
-class Spec(DataSpec):
+class Table(Dataset):
     """Your own table: a CSV file whose first line names the columns.
 
     Its delimiter is comma, semicolon or tab. `features` are the columns of x; null: all but the
@@ -64,7 +64,7 @@ class Spec(DataSpec):
         return str(Path(path).expanduser().absolute())
 
     @model_validator(mode="after")
-    def _columns_have_one_use(self) -> Spec:
+    def _columns_have_one_use(self) -> Table:
         twice = [name for name, n in Counter((*(self.features or ()), *(self.target or ()))).items() if n > 1]
         if twice:
             raise ValueError(f"features and target name {', '.join(twice)} twice; name a column once")
@@ -74,48 +74,52 @@ class Spec(DataSpec):
             raise ValueError("several targets are numbers; classes have one column")
         return self
 
+    def describe(self) -> Description:
+        """The whole file is read: no header tells how many samples and classes there are."""
+        table = self.read()
+        return Description(
+            table.x.shape[1:], table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:]
+        )
+
+    def load(self) -> Samples:
+        table = self.read()
+        return Samples(table.x, table.y, files=(checksum.record(Path(self.path)),))
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        path = folder / "own.csv"
+        rows = [f"{i},{i * i},{'odd' if i % 2 else 'even'}" for i in range(20)]
+        path.write_text("\n".join(["number,square,kind", *rows]))
+        return {"name": "table", "path": str(path), "target": "kind"}
+
+    def read(self) -> Contents:
+        """Raises UserError for what is not a table, for columns it lacks, and for cells that cannot be used."""
+        path, targets = Path(self.path), self.target or ()
+        with csvfile.opened(path) as rows:
+            _, header = next(rows, (1, []))
+            columns = _columns(path, header, self)
+            first = next(rows, None)
+            if first is None:
+                raise UserError(f"{path}: no samples: there is nothing below the names of the columns")
+            labels = _labels(path, self, columns, *first)
+            values = _values(path, chain([first], rows), len(header), columns, labels)
+        for name, y in zip(targets, values[:, len(columns) - len(targets) :].T, strict=True):
+            if (y == y[0]).all():
+                raise UserError(f"{path}: the target {name} is the same in every row: there is nothing to learn")
+        x, y = (part.astype(np.float32, order="C") for part in np.split(values, [len(columns) - len(targets)], axis=1))
+        if labels is None:
+            return Contents(x, y, ())
+        rank = np.argsort(labels.order()).astype(np.int32)
+        return Contents(x, rank[values[:, -1].astype(int)], tuple(labels.names[k] for k in labels.order()))
+
 
 @dataclass(frozen=True)
-class Table:
+class Contents:
     """x float32 (n, features); y int32 labels (n,) of the classes, or float32 (n, targets) without classes."""
 
     x: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
-
-
-def describe(spec: Spec) -> Description:
-    """The whole file is read: no header tells how many samples and classes there are."""
-    table = read(spec)
-    return Description(
-        table.x.shape[1:], table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:]
-    )
-
-
-def load(spec: Spec) -> Samples:
-    table = read(spec)
-    return Samples(table.x, table.y, files=(checksum.record(Path(spec.path)),))
-
-
-def read(spec: Spec) -> Table:
-    """Raises UserError for what is not a table, for columns it lacks, and for cells that cannot be used."""
-    path, targets = Path(spec.path), spec.target or ()
-    with csvfile.opened(path) as rows:
-        _, header = next(rows, (1, []))
-        columns = _columns(path, header, spec)
-        first = next(rows, None)
-        if first is None:
-            raise UserError(f"{path}: no samples: there is nothing below the names of the columns")
-        labels = _labels(path, spec, columns, *first)
-        values = _values(path, chain([first], rows), len(header), columns, labels)
-    for name, y in zip(targets, values[:, len(columns) - len(targets) :].T, strict=True):
-        if (y == y[0]).all():
-            raise UserError(f"{path}: the target {name} is the same in every row: there is nothing to learn")
-    x, y = (part.astype(np.float32, order="C") for part in np.split(values, [len(columns) - len(targets)], axis=1))
-    if labels is None:
-        return Table(x, y, ())
-    rank = np.argsort(labels.order()).astype(np.int32)
-    return Table(x, rank[values[:, -1].astype(int)], tuple(labels.names[k] for k in labels.order()))
 
 
 class Labels:
@@ -142,11 +146,11 @@ class Labels:
     def order(self) -> list[int]:
         """By number where all are numbers, else by alphabet."""
         values = [csvfile.parsed(name) for name in self.names]
-        keys = self.names if None in values else values
-        return sorted(range(len(keys)), key=keys.__getitem__)
+        keys: Sequence[Any] = self.names if None in values else values
+        return sorted(range(len(keys)), key=lambda i: keys[i])
 
 
-def _columns(path: Path, header: list[str], spec: Spec) -> dict[str, int]:
+def _columns(path: Path, header: list[str], spec: Table) -> dict[str, int]:
     """Where the features, and behind them the targets, stand in a row."""
     if all(csvfile.parsed(name) is not None for name in header):
         raise UserError(f"{path}: the first line must name the columns; received {', '.join(header) or 'nothing'}")
@@ -169,9 +173,9 @@ def _columns(path: Path, header: list[str], spec: Spec) -> dict[str, int]:
     return {name: header.index(name) for name in (*features, *targets)}
 
 
-def _labels(path: Path, spec: Spec, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
+def _labels(path: Path, spec: Table, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
     """None for a target of numbers: as the key says, else as the target in the first row is no text."""
-    if spec.target_is or len(spec.target or ()) != 1:
+    if spec.target_is or spec.target is None or len(spec.target) != 1:
         return Labels(asked_for=True) if spec.target_is == "classes" else None
     place = columns[spec.target[0]]
     if place >= len(row):

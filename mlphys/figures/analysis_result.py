@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,11 +14,11 @@ from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics import chunked
-from mlphys.schema.analysis import AnalysisSpec, PerClassSpec, SampledSpec
 from mlphys.schema.data import Split, SplitInMemory
-from mlphys.schema.fields import Shape
+from mlphys.schema.fields import Count, Shape
 from mlphys.schema.layers import Activation, Softmax, text
 from mlphys.schema.shapes import Row
+from mlphys.schema.spec import Spec
 
 MOST_VALUES = 4096  # of a sample, for analyses that need matrices of values times values
 
@@ -34,39 +35,55 @@ class AnalysisResult:
     pictures: Sequence[Picture]
 
 
-class Analysis(Protocol):
-    """An entry of analysis/."""
+class Analysis(Spec, ABC):
+    """An entry of analysis/: what is measured, and its settings, each with a default.
 
-    Spec: type[AnalysisSpec]
+    A config asks for it by its name, `analysis: [integrability, {integrability: {samples: 50}}]`.
+    """
 
-    def check(self, spec: Any, loaded: ResolvedView) -> None:
+    def check(self, resolved: ResolvedView) -> None:
         """Raise NotApplicable, with the reason, for what the config alone tells to have no such analysis."""
 
-    def measure(self, spec: Any, run: RunView) -> AnalysisResult:
+    @abstractmethod
+    def measure(self, run: RunView) -> AnalysisResult:
         """Numbers, their summary, and pictures.
 
         Raises NotApplicable for what only samples or weights tell.
         """
 
+    @classmethod
+    @abstractmethod
+    def example(cls) -> dict[str, Any]:
+        """The config of a small experiment that it applies to."""
 
-def samples(run: RunView, spec: SampledSpec) -> tuple[str, SplitInMemory]:
-    """The name of a split and so many of its samples, evenly from its front to its end.
 
-    Raises NotApplicable for an empty split.
+class SampledAnalysis(Analysis):
+    """An analysis at samples: `samples` of them, evenly from the front of `split` to its end.
+
+    `split: null` is test once the run was evaluated, before that validation, and train where that is empty.
     """
-    name, split = _split(run, spec.split)
-    return name, split.some(spec.samples)
+
+    split: Literal["train", "validation", "test"] | None = None
+    samples: Count = 1000
+
+    def samples_of(self, run: RunView) -> tuple[str, SplitInMemory]:
+        """The name of the split and the samples. Raises NotApplicable for an empty split."""
+        name, split = _split(run, self.split)
+        return name, split.some(self.samples)
 
 
-def of_each_class(run: RunView, spec: PerClassSpec) -> tuple[str, SplitInMemory]:
-    """The name of a split and the first samples of each class in it, class by class.
+class PerClassAnalysis(Analysis):
+    """An analysis at the first `per_class` samples of each class in `split`, null as in SampledAnalysis."""
 
-    Raises NotApplicable for an empty split.
-    """
-    name, split = _split(run, spec.split)
-    rows = [np.flatnonzero(split.y == k)[: spec.per_class] for k in range(len(run.description.classes))]
-    chosen = np.concatenate(rows)
-    return name, SplitInMemory(chunked.read(split.x[chosen]), split.y[chosen])
+    split: Literal["train", "validation", "test"] | None = None
+    per_class: Count = 10
+
+    def of_each_class(self, run: RunView) -> tuple[str, SplitInMemory]:
+        """The name of the split and the samples, class by class. Raises NotApplicable for an empty split."""
+        name, split = _split(run, self.split)
+        rows = [np.flatnonzero(split.y == k)[: self.per_class] for k in range(len(run.description.classes))]
+        chosen = np.concatenate(rows)
+        return name, SplitInMemory(chunked.read(split.x[chosen]), split.y[chosen])
 
 
 def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:

@@ -13,7 +13,7 @@ from mlphys.networks.compiled import Pass
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Network
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import Dataset, DataSpec, Description, Split
+from mlphys.schema.data import Dataset, Description, Split, Splits
 from mlphys.schema.fields import Shape
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
@@ -26,7 +26,7 @@ class ExperimentView(Protocol):
     def seed(self) -> int: ...
 
     @property
-    def data(self) -> DataSpec: ...
+    def data(self) -> Dataset: ...
 
     @property
     def model(self) -> ModelKind: ...
@@ -142,7 +142,7 @@ class RunView(Protocol):
     @property
     def trained(self) -> TrainedView: ...
 
-    def dataset(self) -> Dataset: ...
+    def dataset(self) -> Splits: ...
 
     def predictions(self, split: str) -> Mapping[str, np.ndarray] | None: ...
 

@@ -22,7 +22,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import DataSpec, Description, Generated, Split
+from mlphys.schema.data import Dataset, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
@@ -86,7 +86,7 @@ class EnergyClassifier(ModelKind):
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
 
-    def check_data(self, data: DataSpec) -> None:
+    def check_data(self, data: Dataset) -> None:
         if data.validation == 0:
             text = "energies are compared after a calibration on validation samples; give it some, such as 0.1"
             raise Refusal(("data", "validation"), text)

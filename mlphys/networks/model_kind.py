@@ -13,7 +13,7 @@ from mlphys.networks.cost import Cost
 from mlphys.networks.phases import Network, Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import DataSpec, Description, Split
+from mlphys.schema.data import Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.pretrained import TakenEncoder
@@ -81,7 +81,7 @@ class ModelKind(Spec, ABC):
         """The spec with all that follows from the data; `train()` reads the training samples. Raises Refusal."""
         return self
 
-    def check_data(self, data: DataSpec) -> None:
+    def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
-from mlphys.schema.data import Dataset
+from mlphys.schema.data import Splits
 from mlphys.schema.layers import Weighted, text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _need_curve(run: RunView) -> None:
         )
 
 
-def _places(dataset: Dataset) -> np.ndarray:
+def _places(dataset: Splits) -> np.ndarray:
     """x of the curve (n, 1): over the training samples, and a little beyond."""
     low, high = (float(value.item()) for value in chunked.extremes(dataset.train.x))
     wide = BEYOND * (high - low or 1.0)

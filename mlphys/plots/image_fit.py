@@ -13,7 +13,7 @@ from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
-from mlphys.schema.data import Dataset
+from mlphys.schema.data import Splits
 from mlphys.schema.layers import text
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _need_image(run: RunView) -> None:
         )
 
 
-def _image(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _image(dataset: Splits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The places of the columns and rows, and the image on them, nan where a pixel is in no split."""
     splits = dataset.train, dataset.validation, dataset.test
     x, y = np.concatenate([chunked.read(split.x) for split in splits]), np.concatenate([split.y for split in splits])

@@ -11,10 +11,10 @@ from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import UserError
 from mlphys.io import checksum
-from mlphys.schema.data import Dataset
+from mlphys.schema.data import Splits
 
 
-def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], path: str | None = None) -> Dataset:
+def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], path: str | None = None) -> Splits:
     """The samples of the run at `run`, whose data.json holds `facts`.
 
     `path` names where the data is now. Raises UserError when it is not the same data.

@@ -21,7 +21,7 @@ from mlphys.errors import UserError
 from mlphys.io import npz
 from mlphys.io.run_files import TAKEN, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
-from mlphys.schema.data import Dataset
+from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
 
@@ -73,7 +73,7 @@ class Run(RunFiles):
         """`data` is where the samples are now, if not where they were."""
         super().__init__(path)
         self._data = data
-        self._datasets: dict[str | None, Dataset] = {}
+        self._datasets: dict[str | None, Splits] = {}
 
     @property
     def name(self) -> str:
@@ -155,7 +155,7 @@ class Run(RunFiles):
 
         return TrainedNetwork(self.loaded, self.weights, self.preprocessing)
 
-    def dataset(self, path: str | None = None) -> Dataset:
+    def dataset(self, path: str | None = None) -> Splits:
         """The samples it was trained on and measured with; `path` names where they are now."""
         path = path or self._data
         if path not in self._datasets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,8 @@ class RemoteFile:
     digested: str = "the file"  # what `sha256` is the checksum of, in words
 
 
-class DataSpec(Spec):
-    """The keys that every dataset takes beside its own.
+class Dataset(Spec, ABC):
+    """An entry of datasets/: its samples, and the keys that every dataset takes beside its own.
 
     Counts, or fractions of what the dataset holds. `train: null` is all that the other splits
     leave. A dataset with an official test set is split in file order: train from the front,
@@ -73,6 +74,19 @@ class DataSpec(Spec):
     imbalance: dict[ClassName, Share] = Field({})
     preprocess: list[StepField] = Field([])
 
+    @abstractmethod
+    def describe(self) -> Description:
+        """What headers tell, before any sample is read. Raises UserError for files that cannot be used."""
+
+    @abstractmethod
+    def load(self) -> Samples:
+        """All samples, the same whenever they are loaded. Raises UserError for files that cannot be used."""
+
+    @classmethod
+    @abstractmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """The keys of a small one; files of the user's that it takes are written into `folder`."""
+
     @classmethod
     def sources(cls) -> tuple[RemoteFile, ...]:
         """What is downloaded before the dataset can be read."""
@@ -87,7 +101,7 @@ class DataSpec(Spec):
         return self
 
 
-class Generated(DataSpec):
+class Generated(Dataset):
     """The keys of samples that are drawn at random from `sample_seed`; the experiment's seed changes none.
 
     With `fresh: true` those are what is measured on, and every epoch is trained on samples that
@@ -187,7 +201,7 @@ class SplitInMemory(Split):
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Splits:
     """The three splits of a dataset."""
 
     train: Split

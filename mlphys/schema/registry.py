@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
-T = TypeVar("T")
+Base = TypeVar("Base")
 
 
 def names(package: str) -> list[str]:
@@ -17,26 +17,34 @@ def names(package: str) -> list[str]:
     return sorted(module.name for module in modules if not module.ispkg and not module.name.startswith("_"))
 
 
-def entries(package: str, base: type[T]) -> dict[str, type[T]]:
-    """The entries of a package by name: of each file the one public class of its own that is a `base`."""
-    found = {}
-    for name in names(package):
-        module = importlib.import_module(f"{package}.{name}")
-        own = [
-            value
-            for key, value in vars(module).items()
-            if not key.startswith("_")
-            and isinstance(value, type)
-            and issubclass(value, base)
-            and value.__module__ == module.__name__
-        ]
-        if len(own) != 1:
-            have = ", ".join(kind.__name__ for kind in own) or "none"
-            raise TypeError(f"{module.__file__}: expected one public {base.__name__}; received {have}")
-        found[name] = own[0]
-    return found
+@overload
+def entry(package: str, name: str) -> ModuleType: ...
+@overload
+def entry(package: str, name: str, base: type[Base]) -> type[Base]: ...
+def entry(package: str, name: str, base: type | None = None) -> Any:
+    """The entry called `name`, which `names` lists: the one public class in its file that is a `base`.
+
+    Raises TypeError for a file that has no such class, or several. Without `base`, a registry of modules: the module.
+    """
+    module = importlib.import_module(f"{package}.{name}")
+    return module if base is None else _entry_class(module, base)
 
 
-def entry(package: str, name: str) -> ModuleType:
-    """The entry called `name`; `names` lists what there is."""
-    return importlib.import_module(f"{package}.{name}")
+def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:
+    """All entries of a package by name, in alphabetical order."""
+    return {name: entry(package, name, base) for name in names(package)}
+
+
+def _entry_class(module: ModuleType, base: type) -> type:
+    found = [
+        thing
+        for name, thing in vars(module).items()
+        if isinstance(thing, type)
+        and issubclass(thing, base)
+        and thing.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    if len(found) != 1:
+        there = " and ".join(thing.__name__ for thing in found) or "none"
+        raise TypeError(f"{module.__file__}: an entry is one public class that is a {base.__name__}; there is {there}")
+    return found[0]

@@ -7,25 +7,25 @@ from collections.abc import Callable
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Dataset, Generated, Split
+from mlphys.schema.data import Generated, Split, Splits
 from mlphys.training.augmentation import Augmenter
 from mlphys.training.prefetch import Change
 
 
 def feed(
-    loaded: ResolvedExperiment, dataset: Dataset, fitted: Preprocessing
+    loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing
 ) -> Callable[[int, int], tuple[Split, Change | None]] | None:
     """The function (epoch, samples) -> training samples, and what changes them on their way to the net.
 
     None: all epochs have the same. Samples that nothing changes are as the net sees them, others as the data is.
     """
     experiment = loaded.experiment
-    data, load, augmentation = experiment.data, experiment.dataset().load, experiment.training.augmentation
+    data, augmentation = experiment.data, experiment.training.augmentation
     augment = Augmenter(augmentation, experiment.seed) if augmentation else None
 
     def fresh(epoch: int, samples: int) -> Split:
         drawn_from = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
-        drawn = load(data.model_copy(update={"samples": samples, "sample_seed": drawn_from}))
+        drawn = data.model_copy(update={"samples": samples, "sample_seed": drawn_from}).load()
         return Split(drawn.x, drawn.y)
 
     drawn_anew = isinstance(data, Generated) and data.fresh

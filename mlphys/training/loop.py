@@ -16,7 +16,7 @@ from mlphys.networks.compiled import Measurement
 from mlphys.networks.phases import Fit, Gradient, Network, Phase
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Split, Splits
 from mlphys.training import divergence
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.corruption import Corrupter
@@ -79,7 +79,7 @@ class Training:
 
     network: Network
     phases: Sequence[Phase]
-    dataset: Dataset
+    dataset: Splits
     feed: Callable[[int, int], tuple[Split, Change | None]] | None
     seed: int
     fingerprints: dict[str, str]

@@ -1,4 +1,4 @@
-"""A run for each analysis, written as files with weights of our own."""
+"""Runs for analyses, written as files with weights of our own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from mlphys.runs.run import Run
-from mlphys.runs.writer import RunWriter
 from tests.plots.runs import written
 
 TIED = """
@@ -67,36 +66,6 @@ LINEAR_IMAGES = """
     data: {name: digits, train: 60, validation: 30, test: 20, preprocess: [{scale: 2}]}
     model: {kind: classifier, layers: [Flatten, {Dense: {units: 10, activation: softmax}}]}
 """
-# For each analysis a config to which it applies, with a net of random weights.
-APPLIES = {
-    "activations": IMAGES,
-    "class_evidence": IMAGES,
-    "decoder_smoothing": WHITENED,
-    "denoising_is_contraction": TIED,
-    "energy": TIED,
-    "gabor": KERNELS,
-    "gradient_flow": IMAGES,
-    "integrability": TIED,
-    "invariance": IMAGES,
-    "maximal_excitation": IMAGES,
-    "occlusion": IMAGES,
-    "pca_comparison": TIED,
-    "rate_distortion": CODES,
-    "saliency": IMAGES,
-    "size": CLASSIFIER,
-    "spectra": KERNELS,
-    "vector_field": TIED,
-}
-
-
-def applying(name: str, path: Path) -> Run:
-    """A run that the named analysis can be made of; of a study the second run, with twice the training samples."""
-    if name != "size":
-        return random_run(path, APPLIES[name])
-    for number, samples in enumerate((60, 80), start=1):
-        run = random_run(path / str(number), APPLIES[name].replace("samples: 60", f"samples: {samples}"))
-        RunWriter(run.path).metrics({"validation": {"error_rate": 4 / samples}})
-    return run
 
 
 def random_run(path: Path, text: str, seed: int = 0) -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import activations
+from mlphys.analysis.activations import Activations
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.runs.run import Run
@@ -17,10 +17,10 @@ from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> dict[str, Any]:
-    spec = activations.Spec(**settings)
-    activations.check(spec, run.loaded)
+    spec = Activations(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return dict(activations.measure(spec, run).numbers["layers"])
+        return dict(spec.measure(run).numbers["layers"])
 
 
 NET = """
@@ -88,5 +88,5 @@ def test_a_filter_is_a_unit(tmp_path: Path):
 def test_a_model_without_layers_is_refused(tmp_path: Path):
     text = CLASSIFIER.partition("    model")[0] + "    model: {kind: pca, components: 1}\n"
     with pytest.raises(NotApplicable) as refused:
-        activations.check(activations.Spec(), written(tmp_path, text).loaded)
+        Activations().check(written(tmp_path, text).loaded)
     assert str(refused.value) == "kind: pca has no layers"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import class_evidence
+from mlphys.analysis.class_evidence import ClassEvidence
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.runs.run import Run
@@ -16,10 +16,10 @@ from tests.analysis.runs import IMAGES, LINEAR_IMAGES, random_run
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = class_evidence.Spec(**settings)
-    class_evidence.check(spec, run.loaded)
+    spec = ClassEvidence(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return class_evidence.measure(spec, run)
+        return spec.measure(run)
 
 
 def evidence(result: AnalysisResult) -> np.ndarray:

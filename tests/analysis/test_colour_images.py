@@ -31,10 +31,10 @@ def coloured(path: Path) -> Run:
 
 @pytest.mark.parametrize("name", ["class_evidence", "invariance", "maximal_excitation", "occlusion", "saliency"])
 def test_images_of_three_channels_are_drawn(name: str, tmp_path: Path):
-    run, entry = coloured(tmp_path), ANALYSES[name]
-    entry.check(entry.Spec(), run.loaded)
+    run, analysis = coloured(tmp_path), ANALYSES[name]()
+    analysis.check(run.loaded)
     with theme.applied():
-        result = entry.measure(entry.Spec(), run)
+        result = analysis.measure(run)
         for picture in result.pictures:
             picture.figure.savefig(tmp_path / f"{picture.name}.png")
     assert result.numbers["samples"] > 0

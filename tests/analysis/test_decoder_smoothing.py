@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.analysis import decoder_smoothing
+from mlphys.analysis.decoder_smoothing import DecoderSmoothing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -17,9 +17,9 @@ from tests.plots.runs import written
 
 
 def found(run: Run) -> AnalysisResult:
-    decoder_smoothing.check(decoder_smoothing.Spec(), run.loaded)
+    DecoderSmoothing().check(run.loaded)
     with theme.applied():
-        return decoder_smoothing.measure(decoder_smoothing.Spec(), run)
+        return DecoderSmoothing().measure(run)
 
 
 @pytest.mark.parametrize(
@@ -64,5 +64,5 @@ def test_for_points_in_the_plane_the_weights_are_those_of_the_formula(tmp_path: 
 )
 def test_what_has_no_such_decoder_is_refused(text: str, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        decoder_smoothing.check(decoder_smoothing.Spec(), written(tmp_path, text).loaded)
+        DecoderSmoothing().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import denoising_is_contraction
+from mlphys.analysis.denoising_is_contraction import DenoisingIsContraction
 from mlphys.figures import theme
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
@@ -17,7 +17,7 @@ from tests.plots.runs import written
 
 def found(run: Run, **settings: Any) -> dict[str, Any]:
     with theme.applied():
-        result = denoising_is_contraction.measure(denoising_is_contraction.Spec(**settings), run)
+        result = DenoisingIsContraction(**settings).measure(run)
     return dict(result.numbers)
 
 

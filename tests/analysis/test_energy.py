@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.analysis import energy
+from mlphys.analysis.energy import Energy
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -32,9 +32,9 @@ SIGMOID = f"""
 
 
 def found(run: Run) -> AnalysisResult:
-    energy.check(energy.Spec(), run.loaded)
+    Energy().check(run.loaded)
     with theme.applied():
-        return energy.measure(energy.Spec(), run)
+        return Energy().measure(run)
 
 
 def energies(result: AnalysisResult, what: str = "sample") -> np.ndarray:
@@ -104,5 +104,5 @@ def test_the_summary_has_every_class_and_how_often_a_sample_is_above_shuffled_va
 )
 def test_what_has_no_energy_is_refused_with_the_reason(text: str, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        energy.check(energy.Spec(), written(tmp_path, text).loaded)
+        Energy().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason

@@ -11,17 +11,25 @@ import pytest
 from mlphys.config.experiment import ANALYSES
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.schema.analysis import AnalysisSpec
-from tests.analysis.runs import APPLIES, CLASSIFIER, applying
-from tests.plots.runs import written
+from mlphys.figures.analysis_result import Analysis
+from mlphys.figures.example_experiments import classifier_of_points
+from tests.helpers.example_runs import ExampleRuns
+from tests.helpers.made_up_entry import mlphys_with
+
+every = pytest.mark.parametrize("name", ANALYSES)
 
 
-@pytest.mark.parametrize("name", ANALYSES)
-def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str, tmp_path: Path):
-    run, entry = applying(name, tmp_path), ANALYSES[name]
-    entry.check(entry.Spec(), run.loaded)
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory) -> ExampleRuns:
+    return ExampleRuns(tmp_path_factory.mktemp("examples"))
+
+
+@every
+def test_an_analysis_of_its_example_gives_json_a_line_and_pictures_named_after_itself(name: str, examples: ExampleRuns):
+    analysis, run = ANALYSES[name](), examples.run(ANALYSES[name].example())
+    analysis.check(run.loaded)
     with theme.applied():
-        result = entry.measure(entry.Spec(), run)
+        result = analysis.measure(run)
     assert json.loads(json.dumps(result.numbers, allow_nan=False)) == result.numbers
     assert result.summary
     assert "\n" not in result.summary
@@ -30,33 +38,88 @@ def test_an_analysis_gives_json_a_line_and_pictures_named_after_itself(name: str
         assert len({len(column) for column in picture.table.values()}) == 1
 
 
-@pytest.mark.parametrize("name", ANALYSES)
-def test_the_same_run_gives_the_same_numbers(name: str, tmp_path: Path):
-    entry = ANALYSES[name]
+@every
+def test_the_same_run_gives_the_same_numbers(name: str, examples: ExampleRuns):
+    config = ANALYSES[name].example()
     with theme.applied():
-        first, again = (entry.measure(entry.Spec(), applying(name, tmp_path / n)) for n in ("a", "b"))
+        first, again = (ANALYSES[name]().measure(examples.run(config)) for _ in range(2))
     assert first.numbers == again.numbers
     assert [picture.table for picture in first.pictures] == [picture.table for picture in again.pictures]
 
 
-@pytest.mark.parametrize("name", ANALYSES)
-def test_an_analysis_says_in_one_line_what_it_measures_and_all_its_settings_have_defaults(name: str):
-    said = inspect.getdoc(ANALYSES[name])
-    assert said
-    assert "\n" not in said
-    assert said.endswith(".")
-    assert issubclass(ANALYSES[name].Spec, AnalysisSpec)
-    assert ANALYSES[name].Spec.__doc__
-    ANALYSES[name].Spec()
+@every
+def test_an_analysis_says_what_it_measures_in_its_first_paragraph_and_all_its_settings_have_defaults(name: str):
+    first = inspect.getdoc(ANALYSES[name]).partition("\n\n")[0]
+    assert first.endswith(".")
+    assert len(first) <= 120
+    assert ANALYSES[name]().model_dump().keys() == ANALYSES[name].model_fields.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in ANALYSES if "classifier" not in APPLIES[name]])
-def test_what_is_no_classifiers_is_refused_with_a_reason(name: str, tmp_path: Path):
+@every
+def test_an_analysis_takes_an_experiment_or_refuses_it_with_a_reason(name: str, examples: ExampleRuns):
+    reasons = {}
+    for other, entry in ANALYSES.items():
+        try:
+            ANALYSES[name]().check(examples.resolved(entry.example()))
+        except NotApplicable as reason:
+            reasons[other] = str(reason)
+    assert name not in reasons
+    assert all(reasons.values())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in ANALYSES.items() if entry.example()["model"]["kind"] != "classifier"]
+)
+def test_what_is_no_classifiers_is_refused_with_a_reason(name: str, examples: ExampleRuns):
     with pytest.raises(NotApplicable, match=r"\w+"):
-        ANALYSES[name].check(ANALYSES[name].Spec(), written(tmp_path, CLASSIFIER).loaded)
+        ANALYSES[name]().check(examples.resolved(classifier_of_points()))
 
 
 def test_importing_the_analyses_loads_neither_matplotlib_nor_the_engine():
     program = "import sys, mlphys.commands.analyze; print({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+HEAVIEST = '''
+from mlphys.errors import NotApplicable
+from mlphys.figures.analysis_result import Analysis, AnalysisResult
+from mlphys.figures.example_experiments import classifier_of_points
+
+
+class Heaviest(Analysis):
+    """The largest of all weights."""
+
+    decimals: int = 3
+
+    def check(self, resolved):
+        if not resolved.weight_shapes():
+            raise NotApplicable("it has no weights")
+
+    def measure(self, run):
+        largest = max(float(abs(weight).max()) for weight in run.weights.values())
+        return AnalysisResult({"largest": round(largest, self.decimals)}, f"{largest:.3f}", [])
+
+    @classmethod
+    def example(cls):
+        return classifier_of_points()
+'''
+
+
+def test_a_new_analysis_is_one_file(examples: ExampleRuns, tmp_path: Path):
+    run = examples.run(classifier_of_points())
+    mlphys = mlphys_with("mlphys.analysis", "heaviest", HEAVIEST, tmp_path / "more")
+    assert "heaviest" in mlphys("list", "analyses")
+    config, more = run.path / "config.yaml", "analysis=[{heaviest: {decimals: 1}}]"
+    assert "right" in mlphys("config", "check", str(config), "--set", more)
+    assert "decimals" in mlphys("config", "check", str(config), "--set", "analysis=[{heaviest: {decimal: 1}}]", code=2)
+    assert mlphys("analyze", str(run.path), "--only", "heaviest").startswith("heaviest: ")
+    assert json.loads((run.path / "analysis" / "heaviest.json").read_text())["largest"] > 0
+
+
+def test_an_analysis_that_lacks_something_cannot_be_made():
+    class Incomplete(Analysis):
+        pass
+
+    with pytest.raises(TypeError, match=r"example.*measure"):
+        Incomplete()

@@ -30,10 +30,10 @@ def wave(
 
 
 def found(run: Run, **settings: int) -> AnalysisResult:
-    spec = gabor.Spec(**settings)
-    gabor.check(spec, run.loaded)
+    spec = gabor.Gabor(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return gabor.measure(spec, run)
+        return spec.measure(run)
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_what_has_no_kernels_that_could_be_gabor_functions_is_refused(
     text: str, layer: int | None, reason: str, tmp_path: Path
 ):
     with pytest.raises(NotApplicable) as refused:
-        gabor.check(gabor.Spec(layer=layer), written(tmp_path, text).loaded)
+        gabor.Gabor(layer=layer).check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import gradient_flow
+from mlphys.analysis.gradient_flow import GradientFlow
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -18,10 +18,10 @@ from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = gradient_flow.Spec(**settings)
-    gradient_flow.check(spec, run.loaded)
+    spec = GradientFlow(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return gradient_flow.measure(spec, run)
+        return spec.measure(run)
 
 
 CHAIN = """
@@ -103,7 +103,7 @@ def test_where_nothing_comes_through_this_is_said(tmp_path: Path):
 def test_what_is_no_chain_to_a_cost_is_refused(tmp_path: Path):
     text = CLASSIFIER.partition("    model")[0] + "    model: {kind: pca, components: 1}\n"
     with pytest.raises(NotApplicable) as refused:
-        gradient_flow.check(gradient_flow.Spec(), written(tmp_path, text).loaded)
+        GradientFlow().check(written(tmp_path, text).loaded)
     assert str(refused.value) == (
         "kind: pca has no chain of layers from samples to a cost; it takes classifier, regressor, autoencoder"
     )

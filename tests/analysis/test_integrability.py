@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import integrability
+from mlphys.analysis.integrability import Integrability
 from mlphys.figures import theme
 from mlphys.runs.run import Run
 from tests.analysis.runs import TIED, UNTIED, random_run
@@ -17,7 +17,7 @@ from tests.plots.runs import written
 
 def found(run: Run, **settings: Any) -> tuple[dict, str]:
     with theme.applied():
-        result = integrability.measure(integrability.Spec(**settings), run)
+        result = Integrability(**settings).measure(run)
     return dict(result.numbers), result.summary
 
 

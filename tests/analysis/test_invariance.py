@@ -18,10 +18,10 @@ from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = invariance.Spec(**settings)
-    invariance.check(spec, run.loaded)
+    spec = invariance.Invariance(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return invariance.measure(spec, run)
+        return spec.measure(run)
 
 
 # A cross of light in an empty image: what is shifted by one pixel does not reach the border.
@@ -113,5 +113,5 @@ def test_shifts_by_the_whole_image_and_more_are_left_out(tmp_path: Path):
 
 def test_where_nothing_can_be_changed_this_is_said(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        invariance.check(invariance.Spec(noise=()), written(tmp_path, TIED).loaded)
+        invariance.Invariance(noise=()).check(written(tmp_path, TIED).loaded)
     assert str(refused.value) == "its samples are no images, and there is no noise to add"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import maximal_excitation
+from mlphys.analysis.maximal_excitation import MaximalExcitation
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -18,10 +18,10 @@ from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = maximal_excitation.Spec(**settings)
-    maximal_excitation.check(spec, run.loaded)
+    spec = MaximalExcitation(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return maximal_excitation.measure(spec, run)
+        return spec.measure(run)
 
 
 def drawn(result: AnalysisResult, picture: int = 0) -> np.ndarray:
@@ -79,5 +79,5 @@ def test_no_sample_of_that_norm_excites_a_unit_of_a_deeper_layer_more(tmp_path: 
 )
 def test_what_has_no_units_that_see_images_is_refused(text: str, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        maximal_excitation.check(maximal_excitation.Spec(), written(tmp_path, text).loaded)
+        MaximalExcitation().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason

@@ -18,10 +18,10 @@ from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = occlusion.Spec(**settings)
-    occlusion.check(spec, run.loaded)
+    spec = occlusion.Occlusion(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return occlusion.measure(spec, run)
+        return spec.measure(run)
 
 
 def looks_at(path: Path, row: int, column: int) -> Run:
@@ -67,5 +67,5 @@ def test_the_square_is_a_quarter_of_the_image_where_nothing_is_said(tmp_path: Pa
 
 def test_a_square_that_does_not_fit_is_refused(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        occlusion.check(occlusion.Spec(size=9), written(tmp_path, LINEAR_IMAGES).loaded)
+        occlusion.Occlusion(size=9).check(written(tmp_path, LINEAR_IMAGES).loaded)
     assert str(refused.value) == "a square of 9 does not fit into 8 x 8; use a smaller size"

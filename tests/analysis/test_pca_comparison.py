@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.analysis import pca_comparison
+from mlphys.analysis.pca_comparison import PCAComparison
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
 from mlphys.numerics import pca
@@ -23,7 +23,7 @@ LINEAR = """
 
 def found(run: Run) -> AnalysisResult:
     with theme.applied():
-        return pca_comparison.measure(pca_comparison.Spec(), run)
+        return PCAComparison().measure(run)
 
 
 def components(path: Path) -> np.ndarray:

@@ -25,10 +25,10 @@ PCA = """
 
 
 def found(run: Run, **settings: int) -> AnalysisResult:
-    spec = rate_distortion.Spec(**settings)
-    rate_distortion.check(spec, run.loaded)
+    spec = rate_distortion.RateDistortion(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return rate_distortion.measure(spec, run)
+        return spec.measure(run)
 
 
 @pytest.mark.skipif(not MNIST.is_file(), reason="MLPHYS_DATA names no folder with mnist.npz")
@@ -133,5 +133,5 @@ def test_what_jpeg_needs_lies_between_its_points():
 )
 def test_what_is_no_code_of_images_is_refused_with_the_reason(text: str, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        rate_distortion.check(rate_distortion.Spec(), written(tmp_path, text).loaded)
+        rate_distortion.RateDistortion().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason

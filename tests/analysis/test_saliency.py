@@ -18,10 +18,10 @@ from tests.plots.runs import written
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = saliency.Spec(**settings)
-    saliency.check(spec, run.loaded)
+    spec = saliency.Saliency(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return saliency.measure(spec, run)
+        return spec.measure(run)
 
 
 def test_the_saliency_of_a_linear_net_is_the_weights_of_the_class(tmp_path: Path):
@@ -95,5 +95,5 @@ def test_pixels_that_hold_half_are_counted():
 )
 def test_what_has_no_classes_of_images_is_refused(text: str, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        saliency.check(saliency.Spec(), written(tmp_path, text).loaded)
+        saliency.Saliency().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason

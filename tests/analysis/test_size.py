@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import size
+from mlphys.analysis.size import Size
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -45,7 +45,7 @@ def study(folder: Path) -> list[Run]:
 
 def found(run: Run, **settings: str) -> AnalysisResult:
     with theme.applied():
-        return size.measure(size.Spec(**settings), run)
+        return Size(**settings).measure(run)
 
 
 def test_a_power_law_in_the_training_samples_is_found_again(tmp_path: Path):
@@ -136,9 +136,9 @@ def test_a_run_that_was_not_measured_tells_how(tmp_path: Path):
 )
 def test_what_has_no_error_is_refused(text: str, metric: str | None, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        size.check(size.Spec(metric=metric), written(tmp_path, text).loaded)
+        Size(metric=metric).check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason
 
 
 def test_an_autoencoder_has_an_error(tmp_path: Path):
-    size.check(size.Spec(), written(tmp_path, CODES).loaded)
+    Size().check(written(tmp_path, CODES).loaded)

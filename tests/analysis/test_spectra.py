@@ -54,7 +54,7 @@ def found(path: Path, kernels: np.ndarray) -> AnalysisResult:
     others = [np.zeros(shape) for shape in list(shapes.values())[1:]]
     run = written(path / "run", KERNELS, [kernels.transpose(1, 2, 0)[:, :, None, :], *others])
     with theme.applied():
-        return spectra.measure(spectra.Spec(), run)
+        return spectra.Spectra().measure(run)
 
 
 def test_every_filter_has_its_peak_and_zeros_have_none(tmp_path: Path):
@@ -75,5 +75,5 @@ def test_a_single_pixel_is_a_filter_of_all_frequencies_alike(tmp_path: Path):
 
 def test_what_has_no_filters_is_refused(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        spectra.check(spectra.Spec(), written(tmp_path, CLASSIFIER).loaded)
+        spectra.Spectra().check(written(tmp_path, CLASSIFIER).loaded)
     assert str(refused.value) == "it has no convolution, and no dense layer that sees an image"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.analysis import vector_field
+from mlphys.analysis.vector_field import VectorField
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -24,10 +24,10 @@ IMAGES = """
 
 
 def found(run: Run, **settings: Any) -> AnalysisResult:
-    spec = vector_field.Spec(**settings)
-    vector_field.check(spec, run.loaded)
+    spec = VectorField(**settings)
+    spec.check(run.loaded)
     with theme.applied():
-        return vector_field.measure(spec, run)
+        return spec.measure(run)
 
 
 def test_a_saturating_net_has_the_nine_fixed_points_of_its_two_coordinates(tmp_path: Path):
@@ -114,7 +114,7 @@ def test_images_follow_the_field_as_the_formula_has_it(tmp_path: Path):
 )
 def test_what_cannot_be_drawn_is_refused_with_the_reason(text: str, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
-        vector_field.check(vector_field.Spec(), written(tmp_path, text).loaded)
+        VectorField().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason
 
 

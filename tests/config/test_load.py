@@ -13,12 +13,13 @@ import pytest
 from mlphys.config import experiment
 from mlphys.config.difference import difference
 from mlphys.config.examples import copy, shipped
-from mlphys.config.experiment import MODELS, Experiment
+from mlphys.config.experiment import Experiment
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.datasets import mnist
 from mlphys.errors import UserError
 from mlphys.io.download import locate
+from mlphys.schema import registry
 from mlphys.schema.document import LARGEST_FILE, dump, parse
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
@@ -67,16 +68,8 @@ TRAINING = (
     "track, early_stopping, initial"
 )
 STOPPING = "monitor, patience, min_delta, target"
-DATASETS = (
-    "array, blobs, cifar10, circle_or_square, circles, crosses_and_noughts, digits, fashion_mnist, function_1d, "
-    "image_folder, image_function, line, lorentz_gauss, mnist, moons, photo_patches, shapes, spirals, table"
-)
-PLOTS = (
-    "accuracy_against, centroids, code_histogram, components, confusion_matrix, data_cloud, decision_boundary, "
-    "feature_maps, filters, fit_1d, gradient_norms, image_fit, interpolation, jacobian_spectrum, latent, "
-    "latent_tsne, learning_curves, loss_surface, misclassified, reconstructions, reconstructions_by_code_size, "
-    "samples, saturation, stages, traversals, weight_norms"
-)
+DATASETS = ", ".join(registry.names("mlphys.datasets"))
+PLOTS = ", ".join(registry.names("mlphys.plots"))
 RECORDED = "validation_loss, validation_accuracy, loss, accuracy"
 MEASURED = ", ".join(
     f"{split}.{metric}"
@@ -106,7 +99,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
 )
-KINDS = ", ".join(MODELS)
+KINDS = ", ".join(registry.names("mlphys.models"))
 LOSSES = (
     "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
     "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh, FreeEnergyDifference"
@@ -973,7 +966,7 @@ def test_a_shipped_config_is_copied_as_it_is_and_nothing_is_overwritten():
 
 
 def test_a_dataset_is_found_by_its_name():
-    assert experiment.dataset("digits").Spec(name="digits").split_seed == 0
+    assert experiment.dataset("digits")(name="digits").split_seed == 0
     message = f"mnits: no such dataset; there are {DATASETS}; did you mean mnist?"
     assert error_of(experiment.dataset, "mnits") == message
 

@@ -11,7 +11,7 @@ import pytest
 
 from mlphys.config.load import load
 from mlphys.data import class_selection
-from mlphys.datasets import digits
+from mlphys.datasets.digits import Digits
 from mlphys.errors import UserError
 from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Samples
@@ -37,9 +37,9 @@ def refusal(data: str) -> str:
 
 
 def selected(**keys) -> tuple[Description, Samples, Samples]:
-    spec = digits.Spec(name="digits", **keys)
-    everything = digits.load(spec)
-    return *class_selection.select(spec, digits.describe(spec), everything), everything
+    spec = Digits(name="digits", **keys)
+    everything = spec.load()
+    return *class_selection.select(spec, spec.describe(), everything), everything
 
 
 def test_chosen_classes_are_kept_and_numbered_in_their_order():
@@ -81,7 +81,7 @@ def test_the_official_test_set_is_selected_too():
     y = np.arange(40, dtype=np.int32) % 4
     samples = Samples(y[:, None].astype(np.float32), y, y[:20, None].astype(np.float32), y[:20])
     description = Description((1,), tuple("abcd"), 40, 20)
-    spec = digits.Spec(name="digits", classes=["d", "b"], imbalance={"b": 0.4})
+    spec = Digits(name="digits", classes=["d", "b"], imbalance={"b": 0.4})
     description, kept = class_selection.select(spec, description, samples)
     assert (description.samples, description.test_samples) == (14, 7)
     np.testing.assert_array_equal(np.array([3, 1])[kept.y_test], kept.x_test[:, 0])
@@ -89,9 +89,9 @@ def test_the_official_test_set_is_selected_too():
 
 
 def test_nothing_is_read_without_a_choice():
-    assert not class_selection.leaves_out(digits.Spec(name="digits"))
-    assert class_selection.leaves_out(digits.Spec(name="digits", classes=["3"]))
-    assert class_selection.leaves_out(digits.Spec(name="digits", imbalance={"3": 0.5}))
+    assert not class_selection.leaves_out(Digits(name="digits"))
+    assert class_selection.leaves_out(Digits(name="digits", classes=["3"]))
+    assert class_selection.leaves_out(Digits(name="digits", imbalance={"3": 0.5}))
 
 
 ALL = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"

@@ -6,7 +6,7 @@ import pytest
 
 from mlphys.data import inspection
 from mlphys.errors import UserError
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 
 CLASSES = ("up", "down")
 CURVES = Description((6,), CLASSES, samples=12, test_samples=None)
@@ -18,13 +18,13 @@ def split(n: int, shape: tuple[int, ...] = (6,), seed: int = 0) -> Split:
     return Split(x, np.arange(n, dtype=np.int32) % 2)
 
 
-def dataset(shape: tuple[int, ...] = (6,)) -> Dataset:
-    return Dataset(split(12, shape, seed=1), split(4, shape, seed=2), split(6, shape, seed=3))
+def dataset(shape: tuple[int, ...] = (6,)) -> Splits:
+    return Splits(split(12, shape, seed=1), split(4, shape, seed=2), split(6, shape, seed=3))
 
 
-def with_train(x: np.ndarray, y: np.ndarray | None = None) -> Dataset:
+def with_train(x: np.ndarray, y: np.ndarray | None = None) -> Splits:
     y = np.arange(len(x)) % 2 if y is None else y
-    return Dataset(Split(x.astype(np.float32), y.astype(np.int32)), split(0), split(0))
+    return Splits(Split(x.astype(np.float32), y.astype(np.int32)), split(0), split(0))
 
 
 def test_data_without_oddities_gives_no_warnings():
@@ -47,7 +47,7 @@ def test_copies_within_a_split_are_counted():
 def test_copies_across_splits_are_counted_and_warned_of():
     train, validation, test = split(12, seed=1), split(4, seed=2), split(6, seed=3)
     test.x[2] = test.x[5] = train.x[0]
-    found = inspection.check(Dataset(train, validation, test), CURVES)
+    found = inspection.check(Splits(train, validation, test), CURVES)
     assert found.shared == {("train", "validation"): 0, ("train", "test"): 2, ("validation", "test"): 0}
     assert found.warnings() == ["2 test samples are also in train: what is measured on test is too good"]
 
@@ -89,7 +89,7 @@ def test_an_empty_split_has_no_range():
     assert (facts.samples, facts.smallest, facts.largest) == (0, None, None)
 
 
-def drawn(dataset: Dataset, description: Description, path: Path) -> np.ndarray:
+def drawn(dataset: Splits, description: Description, path: Path) -> np.ndarray:
     inspection.sheet(dataset, description, path)
     return matplotlib.image.imread(path)
 

@@ -19,7 +19,7 @@ from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.numerics import chunked
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Split, Splits
 from mlphys.schema.document import dump, read
 from mlphys.schema.preprocess import (
     STEPS,
@@ -98,7 +98,7 @@ def test_no_steps_change_nothing_and_copy_nothing():
     x = digits()
     none = preprocessing.fit((), x)
     split = Split(x, np.zeros(len(x)))
-    dataset = Dataset(split, split, split)
+    dataset = Splits(split, split, split)
     assert none.apply(x) is x
     assert none.split(split) is split
     assert none.dataset(dataset) is dataset
@@ -110,7 +110,7 @@ def test_only_the_training_samples_are_fitted():
     train, rest = Split(x[:100], np.zeros(100)), Split(x[100:], np.zeros(300))
     fitted = preprocessing.fit((Standardize(),), train.x)
     np.testing.assert_allclose(fitted.arrays[0]["mean"], x[:100].mean(axis=0), rtol=1e-6)
-    seen = fitted.dataset(Dataset(train, rest, rest))
+    seen = fitted.dataset(Splits(train, rest, rest))
     assert abs(seen.train.x.mean()) < 1e-6
     np.testing.assert_array_equal(seen.test.x, fitted.apply(rest.x))
 

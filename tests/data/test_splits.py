@@ -1,20 +1,35 @@
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlphys.data import splits
-from mlphys.datasets import digits
+from mlphys.datasets.digits import Digits
 from mlphys.errors import Refusal, UserError
-from mlphys.schema.data import DataSpec, Description, Samples, Split
+from mlphys.schema.data import Dataset, Description, Samples, Split
 
 WHOLE = Description(shape=(2,), classes=("a", "b", "c"), samples=300, test_samples=None)
 OFFICIAL = replace(WHOLE, test_samples=100)
 
 
-def spec(**keys) -> DataSpec:
-    return DataSpec(name="numbered", **keys)
+class Numbered(Dataset):
+    """Samples that hold their own number, with the description that a test gives them."""
+
+    def describe(self) -> Description:
+        raise NotImplementedError
+
+    def load(self) -> Samples:
+        raise NotImplementedError
+
+    @classmethod
+    def example(cls, folder: Path) -> dict:
+        raise NotImplementedError
+
+
+def spec(**keys) -> Dataset:
+    return Numbered(name="numbered", **keys)
 
 
 def numbered(description: Description, y: np.ndarray | None = None) -> Samples:
@@ -200,8 +215,8 @@ def test_the_summary_tells_what_data_json_must_hold():
 
 
 def test_the_digits_are_split_as_they_were_in_every_run_before():
-    chosen = digits.Spec(name="digits")
-    dataset = splits.split(chosen, digits.describe(chosen), digits.load(chosen))
+    chosen = Digits(name="digits")
+    dataset = splits.split(chosen, chosen.describe(), chosen.load())
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (1258, 180, 359)
     assert splits.fingerprint(dataset.test) == ("b91d16720b5ba7fd9eda6735370851233b1540b5650ee00694939c622c5fcedf")
 
@@ -223,5 +238,5 @@ def test_samples_that_are_not_as_described_are_refused(change, text):
 
 def test_fractions_that_make_one_use_every_sample_once():
     described = Description((1,), ("a", "b"), 12, None)
-    sizes = splits.sizes(DataSpec(name="made", train=0.75, validation=0.125, test=0.125), described)
+    sizes = splits.sizes(spec(train=0.75, validation=0.125, test=0.125), described)
     assert sum(sizes.values()) == 12

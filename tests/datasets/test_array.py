@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys.datasets import array
+from mlphys.datasets.array import Arrays
 from mlphys.errors import UserError
 from mlphys.io import checksum
 from mlphys.numerics import chunked
@@ -15,18 +15,18 @@ Y = np.arange(12) % 3
 
 @pytest.fixture
 def save(tmp_path):
-    """Write arrays to an npz file; gives the Spec that names it."""
+    """Write arrays to an npz file; gives the dataset that names it."""
 
     def save(spec=None, **arrays):
         np.savez(tmp_path / "own.npz", **arrays)
-        return array.Spec(name="array", path=str(tmp_path / "own.npz"), **(spec or {}))
+        return Arrays(name="array", path=str(tmp_path / "own.npz"), **(spec or {}))
 
     return save
 
 
 def test_what_is_described_is_what_is_loaded(save):
     spec = save(x_train=X, y_train=Y, x_test=X[:4], y_test=Y[:4])
-    description, samples = array.describe(spec), array.load(spec)
+    description, samples = spec.describe(), spec.load()
     assert description.classes == ("0", "1", "2")
     assert samples.x.shape == (description.samples, *description.shape) == (12, 5)
     assert samples.x_test.shape == (description.test_samples, 5) == (4, 5)
@@ -37,8 +37,8 @@ def test_what_is_described_is_what_is_loaded(save):
 
 def test_x_and_y_have_no_official_test_set(save):
     spec = save(x=X, y=Y)
-    assert array.describe(spec).test_samples is None
-    assert array.load(spec).x_test is None
+    assert spec.describe().test_samples is None
+    assert spec.load().x_test is None
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_x_and_y_have_no_official_test_set(save):
 )
 def test_images_get_an_axis_of_channels(save, stored, shape):
     spec = save(x=np.zeros(stored), y=Y)
-    assert array.describe(spec).shape == shape
-    assert array.load(spec).x.shape == (12, *shape)
+    assert spec.describe().shape == shape
+    assert spec.load().x.shape == (12, *shape)
 
 
 @pytest.mark.parametrize(
@@ -63,33 +63,33 @@ def test_images_get_an_axis_of_channels(save, stored, shape):
     ],
 )
 def test_uint8_is_divided_by_255_and_anything_by_its_scale(save, x, scale, expected):
-    samples = array.load(save({"scale": scale}, x=x, y=Y))
+    samples = save({"scale": scale}, x=x, y=Y).load()
     assert np.array_equal(samples.x, np.full((12, 2), expected, np.float32))
 
 
 def test_columns_first_is_read_as_it_is_meant(save):
-    samples = array.load(save(x=np.asfortranarray(X), y=Y))
+    samples = save(x=np.asfortranarray(X), y=Y).load()
     assert np.array_equal(samples.x, X)
     assert samples.x.flags.c_contiguous
 
 
 @pytest.mark.parametrize("y", [Y.reshape(-1, 1), Y.astype(float), Y.astype(np.uint8)])
 def test_labels_may_be_a_column_or_whole_floats(save, y):
-    assert np.array_equal(array.load(save(x=X, y=y)).y, Y)
+    assert np.array_equal(save(x=X, y=y).load().y, Y)
 
 
 def test_classes_have_the_names_that_are_given(save):
     spec = save({"class_names": ["up", "down", "strange", "charm"]}, x=X, y=Y)
-    assert array.describe(spec).classes == ("up", "down", "strange", "charm")
+    assert spec.describe().classes == ("up", "down", "strange", "charm")
 
 
 def test_two_classes_of_one_name_are_refused():
     with pytest.raises(ValidationError, match="two classes have the same name"):
-        array.Spec(name="array", path="own.npz", class_names=["up", "up"])
+        Arrays(name="array", path="own.npz", class_names=["up", "up"])
 
 
 def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
-    (recorded,) = array.load(save(x=X, y=Y)).files
+    (recorded,) = save(x=X, y=Y).load().files
     path = tmp_path / "own.npz"
     assert recorded == {"path": str(path), "bytes": path.stat().st_size, "sha256": checksum.sha256(path)}
 
@@ -149,7 +149,7 @@ REFUSED = [
 def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, arrays, text):
     spec = save(**arrays)
     with pytest.raises(UserError) as error:
-        array.describe(spec)
+        spec.describe()
     assert str(error.value) == f"{spec.path}: {text}"
 
 
@@ -165,12 +165,12 @@ def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, 
 def test_targets_that_are_said_to_be_classes_must_be_labels(save, keys, y, text):
     spec = save(keys, x=X, y=y)
     with pytest.raises(UserError) as error:
-        array.describe(spec)
+        spec.describe()
     assert str(error.value) == f"{spec.path}: {text}"
 
 
 def test_a_named_class_may_have_no_samples_the_first_one_too(save):
-    assert array.describe(save({"class_names": ["none", "up", "down", "strange"]}, x=X, y=Y + 1)).samples == 12
+    assert save({"class_names": ["none", "up", "down", "strange"]}, x=X, y=Y + 1).describe().samples == 12
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_named_class_may_have_no_samples_the_first_one_too(save):
 )
 def test_targets_that_are_no_whole_numbers_are_numbers(save, y, shape):
     spec = save(x=X, y=y)
-    description, samples = array.describe(spec), array.load(spec)
+    description, samples = spec.describe(), spec.load()
     assert (description.classes, description.target_shape) == ((), shape)
     assert (samples.y.shape, samples.y.dtype) == ((12, *shape), np.float32)
     assert np.array_equal(samples.y, y.reshape(12, *shape).astype(np.float32))
@@ -194,19 +194,19 @@ def test_targets_that_are_no_whole_numbers_are_numbers(save, y, shape):
 @pytest.mark.parametrize("y", [Y, Y - 1, np.eye(3)[Y]])
 def test_whole_numbers_are_numbers_when_the_key_says_so(save, y):
     spec = save({"targets": "numbers"}, x=X, y=y)
-    assert array.describe(spec).classes == ()
-    assert np.array_equal(array.load(spec).y, y.reshape(12, -1))
+    assert spec.describe().classes == ()
+    assert np.array_equal(spec.load().y, y.reshape(12, -1))
 
 
 def test_targets_are_numbers_when_only_those_of_the_test_set_are_not_whole(save):
-    samples = array.load(save(x_train=X, y_train=Y.astype(float), x_test=X, y_test=Y / 2))
+    samples = save(x_train=X, y_train=Y.astype(float), x_test=X, y_test=Y / 2).load()
     assert samples.y.dtype == samples.y_test.dtype == np.float32
 
 
 @pytest.mark.parametrize("names", [("x",), ("x_train",), ("x_train", "x_test")])
 def test_samples_without_y_have_no_targets(save, names):
     spec = save(**dict.fromkeys(names, X))
-    description, samples = array.describe(spec), array.load(spec)
+    description, samples = spec.describe(), spec.load()
     assert (description.classes, description.target_shape, description.samples) == ((), (0,), 12)
     assert (samples.y.shape, samples.y.dtype) == ((12, 0), np.float32)
     assert (samples.y_test is None) == (samples.x_test is None) == (len(names) == 1)
@@ -214,13 +214,13 @@ def test_samples_without_y_have_no_targets(save, names):
 
 def test_numbers_have_no_names():
     with pytest.raises(ValidationError, match="numbers have no class_names; leave them out, or write targets: classes"):
-        array.Spec(name="array", path="own.npz", targets="numbers", class_names=["up", "down"])
+        Arrays(name="array", path="own.npz", targets="numbers", class_names=["up", "down"])
 
 
 def test_a_label_beyond_the_named_classes_is_refused(save):
     spec = save({"class_names": ["up", "down"]}, x=X, y=Y)
     with pytest.raises(UserError) as error:
-        array.describe(spec)
+        spec.describe()
     assert str(error.value) == f"{spec.path}: y[2] is 2: the classes are 0 to 1; 4 of 12 are wrong"
 
 
@@ -230,7 +230,7 @@ def test_values_that_are_no_float32_are_counted_and_the_first_is_named(save, wro
     x[3, 4] = x[7, 0] = wrong
     spec = save(x=x, y=Y)
     with pytest.raises(UserError) as error:
-        array.load(spec)
+        spec.load()
     assert str(error.value) == (
         f"{spec.path}: x has 2 values that are NaN, infinite or beyond float32, the first at [3, 4]; "
         "replace them, or leave these samples out"
@@ -251,7 +251,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, kind):
         "pipe": f"{path}: is not a regular file; copy what it gives into one",
     }
     with pytest.raises(UserError) as error:
-        array.describe(array.Spec(name="array", path=str(path)))
+        Arrays(name="array", path=str(path)).describe()
     assert str(error.value) == expected[kind]
 
 
@@ -262,7 +262,7 @@ def test_a_file_that_would_have_to_be_unpickled_is_never_unpickled(save, tmp_pat
 
     spec = save(x=np.array([Bomb()] * 12), y=Y)
     with pytest.raises(UserError, match="x holds object; expected real numbers"):
-        array.load(spec)
+        spec.load()
     assert not (tmp_path / "ran").exists()
 
 
@@ -272,7 +272,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (12, 4, 5), dtype=np.uint8)
 def folder(path, **arrays):
     for name, values in arrays.items():
         np.save(path / f"{name}.npy", values)
-    return array.Spec(name="array", path=str(path))
+    return Arrays(name="array", path=str(path))
 
 
 @pytest.fixture
@@ -286,8 +286,8 @@ def all_large(monkeypatch):
 def test_a_folder_of_npy_files_is_an_npz_file_of_the_same_names(save, tmp_path, names):
     arrays = {name: IMAGES if name.startswith("x") else Y for name in names}
     packed, apart = save(**arrays), folder(tmp_path, **arrays)
-    assert array.describe(apart) == array.describe(packed)
-    here, there = array.load(packed), array.load(apart)
+    assert apart.describe() == packed.describe()
+    here, there = packed.load(), apart.load()
     for one, other in ((here.x, there.x), (here.y, there.y), (here.x_test, there.x_test), (here.y_test, there.y_test)):
         np.testing.assert_array_equal(one, other)
     files = [tmp_path / f"{name}.npy" for name in ("x", "y", "x_train", "y_train", "x_test", "y_test") if name in names]
@@ -296,9 +296,9 @@ def test_a_folder_of_npy_files_is_an_npz_file_of_the_same_names(save, tmp_path, 
 
 def test_an_npy_file_holds_samples_without_targets(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
-    spec = array.Spec(name="array", path=str(tmp_path / "images.npy"))
-    assert array.describe(spec).target_shape == (0,)
-    np.testing.assert_array_equal(array.load(spec).x[..., 0], IMAGES / np.float32(255))
+    spec = Arrays(name="array", path=str(tmp_path / "images.npy"))
+    assert spec.describe().target_shape == (0,)
+    np.testing.assert_array_equal(spec.load().x[..., 0], IMAGES / np.float32(255))
 
 
 @pytest.mark.parametrize(
@@ -315,9 +315,9 @@ def test_an_npy_file_holds_samples_without_targets(tmp_path):
 @pytest.mark.parametrize("x", [IMAGES, IMAGES.astype(">f8") / 7, IMAGES[..., None] > 99], ids=lambda x: str(x.dtype))
 def test_what_is_left_on_disk_reads_as_it_would_be_in_memory(tmp_path, monkeypatch, x, rows):
     spec = folder(tmp_path, x=x, y=Y)
-    resident = array.load(spec).x
+    resident = spec.load().x
     monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 239)
-    on_disk = array.load(spec).x
+    on_disk = spec.load().x
     assert isinstance(on_disk, chunked.Stored)
     assert on_disk[rows].shape == resident[rows].shape
     found = chunked.read(on_disk[rows][1:])
@@ -326,7 +326,7 @@ def test_what_is_left_on_disk_reads_as_it_would_be_in_memory(tmp_path, monkeypat
 
 def test_the_largest_array_that_is_read_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 240)
-    assert isinstance(array.load(folder(tmp_path, x=IMAGES, y=Y)).x, np.ndarray)
+    assert isinstance(folder(tmp_path, x=IMAGES, y=Y).load().x, np.ndarray)
 
 
 @pytest.mark.usefixtures("all_large")
@@ -335,7 +335,7 @@ def test_values_on_disk_that_are_no_float32_are_all_counted_when_the_first_is_re
     x[3, 1, 4] = np.nan
     x[9, 0, 0] = 1e300
     spec = folder(tmp_path, x=x, y=Y)
-    left = array.load(spec).x
+    left = spec.load().x
     chunked.read(left[:3])
     with pytest.raises(UserError) as error:
         chunked.read(left[9:])
@@ -349,7 +349,7 @@ def test_values_on_disk_that_are_no_float32_are_all_counted_when_the_first_is_re
 def test_a_large_file_that_is_written_column_by_column_is_refused(tmp_path):
     spec = folder(tmp_path, x=np.asfortranarray(IMAGES), y=Y)
     with pytest.raises(UserError) as error:
-        array.load(spec)
+        spec.load()
     assert str(error.value) == (
         f"{tmp_path}/x.npy: is written column by column, so that no sample can be read by itself; "
         "write it anew with np.save(path, np.ascontiguousarray(x))"
@@ -361,7 +361,7 @@ def test_a_file_that_is_not_as_long_as_its_header_says_is_never_mapped(tmp_path,
     spec = folder(tmp_path, x=IMAGES)
     os.truncate(tmp_path / "x.npy", (tmp_path / "x.npy").stat().st_size + change)
     with pytest.raises(UserError) as error:
-        array.describe(spec)
+        spec.describe()
     assert str(error.value) == (
         f"{tmp_path}/x.npy: claims the shape (12, 4, 5) of uint8, which is not what the file holds; "
         "write it anew with np.save"

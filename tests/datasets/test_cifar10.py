@@ -10,7 +10,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum
 from mlphys.io.download import places
 
-SPEC = cifar10.Spec(name="cifar10")
+SPEC = cifar10.CIFAR10(name="cifar10")
 RECORDS = 4  # in each file, where the real ones have 10 000
 LABELS = np.arange(6 * RECORDS, dtype=np.uint8) % 10
 PIXELS = np.random.default_rng(0).integers(0, 256, (6 * RECORDS, 3, 32, 32), np.uint8)
@@ -123,7 +123,7 @@ def test_bytes_that_are_not_the_authors_are_refused_by_their_checksum(save, tmp_
     monkeypatch.setenv("MLPHYS_DATA", str(tmp_path))
     path = save(batches())
     with pytest.raises(UserError) as error:
-        cifar10.load(SPEC)
+        SPEC.load()
     found = checksum.sha256(path)
     assert str(error.value).startswith(f"{path}: damaged or another file (sha256 of the file: {found}); remove it")
 
@@ -149,6 +149,6 @@ def test_its_file_is_the_binary_version_of_its_author(monkeypatch, tmp_path):
 
 
 def test_it_is_described_without_a_file():
-    description = cifar10.describe(SPEC)
+    description = SPEC.describe()
     assert (description.shape, description.samples, description.test_samples) == ((32, 32, 3), 50_000, 10_000)
     assert (description.classes[0], description.classes[9]) == ("airplane", "truck")

@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from mlphys.datasets import circle_or_square
+from mlphys.datasets.circle_or_square import CircleOrSquare
 
 
 @pytest.fixture(scope="module")
 def samples():
-    return circle_or_square.load(circle_or_square.Spec(name="circle_or_square", samples=4000, size=50))
+    return CircleOrSquare(name="circle_or_square", samples=4000, size=50).load()
 
 
 def test_images_are_20_pixels_wide_by_default():
-    spec = circle_or_square.Spec(name="circle_or_square", samples=10)
-    assert circle_or_square.describe(spec).shape == (20, 20, 1)
-    assert circle_or_square.describe(spec).classes == ("circle", "square")
+    spec = CircleOrSquare(name="circle_or_square", samples=10)
+    assert spec.describe().shape == (20, 20, 1)
+    assert spec.describe().classes == ("circle", "square")
 
 
 def test_a_pixel_is_0_or_1(samples):

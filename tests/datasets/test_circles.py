@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys.datasets import circles
+from mlphys.datasets.circles import Circles
 from mlphys.numerics import pca
 
 
 def images(samples=1, **keys):
-    return circles.load(circles.Spec(name="circles", samples=samples, **keys)).x
+    return Circles(name="circles", samples=samples, **keys).load().x
 
 
 @pytest.fixture(scope="module")

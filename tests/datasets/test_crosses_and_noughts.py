@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import ndimage
 
-from mlphys.datasets import crosses_and_noughts
+from mlphys.datasets.crosses_and_noughts import CrossesAndNoughts
 
 CROSS_OF_THE_SLIDES = """
 .....
@@ -47,11 +47,11 @@ BOTH = [0, 1]
 
 
 def generate(samples=2, **keys):
-    return crosses_and_noughts.Spec(name="crosses_and_noughts", samples=samples, **keys)
+    return CrossesAndNoughts(name="crosses_and_noughts", samples=samples, **keys)
 
 
 def images(samples=2, **keys):
-    return crosses_and_noughts.load(generate(samples, **keys)).x[..., 0]
+    return generate(samples, **keys).load().x[..., 0]
 
 
 def drawn(picture):
@@ -125,8 +125,8 @@ def test_a_pixel_is_plus_or_minus_1():
 
 def test_the_labels_take_turns():
     spec = generate(5)
-    assert crosses_and_noughts.describe(spec).classes == ("cross", "nought")
-    assert crosses_and_noughts.load(spec).y.tolist() == [0, 1, 0, 1, 0]
+    assert spec.describe().classes == ("cross", "nought")
+    assert spec.load().y.tolist() == [0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 import numpy as np
 
-from mlphys.datasets import digits
+from mlphys.datasets.digits import Digits
 
-SPEC = digits.Spec(name="digits")
+SPEC = Digits(name="digits")
 
 
 def test_what_is_described_is_what_is_loaded():
-    description, samples = digits.describe(SPEC), digits.load(SPEC)
+    description, samples = SPEC.describe(), SPEC.load()
     assert samples.x.shape == (description.samples, *description.shape)
     assert samples.y.shape == (description.samples,)
     assert set(samples.y) == set(range(len(description.classes)))
@@ -15,7 +15,7 @@ def test_what_is_described_is_what_is_loaded():
 
 
 def test_pixels_are_float32_from_0_to_1_and_labels_int32():
-    samples = digits.load(SPEC)
+    samples = SPEC.load()
     assert (samples.x.dtype, samples.y.dtype) == (np.float32, np.int32)
     assert (samples.x.min(), samples.x.max()) == (0, 1)
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from mlphys.datasets import fashion_mnist
 
-SPEC = fashion_mnist.Spec(name="fashion_mnist")
+SPEC = fashion_mnist.FashionMNIST(name="fashion_mnist")
 
 
 def test_images_of_an_idx_file_are_float32_from_0_to_1(tmp_path):
@@ -39,6 +39,6 @@ def test_its_four_files_are_those_of_keras():
 
 
 def test_it_is_described_without_a_file():
-    description = fashion_mnist.describe(SPEC)
+    description = SPEC.describe()
     assert (description.shape, description.samples, description.test_samples) == ((28, 28, 1), 60_000, 10_000)
     assert (description.classes[0], description.classes[9]) == ("T-shirt/top", "Ankle boot")

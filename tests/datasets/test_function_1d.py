@@ -19,13 +19,13 @@ def test_a_function_has_its_values(function, values):
 
 @pytest.mark.parametrize("function", [function for function, _ in VALUES])
 def test_targets_are_the_function_of_the_inputs(function):
-    samples = function_1d.load(function_1d.Spec(name="function_1d", samples=50, function=function))
+    samples = function_1d.Function1D(name="function_1d", samples=50, function=function).load()
     assert samples.x.shape == samples.y.shape == (50, 1)
     assert np.array_equal(samples.y, function_1d.FUNCTIONS[function](samples.x))
 
 
 def test_inputs_are_uniform_from_minus_1_to_1():
-    x = function_1d.load(function_1d.Spec(name="function_1d", samples=20_000, function="sine")).x
+    x = function_1d.Function1D(name="function_1d", samples=20_000, function="sine").load().x
     assert x.min() >= -1
     assert x.max() <= 1
     assert x.mean() == pytest.approx(0, abs=0.02)

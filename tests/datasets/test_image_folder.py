@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from mlphys.data.splits import split
 from mlphys.datasets import image_folder
+from mlphys.datasets.image_folder import ImageFolder
 from mlphys.errors import UserError
 from mlphys.io import image_files
 from mlphys.numerics import chunked
@@ -21,10 +22,10 @@ def save(path, value=0, size=(4, 6), mode="RGB"):
 
 
 def spec(folder, **keys):
-    return image_folder.Spec(name="image_folder", path=str(folder), **keys)
+    return ImageFolder(name="image_folder", path=str(folder), **keys)
 
 
-def error_of(folder, function=image_folder.describe, **keys):
+def error_of(folder, function=ImageFolder.describe, **keys):
     with pytest.raises(UserError) as error:
         function(spec(folder, **keys))
     return str(error.value)
@@ -39,7 +40,7 @@ def animals(tmp_path):
 
 
 def test_classes_are_the_sorted_folders_and_samples_are_sorted_in_them(animals):
-    description, samples = image_folder.describe(spec(animals)), image_folder.load(spec(animals))
+    description, samples = spec(animals).describe(), spec(animals).load()
     assert (description.shape, description.classes) == ((4, 6, 3), ("ant", "cat", "dog"))
     assert (description.samples, description.test_samples, description.target_shape) == (4, None, ())
     assert np.array_equal(samples.y, [0, 1, 1, 2])
@@ -55,20 +56,20 @@ def test_what_is_hidden_deeper_or_of_another_type_is_left_out(animals):
     save(animals / "cat/folder.png/a.png")
     (animals / "cat/notes.txt").write_text("a cat")
     (animals / "README.md").write_text("animals")
-    assert image_folder.describe(spec(animals)).samples == 4
+    assert spec(animals).describe().samples == 4
 
 
 def test_a_linked_folder_is_a_class(animals, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     save(elsewhere / "a.png")
     (animals / "bee").symlink_to(elsewhere)
-    assert image_folder.describe(spec(animals)).classes == ("ant", "bee", "cat", "dog")
+    assert spec(animals).describe().classes == ("ant", "bee", "cat", "dog")
 
 
 def test_images_directly_in_the_folder_have_no_targets(tmp_path):
     for k in range(3):
         save(tmp_path / f"{k}.png", k, mode="L")
-    description, samples = image_folder.describe(spec(tmp_path)), image_folder.load(spec(tmp_path))
+    description, samples = spec(tmp_path).describe(), spec(tmp_path).load()
     assert (description.classes, description.target_shape, description.samples) == ((), (0,), 3)
     assert (samples.y.shape, samples.y.dtype) == ((3, 0), np.float32)
 
@@ -77,7 +78,7 @@ def test_images_directly_in_the_folder_have_no_targets(tmp_path):
 def test_grey_and_coloured_images_get_the_same_channels(tmp_path, greyscale, channels):
     save(tmp_path / "a.png", (51, 51, 51))
     save(tmp_path / "b.png", 51, mode="L")
-    x = image_folder.load(spec(tmp_path, greyscale=greyscale)).x
+    x = spec(tmp_path, greyscale=greyscale).load().x
     assert x.shape == (2, 4, 6, channels)
     assert np.array_equal(x, np.full_like(x, 0.2))
 
@@ -85,17 +86,17 @@ def test_grey_and_coloured_images_get_the_same_channels(tmp_path, greyscale, cha
 def test_images_of_different_sizes_are_resized_to_height_and_width(tmp_path):
     save(tmp_path / "a.png", (0, 0, 255), size=(10, 3))
     save(tmp_path / "b.png", (0, 0, 255), size=(1, 1))
-    x = image_folder.load(spec(tmp_path, size=[4, 2])).x
-    assert image_folder.describe(spec(tmp_path, size=[4, 2])).shape == (4, 2, 3)
+    x = spec(tmp_path, size=[4, 2]).load().x
+    assert spec(tmp_path, size=[4, 2]).describe().shape == (4, 2, 3)
     assert np.array_equal(x, np.broadcast_to(np.array([0, 0, 1], np.float32), (2, 4, 2, 3)))
-    assert image_folder.describe(spec(tmp_path, size=5)).shape == (5, 5, 3)
+    assert spec(tmp_path, size=5).describe().shape == (5, 5, 3)
 
 
 def test_what_is_described_can_be_split(tmp_path):
     for k in range(20):
         save(tmp_path / ("light" if k % 2 else "dark") / f"{k}.png", 200 * (k % 2), mode="L")
     data = spec(tmp_path, greyscale=True)
-    parts = split(data, image_folder.describe(data), image_folder.load(data))
+    parts = split(data, data.describe(), data.load())
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [14, 2, 4]
     assert np.array_equal(parts.test.y, parts.test.x[:, 0, 0, 0] > 0.5)
 
@@ -103,8 +104,8 @@ def test_what_is_described_can_be_split(tmp_path):
 def test_all_images_of_another_size_are_counted_and_the_remedy_is_told(animals):
     save(animals / "cat/c.png", size=(9, 6))
     save(animals / "dog/c.png", size=(6, 4))
-    assert image_folder.describe(spec(animals)).shape == (4, 6, 3)
-    assert error_of(animals, image_folder.load) == (
+    assert spec(animals).describe().shape == (4, 6, 3)
+    assert error_of(animals, ImageFolder.load) == (
         f"{animals}: the first image has the size [4, 6], 2 of 6 another: {animals}/cat/c.png has [9, 6]; "
         "write data.size: [4, 6] to resize all"
     )
@@ -118,8 +119,8 @@ def test_all_damaged_images_are_counted_and_the_first_three_named(animals):
     os.mkfifo(animals / "cat/pipe.png")
     ant = animals / "ant"
     no_image = "not a PNG or JPEG image; save it as PNG, or leave it out"
-    assert image_folder.describe(spec(animals)).samples == 9
-    lines = error_of(animals, image_folder.load).splitlines()
+    assert spec(animals).describe().samples == 9
+    lines = error_of(animals, ImageFolder.load).splitlines()
     assert lines[0] == f"{animals}: 5 of 9 images cannot be used"
     assert lines[1].startswith(f"{ant}/0.png: damaged: ")
     assert lines[1].endswith("; copy it again, or leave it out")
@@ -165,9 +166,9 @@ def all_large(monkeypatch):
 
 
 def test_images_left_on_disk_read_as_they_would_be_in_memory(animals, all_large, monkeypatch):
-    on_disk = image_folder.load(spec(animals)).x
+    on_disk = spec(animals).load().x
     monkeypatch.setattr(image_folder, "LARGEST_RESIDENT", 4 * 4 * 6 * 3)
-    resident = image_folder.load(spec(animals)).x
+    resident = spec(animals).load().x
     assert isinstance(resident, np.ndarray)
     assert on_disk.shape == resident.shape
     for rows in (slice(None), slice(1, 3), np.array([3, 0, 3])):
@@ -178,7 +179,7 @@ def test_images_left_on_disk_read_as_they_would_be_in_memory(animals, all_large,
 def test_all_damaged_images_on_disk_are_counted_when_the_first_is_read(animals):
     for name in ("ant/d.JPG", "dog/c.jpeg"):
         (animals / name).write_bytes(b"no image")
-    samples = image_folder.load(spec(animals))
+    samples = spec(animals).load()
     chunked.read(samples.x[1:3])
     with pytest.raises(UserError) as error:
         chunked.read(samples.x[2:])
@@ -187,7 +188,7 @@ def test_all_damaged_images_on_disk_are_counted_when_the_first_is_read(animals):
 
 @pytest.mark.usefixtures("all_large")
 def test_images_on_disk_are_decoded_by_another_thread_without_a_word(animals, recwarn):
-    x = image_folder.load(spec(animals, size=[2, 2])).x
+    x = spec(animals, size=[2, 2]).load().x
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(chunked.read, x).result().shape == (4, 2, 2, 3)
     assert not recwarn.list
@@ -206,6 +207,6 @@ def test_a_relative_path_and_a_home_are_resolved_when_the_config_is_read():
 def test_more_pixels_than_an_image_may_have_are_counted_as_unusable(animals, monkeypatch):
     monkeypatch.setattr(image_files, "MOST_PIXELS", 24)
     save(animals / "dog/d.png", size=(5, 5))
-    assert error_of(animals, image_folder.load).splitlines()[1:] == [
+    assert error_of(animals, ImageFolder.load).splitlines()[1:] == [
         f"{animals}/dog/d.png: its size [5, 5] has more than the 24 pixels that an image may have; save it smaller"
     ]

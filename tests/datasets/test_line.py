@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys.datasets import line
+from mlphys.datasets.line import Line
 
 
 def generate(**keys):
-    return line.load(line.Spec(name="line", **keys))
+    return Line(name="line", **keys).load()
 
 
 def test_the_points_are_those_of_the_lecture_by_default():
@@ -53,4 +53,4 @@ REFUSED = [
 @pytest.mark.parametrize(("keys", "text"), REFUSED)
 def test_a_line_that_cannot_be_drawn_is_refused(keys, text):
     with pytest.raises(ValidationError, match=text):
-        line.Spec(name="line", **keys)
+        Line(name="line", **keys)

@@ -8,7 +8,7 @@ from mlphys.datasets import mnist
 from mlphys.errors import UserError
 from mlphys.io.download import fetch, locate
 
-SPEC = mnist.Spec(name="mnist")
+SPEC = mnist.MNIST(name="mnist")
 (SOURCE,) = mnist.sources()
 
 REAL = locate(SOURCE)
@@ -26,7 +26,7 @@ def only_folder(tmp_path, monkeypatch) -> Path:
 
 @real
 def test_what_is_described_is_what_is_loaded():
-    description, samples = mnist.describe(SPEC), mnist.load(SPEC)
+    description, samples = SPEC.describe(), SPEC.load()
     assert samples.x.shape == (description.samples, *description.shape)
     assert samples.x_test.shape == (description.test_samples, *description.shape)
     assert (samples.x.dtype, samples.y.dtype) == (np.float32, np.int32)
@@ -52,7 +52,7 @@ def test_other_digits_are_refused_with_the_checksum_and_the_places(only_folder):
     path = only_folder / "mnist.npz"
     np.savez(path, **{name: np.zeros(3, np.uint8) for name in mnist.ARRAYS})
     with pytest.raises(UserError) as error:
-        mnist.load(SPEC)
+        SPEC.load()
     cache = only_folder.parent / "keras" / "datasets"
     assert str(error.value) == (
         f"{path}: damaged or another file (sha256 of its arrays: {mnist.content_sha256(path)}); "
@@ -66,7 +66,7 @@ def test_a_truncated_file_is_refused(only_folder):
     np.savez(path, **{name: np.zeros(3, np.uint8) for name in mnist.ARRAYS})
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError) as error:
-        mnist.load(SPEC)
+        SPEC.load()
     assert str(error.value).startswith(
         f"{path}: not an npz file, or a truncated one (File is not a zip file); "
         "remove it, then `mlphys data fetch mnist` downloads it"
@@ -77,5 +77,5 @@ def test_a_file_without_an_array_is_refused(only_folder):
     path = only_folder / "mnist.npz"
     np.savez(path, x_train=np.zeros(3, np.uint8))
     with pytest.raises(UserError) as error:
-        mnist.load(SPEC)
+        SPEC.load()
     assert str(error.value).startswith(f"{path}: not the file of MNIST: without y_train, x_test, y_test; remove it")

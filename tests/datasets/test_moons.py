@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from mlphys.datasets import moons
+from mlphys.datasets.moons import Moons
 
 
 def generate(**keys):
-    return moons.load(moons.Spec(name="moons", samples=2000, **keys))
+    return Moons(name="moons", samples=2000, **keys).load()
 
 
 def test_without_noise_the_points_lie_on_two_half_circles():

@@ -15,7 +15,7 @@ def photographs():
 
 
 def patches(samples, **keys):
-    return photo_patches.load(photo_patches.Spec(name="photo_patches", samples=samples, **keys)).x
+    return photo_patches.PhotoPatches(name="photo_patches", samples=samples, **keys).load().x
 
 
 def test_every_patch_is_a_piece_of_a_photograph(photographs):
@@ -47,9 +47,9 @@ def test_grey_is_the_luminance():
 
 @pytest.mark.parametrize(("greyscale", "channels"), [(True, 1), (False, 3)])
 def test_values_lie_between_0_and_1_and_there_is_no_target(greyscale, channels):
-    spec = photo_patches.Spec(name="photo_patches", samples=5000, greyscale=greyscale)
-    samples = photo_patches.load(spec)
-    assert photo_patches.describe(spec).shape == samples.x.shape[1:] == (12, 12, channels)
+    spec = photo_patches.PhotoPatches(name="photo_patches", samples=5000, greyscale=greyscale)
+    samples = spec.load()
+    assert spec.describe().shape == samples.x.shape[1:] == (12, 12, channels)
     assert 0 <= samples.x.min() < 0.05
     assert 0.95 < samples.x.max() <= 1
     assert samples.y.shape == (5000, 0)
@@ -64,6 +64,6 @@ def test_a_patch_larger_than_the_photographs_is_refused():
 
 def test_three_colours_take_three_times_the_memory():
     keys = {"name": "photo_patches", "samples": 100_000, "size": 50}
-    assert photo_patches.Spec(**keys).images() == 100_000
+    assert photo_patches.PhotoPatches(**keys).images() == 100_000
     with pytest.raises(ValidationError, match="300000 images of 50 x 50 are 750000000 pixels, more than 250000000"):
-        photo_patches.Spec(**keys, greyscale=False)
+        photo_patches.PhotoPatches(**keys, greyscale=False)

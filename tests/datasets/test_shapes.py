@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mlphys.datasets import shapes
+from mlphys.datasets.shapes import Shapes
 from mlphys.numerics import pca
 
 SEVERAL_CIRCLES = {"kinds": ["circle"], "count": 5, "size": 50, "radius": [0.0, 0.5], "centre": [-1.0, 1.0]}
@@ -39,7 +39,7 @@ CIRCLE = """
 
 
 def generate(samples, **keys):
-    return shapes.load(shapes.Spec(name="shapes", samples=samples, **keys))
+    return Shapes(name="shapes", samples=samples, **keys).load()
 
 
 @pytest.mark.parametrize(("kind", "drawing"), [("square", SQUARE), ("diamond", DIAMOND), ("circle", CIRCLE)])
@@ -60,9 +60,9 @@ def test_nine_principal_components_of_squares_and_diamonds_leave_what_is_known()
 
 
 def test_the_label_is_the_kind():
-    spec = shapes.Spec(name="shapes", samples=200, radius=[0.4, 0.4], centre=[-0.3, 0.3])
-    samples = shapes.load(spec)
-    assert shapes.describe(spec).classes == ("square", "diamond")
+    spec = Shapes(name="shapes", samples=200, radius=[0.4, 0.4], centre=[-0.3, 0.3])
+    samples = spec.load()
+    assert spec.describe().classes == ("square", "diamond")
     # the rows of a square are equally long, those of a diamond are not
     rows = samples.x[..., 0].sum(axis=2)
     lengths = np.array([len(set(row[row > 0])) for row in rows])

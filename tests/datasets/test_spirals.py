@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from mlphys.datasets import spirals
+from mlphys.datasets.spirals import Spirals
 
 
 def generate(**keys):
-    return spirals.load(spirals.Spec(name="spirals", samples_per_class=100, **keys))
+    return Spirals(name="spirals", samples_per_class=100, **keys).load()
 
 
 def test_without_noise_the_points_are_those_of_the_formula():
@@ -23,7 +23,7 @@ def test_noise_turns_the_points_and_leaves_their_distance_from_the_middle():
 
 
 def test_the_angles_spread_by_the_noise():
-    noisy, clean = (spirals.load(spirals.Spec(name="spirals", samples_per_class=3000, noise=s)) for s in (0.3, 0.0))
+    noisy, clean = (Spirals(name="spirals", samples_per_class=3000, noise=s).load() for s in (0.3, 0.0))
     (x, y), (x0, y0) = noisy.x.T, clean.x.T
     turned = np.arctan2(x * y0 - y * x0, x * x0 + y * y0)[np.hypot(x0, y0) > 0]
     assert turned.std() == pytest.approx(0.3, rel=0.05)

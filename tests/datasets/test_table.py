@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from mlphys.data.splits import split
-from mlphys.datasets import table
+from mlphys.datasets.table import Table
 from mlphys.errors import UserError
 from mlphys.io import checksum, csvfile
 
@@ -15,19 +15,19 @@ OHM = "current,voltage,power\n1,10,10\n2,20,40\n3,30.5,91.5\n"
 
 @pytest.fixture
 def save(tmp_path):
-    """Write a text or bytes to a CSV file; gives the Spec that names it."""
+    """Write a text or bytes to a CSV file; gives the dataset that names it."""
 
     def save(content, **keys):
         path = tmp_path / "own.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return table.Spec(name="table", path=str(path), **keys)
+        return Table(name="table", path=str(path), **keys)
 
     return save
 
 
 def test_a_target_of_text_has_its_sorted_values_as_classes(save):
     spec = save(IRIS, target="kind")
-    description, samples = table.describe(spec), table.load(spec)
+    description, samples = spec.describe(), spec.load()
     assert (description.shape, description.target_shape, description.samples) == ((2,), (), 4)
     assert (description.classes, description.test_samples) == (("setosa", "versicolor", "virginica"), None)
     assert np.array_equal(samples.x, np.array([[5.1, 3.5], [7.0, 3.2], [6.3, 3.3], [4.9, 3.0]], np.float32))
@@ -37,7 +37,7 @@ def test_a_target_of_text_has_its_sorted_values_as_classes(save):
 
 def test_a_target_of_numbers_is_a_number_a_sample(save):
     spec = save(OHM, target="power", features=["voltage"])
-    description, samples = table.describe(spec), table.load(spec)
+    description, samples = spec.describe(), spec.load()
     assert (description.shape, description.target_shape, description.classes) == ((1,), (1,), ())
     assert np.array_equal(samples.x, [[10], [20], [30.5]])
     assert np.array_equal(samples.y, [[10], [40], [91.5]])
@@ -45,32 +45,32 @@ def test_a_target_of_numbers_is_a_number_a_sample(save):
 
 
 def test_several_targets_are_numbers_in_the_order_of_the_key(save):
-    samples = table.load(save(OHM, target=["power", "current"]))
+    samples = save(OHM, target=["power", "current"]).load()
     assert np.array_equal(samples.y, [[10, 1], [40, 2], [91.5, 3]])
     assert samples.y.flags.c_contiguous
 
 
 def test_features_stand_in_the_order_of_the_key_and_other_columns_may_hold_text(save):
-    samples = table.load(save(IRIS, features=["width", "length"]))
+    samples = save(IRIS, features=["width", "length"]).load()
     assert np.array_equal(samples.x[0], np.array([3.5, 5.1], np.float32))
 
 
 def test_without_a_target_every_column_is_a_feature_and_y_is_empty(save):
     spec = save(OHM)
-    assert (table.describe(spec).target_shape, table.describe(spec).shape) == ((0,), (3,))
-    assert (table.load(spec).y.shape, table.load(spec).y.dtype) == ((3, 0), np.float32)
+    assert (spec.describe().target_shape, spec.describe().shape) == ((0,), (3,))
+    assert (spec.load().y.shape, spec.load().y.dtype) == ((3, 0), np.float32)
 
 
 def test_labels_written_as_numbers_are_classes_when_the_key_says_so_in_the_order_of_numbers(save):
     spec = save("a,k\n1,10\n2,9\n3,1.50\n4,09\n", target="k", target_is="classes")
-    assert table.describe(spec).classes == ("1.5", "9", "10")
-    assert np.array_equal(table.load(spec).y, [2, 1, 0, 1])
-    assert table.describe(save("a,k\n1,10\n2,9\n", target="k")).classes == ()
+    assert spec.describe().classes == ("1.5", "9", "10")
+    assert np.array_equal(spec.load().y, [2, 1, 0, 1])
+    assert save("a,k\n1,10\n2,9\n", target="k").describe().classes == ()
 
 
 def test_labels_of_text_and_numbers_are_classes_when_the_key_says_so(save):
     spec = save("a,k\n1,up\n2,3\n", target="k", target_is="classes")
-    assert table.describe(spec).classes == ("3", "up")
+    assert spec.describe().classes == ("3", "up")
 
 
 @pytest.mark.parametrize(
@@ -87,29 +87,29 @@ def test_labels_of_text_and_numbers_are_classes_when_the_key_says_so(save):
     ids=["semicolon", "tab", "blanks", "windows", "blank_lines", "quotes", "byte_order_mark"],
 )
 def test_a_file_as_spreadsheets_write_it_is_read_as_it_is_meant(save, content):
-    samples = table.load(save(content, features=["current", "voltage"], target="power"))
+    samples = save(content, features=["current", "voltage"], target="power").load()
     assert np.array_equal(samples.x, [[1, 10], [2, 20], [3, 30.5]])
     assert np.array_equal(samples.y, [[10], [40], [91.5]])
 
 
 def test_delimiters_inside_quotes_are_no_delimiters(save):
     spec = save('"U, I, R";n;"kind"\n1;2;"up; or ""down"""\n3;4;left\n', features=["U, I, R", "n"], target="kind")
-    assert table.describe(spec).classes == ("left", 'up; or "down"')
+    assert spec.describe().classes == ("left", 'up; or "down"')
 
 
 def test_a_constant_feature_is_allowed(save):
-    assert table.describe(save("a,b\n1,1\n1,2\n", target="b")).samples == 2
+    assert save("a,b\n1,1\n1,2\n", target="b").describe().samples == 2
 
 
 def test_what_is_described_can_be_split(save):
     spec = save("a,k\n" + "".join(f"{n},{'odd' if n % 2 else 'even'}\n" for n in range(40)), target="k")
-    parts = split(spec, table.describe(spec), table.load(spec))
+    parts = split(spec, spec.describe(), spec.load())
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [28, 4, 8]
     assert np.array_equal(parts.test.y, parts.test.x[:, 0] % 2)
 
 
 def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
-    (recorded,) = table.load(save(OHM)).files
+    (recorded,) = save(OHM).load().files
     path = tmp_path / "own.csv"
     assert recorded == {"path": str(path), "bytes": path.stat().st_size, "sha256": checksum.sha256(path)}
     assert save(OHM).files() == (path,)
@@ -168,7 +168,7 @@ REFUSED = [
 def test_a_table_that_cannot_be_used_is_refused_with_its_line_and_column(save, content, keys, text):
     spec = save(content, **keys)
     with pytest.raises(UserError) as error:
-        table.describe(spec)
+        spec.describe()
     assert str(error.value) == f"{spec.path}{text}"
 
 
@@ -183,14 +183,14 @@ def test_a_table_that_cannot_be_used_is_refused_with_its_line_and_column(save, c
 )
 def test_keys_that_contradict_each_other_are_refused(keys, text):
     with pytest.raises(ValidationError, match=text):
-        table.Spec(name="table", path="own.csv", **keys)
+        Table(name="table", path="own.csv", **keys)
 
 
 def test_a_file_too_large_is_refused_before_it_is_read(save, tmp_path):
     spec = save(OHM)
     os.truncate(spec.path, csvfile.MOST_BYTES + 10_000_000)  # a hole: it takes no space on the disk
     with pytest.raises(UserError) as error:
-        table.describe(spec)
+        spec.describe()
     assert str(error.value) == f"{spec.path}: 510 MB; at most 500 are read; save fewer rows"
 
 
@@ -198,5 +198,5 @@ def test_a_path_that_is_no_file_is_refused(tmp_path):
     path = tmp_path / "own.csv"
     os.mkfifo(path)
     with pytest.raises(UserError) as error:
-        table.describe(table.Spec(name="table", path=str(path)))
+        Table(name="table", path=str(path)).describe()
     assert str(error.value) == f"{path}: is not a regular file; copy what it gives into one"

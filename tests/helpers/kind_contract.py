@@ -11,7 +11,7 @@ from mlphys.errors import Refusal
 from mlphys.networks.compiled import Mapped, Measurement
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Gradient, Network
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training.backend import BACKENDS
 from mlphys.training.checkpoint import Checkpoint
@@ -43,8 +43,8 @@ class Example:
         return True
 
     @property
-    def data(self) -> Dataset:
-        return Dataset(*(samples(count, self.description, seed) for seed, count in enumerate((60, 40, 0))))
+    def data(self) -> Splits:
+        return Splits(*(samples(count, self.description, seed) for seed, count in enumerate((60, 40, 0))))
 
     def build(self, seed: int = 0) -> Network:
         return replace(self.spec.build(self.description, seed), compiles_in_xla=False)  # compiling takes the longest

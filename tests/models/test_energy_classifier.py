@@ -12,7 +12,7 @@ import pytest
 from mlphys.errors import Refusal, UserError
 from mlphys.models import energy_classifier
 from mlphys.runs.run import Run
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.document import dump
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
@@ -25,7 +25,7 @@ LINEAR = {"autoencoder": {"units": 3, "activation": "linear"}}
 BASIC = {"optimizer": {"Adam": {"learning_rate": 0.02}}, "batch_size": 30, "epochs": 2}
 
 
-def planes(classes: int = 2, samples: int = 200) -> Dataset:
+def planes(classes: int = 2, samples: int = 200) -> Splits:
     """Classes around the same mean, each in three dimensions of its own, orthogonal to those of the others."""
     random = np.random.default_rng(1)
     bases = np.split(np.linalg.qr(random.normal(size=(D, D)))[0], D // 3, axis=1)
@@ -35,13 +35,13 @@ def planes(classes: int = 2, samples: int = 200) -> Dataset:
     x += 0.05 * random.normal(size=x.shape)
     x, y = x.astype(np.float32), y.astype(np.int32)
     half, rest = samples // 2, 3 * samples // 4
-    return Dataset(Split(x[:half], y[:half]), Split(x[half:rest], y[half:rest]), Split(x[rest:], y[rest:]))
+    return Splits(Split(x[:half], y[:half]), Split(x[half:rest], y[half:rest]), Split(x[rest:], y[rest:]))
 
 
 PLANES = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": {"pca": 1}})
 
 
-def training_of(of: dict[str, Any], dataset: Dataset, **settings: Any) -> loop.Training:
+def training_of(of: dict[str, Any], dataset: Splits, **settings: Any) -> loop.Training:
     classes = tuple(map(str, range(int(dataset.train.y.max()) + 1)))
     description = Description((D,), classes, len(dataset.train), None)
     parsed = Settings.model_validate(settings)
@@ -70,7 +70,7 @@ def test_blobs_are_told_apart_by_the_distance_from_their_means_and_components():
     random = np.random.default_rng(2)
     y = (np.arange(300) % 3).astype(np.int32)
     x = (4 * np.eye(D)[y] + 0.3 * random.normal(size=(300, D))).astype(np.float32)
-    dataset = Dataset(Split(x[:100], y[:100]), Split(x[100:200], y[100:200]), Split(x[200:], y[200:]))
+    dataset = Splits(Split(x[:100], y[:100]), Split(x[100:200], y[100:200]), Split(x[200:], y[200:]))
     said = said_after(training_of({"pca": 1}, dataset), x[200:])
     np.testing.assert_array_equal(said["probabilities"].argmax(axis=1), y[200:])
 
@@ -100,7 +100,7 @@ def test_autoencoders_learn_to_tell_the_planes_apart():
 
 
 def test_each_class_is_trained_on_its_own_samples_only():
-    def weights_after(dataset: Dataset) -> dict[str, np.ndarray]:
+    def weights_after(dataset: Splits) -> dict[str, np.ndarray]:
         return training_of(LINEAR, dataset, **{**BASIC, "epochs": 1}).run().weights
 
     dataset = planes()

@@ -19,7 +19,7 @@ from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Split, Splits
 from mlphys.schema.document import dump
 from mlphys.schema.layers import Conv2D, Dense, Flatten, Layer
 from mlphys.schema.shapes import Row, trace
@@ -47,9 +47,9 @@ class MadeRun:
     def preprocessing(self) -> Preprocessing:
         return Preprocessing((), tuple(self.data["shape"]), ())
 
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Splits:
         assert self.train is not None
-        return Dataset(self.train, self.train, self.train)
+        return Splits(self.train, self.train, self.train)
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         return self.of_split.get(split)

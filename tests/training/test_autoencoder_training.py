@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder, stacked_autoencoder
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
@@ -23,11 +23,11 @@ DIGITS = Description((8, 8, 1), tuple("0123456789"), 100, None)
 
 
 @functools.cache
-def digits() -> Dataset:
+def digits() -> Splits:
     """100 samples to train, 40 to validate."""
     data = load_digits()
     x, y = (data.images[..., None] / 16).astype(np.float32), data.target.astype(np.int32)
-    return Dataset(Split(x[:100], y[:100]), Split(x[100:140], y[100:140]), Split(x[:0], y[:0]))
+    return Splits(Split(x[:100], y[:100]), Split(x[100:140], y[100:140]), Split(x[:0], y[:0]))
 
 
 def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def test_a_stage_is_trained_on_the_codes_of_the_one_before_and_measured_there():
 def test_a_head_with_n_labels_sees_the_first_n_samples_and_no_other():
     labels = {"phases": {"pretrain": {"epochs": 0}, "head": {"epochs": 2, "labels": 30}}}
     weights, training = stacked_weights(labels)
-    others = Dataset(
+    others = Splits(
         Split(np.concatenate([digits().train.x[:30], digits().train.x[30:] * 0]), digits().train.y),
         digits().validation, digits().test,
     )  # fmt: skip

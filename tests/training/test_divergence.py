@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.models import classifier
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import divergence, loop
 from mlphys.training.engine import Engine
@@ -77,7 +77,7 @@ def test_samples_that_are_not_finite_are_blamed_on_no_layer():
     good = digits()
     x = good.train.x.copy()
     x[100, 3, 3] = np.nan
-    assert told(TWO, SQUARED, Dataset(Split(x, good.train.y), good.validation, good.test)) == (
+    assert told(TWO, SQUARED, Splits(Split(x, good.train.y), good.validation, good.test)) == (
         "the loss is not finite any more in epoch 1, step 4 of 9, at learning rate 0.001: its samples are not; "
         "`mlphys data check CONFIG` counts the values that are not finite"
     )

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from mlphys.models import classifier
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.checkpoint import Incomplete
@@ -34,12 +34,12 @@ CONV = [
 RANDOM = ["Flatten", {"Dropout": {"rate": 0.5}}, {"GaussianNoise": {"stddev": 0.1}}, *DENSE[1:]]
 
 
-def digits(train: int = 250, validation: int = 90) -> Dataset:
+def digits(train: int = 250, validation: int = 90) -> Splits:
     data = load_digits()
     x = (data.images[..., None] / 16).astype(np.float32)
     y = data.target.astype(np.int32)
     last = train + validation
-    return Dataset(Split(x[:train], y[:train]), Split(x[train:last], y[train:last]), Split(x[:0], y[:0]))
+    return Splits(Split(x[:train], y[:train]), Split(x[train:last], y[train:last]), Split(x[:0], y[:0]))
 
 
 def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
@@ -189,7 +189,7 @@ def test_the_weighted_loss_is_followed_as_numpy_follows_it_and_validation_is_not
 
 
 def test_the_tracked_parameters_are_the_weights_after_each_epoch():
-    data = Dataset(*(Split(x.x[:, :1, :2], x.y % 2) for x in (digits().train, digits().validation, digits().test)))
+    data = Splits(*(Split(x.x[:, :1, :2], x.y % 2) for x in (digits().train, digits().validation, digits().test)))
     spec = classifier.Classifier(
         kind="classifier", layers=["Flatten", "BatchNormalization", {"Dense": {"units": 2, "activation": "softmax"}}]
     )

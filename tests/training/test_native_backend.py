@@ -11,7 +11,7 @@ import pytest
 from mlphys import machine
 from mlphys.config.experiment import MODELS
 from mlphys.native import llvm
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import backend, loop, native_backend
 from mlphys.training.backend import choose
@@ -36,12 +36,12 @@ def of_samples(*encoder: Any, last: str = "sigmoid", **more: Any) -> dict[str, A
     return {"kind": "autoencoder", "encoder": list(encoder), "decoder": [dense(64, last)], **more}
 
 
-def curve() -> Dataset:
+def curve() -> Splits:
     """Points on a curve in three dimensions, and two functions of it."""
     s = np.random.default_rng(0).uniform(-1, 1, 260)
     x = np.stack([s, s**2, s**3], axis=1).astype(np.float32)
     y = np.stack([np.sin(3 * s), np.cos(3 * s)], axis=1).astype(np.float32)
-    return Dataset(Split(x[:200], y[:200]), Split(x[200:], y[200:]), Split(x[:0], y[:0]))
+    return Splits(Split(x[:200], y[:200]), Split(x[200:], y[200:]), Split(x[:0], y[:0]))
 
 
 def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Training:

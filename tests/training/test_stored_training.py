@@ -13,7 +13,7 @@ from mlphys.data import preprocessing
 from mlphys.models import classifier
 from mlphys.numerics import chunked
 from mlphys.schema.augmentation import Augmentation
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.preprocess import Standardize, SubtractMean, Whiten
 from mlphys.schema.training import Training as Settings
 from mlphys.training import engine, loop, prefetch
@@ -57,7 +57,7 @@ class Memory:
             raise KeyboardInterrupt
 
 
-def digits(folder=None) -> Dataset:
+def digits(folder=None) -> Splits:
     """250 samples to train, a batch size of which the last batch is no whole one; stored where there is a folder."""
     data = load_digits()
     x, y = (data.images[:370, ..., None] / 16).astype(np.float32), data.target[:370].astype(np.int32)
@@ -65,7 +65,7 @@ def digits(folder=None) -> Dataset:
         np.save(folder / "x.npy", x)
         mapped = np.load(folder / "x.npy", mmap_mode="r")
         x = chunked.stored(len(x), x.shape[1:], lambda rows: mapped[rows])
-    return Dataset(Split(x[:250], y[:250]), Split(x[250:340], y[250:340]), Split(x[340:], y[340:]))
+    return Splits(Split(x[:250], y[:250]), Split(x[250:340], y[250:340]), Split(x[340:], y[340:]))
 
 
 def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=None, start=None):
@@ -118,7 +118,7 @@ def test_a_training_on_stored_samples_that_was_interrupted_ends_with_the_same_by
     assert trained(digits(tmp_path), **case, start=keeper.checkpoints[-1]) == (whole, rows[1:])
 
 
-def stored_engine(dataset: Dataset) -> engine.Engine:
+def stored_engine(dataset: Splits) -> engine.Engine:
     spec = classifier.Classifier(kind="classifier", layers=[CONV[0], "Flatten", SOFTMAX])
     network = spec.build(DIGITS, 0)
     (phase,) = spec.phases(Settings.model_validate(SETTINGS), DIGITS, network, dataset.train)

@@ -1,0 +1,46 @@
+"""Small experiments of which several pictures and analyses can be made; each call gives a config of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def classifier_of_points() -> dict[str, Any]:
+    return {
+        "data": {"name": "moons", "samples": 100, "validation": 20, "test": 20},
+        "model": {"kind": "classifier", "layers": [{"Dense": {"units": 2, "activation": "softmax"}}]},
+        "training": {"epochs": 2},
+    }
+
+
+def classifier_of_images() -> dict[str, Any]:
+    """With kernels large enough for waves in them."""
+    layers = [
+        {"Conv2D": {"filters": 2, "kernel_size": 7, "activation": "tanh"}},
+        "Flatten",
+        {"Dense": {"units": 10, "activation": "softmax"}},
+    ]
+    return {
+        "data": {"name": "digits", "train": 60, "validation": 30, "test": 30},
+        "model": {"kind": "classifier", "layers": layers},
+        "training": {"epochs": 2},
+    }
+
+
+def autoencoder_of_points() -> dict[str, Any]:
+    """With tied weights, so that r(x) - x has an energy."""
+    encoder, decoder = [{"Dense": {"units": 5, "activation": "tanh"}}], [{"Dense": {"units": 2}}]
+    return {
+        "data": {"name": "moons", "samples": 100, "validation": 20, "test": 20},
+        "model": {"kind": "autoencoder", "encoder": encoder, "decoder": decoder, "tied": True},
+        "training": {"epochs": 2},
+    }
+
+
+def autoencoder_of_images() -> dict[str, Any]:
+    encoder, decoder = [{"Dense": {"units": 2}}], [{"Dense": {"units": 64, "activation": "sigmoid"}}]
+    return {
+        "data": {"name": "digits", "train": 60, "validation": 30, "test": 30},
+        "model": {"kind": "autoencoder", "encoder": encoder, "decoder": decoder},
+        "training": {"epochs": 2},
+    }
