@@ -161,7 +161,7 @@ def test_what_is_fitted_lies_in_memory_as_what_is_read_back_and_gives_the_same_b
     x = digits()
     fitted = preprocessing.fit(steps, x)
     RunWriter(tmp_path).weights(fitted.weights())
-    wanted = preprocessing.wanted(steps, x.shape[1:])
+    wanted = preprocessing.fitted_shapes(steps, x.shape[1:])
     again = preprocessing.restored(steps, x.shape[1:], RunFiles(tmp_path).tensors(WEIGHTS, wanted))
     assert_as_saved(fitted.weights())
     assert_as_saved(again.weights())
