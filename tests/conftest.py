@@ -3,7 +3,30 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
 
 # A worker trains nets of all sorts, and the first would choose for those after it how many threads an operation
 # has; the bytes of one that another process trains depend on that.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+
+TESTS = Path(__file__).parent
+
+# Rooms whose tests train networks, draw pictures or start processes.
+SLOW = {"analysis", "commands", "known_answers", "models", "native", "networks", "plots", "runs", "training"}
+
+# The same examples in every run, so that a failure belongs to the change before it; --hypothesis-profile=default
+# looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None, database=None, max_examples=50)
+settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what stands in a slow room, starts a process, or takes a run that was trained for all of its file."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        starts_a_process = "subprocess" in item.function.__code__.co_names
+        if item.path.relative_to(TESTS).parts[0] in SLOW or starts_a_process or "trained_once" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
