@@ -65,7 +65,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv, caches and built files; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mlphys tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(CREATED):

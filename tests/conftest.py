@@ -23,10 +23,18 @@ settings.register_profile("same", derandomize=True, deadline=None, database=None
 settings.load_profile("same")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what stands in a slow room, starts a process, or takes a run that was trained for all of its file."""
+def in_slow_room(path: Path) -> bool:
+    return path.is_relative_to(TESTS) and not SLOW.isdisjoint(path.relative_to(TESTS).parts[:1])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where no slow tests are run, a slow room is not even read, whose imports take long."""
+    return True if "not slow" in config.option.markexpr and in_slow_room(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Marks what stands in a slow room, starts a process, or takes a run that was trained for all tests of its file."""
     for item in items:
-        assert isinstance(item, pytest.Function)
         starts_a_process = "subprocess" in item.function.__code__.co_names
-        if item.path.relative_to(TESTS).parts[0] in SLOW or starts_a_process or "trained_once" in item.fixturenames:
+        if in_slow_room(item.path) or starts_a_process or "trained_once" in item.fixturenames:
             item.add_marker(pytest.mark.slow)

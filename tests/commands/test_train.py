@@ -199,7 +199,7 @@ def test_a_finished_run_is_trained_longer_and_only_longer(trained):
         "mlphys: runs/small/1: cannot go on with another config (training.batch_size changed); "
     )
     mlphys("resume", "small", "--set", "training.epochs=5")
-    mlphys("train", "small.yaml", "--set", "training.epochs=5", "--out", "five", "--quiet")
+    mlphys("train", "small.yaml", "--set", "training.epochs=5", "--set", "plots=[]", "--out", "five", "--quiet")
     assert (trained / "weights.safetensors").read_bytes() == Path("five/weights.safetensors").read_bytes()
 
 
@@ -572,7 +572,7 @@ OTHER_KINDS = {
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_the_other_kinds_are_trained_resumed_to_the_same_bytes_evaluated_and_drawn(folder, kind):
     Path("other.yaml").write_text(dump({"name": "other", **OTHER_KINDS[kind]}))
-    mlphys("train", "other.yaml", "--out", "whole", "--quiet")
+    mlphys("train", "other.yaml", "--out", "whole", "--quiet", "--set", "plots=[]")
     mlphys("train", "other.yaml", "--out", "half", "--quiet", "--set", "training.epochs=2")
     mlphys("resume", "half", "--set", "training.epochs=3", "--quiet")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
@@ -598,7 +598,7 @@ def test_chosen_distorted_weighted_classes_are_trained_resumed_to_the_same_bytes
         "plots": ["learning_curves", "confusion_matrix"],
     }  # fmt: skip
     Path("two.yaml").write_text(dump(config))
-    mlphys("train", "two.yaml", "--out", "whole", "--quiet")
+    mlphys("train", "two.yaml", "--out", "whole", "--quiet", "--set", "plots=[]")
     mlphys("train", "two.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
     mlphys("resume", "half", "--set", "training.epochs=3", "--quiet")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
