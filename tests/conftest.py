@@ -17,9 +17,10 @@ TESTS = Path(__file__).parent
 # Rooms whose tests train networks, draw pictures or start processes.
 SLOW = {"analysis", "commands", "known_answers", "models", "native", "networks", "plots", "runs", "training"}
 
-# The same examples in every run, so that a failure belongs to the change before it; --hypothesis-profile=default
-# looks for new ones.
+# The same examples in every run, so that a failure belongs to the change before it; --hypothesis-profile=search looks
+# for others.
 settings.register_profile("same", derandomize=True, deadline=None, database=None, max_examples=50)
+settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("same")
 
 
