@@ -9,23 +9,37 @@ BIN = $(VENV)/bin
 CREATED = $(VENV)/pyvenv.cfg
 RUNTIME = $(VENV)/.runtime-installed
 DEV = $(VENV)/.dev-installed
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test soak bench lint format results pictures install wheel clean
+.PHONY: help demo test quick test-configs test-soak coverage soak bench lint format results pictures install wheel clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw its pictures
 	$(BIN)/mlphys train configs/conv_digits.yaml
 	$(BIN)/mlphys evaluate
 
-test: $(DEV) ## run the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+test: $(DEV) ## run the tests, all but test-configs and test-soak
+	$(PYTEST)
+
+quick: $(DEV) ## run the tests that train nothing and start no process; a minute
+	$(PYTEST) -m 'not slow and not configs and not soak' --durations=10 --durations-min=1
+
+test-configs: $(DEV) ## train every config on little data, evaluate it, draw its pictures
+	$(PYTEST) -m configs tests/test_configs.py
+
+test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
+	$(PYTEST) -m soak tests/test_soak.py
+
+coverage: $(DEV) ## run the tests of make test; list the modules of which they run less than 95 % of the lines
+	$(PYTEST) --cov --cov-report=
+	@$(BIN)/coverage report --sort=cover | awk 'NR <= 2 || /^TOTAL/ || $$4 + 0 < 95'
 
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
@@ -54,7 +68,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv, caches and built files; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mlphys tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(CREATED):

@@ -6,9 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_trainings_killed_at_random_instants_end_with_the_bytes_of_an_undisturbed_one():
-    command = [sys.executable, "-m", "scripts.soak", "--kills", "3", "--only", "classifier"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=600)
+from scripts.soak import EXPERIMENTS
+
+pytestmark = pytest.mark.soak
+
+KILLS = 5  # of each experiment
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_trainings_killed_at_random_instants_end_with_the_bytes_of_an_undisturbed_one(experiment):
+    command = [sys.executable, "-m", "scripts.soak", "--kills", str(KILLS), "--only", experiment]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr  # the seed stands in it
-    assert "classifier: 3 kills, " in done.stdout
+    assert f"{experiment}: {KILLS} kills, " in done.stdout

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -18,24 +20,41 @@ OF_FILES = [name for name in PLOTS if name not in ASKED]
 FORMATS = ("png", "pdf", "svg")
 
 
-def test_every_picture_is_written_in_every_format_beside_its_numbers(tmp_path: Path):
-    drawn = plot.draw(complete(tmp_path), OF_FILES, FORMATS)
-    assert drawn.skipped == {}
-    assert {path.name for path in drawn.paths} == {path.name for path in (tmp_path / "figures").iterdir()}
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder of a run with every picture in every format, drawn by a process of its own, and what that tells."""
+    folder = tmp_path_factory.mktemp("drawn")
+    program = (
+        "import json, sys; from pathlib import Path; from mlphys.commands import plot\n"
+        "from tests.plots.runs import complete\n"
+        f"drawn = plot.draw(complete(Path({str(folder)!r})), {OF_FILES}, {FORMATS})\n"
+        "print(json.dumps({'paths': [path.name for path in drawn.paths], 'skipped': drawn.skipped,\n"
+        "    'imported': sorted({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules))}))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    return folder / "figures", json.loads(done.stdout)
+
+
+def test_every_picture_is_written_in_every_format_beside_its_numbers(drawn: tuple[Path, dict[str, Any]]):
+    figures, told = drawn
+    assert told["skipped"] == {}
+    assert set(told["paths"]) == {path.name for path in figures.iterdir()}
     pictures = {*OF_FILES, "filters_2", "components_spectrum", "code_histogram_numbers"}
-    assert {path.name for path in drawn.paths} == {
-        f"{name}.{ending}" for name in pictures for ending in (*FORMATS, "csv")
-    }
-    assert (tmp_path / "figures/filters.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "figures/filters.pdf").read_bytes().startswith(b"%PDF")
-    assert b"<svg" in (tmp_path / "figures/filters.svg").read_bytes()
+    assert set(told["paths"]) == {f"{name}.{ending}" for name in pictures for ending in (*FORMATS, "csv")}
+    assert (figures / "filters.png").read_bytes().startswith(b"\x89PNG")
+    assert (figures / "filters.pdf").read_bytes().startswith(b"%PDF")
+    assert b"<svg" in (figures / "filters.svg").read_bytes()
 
 
-def test_the_same_run_gives_the_same_bytes_whatever_matplotlibrc_says(tmp_path: Path):
-    first = {path: path.read_bytes() for path in plot.draw(complete(tmp_path), OF_FILES, FORMATS).paths}
+def test_the_same_run_gives_the_same_bytes_whatever_matplotlibrc_says(
+    drawn: tuple[Path, dict[str, Any]], tmp_path: Path
+):
     with matplotlib.rc_context({"font.size": 5, "svg.hashsalt": None, "savefig.dpi": 20, "axes.grid": True}):
         again = plot.draw(complete(tmp_path), OF_FILES, FORMATS).paths
-    assert {path: path.read_bytes() for path in again} == first
+    assert {path.name: path.read_bytes() for path in again} == {
+        path.name: path.read_bytes() for path in drawn[0].iterdir()
+    }
 
 
 def test_a_format_looks_the_same_whichever_others_are_drawn(tmp_path: Path):
@@ -111,13 +130,5 @@ def test_a_folder_that_cannot_be_made_is_one_message(tmp_path: Path):
     assert (tmp_path / "figures").read_text() == "a file of the user's"
 
 
-def test_pyplot_is_never_imported(tmp_path: Path):
-    program = (
-        "import sys; from pathlib import Path; from mlphys.commands import plot\n"
-        "from tests.plots.runs import complete\n"
-        f"plot.draw(complete(Path({str(tmp_path)!r})), {OF_FILES}, {FORMATS})\n"
-        "print({'matplotlib.pyplot', 'tensorflow', 'keras'} & set(sys.modules))"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout == "set()\n"
+def test_pyplot_is_never_imported(drawn: tuple[Path, dict[str, Any]]):
+    assert drawn[1]["imported"] == []

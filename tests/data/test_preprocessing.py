@@ -161,7 +161,7 @@ def test_what_is_fitted_lies_in_memory_as_what_is_read_back_and_gives_the_same_b
     x = digits()
     fitted = preprocessing.fit(steps, x)
     RunWriter(tmp_path).weights(fitted.weights())
-    wanted = preprocessing.wanted(steps, x.shape[1:])
+    wanted = preprocessing.fitted_shapes(steps, x.shape[1:])
     again = preprocessing.restored(steps, x.shape[1:], RunFiles(tmp_path).tensors(WEIGHTS, wanted))
     assert_as_saved(fitted.weights())
     assert_as_saved(again.weights())
@@ -278,6 +278,7 @@ def test_no_data_is_opened_to_complete_the_config_of_a_run(run):
     )
 
 
+@pytest.mark.slow
 def test_without_validation_samples_there_is_nothing_to_transform(folder):
     mlphys("train", "small.yaml", "--quiet", "--set", "data.validation=0")
     mlphys("evaluate")
@@ -293,6 +294,7 @@ def test_what_cannot_be_fitted_leaves_no_run_behind(folder):
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_reconstructions_are_measured_in_pixels_too_beside_pcas_there(folder):
     mlphys("train", "auto.yaml", "--quiet", "--out", "run")
     run = Run(Path("run"))
@@ -311,6 +313,7 @@ def test_reconstructions_are_measured_in_pixels_too_beside_pcas_there(folder):
     assert Path("run/figures/reconstructions.png").exists()
 
 
+@pytest.mark.slow
 def test_a_run_behind_preprocessing_is_resumed_to_the_same_bytes(folder):
     mlphys("train", "small.yaml", "--quiet", "--out", "whole")
     mlphys("train", "small.yaml", "--quiet", "--out", "half", "--set", "training.epochs=2")
@@ -356,6 +359,7 @@ def test_a_wrong_step_is_refused_at_its_place(folder, steps, message):
 
 
 @pytest.mark.skipif(not MNIST.is_file(), reason="MLPHYS_DATA names no folder with mnist.npz")
+@pytest.mark.slow
 def test_ninety_percent_of_mnists_variance_are_in_87_components(folder):
     data = {"name": "mnist", "train": 50_000, "validation": 5000, "preprocess": [{"project": 0.9}]}
     Path("mnist.yaml").write_text(dump(SMALL | {"data": data}))

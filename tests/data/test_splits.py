@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlphys.data import splits
 from mlphys.datasets.digits import Digits
@@ -135,6 +137,50 @@ def test_labels_stay_with_their_samples():
     dataset = splits.split(spec(), WHOLE, samples)
     for split in (dataset.train, dataset.validation, dataset.test):
         assert np.array_equal(split.y, samples.y[numbers(split)])
+
+
+PARTS = st.integers(0, 100) | st.floats(0.01, 1)
+
+
+@given(PARTS, PARTS, PARTS | st.none(), st.sampled_from([WHOLE, OFFICIAL]))
+def test_sizes_fit_the_samples_and_resolve_to_themselves_or_are_refused(validation, test, train, description):
+    try:
+        sizes = splits.sizes(spec(validation=validation, test=test, train=train), description)
+    except Refusal:
+        return
+    official = description.test_samples is not None
+    own = sizes["train"] + sizes["validation"] + (0 if official else sizes["test"])
+    assert own == description.samples if train is None else own <= description.samples
+    assert sizes["train"] >= 1
+    assert sizes["test"] <= (description.test_samples or description.samples)
+    assert splits.sizes(spec(**sizes), description) == sizes
+
+
+MEMBERS = st.lists(st.integers(3, 60), min_size=1, max_size=4)  # of each class
+
+
+@given(st.data(), MEMBERS, st.integers(0, 2**63 - 1))
+def test_splits_of_any_sizes_are_disjoint_keep_their_labels_and_hold_the_classes_in_proportion(data, members, seed):
+    y, n = np.repeat(np.arange(len(members)), members), sum(members)
+    test = data.draw(st.integers(0, n - 1), "test")
+    validation = data.draw(st.integers(0, n - test - 1), "validation")
+    train = data.draw(st.integers(1, n - test - validation), "train")
+    description = Description((2,), tuple("abcd"[: len(members)]), n, None)
+    samples = numbered(description, y)
+    dataset = splits.split(spec(train=train, validation=validation, test=test, split_seed=seed), description, samples)
+    parts = (dataset.train, dataset.validation, dataset.test)
+    assert tuple(len(part) for part in parts) == (train, validation, test)
+    together = [number for part in parts for number in numbers(part)]
+    assert len(set(together)) == len(together)
+    for part in parts:
+        assert np.array_equal(part.y, y[numbers(part)])
+        counts = np.bincount(part.y, minlength=len(members))
+        share = np.array(members) / n
+        # a stretch of the systematic sample that takes a part t of all holds n_k t samples of a class, off by
+        # less than 1, and n t of all, off by less than 1 for each class
+        assert (np.abs(counts - share * len(part)) < 1 + len(members) * share).all()
+    other = splits.split(spec(validation=0, test=test, split_seed=seed), description, samples)
+    assert numbers(other.test) == numbers(dataset.test)
 
 
 def test_a_split_may_be_empty():

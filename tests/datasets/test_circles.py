@@ -20,6 +20,7 @@ def test_the_mean_image_is_off_by_what_is_known(flat):
     assert flat.var(axis=0).mean() == pytest.approx(0.144, rel=0.03)
 
 
+@pytest.mark.slow
 def test_nine_principal_components_leave_what_is_known(flat):
     assert pca.error(flat, flat, 9) == pytest.approx(0.0324, rel=0.03)
 

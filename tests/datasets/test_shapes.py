@@ -54,6 +54,7 @@ def test_a_kind_covers_its_area(kind, area):
     assert x.mean() * (50 * 2 / 49) ** 2 == pytest.approx(area, rel=0.01)
 
 
+@pytest.mark.slow
 def test_nine_principal_components_of_squares_and_diamonds_leave_what_is_known():
     x = generate(20_000).x.reshape(20_000, -1)
     assert pca.error(x, x, 9) == pytest.approx(0.0407, rel=0.03)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,7 @@ def test_a_denoising_run_keeps_and_measures_what_is_made_of_corrupted_samples():
 def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_is_measured_and_drawn(config):
     said("train", written(config), "--out", "whole")
     rows = list(csv.DictReader(Path("whole/history.csv").read_text().splitlines()))
-    half = Path("half")
-    said("train", "config.yaml", "--out", "half", "--quiet")
+    half = shutil.copytree("whole", Path("half"))
     half.joinpath("status.json").write_text(
         half.joinpath("status.json").read_text().replace('"done"', '"running"').replace('"epochs",', "null,")
     )

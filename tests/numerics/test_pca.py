@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
@@ -15,8 +18,36 @@ from mlphys.numerics import pca
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
 
 
+SAMPLES = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 12), st.integers(1, 6)),
+    elements=st.floats(-100, 100, width=32),
+)
+
+
 def digits() -> np.ndarray:
     return (load_digits().data / 16).astype(np.float32)
+
+
+@given(SAMPLES)
+def test_the_components_are_orthonormal_with_variances_that_fall_and_add_up_to_all(x):
+    features = x.shape[1]
+    found = pca.fit(x, features)
+    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(features), atol=1e-10)
+    assert (np.diff(found.variances) <= 0).all()
+    assert (found.variances >= 0).all()
+    assert found.variances.sum() == pytest.approx(found.total)
+    assert found.total == pytest.approx(x.astype(np.float64).var(axis=0).sum(), rel=1e-3, abs=1e-3)
+
+
+@given(SAMPLES)
+def test_the_error_falls_with_every_component_from_the_variance_to_nothing(x):
+    features = x.shape[1]
+    errors = np.array(pca.errors(pca.fit(x, features), x, range(1, features + 1)))
+    variance = x.astype(np.float64).var(axis=0).mean()
+    assert errors[0] <= variance + 1e-9 * (1 + variance)
+    assert (np.diff(errors) <= 1e-9 * (1 + variance)).all()
+    assert errors[-1] == pytest.approx(0, abs=1e-9 * (1 + variance))
 
 
 def test_the_components_are_those_of_scikit_learn():
@@ -72,6 +103,7 @@ def test_a_code_as_large_as_the_samples_has_no_pca_to_compare_with(components):
 
 
 @pytest.mark.skipif(not MNIST.is_file(), reason="MLPHYS_DATA names no folder with mnist.npz")
+@pytest.mark.slow
 def test_mnist_has_the_known_components():
     with np.load(MNIST) as data:
         train, test = (data[f"x_{name}"].reshape(-1, 784).astype(np.float32) / 255 for name in ("train", "test"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlphys.errors import UserError
 from mlphys.schema import document
-from mlphys.schema.document import LARGEST_FILE, dump, parse, read
+from mlphys.schema.document import LARGEST_FILE, dump, flow, parse, read
 
 
 def error_of(function, *arguments) -> str:
@@ -225,12 +227,28 @@ NASTY = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", NASTY, ids=lambda value: repr(value)[:20])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+KEYS = TEXT.filter(str.isprintable)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**19) + 1, 10**20 - 1) | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
 def test_what_is_dumped_parses_to_the_same(value):
     for data in (value, {"key": value}, [value]):
-        read_back = parse(dump(data), "f.yaml").data
-        assert read_back == data
-        assert repr(read_back) == repr(data)  # -0.0 and 1.0 are not 0 and 1
+        for text in (dump(data), flow(data)):
+            read_back = parse(text, "f.yaml").data
+            assert read_back == data
+            assert repr(read_back) == repr(data)  # -0.0 and 1.0 are not 0 and 1
+
+
+@pytest.mark.parametrize("value", NASTY, ids=lambda value: repr(value)[:20])
+def test_each_value_that_looks_like_another_is_dumped_as_itself(value):
+    for data in (value, {"key": value}, [value]):
+        assert repr(parse(dump(data), "f.yaml").data) == repr(data)
 
 
 def test_a_dump_keeps_the_order_and_writes_short_lists_in_one_line():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mlphys.networks import builder
+from mlphys.networks import cost
 from mlphys.schema.losses import CLASSIFIER_LOSSES, LossField
 from mlphys.schema.spec import snake_case
 
@@ -68,7 +68,7 @@ FORMULAS = [
 def test_the_formula_says_what_keras_computes(name, arguments, formula, values):
     loss = TypeAdapter(LossField).validate_python({name: arguments})
     assert loss.formula() == formula
-    measured = builder.loss(loss)(T.astype(np.float32), P.astype(np.float32))
+    measured = cost.keras_loss(loss)(T.astype(np.float32), P.astype(np.float32))
     np.testing.assert_allclose(measured, values, rtol=1e-5)
 
 
@@ -80,9 +80,9 @@ def test_every_loss_has_its_formula():
 def test_a_mean_over_the_outputs_becomes_a_sum_by_their_number(name):
     spec = CLASSIFIER_LOSSES[name]()
     t, p = np.eye(2, dtype=np.float32)[[0]], np.array([[0.6, 0.4]], np.float32)
-    one = float(builder.loss(spec)(t, p)[0])
+    one = float(cost.keras_loss(spec)(t, p)[0])
     # twice the outputs, the new ones as the old: a mean stays, a sum is doubled
-    double = float(builder.loss(spec)(np.tile(t, 2), np.tile(p, 2))[0])
+    double = float(cost.keras_loss(spec)(np.tile(t, 2), np.tile(p, 2))[0])
     if spec.over_outputs():
         assert double == pytest.approx(one)
     else:
