@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlphys.config.examples import shipped
-from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, PLOTS, ResolvedExperiment
+from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperiment
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
 from mlphys.numerics.uncertainty import rounded
@@ -193,6 +193,7 @@ def checked(run: Any, results: Sequence[tuple[str, float, tuple[float, float], b
 
 def listed(what: str) -> str:
     """One line for each entry: its name and what it is."""
+    from mlphys.figures.picture import Plot
     from mlphys.schema import registry
 
     match what:
@@ -204,7 +205,7 @@ def listed(what: str) -> str:
         case "datasets":
             return datasets()
         case "plots":
-            rows = [[name, _first_line(registry.entry("mlphys.plots", name))] for name in PLOTS]
+            rows = [[name, _first_line(entry)] for name, entry in registry.entries("mlphys.plots", Plot).items()]
         case "analyses":
             rows = [[name, ", ".join(entry.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)

@@ -38,8 +38,7 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
     with theme.applied():
         for name in dict.fromkeys(names):
             try:
-                plot: Plot = registry.entry(PLOTS, name)
-                for picture in plot.draw(run):
+                for picture in registry.entry(PLOTS, name, Plot)().draw(run):
                     paths += save(picture, folder, formats)
             except NotApplicable as reason:
                 skipped[name] = str(reason)

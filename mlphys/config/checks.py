@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from mlphys.config.experiment import ANALYSIS, Experiment, ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import NotApplicable, Refusal
+from mlphys.figures.picture import Plot
 from mlphys.networks.model_kind import ModelKind
 from mlphys.numerics.activations import SATURATING
 from mlphys.schema import registry
@@ -131,12 +132,9 @@ def check_tracking(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 
 
 def check_pictures(resolved: ResolvedExperiment) -> Iterable[Refusal]:
-    """An entry of plots/ has `check(resolved)` if the config alone can tell that it cannot be drawn."""
     for i, name in enumerate(resolved.experiment.plots):
-        check = getattr(registry.entry("mlphys.plots", name), "check", None)
         try:
-            if check is not None:
-                check(resolved)
+            registry.entry("mlphys.plots", name, Plot)().check(resolved)
         except NotApplicable as reason:
             yield Refusal(("plots", i), f"{name}: {reason}; leave it out")
 

@@ -14,7 +14,7 @@ def classifier_of_points() -> dict[str, Any]:
 
 
 def classifier_of_images() -> dict[str, Any]:
-    """With kernels large enough for waves in them."""
+    """With kernels large enough for waves in them, and a history of its layers."""
     layers = [
         {"Conv2D": {"filters": 2, "kernel_size": 7, "activation": "tanh"}},
         "Flatten",
@@ -23,7 +23,7 @@ def classifier_of_images() -> dict[str, Any]:
     return {
         "data": {"name": "digits", "train": 60, "validation": 30, "test": 30},
         "model": {"kind": "classifier", "layers": layers},
-        "training": {"epochs": 2},
+        "training": {"epochs": 2, "track": ["gradient_norms", "weight_norms", "saturation"]},
     }
 
 
@@ -38,7 +38,7 @@ def autoencoder_of_points() -> dict[str, Any]:
 
 
 def autoencoder_of_images() -> dict[str, Any]:
-    encoder, decoder = [{"Dense": {"units": 2}}], [{"Dense": {"units": 64, "activation": "sigmoid"}}]
+    encoder, decoder = [{"Dense": {"units": 3}}], [{"Dense": {"units": 64, "activation": "sigmoid"}}]
     return {
         "data": {"name": "digits", "train": 60, "validation": 30, "test": 30},
         "model": {"kind": "autoencoder", "encoder": encoder, "decoder": decoder},

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures.run_view import RunView
+from mlphys.figures.run_view import ResolvedView, RunView
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +25,20 @@ class Picture:
     table: Mapping[str, Sequence[object]]
 
 
-class Plot(Protocol):
+class Plot(ABC):
     """An entry of plots/."""
 
+    def check(self, resolved: ResolvedView) -> None:  # noqa: B027  most refuse nothing before they have a run
+        """Raise NotApplicable, with the reason, for what the config alone tells to have no such picture."""
+
+    @abstractmethod
     def draw(self, run: RunView) -> Iterable[Picture]:
         """The pictures of a run. Raises NotApplicable, with the reason, for one that has no such picture."""
+
+    @classmethod
+    @abstractmethod
+    def example(cls) -> dict[str, Any]:
+        """The config of a small experiment that has it, once its run is evaluated."""
 
 
 def predicted(run: RunView, array: str, otherwise: str) -> tuple[str, Mapping[str, np.ndarray]]:

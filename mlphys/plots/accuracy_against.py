@@ -1,4 +1,4 @@
-"""The accuracy, or the error, against the shift of the images and against added noise."""
+"""Accuracy under shifts and noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.example_experiments import classifier_of_images
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
@@ -23,26 +24,35 @@ BASELINES = {
 }
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    curves: dict[str, Mapping[str, Any]] = {
-        name: curve for name in CHANGES if (curve := run.robustness(name)) is not None
-    }
-    if not curves:
-        raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
-    metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
-    figure = theme.figure(max(5.8 * len(curves), 7), 5.2, f"{run.name}: {metric} of changed samples", _caption(curves))
-    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False).ravel()
-    for (name, curve), axes in zip(curves.items(), panels, strict=True):
-        _panel(axes, name, curve, run.metrics.get(curve["split"], {}))
-        axes.set_title(samples[name], loc="left", color=theme.GREY)
-    panels[0].set_ylabel(metric)
-    rows = [
-        (name, curve["split"], *row)
-        for name, curve in curves.items()
-        for row in zip(curve[name], curve[metric], curve[f"{metric}_stderr"], strict=True)
-    ]
-    columns = ("changed_by", "split", "amount", metric, f"{metric}_stderr")
-    yield Picture("accuracy_against", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+class AccuracyAgainst(Plot):
+    """The accuracy, or the error, against the shift of the images and against added noise."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        curves: dict[str, Mapping[str, Any]] = {
+            name: curve for name in CHANGES if (curve := run.robustness(name)) is not None
+        }
+        if not curves:
+            raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
+        metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
+        figure = theme.figure(
+            max(5.8 * len(curves), 7), 5.2, f"{run.name}: {metric} of changed samples", _caption(curves)
+        )
+        panels = figure.subplots(1, len(curves), sharey=True, squeeze=False).ravel()
+        for (name, curve), axes in zip(curves.items(), panels, strict=True):
+            _panel(axes, name, curve, run.metrics.get(curve["split"], {}))
+            axes.set_title(samples[name], loc="left", color=theme.GREY)
+        panels[0].set_ylabel(metric)
+        rows = [
+            (name, curve["split"], *row)
+            for name, curve in curves.items()
+            for row in zip(curve[name], curve[metric], curve[f"{metric}_stderr"], strict=True)
+        ]
+        columns = ("changed_by", "split", "amount", metric, f"{metric}_stderr")
+        yield Picture("accuracy_against", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _samples(run: RunView, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

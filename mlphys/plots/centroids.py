@@ -1,16 +1,16 @@
-"""The centroids of k-means as images, those of the largest clusters first."""
+"""Centroids of k-means."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.schema.layers import text
 
@@ -22,27 +22,41 @@ CURVES_ACROSS, MOST_CURVES = 5, 15
 DOTTED = 30  # features up to which each gets a dot
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    if "centroids" not in run.weights:
-        raise NotApplicable(
-            f"kind: {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"
+class Centroids(Plot):
+    """The centroids of k-means as images, those of the largest clusters first."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        if "centroids" not in run.weights:
+            raise NotApplicable(
+                f"kind: {run.config.model.kind} has no centroids; train a model of kind: kmeans for this picture"
+            )
+        shape = tuple(run.data["shape"])
+        if not run.preprocessing.invertible:
+            raise NotApplicable(f"data.preprocess cannot be undone: the centroids are no samples of {text(shape)}")
+        image = len(shape) == 3 and shape[-1] in (1, 3)
+        if not image and len(shape) != 1:
+            raise NotApplicable(
+                f"a centroid of {text(shape)} is neither an image of 1 or 3 channels nor a row of numbers"
+            )
+        count, shares = len(run.weights["centroids"]), run.weights["shares"].astype(float)
+        shown = min(count, MOST if image else MOST_CURVES)
+        seen = run.loaded.net_input.shape if run.config.data.preprocess else shape
+        centroids = run.preprocessing.inverse(run.weights["centroids"][:shown].reshape(-1, *seen)).reshape(-1, *shape)
+        title = f"{run.name}: centroids of {count} cluster{'s' if count > 1 else ''}"
+        notes = ["below each its share of the training samples"]
+        notes += (
+            [f"the {shown} largest, which have {100 * shares[:shown].sum():.3g} % of them"] if shown < count else []
         )
-    shape = tuple(run.data["shape"])
-    if not run.preprocessing.invertible:
-        raise NotApplicable(f"data.preprocess cannot be undone: the centroids are no samples of {text(shape)}")
-    image = len(shape) == 3 and shape[-1] in (1, 3)
-    if not image and len(shape) != 1:
-        raise NotApplicable(f"a centroid of {text(shape)} is neither an image of 1 or 3 channels nor a row of numbers")
-    count, shares = len(run.weights["centroids"]), run.weights["shares"].astype(float)
-    shown = min(count, MOST if image else MOST_CURVES)
-    seen = run.loaded.net_input.shape if run.config.data.preprocess else shape
-    centroids = run.preprocessing.inverse(run.weights["centroids"][:shown].reshape(-1, *seen)).reshape(-1, *shape)
-    title = f"{run.name}: centroids of {count} cluster{'s' if count > 1 else ''}"
-    notes = ["below each its share of the training samples"]
-    notes += [f"the {shown} largest, which have {100 * shares[:shown].sum():.3g} % of them"] if shown < count else []
-    notes += ["brought back to the data's space"] if run.config.data.preprocess else []
-    figure = (_images if image else _curves)(centroids, shares[:shown], title, "; ".join(notes))
-    yield Picture("centroids", figure, _table(centroids, shares[:shown]))
+        notes += ["brought back to the data's space"] if run.config.data.preprocess else []
+        figure = (_images if image else _curves)(centroids, shares[:shown], title, "; ".join(notes))
+        yield Picture("centroids", figure, _table(centroids, shares[:shown]))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "data": {"name": "digits", "train": 60, "validation": 30, "test": 30},
+            "model": {"kind": "kmeans", "clusters": 3},
+        }
 
 
 def _images(centroids: np.ndarray, shares: np.ndarray, title: str, caption: str) -> Figure:

@@ -1,4 +1,4 @@
-"""How the values of an autoencoder's code are distributed, and how often each of them is active."""
+"""Histograms of a code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.metrics import ACTIVE, code_statistics
 
@@ -18,24 +19,30 @@ DOTTED = 40  # numbers of a code up to which each gets a dot
 NAMES = {"population_sparsity": "population sparsity", "lifetime_sparsity": "lifetime sparsity"}
 
 
-def check(loaded: ResolvedView) -> None:
-    """Raise NotApplicable for a model without codes."""
-    experiment = loaded.experiment
-    if "codes" not in experiment.model.prediction_shapes(loaded.net_input):
-        raise NotApplicable(_otherwise(experiment.model.kind))
+class CodeHistogram(Plot):
+    """How the values of an autoencoder's code are distributed, and how often each of them is active."""
+
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable for a model without codes."""
+        experiment = resolved.experiment
+        if "codes" not in experiment.model.prediction_shapes(resolved.net_input):
+            raise NotApplicable(_otherwise(experiment.model.kind))
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        split, predictions = predicted(run, "codes", _otherwise(run.config.model.kind))
+        codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
+        found = code_statistics({"codes": codes}, "")
+        of = f"{len(codes):,} {split} samples"
+        yield _values(run.name, codes, found, of)
+        yield _numbers(run.name, codes, found, of)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _otherwise(kind: str) -> str:
     return f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
-
-
-def draw(run: RunView) -> Iterator[Picture]:
-    split, predictions = predicted(run, "codes", _otherwise(run.config.model.kind))
-    codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
-    found = code_statistics({"codes": codes}, "")
-    of = f"{len(codes):,} {split} samples"
-    yield _values(run.name, codes, found, of)
-    yield _numbers(run.name, codes, found, of)
 
 
 def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:

@@ -1,17 +1,17 @@
-"""Mean and principal components as images, and the variance along each."""
+"""Principal components."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
@@ -27,31 +27,41 @@ MARKS = (0.8, 0.9, 0.95, 0.99)
 ROUNDING = 1e-7  # variances that are smaller fractions of the largest are what float32 leaves of zero
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    if "components" not in run.weights:
-        kind = run.config.model.kind
-        raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
-    mean, vectors = run.weights["mean"], run.weights["components"]
-    variances = run.weights["variances"].astype(float)
-    total = float(variances.sum()) if len(variances) == len(mean) else None
-    shape, steps = tuple(run.data["shape"]), run.config.data.preprocess
-    seen = preprocessing.output_shape(steps, shape)
-    note = ""
-    if seen != shape:
-        note = f"the components themselves are not drawn: data.preprocess makes {text(seen)} of {text(shape)}"
-    else:
-        behind = "; of samples behind data.preprocess" if steps else ""
-        image = len(shape) == 3 and shape[-1] in (1, 3)
-        most = MOST if image else MOST_CURVES
-        shown = vectors[:most]
-        some = "component" if len(vectors) == 1 else f"{len(vectors)} components"
-        if len(vectors) > most:
-            some = f"the first {most} of {some}"
-        title = f"{run.name}: mean and {some}"
-        labels = [_share(variance, total) for variance in variances[: len(shown)]]
-        figure = (_images if image else _curves)(mean, shown, shape, labels, title, behind)
-        yield Picture("components", figure, _values(mean, shown, shape))
-    yield _spectrum(run.name, variances, total, len(vectors), note)
+class Components(Plot):
+    """Mean and principal components as images, and the variance along each."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        if "components" not in run.weights:
+            kind = run.config.model.kind
+            raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
+        mean, vectors = run.weights["mean"], run.weights["components"]
+        variances = run.weights["variances"].astype(float)
+        total = float(variances.sum()) if len(variances) == len(mean) else None
+        shape, steps = tuple(run.data["shape"]), run.config.data.preprocess
+        seen = preprocessing.output_shape(steps, shape)
+        note = ""
+        if seen != shape:
+            note = f"the components themselves are not drawn: data.preprocess makes {text(seen)} of {text(shape)}"
+        else:
+            behind = "; of samples behind data.preprocess" if steps else ""
+            image = len(shape) == 3 and shape[-1] in (1, 3)
+            most = MOST if image else MOST_CURVES
+            shown = vectors[:most]
+            some = "component" if len(vectors) == 1 else f"{len(vectors)} components"
+            if len(vectors) > most:
+                some = f"the first {most} of {some}"
+            title = f"{run.name}: mean and {some}"
+            labels = [_share(variance, total) for variance in variances[: len(shown)]]
+            figure = (_images if image else _curves)(mean, shown, shape, labels, title, behind)
+            yield Picture("components", figure, _values(mean, shown, shape))
+        yield _spectrum(run.name, variances, total, len(vectors), note)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "data": {"name": "digits", "train": 60, "validation": 30, "test": 30},
+            "model": {"kind": "pca", "components": 3},
+        }
 
 
 def _share(variance: float, total: float | None) -> str:

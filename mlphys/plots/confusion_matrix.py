@@ -1,4 +1,4 @@
-"""How often each class was taken for each other one."""
+"""The confusion matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import classifier_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
@@ -20,23 +21,30 @@ NAMED = 30  # classes up to which each gets its name
 ROOM = 40  # letters along an axis
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    otherwise = "only a model of kind: classifier tells classes apart"
-    split, predictions = predicted(run, "probabilities", otherwise)
-    classes = run.data["classes"]
-    counts = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
-    error = run.metrics.get(split, {}).get("accuracy_stderr")
-    accuracy = theme.measured(counts.trace() / counts.sum(), error)
-    caption = f"{counts.sum():,} {split} samples; coloured are the mistakes"
-    figure = theme.figure(9.2, 8, f"{run.name}: accuracy {accuracy}", caption)
-    _matrix(figure.subplots(), counts, [theme.short(name) for name in classes])
-    table = {
-        "true": [name for name in classes for _ in classes],
-        "predicted": [name for _ in classes for name in classes],
-        "count": counts.ravel().tolist(),
-    }
-    yield Picture("confusion_matrix", figure, table)
+class ConfusionMatrix(Plot):
+    """How often each class was taken for each other one."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        otherwise = "only a model of kind: classifier tells classes apart"
+        split, predictions = predicted(run, "probabilities", otherwise)
+        classes = run.data["classes"]
+        counts = np.zeros((len(classes), len(classes)), dtype=int)
+        np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
+        error = run.metrics.get(split, {}).get("accuracy_stderr")
+        accuracy = theme.measured(counts.trace() / counts.sum(), error)
+        caption = f"{counts.sum():,} {split} samples; coloured are the mistakes"
+        figure = theme.figure(9.2, 8, f"{run.name}: accuracy {accuracy}", caption)
+        _matrix(figure.subplots(), counts, [theme.short(name) for name in classes])
+        table = {
+            "true": [name for name in classes for _ in classes],
+            "predicted": [name for _ in classes for name in classes],
+            "count": counts.ravel().tolist(),
+        }
+        yield Picture("confusion_matrix", figure, table)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:

@@ -1,16 +1,16 @@
-"""Samples of two features with their mean and the eigenvectors of their covariance."""
+"""A cloud of points and its covariance."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import scatter, theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 
@@ -20,42 +20,52 @@ if TYPE_CHECKING:
 MOST = 5_000  # points
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    if "components" not in run.weights:
-        kind = run.config.model.kind
-        raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
-    mean, vectors = run.weights["mean"], run.weights["components"]
-    if len(mean) != 2:
-        raise NotApplicable(f"needs samples of 2 features; these have {len(mean)}; `components` shows any number")
-    train = run.dataset().train
-    points = chunked.read(run.preprocessing.apply(chunked.read(train.x))).reshape(len(train), 2)
-    if len(vectors) == 1:
-        vectors = np.stack([vectors[0], vectors[0][::-1] * [-1, 1]])
-    largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)
-    vectors = vectors * np.sign(largest)  # the sign of an eigenvector is free
-    deviations = np.sqrt(run.weights["variances"])
-    caption = "; ".join(
-        [f"{len(points):,} training samples" + (f", the first {MOST:,} drawn" if len(points) > MOST else "")]
-        + [_held(points, mean, vectors, deviations)]
-        + (["behind data.preprocess"] if run.preprocessing.steps else [])
-    )
-    figure = theme.figure(10, 7.5, f"{run.name}: mean and principal axes", caption)
-    axes = figure.subplots()
-    classes, drawn = run.data["classes"], points[:MOST]
-    scatter.scatter(axes, drawn, scatter.colouring(train.y[:MOST], classes), alpha=0.35)
-    _ellipses(axes, mean, vectors, deviations)
-    _arrows(axes, mean, vectors, deviations)
-    axes.set(xlabel="first feature", ylabel="second feature")
-    axes.set_aspect("equal", adjustable="datalim")
-    tips = mean + deviations[:, None] * vectors
-    names = [classes[label] for label in train.y[:MOST]] if classes else [""] * len(drawn)
-    what = [*["sample"] * len(drawn), "mean", "mean + sqrt(variance 1) v1", "mean + sqrt(variance 2) v2"]
-    places = np.concatenate([drawn, mean[None], tips])
-    yield Picture(
-        "data_cloud",
-        figure,
-        {"what": what, "label": [*names, "", "", ""], "first": list(places[:, 0]), "second": list(places[:, 1])},
-    )
+class DataCloud(Plot):
+    """Samples of two features with their mean and the eigenvectors of their covariance."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        if "components" not in run.weights:
+            kind = run.config.model.kind
+            raise NotApplicable(f"kind: {kind} has no components; train a model of kind: pca for this picture")
+        mean, vectors = run.weights["mean"], run.weights["components"]
+        if len(mean) != 2:
+            raise NotApplicable(f"needs samples of 2 features; these have {len(mean)}; `components` shows any number")
+        train = run.dataset().train
+        points = chunked.read(run.preprocessing.apply(chunked.read(train.x))).reshape(len(train), 2)
+        if len(vectors) == 1:
+            vectors = np.stack([vectors[0], vectors[0][::-1] * [-1, 1]])
+        largest = np.take_along_axis(vectors, abs(vectors).argmax(axis=1)[:, None], axis=1)
+        vectors = vectors * np.sign(largest)  # the sign of an eigenvector is free
+        deviations = np.sqrt(run.weights["variances"])
+        caption = "; ".join(
+            [f"{len(points):,} training samples" + (f", the first {MOST:,} drawn" if len(points) > MOST else "")]
+            + [_held(points, mean, vectors, deviations)]
+            + (["behind data.preprocess"] if run.preprocessing.steps else [])
+        )
+        figure = theme.figure(10, 7.5, f"{run.name}: mean and principal axes", caption)
+        axes = figure.subplots()
+        classes, drawn = run.data["classes"], points[:MOST]
+        scatter.scatter(axes, drawn, scatter.colouring(train.y[:MOST], classes), alpha=0.35)
+        _ellipses(axes, mean, vectors, deviations)
+        _arrows(axes, mean, vectors, deviations)
+        axes.set(xlabel="first feature", ylabel="second feature")
+        axes.set_aspect("equal", adjustable="datalim")
+        tips = mean + deviations[:, None] * vectors
+        names = [classes[label] for label in train.y[:MOST]] if classes else [""] * len(drawn)
+        what = [*["sample"] * len(drawn), "mean", "mean + sqrt(variance 1) v1", "mean + sqrt(variance 2) v2"]
+        places = np.concatenate([drawn, mean[None], tips])
+        yield Picture(
+            "data_cloud",
+            figure,
+            {"what": what, "label": [*names, "", "", ""], "first": list(places[:, 0]), "second": list(places[:, 1])},
+        )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "data": {"name": "moons", "samples": 100, "validation": 20, "test": 20},
+            "model": {"kind": "pca", "components": 2},
+        }
 
 
 def _held(points: np.ndarray, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> str:

@@ -1,16 +1,17 @@
-"""The regions of the plane that a classifier gives to each class, with the samples on them."""
+"""Decision boundaries in the plane."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.example_experiments import classifier_of_points
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import fraction_stderr
@@ -38,28 +39,35 @@ class Plane:
     probabilities: np.ndarray
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    _need_plane(run)
-    split = run.shown_split()
-    whole, classes = getattr(run.dataset(), split), run.data["classes"]
-    samples = SplitInMemory(chunked.read(whole.x), whole.y)
-    plane = _plane(run, samples.x)
-    probabilities = run.trained.predictions(samples.x)["probabilities"]
-    guesses = probabilities.argmax(axis=1)
-    right = int((guesses == samples.y).sum())
-    accuracy = theme.measured(right / len(samples), fraction_stderr(right, len(samples)))
-    caption = f"{len(samples):,} {split} samples; a region's colour is as deep as its class is probable"
-    if len(samples) > MOST:
-        caption += f"; the first {MOST:,} drawn"
-    shape = np.ptp(plane.rows) / np.ptp(plane.columns)
-    drawn = min(max(shape, 0.5), 1.0)
-    figure = theme.figure(10, 7 * drawn + 1.6, f"{run.name}: decision boundary, accuracy {accuracy}", caption)
-    axes = figure.subplots()
-    axes.set(xlabel="x₁", ylabel="x₂", box_aspect=drawn if max(shape, 1 / shape) > STRETCHED else shape)
-    _regions(axes, plane)
-    _samples(axes, samples.x[:MOST], samples.y[:MOST], guesses[:MOST], [theme.short(name) for name in classes])
-    _legend(axes, f"misclassified\n({len(samples) - right:,})")
-    yield Picture("decision_boundary", figure, _table(plane, samples, probabilities, classes))
+class DecisionBoundary(Plot):
+    """The regions of the plane that a classifier gives to each class, with the samples on them."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        _need_plane(run)
+        split = run.shown_split()
+        whole, classes = getattr(run.dataset(), split), run.data["classes"]
+        samples = SplitInMemory(chunked.read(whole.x), whole.y)
+        plane = _plane(run, samples.x)
+        probabilities = run.trained.predictions(samples.x)["probabilities"]
+        guesses = probabilities.argmax(axis=1)
+        right = int((guesses == samples.y).sum())
+        accuracy = theme.measured(right / len(samples), fraction_stderr(right, len(samples)))
+        caption = f"{len(samples):,} {split} samples; a region's colour is as deep as its class is probable"
+        if len(samples) > MOST:
+            caption += f"; the first {MOST:,} drawn"
+        shape = np.ptp(plane.rows) / np.ptp(plane.columns)
+        drawn = min(max(shape, 0.5), 1.0)
+        figure = theme.figure(10, 7 * drawn + 1.6, f"{run.name}: decision boundary, accuracy {accuracy}", caption)
+        axes = figure.subplots()
+        axes.set(xlabel="x₁", ylabel="x₂", box_aspect=drawn if max(shape, 1 / shape) > STRETCHED else shape)
+        _regions(axes, plane)
+        _samples(axes, samples.x[:MOST], samples.y[:MOST], guesses[:MOST], [theme.short(name) for name in classes])
+        _legend(axes, f"misclassified\n({len(samples) - right:,})")
+        yield Picture("decision_boundary", figure, _table(plane, samples, probabilities, classes))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_points()
 
 
 def _need_plane(run: RunView) -> None:

@@ -1,38 +1,47 @@
-"""One sample on its way through the net: what every layer makes of it."""
+"""Feature maps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
+from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_maps import MOST_CHANNELS, Block, page
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
 from mlphys.schema.shapes import Row
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    if not run.rows:
-        raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
-    split, predictions = predicted(run, "images", "no sample is kept with the predictions")
-    shown = predictions["shown"]
-    if not len(shown):
-        raise NotApplicable(f"no sample is kept; `mlphys evaluate {run.path} --split {split}` keeps some")
-    place = _place(predictions)
-    sample = predictions["images"][place]
-    if not run.preprocessing.invertible:  # then the pictures are not the data's samples
-        sample = chunked.read(getattr(run.dataset(), split).x[shown[place : place + 1]])[0]
-    blocks = list(_blocks(run, sample, "probabilities" in predictions))
-    caption = "; ".join(
-        [f"{split} sample {shown[place]}{_named(run, predictions, shown[place])}", *_notes(run, blocks)]
-    )
-    title = f"{run.name}: one sample through every layer"
-    yield Picture("feature_maps", page(blocks, title, caption), _table(blocks))
+class FeatureMaps(Plot):
+    """One sample on its way through the net: what every layer makes of it."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        if not run.rows:
+            raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
+        split, predictions = predicted(run, "images", "no sample is kept with the predictions")
+        shown = predictions["shown"]
+        if not len(shown):
+            raise NotApplicable(f"no sample is kept; `mlphys evaluate {run.path} --split {split}` keeps some")
+        place = _place(predictions)
+        sample = predictions["images"][place]
+        if not run.preprocessing.invertible:  # then the pictures are not the data's samples
+            sample = chunked.read(getattr(run.dataset(), split).x[shown[place : place + 1]])[0]
+        blocks = list(_blocks(run, sample, "probabilities" in predictions))
+        caption = "; ".join(
+            [f"{split} sample {shown[place]}{_named(run, predictions, shown[place])}", *_notes(run, blocks)]
+        )
+        title = f"{run.name}: one sample through every layer"
+        yield Picture("feature_maps", page(blocks, title, caption), _table(blocks))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _place(predictions: Mapping[str, np.ndarray]) -> int:

@@ -1,15 +1,17 @@
-"""Every kernel as an image, and the weights of each dense layer, Boltzmann machine or class that sees an image."""
+"""Filters and weights as images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme, weight_images
-from mlphys.figures.picture import Picture
+from mlphys.figures.example_experiments import classifier_of_images
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.figures.weight_mosaic import mosaic
 from mlphys.schema.layers import Weighted, text
@@ -18,27 +20,34 @@ MOST_TILES, MOST_CHANNELS, MOST_UNITS = 400, 20, 25
 CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    if "rbm.kernel" in run.weights:
-        yield _of_hidden_units(run)
-        return
-    if run.config.model.kind == "energy_classifier":
-        yield _of_classes(run)
-        return
-    if not run.rows:
-        raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
-    image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
-    if image == (math.prod(sample),):  # an autoencoder's samples come flattened
-        image = sample
-    last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
-    for layer in weight_images.chained(run.rows, image):
-        i, kernels = layer.number, layer.arranged(run.weights[layer.kernel])
-        classes = run.data["classes"] if [i] == last else ()
-        name = f"filters_{i}" if drawn else "filters"
-        yield _picture(name, f"{run.name}: weights of {layer.title}", i, kernels, classes)
-        drawn += 1
-    if not drawn:
-        raise NotApplicable("the network has no convolution, and no dense layer that sees an image")
+class Filters(Plot):
+    """Every kernel as an image, and the weights of each dense layer, Boltzmann machine or class that sees an image."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        if "rbm.kernel" in run.weights:
+            yield _of_hidden_units(run)
+            return
+        if run.config.model.kind == "energy_classifier":
+            yield _of_classes(run)
+            return
+        if not run.rows:
+            raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
+        image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
+        if image == (math.prod(sample),):  # an autoencoder's samples come flattened
+            image = sample
+        last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
+        for layer in weight_images.chained(run.rows, image):
+            i, kernels = layer.number, layer.arranged(run.weights[layer.kernel])
+            classes = run.data["classes"] if [i] == last else ()
+            name = f"filters_{i}" if drawn else "filters"
+            yield _picture(name, f"{run.name}: weights of {layer.title}", i, kernels, classes)
+            drawn += 1
+        if not drawn:
+            raise NotApplicable("the network has no convolution, and no dense layer that sees an image")
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _of_hidden_units(run: RunView) -> Picture:

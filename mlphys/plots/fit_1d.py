@@ -1,4 +1,4 @@
-"""The function of one variable that a net has learned, with its data and hidden units (Bishop 2006, figure 5.3)."""
+"""A fitted function of one variable (Bishop 2006, figure 5.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.data import Splits
@@ -24,25 +24,37 @@ MOST_UNITS = 8
 MOST = 2_000  # samples drawn of a split
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    _need_curve(run)
-    dataset, split = run.dataset(), run.shown_split()
-    x = _places(dataset)
-    curve, units = run.trained.predictions(x)["outputs"].ravel(), _hidden_units(run, x)
-    metrics = run.metrics.get(split, {})
-    error = f", {split} mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
-    count = units.shape[1]
-    caption = "broad dashes: beyond the training data"
-    caption += f"; thin: the {count} units of the last hidden layer (right axis)" if count else ""
-    figure = theme.figure(10, 6.4, f"{run.name}: fit{error}", caption)
-    axes = figure.subplots()
-    samples = {name: getattr(dataset, name) for name in dict.fromkeys(("train", split))}
-    drawn = {name: (chunked.read(held.x[:MOST]).ravel(), held.y[:MOST].ravel()) for name, held in samples.items()}
-    _units(axes, x, units)
-    _samples(axes, drawn)
-    _curve(axes, x, curve)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, borderpad=0.2)
-    yield Picture("fit_1d", figure, _table(x.ravel(), curve, units, drawn))
+class Fit1D(Plot):
+    """The function of one variable that a net has learned, with its data and hidden units (Bishop 2006, figure 5.3)."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        _need_curve(run)
+        dataset, split = run.dataset(), run.shown_split()
+        x = _places(dataset)
+        curve, units = run.trained.predictions(x)["outputs"].ravel(), _hidden_units(run, x)
+        metrics = run.metrics.get(split, {})
+        error = f", {split} mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
+        count = units.shape[1]
+        caption = "broad dashes: beyond the training data"
+        caption += f"; thin: the {count} units of the last hidden layer (right axis)" if count else ""
+        figure = theme.figure(10, 6.4, f"{run.name}: fit{error}", caption)
+        axes = figure.subplots()
+        samples = {name: getattr(dataset, name) for name in dict.fromkeys(("train", split))}
+        drawn = {name: (chunked.read(held.x[:MOST]).ravel(), held.y[:MOST].ravel()) for name, held in samples.items()}
+        _units(axes, x, units)
+        _samples(axes, drawn)
+        _curve(axes, x, curve)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, borderpad=0.2)
+        yield Picture("fit_1d", figure, _table(x.ravel(), curve, units, drawn))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        layers = [{"Dense": {"units": 3, "activation": "tanh"}}, {"Dense": {"units": 1}}]
+        return {
+            "data": {"name": "function_1d", "function": "sine", "samples": 40},
+            "model": {"kind": "regressor", "layers": layers},
+            "training": {"epochs": 2},
+        }
 
 
 def _need_curve(run: RunView) -> None:

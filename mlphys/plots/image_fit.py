@@ -1,16 +1,16 @@
-"""An image, the image that a net has learned as a function of the place, and the difference."""
+"""An image, fitted as a function of the place."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
 from mlphys.schema.data import Splits
@@ -25,24 +25,35 @@ NAMES = "image", "the net's image", "the net's − image"
 MISSING = "#F7E3B5"  # neither a grey nor a colour of differences
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    _need_image(run)
-    dataset, split = run.dataset(), run.shown_split()
-    columns, rows, image = _image(dataset)
-    places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1)
-    output = run.trained.predictions(places)["outputs"].reshape(image.shape)
-    metrics = run.metrics.get(split, {})
-    error = f", {split} mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
-    yield Picture(
-        "image_fit",
-        _figure(image, output, f"{run.name}: image{error}", _caption(image, output, len(dataset.train))),
-        {
-            "x1": list(places[:, 0]),
-            "x2": list(places[:, 1]),
-            "target": ["" if math.isnan(value) else value for value in image.ravel()],
-            "output": list(output.ravel()),
-        },
-    )
+class ImageFit(Plot):
+    """An image, the image that a net has learned as a function of the place, and the difference."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        _need_image(run)
+        dataset, split = run.dataset(), run.shown_split()
+        columns, rows, image = _image(dataset)
+        places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1)
+        output = run.trained.predictions(places)["outputs"].reshape(image.shape)
+        metrics = run.metrics.get(split, {})
+        error = f", {split} mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}" if metrics else ""
+        yield Picture(
+            "image_fit",
+            _figure(image, output, f"{run.name}: image{error}", _caption(image, output, len(dataset.train))),
+            {
+                "x1": list(places[:, 0]),
+                "x2": list(places[:, 1]),
+                "target": ["" if math.isnan(value) else value for value in image.ravel()],
+                "output": list(output.ravel()),
+            },
+        )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "data": {"name": "image_function", "size": 12},
+            "model": {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]},
+            "training": {"epochs": 2},
+        }
 
 
 def _need_image(run: RunView) -> None:

@@ -1,14 +1,16 @@
-"""From one sample to another: in a straight line between their codes, and between their pixels."""
+"""Interpolation in the code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
@@ -17,41 +19,48 @@ PAIRS, STEPS = 5, 9
 SOUGHT = 100  # samples that pairs are made of
 
 
-def check(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where no images can be made of codes."""
-    need_decoder(loaded)
+class Interpolation(Plot):
+    """From one sample to another: in a straight line between their codes, and between their pixels."""
 
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable where no images can be made of codes."""
+        need_decoder(resolved)
 
-def draw(run: RunView) -> Iterator[Picture]:
-    check(run.loaded)
-    split = run.shown_split()
-    samples = getattr(run.dataset(), split)
-    classes = run.data["classes"]
-    pairs = _pairs(samples.y[:SOUGHT] if classes else np.arange(min(SOUGHT, len(samples))))
-    if not len(pairs):
-        raise NotApplicable(
-            f"there are no two {split} samples{' of different classes' if classes else ''} to go between"
-        )
-    ends = chunked.read(samples.x[pairs.ravel()])
-    codes = run.trained.predictions(ends)["codes"].reshape(len(pairs), 2, -1)
-    share = np.linspace(0, 1, STEPS)
-    through = run.trained.decoded(_line(codes, share).reshape(-1, codes.shape[-1]))
-    images = np.empty((2 * len(pairs), STEPS, *ends.shape[1:]), np.float32)
-    images[::2] = through.reshape(len(pairs), STEPS, *ends.shape[1:])
-    images[1::2] = _line(ends.reshape(len(pairs), 2, *ends.shape[1:]), share)
-    labels = []
-    for first, last in pairs:
-        names = [theme.short(classes[samples.y[i]]) if classes else str(i) for i in (first, last)]
-        labels += [f"{names[0]} to {names[1]}, code", "pixels"]
-    title = f"{run.name}: between two samples, in the code and in pixels"
-    caption = f"{split} samples; above: what the decoder makes of the straight line between their codes; "
-    caption += "below: the straight line between the samples themselves"
-    above = [f"{value:.3g}" for value in share]
-    figure = image_grid.page(images, ends, labels, title, caption, above, grouped=2)
-    rows = {
-        "first": np.repeat(pairs[:, 0], 2), "last": np.repeat(pairs[:, 1], 2), "line": ["code", "pixels"] * len(pairs)
-    }  # fmt: skip
-    yield Picture("interpolation", figure, image_grid.table(images, rows, {"share": share}))
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        self.check(run.loaded)
+        split = run.shown_split()
+        samples = getattr(run.dataset(), split)
+        classes = run.data["classes"]
+        pairs = _pairs(samples.y[:SOUGHT] if classes else np.arange(min(SOUGHT, len(samples))))
+        if not len(pairs):
+            raise NotApplicable(
+                f"there are no two {split} samples{' of different classes' if classes else ''} to go between"
+            )
+        ends = chunked.read(samples.x[pairs.ravel()])
+        codes = run.trained.predictions(ends)["codes"].reshape(len(pairs), 2, -1)
+        share = np.linspace(0, 1, STEPS)
+        through = run.trained.decoded(_line(codes, share).reshape(-1, codes.shape[-1]))
+        images = np.empty((2 * len(pairs), STEPS, *ends.shape[1:]), np.float32)
+        images[::2] = through.reshape(len(pairs), STEPS, *ends.shape[1:])
+        images[1::2] = _line(ends.reshape(len(pairs), 2, *ends.shape[1:]), share)
+        labels = []
+        for first, last in pairs:
+            names = [theme.short(classes[samples.y[i]]) if classes else str(i) for i in (first, last)]
+            labels += [f"{names[0]} to {names[1]}, code", "pixels"]
+        title = f"{run.name}: between two samples, in the code and in pixels"
+        caption = f"{split} samples; above: what the decoder makes of the straight line between their codes; "
+        caption += "below: the straight line between the samples themselves"
+        above = [f"{value:.3g}" for value in share]
+        figure = image_grid.page(images, ends, labels, title, caption, above, grouped=2)
+        rows = {
+            "first": np.repeat(pairs[:, 0], 2), "last": np.repeat(pairs[:, 1], 2),
+            "line": ["code", "pixels"] * len(pairs),
+        }  # fmt: skip
+        yield Picture("interpolation", figure, image_grid.table(images, rows, {"share": share}))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _pairs(labels: np.ndarray) -> np.ndarray:

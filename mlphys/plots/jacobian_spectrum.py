@@ -1,16 +1,17 @@
-"""Singular values of dh/dx: how far an encoder stretches or contracts small changes (Rifai et al. 2011)."""
+"""The spectrum of the encoder's Jacobian (Rifai et al. 2011)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 from mlphys.schema.layers import text
@@ -24,33 +25,41 @@ ROUNDING = 1e-6  # of the largest singular value: what is smaller float32 does n
 DOTTED = 40  # singular values up to which each gets a dot
 
 
-def check(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where there is no encoder, or its Jacobian is too large."""
-    behind = [row for row in loaded.rows() if ".encoder." in f".{row.name}"]
-    if not behind:
-        kind = loaded.experiment.model.kind
-        raise NotApplicable(f"kind: {kind} has no encoder; train a model of kind: autoencoder for this picture")
-    shape, code = loaded.net_input.shape, behind[-1].output_shape
-    if math.prod(shape) * math.prod(code) > LARGEST:
-        raise NotApplicable(f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values")
+class JacobianSpectrum(Plot):
+    """Singular values of dh/dx: how far an encoder stretches or contracts small changes (Rifai et al. 2011)."""
 
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable where there is no encoder, or its Jacobian is too large."""
+        behind = [row for row in resolved.rows() if ".encoder." in f".{row.name}"]
+        if not behind:
+            kind = resolved.experiment.model.kind
+            raise NotApplicable(f"kind: {kind} has no encoder; train a model of kind: autoencoder for this picture")
+        shape, code = resolved.net_input.shape, behind[-1].output_shape
+        if math.prod(shape) * math.prod(code) > LARGEST:
+            raise NotApplicable(
+                f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values"
+            )
 
-def draw(run: RunView) -> Iterator[Picture]:
-    check(run.loaded)
-    split = run.shown_split()
-    x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
-    values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
-    norms = np.sqrt((values**2).sum(axis=1))
-    title = f"{run.name}: singular values of dh/dx, mean |dh/dx| {norms.mean():.3g}"
-    caption = f"mean over the first {len(x)} {split} samples; shaded: from the first to the third quartile"
-    if run.config.data.preprocess:
-        caption += "; x is behind data.preprocess"
-    mean = values.mean(axis=0)
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-    number = list(range(1, len(mean) + 1))
-    columns = {"mean": mean, "first_quartile": low, "median": middle, "third_quartile": high}
-    table = {"number": number, **{name: list(column) for name, column in columns.items()}}
-    yield Picture("jacobian_spectrum", _figure(mean, low, high, title, caption), table)
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        self.check(run.loaded)
+        split = run.shown_split()
+        x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
+        values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
+        norms = np.sqrt((values**2).sum(axis=1))
+        title = f"{run.name}: singular values of dh/dx, mean |dh/dx| {norms.mean():.3g}"
+        caption = f"mean over the first {len(x)} {split} samples; shaded: from the first to the third quartile"
+        if run.config.data.preprocess:
+            caption += "; x is behind data.preprocess"
+        mean = values.mean(axis=0)
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+        number = list(range(1, len(mean) + 1))
+        columns = {"mean": mean, "first_quartile": low, "median": middle, "third_quartile": high}
+        table = {"number": number, **{name: list(column) for name, column in columns.items()}}
+        yield Picture("jacobian_spectrum", _figure(mean, low, high, title, caption), table)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _singular(jacobians: np.ndarray) -> np.ndarray:

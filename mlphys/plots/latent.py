@@ -1,13 +1,15 @@
-"""The codes that an encoder gives the samples, coloured by class."""
+"""The latent space."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from mlphys.figures import scatter
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.figures.scatter import Projection
 from mlphys.numerics import pca
@@ -15,15 +17,22 @@ from mlphys.numerics import pca
 MOST = 5_000  # points
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    kind = run.config.model.kind
-    otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
-    split, predictions = predicted(run, "codes", otherwise)
-    codes = predictions["codes"]
-    projection = _projection(codes.reshape(len(codes), -1))
-    title = f"{run.name}: codes of {len(codes):,} {split} samples"
-    notes = [f"the first {MOST:,} drawn"] if len(codes) > MOST else []
-    yield scatter.picture("latent", title, notes, projection, predictions["labels"][:MOST], run.data["classes"])
+class Latent(Plot):
+    """The codes that an encoder gives the samples, coloured by class."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        kind = run.config.model.kind
+        otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
+        split, predictions = predicted(run, "codes", otherwise)
+        codes = predictions["codes"]
+        projection = _projection(codes.reshape(len(codes), -1))
+        title = f"{run.name}: codes of {len(codes):,} {split} samples"
+        notes = [f"the first {MOST:,} drawn"] if len(codes) > MOST else []
+        yield scatter.picture("latent", title, notes, projection, predictions["labels"][:MOST], run.data["classes"])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _projection(codes: np.ndarray) -> Projection:

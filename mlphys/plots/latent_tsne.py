@@ -1,14 +1,16 @@
-"""The codes by t-SNE, which keeps neighbours together (van der Maaten & Hinton 2008), coloured by class."""
+"""The latent space by t-SNE (van der Maaten & Hinton 2008)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import scatter
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.figures.scatter import Projection
 
@@ -17,21 +19,30 @@ FEWEST = 4
 PERPLEXITY = 20
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    kind = run.config.model.kind
-    otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
-    split, predictions = predicted(run, "codes", otherwise)
-    codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
-    if codes.shape[1] <= 2:
-        raise NotApplicable("codes of one or two numbers need no projection; `latent` shows them as they are")
-    if len(codes) < FEWEST:
-        raise NotApplicable(f"needs at least {FEWEST} codes; {split} has {len(codes)}")
-    if (codes == codes[0]).all():
-        raise NotApplicable(f"all {split} samples have the same code")
-    title = f"{run.name}: codes of {min(len(codes), MOST):,} {split} samples by t-SNE"
-    notes = [f"the first {MOST:,} of {len(codes):,}"] if len(codes) > MOST else []
-    projection = _embedded(codes[:MOST])
-    yield scatter.picture("latent_tsne", title, notes, projection, predictions["labels"][:MOST], run.data["classes"])
+class LatentTSNE(Plot):
+    """The codes by t-SNE, which keeps neighbours together (van der Maaten & Hinton 2008), coloured by class."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        kind = run.config.model.kind
+        otherwise = f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
+        split, predictions = predicted(run, "codes", otherwise)
+        codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
+        if codes.shape[1] <= 2:
+            raise NotApplicable("codes of one or two numbers need no projection; `latent` shows them as they are")
+        if len(codes) < FEWEST:
+            raise NotApplicable(f"needs at least {FEWEST} codes; {split} has {len(codes)}")
+        if (codes == codes[0]).all():
+            raise NotApplicable(f"all {split} samples have the same code")
+        title = f"{run.name}: codes of {min(len(codes), MOST):,} {split} samples by t-SNE"
+        notes = [f"the first {MOST:,} of {len(codes):,}"] if len(codes) > MOST else []
+        projection = _embedded(codes[:MOST])
+        yield scatter.picture(
+            "latent_tsne", title, notes, projection, predictions["labels"][:MOST], run.data["classes"]
+        )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _embedded(codes: np.ndarray) -> Projection:

@@ -1,4 +1,4 @@
-"""Loss and metrics against the epoch, in training and validation, with the test result."""
+"""Learning curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.example_experiments import classifier_of_images
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.io.history import quantities
 
@@ -23,30 +24,37 @@ LETTER = 0.022  # of the width of the axes: a letter of a phase's name
 DOTTED = 40  # epochs up to which each gets a dot
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    if not run.history:
-        raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
-    rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
-    last_of = {name: i for i, row in enumerate(run.history, start=1) for name in row if row[name] is not None}
-    metrics = [name for name in quantities(rows[0]) if name in last_of and not name.startswith("validation_")]
-    metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
-    kept, which = _kept(run, rows)
-    across = min(len(metrics), 3)
-    down = math.ceil(len(metrics) / across)
-    figure = theme.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
-    axes = figure.subplots(down, across, squeeze=False).ravel()
-    for metric, panel in zip(metrics, axes, strict=False):
-        last = last_of[metric]
-        shown, why = (kept, which) if kept <= last else (last, "last of its phase")
-        _curves(panel, rows, metric, shown)
-        _test(panel, metric, shown, run.metrics.get("test", {}))
-        _axes(panel, rows, metric, shown)
-        _legend(panel, f"epoch {shown} ({why})")
-    for unused in axes[len(metrics) :]:
-        unused.remove()
-    columns = [name for metric in metrics for name in (metric, f"validation_{metric}") if name in rows[0]]
-    table = {name: [row[name] for row in rows] for name in ("phase", "epoch", *columns)}
-    yield Picture("learning_curves", figure, table)
+class LearningCurves(Plot):
+    """Loss and metrics against the epoch, in training and validation, with the test result."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        if not run.history:
+            raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
+        rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
+        last_of = {name: i for i, row in enumerate(run.history, start=1) for name in row if row[name] is not None}
+        metrics = [name for name in quantities(rows[0]) if name in last_of and not name.startswith("validation_")]
+        metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
+        kept, which = _kept(run, rows)
+        across = min(len(metrics), 3)
+        down = math.ceil(len(metrics) / across)
+        figure = theme.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
+        axes = figure.subplots(down, across, squeeze=False).ravel()
+        for metric, panel in zip(metrics, axes, strict=False):
+            last = last_of[metric]
+            shown, why = (kept, which) if kept <= last else (last, "last of its phase")
+            _curves(panel, rows, metric, shown)
+            _test(panel, metric, shown, run.metrics.get("test", {}))
+            _axes(panel, rows, metric, shown)
+            _legend(panel, f"epoch {shown} ({why})")
+        for unused in axes[len(metrics) :]:
+            unused.remove()
+        columns = [name for metric in metrics for name in (metric, f"validation_{metric}") if name in rows[0]]
+        table = {name: [row[name] for row in rows] for name in ("phase", "epoch", *columns)}
+        yield Picture("learning_curves", figure, table)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _kept(run: RunView, rows: Rows) -> tuple[int, str]:

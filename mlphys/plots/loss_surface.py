@@ -1,4 +1,4 @@
-"""The loss of a model of two parameters as a landscape, with the path that training took."""
+"""The landscape of the loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics.newton import Minimum, find
 
@@ -41,28 +41,41 @@ class Landscape:
     losses: np.ndarray
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    columns = _columns(run)
-    path = np.array([_initial(run), *([row[name] for name in columns] for row in run.history)])
-    train = run.dataset().train
+class LossSurface(Plot):
+    """The loss of a model of two parameters as a landscape, with the path that training took."""
 
-    def losses(places: np.ndarray) -> np.ndarray:
-        return run.trained.losses(train, places)
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        columns = _columns(run)
+        path = np.array([_initial(run), *([row[name] for name in columns] for row in run.history)])
+        train = run.dataset().train
 
-    along = losses(path)
-    minimum = _minimum(losses, path)
-    near, wide = _views(path, along[0], minimum)
-    closer = (np.ptp(wide, axis=0) > CLOSER * np.ptp(near, axis=0)).any()
-    landscapes = {"landscape": _landscape(losses, wide)}
-    if closer:
-        landscapes["close-up"] = _landscape(losses, near)
-    names = _short(columns)
-    caption = f"loss of {len(train):,} training samples: {along[0]:.4g} at the start, {along[-1]:.4g} at the end"
-    if minimum:
-        at = " and ".join(f"{name} {value:.4g}" for name, value in zip(names, minimum.place, strict=True))
-        caption += f", {minimum.value:.4g} at the minimum, {at}"
-    figure = _figure(landscapes, path, minimum, names, f"{run.name}: loss surface, {len(path) - 1:,} epochs", caption)
-    yield Picture("loss_surface", figure, _table(landscapes, path, along, minimum, columns))
+        def losses(places: np.ndarray) -> np.ndarray:
+            return run.trained.losses(train, places)
+
+        along = losses(path)
+        minimum = _minimum(losses, path)
+        near, wide = _views(path, along[0], minimum)
+        closer = (np.ptp(wide, axis=0) > CLOSER * np.ptp(near, axis=0)).any()
+        landscapes = {"landscape": _landscape(losses, wide)}
+        if closer:
+            landscapes["close-up"] = _landscape(losses, near)
+        names = _short(columns)
+        caption = f"loss of {len(train):,} training samples: {along[0]:.4g} at the start, {along[-1]:.4g} at the end"
+        if minimum:
+            at = " and ".join(f"{name} {value:.4g}" for name, value in zip(names, minimum.place, strict=True))
+            caption += f", {minimum.value:.4g} at the minimum, {at}"
+        figure = _figure(
+            landscapes, path, minimum, names, f"{run.name}: loss surface, {len(path) - 1:,} epochs", caption
+        )
+        yield Picture("loss_surface", figure, _table(landscapes, path, along, minimum, columns))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return {
+            "data": {"name": "line", "noise": 1.0},
+            "model": {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]},
+            "training": {"epochs": 3, "optimizer": "adam", "track": ["parameters"]},
+        }
 
 
 def _columns(run: RunView) -> list[str]:

@@ -1,16 +1,17 @@
-"""Misclassified samples, the surest first; "8 (3!)" is a 3 taken for an 8 (Marquardt, lecture 5)."""
+"""Misclassified samples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import classifier_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 
 if TYPE_CHECKING:
@@ -20,40 +21,47 @@ DOWN, ACROSS = 5, 8
 MOST_LINES = 6  # channels of a sequence that can be told apart by colour
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    otherwise = "only a model of kind: classifier tells classes apart"
-    split, predictions = predicted(run, "probabilities", otherwise)
-    labels, probabilities = predictions["labels"], predictions["probabilities"]
-    guesses, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = int((guesses != labels).sum())
-    if not wrong:
-        raise NotApplicable(f"all {len(labels):,} {split} samples are classified correctly")
-    _need_drawable(tuple(run.data["shape"]))
-    shown = predictions["shown"]
-    mistakes = [i for i in range(len(shown)) if guesses[shown[i]] != labels[shown[i]]]
-    mistakes = sorted(mistakes, key=lambda i: -sureness[shown[i]])[: DOWN * ACROSS]
-    if not mistakes:
-        raise NotApplicable(f"none of the {wrong} mistakes is kept; `mlphys evaluate {run.path}` keeps them")
-    indices, images = shown[mistakes], predictions["images"][mistakes]
-    classes = run.data["classes"]
-    table = {
-        "index": indices.tolist(),
-        "true": [classes[k] for k in labels[indices]],
-        "predicted": [classes[k] for k in guesses[indices]],
-        "probability": list(sureness[indices]),
-    }
-    across = min(len(indices), ACROSS)
-    down = math.ceil(len(indices) / across)
-    some = f"; here the {len(indices)} surest mistakes" if wrong > len(indices) else ""
-    figure = theme.figure(
-        max(1.45 * across, 7.5),
-        1.75 * down + 1.0,
-        f"{run.name}: predicted (true!)",
-        f"{wrong:,} of {len(labels):,} {split} samples wrong{some}; p is the predicted probability",
-    )
-    axes = figure.subplots(down, across, squeeze=False).ravel()
-    _tiles(axes, images, table)
-    yield Picture("misclassified", figure, table)
+class Misclassified(Plot):
+    """Misclassified samples, the surest first; "8 (3!)" is a 3 taken for an 8 (Marquardt, lecture 5)."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        otherwise = "only a model of kind: classifier tells classes apart"
+        split, predictions = predicted(run, "probabilities", otherwise)
+        labels, probabilities = predictions["labels"], predictions["probabilities"]
+        guesses, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        wrong = int((guesses != labels).sum())
+        if not wrong:
+            raise NotApplicable(f"all {len(labels):,} {split} samples are classified correctly")
+        _need_drawable(tuple(run.data["shape"]))
+        shown = predictions["shown"]
+        mistakes = [i for i in range(len(shown)) if guesses[shown[i]] != labels[shown[i]]]
+        mistakes = sorted(mistakes, key=lambda i: -sureness[shown[i]])[: DOWN * ACROSS]
+        if not mistakes:
+            raise NotApplicable(f"none of the {wrong} mistakes is kept; `mlphys evaluate {run.path}` keeps them")
+        indices, images = shown[mistakes], predictions["images"][mistakes]
+        classes = run.data["classes"]
+        table = {
+            "index": indices.tolist(),
+            "true": [classes[k] for k in labels[indices]],
+            "predicted": [classes[k] for k in guesses[indices]],
+            "probability": list(sureness[indices]),
+        }
+        across = min(len(indices), ACROSS)
+        down = math.ceil(len(indices) / across)
+        some = f"; here the {len(indices)} surest mistakes" if wrong > len(indices) else ""
+        figure = theme.figure(
+            max(1.45 * across, 7.5),
+            1.75 * down + 1.0,
+            f"{run.name}: predicted (true!)",
+            f"{wrong:,} of {len(labels):,} {split} samples wrong{some}; p is the predicted probability",
+        )
+        axes = figure.subplots(down, across, squeeze=False).ravel()
+        _tiles(axes, images, table)
+        yield Picture("misclassified", figure, table)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_images()
 
 
 def _need_drawable(shape: tuple[int, ...]) -> None:

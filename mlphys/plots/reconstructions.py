@@ -1,4 +1,4 @@
-"""Samples, what an autoencoder (or a net from images to images) makes of them, and the difference."""
+"""Reconstructions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
@@ -25,41 +26,51 @@ MOST_LINES = 6  # channels of a sequence that can be told apart by colour
 DOTTED = 30  # features up to which each gets a dot
 
 
-def draw(run: RunView) -> Iterator[Picture]:
-    kind = run.config.model.kind
-    if kind == "regressor" and len(run.data["target_shape"]) == 3:
-        yield from _to_images(run, tuple(run.data["target_shape"]))
-        return
-    otherwise = f"kind: {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
-    split, predictions = predicted(run, "reconstructions", otherwise)
-    shape = tuple(run.data["shape"])
-    _need_drawable(shape)
-    indices = predictions["shown"][:MOST]
-    inputs, outputs = predictions["images"][:MOST], predictions["reconstructions"][:MOST]
-    metrics = run.metrics.get(split, {})
-    if "mse" not in metrics:
-        raise NotApplicable("a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out")
-    of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
-    title = f"{run.name}: reconstructions, mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}"
-    caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
-    rows = {"input": inputs, "output": outputs}
-    if "corrupted" in predictions:
-        rows = {
-            "corrupted": predictions["corrupted"][:MOST],
-            "clean": inputs,
-            "output": predictions["denoised"][:MOST],
-        }
-        inputs, outputs = rows["clean"], rows["output"]
-        title = (
-            f"{run.name}: what is made of corrupted samples, mse "
-            f"{theme.measured(metrics['corrupted_mse'], metrics['corrupted_mse_stderr'])}"
-        )
-        caption = (
-            f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of the corrupted samples "
-            f"{theme.measured(metrics['corruption_mse'])}, of clean ones given back {theme.measured(metrics['mse'])}"
-        )
-    drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(inputs, outputs, title, caption)
-    yield Picture("reconstructions", drawn, _table(indices, rows))
+class Reconstructions(Plot):
+    """Samples, what an autoencoder (or a net from images to images) makes of them, and the difference."""
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        kind = run.config.model.kind
+        if kind == "regressor" and len(run.data["target_shape"]) == 3:
+            yield from _to_images(run, tuple(run.data["target_shape"]))
+            return
+        otherwise = f"kind: {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
+        split, predictions = predicted(run, "reconstructions", otherwise)
+        shape = tuple(run.data["shape"])
+        _need_drawable(shape)
+        indices = predictions["shown"][:MOST]
+        inputs, outputs = predictions["images"][:MOST], predictions["reconstructions"][:MOST]
+        metrics = run.metrics.get(split, {})
+        if "mse" not in metrics:
+            raise NotApplicable(
+                "a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out"
+            )
+        of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
+        title = f"{run.name}: reconstructions, mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}"
+        caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
+        rows = {"input": inputs, "output": outputs}
+        if "corrupted" in predictions:
+            rows = {
+                "corrupted": predictions["corrupted"][:MOST],
+                "clean": inputs,
+                "output": predictions["denoised"][:MOST],
+            }
+            inputs, outputs = rows["clean"], rows["output"]
+            title = (
+                f"{run.name}: what is made of corrupted samples, mse "
+                f"{theme.measured(metrics['corrupted_mse'], metrics['corrupted_mse_stderr'])}"
+            )
+            caption = (
+                f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of the corrupted samples "
+                f"{theme.measured(metrics['corruption_mse'])}, of clean ones given back "
+                f"{theme.measured(metrics['mse'])}"
+            )
+        drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(inputs, outputs, title, caption)
+        yield Picture("reconstructions", drawn, _table(indices, rows))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _to_images(run: RunView, shape: Shape) -> Iterator[Picture]:

@@ -1,14 +1,16 @@
-"""What 1, 2, 4, ... principal components keep of samples, and beside it an autoencoder of as large a code."""
+"""Reconstructions by PCA at several code sizes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.requirements import need_decoder, need_images
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
@@ -16,43 +18,49 @@ from mlphys.numerics import chunked, pca
 MOST = 10  # samples
 
 
-def check(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
-    if loaded.experiment.model.kind == "pca":
-        need_images(loaded)
-    else:
-        need_decoder(loaded)
+class ReconstructionsByCodeSize(Plot):
+    """What 1, 2, 4, ... principal components keep of samples, and beside it an autoencoder of as large a code."""
 
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
+        if resolved.experiment.model.kind == "pca":
+            need_images(resolved)
+        else:
+            need_decoder(resolved)
 
-def draw(run: RunView) -> Iterator[Picture]:
-    check(run.loaded)
-    split, predictions = predicted(run, "codes", "")
-    size = math.prod(predictions["codes"].shape[1:])
-    mse = float(predictions["squared_errors"].mean(dtype=np.float64))
-    dataset, fitted = run.dataset(), run.preprocessing
-    train, x = fitted.apply(dataset.train.x), fitted.apply(getattr(dataset, split).x)
-    counts = _sizes(min(size, pca.most(train)))
-    found = pca.fit(train, counts[-1])
-    shown = chunked.read(x[:MOST])
-    codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
-    linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
-    images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
-    lost = pca.errors(found, x, counts)
-    sizes, errors = [None, *counts], [None, *lost]
-    labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
-    if run.config.model.kind != "pca":
-        images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
-        sizes, errors = [*sizes, size], [*errors, mse]
-        labels.append(_label(f"the net, code {size}", mse))
-    drawn = np.array(images)
-    title = f"{run.name}: reconstructions by code size"
-    caption = f"mse over {len(x):,} {split} samples{'; of values behind data.preprocess' if fitted.steps else ''}"
-    figure = image_grid.page(drawn, drawn[0], labels, title, caption)
-    kinds = ["input", *["pca"] * len(counts), "net"][: len(drawn)]
-    rows = {"by": kinds, "code_size": sizes, "mse": errors}
-    yield Picture(
-        "reconstructions_by_code_size", figure, image_grid.table(drawn, rows, {"sample": np.arange(len(shown))})
-    )
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        self.check(run.loaded)
+        split, predictions = predicted(run, "codes", "")
+        size = math.prod(predictions["codes"].shape[1:])
+        mse = float(predictions["squared_errors"].mean(dtype=np.float64))
+        dataset, fitted = run.dataset(), run.preprocessing
+        train, x = fitted.apply(dataset.train.x), fitted.apply(getattr(dataset, split).x)
+        counts = _sizes(min(size, pca.most(train)))
+        found = pca.fit(train, counts[-1])
+        shown = chunked.read(x[:MOST])
+        codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
+        linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
+        images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
+        lost = pca.errors(found, x, counts)
+        sizes, errors = [None, *counts], [None, *lost]
+        labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
+        if run.config.model.kind != "pca":
+            images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
+            sizes, errors = [*sizes, size], [*errors, mse]
+            labels.append(_label(f"the net, code {size}", mse))
+        drawn = np.array(images)
+        title = f"{run.name}: reconstructions by code size"
+        caption = f"mse over {len(x):,} {split} samples{'; of values behind data.preprocess' if fitted.steps else ''}"
+        figure = image_grid.page(drawn, drawn[0], labels, title, caption)
+        kinds = ["input", *["pca"] * len(counts), "net"][: len(drawn)]
+        rows = {"by": kinds, "code_size": sizes, "mse": errors}
+        yield Picture(
+            "reconstructions_by_code_size", figure, image_grid.table(drawn, rows, {"sample": np.arange(len(shown))})
+        )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _sizes(most: int) -> list[int]:

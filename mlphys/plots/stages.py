@@ -1,4 +1,4 @@
-"""What a stacked autoencoder makes of samples through its first stage, the first two, ..., all of them."""
+"""Reconstructions stage by stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
@@ -19,34 +19,45 @@ from mlphys.numerics.chunked import Array
 MOST = 10  # samples
 
 
-def check(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where there are no stages whose decoders give images."""
-    kind = loaded.experiment.model.kind
-    if kind != "stacked_autoencoder":
-        raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
-    need_decoder(loaded)
+class Stages(Plot):
+    """What a stacked autoencoder makes of samples through its first stage, the first two, ..., all of them."""
 
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable where there are no stages whose decoders give images."""
+        kind = resolved.experiment.model.kind
+        if kind != "stacked_autoencoder":
+            raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
+        need_decoder(resolved)
 
-def draw(run: RunView) -> Iterator[Picture]:
-    check(run.loaded)
-    dataset, split = run.dataset(), run.shown_split()
-    x = getattr(dataset, split).x
-    shown = chunked.read(x[:MOST])
-    images = np.concatenate([shown[None], run.trained.staged(shown)])
-    errors = _errors(run, x)
-    names = ["through stage 1", *(f"through 1 to {i}" for i in range(2, len(errors) + 1))]
-    labels = ["input"]
-    for name, error, shape in zip(names, errors, _codes(run), strict=True):
-        linear = pca.error(dataset.train.x, x, math.prod(shape))
-        beside = "" if linear is None else f"\nPCA-{math.prod(shape)} {theme.measured(linear)}"
-        labels.append(f"{name}\nmse {theme.measured(error)}{beside}")
-    title = f"{run.name}: reconstructions through the stages"
-    caption = (
-        f"mse over {len(x):,} {split} samples, below it that of PCA with as many components as the code has numbers"
-    )
-    figure = image_grid.page(images, shown, labels, title, caption)
-    rows = {"stages": list(range(len(images))), "mse": [None, *errors]}
-    yield Picture("stages", figure, image_grid.table(images, rows, {"sample": np.arange(len(shown))}))
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        self.check(run.loaded)
+        dataset, split = run.dataset(), run.shown_split()
+        x = getattr(dataset, split).x
+        shown = chunked.read(x[:MOST])
+        images = np.concatenate([shown[None], run.trained.staged(shown)])
+        errors = _errors(run, x)
+        names = ["through stage 1", *(f"through 1 to {i}" for i in range(2, len(errors) + 1))]
+        labels = ["input"]
+        for name, error, shape in zip(names, errors, _codes(run), strict=True):
+            linear = pca.error(dataset.train.x, x, math.prod(shape))
+            beside = "" if linear is None else f"\nPCA-{math.prod(shape)} {theme.measured(linear)}"
+            labels.append(f"{name}\nmse {theme.measured(error)}{beside}")
+        title = f"{run.name}: reconstructions through the stages"
+        caption = (
+            f"mse over {len(x):,} {split} samples, below it that of PCA with as many components as the code has numbers"
+        )
+        figure = image_grid.page(images, shown, labels, title, caption)
+        rows = {"stages": list(range(len(images))), "mse": [None, *errors]}
+        yield Picture("stages", figure, image_grid.table(images, rows, {"sample": np.arange(len(shown))}))
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        stages = [{"encoder": [{"Dense": {"units": 3}}]}, {"encoder": [{"Dense": {"units": 2}}]}]
+        return {
+            "data": {"name": "circles", "size": 3, "samples": 50},
+            "model": {"kind": "stacked_autoencoder", "stages": stages},
+            "training": {"epochs": 2},
+        }
 
 
 def _codes(run: RunView) -> list[tuple[int, ...]]:

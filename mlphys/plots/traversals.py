@@ -1,14 +1,15 @@
-"""What the decoder makes of codes in which one number runs from small to large and the others stay."""
+"""Traversals of the code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.figures import image_grid, theme
-from mlphys.figures.picture import Picture, predicted
+from mlphys.figures.example_experiments import autoencoder_of_images
+from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView
 
@@ -20,39 +21,45 @@ LEVELS = (0.02, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.98)
 ACROSS = 13  # images in a line of the plane
 
 
-def check(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where no images can be made of codes."""
-    need_decoder(loaded)
+class Traversals(Plot):
+    """What the decoder makes of codes in which one number runs from small to large and the others stay."""
 
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable where no images can be made of codes."""
+        need_decoder(resolved)
 
-def draw(run: RunView) -> Iterator[Picture]:
-    check(run.loaded)
-    split, predictions = predicted(run, "codes", "")
-    codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
-    normal = run.config.model.normal_code()
-    values = np.array([_quantiles(column, LEVELS, normal) for column in codes.T])
-    base, of_base = np.zeros(codes.shape[1]), "0"
-    if not normal:
-        place = int(((codes - np.median(codes, axis=0)) ** 2).sum(axis=1).argmin())
-        base, of_base = codes[place], f"those of {split} sample {place}, whose code is nearest to the medians"
-    numbers = _strongest(run, base, values)
-    made = np.tile(base, (len(numbers), len(LEVELS), 1))
-    for line, j in enumerate(numbers):
-        made[line, :, j] = values[j]
-    images = _decoded(run, made)
-    of = "N(0, 1)" if normal else f"its values of {len(codes):,} {split} samples"
-    title = f"{run.name}: images along each number of the code"
-    caption = f"above each column a quantile of {of}, beside each row the first and the last; "
-    caption += f"the other numbers are {of_base}"
-    if len(numbers) < codes.shape[1]:
-        caption += f"; drawn are the {len(numbers)} of {codes.shape[1]} that change the image most"
-    labels = [f"{j}:  {_number(values[j][0])} to {_number(values[j][-1])}" for j in numbers]
-    above = [f"{100 * level:g} %" for level in LEVELS]
-    figure = image_grid.page(images, predictions["images"], labels, title, caption, above)
-    columns = {"quantile": LEVELS, "code": values[numbers]}
-    yield Picture("traversals", figure, image_grid.table(images, {"number": numbers}, columns))
-    if codes.shape[1] == 2:
-        yield _plane(run, codes, normal, of, predictions["images"])
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        self.check(run.loaded)
+        split, predictions = predicted(run, "codes", "")
+        codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
+        normal = run.config.model.normal_code()
+        values = np.array([_quantiles(column, LEVELS, normal) for column in codes.T])
+        base, of_base = np.zeros(codes.shape[1]), "0"
+        if not normal:
+            place = int(((codes - np.median(codes, axis=0)) ** 2).sum(axis=1).argmin())
+            base, of_base = codes[place], f"those of {split} sample {place}, whose code is nearest to the medians"
+        numbers = _strongest(run, base, values)
+        made = np.tile(base, (len(numbers), len(LEVELS), 1))
+        for line, j in enumerate(numbers):
+            made[line, :, j] = values[j]
+        images = _decoded(run, made)
+        of = "N(0, 1)" if normal else f"its values of {len(codes):,} {split} samples"
+        title = f"{run.name}: images along each number of the code"
+        caption = f"above each column a quantile of {of}, beside each row the first and the last; "
+        caption += f"the other numbers are {of_base}"
+        if len(numbers) < codes.shape[1]:
+            caption += f"; drawn are the {len(numbers)} of {codes.shape[1]} that change the image most"
+        labels = [f"{j}:  {_number(values[j][0])} to {_number(values[j][-1])}" for j in numbers]
+        above = [f"{100 * level:g} %" for level in LEVELS]
+        figure = image_grid.page(images, predictions["images"], labels, title, caption, above)
+        columns = {"quantile": LEVELS, "code": values[numbers]}
+        yield Picture("traversals", figure, image_grid.table(images, {"number": numbers}, columns))
+        if codes.shape[1] == 2:
+            yield _plane(run, codes, normal, of, predictions["images"])
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return autoencoder_of_images()
 
 
 def _strongest(run: RunView, base: np.ndarray, values: np.ndarray) -> np.ndarray:

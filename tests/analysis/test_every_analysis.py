@@ -26,7 +26,7 @@ def examples(tmp_path_factory) -> ExampleRuns:
 
 @every
 def test_an_analysis_of_its_example_gives_json_a_line_and_pictures_named_after_itself(name: str, examples: ExampleRuns):
-    analysis, run = ANALYSES[name](), examples.run(ANALYSES[name].example())
+    analysis, run = ANALYSES[name](), examples.in_study(ANALYSES[name].example())
     analysis.check(run.loaded)
     with theme.applied():
         result = analysis.measure(run)
@@ -42,7 +42,7 @@ def test_an_analysis_of_its_example_gives_json_a_line_and_pictures_named_after_i
 def test_the_same_run_gives_the_same_numbers(name: str, examples: ExampleRuns):
     config = ANALYSES[name].example()
     with theme.applied():
-        first, again = (ANALYSES[name]().measure(examples.run(config)) for _ in range(2))
+        first, again = (ANALYSES[name]().measure(examples.in_study(config)) for _ in range(2))
     assert first.numbers == again.numbers
     assert [picture.table for picture in first.pictures] == [picture.table for picture in again.pictures]
 

@@ -21,32 +21,43 @@ class ExampleRuns:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._studies: dict[str, Path] = {}
+        self._files: dict[str, Path] = {}
+        self._resolved: dict[Path, ResolvedExperiment] = {}
 
     def resolved(self, config: Mapping[str, Any]) -> ResolvedExperiment:
-        return load(self._file(config))
+        file = self._file(config)
+        if file not in self._resolved:
+            self._resolved[file] = load(file)
+        return self._resolved[file]
 
     def run(self, config: Mapping[str, Any]) -> Run:
-        """A run that was evaluated on its test split. Beside it is one of half as many training samples."""
+        """A run that was evaluated on its test split."""
+        return Run(self._trained(config, 1, self.resolved(config).experiment.data.train))
+
+    def in_study(self, config: Mapping[str, Any]) -> Run:
+        """The same, beside one of half as many training samples."""
+        samples = self.resolved(config).experiment.data.train
+        self._trained(config, 2, int(samples) // 2)
+        return self.run(config)
+
+    def _trained(self, config: Mapping[str, Any], number: int, samples: float | None) -> Path:
         file = self._file(config)
-        study = file.with_suffix("")
-        if not study.exists():
-            samples = load(file).experiment.data.train
-            for number, train in enumerate((int(samples) // 2, samples), start=1):
-                mlphys("train", file, "--set", f"data.train={train}", "--out", study / str(number), "--quiet")
-                _evaluate(study / str(number))
-        return Run(study / "2")
+        run = file.with_suffix("") / str(number)
+        if not run.exists():
+            mlphys("train", file, "--set", f"data.train={samples}", "--out", run, "--quiet")
+            _evaluate(run)
+        return run
 
     def _file(self, config: Mapping[str, Any]) -> Path:
         text = dump(dict(config))
-        if text not in self._studies:
-            self._studies[text] = self.folder / f"example_{len(self._studies)}.yaml"
-            self._studies[text].write_text(text)
-        return self._studies[text]
+        if text not in self._files:
+            self._files[text] = self.folder / f"example_{len(self._files)}.yaml"
+            self._files[text].write_text(text)
+        return self._files[text]
 
 
 def _evaluate(run: Path) -> None:
     """Also on shifted samples, where they can be shifted."""
     result = CliRunner().invoke(main, ["evaluate", str(run), "--shift", "1"])
-    if result.exit_code:
+    if result.exit_code == 2:
         mlphys("evaluate", run)

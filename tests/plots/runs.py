@@ -146,7 +146,7 @@ def pca_weights(mean: np.ndarray, vectors: np.ndarray, variances: np.ndarray) ->
 
 
 def complete(path: Path) -> MadeRun:
-    """A run that every picture can be drawn of: its images are two pixels, for those that show two features."""
+    """A run for the pictures that ask its files only: images of two pixels, for those that show two features."""
     shape = (1, 2, 1)
     classified = predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6], shape)
     images = {"images": classified["images"], "reconstructions": classified["images"] / 2}
@@ -189,7 +189,7 @@ CODED = """
         data: {name: circles, size: 3, samples: 30, train: 20, validation: 10, test: 0}
         model: {kind: autoencoder, encoder: [{Dense: {units: 2}}], decoder: [{Dense: {units: 9}}]}
     """
-# For each picture that asks the network itself: a small run that it can be drawn of.
+# Small runs of which pictures are drawn that ask the network itself.
 ASKED = {
     "decision_boundary": """
         data: {name: moons, samples: 60}
@@ -262,11 +262,3 @@ def measured(run: Run) -> Run:
 def walked(places: Sequence[dict[str, float]] = PATH) -> list[dict[str, Any]]:
     """The rows of a history that recorded the weights."""
     return [row | place for row, place in zip(history([1.0] * len(places)), places, strict=True)]
-
-
-def fitting(name: str, path: Path) -> Run | MadeRun:
-    """A run that the named picture can be drawn of."""
-    if name not in ASKED:
-        return complete(path)
-    run = written(path, ASKED[name], rows=walked())
-    return measured(run) if ASKED[name] == CODED else run

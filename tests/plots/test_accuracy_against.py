@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import accuracy_against
+from mlphys.plots.accuracy_against import AccuracyAgainst
 from tests.plots.runs import MadeRun
 
 SHIFT = {
@@ -18,7 +18,7 @@ METRICS = {"test": {"samples": 10_000, "majority_accuracy": 0.11}}
 
 
 def drawn(**curves):
-    (picture,) = accuracy_against.draw(MadeRun(curves=curves, metrics=METRICS))
+    (picture,) = AccuracyAgainst().draw(MadeRun(curves=curves, metrics=METRICS))
     return picture
 
 
@@ -54,7 +54,7 @@ def test_the_table_holds_both_curves_with_their_errors():
 def test_the_error_of_a_regressor_stands_beside_that_of_the_mean():
     curve = {"split": "test", "metric": "mse", "noise": [0, 1], "mse": [0.1, 3.0], "mse_stderr": [0.1, 0.2]}
     run = MadeRun(curves={"noise": curve}, metrics={"test": {"samples": 5, "mean_target_mse": 0.5}})
-    (picture,) = accuracy_against.draw(run)
+    (picture,) = AccuracyAgainst().draw(run)
     (axes,) = picture.figure.axes
     assert axes.get_ylabel() == "mse"
     assert axes.lines[1].get_ydata() == [0.5, 0.5]
@@ -64,4 +64,4 @@ def test_the_error_of_a_regressor_stands_beside_that_of_the_mean():
 def test_a_run_without_curves_is_told_how_to_get_them():
     reason = r"^nothing measured; `mlphys evaluate runs/made/1 --shift 8 --noise 1` does$"
     with pytest.raises(NotApplicable, match=reason):
-        list(accuracy_against.draw(MadeRun()))
+        list(AccuracyAgainst().draw(MadeRun()))

@@ -25,7 +25,7 @@ def clustered(shape: tuple[int, ...], count: int) -> MadeRun:
 
 
 def drawn(shape: tuple[int, ...], count: int) -> Picture:
-    (picture,) = centroids.draw(clustered(shape, count))
+    (picture,) = centroids.Centroids().draw(clustered(shape, count))
     return picture
 
 
@@ -87,7 +87,7 @@ def preprocessed(steps: list[Any]) -> Any:
 
 def test_behind_preprocessing_that_can_be_undone_the_centroids_are_brought_back():
     run, x = preprocessed([Standardize()])
-    (picture,) = centroids.draw(run)
+    (picture,) = centroids.Centroids().draw(run)
     first, second = (panel.images[0].get_array() for panel in picture.figure.axes)
     np.testing.assert_allclose(first, x.mean(axis=0)[..., 0], atol=1e-6)
     np.testing.assert_allclose(second, (x.mean(axis=0) + x.std(axis=0))[..., 0], atol=1e-5)
@@ -96,14 +96,14 @@ def test_behind_preprocessing_that_can_be_undone_the_centroids_are_brought_back(
 
 def test_a_projection_is_brought_back_too():
     run, x = preprocessed([Project(components=2)])
-    (picture,) = centroids.draw(run)
+    (picture,) = centroids.Centroids().draw(run)
     np.testing.assert_allclose(picture.figure.axes[0].images[0].get_array(), x.mean(axis=0)[..., 0], atol=1e-6)
 
 
 def test_a_classifier_is_told_what_has_centroids():
     reason = "^kind: classifier has no centroids; train a model of kind: kmeans for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(centroids.draw(MadeRun()))
+        list(centroids.Centroids().draw(MadeRun()))
 
 
 def test_samples_that_are_no_pictures_are_refused():

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import code_histogram
+from mlphys.plots.code_histogram import CodeHistogram
 from tests.plots.runs import MadeRun, encoded, predictions
 
 
 def drawn(codes: np.ndarray) -> Any:
     images = np.zeros((len(codes), 2))
-    return list(code_histogram.draw(MadeRun(of_split={"test": encoded(images, images, codes)})))
+    return list(CodeHistogram().draw(MadeRun(of_split={"test": encoded(images, images, codes)})))
 
 
 def sparse() -> np.ndarray:
@@ -61,4 +61,4 @@ def test_a_classifier_is_told_what_has_codes():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
     reason = "^kind: classifier has no codes; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(code_histogram.draw(run))
+        list(CodeHistogram().draw(run))

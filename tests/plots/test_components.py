@@ -8,7 +8,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
-from mlphys.plots import components
+from mlphys.plots.components import Components
 from mlphys.schema.preprocess import Project, Scale
 from tests.plots.runs import MadeRun, config, pca_weights
 
@@ -21,7 +21,7 @@ def drawn(shape: tuple[int, ...], kept: int, variances: Any = None, steps: tuple
     settings = config(None)
     settings.data = SimpleNamespace(preprocess=list(steps))
     run = MadeRun(weights=weights, data={"shape": list(shape), "classes": []}, config=settings)
-    return {picture.name: picture for picture in components.draw(run)}
+    return {picture.name: picture for picture in Components().draw(run)}
 
 
 def test_the_table_and_the_panels_hold_the_mean_and_every_component_in_its_place():
@@ -115,4 +115,4 @@ def test_samples_that_are_all_equal_can_be_drawn():
 def test_a_classifier_is_told_what_has_components():
     reason = "^kind: classifier has no components; train a model of kind: pca for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(components.draw(MadeRun()))
+        list(Components().draw(MadeRun()))

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import confusion_matrix as counted
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import confusion_matrix
+from mlphys.plots.confusion_matrix import ConfusionMatrix
 from tests.plots.runs import CLASSES, MadeRun, predictions
 
 LABELS, GUESSES = [3, 3, 3, 1, 2, 0], [8, 3, 3, 1, 2, 0]
@@ -16,7 +16,7 @@ LABELS, GUESSES = [3, 3, 3, 1, 2, 0], [8, 3, 3, 1, 2, 0]
 
 def drawn(labels: list[int] = LABELS, guesses: list[int] = GUESSES, **more: Any) -> Any:
     made = predictions(labels, guesses, [0.9] * len(labels))
-    (picture,) = confusion_matrix.draw(MadeRun(of_split={"test": made}, **more))
+    (picture,) = ConfusionMatrix().draw(MadeRun(of_split={"test": made}, **more))
     return picture
 
 
@@ -51,7 +51,7 @@ def test_many_classes_are_not_numbered_and_not_all_named():
     made = predictions(LABELS, GUESSES, [0.9] * 6)
     made["probabilities"] = np.eye(100)[GUESSES]
     run = MadeRun(of_split={"validation": made}, data={"shape": [4], "classes": classes})
-    (picture,) = confusion_matrix.draw(run)
+    (picture,) = ConfusionMatrix().draw(run)
     axes = picture.figure.axes[0]
     assert not axes.texts
     assert [label.get_text() for label in axes.get_yticklabels()] == classes[::4]
@@ -64,7 +64,7 @@ def test_no_mistakes_can_be_drawn():
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
     with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
-        list(confusion_matrix.draw(MadeRun(path=Path("runs/made/1"))))
+        list(ConfusionMatrix().draw(MadeRun(path=Path("runs/made/1"))))
 
 
 def test_all_classes_have_their_names():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import data_cloud
+from mlphys.plots.data_cloud import DataCloud
 from mlphys.schema.data import Split
 from tests.plots.runs import MadeRun, pca_weights
 
@@ -22,7 +22,7 @@ def drawn(samples: int = 200, components: int = 2, classes: tuple[str, ...] = ()
         weights=pca_weights(MEAN, -VECTORS[:components], VARIANCES),
         train=Split(x.astype(np.float32), np.arange(samples) % max(len(classes), 1)),
     )
-    (picture,) = data_cloud.draw(run)
+    (picture,) = DataCloud().draw(run)
     return picture
 
 
@@ -71,10 +71,10 @@ def test_samples_of_other_than_two_features_are_refused():
     run = MadeRun(weights=pca_weights(np.zeros(3), np.eye(3), np.ones(3)))
     reason = "^needs samples of 2 features; these have 3; `components` shows any number$"
     with pytest.raises(NotApplicable, match=reason):
-        list(data_cloud.draw(run))
+        list(DataCloud().draw(run))
 
 
 def test_a_classifier_is_told_what_has_components():
     reason = "^kind: classifier has no components; train a model of kind: pca for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(data_cloud.draw(MadeRun()))
+        list(DataCloud().draw(MadeRun()))

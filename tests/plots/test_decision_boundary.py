@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
-from mlphys.plots import decision_boundary
+from mlphys.plots.decision_boundary import DecisionBoundary
 from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
@@ -26,7 +26,7 @@ def linear(path: Path) -> Run:
 
 
 def drawn(run: Run) -> Picture:
-    (picture,) = decision_boundary.draw(run)
+    (picture,) = DecisionBoundary().draw(run)
     return picture
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
-from mlphys.plots import feature_maps
+from mlphys.plots.feature_maps import FeatureMaps
 from mlphys.schema.layers import Conv1D, Conv2D, Dense, Dropout, Flatten, Layer
 from tests.plots.runs import CLASSES, Layers, MadeRun, network, predictions, real
 
@@ -46,7 +46,7 @@ def drawn(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> Picture:
     made |= {"shown": np.array([0, 1]), "images": np.stack([np.zeros(shape), np.ones(shape)])}
     data = {"shape": list(shape), "classes": CLASSES}
     run = MadeRun(rows=net.rows, of_split={"test": made}, data=data, trained=Layers(net.rows), **more)
-    (picture,) = feature_maps.draw(run)
+    (picture,) = FeatureMaps().draw(run)
     return picture
 
 
@@ -55,7 +55,7 @@ def texts(picture: Picture) -> list[str]:
 
 
 def test_the_cross_of_the_lecture_gives_the_numbers_of_the_lecture(tmp_path: Path):
-    (picture,) = feature_maps.draw(real(WORKED, tmp_path))
+    (picture,) = FeatureMaps().draw(real(WORKED, tmp_path))
     assert (maps(picture, "input") == CROSS).all()
     convolved = [[7, -3, 3], [-3, 5, -3], [3, -3, 7]]
     assert maps(picture, "layers.0.FixedConv2D").tolist() == [convolved]
@@ -79,7 +79,7 @@ def test_behind_preprocessing_the_input_is_the_datas_sample_and_then_what_the_ne
     model = {"kind": "classifier", "layers": layers if classes == 1 else layers[1:]}
     data = {**WORKED["data"], "flips": 0.1, "samples": 60, "train": 40, "preprocess": steps}  # type: ignore[dict-item]
     run = real({"name": "made", "data": data, "model": model, "training": {"epochs": 1}}, tmp_path)
-    (picture,) = feature_maps.draw(run)
+    (picture,) = FeatureMaps().draw(run)
     index = int(picture.figure.get_supxlabel().split("sample ")[1].split(",")[0])
     sample = run.dataset().validation.x[index]
     assert maps(picture, "input") == pytest.approx(sample.transpose(2, 0, 1), abs=1e-6)
@@ -138,7 +138,7 @@ def test_very_many_layers_stand_in_two_columns():
 def test_the_output_of_an_autoencoder_of_flat_samples_is_drawn_as_the_image_that_it_is(tmp_path: Path):
     model = {"kind": "autoencoder", "encoder": [{"Dense": {"units": 3}}], "decoder": [{"Dense": {"units": 64}}]}
     data = {"name": "digits", "train": 100, "validation": 20, "test": 0}
-    (picture,) = feature_maps.draw(
+    (picture,) = FeatureMaps().draw(
         real({"name": "a", "data": data, "model": model, "training": {"epochs": 1}}, tmp_path)
     )
     assert maps(picture, "decoder.0.Dense").shape == (1, 8, 8)
@@ -146,10 +146,10 @@ def test_the_output_of_an_autoencoder_of_flat_samples_is_drawn_as_the_image_that
 
 def test_a_model_without_layers_is_refused():
     with pytest.raises(NotApplicable, match=r"^kind: classifier has no layers$"):
-        list(feature_maps.draw(MadeRun()))
+        list(FeatureMaps().draw(MadeRun()))
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
     run = network([Dense(units=3)], (5,), path=Path("runs/made/1"))
     with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
-        list(feature_maps.draw(run))
+        list(FeatureMaps().draw(run))

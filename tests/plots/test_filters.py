@@ -8,7 +8,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
-from mlphys.plots import filters
+from mlphys.plots.filters import Filters
 from mlphys.schema.layers import (
     AveragePooling2D,
     BatchNormalization,
@@ -27,7 +27,7 @@ CONV = Conv2D(filters=2, kernel_size=(3, 3))
 
 
 def drawn(layers: list[Layer], shape: tuple[int, ...] = (8, 8, 1), **more: Any) -> dict[str, Picture]:
-    return {picture.name: picture for picture in filters.draw(network(layers, shape, **more))}
+    return {picture.name: picture for picture in Filters().draw(network(layers, shape, **more))}
 
 
 def tiles(picture: Picture) -> list[np.ndarray]:
@@ -43,7 +43,7 @@ def test_a_picture_for_each_layer_that_has_images():
 def test_the_table_and_the_tiles_hold_every_weight_in_its_place():
     run = network([CONV, CONV], (8, 8, 1))
     kernel = run.weights["layers.1.Conv2D.kernel"]
-    _, picture = filters.draw(run)
+    _, picture = Filters().draw(run)
     table = {name: np.array(column) for name, column in picture.table.items()}
     assert list(table) == ["layer", "filter", "channel", "row", "column", "weight"]
     assert set(table["layer"]) == {1}
@@ -65,7 +65,7 @@ def test_a_few_weights_far_out_do_not_leave_the_others_pale():
     run = network([Flatten(), Dense(units=30)], (28, 28, 1))
     kernel = np.random.default_rng(0).normal(size=(784, 30)).astype(np.float32)
     kernel[400, 3] = 50
-    (picture,) = filters.draw(MadeRun(rows=run.rows, weights={"layers.1.Dense.kernel": kernel}))
+    (picture,) = Filters().draw(MadeRun(rows=run.rows, weights={"layers.1.Dense.kernel": kernel}))
     axes, bar = picture.figure.axes
     assert axes.images[0].get_clim()[1] == pytest.approx(np.quantile(abs(kernel), 0.995))
     assert bar.get_ylabel() == "weight (0.5 % lie beyond the scale)"
@@ -74,7 +74,7 @@ def test_a_few_weights_far_out_do_not_leave_the_others_pale():
 def test_dense_weights_lie_as_the_pixels_that_they_multiply():
     layers = [CONV, Flatten(), Dropout(rate=0.5), BatchNormalization(), Dense(units=3)]
     run = network(layers, (8, 8, 1))
-    _, picture = filters.draw(run)
+    _, picture = Filters().draw(run)
     kernel = run.weights["layers.4.Dense.kernel"].reshape(6, 6, 2, 3)
     assert (tiles(picture)[1] == kernel[:, :, 1, 0]).all()
 
@@ -83,13 +83,13 @@ def test_a_transposed_convolution_has_its_filters_where_keras_has_them():
     run = network([CONV, Conv2DTranspose(filters=3, kernel_size=(2, 2))], (8, 8, 1))
     kernel = run.weights["layers.1.Conv2DTranspose.kernel"]
     assert kernel.shape == (2, 2, 3, 2)
-    _, picture = filters.draw(run)
+    _, picture = Filters().draw(run)
     assert (tiles(picture)[-1] == kernel[:, :, 2, 1]).all()
 
 
 def test_a_convolution_over_time_is_drawn_as_strips():
     run = network([Conv1D(filters=4, kernel_size=5)], (50, 1))
-    (picture,) = filters.draw(run)
+    (picture,) = Filters().draw(run)
     assert [tile.shape for tile in tiles(picture)] == [(1, 5)] * 4
     assert (tiles(picture)[2] == run.weights["layers.0.Conv1D.kernel"][:, 0, 2]).all()
 
@@ -117,7 +117,7 @@ def test_the_last_layer_has_the_classes_names():
 def test_weights_that_are_all_zero_can_be_drawn():
     run = network([CONV], (8, 8, 1))
     zeros = {name: np.zeros_like(weight) for name, weight in run.weights.items()}
-    (picture,) = filters.draw(MadeRun(rows=run.rows, weights=zeros))
+    (picture,) = Filters().draw(MadeRun(rows=run.rows, weights=zeros))
     assert picture.figure.axes[0].images[0].get_clim() == (-1, 1)
 
 
@@ -138,7 +138,7 @@ def machine(shape: tuple[int, ...]) -> SimpleNamespace:
 
 def test_the_weights_of_each_hidden_unit_of_a_boltzmann_machine_are_an_image():
     run = machine((4, 5, 1))
-    (picture,) = filters.draw(run)
+    (picture,) = Filters().draw(run)
     assert picture.name == "filters"
     assert picture.figure.get_suptitle() == "made/1: weights of the hidden units"
     expected = run.weights["rbm.kernel"].T.reshape(3, 4, 5)
@@ -147,9 +147,9 @@ def test_the_weights_of_each_hidden_unit_of_a_boltzmann_machine_are_an_image():
 
 def test_a_boltzmann_machine_that_sees_no_image_is_refused():
     with pytest.raises(NotApplicable, match=r"^its visible units are 7, no image$"):
-        list(filters.draw(machine((7,))))
+        list(Filters().draw(machine((7,))))
 
 
 def test_a_model_without_layers_is_refused():
     with pytest.raises(NotApplicable, match=r"^kind: classifier has no layers$"):
-        list(filters.draw(MadeRun()))
+        list(Filters().draw(MadeRun()))

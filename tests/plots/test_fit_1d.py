@@ -7,7 +7,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
-from mlphys.plots import fit_1d
+from mlphys.plots.fit_1d import Fit1D
 from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
@@ -19,7 +19,7 @@ TANH = [np.array([2.0, -3.0]), np.array([0.5, 0.0]), np.array([1.0, -0.5]), np.a
 
 
 def drawn(run: Run) -> Picture:
-    (picture,) = fit_1d.draw(run)
+    (picture,) = Fit1D().draw(run)
     return picture
 
 

@@ -10,7 +10,7 @@ from mlphys.config.load import load
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
-from mlphys.plots import image_fit
+from mlphys.plots.image_fit import ImageFit
 from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
@@ -20,7 +20,7 @@ PIXELS = (8, 12)  # the photograph, 12 pixels wide
 
 def drawn(run: Run) -> Picture:
     with theme.applied():
-        (picture,) = image_fit.draw(run)
+        (picture,) = ImageFit().draw(run)
     return picture
 
 

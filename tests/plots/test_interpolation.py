@@ -18,7 +18,7 @@ DIGITS = WHOLE.replace(
 
 def test_a_net_that_gives_back_what_it_gets_goes_the_straight_line_between_the_samples(tmp_path: Path):
     run = written(tmp_path, WHOLE, [np.eye(9), np.zeros(9), np.eye(9), np.zeros(9)])
-    (picture,) = interpolation.draw(run)
+    (picture,) = interpolation.Interpolation().draw(run)
     table = {name: np.array(column) for name, column in picture.table.items()}
     code, pixels = (table["value"][table["line"] == name] for name in ("code", "pixels"))
     assert code == pytest.approx(pixels, abs=1e-6)
@@ -33,14 +33,14 @@ def test_in_between_a_code_goes_another_way_than_the_pixels(tmp_path: Path):
     """relu of the code -x, as x is not negative, is zero: all that is decoded is the bias."""
     text = WHOLE.replace("encoder: [{Dense: {units: 9}}]", "encoder: [{Dense: {units: 9, activation: relu}}]")
     run = written(tmp_path, text, [-np.eye(9), np.zeros(9), np.eye(9), np.full(9, 0.25)])
-    (picture,) = interpolation.draw(run)
+    (picture,) = interpolation.Interpolation().draw(run)
     table = {name: np.array(column) for name, column in picture.table.items()}
     assert set(table["value"][table["line"] == "code"]) == {0.25}
 
 
 def test_the_ends_are_of_two_classes_and_no_sample_is_used_twice(tmp_path: Path):
     run = written(tmp_path, DIGITS)
-    (picture,) = interpolation.draw(run)
+    (picture,) = interpolation.Interpolation().draw(run)
     first, last = (np.array(picture.table[name]) for name in ("first", "last"))
     labels = run.dataset().validation.y
     assert (labels[first] != labels[last]).all()
@@ -58,4 +58,4 @@ def test_each_of_the_first_samples_goes_with_the_next_one_of_another_class():
 def test_of_one_sample_alone_there_is_nothing_to_go_to(tmp_path: Path):
     run = written(tmp_path, WHOLE.replace("validation: 10, test: 0", "validation: 1, test: 9"))
     with pytest.raises(NotApplicable, match=r"^there are no two validation samples to go between$"):
-        next(interpolation.draw(run))
+        next(interpolation.Interpolation().draw(run))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.plots import jacobian_spectrum
+from mlphys.plots.jacobian_spectrum import JacobianSpectrum
 from tests.plots.runs import ASKED, CODED, written
 
 SIGMOID = CODED.replace("encoder: [{Dense: {units: 2}}]", "encoder: [{Dense: {units: 2, activation: sigmoid}}]")
@@ -20,7 +20,7 @@ def kernel() -> np.ndarray:
 
 
 def test_a_linear_encoder_has_the_singular_values_of_its_kernel_at_every_sample(tmp_path: Path):
-    (picture,) = jacobian_spectrum.draw(written(tmp_path / "1", CODED, weights(kernel())))
+    (picture,) = JacobianSpectrum().draw(written(tmp_path / "1", CODED, weights(kernel())))
     expected = np.linalg.svd(kernel())[1]
     assert picture.table["number"] == [1, 2]
     for column in ("mean", "first_quartile", "median", "third_quartile"):
@@ -35,14 +35,14 @@ def test_a_sigmoid_scales_the_rows_of_its_kernel_by_its_slope(tmp_path: Path):
     x = run.dataset().validation.x.reshape(10, 9)
     h = 1 / (1 + np.exp(-x @ kernel()))
     values = np.array([np.linalg.svd(kernel() * slope)[1] for slope in h * (1 - h)])
-    (picture,) = jacobian_spectrum.draw(run)
+    (picture,) = JacobianSpectrum().draw(run)
     assert picture.table["mean"] == pytest.approx(values.mean(axis=0), rel=1e-4)
     assert picture.table["median"] == pytest.approx(np.median(values, axis=0), rel=1e-4)
 
 
 def test_values_that_are_zero_up_to_rounding_are_not_drawn_and_this_is_said(tmp_path: Path):
     flat = np.ones((9, 2))
-    (picture,) = jacobian_spectrum.draw(written(tmp_path, CODED, weights(flat)))
+    (picture,) = JacobianSpectrum().draw(written(tmp_path, CODED, weights(flat)))
     assert len(picture.figure.axes[0].lines[0].get_ydata()) == 1
     assert "the last 1 of 2 are zero up to rounding" in picture.figure.get_supxlabel().replace("\n", " ")
 
@@ -54,5 +54,5 @@ def test_a_stack_has_the_singular_values_of_the_product_of_its_kernels(tmp_path:
     names = dict(zip(run.loaded.weight_shapes(), values, strict=True))
     run = written(tmp_path / "random", ASKED["stages"], values)
     kernels = [value for name, value in names.items() if "encoder" in name and name.endswith("kernel")]
-    (picture,) = jacobian_spectrum.draw(run)
+    (picture,) = JacobianSpectrum().draw(run)
     assert picture.table["mean"] == pytest.approx(np.linalg.svd(kernels[0] @ kernels[1])[1][:2], rel=1e-4)

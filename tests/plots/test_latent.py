@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import latent
+from mlphys.plots.latent import Latent
 from tests.plots.runs import CLASSES, MadeRun, encoded, predictions
 
 
@@ -18,7 +18,7 @@ def codes(samples: int, *shape: int) -> np.ndarray:
 def drawn(made: np.ndarray, classes: list[str] = CLASSES) -> Any:
     images = np.zeros((len(made), 2))
     run = MadeRun(of_split={"test": encoded(images, images, made)}, data={"shape": [2], "classes": classes})
-    (picture,) = latent.draw(run)
+    (picture,) = Latent().draw(run)
     return picture
 
 
@@ -130,9 +130,9 @@ def test_a_classifier_is_told_what_has_codes():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
     reason = "^kind: classifier has no codes; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(latent.draw(run))
+        list(Latent().draw(run))
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
     with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
-        list(latent.draw(MadeRun()))
+        list(Latent().draw(MadeRun()))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import latent_tsne
+from mlphys.plots.latent_tsne import LatentTSNE
 from tests.plots.runs import CLASSES, MadeRun, encoded, predictions
 
 
 def drawn(made: np.ndarray) -> Any:
     images = np.zeros((len(made), 2))
     run = MadeRun(of_split={"test": encoded(images, images, made)}, data={"shape": [2], "classes": CLASSES})
-    (picture,) = latent_tsne.draw(run)
+    (picture,) = LatentTSNE().draw(run)
     return picture
 
 
@@ -59,4 +59,4 @@ def test_a_classifier_is_told_what_has_codes():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
     reason = "^kind: classifier has no codes; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(latent_tsne.draw(run))
+        list(LatentTSNE().draw(run))

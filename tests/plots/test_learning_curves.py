@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import learning_curves
+from mlphys.plots.learning_curves import LearningCurves
 from tests.plots.runs import MadeRun, config, history
 
 
 def drawn(**more: Any) -> Any:
-    (picture,) = learning_curves.draw(MadeRun(**more))
+    (picture,) = LearningCurves().draw(MadeRun(**more))
     return picture
 
 

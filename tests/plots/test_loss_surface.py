@@ -26,7 +26,7 @@ VALLEY = """
 
 def drawn(run: Run) -> Picture:
     with theme.applied():
-        (picture,) = loss_surface.draw(run)
+        (picture,) = loss_surface.LossSurface().draw(run)
     return picture
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import misclassified
+from mlphys.plots.misclassified import Misclassified
 from tests.plots.runs import CLASSES, MadeRun, predictions
 
 LABELS, GUESSES, SURENESS = [3, 1, 2, 0, 7], [8, 1, 4, 5, 7], [0.7, 0.8, 0.9996, 0.6, 0.5]
@@ -15,7 +15,7 @@ LABELS, GUESSES, SURENESS = [3, 1, 2, 0, 7], [8, 1, 4, 5, 7], [0.7, 0.8, 0.9996,
 def drawn(shape: tuple[int, ...] = (4, 4, 1), **more: Any) -> Any:
     made = predictions(LABELS, GUESSES, SURENESS, shape)
     run = MadeRun(of_split={"test": made}, data={"shape": list(shape), "classes": CLASSES}, **more)
-    (picture,) = misclassified.draw(run)
+    (picture,) = Misclassified().draw(run)
     return picture
 
 
@@ -36,7 +36,7 @@ def test_the_surest_mistakes_come_first():
 def test_the_order_does_not_depend_on_how_the_samples_are_stored():
     made = predictions(LABELS, GUESSES, SURENESS)
     made |= {"shown": made["shown"][::-1], "images": made["images"][::-1]}
-    (picture,) = misclassified.draw(MadeRun(of_split={"test": made}))
+    (picture,) = Misclassified().draw(MadeRun(of_split={"test": made}))
     assert picture.table["index"] == [2, 0, 3]
     assert picture.figure.axes[0].images[0].get_array()[0, 0] == made["images"][-1][0, 0, 0]
 
@@ -49,7 +49,7 @@ def test_the_probability_stands_beneath_and_the_caption_counts():
 
 def test_at_most_forty_are_drawn():
     made = predictions([3] * 70, [8] * 70, list(np.linspace(0.5, 0.9, 70)))
-    (picture,) = misclassified.draw(MadeRun(of_split={"test": made}))
+    (picture,) = Misclassified().draw(MadeRun(of_split={"test": made}))
     assert len(picture.figure.axes) == 40
     assert picture.table["index"] == list(range(69, 29, -1))
     caption = "70 of 70 test samples wrong; here the 40 surest mistakes; p is the predicted probability"
@@ -70,7 +70,7 @@ def test_long_names_stand_on_two_lines():
     made = predictions(LABELS, GUESSES, SURENESS)
     classes = ["ankle boot", *CLASSES[1:]]
     run = MadeRun(of_split={"test": made}, data={"shape": [4, 4, 1], "classes": classes})
-    (picture,) = misclassified.draw(run)
+    (picture,) = Misclassified().draw(run)
     assert picture.figure.axes[-1].get_title() == "5\n(ankle boot!)"
 
 
@@ -83,9 +83,9 @@ def test_what_is_neither_image_nor_sequence_cannot_be_drawn():
 def test_a_net_without_mistakes_has_none_to_show():
     run = MadeRun(of_split={"validation": predictions(LABELS, LABELS, SURENESS)})
     with pytest.raises(NotApplicable, match=r"^all 5 validation samples are classified correctly$"):
-        list(misclassified.draw(run))
+        list(Misclassified().draw(run))
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
     with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
-        list(misclassified.draw(MadeRun()))
+        list(Misclassified().draw(MadeRun()))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import reconstructions
+from mlphys.plots.reconstructions import Reconstructions
 from tests.plots.runs import MadeRun, encoded, predictions
 
 METRICS = {"mse": 0.0123, "mse_stderr": 0.0004, "mean_image_mse": 0.06747, "pca_mse": 0.01683}
@@ -21,7 +21,7 @@ def picture_of(images: np.ndarray, outputs: np.ndarray, **metrics: Any) -> Any:
     held = encoded(images, outputs, np.zeros((len(images), 2, 16)))
     data = {"shape": list(images.shape[1:]), "classes": []}
     run = MadeRun(of_split={"test": held}, metrics={"test": METRICS | metrics}, data=data)
-    (picture,) = reconstructions.draw(run)
+    (picture,) = Reconstructions().draw(run)
     return picture
 
 
@@ -110,9 +110,9 @@ def test_a_classifier_is_told_what_reconstructs():
     run = MadeRun(of_split={"test": predictions([1], [1], [0.9])})
     reason = "^kind: classifier reconstructs nothing; train a model of kind: autoencoder for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        list(reconstructions.draw(run))
+        list(Reconstructions().draw(run))
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them():
     with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
-        list(reconstructions.draw(MadeRun()))
+        list(Reconstructions().draw(MadeRun()))

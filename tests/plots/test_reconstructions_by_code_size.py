@@ -31,7 +31,7 @@ def test_of_a_pca_run_powers_of_two_and_all_its_components_are_drawn_with_their_
     shapes = written(tmp_path / "shapes", PCA)
     x, mean, vectors = components(shapes)
     run = measured(written(tmp_path / "1", PCA, [mean, vectors[:5], np.ones(9)]))
-    (picture,) = by_code_size.draw(run)
+    (picture,) = by_code_size.ReconstructionsByCodeSize().draw(run)
     found = errors(picture)
     assert list(found) == [("input", None), *(("pca", k) for k in (1, 2, 4, 5))]
     for k in (1, 2, 4, 5):
@@ -43,7 +43,7 @@ def test_of_a_pca_run_powers_of_two_and_all_its_components_are_drawn_with_their_
 def test_the_images_are_the_projections(tmp_path: Path):
     run = measured(written(tmp_path, CODED))
     x, mean, vectors = components(run)
-    (picture,) = by_code_size.draw(run)
+    (picture,) = by_code_size.ReconstructionsByCodeSize().draw(run)
     table = {name: np.array(column, dtype=object) for name, column in picture.table.items()}
     drawn = table["value"][(table["by"] == "pca") & (table["code_size"] == 2)].reshape(10, 9).astype(float)
     assert drawn == pytest.approx((x - mean) @ vectors[:2].T @ vectors[:2] + mean, abs=1e-5)
@@ -51,7 +51,7 @@ def test_the_images_are_the_projections(tmp_path: Path):
 
 def test_an_autoencoder_stands_below_pca_up_to_its_own_code_size(tmp_path: Path):
     run = measured(written(tmp_path, CODED))
-    (picture,) = by_code_size.draw(run)
+    (picture,) = by_code_size.ReconstructionsByCodeSize().draw(run)
     found = errors(picture)
     assert list(found) == [("input", None), ("pca", 1), ("pca", 2), ("net", 2)]
     assert found["net", 2] == pytest.approx(run.metrics["validation"]["mse"])
@@ -62,5 +62,5 @@ def test_an_autoencoder_stands_below_pca_up_to_its_own_code_size(tmp_path: Path)
 
 def test_pca_goes_no_further_than_where_it_loses_something(tmp_path: Path):
     run = measured(written(tmp_path, CODED.replace("units: 2", "units: 12")))
-    (picture,) = by_code_size.draw(run)
+    (picture,) = by_code_size.ReconstructionsByCodeSize().draw(run)
     assert list(errors(picture)) == [("input", None), *(("pca", k) for k in (1, 2, 4, 8)), ("net", 12)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
-from mlphys.plots import samples
+from mlphys.plots.samples import Samples
 from mlphys.schema.data import Split
 from tests.plots.runs import ASKED, MadeRun, config, written
 
@@ -29,7 +29,7 @@ def counting(shape: tuple[int, ...] = (2, 3, 1), count: int = 20) -> MadeRun:
 
 
 def test_a_column_is_a_chain_below_the_sample_that_it_starts_at():
-    (picture,) = samples.draw(counting())
+    (picture,) = Samples().draw(counting())
     grid = np.array([axes.images[0].get_array().mean() for axes in picture.figure.axes]).reshape(9, 12)
     np.testing.assert_allclose(grid, (np.arange(9)[:, None] + np.arange(12)) / 100)
     labels = [axes.get_ylabel() for axes in picture.figure.axes[::12]]
@@ -38,7 +38,7 @@ def test_a_column_is_a_chain_below_the_sample_that_it_starts_at():
 
 
 def test_the_table_has_every_drawn_number():
-    (picture,) = samples.draw(counting())
+    (picture,) = Samples().draw(counting())
     table = {name: np.array(column) for name, column in picture.table.items()}
     assert list(table) == ["sample", "steps", "row", "column", "channel", "value"]
     assert len(table["value"]) == 12 * 8 * 6
@@ -49,14 +49,14 @@ def test_chains_of_a_machine_that_prefers_nothing_forget_where_they_began(tmp_pa
     """Without weights every value is 0 or 1 with probability 1/2, whatever came before."""
     zeros = [np.zeros((64, 3)), np.zeros(64), np.zeros(3)]
     run = written(tmp_path, ASKED["samples"], zeros)
-    assert set(next(samples.draw(run)).table["value"]) == {0.5}
+    assert set(next(Samples().draw(run)).table["value"]) == {0.5}
 
 
 def test_drawing_twice_gives_the_same_picture(tmp_path: Path):
     random = np.random.default_rng(0)
     weights = [random.normal(size=shape) for shape in ((64, 3), (64,), (3,))]
     run = written(tmp_path, ASKED["samples"], weights)
-    first, again = (next(samples.draw(run)).table["value"] for _ in range(2))
+    first, again = (next(Samples().draw(run)).table["value"] for _ in range(2))
     assert first == again
     assert len(set(first)) > 64
 
@@ -64,9 +64,9 @@ def test_drawing_twice_gives_the_same_picture(tmp_path: Path):
 def test_another_kind_is_told_what_draws_samples():
     reason = "^kind: classifier draws no samples; train a model of kind: rbm for this picture$"
     with pytest.raises(NotApplicable, match=reason):
-        next(samples.draw(MadeRun()))
+        next(Samples().draw(MadeRun()))
 
 
 def test_samples_that_are_no_images_are_refused():
     with pytest.raises(NotApplicable, match=r"^a sample of 7 is no image of 1 or 3 channels$"):
-        next(samples.draw(counting((7,))))
+        next(Samples().draw(counting((7,))))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.plots import stages
+from mlphys.plots.stages import Stages
 from mlphys.runs.run import Run
 from tests.plots.runs import ASKED, written
 
@@ -25,7 +25,7 @@ def stacked(path: Path) -> Run:
 
 def test_below_the_input_stands_what_the_first_stage_and_what_both_make_of_it(tmp_path: Path):
     run = stacked(tmp_path)
-    (picture,) = stages.draw(run)
+    (picture,) = Stages().draw(run)
     table = {name: np.array(column) for name, column in picture.table.items()}
     rows = [table["value"][table["stages"] == i].reshape(10, 9) for i in range(3)]
     x = run.dataset().validation.x.reshape(10, 9)
@@ -36,7 +36,7 @@ def test_below_the_input_stands_what_the_first_stage_and_what_both_make_of_it(tm
 
 def test_each_row_has_its_error_over_all_samples_and_that_of_pca(tmp_path: Path):
     run = stacked(tmp_path)
-    (picture,) = stages.draw(run)
+    (picture,) = Stages().draw(run)
     dataset = run.dataset()
     x, train = (split.x.reshape(len(split), 9).astype(float) for split in (dataset.validation, dataset.train))
     table = {name: np.array(column) for name, column in picture.table.items()}

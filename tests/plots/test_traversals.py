@@ -17,7 +17,11 @@ BIAS = np.linspace(0.1, 0.9, 9)
 
 def drawn(path: Path, text: str) -> list[Any]:
     encoder = np.random.default_rng(0).normal(size=(9, 4 if text == NORMAL else 2))
-    return list(traversals.draw(measured(written(path, text, [encoder, np.zeros(encoder.shape[1]), DECODER, BIAS]))))
+    return list(
+        traversals.Traversals().draw(
+            measured(written(path, text, [encoder, np.zeros(encoder.shape[1]), DECODER, BIAS]))
+        )
+    )
 
 
 def columns(picture: Any) -> dict[str, np.ndarray]:
@@ -70,7 +74,7 @@ def test_of_a_code_of_two_numbers_the_plane_is_drawn_too_the_second_growing_upwa
 
 @pytest.mark.parametrize("size", [1, 12])
 def test_of_other_codes_there_is_no_plane_and_of_large_ones_ten_numbers(size: int, tmp_path: Path):
-    (picture,) = traversals.draw(measured(written(tmp_path, CODED.replace("units: 2", f"units: {size}"))))
+    (picture,) = traversals.Traversals().draw(measured(written(tmp_path, CODED.replace("units: 2", f"units: {size}"))))
     assert len(picture.figure.axes) == 9 * min(size, 10)
     told = "drawn are the 10 of 12 that change the image most" in picture.figure.get_supxlabel().replace("\n", " ")
     assert told == (size == 12)
