@@ -16,7 +16,7 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.activations import ACTIVATIONS, SATURATING
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.layers import Flatten, Reshape
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Activations(SampledAnalysis):
         split, some = self.samples_of(run)
         gathered: dict[str, Outputs] = {}
         at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
-        rows = [row for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)]
+        rows = [row for row in run.rows if not (isinstance(row.layer, Flatten | Reshape) or row.layer.only_in_training)]
         for narrow in (False, True):  # the range of a histogram must be known before it is counted
             for start in range(0, len(some), at_once):
                 found = run.trained.layers(some.x[start : start + at_once])

@@ -15,7 +15,7 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.schema.data import Split
-from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.layers import Flatten, Reshape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ class GradientFlow(SampledAnalysis):
         size = run.config.training.batch_size
         batch = len(some) if size == "all" else min(int(size), len(some))
         moving = {
-            row.name for row in run.rows if not isinstance(row.layer, Flatten | Reshape | Dropout | GaussianNoise)
+            row.name for row in run.rows if not (isinstance(row.layer, Flatten | Reshape) or row.layer.only_in_training)
         }
         numbers: dict[str, Any] = {"split": split, "samples": len(some), "batch_size": batch}
         for name, net in nets.items():

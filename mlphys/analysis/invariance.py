@@ -21,13 +21,12 @@ from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Count, NotNegative, Shape, as_tuple
-from mlphys.schema.layers import Dropout, Flatten, GaussianNoise, Reshape
+from mlphys.schema.layers import Flatten, Reshape
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SAME = (Flatten, Reshape, Dropout, GaussianNoise)  # layers that leave the numbers as they are
 LARGEST = 20_000_000  # numbers of all layers' outputs at once: 80 MB
 LABELS = {
     "shift": "shift (pixels)",
@@ -134,7 +133,7 @@ class Piece:
     def __init__(self, run: RunView, x: np.ndarray, y: np.ndarray | None, noise: np.ndarray, others: np.ndarray):
         self._trained, self._x, self._y, self._noise, self._others = run.trained, x, y, noise, others
         outputs = run.trained.layers(x)
-        rows = [row for row in run.rows if not isinstance(row.layer, SAME)]
+        rows = [row for row in run.rows if not (isinstance(row.layer, Flatten | Reshape) or row.layer.only_in_training)]
         self._clean = {row.name: outputs[row.name] for row in rows if row.name in outputs}
         self._strides = strides(run.rows)
 

@@ -21,10 +21,7 @@ from mlphys.schema.layers import (
     Conv2D,
     Conv2DTranspose,
     Dense,
-    Dropout,
     Flatten,
-    GaussianDropout,
-    GaussianNoise,
     Layer,
     LeakyReLU,
     ReLU,
@@ -91,7 +88,7 @@ def chain(
     return there, code, _tied(there, back, path) if tied else back
 
 
-WITHOUT_KERNEL = (Flatten, Reshape, Activation, ReLU, LeakyReLU, ELU, Dropout, GaussianDropout, GaussianNoise)
+WITHOUT_KERNEL = (Flatten, Reshape, Activation, ReLU, LeakyReLU, ELU)  # beside layers that act in training only
 
 
 def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list[Row]:
@@ -99,7 +96,7 @@ def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list
     plain = (Dense, Conv2D, Conv2DTranspose, *WITHOUT_KERNEL)
     for part, rows in (("encoder", encoder), ("decoder", decoder)):
         for i, row in enumerate(rows):
-            if not isinstance(row.layer, plain):
+            if not (isinstance(row.layer, plain) or row.layer.only_in_training):
                 name = type(row.layer).__name__
                 raise Refusal((*path, part, i, name), f"tied weights have no transpose of {name}; leave it or tied out")
     sources = [row for row in reversed(encoder) if isinstance(row.layer, Weighted)]

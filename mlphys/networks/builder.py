@@ -15,7 +15,7 @@ from mlphys.numerics.randomness import rng
 from mlphys.schema import shapes
 from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
 from mlphys.schema.initializers import Initializer, Regularizer
-from mlphys.schema.layers import Conv2DTranspose, Dropout, GaussianNoise
+from mlphys.schema.layers import Conv2DTranspose
 from mlphys.schema.optimizers import Optimizer, Schedule
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
@@ -105,7 +105,7 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
             from mlphys.networks.layers.latent import KSparse as Layer
 
             return Layer(row.layer.k)
-        case Dropout() | GaussianNoise() if not row.trainable:
+        case layer if layer.only_in_training and not row.trainable:
             return keras.layers.Identity()
     name = row.layer.keras_layer()
     layer = getattr(simd_conv, name, getattr(keras.layers, name))(**_arguments(row, seed))

@@ -14,7 +14,7 @@ from mlphys.figures.layer_maps import MOST_CHANNELS, Block, page
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
-from mlphys.schema.layers import Dropout, FixedConv2D, Flatten, GaussianNoise, Reshape, text
+from mlphys.schema.layers import FixedConv2D, Flatten, Reshape, text
 from mlphys.schema.shapes import Row
 
 
@@ -101,7 +101,7 @@ def _changes_nothing(row: Row) -> bool:
     """A flattening, and what acts in training only."""
     if isinstance(row.layer, Flatten | Reshape):
         return len(row.output_shape) == 1
-    return isinstance(row.layer, Dropout | GaussianNoise)
+    return row.layer.only_in_training
 
 
 def _which(row: Row) -> str:

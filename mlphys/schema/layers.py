@@ -41,6 +41,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
 
     def keras_layer(self) -> str:
         """The class in keras.layers that takes `arguments`."""
@@ -310,6 +311,7 @@ class Reshape(Layer):
 
 class Dropout(Layer):
     separable = True
+    only_in_training = True
     compiles_in_xla = False
     rate: Rate
 
@@ -326,6 +328,7 @@ class GaussianDropout(Dropout):
 
 class GaussianNoise(Layer):
     separable = True
+    only_in_training = True
     compiles_in_xla = False
     stddev: NotNegative
 

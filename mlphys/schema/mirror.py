@@ -13,10 +13,7 @@ from mlphys.schema.layers import (
     Conv2D,
     Conv2DTranspose,
     Dense,
-    Dropout,
     Flatten,
-    GaussianDropout,
-    GaussianNoise,
     Layer,
     MaxPooling2D,
     Reshape,
@@ -40,7 +37,7 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transpos
     decoder: list[Layer] = []
     for i in reversed(range(len(encoder))):
         row = encoder[i]
-        if isinstance(row.layer, Activation | Dropout | GaussianDropout | GaussianNoise):
+        if isinstance(row.layer, Activation) or row.layer.only_in_training:
             continue
         where = (*path, i, type(row.layer).__name__)
         turned = _turned(row, _activation_before(encoder, i) or last, where, transposed)

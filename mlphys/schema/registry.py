@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
-from typing import Any, TypeVar, overload
+from typing import TypeVar
 
 Base = TypeVar("Base")
 
@@ -17,34 +16,26 @@ def names(package: str) -> list[str]:
     return sorted(module.name for module in modules if not module.ispkg and not module.name.startswith("_"))
 
 
-@overload
-def entry(package: str, name: str) -> ModuleType: ...
-@overload
-def entry(package: str, name: str, base: type[Base]) -> type[Base]: ...
-def entry(package: str, name: str, base: type | None = None) -> Any:
+def entry(package: str, name: str, base: type[Base]) -> type[Base]:
     """The entry called `name`, which `names` lists: the one public class in its file that is a `base`.
 
-    Raises TypeError for a file that has no such class, or several. Without `base`, a registry of modules: the module.
+    Raises TypeError for a file that has no such class, or several.
     """
     module = importlib.import_module(f"{package}.{name}")
-    return module if base is None else _entry_class(module, base)
-
-
-def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:
-    """All entries of a package by name, in alphabetical order."""
-    return {name: entry(package, name, base) for name in names(package)}
-
-
-def _entry_class(module: ModuleType, base: type) -> type:
     found = [
         thing
-        for name, thing in vars(module).items()
+        for key, thing in vars(module).items()
         if isinstance(thing, type)
         and issubclass(thing, base)
         and thing.__module__ == module.__name__
-        and not name.startswith("_")
+        and not key.startswith("_")
     ]
     if len(found) != 1:
         there = " and ".join(thing.__name__ for thing in found) or "none"
         raise TypeError(f"{module.__file__}: an entry is one public class that is a {base.__name__}; there is {there}")
     return found[0]
+
+
+def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:
+    """All entries of a package by name, in alphabetical order."""
+    return {name: entry(package, name, base) for name in names(package)}

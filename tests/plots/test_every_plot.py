@@ -76,7 +76,8 @@ def refusal(entry: Plot, resolved: ResolvedExperiment) -> str | None:
 def test_importing_the_plots_loads_neither_matplotlib_nor_the_engine():
     program = (
         "import sys, mlphys.commands.plot; from mlphys.schema import registry\n"
-        "for name in registry.names('mlphys.plots'): registry.entry('mlphys.plots', name)\n"
+        "from mlphys.figures.picture import Plot\n"
+        "for name in registry.names('mlphys.plots'): registry.entry('mlphys.plots', name, Plot)\n"
         "print({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
