@@ -93,7 +93,7 @@ def _compared(scores: np.ndarray) -> np.ndarray:
 
 def _picture(
     run: RunView,
-    spec: ClassEvidence,
+    settings: ClassEvidence,
     z: np.ndarray,
     labels: np.ndarray,
     maps: dict[int, np.ndarray],
@@ -104,7 +104,7 @@ def _picture(
     """A row for the first sample of each class: the sample, then the evidence for each class."""
     shape, classes = run.loaded.net_input.shape, run.description.classes
     count = min(len(classes), MOST_CLASSES)
-    start = "the mean training sample" if spec.baseline == "mean" else "zeros"
+    start = "the mean training sample" if settings.baseline == "mean" else "zeros"
     caption = (
         f"integrated gradients from {start} on, each row on one scale; the number is their sum, by which the score "
         "has grown (less all classes' mean); framed the sample's class, bold the answer; "

@@ -100,7 +100,7 @@ def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _measured(
-    net: TrainedView, z: np.ndarray, first: np.ndarray, second: np.ndarray, spec: Integrability
+    net: TrainedView, z: np.ndarray, first: np.ndarray, second: np.ndarray, settings: Integrability
 ) -> dict[str, np.ndarray]:
     """Of each point: the relative antisymmetric part, the loop integral, and what Stokes' theorem says of it."""
     rows = iter(np.stack([first, second], axis=1))
@@ -112,22 +112,22 @@ def _measured(
         return np.stack([relative(part, jacobians), curl], axis=1)
 
     antisymmetric, curl = net.jacobians("reconstructions", z, antisymmetry).T
-    angle = 2 * np.pi * np.arange(spec.points) / spec.points
+    angle = 2 * np.pi * np.arange(settings.points) / settings.points
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     along = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
     integrals, lengths = [], []
     for point, u, v in zip(z, first, second, strict=True):
         plane = np.stack([u, v])
-        places = (point + spec.radius * circle @ plane).astype(np.float32)
+        places = (point + settings.radius * circle @ plane).astype(np.float32)
         field = net.at("reconstructions", places).astype(np.float64) - places
         field -= field.mean(axis=0)
         integrals.append(((field @ plane.T) * along).sum())
         lengths.append(np.linalg.norm(field, axis=1).sum())
-    step, length = 2 * np.pi * spec.radius / spec.points, np.maximum(lengths, 1e-30)
+    step, length = 2 * np.pi * settings.radius / settings.points, np.maximum(lengths, 1e-30)
     return {
         "antisymmetric_part": antisymmetric,
         "loop_integral": np.array(integrals) / length,
-        "loop_integral_by_stokes": np.pi * spec.radius**2 * curl / (step * length),
+        "loop_integral_by_stokes": np.pi * settings.radius**2 * curl / (step * length),
     }
 
 

@@ -162,7 +162,7 @@ def ascended(
 
 def _picture(
     run: RunView,
-    spec: MaximalExcitation,
+    settings: MaximalExcitation,
     name: str,
     row: Row,
     images: np.ndarray,
@@ -178,11 +178,11 @@ def _picture(
     names = [theme.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
     values = [f"{value:.3g} ({sample:.3g})" for value, sample in zip(reached, best, strict=True)]
     labels = [f"{k}: {value}" for k, value in zip(names, values, strict=True)] if shape[-1] == 1 else names
-    where = f"of norm {radius:.3g}" if spec.inside == "ball" else "whose pixels stay in the samples' range"
+    where = f"of norm {radius:.3g}" if settings.inside == "ball" else "whose pixels stay in the samples' range"
     part = f"; here the {text(tiles.shape[2:])} pixels that it sees" if tiles.shape[2:] != shape[:2] else ""
     numbers = (
         "above each the unit, what it brings into its activation, and in brackets the most of one of "
-        f"{spec.samples:,} training samples" if shape[-1] == 1 else "a column a channel"
+        f"{settings.samples:,} training samples" if shape[-1] == 1 else "a column a channel"
     )  # fmt: skip
     some = f", first {len(images)} of {outputs}" if len(images) < outputs else ""
     title = f"{run.name}: what excites {short(row.name)}{some}"

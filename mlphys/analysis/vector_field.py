@@ -171,15 +171,15 @@ class VectorField(SampledAnalysis):
 
 
 def _fixed_points(
-    net: TrainedView, starts: np.ndarray, spec: VectorField, box: tuple[np.ndarray, np.ndarray], extent: float
+    net: TrainedView, starts: np.ndarray, settings: VectorField, box: tuple[np.ndarray, np.ndarray], extent: float
 ) -> np.ndarray:
     """The different points (k, 2) of the box in which r(x) = x, float64, in the order of their first coordinate.
 
     Newton's steps begin both at the starts and where these are led to; they are cut to a tenth of the range.
     """
     led = starts
-    for _ in range(spec.steps):
-        led = _step(net, led, spec.eta)
+    for _ in range(settings.steps):
+        led = _step(net, led, settings.eta)
     x = np.concatenate([starts, led]).astype(np.float64)
     for _ in range(NEWTON):
         field = net.at("reconstructions", x).astype(np.float64) - x.astype(np.float32)
@@ -274,12 +274,12 @@ def _pixels(images: np.ndarray, labels: Sequence[str]) -> dict[str, list]:
     }  # fmt: skip
 
 
-def _curves(name: str, spec: VectorField, split: str, curve: dict[str, list], numbers: dict[str, Any]) -> Picture:
-    caption = f"means over the values of {numbers['samples']:,} {split} samples with N(0, {spec.noise:g}²) added"
+def _curves(name: str, settings: VectorField, split: str, curve: dict[str, list], numbers: dict[str, Any]) -> Picture:
+    caption = f"means over the values of {numbers['samples']:,} {split} samples with N(0, {settings.noise:g}²) added"
     figure = theme.figure(9, 5.2, f"{name}: descent along r(x) − x", caption)
     axes = figure.subplots()
     axes.plot(curve["step"], curve["distance"], color=theme.BLUE, label="squared distance from the sample")
     axes.plot(curve["step"], curve["speed"], color=theme.VERMILLION, label="squared length of r(x) − x")
-    axes.set(xlabel=f"steps of {spec.eta:g}", ylim=(0, None))
+    axes.set(xlabel=f"steps of {settings.eta:g}", ylim=(0, None))
     axes.legend()
     return Picture("vector_field_descent", figure, curve)

@@ -167,14 +167,14 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
 
 
 def _targets(
-    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], spec: Arrays
+    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], dataset: Arrays
 ) -> list[np.ndarray]:
     """Of each pair int32 labels (n,), or float32 (n, *target_shape)."""
     arrays = _read(path, {y: headers[y] for _, y in pairs if y})
     if not arrays:
         return [np.zeros((headers[x].shape[0], 0), np.float32) for x, _ in pairs]
-    if spec.targets == "classes" or spec.class_names or (spec.targets is None and _are_labels(path, arrays)):
-        return _labels(path, arrays, spec.class_names)
+    if dataset.targets == "classes" or dataset.class_names or (dataset.targets is None and _are_labels(path, arrays)):
+        return _labels(path, arrays, dataset.class_names)
     return [_samples(path, name, y.reshape(len(y), -1) if y.ndim < 2 else y, scale=1) for name, y in arrays.items()]
 
 

@@ -150,19 +150,19 @@ class Labels:
         return sorted(range(len(keys)), key=lambda i: keys[i])
 
 
-def _columns(path: Path, header: list[str], spec: Table) -> dict[str, int]:
+def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
     """Where the features, and behind them the targets, stand in a row."""
     if all(csvfile.parsed(name) is not None for name in header):
         raise UserError(f"{path}: the first line must name the columns; received {', '.join(header) or 'nothing'}")
-    targets = spec.target or ()
-    for name in (*(spec.features or ()), *targets):
+    targets = dataset.target or ()
+    for name in (*(dataset.features or ()), *targets):
         if name not in header:
             lower = {column.lower(): column for column in header}
             near = difflib.get_close_matches(name.lower(), lower, n=1)
             hint = f"; did you mean {lower[near[0]]}?" if near else ""
             one = "; the delimiter must be comma, semicolon or tab" if len(header) == 1 else ""
             raise UserError(f"{path}: no column {name}{hint} (columns: {', '.join(header)}){one}")
-    features = spec.features or tuple(name for name in header if name not in targets)
+    features = dataset.features or tuple(name for name in header if name not in targets)
     if "" in features:
         raise UserError(f"{path}: column {header.index('') + 1} has no name; name the ones to use in data.features")
     twice = [name for name in (*features, *targets) if header.count(name) > 1]
@@ -173,15 +173,15 @@ def _columns(path: Path, header: list[str], spec: Table) -> dict[str, int]:
     return {name: header.index(name) for name in (*features, *targets)}
 
 
-def _labels(path: Path, spec: Table, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
+def _labels(path: Path, dataset: Table, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
     """None for a target of numbers: as the key says, else as the target in the first row is no text."""
-    if spec.target_is or spec.target is None or len(spec.target) != 1:
-        return Labels(asked_for=True) if spec.target_is == "classes" else None
-    place = columns[spec.target[0]]
+    if dataset.target_is or dataset.target is None or len(dataset.target) != 1:
+        return Labels(asked_for=True) if dataset.target_is == "classes" else None
+    place = columns[dataset.target[0]]
     if place >= len(row):
         return None  # refused for its length
     if not row[place]:
-        raise UserError(f"{path}:{line}: {spec.target[0]}: the cell is empty; fill it, or leave out the row")
+        raise UserError(f"{path}:{line}: {dataset.target[0]}: the cell is empty; fill it, or leave out the row")
     return Labels(asked_for=False) if csvfile.parsed(row[place]) is None else None
 
 
