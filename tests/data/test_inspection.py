@@ -111,6 +111,7 @@ def test_the_sheet_shows_colours_as_colours(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(1,), (6,), (300,), (3, 5), (4, 6, 2), (2, 2, 2, 1)])
+@pytest.mark.slow
 def test_samples_that_are_no_images_are_drawn_as_curves(tmp_path, shape):
     description = Description(shape, CLASSES, samples=12, test_samples=None)
     picture = drawn(dataset(shape), description, tmp_path / "sheet.png")
