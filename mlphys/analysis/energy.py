@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, relative
 from mlphys.figures.example_experiments import autoencoder_of_points
@@ -15,10 +14,8 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.networks import energies
 from mlphys.networks.energies import Output
-from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.layers import Dense
 
 AT_ONCE = 500  # samples, in float64
 BINS = 60
@@ -39,29 +36,7 @@ class Energy(SampledAnalysis):
     """
 
     def check(self, resolved: ResolvedView) -> None:
-        model: Any = resolved.experiment.model
-        if model.kind == "rbm":
-            return
-        if model.kind != "autoencoder":
-            raise NotApplicable(
-                f"kind: {model.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
-            )
-        if not model.tied:
-            raise NotApplicable("without tied: true r(x) - x is the gradient of nothing")
-        layers = [*model.encoder, *model.decoder]
-        if len(layers) != 2 or not all(isinstance(layer, Dense) for layer in layers):
-            raise NotApplicable("the energy is a formula for an encoder of one Dense layer and a decoder of one")
-        hidden, output = (layer.activation or "linear" for layer in layers)
-        if hidden not in ACTIVATIONS:
-            raise NotApplicable(f"no antiderivative of {hidden} is known here; only of {', '.join(ACTIVATIONS)}")
-        if output not in ("linear", "sigmoid"):
-            raise NotApplicable(
-                f"the energy is a formula for an output that is linear or sigmoid; this one is {output}"
-            )
-        if model.sparsity and model.sparsity.k:
-            raise NotApplicable(
-                "a code of its k largest values is no function of one unit's input; leave sparsity.k out"
-            )
+        resolved.experiment.model.energy_form()
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
@@ -82,7 +57,7 @@ class Energy(SampledAnalysis):
         summary = (
             f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
         )
-        if run.config.model.kind == "rbm":
+        if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
             free = run.trained.at("free_energies", z)[:, 0]
             difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
@@ -117,20 +92,14 @@ class Net:
 
 
 def _net(run: RunView) -> Net:
-    model: Any = run.config.model
-    if model.kind == "rbm":
-        output: Output = "sigmoid" if model.visible == "bernoulli" else "linear"
-        names, activation = ("rbm.kernel", "rbm.hidden_bias", "rbm.visible_bias"), "sigmoid"
-    else:
-        names = ("encoder.0.Dense.kernel", "encoder.0.Dense.bias", "decoder.0.Dense.bias")
-        activation, output = model.encoder[0].activation or "linear", model.decoder[0].activation or "linear"
-    kernel = run.weights[names[0]].astype(np.float64)
+    form = run.config.model.energy_form()
+    kernel = run.weights[form.kernel].astype(np.float64)
     visible, hidden = kernel.shape
     hidden_bias, visible_bias = (
         run.weights.get(name, np.zeros(n)).astype(np.float64)
-        for name, n in zip(names[1:], (hidden, visible), strict=True)
+        for name, n in ((form.hidden_bias, hidden), (form.visible_bias, visible))
     )
-    return Net(kernel, hidden_bias, visible_bias, activation, output)
+    return Net(kernel, hidden_bias, visible_bias, form.activation, form.output)
 
 
 def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:

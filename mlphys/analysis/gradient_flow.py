@@ -20,8 +20,6 @@ from mlphys.schema.layers import Flatten, Reshape
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS = ("classifier", "regressor", "autoencoder")
-
 
 class GradientFlow(SampledAnalysis):
     """How the gradient shrinks or grows on its way back through the layers (Hochreiter 1991; Glorot & Bengio 2010).
@@ -36,10 +34,11 @@ class GradientFlow(SampledAnalysis):
     """
 
     def check(self, resolved: ResolvedView) -> None:
-        kind = resolved.experiment.model.kind
-        if kind not in KINDS:
+        model = resolved.experiment.model
+        if not model.ONE_CHAIN_TO_COST:
             raise NotApplicable(
-                f"kind: {kind} has no chain of layers from samples to a cost; it takes {', '.join(KINDS)}"
+                f"kind: {model.kind} has no chain of layers from samples to a cost; "
+                "it takes classifier, regressor, autoencoder"
             )
 
     def measure(self, run: RunView) -> AnalysisResult:

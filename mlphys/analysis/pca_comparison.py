@@ -18,7 +18,6 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.pca import Components
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Count
-from mlphys.schema.layers import Dense
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,29 +101,15 @@ def _errors(known: Components, z: np.ndarray) -> np.ndarray:
 
 def _planes(run: RunView, train: Array) -> dict[str, np.ndarray]:
     """Vectors (k, d) that span what r(x) can reach, and what varies with the code; none where r is not linear."""
-    model: Any = run.config.model
-    if model.kind == "pca":
-        return {"components": run.weights["components"].astype(np.float64)}
-    if model.kind != "autoencoder" or model.variational or (model.sparsity and model.sparsity.k):
-        return {}
-    if not all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in _layers(model)):
-        return {}
-    encoder = _product(run, "encoder", len(model.encoder))
-    decoder = encoder.T if model.tied else _product(run, "decoder", len(model.decoder))
-    mean, covariance = chunked.mean(train).ravel(), np.zeros_like(encoder)
-    for piece in chunked.pieces(train):
-        centred = piece.reshape(len(piece), -1) - mean
-        covariance += centred.T @ (centred @ encoder)
-    return {"decoder": decoder, "encoder": covariance.T}
-
-
-def _layers(model: Any) -> list[Any]:
-    return [*model.encoder, *model.decoder]
-
-
-def _product(run: RunView, part: str, layers: int) -> np.ndarray:
-    kernels = [run.weights[f"{part}.{i}.Dense.kernel"].astype(np.float64) for i in range(layers)]
-    return np.linalg.multi_dot(kernels) if layers > 1 else kernels[0]
+    planes = run.config.model.linear_planes(run.weights)
+    if "encoder" in planes:
+        encoder = planes["encoder"].T
+        mean, covariance = chunked.mean(train).ravel(), np.zeros_like(encoder)
+        for piece in chunked.pieces(train):
+            centred = piece.reshape(len(piece), -1) - mean
+            covariance += centred.T @ (centred @ encoder)
+        planes["encoder"] = covariance.T
+    return planes
 
 
 def _angles(plane: np.ndarray, vectors: np.ndarray) -> list[float]:

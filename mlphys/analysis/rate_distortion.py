@@ -51,7 +51,7 @@ class RateDistortion(SampledAnalysis):
     bits: Annotated[int, Field(ge=1, le=12)] = 8
 
     def check(self, resolved: ResolvedView) -> None:
-        (need_images if resolved.experiment.model.kind == "pca" else need_decoder)(resolved)
+        (need_images if resolved.experiment.model.PROJECTS_LINEARLY else need_decoder)(resolved)
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
@@ -75,7 +75,7 @@ class RateDistortion(SampledAnalysis):
             "mse_not_quantized": float(error(decode(codes)).mean()),
             "code": _curve(codes, known, lambda q: error(decode(q)), self.bits),
         }  # fmt: skip
-        if run.config.model.kind != "pca" and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
+        if not run.config.model.PROJECTS_LINEARLY and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
             found = pca.fit(fitted, size)
             own, others = ((x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted))
             back = _linear(found.vectors, found.mean, images.shape[1:])
@@ -144,7 +144,7 @@ def _range(run: RunView, fitted: np.ndarray) -> tuple[float, float]:
 
 def _decoder(run: RunView) -> Callable[[np.ndarray], np.ndarray]:
     """From codes (n, m) to images."""
-    if run.config.model.kind != "pca":
+    if not run.config.model.PROJECTS_LINEARLY:
         return run.trained.decoded
     back = _linear(run.weights["components"], run.weights["mean"], run.loaded.net_input.shape)
     return lambda codes: run.preprocessing.inverse(back(codes))

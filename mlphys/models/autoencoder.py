@@ -10,19 +10,21 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, WrapValidator
 
-from mlphys.errors import Refusal
+from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks import autoencoder, builder
 from mlphys.networks.autoencoder import RECORDED, chain, reconstructed
 from mlphys.networks.cost import Cost, Term
+from mlphys.networks.energies import EnergyForm
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import pca
+from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
-from mlphys.schema.layers import Layer, LayerField
+from mlphys.schema.layers import Dense, Layer, LayerField
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
 from mlphys.schema.shapes import Row, trace, trained
@@ -54,6 +56,7 @@ class Autoencoder(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
@@ -143,6 +146,39 @@ class Autoencoder(ModelKind):
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost as a formula with its numbers; p is the reconstruction, t the sample."""
         return autoencoder.cost_formula(self, self.cost_terms(training, description))
+
+    def energy_form(self) -> EnergyForm:
+        if not self.tied:
+            raise NotApplicable("without tied: true r(x) - x is the gradient of nothing")
+        layers = [*self.encoder, *self.decoder]
+        hidden, output = (layers[0], layers[1]) if len(layers) == 2 else (None, None)
+        if not (isinstance(hidden, Dense) and isinstance(output, Dense)):
+            raise NotApplicable("the energy is a formula for an encoder of one Dense layer and a decoder of one")
+        activation, last = hidden.activation or "linear", output.activation or "linear"
+        if activation not in ACTIVATIONS:
+            raise NotApplicable(f"no antiderivative of {activation} is known here; only of {', '.join(ACTIVATIONS)}")
+        if last not in ("linear", "sigmoid"):
+            raise NotApplicable(f"the energy is a formula for an output that is linear or sigmoid; this one is {last}")
+        if self.sparsity and self.sparsity.k:
+            raise NotApplicable(
+                "a code of its k largest values is no function of one unit's input; leave sparsity.k out"
+            )
+        names = "encoder.0.Dense.kernel", "encoder.0.Dense.bias", "decoder.0.Dense.bias"
+        return EnergyForm(*names, activation, last)
+
+    def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        layers = [*self.encoder, *self.decoder]
+        linear = all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in layers)
+        if self.variational or (self.sparsity and self.sparsity.k) or not linear:
+            return {}
+
+        def product(part: str, count: int) -> np.ndarray:
+            kernels = [weights[f"{part}.{i}.Dense.kernel"].astype(np.float64) for i in range(count)]
+            return np.linalg.multi_dot(kernels) if count > 1 else kernels[0]
+
+        encoder = product("encoder", len(self.encoder))
+        decoder = encoder.T if self.tied else product("decoder", len(self.decoder))
+        return {"decoder": decoder, "encoder": encoder.T}
 
     def build(self, description: Description, seed: int) -> Network:
         """The Keras model with its initial weights, and encoder and decoder as parts."""

@@ -32,6 +32,7 @@ class Classifier(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = CategoricalCrossentropy()
     LOSSES: ClassVar[Collection[str]] = CLASSIFIER_LOSSES
+    ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 

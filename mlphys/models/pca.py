@@ -39,6 +39,7 @@ class PCA(ModelKind):
         "mean_image_mse", "pixel_mse", "pixel_pca_mse",
     )  # fmt: skip
     ITERATIVE: ClassVar[bool] = False
+    PROJECTS_LINEARLY: ClassVar[bool] = True
 
     kind: Literal["pca"]
     components: Components
@@ -76,6 +77,9 @@ class PCA(ModelKind):
     def cost_formula(self, training: Training, description: Description) -> str:
         """What the components minimize among all linear maps."""
         return formula([ProjectionError(math.prod(description.shape))])
+
+    def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"components": weights["components"].astype(np.float64)}
 
     def build(self, description: Description, seed: int) -> Network:
         """Mean, components and variances as variables; there is no Keras model."""

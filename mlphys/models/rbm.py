@@ -13,6 +13,7 @@ from pydantic import Field
 from mlphys.errors import Refusal, UserError
 from mlphys.networks import builder, tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.energies import EnergyForm, Output
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import chunked, pca
@@ -145,6 +146,10 @@ class RBM(ModelKind):
             evaluated_at_once=min(1000, max(1, builder.LARGEST_OUTPUT // max(values, self.hidden))),
             parts={"samples": lambda x, lines, every: _samples(machine, x, lines, every)},
         )
+
+    def energy_form(self) -> EnergyForm:
+        output: Output = "sigmoid" if self.visible == "bernoulli" else "linear"
+        return EnergyForm("rbm.kernel", "rbm.hidden_bias", "rbm.visible_bias", "sigmoid", output)
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """One phase: the gradient of F(v) - F(v_k)."""

@@ -32,6 +32,7 @@ class Regressor(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlphys.numerics.activations import ACTIVATIONS
 
 Output = Literal["linear", "sigmoid"]
+
+
+@dataclass(frozen=True)
+class EnergyForm:
+    """A model whose reconstruction r(x) = g(f(x W + c) W^T + b) has an energy: the names of its weights W, c and b, its
+    hidden activation f and its output g. A bias that is no weight is zero."""
+
+    kernel: str
+    hidden_bias: str
+    visible_bias: str
+    activation: str
+    output: Output
 
 
 def energy(x: Any, kernel: Any, hidden_bias: Any, visible_bias: Any, activation: str, output: Output) -> Any:

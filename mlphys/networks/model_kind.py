@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from mlphys.errors import Refusal
+from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks.cost import Cost
+from mlphys.networks.energies import EnergyForm
 from mlphys.networks.phases import Network, Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
@@ -36,6 +37,8 @@ class ModelKind(Spec, ABC):
     RECORDED: ClassVar[tuple[str, ...]]
     MEASURED: ClassVar[tuple[str, ...]]
     ITERATIVE: ClassVar[bool] = True
+    PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
+    ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
     kind: str
 
@@ -74,6 +77,17 @@ class ModelKind(Spec, ABC):
     def normal_code(self) -> bool:
         """Whether the codes are to lie as N(0, 1)."""
         return False
+
+    def energy_form(self) -> EnergyForm:
+        """The formula of the energy whose gradient leads to r(x). Raises NotApplicable where there is none."""
+        raise NotApplicable(
+            f"kind: {self.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
+        )
+
+    def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Where r(x) is linear, vectors (k, d) float64: `components` or `decoder` span what it can reach, of `encoder`
+        each gives a number of the code; else none."""
+        return {}
 
     # the config
 

@@ -23,7 +23,7 @@ class ReconstructionsByCodeSize(Plot):
 
     def check(self, resolved: ResolvedView) -> None:
         """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
-        if resolved.experiment.model.kind == "pca":
+        if resolved.experiment.model.PROJECTS_LINEARLY:
             need_images(resolved)
         else:
             need_decoder(resolved)
@@ -44,7 +44,7 @@ class ReconstructionsByCodeSize(Plot):
         lost = pca.errors(found, x, counts)
         sizes, errors = [None, *counts], [None, *lost]
         labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
-        if run.config.model.kind != "pca":
+        if not run.config.model.PROJECTS_LINEARLY:
             images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
             sizes, errors = [*sizes, size], [*errors, mse]
             labels.append(_label(f"the net, code {size}", mse))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from mlphys.models.classifier import Classifier
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Gradient
 from tests.helpers import kind_contract
+from tests.helpers.made_up_entry import mlphys_with
 
 CHECKS = kind_contract.CHECKS
 
@@ -142,3 +145,111 @@ def test_phases_that_follow_a_gradient_are_those_of_the_plans():
         phases = example.spec.phases(example.training, example.description, network, example.data.train)
         plans = example.spec.plans(example.training, example.description)
         assert [phase.plan.name for phase in phases if isinstance(phase, Gradient)] == [plan.name for plan in plans]
+
+
+MEAN_IMAGE = '''
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mlphys.networks import tensorflow
+from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.phases import Fit, Network
+from mlphys.numerics import chunked
+from mlphys.numerics.metrics import reconstruction
+from mlphys.schema.losses import MeanSquaredError
+
+
+class MeanImage(ModelKind):
+    """The mean of all training samples, whatever it is shown."""
+
+    DEFAULT_LOSS: ClassVar = MeanSquaredError()
+    LOSSES: ClassVar = ("MeanSquaredError",)
+    RECORDED: ClassVar = ("loss", "mse")
+    MEASURED: ClassVar = ("mse", "mean_image_mse")
+    ITERATIVE: ClassVar = False
+
+    kind: Literal["mean_image"]
+
+    @classmethod
+    def example(cls):
+        return {"kind": "mean_image"}
+
+    def check(self, training, description):
+        pass
+
+    def weight_shapes(self, description):
+        return {"mean": (math.prod(description.shape),)}
+
+    def cost_formula(self, training, description):
+        return formula([Distance()])
+
+    def build(self, description, seed):
+        tensorflow.start()
+        import keras
+
+        mean = keras.Variable(np.zeros(math.prod(description.shape), np.float32))
+        return Network(None, {"mean": mean}, {}, compiles_in_xla=False, evaluated_at_once=1000)
+
+    def phases(self, training, description, network, train):
+        cost = self.cost(training, description, network)
+        return [Fit("fit", lambda train, _: {"mean": chunked.mean(train.x).ravel()}, cost, self.RECORDED, network)]
+
+    def cost(self, training, description, network):
+        def forward(x, y, training):
+            return Batch(x, y, training, _flat(x), network.weights["mean"].value)
+
+        return Cost((Distance(),), forward, lambda batch, each, losses: {"mse": each})
+
+    def predictions(self, network, x):
+        from keras import ops
+
+        difference = _flat(x) - network.weights["mean"].value
+        return {
+            "codes": 0 * difference[:, :1],
+            "squared_errors": ops.mean(difference**2, axis=1),
+            "absolute_errors": ops.mean(ops.abs(difference), axis=1),
+        }
+
+    def prediction_shapes(self, description):
+        return {"codes": (1,), "squared_errors": (), "absolute_errors": ()}
+
+    def metrics(self, description, arrays, split, train):
+        return reconstruction(arrays, split.x, train.x)
+
+
+@dataclass(frozen=True)
+class Distance(Term):
+    separable: ClassVar = True
+
+    def formulas(self):
+        return ["1/d |x - m|^2"]
+
+    def each(self, batch):
+        from keras import ops
+
+        return ops.mean((batch.prediction - batch.target) ** 2, axis=1)
+
+
+def _flat(x):
+    from keras import ops
+
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
+'''
+
+
+def test_a_new_kind_is_one_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mlphys = mlphys_with("mlphys.models", "mean_image", MEAN_IMAGE, tmp_path / "models")
+    assert "The mean of all training samples, whatever it is shown." in " ".join(mlphys("list", "models").split())
+    Path("mean.yaml").write_text("data: {name: digits}\nmodel: {kind: mean_image}\n")
+    assert "64 parameters" in mlphys("config", "check", "mean.yaml")
+    assert "mean over the samples of  1/d |x - m|^2" in mlphys("config", "explain", "mean.yaml")
+    mlphys("train", "mean.yaml", "--out", "run", "--quiet")
+    found = json.loads(mlphys("evaluate", "run", "--json"))
+    assert found["mse"] == pytest.approx(found["mean_image_mse"], rel=1e-6)
+    said = mlphys("config", "check", "mean.yaml", "--set", "model.kind=mean_imag", code=2)
+    assert "did you mean mean_image?" in said
