@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from mlphys.config.experiment import MODELS
 from mlphys.errors import Refusal
-from mlphys.models import autoencoder, stacked_autoencoder
+from mlphys.models import autoencoder
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
@@ -35,9 +36,8 @@ def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, A
 
 
 def training_of(model: dict[str, Any], settings: dict[str, Any], keeper: Any = None, seed: int = 0) -> loop.Training:
-    kind: Any = {"autoencoder": autoencoder, "stacked_autoencoder": stacked_autoencoder}[model["kind"]]
     parsed = Settings.model_validate(settings)
-    spec = kind.model_validate(model).completed(parsed, DIGITS, None)
+    spec = MODELS[model["kind"]].model_validate(model).completed(parsed, DIGITS, None)
     spec.check(parsed, DIGITS)
     network = replace(spec.build(DIGITS, seed), compiles_in_xla=False)  # which takes longer than the training
     phases = spec.phases(parsed, DIGITS, network, digits().train)
