@@ -108,7 +108,8 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
         case layer if layer.only_in_training and not row.trainable:
             return keras.layers.Identity()
     name = row.layer.keras_layer()
-    layer = getattr(simd_conv, name, getattr(keras.layers, name))(**_arguments(row, seed))
+    kind = simd_conv.REPLACEMENTS.get(name) or getattr(keras.layers, name)
+    layer = kind(**_arguments(row, seed))
     layer.trainable = layer.trainable and row.trainable
     return layer
 

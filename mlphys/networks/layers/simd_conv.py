@@ -146,6 +146,12 @@ class MaxPooling2D(_Pooling, keras.layers.MaxPooling2D):
     pass
 
 
+# Keras's layers, by name, that the builder takes from here: they compute as Keras's own unless `enabled`.
+REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
+    kind.__name__: kind for kind in (Conv2D, UpSampling2D, AveragePooling2D, MaxPooling2D)
+}
+
+
 @dataclass(frozen=True)
 class Interleaved:
     """Batch-interleaved values (groups, h, w, c, simd_width), and a tensor that has their number of samples."""
