@@ -47,7 +47,6 @@ class Term(ABC):
     weight: float = 1.0
     per_sample: ClassVar[bool] = True
     separable: ClassVar[bool] = False
-    deterministic: ClassVar[bool] = True  # outside of training: nothing in it is drawn at random
 
     @abstractmethod
     def formulas(self) -> list[str]:
@@ -153,10 +152,6 @@ class Cost:
     @property
     def separable(self) -> bool:
         return all(term.separable for term in self.terms)
-
-    @property
-    def deterministic(self) -> bool:
-        return all(term.deterministic for term in self.terms)
 
     def __call__(self, x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
         """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty."""
