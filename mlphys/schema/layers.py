@@ -111,10 +111,6 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def penalized(self) -> bool:
-        """Whether a regularizer adds to the cost."""
-        return any((self.kernel_regularizer, self.bias_regularizer, self.activity_regularizer))
-
     def kernel(self, shape: Shape) -> Shape:
         raise NotImplementedError
 
