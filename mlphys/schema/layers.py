@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_serializer
 
 from mlphys.errors import Refusal
+from mlphys.schema import registry
 from mlphys.schema.fields import (
     ActivationName,
     Border2D,
@@ -111,11 +113,11 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def kernel(self, shape: Shape) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, shape: Shape) -> Shape: ...
 
-    def outputs(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self) -> int: ...
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
@@ -488,15 +490,6 @@ class UpSampling2D(Layer):
         return tuple((pixels, 1 / size) for size in self.size)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D,
-        AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D,
-        Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise,
-        BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, Softmax,
-        FixedConv2D,
-    )
-}  # fmt: skip
+LAYERS = registry.classes(__name__, Layer)
 
 LayerField = Annotated[Layer, Choice("layer", LAYERS)]
