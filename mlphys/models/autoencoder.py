@@ -11,23 +11,25 @@ import numpy as np
 from pydantic import Field, WrapValidator
 
 from mlphys.errors import NotApplicable, Refusal
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder import RECORDED, chain, reconstructed
 from mlphys.networks.cost import Cost, Term
 from mlphys.networks.energies import EnergyForm
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
+from mlphys.networks.penalties.contraction import Contraction
+from mlphys.networks.penalties.variational import Variational
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
-from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Description, Split
-from mlphys.schema.fields import ActivationName, NotNegative, Shape
+from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import Dense, Layer, LayerField
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
-from mlphys.schema.shapes import Row, trace, trained
+from mlphys.schema.shapes import Row, last_activation, trace, trained
 from mlphys.schema.training import Training
 
 
@@ -70,17 +72,15 @@ class Autoencoder(ModelKind):
     encoder: Annotated[list[LayerField], Field(min_length=1)]
     decoder: Annotated[list[LayerField], Field(min_length=1, json_schema_extra=_or_mirror), WrapValidator(_layers)]
     corruption: Corruption | None = None
-    sparsity: Sparsity | None = None
-    contraction: NotNegative = 0.0
+    __annotations__ |= penalized.fields()  # a key for each file in networks/penalties/
     tied: bool = False
-    variational: Variational | None = None
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
 
     def loss_per(self) -> Literal["output", "sample"]:
-        return "sample" if self.variational else "output"
+        return "sample" if self.normal_code() else "output"
 
     def corrupts(self) -> Corruption | None:
         return self.corruption
@@ -92,7 +92,7 @@ class Autoencoder(ModelKind):
         return None
 
     def normal_code(self) -> bool:
-        return self.variational is not None
+        return Variational.of(self) is not None
 
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> Autoencoder:
         """The mirrored decoder written out."""
@@ -100,7 +100,7 @@ class Autoencoder(ModelKind):
             return self
         last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
         path = ("model", "encoder")
-        if self.variational:
+        if self.normal_code():
             raise Refusal(
                 ("model", "decoder"),
                 "a variational encoder ends in two numbers for each of the code's; "
@@ -113,7 +113,7 @@ class Autoencoder(ModelKind):
         """The layers with their shapes. Raises Refusal where the decoder does not end in the input's shape."""
         path = ("model",)
         encoder, code, decoder = chain(
-            self.encoder, self.decoder, description.shape, path, self.sparsity, self.variational, self.tied
+            self.encoder, self.decoder, description.shape, path, penalized.given(self), self.tied
         )
         return encoder + code + decoder
 
@@ -123,19 +123,8 @@ class Autoencoder(ModelKind):
     def check(self, training: Training, description: Description) -> None:
         """Raise Refusal where shapes, or the parts of the cost, do not go together."""
         refuse_class_weights(training)
-        if self.variational:
-            for key in ("contraction", "sparsity", "tied"):
-                if getattr(self, key):
-                    why = {
-                        "contraction": "its code is drawn at random, and its spread is learned, not penalized",
-                        "sparsity": "its divergence already says how the code is distributed",
-                        "tied": "its encoder gives two numbers for each that the decoder takes",
-                    }[key]
-                    raise Refusal(
-                        ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
-                    )
-        self.rows(description)
         autoencoder.check_penalties(self, ("model",), description)
+        self.rows(description)
         if self.corruption and description.target_shape == description.shape:
             raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
@@ -159,7 +148,7 @@ class Autoencoder(ModelKind):
             raise NotApplicable(f"no antiderivative of {activation} is known here; only of {', '.join(ACTIVATIONS)}")
         if last not in ("linear", "sigmoid"):
             raise NotApplicable(f"the energy is a formula for an output that is linear or sigmoid; this one is {last}")
-        if self.sparsity and self.sparsity.k:
+        if penalized.layers(penalized.given(self)):
             raise NotApplicable(
                 "a code of its k largest values is no function of one unit's input; leave sparsity.k out"
             )
@@ -169,7 +158,7 @@ class Autoencoder(ModelKind):
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         layers = [*self.encoder, *self.decoder]
         linear = all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in layers)
-        if self.variational or (self.sparsity and self.sparsity.k) or not linear:
+        if penalized.layers(penalized.given(self)) or not linear:
             return {}
 
         def product(part: str, count: int) -> np.ndarray:
@@ -192,9 +181,9 @@ class Autoencoder(ModelKind):
 
     def _with_measures(self, network: Network, description: Description) -> Network:
         """The network with what is measured of a contractive code, and the randomness of a variational one."""
-        if self.variational:
+        if self.normal_code():
             return autoencoder.with_noise(network)
-        if not self.contraction:
+        if not Contraction.of(self):
             return network
         contraction = autoencoder.contraction(self, network)
         return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
@@ -235,7 +224,7 @@ class Autoencoder(ModelKind):
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each sample, of what `predictions` gives."""
         shapes: dict[str, Shape] = {"codes": self.code_shape(description), "squared_errors": (), "absolute_errors": ()}
-        return {**shapes, "jacobian_norms": ()} if self.contraction else shapes
+        return {**shapes, "jacobian_norms": ()} if Contraction.of(self) else shapes
 
     def metrics(
         self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
@@ -243,7 +232,7 @@ class Autoencoder(ModelKind):
         """The entry of metrics.json for a split, from its per-sample arrays."""
         found = reconstruction(arrays, split.x, train.x)
         found["pca_mse"] = pca.error(train.x, split.x, math.prod(self.code_shape(description)))
-        return {**found, **code_statistics(arrays, autoencoder.last_activation(self.encoder))}
+        return {**found, **code_statistics(arrays, last_activation(self.encoder))}
 
     def pictured(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""

@@ -10,23 +10,25 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from mlphys.errors import Refusal, UserError
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder import chain
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.energies import energy
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
+from mlphys.networks.penalties.sparsity import Sparsity
 from mlphys.networks.phases import Fit, Network, Phase, Plan
+from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration, pca
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
-from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Dataset, Description, Generated, Split
-from mlphys.schema.fields import Count, NotNegative, Shape
+from mlphys.schema.fields import Count, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
-from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained
+from mlphys.schema.shapes import LARGEST_NETWORK, Row, last_activation, trained
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
@@ -46,8 +48,7 @@ class Autoencoder(Block):
     activation: Known = "sigmoid"
     output: Literal["linear", "sigmoid"] | None = None
     corruption: Corruption | None = None
-    sparsity: Sparsity | None = None
-    contraction: NotNegative = 0.0
+    __annotations__ |= penalized.fields(deterministic=True)  # a key for each file in networks/penalties/
 
 
 class PCA(Block):
@@ -110,9 +111,8 @@ class EnergyClassifier(ModelKind):
             encoder=[Dense(units=of.units, activation=of.activation)],
             decoder=[Dense(units=values, activation=of.output)],
             corruption=of.corruption,
-            sparsity=of.sparsity,
-            contraction=of.contraction,
             tied=True,
+            **{key: getattr(of, key) for key in penalized.fields(deterministic=True)},
         )
 
     def by_class(self, description: Description) -> list[list[Row]]:
@@ -129,9 +129,7 @@ class EnergyClassifier(ModelKind):
         whole = self.stage(description)
         rows = []
         for k in range(classes):
-            there, _, back = chain(
-                whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), None, None, True
-            )
+            there, _, back = chain(whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), (), True)
             rows.append(there + back)
         return rows
 
@@ -157,7 +155,8 @@ class EnergyClassifier(ModelKind):
                 "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
             )
             raise Refusal(("training", "augmentation"), text)
-        if self.of.sparsity and self.of.sparsity.k:
+        sparsity = Sparsity.of(self.of)
+        if sparsity and sparsity.k:
             raise Refusal((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
         if isinstance(training.loss, BinaryCrossentropy) and self.of.output == "linear":
             raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
@@ -199,7 +198,7 @@ class EnergyClassifier(ModelKind):
         from keras import ops
 
         own, values = self.stage(description), math.prod(description.shape)
-        activation, output = (autoencoder.last_activation(layers) for layers in (own.encoder, own.decoder))
+        activation, output = (last_activation(layers) for layers in (own.encoder, own.decoder))
         networks = [
             builder.build(pair, seed, {"encoder": pair[:1], "decoder": pair[1:]}) for pair in self.by_class(description)
         ]

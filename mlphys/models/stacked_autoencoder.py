@@ -12,21 +12,21 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import Refusal
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder import chain
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.stage import Stage
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
-from mlphys.schema.autoencoding import Stage
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
-from mlphys.schema.shapes import Row, trace, trained
+from mlphys.schema.shapes import Row, between_0_and_1, last_activation, trace, trained
 from mlphys.schema.training import PhaseTraining, Training
 
 
@@ -84,7 +84,7 @@ class StackedAutoencoder(ModelKind):
                 binary = isinstance(training.loss, BinaryCrossentropy)
                 last: ActivationName = "sigmoid" if binary else "linear"
                 if i:  # it gives back a code, with the activation that made it
-                    last = autoencoder.last_activation(self.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
+                    last = last_activation(self.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
                 layers = mirror(encoder, last, (*path, "encoder"), transposed=stage.tied)
                 stage = stage.model_copy(update={"decoder": layers})
             stages.append(stage)
@@ -96,7 +96,7 @@ class StackedAutoencoder(ModelKind):
         shape, rows = description.shape, []
         for i, stage in enumerate(self.stages):
             path = ("model", "stages", i)
-            there, code, back = chain(stage.encoder, stage.decoder, shape, path, stage.sparsity, None, stage.tied)
+            there, code, back = chain(stage.encoder, stage.decoder, shape, path, penalized.given(stage), stage.tied)
             rows.append((there + code, back))
             shape = back[0].input_shape
         return rows
@@ -139,7 +139,7 @@ class StackedAutoencoder(ModelKind):
                 raise Refusal(("model", "head"), "tells classes apart, and this data has none; leave it out")
             if chained[-1].output_shape != (classes,):
                 raise Refusal(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
-            if autoencoder.last_activation(self.head) != "softmax":
+            if last_activation(self.head) != "softmax":
                 raise Refusal(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
         self._check_losses(training)
         shape = description.shape
@@ -157,7 +157,7 @@ class StackedAutoencoder(ModelKind):
         if not isinstance(training.loss, BinaryCrossentropy):
             return
         for i, stage in enumerate(self.stages[:-1]):
-            if not autoencoder.between_0_and_1(stage.encoder):
+            if not between_0_and_1(stage.encoder):
                 where = ("model", "stages", i, "encoder", len(stage.encoder) - 1)
                 text = (
                     f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
@@ -296,7 +296,7 @@ class StackedAutoencoder(ModelKind):
             return classification(split.y, arrays["probabilities"], losses, description.classes)
         found = reconstruction(arrays, split.x, train.x)
         found["pca_mse"] = pca.error(train.x, split.x, math.prod(arrays["codes"].shape[1:]))
-        return {**found, **code_statistics(arrays, autoencoder.last_activation(self.stages[-1].encoder))}
+        return {**found, **code_statistics(arrays, last_activation(self.stages[-1].encoder))}
 
     def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes of a classifier, else the first."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from mlphys.errors import Refusal
-from mlphys.networks import penalties
+from mlphys.networks import penalized
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
+from mlphys.networks.penalties.contraction import DERIVATIVES, Contraction, dense_contraction
+from mlphys.networks.penalty import Penalty
 from mlphys.networks.phases import Network
-from mlphys.schema.autoencoding import CodeMean, Corruption, Emphasis, KSparse, Sparsity, Variational
+from mlphys.schema.autoencoding import Corruption, Emphasis
 from mlphys.schema.data import Description
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
@@ -30,27 +32,18 @@ from mlphys.schema.layers import (
     text,
 )
 from mlphys.schema.losses import MeanSquaredError
-from mlphys.schema.shapes import Row, trace
+from mlphys.schema.shapes import Row, last_activation, trace
 from mlphys.schema.training import Training
 
 
 class CostKeys(Protocol):
-    """The keys of an autoencoder that decide its cost."""
+    """The keys of an autoencoder that decide its cost, beside those of its penalties."""
 
     @property
     def encoder(self) -> Sequence[Layer]: ...
 
     @property
     def corruption(self) -> Corruption | None: ...
-
-    @property
-    def sparsity(self) -> Sparsity | None: ...
-
-    @property
-    def contraction(self) -> float: ...
-
-    @property
-    def variational(self) -> Variational | None: ...
 
 
 def first_shape(encoder: Sequence[Layer], shape: Shape) -> Shape:
@@ -63,8 +56,7 @@ def chain(
     decoder: Sequence[Layer],
     shape: Shape,
     path: KeyPath,
-    sparsity: Sparsity | None,
-    variational: Variational | None,
+    penalties: Sequence[Penalty],
     tied: bool,
 ) -> tuple[list[Row], list[Row], list[Row]]:
     """The rows of the encoder, of what makes its output the code, and of the decoder, for samples of `shape`.
@@ -72,11 +64,8 @@ def chain(
     Raises Refusal where they do not fit, or the decoder does not end in the input's shape.
     """
     there = trace(encoder, first_shape(encoder, shape), (*path, "encoder"))
-    between: list[Layer] = [CodeMean()] if variational else []
-    if sparsity and sparsity.k:
-        between.append(KSparse(k=sparsity.k))
     try:
-        code = trace(between, there[-1].output_shape, (*path, "code"))
+        code = trace(penalized.layers(penalties), there[-1].output_shape, (*path, "code"))
     except Refusal as refusal:
         raise Refusal((*path, "encoder"), refusal.text) from None
     back = trace(decoder, (code or there)[-1].output_shape, (*path, "decoder"))
@@ -129,25 +118,10 @@ def _tied_row(row: Row, source: Row, path: KeyPath) -> Row:
     return replace(row, tied_to=source.name)
 
 
-def last_activation(encoder: Sequence[Layer]) -> str:
-    """The activation in which an encoder ends; "" where its last layer has none to name."""
-    last = encoder[-1]
-    if isinstance(last, Activation | Weighted):
-        return last.activation or "linear"
-    return ""
-
-
-def between_0_and_1(encoder: Sequence[Layer]) -> bool:
-    return last_activation(encoder) in ("sigmoid", "hard_sigmoid", "softmax")
-
-
 def check_penalties(spec: CostKeys, path: KeyPath, description: Description) -> None:
     """Raise Refusal for a penalty or a corruption that means nothing for this code or these samples."""
-    if spec.sparsity and spec.sparsity.kl and not between_0_and_1(spec.encoder):
-        raise Refusal(
-            (*path, "sparsity", "kl"),
-            "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
-        )
+    for each in penalized.given(spec):
+        each.check(spec, path, description)
     if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
         raise Refusal((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
 
@@ -164,10 +138,10 @@ def contraction(spec: CostKeys, network: Network) -> Callable[[Any], Any]:
     """The function x -> |dh/dx|_F^2 of each sample: a formula for one Dense layer, else by automatic
     differentiation."""
     encoder, activation = spec.encoder, last_activation(spec.encoder)
-    whole = spec.sparsity is None or spec.sparsity.k is None
-    if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in penalties.DERIVATIVES:
+    whole = not penalized.layers(penalized.given(spec))
+    if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in DERIVATIVES:
         kernel = network.parts["encoder"].layers[-1].kernel
-        return lambda x: penalties.dense_contraction(network.parts["encoder"](x), kernel, activation)
+        return lambda x: dense_contraction(network.parts["encoder"](x), kernel, activation)
     from mlphys.networks import autodiff
     from mlphys.networks.layers import simd_conv
 
@@ -199,15 +173,7 @@ def cost_terms(spec: CostKeys, training: Training, shape: Shape, rows: Sequence[
     if corruption and corruption.emphasis:
         data = EmphasizedTerm(data.loss, data.target, shape, training.loss_per, corruption.emphasis)
     terms: list[Term] = [data, LayerPenalties(tuple(rows))]
-    if spec.variational:
-        terms.append(penalties.NormalDivergence(spec.variational.beta))
-    if spec.sparsity and spec.sparsity.l1:
-        terms.append(penalties.L1(spec.sparsity.l1))
-    if spec.sparsity and spec.sparsity.kl:
-        terms.append(penalties.KLSparsity(spec.sparsity.kl))
-    if spec.contraction:
-        terms.append(penalties.Contraction(spec.contraction))
-    return tuple(terms)
+    return (*terms, *(term for each in penalized.given(spec) for term in each.terms()))
 
 
 @dataclass(frozen=True)
@@ -237,14 +203,14 @@ def passing(spec: CostKeys, network: Network, shape: Shape) -> Callable[[Any, An
     """
     from keras import ops
 
-    size = math.prod(shape)
-    contracted = contraction(spec, network) if spec.contraction else None
+    size, drawn = math.prod(shape), not all(each.deterministic for each in penalized.given(spec))
+    contracted = contraction(spec, network) if Contraction.of(spec) else None
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
         corrupted = spec.corruption is not None and tuple(y.shape[1:]) == tuple(x.shape[1:])
         target = ops.reshape(y if corrupted else x, (-1, size))
         log_variance = None
-        if spec.variational:
+        if drawn:
             code, r, log_variance = _drawn(network, x, training)
         else:
             code, r = reconstructed(network, x, training)
@@ -301,9 +267,7 @@ def _drawn(network: Network, x: Any, training: bool) -> tuple[Any, Any, Any]:
 
 def cost_formula(spec: CostKeys, terms: Iterable[Term]) -> str:
     """The cost with its numbers; p is the reconstruction, t the sample, h the code."""
-    notes = []
-    if spec.sparsity and spec.sparsity.k:
-        notes.append(f"h: the {spec.sparsity.k} largest of its values, the others zero")
+    notes = [note for each in penalized.given(spec) for note in each.notes()]
     if spec.corruption:
         notes.append("p: of the corrupted sample, t: the clean one")
     return "\n    ".join([formula(terms), *notes])

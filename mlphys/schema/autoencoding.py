@@ -1,4 +1,4 @@
-"""What is added to an autoencoder's cost |r(x + noise) - x|^2 + penalties: the blocks beside encoder and decoder."""
+"""What is done to an autoencoder's inputs, and to its code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mlphys.errors import Refusal
 from mlphys.schema.fields import Count, Fraction, NotNegative, Positive, Shape, low_first
-from mlphys.schema.layers import Layer, LayerField, text
+from mlphys.schema.layers import Layer, text
 from mlphys.schema.spec import Spec
 
 Clip = Annotated[tuple[float, float], BeforeValidator(low_first)]
@@ -61,56 +61,6 @@ class Corruption(Spec):
         if self.emphasis and self.GaussianNoise:
             raise ValueError("emphasis tells corrupted values from others; GaussianNoise corrupts all of them")
         return self
-
-
-class KL(Spec):
-    """weight sum_j KL(target || mean activity of unit j), over a batch (Lee, Ekanadham & Ng 2008; Ng 2011)."""
-
-    target: Fraction
-    weight: Positive
-
-
-class Sparsity(Spec):
-    """A penalty on the code h, or its k largest values only.
-
-    `l1`: l1 sum_j |h_j|. `kl`: the divergence of each unit's mean activity, between 0 and 1, from a target.
-    `k`: all but the k largest values of a code are zero (Makhzani & Frey 2014).
-    """
-
-    l1: Positive | None = None
-    kl: KL | None = None
-    k: Count | None = None
-
-    @model_validator(mode="after")
-    def _at_least_one(self) -> Sparsity:
-        if self.l1 is None and self.kl is None and self.k is None:
-            raise ValueError("one of l1, kl and k must be given")
-        return self
-
-
-class Stage(Spec):
-    """One autoencoder of a stack; its decoder left out, it is the encoder's mirror image."""
-
-    encoder: Annotated[list[LayerField], Field(min_length=1)]
-    decoder: list[LayerField] = Field([])
-    corruption: Corruption | None = None
-    sparsity: Sparsity | None = None
-    contraction: NotNegative = 0.0
-    tied: bool = False
-
-    @property
-    def variational(self) -> None:
-        return None
-
-
-class Variational(Spec):
-    """The code is drawn from N(mean, variance), told by the encoder (Kingma & Welling 2014).
-
-    The last encoder layer gives the means and behind them as many log variances; `beta` is the weight
-    of the divergence from N(0, 1) (Higgins et al. 2017).
-    """
-
-    beta: NotNegative = 1.0
 
 
 class CodeMean(Layer):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlphys.errors import Refusal
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Layer, text
+from mlphys.schema.layers import Activation, Layer, Weighted, text
 
 LARGEST_NETWORK = 250_000_000  # weights: 1 GB of float32
 
@@ -43,6 +43,18 @@ class Row:
 
     def parameters(self) -> int:
         return sum(math.prod(shape) for shape in self.weights().values())
+
+
+def last_activation(encoder: Sequence[Layer]) -> str:
+    """The activation in which an encoder ends; "" where its last layer has none to name."""
+    last = encoder[-1]
+    if isinstance(last, Activation | Weighted):
+        return last.activation or "linear"
+    return ""
+
+
+def between_0_and_1(encoder: Sequence[Layer]) -> bool:
+    return last_activation(encoder) in ("sigmoid", "hard_sigmoid", "softmax")
 
 
 def compile_in_xla(rows: Iterable[Row]) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 
 class Memory:
@@ -21,3 +24,14 @@ class Memory:
         if self.interrupt_after is not None and checkpoint.epoch >= self.interrupt_after:
             self.interrupt_after = None
             raise KeyboardInterrupt
+
+
+def same_bytes(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> bool:
+    """Whether both hold the same arrays; prints the names of those that differ."""
+    differ = sorted(
+        name
+        for name in {*first, *second}
+        if name not in first or name not in second or first[name].tobytes() != second[name].tobytes()
+    )
+    print(*differ)
+    return not differ

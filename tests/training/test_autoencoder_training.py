@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
 from mlphys.training.progress import Silence
-from tests.helpers.memory_writer import Memory
+from tests.helpers.memory_writer import Memory, same_bytes
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 100, None)
 
@@ -82,14 +83,18 @@ def test_a_training_that_goes_on_after_any_epoch_of_any_phase_ends_with_the_same
     outcome = whole.run()
     rows = whole.keeper.rows
     assert [checkpoint.rows for checkpoint in whole.keeper.checkpoints] == [*range(1, len(rows) + 1)]
-    for checkpoint in whole.keeper.checkpoints:
-        rest = training_of(*CASES[case])
-        resumed = rest.run(checkpoint)
-        left = rows[checkpoint.rows :]
-        assert [{**row, "seconds": 0} for row in rest.keeper.rows] == [{**row, "seconds": 0} for row in left]
-        for name, value in outcome.weights.items():
-            assert value.tobytes() == resumed.weights[name].tobytes(), (checkpoint.phase, checkpoint.epoch, name)
-        assert (resumed.best_epoch, resumed.stopped) == (outcome.best_epoch, outcome.stopped)
+    for checkpoint, after in pairwise(whole.keeper.checkpoints):
+        rest = training_of(*CASES[case], keeper=Memory(interrupt_after=0))  # it goes on for an epoch
+        with pytest.raises(KeyboardInterrupt):
+            rest.run(checkpoint)
+        row = rows[checkpoint.rows]
+        assert [{**row, "seconds": 0} for row in rest.keeper.rows] == [{**row, "seconds": 0}]
+        assert same_bytes(rest.keeper.checkpoints[0].tensors, after.tensors), (checkpoint.phase, checkpoint.epoch)
+    rest = training_of(*CASES[case])
+    resumed = rest.run(whole.keeper.checkpoints[-1])
+    assert rest.keeper.rows == []
+    assert same_bytes(resumed.weights, outcome.weights)
+    assert (resumed.best_epoch, resumed.stopped) == (outcome.best_epoch, outcome.stopped)
 
 
 def test_another_seed_draws_another_corruption():
