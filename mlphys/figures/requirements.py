@@ -18,6 +18,6 @@ def need_images(loaded: ResolvedView) -> None:
 
 def need_decoder(loaded: ResolvedView) -> None:
     """Raise NotApplicable where no images can be made of codes."""
-    if reason := loaded.experiment.model.no_decoder():
+    if reason := loaded.experiment.model.why_no_decoder():
         raise NotApplicable(reason)
     need_images(loaded)

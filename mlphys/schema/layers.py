@@ -51,11 +51,11 @@ class Layer(Spec):
         """Raises Refusal where the layer cannot take `shape`."""
         return shape
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The trained weights by Keras's names, in Keras's order."""
         return {}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The weights that are measured, not trained."""
         return {}
 
@@ -117,7 +117,7 @@ class Weighted(Layer):
     def outputs(self) -> int:
         raise NotImplementedError
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
         return {**kernel, "bias": (self.outputs(),)} if self.use_bias else kernel
 
@@ -341,11 +341,11 @@ class BatchNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
 
 
@@ -359,7 +359,7 @@ class LayerNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
@@ -443,7 +443,7 @@ class FixedConv2D(Layer):
         columns = _slid("FixedConv2D", shape[1], width, self.strides[1], self.padding)
         return (rows, columns, filters)
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         height, width, filters = self.values().shape
         return {"kernel": (height, width, shape[-1], filters)}
 
