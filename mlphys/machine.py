@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import mlphys
 
+MOST_THREADS = 1024
 TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of all cores together in so many
 DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of these may give other bytes
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
@@ -49,7 +51,48 @@ def describe(
     }
 
 
+_chosen: int | None = None
+
+
+@contextlib.contextmanager
+def using_threads(threads: int | None) -> Iterator[None]:
+    """What is trained inside has so many threads; None: as many as there are cores.
+
+    TensorFlow hears of it where it is not imported yet.
+    """
+    global _chosen
+    before, _chosen = _chosen, threads
+    try:
+        with _numpy_limited(threads):
+            yield
+    finally:
+        _chosen = before
+
+
+@contextlib.contextmanager
+def _numpy_limited(threads: int | None) -> Iterator[None]:
+    """NumPy's linear algebra with so many threads, on which its last digits depend."""
+    if threads is None:
+        yield
+        return
+    import numpy  # noqa: F401 - limited is what is loaded
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(threads):
+        yield
+
+
+def chosen_threads() -> int | None:
+    """What `using_threads` was given; None: nothing was chosen."""
+    return _chosen
+
+
 def threads() -> int:
+    """How many threads a training has, on which its bytes may depend."""
+    return _chosen or cores()
+
+
+def cores() -> int:
     """How many cores this process may use: threads beyond the time that a container is given wait for each other."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:

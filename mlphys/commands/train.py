@@ -49,8 +49,22 @@ class Interrupted(Exception):
         super().__init__(f"interrupted; `mlphys resume {path}` goes on from the last whole epoch")
 
 
-def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
+def train(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+) -> Run:
     """Train an experiment in a new run directory, measure it on validation, draw its pictures, make its analyses."""
+    return _pictured(trained(loaded, out, reporter, say, threads), say)
+
+
+def trained(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+) -> Run:
+    """Train an experiment in a new run directory and measure it on validation; `threads` None: one a core."""
+    with machine.using_threads(threads):
+        return _trained(loaded, out, reporter, say)
+
+
+def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
     data = loaded.experiment.data
     for source in data.sources():
         if locate(source) is None:
@@ -68,20 +82,25 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
             writer.pretrained(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
+        return _train(run, writer, loaded, dataset, fitted, reporter, None)
 
 
-def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
-    """Go on with a run from its newest good checkpoint, and say from where.
+def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
+    """Go on with a run to its end, as `resumed` does, draw its pictures and make its analyses."""
+    return _pictured(resumed(run, overrides, reporter, say, threads), say)
 
-    Only `training.epochs` may be changed. Raises UserError for a finished run, other changes,
-    data that is not the same, and a run that another process trains.
+
+def resumed(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
+    """Go on with a run from its newest good checkpoint, with the threads it had, and say from where.
+
+    Only `training.epochs` may be changed, and `threads`, at the price of other bytes. Raises UserError for a
+    finished run, other changes, data that is not the same, and a run that another process trains.
     """
-    with atomic.locked(run.path):
-        return _resume(run, overrides, reporter, say)
+    with atomic.locked(run.path), machine.using_threads(threads or run.threads):
+        return _resume(run, overrides, reporter, say, threads)
 
 
-def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
+def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None) -> Run:
     old = run.loaded
     loaded = validate_run(overridden(run.document, overrides), run.description) if overrides else old
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
@@ -115,6 +134,8 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     dataset = run.dataset()
     fitted = _fitted(loaded, dataset, run.pretrained)
     writer.resume_from(checkpoint)
+    if threads and run.threads:
+        writer.environment({**run.environment, "threads": threads})
     if changes:
         writer.config(loaded.experiment.model_dump())
     if checkpoint:
@@ -124,7 +145,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if passed:
         said += f" (passed over: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint, say)
+    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
@@ -205,9 +226,8 @@ def _train(
     fitted: Preprocessing,
     reporter: Reporter,
     start: Checkpoint | None,
-    say: Say,
 ) -> Run:
-    """Train, measure, draw and analyze. Whatever stops it leaves a run that tells its state and how to go on."""
+    """Train and measure. Whatever stops it leaves a run that tells its state and how to go on."""
     try:
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
         writer.weights({**outcome.weights, **fitted.named_arrays()})
@@ -228,11 +248,14 @@ def _train(
         if isinstance(error, UserError):
             raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
         raise
-    done = Run(run.path)
-    plot.draw(done, loaded.experiment.plots, ("png",))
-    if loaded.experiment.analysis:
-        analyze.analyze(done, (), ("png",), say)
-    return done
+    return Run(run.path)
+
+
+def _pictured(run: Run, say: Say) -> Run:
+    plot.draw(run, run.config.plots, ("png",))
+    if run.config.analysis:
+        analyze.analyze(run, (), ("png",), say)
+    return run
 
 
 def _learn(
@@ -245,7 +268,7 @@ def _learn(
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
-    tensorflow.configure(microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size))
+    tensorflow.configure(operation_threads(loaded), machine.chosen_threads())
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
@@ -266,6 +289,11 @@ def _learn(
         writer.weights({**error.outcome.weights, **fitted.named_arrays()})
         writer.status("diverged", error.outcome.best_epoch or None)
         raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
+
+
+def operation_threads(loaded: ResolvedExperiment) -> int | None:
+    """How many threads an operation of TensorFlow gets, which is settled when a process starts it."""
+    return microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size)
 
 
 def _environment(network: Network, phases: Sequence[Phase], samples: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, restored
@@ -101,6 +102,21 @@ class Run(RunFiles):
     @cached_property
     def environment(self) -> dict[str, Any]:
         return self._json("environment.json")
+
+    @property
+    def threads(self) -> int | None:
+        """With how many it was trained; None where that is not written yet."""
+        if not (self.path / "environment.json").exists():
+            return None
+        threads = self.environment.get("threads")
+        if threads is None:
+            return None
+        if type(threads) is not int or not 1 <= threads <= machine.MOST_THREADS:
+            raise UserError(
+                f"{self.path / 'environment.json'}: damaged: threads is not 1 to {machine.MOST_THREADS}; "
+                "train the experiment anew"
+            )
+        return threads
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -19,10 +19,13 @@ MOST = 8  # parts: each is traced, which takes a third of a second
 
 
 def operation_threads(rows: Sequence[Row], batch: int | str) -> int | None:
-    """How many threads an operation of TensorFlow gets: one where the net's batches are trained in parts, else all."""
+    """How many threads an operation of TensorFlow gets: one where the net's batches are trained in parts, else all.
+
+    None stands for one a core, where no number of threads was chosen.
+    """
     size = MOST * SAMPLES if batch == "all" else int(batch)  # all samples are enough for any number of parts
     fit = _parts(size) > 1 or machine.threads() == 1
-    return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else None
+    return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else machine.chosen_threads()
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:

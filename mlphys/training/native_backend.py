@@ -164,7 +164,8 @@ class NativeBackend:
         products = [layer.inputs * layer.outputs for layer in chain.layers]
         largest = chain.layers[products.index(max(products))]
         most = math.ceil(largest.outputs / simd.width)  # threads that own a vector of its columns
-        self._threads = max(1, min(machine.threads(), most, chain.batch_size * sum(products) // PRODUCTS))
+        threads = min(machine.threads(), machine.cores(), most)  # they wait for each other; no bit depends on them
+        self._threads = max(1, min(threads, chain.batch_size * sum(products) // PRODUCTS))
         self._classes = chain.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + dense_step.METRICS)

@@ -182,7 +182,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(machine, "threads", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
         training = training_of(*CASES["samples"])
         outcome = training.run()
         found.append([value.tobytes() for value in outcome.weights.values()])
@@ -191,7 +191,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
-    monkeypatch.setattr(machine, "threads", lambda: 3)
+    monkeypatch.setattr(machine, "cores", lambda: 3)
     begun, start = [], threading.Thread.start
 
     def interrupted(thread):
