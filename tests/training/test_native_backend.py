@@ -115,6 +115,7 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
 
 
 UNEQUAL = {"masking": 0.1, "emphasis": {"corrupted": 1.0, "untouched": 0.5}}
+CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
 L2 = {"L2": {"l2": 0.01}}
 
 
@@ -122,6 +123,8 @@ L2 = {"L2": {"l2": 0.01}}
     ("model", "settings", "reason"),
     [
         (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
+        ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
+         "layer Conv2D has no machine code for whole steps"),  # single convolutions may
         (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}, "layer Dropout has no machine code"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
         (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),
