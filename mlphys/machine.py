@@ -1,4 +1,4 @@
-"""What a number depends on beside config and data: versions, machine, choices."""
+"""The environment of a run: versions, machine, threads, backends."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import mlphys
 
-TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of all cores together in so many
-DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of these may give other bytes
+TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # CPU quota of a container: microseconds of CPU time per period
+DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # packages whose version may change the trained bytes
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
@@ -30,8 +30,8 @@ def describe(
 ) -> dict[str, Any]:
     """The content of environment.json.
 
-    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases that are trained by
-    machine code; `steps`: the backend of each phase, and why no faster one trains it.
+    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases trained by machine
+    code; `steps`: the backend of each phase, and why a faster one cannot train it.
     """
     chosen = {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes}
     return {
@@ -50,7 +50,7 @@ def describe(
 
 
 def threads() -> int:
-    """How many cores this process may use: threads beyond the time that a container is given wait for each other."""
+    """Number of cores this process may use; more threads than a container's CPU quota would only wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         time, period = map(int, TIME_LIMIT.read_text().split())
@@ -60,7 +60,7 @@ def threads() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Those that the bytes of a training depend on, mlphys first."""
+    """Versions of mlphys and of the packages that determine the trained bytes."""
     return {"mlphys": mlphys.__version__} | {name: metadata.version(name) for name in DECISIVE}
 
 
@@ -74,7 +74,7 @@ def _cpu() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit and state of the checkout that the command was given in, None outside of one."""
+    """Commit of the working directory's git checkout and whether it is dirty; None outside of a checkout."""
     try:
         commit = _said("git", "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_said("git", "status", "--porcelain"))}
