@@ -13,7 +13,18 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
+from mlphys.schema.layers import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    FixedConv2D,
+    Flatten,
+    Reshape,
+    Weighted,
+    text,
+)
 from mlphys.schema.shapes import Row
 
 Arranged = Callable[[np.ndarray], np.ndarray]
@@ -66,6 +77,8 @@ def _arranged(row: Row, image: Shape) -> Arranged | None:
             return lambda kernel: kernel.transpose(2, 3, 0, 1)
         case Conv1D():
             return lambda kernel: kernel.transpose(2, 1, 0)[:, :, None, :]
+        case Conv1DTranspose():
+            return lambda kernel: kernel.transpose(1, 2, 0)[:, :, None, :]
         case Dense() if len(row.input_shape) == 1 and len(image) == 3 and math.prod(image[:2]) > 1:
             return of_columns(image)
     return None

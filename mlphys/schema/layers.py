@@ -11,6 +11,7 @@ from pydantic import field_serializer
 from mlphys.errors import Refusal
 from mlphys.schema.fields import (
     ActivationName,
+    Border1D,
     Border2D,
     Count,
     NotNegative,
@@ -212,6 +213,28 @@ class Conv1D(Weighted):
         return ((self.dilation_rate * (self.kernel_size - 1) + 1, self.strides),)
 
 
+class Conv1DTranspose(Weighted):
+    compiles_in_xla = False
+    filters: Count
+    kernel_size: Count
+    strides: Count = 1
+    padding: Literal["valid", "same"] = "valid"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Conv1DTranspose", shape, 2)
+        beyond = max(self.kernel_size - self.strides, 0) if self.padding == "valid" else 0
+        return (shape[0] * self.strides + beyond, self.filters)
+
+    def kernel(self, shape: Shape) -> Shape:
+        return (self.kernel_size, self.filters, shape[-1])
+
+    def outputs(self) -> int:
+        return self.filters
+
+    def window(self) -> Window | None:
+        return ((math.ceil(self.kernel_size / self.strides), 1 / self.strides),)
+
+
 def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
     if max(strides) > 1 and max(dilation) > 1:
         raise Refusal((), "strides and dilation_rate cannot both be greater than 1; set one of them to 1")
@@ -273,6 +296,22 @@ class GlobalAveragePooling2D(Layer):
 
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
+    pass
+
+
+class GlobalAveragePooling1D(Layer):
+    separable = True
+    keepdims: bool = False
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank(type(self).__name__, shape, 2)
+        return (1, shape[-1]) if self.keepdims else (shape[-1],)
+
+    def window(self) -> Window | None:
+        return None
+
+
+class GlobalMaxPooling1D(GlobalAveragePooling1D):
     pass
 
 
@@ -473,6 +512,27 @@ class Cropping2D(Layer):
         return (*size, shape[2])
 
 
+class ZeroPadding1D(Layer):
+    separable = True
+    padding: Border1D = (1, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("ZeroPadding1D", shape, 2)
+        return (shape[0] + sum(self.padding), shape[1])
+
+
+class Cropping1D(Layer):
+    separable = True
+    cropping: Border1D = (1, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Cropping1D", shape, 2)
+        steps = shape[0] - sum(self.cropping)
+        if steps < 1:
+            raise Refusal((), f"nothing of {text(shape)} is left after cropping; crop less")
+        return (steps, shape[1])
+
+
 class UpSampling2D(Layer):
     separable = True
     compiles_in_xla = False
@@ -488,14 +548,28 @@ class UpSampling2D(Layer):
         return tuple((pixels, 1 / size) for size in self.size)
 
 
+class UpSampling1D(Layer):
+    separable = True
+    compiles_in_xla = False
+    size: Count = 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("UpSampling1D", shape, 2)
+        return (shape[0] * self.size, shape[1])
+
+    def window(self) -> Window | None:
+        return ((1, 1 / self.size),)
+
+
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
-        Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D,
-        AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D,
-        Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise,
-        BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, Softmax,
-        FixedConv2D,
+        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
+        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
+        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
+        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
+        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
+        LeakyReLU, ELU, Softmax, FixedConv2D,
     )
 }  # fmt: skip
 

@@ -57,7 +57,13 @@ SLIPS = {
     "MaxPool1D": "write MaxPooling1D",
     "AvgPool2D": "write AveragePooling2D",
     "AvgPool1D": "write AveragePooling1D",
+    "Convolution1D": "write Conv1D",
+    "Convolution1DTranspose": "write Conv1DTranspose",
     "Convolution2D": "write Conv2D",
+    "GlobalAvgPool1D": "write GlobalAveragePooling1D",
+    "GlobalAvgPool2D": "write GlobalAveragePooling2D",
+    "GlobalMaxPool1D": "write GlobalMaxPooling1D",
+    "GlobalMaxPool2D": "write GlobalMaxPooling2D",
     "InputLayer": "leave it out: the input's shape comes from the data",
     "Input": "leave it out: the input's shape comes from the data",
     "Lambda": "there is no layer for own code: a config is data and cannot run any",
@@ -172,6 +178,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "border":
             forms = "a whole number, [rows, columns] or [[top, bottom], [left, right]]"
             return f"expected {forms}{got}{_habit(received)}"
+        case "border_of_sequence":
+            return f"expected a whole number, or two such as [before, after]{got}{_habit(received)}"
         case "size":
             return f"expected a count of samples, or a fraction between 0 and 1{got}{_habit(received)}"
         case "components":
