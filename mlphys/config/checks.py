@@ -28,7 +28,7 @@ def require_encoder_layers(model: ModelKind) -> None:
     """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
     encoder = model.pretrained_encoder()
     if encoder and not encoder.layers:
-        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
+        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; retrain it")
 
 
 def require_fitting_model(resolved: ResolvedExperiment) -> None:

@@ -140,7 +140,7 @@ class Run(RunFiles):
                 raise ValueError
             return [{name: _number(name, value) for name, value in row.items()} for row in rows]
         except (TypeError, ValueError, csv.Error):
-            raise UserError(f"{path}: damaged; train the experiment anew") from None
+            raise UserError(f"{path}: damaged; retrain the experiment") from None
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -276,7 +276,7 @@ def finished(run: Run) -> Run:
         return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
-        f"`mlphys resume {run.path}` goes on"
+        f"`mlphys resume {run.path}` continues it"
     )
 
 
