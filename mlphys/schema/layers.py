@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -41,6 +42,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    takes_sequence: ClassVar[bool] = False  # (steps, channels)
     only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
 
     def keras_layer(self) -> str:
@@ -66,6 +68,16 @@ class Layer(Spec):
     def window(self) -> Window | None:
         """What one output sees of the input; None: all of it."""
         return ()
+
+
+def begins_with_sequence(layers: Sequence[Layer]) -> bool:
+    """Whether the first layer that cares about the shape of its input takes (steps, channels)."""
+    for layer in layers:
+        if layer.takes_sequence:
+            return True
+        if not (layer.only_in_training or isinstance(layer, Activation | BatchNormalization)):
+            return False
+    return False
 
 
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
@@ -189,6 +201,7 @@ class Conv2DTranspose(Weighted):
 
 
 class Conv1D(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -240,6 +253,7 @@ class AveragePooling2D(MaxPooling2D):
 
 
 class MaxPooling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
