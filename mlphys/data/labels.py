@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.schema.messages import shown
+from mlphys.schema.messages import quoted
 
 FEW = 20  # different whole numbers that are always labels; more may be a quantity
 MOST_CLASSES = 10_000
@@ -96,7 +96,7 @@ def check_names(where: str, names: Sequence[str]) -> None:
     for name in names:
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise UserError(
-                f"{where}: {shown(name)} cannot name a class: names have 1 to {LONGEST_NAME} printable characters; "
+                f"{where}: {quoted(name)} cannot name a class: names have 1 to {LONGEST_NAME} printable characters; "
                 "correct the labels"
             )
 
@@ -110,7 +110,7 @@ def _by_name(where: str, columns: Arrays, found: np.ndarray, names: Sequence[str
             _refuse(where, name, y, (y < 0) | (y >= len(names)), known)
         return [y.astype(np.int32) for y in columns.values()]
     if unknown := sorted(set(found.tolist()) - set(names)):
-        raise UserError(f"{where}: {shown(unknown[0])} is none of class_names ({', '.join(names)}); add it there")
+        raise UserError(f"{where}: {quoted(unknown[0])} is none of class_names ({', '.join(names)}); add it there")
     place = np.array([names.index(label) for label in found.tolist()], np.int32)
     return [place[np.searchsorted(found, y)] for y in columns.values()]
 

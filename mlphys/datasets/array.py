@@ -17,7 +17,7 @@ from mlphys.errors import Refusal, UserError
 from mlphys.io import array_files, checksum, npz
 from mlphys.io.npz import Header
 from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array, Stored
+from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.schema import units
 from mlphys.schema.data import Dataset, Description, Samples, Wanted
 from mlphys.schema.fields import Positive, Shape
@@ -284,7 +284,7 @@ def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
     return (np.asarray(x[start : start + step]) for start in range(0, len(x), step))
 
 
-def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant: Units) -> Stored:
+def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant: Units) -> LazyArray:
     """Samples (n, ...) of `shape`, left in their npy file and converted when they are read."""
 
     def fetch(rows: np.ndarray) -> np.ndarray:
@@ -293,7 +293,7 @@ def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant
             _check_finite(path, name, (meant.converted(piece).reshape(-1, *shape[1:]) for piece in _pieces(x)))
         return found
 
-    return chunked.stored(len(x), shape[1:], fetch)
+    return chunked.lazy_array(len(x), shape[1:], fetch)
 
 
 def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from pydantic import field_serializer
 from mlphys.errors import Refusal
 from mlphys.schema.fields import (
     ActivationName,
+    Border1D,
     Border2D,
     Count,
     NotNegative,
@@ -53,11 +54,11 @@ class Layer(Spec):
         """Raises Refusal where the layer cannot take `shape`."""
         return shape
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The trained weights by Keras's names, in Keras's order."""
         return {}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The weights that are measured, not trained."""
         return {}
 
@@ -129,7 +130,7 @@ class Weighted(Layer):
     def outputs(self) -> int:
         raise NotImplementedError
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
         return {**kernel, "bias": (self.outputs(),)} if self.use_bias else kernel
 
@@ -225,6 +226,29 @@ class Conv1D(Weighted):
         return ((self.dilation_rate * (self.kernel_size - 1) + 1, self.strides),)
 
 
+class Conv1DTranspose(Weighted):
+    takes_sequence = True
+    compiles_in_xla = False
+    filters: Count
+    kernel_size: Count
+    strides: Count = 1
+    padding: Literal["valid", "same"] = "valid"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Conv1DTranspose", shape, 2)
+        beyond = max(self.kernel_size - self.strides, 0) if self.padding == "valid" else 0
+        return (shape[0] * self.strides + beyond, self.filters)
+
+    def kernel(self, shape: Shape) -> Shape:
+        return (self.kernel_size, self.filters, shape[-1])
+
+    def outputs(self) -> int:
+        return self.filters
+
+    def window(self) -> Window | None:
+        return ((math.ceil(self.kernel_size / self.strides), 1 / self.strides),)
+
+
 def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
     if max(strides) > 1 and max(dilation) > 1:
         raise Refusal((), "strides and dilation_rate cannot both be greater than 1; set one of them to 1")
@@ -287,6 +311,23 @@ class GlobalAveragePooling2D(Layer):
 
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
+    pass
+
+
+class GlobalAveragePooling1D(Layer):
+    takes_sequence = True
+    separable = True
+    keepdims: bool = False
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank(type(self).__name__, shape, 2)
+        return (1, shape[-1]) if self.keepdims else (shape[-1],)
+
+    def window(self) -> Window | None:
+        return None
+
+
+class GlobalMaxPooling1D(GlobalAveragePooling1D):
     pass
 
 
@@ -355,11 +396,11 @@ class BatchNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
 
 
@@ -373,7 +414,7 @@ class LayerNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
@@ -457,7 +498,7 @@ class FixedConv2D(Layer):
         columns = _slid("FixedConv2D", shape[1], width, self.strides[1], self.padding)
         return (rows, columns, filters)
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         height, width, filters = self.values().shape
         return {"kernel": (height, width, shape[-1], filters)}
 
@@ -487,6 +528,29 @@ class Cropping2D(Layer):
         return (*size, shape[2])
 
 
+class ZeroPadding1D(Layer):
+    takes_sequence = True
+    separable = True
+    padding: Border1D = (1, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("ZeroPadding1D", shape, 2)
+        return (shape[0] + sum(self.padding), shape[1])
+
+
+class Cropping1D(Layer):
+    takes_sequence = True
+    separable = True
+    cropping: Border1D = (1, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Cropping1D", shape, 2)
+        steps = shape[0] - sum(self.cropping)
+        if steps < 1:
+            raise Refusal((), f"nothing of {text(shape)} is left after cropping; crop less")
+        return (steps, shape[1])
+
+
 class UpSampling2D(Layer):
     separable = True
     compiles_in_xla = False
@@ -502,14 +566,29 @@ class UpSampling2D(Layer):
         return tuple((pixels, 1 / size) for size in self.size)
 
 
+class UpSampling1D(Layer):
+    takes_sequence = True
+    separable = True
+    compiles_in_xla = False
+    size: Count = 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("UpSampling1D", shape, 2)
+        return (shape[0] * self.size, shape[1])
+
+    def window(self) -> Window | None:
+        return ((1, 1 / self.size),)
+
+
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
-        Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D,
-        AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D,
-        Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise,
-        BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, Softmax,
-        FixedConv2D,
+        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
+        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
+        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
+        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
+        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
+        LeakyReLU, ELU, Softmax, FixedConv2D,
     )
 }  # fmt: skip
 
