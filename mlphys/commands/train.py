@@ -73,6 +73,9 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
     if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
+    splits.check_classes(dataset, data, loaded.description)
+    for line in splits.told(dataset):
+        say(line)
     fitted = _fitted(loaded, dataset, loaded.pretrained)  # before the run directory is created: a refusal leaves none
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)

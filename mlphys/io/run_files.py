@@ -50,6 +50,15 @@ class Splits(BaseModel):
     test: SplitFacts
 
 
+class UnitsFacts(BaseModel):
+    """What the numbers of the files meant."""
+
+    dtype: Annotated[str, Field(max_length=20, pattern="^[<>|=a-zA-Z0-9]*$")]
+    scale: Annotated[FiniteFloat, Field(gt=0)]
+    given: bool
+    offset: Annotated[list[FiniteFloat], Field(max_length=1000)]
+
+
 class DataFile(BaseModel):
     """The content of data.json."""
 
@@ -59,6 +68,9 @@ class DataFile(BaseModel):
     samples: Count
     test_samples: Count | None
     target_shape: list[Whole] = []
+    validation_samples: Count | None = None
+    units: UnitsFacts | None = None
+    target_units: UnitsFacts | None = None
     splits: Splits
     files: list[dict[str, str | int]]
 
@@ -93,6 +105,7 @@ class RunFiles:
             data["samples"],
             data["test_samples"],
             tuple(data["target_shape"]),
+            data["validation_samples"],
         )
 
     @cached_property

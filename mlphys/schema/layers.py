@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -44,6 +45,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    takes_sequence: ClassVar[bool] = False  # (steps, channels)
     only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
 
     def keras_layer(self) -> str:
@@ -69,6 +71,16 @@ class Layer(Spec):
     def window(self) -> Window | None:
         """What one output sees of the input; None: all of it."""
         return ()
+
+
+def begins_with_sequence(layers: Sequence[Layer]) -> bool:
+    """Whether the first layer that cares about the shape of its input takes (steps, channels)."""
+    for layer in layers:
+        if layer.takes_sequence:
+            return True
+        if not (layer.only_in_training or isinstance(layer, Activation | BatchNormalization)):
+            return False
+    return False
 
 
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
@@ -192,6 +204,7 @@ class Conv2DTranspose(Weighted):
 
 
 class Conv1D(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -216,6 +229,7 @@ class Conv1D(Weighted):
 
 
 class Conv1DTranspose(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -265,6 +279,7 @@ class AveragePooling2D(MaxPooling2D):
 
 
 class MaxPooling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
@@ -302,6 +317,7 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
 
 class GlobalAveragePooling1D(Layer):
+    takes_sequence = True
     separable = True
     keepdims: bool = False
 
@@ -515,6 +531,7 @@ class Cropping2D(Layer):
 
 
 class ZeroPadding1D(Layer):
+    takes_sequence = True
     separable = True
     padding: Border1D = (1, 1)
 
@@ -524,6 +541,7 @@ class ZeroPadding1D(Layer):
 
 
 class Cropping1D(Layer):
+    takes_sequence = True
     separable = True
     cropping: Border1D = (1, 1)
 
@@ -551,6 +569,7 @@ class UpSampling2D(Layer):
 
 
 class UpSampling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     size: Count = 2
