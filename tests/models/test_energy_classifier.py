@@ -42,7 +42,7 @@ def planes(classes: int = 2, samples: int = 200) -> Splits:
 PLANES = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": {"pca": 1}})
 
 
-def training_of(of: dict[str, Any], dataset: Splits, keeper: Any = None, **settings: Any) -> loop.Training:
+def training_of(of: dict[str, Any], dataset: Splits, recorder: Any = None, **settings: Any) -> loop.Training:
     classes = tuple(map(str, range(int(dataset.train.y.max()) + 1)))
     description = Description((D,), classes, len(dataset.train), None)
     parsed = Settings.model_validate(settings)
@@ -52,7 +52,7 @@ def training_of(of: dict[str, Any], dataset: Splits, keeper: Any = None, **setti
     network = spec.build(description, seed=0)
     network = replace(network, compiles_in_xla=False)  # which takes longer than the training
     phases = spec.phases(parsed, description, network, dataset.train)
-    return loop.Training(network, phases, dataset, None, 0, {}, keeper or Memory(), Silence())
+    return loop.Training(network, phases, dataset, None, 0, {}, recorder or Memory(), Silence())
 
 
 def said_after(training: loop.Training, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -94,7 +94,7 @@ def test_autoencoders_learn_to_tell_the_planes_apart():
     training = training_of(LINEAR, dataset, **{**BASIC, "epochs": 60})
     said = said_after(training, dataset.test.x)
     assert (said["probabilities"].argmax(axis=1) == dataset.test.y).mean() > 0.95
-    rows = training.keeper.rows
+    rows = training.recorder.rows
     assert [row["phase"] for row in rows[::60]] == ["train_0", "train_1", "calibrate"]
     assert rows[-1]["validation_accuracy"] > 0.95
     assert rows[-1]["mse"] is rows[0]["accuracy"] is None
@@ -126,18 +126,18 @@ def test_a_training_that_goes_on_after_any_epoch_of_any_phase_ends_with_the_same
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch
     dataset = planes()
     whole = training_of(of, dataset, **settings)
-    outcome, rows = whole.run(), whole.keeper.rows
-    assert [checkpoint.rows for checkpoint in whole.keeper.checkpoints] == [*range(1, len(rows) + 1)]
-    for checkpoint, after in pairwise(whole.keeper.checkpoints):
-        rest = training_of(of, dataset, keeper=Memory(interrupt_after=0), **settings)  # it goes on for an epoch
+    outcome, rows = whole.run(), whole.recorder.rows
+    assert [checkpoint.rows for checkpoint in whole.recorder.checkpoints] == [*range(1, len(rows) + 1)]
+    for checkpoint, after in pairwise(whole.recorder.checkpoints):
+        rest = training_of(of, dataset, recorder=Memory(interrupt_after=0), **settings)  # it goes on for an epoch
         with pytest.raises(KeyboardInterrupt):
             rest.run(checkpoint)
         row = rows[checkpoint.rows]
-        assert [{**row, "seconds": 0} for row in rest.keeper.rows] == [{**row, "seconds": 0}]
-        assert same_bytes(rest.keeper.checkpoints[0].tensors, after.tensors), (checkpoint.phase, checkpoint.epoch)
+        assert [{**row, "seconds": 0} for row in rest.recorder.rows] == [{**row, "seconds": 0}]
+        assert same_bytes(rest.recorder.checkpoints[0].tensors, after.tensors), (checkpoint.phase, checkpoint.epoch)
     rest = training_of(of, dataset, **settings)
-    resumed = rest.run(whole.keeper.checkpoints[-1])
-    assert rest.keeper.rows == []
+    resumed = rest.run(whole.recorder.checkpoints[-1])
+    assert rest.recorder.rows == []
     assert same_bytes(resumed.weights, outcome.weights)
 
 
@@ -176,7 +176,7 @@ def test_a_class_without_samples_is_told_before_anything_is_trained(of):
     with pytest.raises(UserError) as caught:
         lacking.run()
     assert str(caught.value) == validation
-    assert lacking.keeper.rows == []
+    assert lacking.recorder.rows == []
 
 
 def test_more_components_than_a_class_has_directions_are_refused():
@@ -328,7 +328,7 @@ def test_predictions_have_a_column_a_class_for_probability_and_energy(run, tmp_p
 
 def test_a_finished_run_is_not_trained_longer(run):
     said = mlphys("resume", run.path, "--set", "training.epochs=30", code=2)
-    assert "is trained in phases, and the epochs of those before are spent; train it anew with other epochs" in said
+    assert "is trained in phases, and the epochs of those before are spent; retrain with other epochs" in said
 
 
 @pytest.mark.parametrize(
