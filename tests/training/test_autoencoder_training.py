@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
 from mlphys.training.progress import Silence
-from tests.helpers.memory_writer import Memory, same_bytes
+from tests.helpers.memory_writer import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 100, None)
 
@@ -83,18 +82,14 @@ def test_a_training_that_goes_on_after_any_epoch_of_any_phase_ends_with_the_same
     outcome = whole.run()
     rows = whole.recorder.rows
     assert [checkpoint.rows for checkpoint in whole.recorder.checkpoints] == [*range(1, len(rows) + 1)]
-    for checkpoint, after in pairwise(whole.recorder.checkpoints):
-        rest = training_of(*CASES[case], recorder=Memory(interrupt_after=0))  # it goes on for an epoch
-        with pytest.raises(KeyboardInterrupt):
-            rest.run(checkpoint)
-        row = rows[checkpoint.rows]
-        assert [{**row, "seconds": 0} for row in rest.recorder.rows] == [{**row, "seconds": 0}]
-        assert same_bytes(rest.recorder.checkpoints[0].tensors, after.tensors), (checkpoint.phase, checkpoint.epoch)
-    rest = training_of(*CASES[case])
-    resumed = rest.run(whole.recorder.checkpoints[-1])
-    assert rest.recorder.rows == []
-    assert same_bytes(resumed.weights, outcome.weights)
-    assert (resumed.best_epoch, resumed.stopped) == (outcome.best_epoch, outcome.stopped)
+    for checkpoint in whole.recorder.checkpoints:
+        rest = training_of(*CASES[case])
+        resumed = rest.run(checkpoint)
+        left = rows[checkpoint.rows :]
+        assert [{**row, "seconds": 0} for row in rest.recorder.rows] == [{**row, "seconds": 0} for row in left]
+        for name, value in outcome.weights.items():
+            assert value.tobytes() == resumed.weights[name].tobytes(), (checkpoint.phase, checkpoint.epoch, name)
+        assert (resumed.best_epoch, resumed.stopped) == (outcome.best_epoch, outcome.stopped)
 
 
 def test_another_seed_draws_another_corruption():
@@ -170,7 +165,7 @@ def test_a_head_on_frozen_encoders_leaves_their_bytes_and_sees_them_without_nois
     }  # fmt: skip
     weights, training = stacked_weights(settings, stages=[stage], head=head, frozen=True)
     assert changed(weights["pretrain_0"], weights["head"]) == {"head.0.Dense"}
-    codes = training.network.parts["encoder"](digits().train.x.reshape(100, 64), training=False).numpy()
+    codes = training.network.encoder(digits().train.x.reshape(100, 64), training=False).numpy()
     targets = np.eye(10)[digits().train.y]
     step = 0.5 * codes.T.astype(np.float64) @ (targets - 0.1) / 100
     np.testing.assert_allclose(weights["head"]["weights/head.0.Dense.kernel"], step, atol=1e-6)
@@ -207,7 +202,7 @@ def test_a_head_with_n_labels_sees_the_first_n_samples_and_no_other():
     under_way = loop.PhaseInTraining(again, again.phases[-1], [], None)
     assert (under_way.engine.samples, len(under_way.train_split)) == (30, 30)
     # validation keeps all its labels
-    p = training.network.parts["classifier"](digits().validation.x.reshape(40, 64)).numpy()
+    p = training.network.head.classifier(digits().validation.x.reshape(40, 64)).numpy()
     right = (p.argmax(1) == digits().validation.y).mean()
     assert training.recorder.rows[-1]["validation_accuracy"] == pytest.approx(right)
 
