@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
-from mlphys.networks.phases import Gradient, Network, Phase
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Gradient, Phase
 from mlphys.numerics.chunked import Stored
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
@@ -40,6 +42,17 @@ if TYPE_CHECKING:
     from mlphys.training.loop import Outcome
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run directory with all that its training takes: the experiment, its data, and fitted preprocessing."""
+
+    run: Run
+    writer: RunWriter
+    loaded: ResolvedExperiment
+    dataset: Splits
+    fitted: Preprocessing
 
 
 class Interrupted(Exception):
@@ -68,7 +81,7 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
             writer.taken(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
+        return _train(PreparedRun(run, writer, loaded, dataset, fitted), reporter, None, say)
 
 
 def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
@@ -124,7 +137,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if passed:
         said += f" (passed over: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint, say)
+    return _train(PreparedRun(Run(run.path), writer, loaded, dataset, fitted), reporter, checkpoint, say)
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
@@ -197,25 +210,11 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _train(
-    run: Run,
-    writer: RunWriter,
-    loaded: ResolvedExperiment,
-    dataset: Splits,
-    fitted: Preprocessing,
-    reporter: Reporter,
-    start: Checkpoint | None,
-    say: Say,
-) -> Run:
+def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None, say: Say) -> Run:
     """Train, measure, draw and analyze. Whatever stops it leaves a run that tells its state and how to go on."""
+    run, writer = prepared.run, prepared.writer
     try:
-        network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
-        writer.weights({**outcome.weights, **fitted.weights()})
-        if len(dataset.validation):
-            metrics, predictions = evaluate.measure(loaded, network, fitted, dataset, "validation")
-            writer.predictions("validation", predictions)
-            writer.metrics({"validation": metrics})
-        writer.status("done", outcome.best_epoch or None, outcome.stopped)
+        _learn_and_measure(prepared, reporter, start)
     except BaseException as error:
         if run.status.get("state") == "diverged":
             raise
@@ -228,23 +227,28 @@ def _train(
         if isinstance(error, UserError):
             raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
         raise
-    done = Run(run.path)
-    plot.draw(done, loaded.experiment.plots, ("png",))
-    if loaded.experiment.analysis:
+    done, experiment = Run(run.path), prepared.loaded.experiment
+    plot.draw(done, experiment.plots, ("png",))
+    if experiment.analysis:
         analyze.analyze(done, (), ("png",), say)
     return done
 
 
-def _learn(
-    run: Run,
-    writer: RunWriter,
-    loaded: ResolvedExperiment,
-    dataset: Splits,
-    fitted: Preprocessing,
-    reporter: Reporter,
-    start: Checkpoint | None,
-) -> tuple[Network, Outcome]:
+def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> None:
+    """Train, and write weights, validation metrics and the final status."""
+    writer, fitted, dataset = prepared.writer, prepared.fitted, prepared.dataset
+    network, outcome = _learn(prepared, reporter, start)
+    writer.weights({**outcome.weights, **fitted.weights()})
+    if len(dataset.validation):
+        metrics, predictions = evaluate.measure(prepared.loaded, network, fitted, dataset, "validation")
+        writer.predictions("validation", predictions)
+        writer.metrics({"validation": metrics})
+    writer.status("done", outcome.best_epoch or None, outcome.stopped)
+
+
+def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> tuple[Network, Outcome]:
     """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
+    run, writer, loaded, fitted = prepared.run, prepared.writer, prepared.loaded, prepared.fitted
     tensorflow.configure(microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size))
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
@@ -254,11 +258,11 @@ def _learn(
     if run.taken:
         drawn = network.weight_arrays()
         network.load_weights({name: run.taken.get(name, value) for name, value in drawn.items()})
-    seen = fitted.dataset(dataset)
+    seen = fitted.dataset(prepared.dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
-    feed = feeds.feed(loaded, dataset, fitted)
+    feed = feeds.feed(loaded, prepared.dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
         return network, training.run(start)
