@@ -15,12 +15,11 @@ from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Dataset, Description, Split, Wanted
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
-from mlphys.schema.pretrained import TakenEncoder
-from mlphys.schema.shapes import Row
-from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.pretrained import PretrainedEncoder
+from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training
 
@@ -57,7 +56,11 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     # what others ask of a kind
 
-    def corrupts(self) -> Corruption | None:
+    def wanted(self) -> Wanted:
+        """What the data must be read as."""
+        return Wanted()
+
+    def input_corruption(self) -> Corruption | None:
         """What is done to the inputs in training, if the targets are the clean ones."""
         return None
 
@@ -65,7 +68,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
         """The keys that `training.phases` may have."""
         return ()
 
-    def taken(self) -> TakenEncoder | None:
+    def pretrained_encoder(self) -> PretrainedEncoder | None:
         """The encoder of another run that the net begins with."""
         return None
 
@@ -77,7 +80,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
         """What `training.loss_per` is where the config leaves it out."""
         return "output"
 
-    def no_decoder(self) -> str | None:
+    def why_no_decoder(self) -> str | None:
         """Why no decoder makes samples of codes; None: there is one."""
         return f"kind: {self.kind} has no decoder; train one of kind: autoencoder"
 
@@ -132,7 +135,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
         """The shapes of what is learned, by name."""
-        return weights_of(self.rows(description))
+        return weight_shapes(self.rows(description))
 
     # training
 
@@ -172,21 +175,21 @@ class ModelKind(Spec, ABC, Generic[Built]):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split, from its per-sample arrays."""
 
-    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the first."""
         return np.arange(min(most, len(split)))
 
-    def pictured(self, network: Built, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Built, x: Any) -> dict[str, Any]:
         """Images, in the net's space, that are kept of the shown samples beside their own."""
         return {}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {}
 
     def decoded(self, network: Built, codes: Any) -> Any:
         """What the decoder makes of codes (n, ...). Raises NotApplicable where there is none."""
-        raise NotApplicable(self.no_decoder() or f"kind: {self.kind} has no decoder")
+        raise NotApplicable(self.why_no_decoder() or f"kind: {self.kind} has no decoder")
 
     def through_stages(self, network: Built, x: Any) -> list[Any]:
         """What a stack makes of a batch through its first stage alone, the first two, ...: an array a stage."""

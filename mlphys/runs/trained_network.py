@@ -67,11 +67,11 @@ class TrainedNetwork:
     def output(self, name: str) -> PointFunction:
         """An output of the kind of model as a function of points: reconstructions, codes, probabilities, ..."""
         if name not in self._outputs:
-            kind, shape = self._kind, self._loaded.net_input.shape
-            outputs = kind.pictured if name in kind.pictured_shapes(self._loaded.net_input) else kind.predictions
+            kind, seen = self._kind, self._loaded.net_input
+            outputs = kind.image_outputs if name in kind.image_output_shapes(seen) else kind.predictions
 
             def function(z: Any) -> Any:
-                return outputs(self.network, arranged(z, shape))[name]
+                return outputs(self.network, arranged(z, seen.shape))[name]
 
             self._outputs[name] = PointFunction(function, self.network.evaluated_at_once)
         return self._outputs[name]
@@ -91,7 +91,7 @@ class TrainedNetwork:
         """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
         return self._predict(self._split(x))
 
-    def pictured(self, x: Array) -> dict[str, np.ndarray]:
+    def image_outputs(self, x: Array) -> dict[str, np.ndarray]:
         """What goes beside the samples' pictures, such as reconstructions, in the space of those."""
         return {name: self._fitted.inverse(values) for name, values in self._picture(self._split(x)).items()}
 
@@ -161,7 +161,7 @@ class TrainedNetwork:
 
     @cached_property
     def _picture(self) -> Mapped:
-        return Mapped(lambda x, y: self._kind.pictured(self.network, x), self.network.evaluated_at_once)
+        return Mapped(lambda x, y: self._kind.image_outputs(self.network, x), self.network.evaluated_at_once)
 
     @cached_property
     def _decode(self) -> Mapped:

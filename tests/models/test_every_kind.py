@@ -39,7 +39,7 @@ def test_a_kind_says_what_it_is(kind):
 def test_what_a_kind_says_that_it_cannot_do_it_refuses(kind):
     example = kind_contract.Example(MODELS[kind])
     network, spec = example.build(), example.spec
-    if reason := spec.no_decoder():
+    if reason := spec.why_no_decoder():
         with pytest.raises(NotApplicable) as refused:
             spec.decoded(network, np.zeros((1, 2), np.float32))
         assert str(refused.value) == reason

@@ -104,11 +104,11 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
     expected = theirs.run()
     for name, value in outcome.weights.items():
         np.testing.assert_allclose(value, expected.weights[name], rtol=5e-4, atol=5e-5, err_msg=name)
-    for row, other in zip(ours.keeper.rows, theirs.keeper.rows, strict=True):
+    for row, other in zip(ours.recorder.rows, theirs.recorder.rows, strict=True):
         assert row.keys() == other.keys()
         for name in row.keys() - {"phase", "epoch", "seconds"}:
             assert row[name] == (other[name] and pytest.approx(other[name], rel=1e-4)), name
-    slots = [run.keeper.checkpoints[-1].tensors for run in (ours, theirs)]
+    slots = [run.recorder.checkpoints[-1].tensors for run in (ours, theirs)]
     assert slots[0].keys() == slots[1].keys()
     for name, value in slots[0].items():
         np.testing.assert_allclose(value, slots[1][name], rtol=2e-3, atol=5e-5, err_msg=name)
@@ -185,7 +185,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(machine, "threads", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
         training = training_of(*CASES["samples"])
         outcome = training.run()
         found.append([value.tobytes() for value in outcome.weights.values()])
@@ -194,7 +194,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
-    monkeypatch.setattr(machine, "threads", lambda: 3)
+    monkeypatch.setattr(machine, "cores", lambda: 3)
     begun, start = [], threading.Thread.start
 
     def interrupted(thread):
