@@ -44,6 +44,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
+    PREDICTS_TARGETS: ClassVar[bool] = False  # its outputs are numbers of the targets' shape
     DRAWS_SAMPLES: ClassVar[bool] = False  # it is a distribution, which Gibbs sampling draws from
 
     kind: str
