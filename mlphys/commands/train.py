@@ -60,7 +60,7 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
     splits.check_classes(dataset, data, loaded.description)
-    for line in splits.told(dataset):
+    for line in splits.reading_notes(dataset):
         say(line)
     fitted = _fitted(loaded, dataset, loaded.pretrained)  # what it refuses leaves no run behind
     run = Run(create(loaded.experiment.name, out))

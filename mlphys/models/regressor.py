@@ -15,7 +15,7 @@ from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, fo
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
@@ -44,8 +44,8 @@ class Regressor(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
 
-    def wanted(self) -> Wanted:
-        return Wanted("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
@@ -53,8 +53,11 @@ class Regressor(ModelKind):
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not end in the target's shape."""
         if description.classes or 0 in description.target_shape:
-            has = "classes" if description.classes else "no targets"
-            raise Refusal(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
+            has, remedy = "no targets", "kind: autoencoder needs none"
+            if description.classes:
+                has, remedy = "classes", "kind: classifier takes them"
+            text = f"a regressor needs targets that are numbers; this dataset has {has}; {remedy}"
+            raise Refusal(("model", "kind"), text)
         chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         out, target = chain[-1].output_shape, description.target_shape
         if out != target:

@@ -14,7 +14,7 @@ from mlphys.networks.energies import EnergyForm
 from mlphys.networks.phases import Network, Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Dataset, Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.pretrained import PretrainedEncoder
@@ -49,9 +49,9 @@ class ModelKind(Spec, ABC):
 
     # what others ask of a kind
 
-    def wanted(self) -> Wanted:
+    def data_requirements(self) -> DataRequirements:
         """What the data must be read as."""
-        return Wanted()
+        return DataRequirements()
 
     def input_corruption(self) -> Corruption | None:
         """What is done to the inputs in training, if the targets are the clean ones."""
@@ -162,6 +162,17 @@ class ModelKind(Spec, ABC):
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each shown sample, of what `image_outputs` gives."""
         return {}
+
+
+def refuse_without_classes(description: Description) -> None:
+    """For a kind of model that tells classes apart. Raises Refusal."""
+    if description.classes:
+        return
+    if 0 in description.target_shape:
+        text = "the data has no labels, which this kind of model needs; add them, y in a file of arrays, in a table target"
+    else:
+        text = "the targets are numbers, and this kind of model needs classes; kind: regressor takes numbers"
+    raise Refusal(("model", "kind"), text)
 
 
 def refuse_class_weights(training: Training) -> None:
