@@ -61,7 +61,7 @@ def _read(data: Dataset, description: Description, needed_by: KeyPath) -> Array:
 
 
 def _refuse_to_read(needed_by: KeyPath) -> Array:
-    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; train it anew")
+    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; retrain it")
 
 
 def _completed(experiment: Experiment, description: Description, samples: TrainingSamples) -> Experiment:

@@ -130,13 +130,13 @@ class RunFiles:
                     name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
                     raise UserError(
                         f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                        f"the config says {wanted.get(name, 'none')}; train the experiment anew"
+                        f"the config says {wanted.get(name, 'none')}; retrain the experiment"
                     )
                 arrays = {name: file.get_tensor(name) for name in wanted}
         except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: cannot be read: {error}; train the experiment anew") from None
+            raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
         if not all(np.isfinite(value).all() for value in arrays.values()):
-            raise UserError(f"{path}: holds values that are not finite; train the experiment anew")
+            raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
         return arrays
 
     def _checked(self, name: str, content: type[BaseModel]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class RunFiles:
         except ValidationError as error:
             where = dotted(error.errors()[0]["loc"])
             raise UserError(
-                f"{self.path / name}: damaged: {where} is missing or wrong; train the experiment anew"
+                f"{self.path / name}: damaged: {where} is missing or wrong; retrain the experiment"
             ) from None
 
     def _json(self, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import field_serializer
 
 from mlphys.errors import Refusal
+from mlphys.schema import registry
 from mlphys.schema.fields import (
     ActivationName,
     Border1D,
@@ -124,11 +126,11 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def kernel(self, shape: Shape) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, shape: Shape) -> Shape: ...
 
-    def outputs(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self) -> int: ...
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
@@ -580,16 +582,6 @@ class UpSampling1D(Layer):
         return ((1, 1 / self.size),)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
-        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
-        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
-        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
-        LeakyReLU, ELU, Softmax, FixedConv2D,
-    )
-}  # fmt: skip
+LAYERS = registry.classes(__name__, Layer)
 
 LayerField = Annotated[Layer, Choice("layer", LAYERS)]
