@@ -57,6 +57,7 @@ class Autoencoder(ModelKind):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",

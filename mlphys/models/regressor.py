@@ -32,6 +32,7 @@ class Regressor(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "y"
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
@@ -56,8 +57,8 @@ class Regressor(ModelKind):
             has, remedy = "no targets", "kind: autoencoder needs none"
             if description.classes:
                 has, remedy = "classes", "kind: classifier takes them"
-            text = f"a regressor needs targets that are numbers; this dataset has {has}; {remedy}"
-            raise Refusal(("model", "kind"), text)
+            why = f"a regressor needs targets that are numbers; this dataset has {has}; {remedy}"
+            raise Refusal(("model", "kind"), why)
         chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         out, target = chain[-1].output_shape, description.target_shape
         if out != target:

@@ -37,6 +37,7 @@ class ModelKind(Spec, ABC):
     MEASURED: ClassVar[tuple[str, ...]]
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
     kind: str
@@ -100,6 +101,9 @@ class ModelKind(Spec, ABC):
 
     def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
+
+    def check_samples(self, train: Split) -> None:
+        """Raise UserError where the training samples, as the net sees them, are none that this model can learn."""
 
     @abstractmethod
     def check(self, training: Training, description: Description) -> None:
@@ -169,7 +173,9 @@ def refuse_without_classes(description: Description) -> None:
     if description.classes:
         return
     if 0 in description.target_shape:
-        text = "the data has no labels, which this kind of model needs; add them, y in a file of arrays, in a table target"
+        text = (
+            "the data has no labels, which this kind of model needs; add them, y in a file of arrays, in a table target"
+        )
     else:
         text = "the targets are numbers, and this kind of model needs classes; kind: regressor takes numbers"
     raise Refusal(("model", "kind"), text)

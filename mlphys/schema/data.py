@@ -112,6 +112,10 @@ class Dataset(Spec, ABC):
         """These keys with what their defaults leave to the files' headers."""
         return self
 
+    def feature_names(self) -> tuple[str, ...]:
+        """What the values of a sample are called; none where they have no names."""
+        return ()
+
     def for_model(self, requirements: DataRequirements) -> Self:
         """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
