@@ -23,7 +23,7 @@ from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
@@ -58,6 +58,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
@@ -80,8 +81,8 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     def example(cls) -> dict[str, Any]:
         return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
 
-    def wanted(self) -> Wanted:
-        return Wanted(signals=begins_with_sequence(self.encoder))
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements(signals=begins_with_sequence(self.encoder))
 
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"

@@ -23,7 +23,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import Dataset, Description, Generated, Split, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
@@ -70,6 +70,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError", "BinaryCrossentropy")
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
@@ -83,8 +84,8 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     def example(cls) -> dict[str, Any]:
         return {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4}}}
 
-    def wanted(self) -> Wanted:
-        return Wanted("classes")
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("classes")
 
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
