@@ -40,7 +40,7 @@ def need_images_or_signals(loaded: ResolvedView) -> None:
 
 def need_decoder(loaded: ResolvedView) -> None:
     """Raise NotApplicable where nothing can be made of codes."""
-    if reason := loaded.experiment.model.no_decoder():
+    if reason := loaded.experiment.model.why_no_decoder():
         raise NotApplicable(reason)
 
 

@@ -44,7 +44,7 @@ class ReconstructionsByCodeSize(Plot):
         sizes, errors = [None, *counts], [None, *lost]
         labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
         if not run.config.model.PROJECTS_LINEARLY:
-            images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
+            images.append(run.trained.image_outputs(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
             sizes, errors = [*sizes, size], [*errors, mse]
             labels.append(_label(f"the net, code {size}", mse))
         drawn = np.array(images)

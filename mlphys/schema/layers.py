@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_serializer
 
 from mlphys.errors import Refusal
+from mlphys.schema import registry
 from mlphys.schema.fields import (
     ActivationName,
     Border1D,
@@ -42,6 +45,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    takes_sequence: ClassVar[bool] = False  # (steps, channels)
     only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
 
     def keras_layer(self) -> str:
@@ -52,11 +56,11 @@ class Layer(Spec):
         """Raises Refusal where the layer cannot take `shape`."""
         return shape
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The trained weights by Keras's names, in Keras's order."""
         return {}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The weights that are measured, not trained."""
         return {}
 
@@ -67,6 +71,16 @@ class Layer(Spec):
     def window(self) -> Window | None:
         """What one output sees of the input; None: all of it."""
         return ()
+
+
+def begins_with_sequence(layers: Sequence[Layer]) -> bool:
+    """Whether the first layer that cares about the shape of its input takes (steps, channels)."""
+    for layer in layers:
+        if layer.takes_sequence:
+            return True
+        if not (layer.only_in_training or isinstance(layer, Activation | BatchNormalization)):
+            return False
+    return False
 
 
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
@@ -112,13 +126,13 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def kernel(self, shape: Shape) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, shape: Shape) -> Shape: ...
 
-    def outputs(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self) -> int: ...
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
         return {**kernel, "bias": (self.outputs(),)} if self.use_bias else kernel
 
@@ -190,6 +204,7 @@ class Conv2DTranspose(Weighted):
 
 
 class Conv1D(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -214,6 +229,7 @@ class Conv1D(Weighted):
 
 
 class Conv1DTranspose(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -263,6 +279,7 @@ class AveragePooling2D(MaxPooling2D):
 
 
 class MaxPooling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
@@ -300,6 +317,7 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
 
 class GlobalAveragePooling1D(Layer):
+    takes_sequence = True
     separable = True
     keepdims: bool = False
 
@@ -380,11 +398,11 @@ class BatchNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
 
 
@@ -398,7 +416,7 @@ class LayerNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
@@ -482,7 +500,7 @@ class FixedConv2D(Layer):
         columns = _slid("FixedConv2D", shape[1], width, self.strides[1], self.padding)
         return (rows, columns, filters)
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         height, width, filters = self.values().shape
         return {"kernel": (height, width, shape[-1], filters)}
 
@@ -513,6 +531,7 @@ class Cropping2D(Layer):
 
 
 class ZeroPadding1D(Layer):
+    takes_sequence = True
     separable = True
     padding: Border1D = (1, 1)
 
@@ -522,6 +541,7 @@ class ZeroPadding1D(Layer):
 
 
 class Cropping1D(Layer):
+    takes_sequence = True
     separable = True
     cropping: Border1D = (1, 1)
 
@@ -549,6 +569,7 @@ class UpSampling2D(Layer):
 
 
 class UpSampling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     size: Count = 2
@@ -561,16 +582,6 @@ class UpSampling1D(Layer):
         return ((1, 1 / self.size),)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
-        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
-        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
-        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
-        LeakyReLU, ELU, Softmax, FixedConv2D,
-    )
-}  # fmt: skip
+LAYERS = registry.classes(__name__, Layer)
 
 LayerField = Annotated[Layer, Choice("layer", LAYERS)]

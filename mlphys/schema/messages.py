@@ -102,7 +102,7 @@ def require_known(noun: str, received: Sequence[str], allowed: Sequence[str]) ->
     for name in received:
         if name not in allowed:
             hint = suggestion(name, allowed)
-            raise UserError(f"unknown {noun}; received {shown(name)}; allowed {', '.join(allowed)}{hint}")
+            raise UserError(f"unknown {noun}; received {quoted(name)}; allowed {', '.join(allowed)}{hint}")
 
 
 def suggestion(wrong: Any, allowed: Iterable[str]) -> str:
@@ -127,7 +127,7 @@ def choice(wrong: Any, allowed: Sequence[str]) -> str:
     return f"; allowed {names or 'no keys here'}"
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A received value, short, in the words of YAML."""
     if value is None:
         return "nothing"
@@ -144,7 +144,7 @@ def shown(value: Any) -> str:
 
 
 def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> str:
-    got = f"; received {shown(received)}"
+    got = f"; received {quoted(received)}"
     match kind:
         case "unknown_key":
             return f"unknown key{choice(context['key'], context['allowed'])}"
@@ -159,7 +159,7 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected one {context['noun']}{_one_of(received, context)}"
         case "arguments":
             name, key = context["name"], context["key"]
-            value = received if isinstance(received, str) else shown(received)
+            value = received if isinstance(received, str) else quoted(received)
             return f"expected a block of keys{got}; write {f'{name}: {{{key}: {value}}}' if key else name}"
         case "block":
             return f"expected a {context['noun']} such as {context['example']}{got}"

@@ -132,10 +132,10 @@ def test_shapes_and_weights_are_those_that_keras_builds(name, arguments, shape):
     assert type(layer) is getattr(simd_conv, name, getattr(keras.layers, name))
     assert isinstance(layer, getattr(keras.layers, name))
     assert network.model.output_shape == (None, *rows[0].output_shape)
-    assert [w.path.rpartition("/")[2] for w in layer.weights] == [n.rpartition(".")[2] for n in rows[0].weights()]
-    assert {n: tuple(w.shape) for n, w in network.weights.items()} == rows[0].weights()
+    assert [w.path.rpartition("/")[2] for w in layer.weights] == [n.rpartition(".")[2] for n in rows[0].weight_shapes()]
+    assert {n: tuple(w.shape) for n, w in network.weights.items()} == rows[0].weight_shapes()
     assert [id(w) for w in network.weights.values()] == [id(w) for w in layer.weights]
-    assert len(layer.trainable_weights) == len(rows[0].layer.weights(shape))
+    assert len(layer.trainable_weights) == len(rows[0].layer.weight_shapes(shape))
     assert layer.count_params() == rows[0].parameters()
 
 
@@ -308,7 +308,7 @@ def test_each_row_is_named_by_its_place_and_fed_by_the_row_before():
     assert [row.name for row in rows] == ["layers.0.Conv2D", "layers.1.Flatten", "layers.2.Dense"]
     assert [row.input_shape for row in rows] == [(8, 8, 1), (6, 6, 4), (144,)]
     assert [row.parameters() for row in rows] == [3 * 3 * 4 + 4, 0, 144 * 3 + 3]
-    assert list(rows[2].weights()) == ["layers.2.Dense.kernel", "layers.2.Dense.bias"]
+    assert list(rows[2].weight_shapes()) == ["layers.2.Dense.kernel", "layers.2.Dense.bias"]
 
 
 def convolution(size, **arguments) -> dict:
