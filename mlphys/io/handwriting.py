@@ -6,9 +6,10 @@ White on black, scaled into a box without a change of its proportions, its centr
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+
+from mlphys.schema.data import Frame
 
 WORKED_ON = 320  # pixels of the longer side in which paper and ink are told apart
 INK = 0.5  # of the deepest ink: what is paler is paper, its lines, or its shadow
@@ -20,16 +21,9 @@ ROUNDS = 12
 ASYMMETRY = 0.02  # weight of what lies on ink's side of the paper (Eilers & Boelens 2005)
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Images of `size` x `size` pixels, white on black, the character in a `box` x `box` around its centre of mass."""
-
-    size: int
-    box: int
-
-    def holds(self, image: np.ndarray) -> bool:
-        """Whether an image (height, width) in [0, 1] is one of these already: of their size, on black."""
-        return image.shape == (self.size, self.size) and float(np.median(_border(image))) < 0.5
+def holds(frame: Frame, image: np.ndarray) -> bool:
+    """Whether an image (height, width) in [0, 1] is prepared already: of the frame's size, on black."""
+    return image.shape == (frame.size, frame.size) and float(np.median(_border(image))) < 0.5
 
 
 def prepared(image: np.ndarray, frame: Frame) -> np.ndarray:
@@ -38,9 +32,9 @@ def prepared(image: np.ndarray, frame: Frame) -> np.ndarray:
     An image that the frame holds is given back unchanged; its negative is turned. All else is levelled (the paper's
     light is a quadratic surface), cropped to the ink, scaled and centred. Raises ValueError where there is no ink.
     """
-    if frame.holds(image):
+    if holds(frame, image):
         return image
-    if frame.holds(1 - image) and float(_border(image).min()) > 0.9:
+    if holds(frame, 1 - image) and float(_border(image).min()) > 0.9:
         return np.float32(1) - image
     ink = _strokes(_ink(_reduced(image)))
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))

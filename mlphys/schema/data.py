@@ -55,6 +55,17 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """How the pictures of handwriting were prepared: `size` x `size` pixels, white on black.
+
+    The character fills a `box` x `box`; its centre of mass is in the middle.
+    """
+
+    size: int
+    box: int
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
 
@@ -75,6 +86,7 @@ class Dataset(Spec, ABC):
     samples. `preprocess` is fitted to the training samples and applied to all.
     """
 
+    FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
     SHUFFLED: ClassVar[bool] = True  # a part of it in file order is as good as one drawn at random
 
     name: str

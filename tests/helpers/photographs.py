@@ -1,4 +1,4 @@
-"""Photographs of handwritten digits, simulated from images of MNIST (28, 28): grey values (height, width), all uint8."""
+"""Photographs of handwritten digits, simulated from images of MNIST: grey values (height, width), all uint8."""
 
 from __future__ import annotations
 
