@@ -55,6 +55,17 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """How the pictures of handwriting were prepared: `size` x `size` pixels, white on black.
+
+    The character fills a `box` x `box`; its centre of mass is in the middle.
+    """
+
+    size: int
+    box: int
+
+
+@dataclass(frozen=True)
 class DataRequirements:
     """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
 
@@ -75,6 +86,7 @@ class Dataset(Spec, ABC):
     samples. `preprocess` is fitted to the training samples and applied to all.
     """
 
+    FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
     OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
