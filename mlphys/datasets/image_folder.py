@@ -44,7 +44,7 @@ class ImageFolder(Dataset):
     are needed.
     """
 
-    SHUFFLED: ClassVar[bool] = False
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["image_folder"]
     path: str
