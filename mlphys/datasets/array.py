@@ -45,9 +45,15 @@ class Arrays(Dataset):
 
     name: Literal["array"]
     path: str
+    """The npz file, the npy file, or the folder of npy files. Example: mine.npz"""
     class_names: Annotated[list[str], Field(min_length=1)] | None = None
+    """The names of the classes, in the order of their labels; null names them by their numbers. Example: [electron,
+    muon]
+    """
     targets: Literal["classes", "numbers"] | None = None
+    """Whether y holds class labels or numbers; null: one whole number for each sample is a class label."""
     scale: Positive | None = None
+    """The number by which x is divided; null is 255 for uint8, otherwise 1."""
 
     def files(self) -> tuple[Path, ...]:
         return tuple(_npy_files(Path(self.path)).values()) or (Path(self.path),)

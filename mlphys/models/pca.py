@@ -43,6 +43,7 @@ class PCA(ModelKind):
 
     kind: Literal["pca"]
     components: Components
+    """The number of principal components, or the fraction of the variance that they hold. Example: 10"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class ModelKind(Spec, ABC):
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
     kind: str
+    """Which kind of model; `mlphys list models` describes them. Example: classifier"""
 
     @classmethod
     @abstractmethod

@@ -31,16 +31,24 @@ def _smoothed(share: float, kinds: str) -> str:
 
 
 class CategoricalCrossentropy(Loss):
+    """Cross-entropy of the classes' probabilities, -log p of the true class."""
+
     label_smoothing: Rate = 0.0
+    """The part of a label's probability that is spread evenly over all classes."""
 
     def formula(self) -> str:
         return f"-sum_k t_k log p_k{_smoothed(self.label_smoothing, 'K')}"
 
 
 class CategoricalFocalCrossentropy(Loss):
+    """Cross-entropy in which samples that are classified well count less (Lin et al. 2017)."""
+
     alpha: NotNegative = 0.25
+    """The factor of the loss."""
     gamma: NotNegative = 2.0
+    """The exponent with which samples that are classified well count less."""
     label_smoothing: Rate = 0.0
+    """The part of a label's probability that is spread evenly over all classes."""
 
     def formula(self) -> str:
         smoothed = _smoothed(self.label_smoothing, "K")
@@ -48,7 +56,10 @@ class CategoricalFocalCrossentropy(Loss):
 
 
 class BinaryCrossentropy(Loss):
+    """Cross-entropy of each output by itself, between 0 and 1."""
+
     label_smoothing: Rate = 0.0
+    """How far the targets 0 and 1 are moved towards 1/2; 1 would be all the way."""
 
     def formula(self) -> str:
         return f"-[t log p + (1 - t) log(1 - p)]{_smoothed(self.label_smoothing, '2')}"
@@ -68,21 +79,29 @@ class Elementwise(Loss):
 
 
 class MeanSquaredError(Elementwise):
+    """The mean of (p - t)^2 over the outputs."""
+
     def formula(self) -> str:
         return "(p - t)^2"
 
 
 class MeanAbsoluteError(Elementwise):
+    """The mean of |p - t| over the outputs."""
+
     def formula(self) -> str:
         return "|p - t|"
 
 
 class KLDivergence(Loss):
+    """The Kullback-Leibler divergence of the probabilities from the target's."""
+
     def formula(self) -> str:
         return "sum_k t_k log(t_k / p_k)"
 
 
 class CategoricalHinge(Loss):
+    """The margin between the true class and the best other one."""
+
     def formula(self) -> str:
         return "max(0, 1 + max_k (1 - t_k) p_k - sum_k t_k p_k)"
 
@@ -91,7 +110,10 @@ class CategoricalHinge(Loss):
 
 
 class Huber(Elementwise):
+    """Quadratic for small errors, linear for large ones (Huber 1964)."""
+
     delta: Positive = 1.0
+    """The error at which the quadratic loss becomes a linear one."""
 
     def formula(self) -> str:
         return (
@@ -100,6 +122,8 @@ class Huber(Elementwise):
 
 
 class LogCosh(Elementwise):
+    """log cosh(p - t): quadratic for small errors, linear for large ones."""
+
     def formula(self) -> str:
         return "log cosh(p - t)"
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from mlphys.schema.descriptions import describe
 
 
 class Spec(BaseModel):
@@ -33,6 +36,15 @@ class Spec(BaseModel):
                 [problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed}) for key in unknown],
             )
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """With the meaning of each key, which editors show."""
+        schema = handler(core)
+        for key, facts in handler.resolve_ref_schema(schema).get("properties", {}).items():
+            if found := describe(cls, key):
+                facts["description"] = found.sentence
+        return schema
 
     @classmethod
     def key_names(cls) -> list[str]:
@@ -118,6 +130,10 @@ class Choice:
             raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
         return under(name, spec.model_validate, given or {})
 
+    def in_words(self) -> str:
+        """What may stand here, for a reference."""
+        return f"{self.noun} by name"
+
     def dump(self, spec: Spec) -> Any:
         values = spec.model_dump()
         given = {key: values[key] for key in type(spec).key_names()}
@@ -134,7 +150,7 @@ class Choice:
     def _json_schema(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         shapes: list[dict[str, Any]] = [{"enum": self._bare_names()}]
         for name, spec in self.options.items():
-            block = handler(spec.__pydantic_core_schema__)
+            block = spec.__get_pydantic_json_schema__(spec.__pydantic_core_schema__, handler)
             if spec.shorthand:
                 block = {"anyOf": [block, block["properties"][spec.shorthand]]}
             shapes.append(
@@ -157,6 +173,13 @@ class Choice:
         return [*complete, *sorted(short.difference(complete))]
 
 
+@dataclass(frozen=True)
+class Mentions:
+    """An annotation for a field whose own validator reads entries of a Choice: a reference lists them."""
+
+    choice: Choice
+
+
 def _key_for(spec: type[Spec], value: Any) -> str | None:
     """The first key that takes `value`: what is left out in `Dense: 30`."""
     for key in spec.key_names():
@@ -176,6 +199,14 @@ class Entry:
         self.noun = noun
         self.key = key
         self.options = options
+        self.names = {spec: name for name, spec in options.items()}
+
+    def find(self, name: Any) -> type[Spec] | None:
+        return self.options.get(name)
+
+    def in_words(self) -> str:
+        """What may stand here, for a reference."""
+        return f"block with the key {self.key}, which names a {self.noun}"
 
     def validate(self, value: Any) -> Spec:
         if isinstance(value, tuple(self.options.values())):
@@ -203,7 +234,10 @@ class Entry:
         )
 
     def _json_schema(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"oneOf": [handler(spec.__pydantic_core_schema__) for spec in self.options.values()]}
+        blocks = [
+            spec.__get_pydantic_json_schema__(spec.__pydantic_core_schema__, handler) for spec in self.options.values()
+        ]
+        return {"oneOf": blocks}
 
 
 def snake_case(name: str) -> str:
