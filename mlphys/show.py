@@ -115,7 +115,7 @@ def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
 
 def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
     """Whose the weights are that do not begin as the seed draws them."""
-    encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
+    encoder, initial = loaded.experiment.model.pretrained_encoder(), loaded.experiment.training.initial
     if initial:
         yield f"all parameters begin as in {initial.run}"
     if encoder:

@@ -53,7 +53,9 @@ class RateDistortion(SampledAnalysis):
     """The largest number of bits for each number of the code."""
 
     def check(self, resolved: ResolvedView) -> None:
-        (need_images if resolved.experiment.model.PROJECTS_LINEARLY else need_decoder)(resolved)
+        if not resolved.experiment.model.PROJECTS_LINEARLY:
+            need_decoder(resolved)
+        need_images(resolved)
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)

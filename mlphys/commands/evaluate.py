@@ -44,22 +44,22 @@ def measure(
     at_once = network.evaluated_at_once
     arrays = Mapped(values, at_once)(split)
     metrics = kind.metrics(description, arrays, split, fitted.split(dataset.train))
-    if fitted.steps and fitted.invertible and "reconstructions" in kind.pictured_shapes(description):
+    if fitted.steps and fitted.invertible and "reconstructions" in kind.image_output_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     corrupted = None
-    if (corruption := kind.corrupts()) is not None:
+    if (corruption := kind.input_corruption()) is not None:
         corrupted = Corrupter(corruption, loaded.experiment.seed, f"evaluation of {name}")(split)
         metrics |= _denoised(kind, network, corrupted, fitted.split(dataset.train), arrays["codes"])
-    shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
+    shown = kind.shown_samples(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
     seen = Split(chunked.read(split.x[shown]), split.y[shown])
-    picture = Mapped(lambda x, y: kind.pictured(network, x), at_once)
+    picture = Mapped(lambda x, y: kind.image_outputs(network, x), at_once)
     pictured = picture(seen) if len(shown) else {}
     if corrupted is not None and len(shown):
         noisy = Split(corrupted.x[shown], seen.y)
         pictured |= {"corrupted": chunked.read(noisy.x), "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
-    images = fitted.pictured(chunked.read(raw.x[shown]))
+    images = fitted.for_display(chunked.read(raw.x[shown]))
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
 
 
@@ -71,7 +71,7 @@ def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split,
         r = values["reconstructions"].reshape(-1, clean.shape[1])
         return {"squared": ((r - clean[rows]) ** 2).mean(axis=1)}
 
-    given_back = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    given_back = Mapped(lambda x, y: kind.image_outputs(network, x), network.evaluated_at_once)
     squared = given_back(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
     return denoising(squared, chunked.read(corrupted.x), corrupted.y, train.x, math.prod(codes.shape[1:]))
 
@@ -85,7 +85,7 @@ def _pixels(
         difference = fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
         return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
 
-    reconstruct = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    reconstruct = Mapped(lambda x, y: kind.image_outputs(network, x), network.evaluated_at_once)
     found = reconstruct(fitted.split(raw), errors)
     return pixel_errors(found["squared"], raw.x, train.x, math.prod(codes.shape[1:]))
 

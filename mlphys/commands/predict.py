@@ -108,7 +108,7 @@ def as_npz(run: Run, found: Predictions) -> bytes:
 
     A transform's are the outputs of its last layer.
     """
-    pictures = run.trained.pictured(found.x)
+    pictures = run.trained.image_outputs(found.x)
     if "output_means" in found.arrays:
         pictures = {"outputs": list(run.trained.layers(found.x).values())[-1]}
     classes = {"classes": np.array(_classes(found))} if "probabilities" in found.arrays else {}

@@ -25,7 +25,7 @@ from mlphys.io.download import locate
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
 from mlphys.networks.phases import Gradient, Network, Phase
-from mlphys.numerics.chunked import Stored
+from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.data import Splits
@@ -56,7 +56,7 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
         if locate(source) is None:
             say(f"downloading {source.url}")
     dataset = loaded.dataset()
-    if isinstance(dataset.train.x, Stored):
+    if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
     fitted = _fitted(loaded, dataset, loaded.pretrained)  # what it refuses leaves no run behind
@@ -65,7 +65,7 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
     facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
         if loaded.pretrained:
-            writer.taken(loaded.pretrained)
+            writer.pretrained(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
         return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
@@ -113,8 +113,8 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
     dataset = run.dataset()
-    fitted = _fitted(loaded, dataset, run.taken)
-    writer.go_on_from(checkpoint)
+    fitted = _fitted(loaded, dataset, run.pretrained)
+    writer.resume_from(checkpoint)
     if changes:
         writer.config(loaded.experiment.model_dump())
     if checkpoint:
@@ -210,7 +210,7 @@ def _train(
     """Train, measure, draw and analyze. Whatever stops it leaves a run that tells its state and how to go on."""
     try:
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
-        writer.weights({**outcome.weights, **fitted.weights()})
+        writer.weights({**outcome.weights, **fitted.named_arrays()})
         if len(dataset.validation):
             metrics, predictions = evaluate.measure(loaded, network, fitted, dataset, "validation")
             writer.predictions("validation", predictions)
@@ -251,9 +251,9 @@ def _learn(
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
     network = kind.build(description, experiment.seed)
-    if run.taken:
+    if run.pretrained:
         drawn = network.weight_arrays()
-        network.load_weights({name: run.taken.get(name, value) for name, value in drawn.items()})
+        network.load_weights({name: run.pretrained.get(name, value) for name, value in drawn.items()})
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
@@ -263,7 +263,7 @@ def _learn(
     try:
         return network, training.run(start)
     except Diverged as error:
-        writer.weights({**error.outcome.weights, **fitted.weights()})
+        writer.weights({**error.outcome.weights, **fitted.named_arrays()})
         writer.status("diverged", error.outcome.best_epoch or None)
         raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
 

@@ -17,7 +17,7 @@ from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import text
-from mlphys.schema.messages import choice, problems_of, shown
+from mlphys.schema.messages import choice, problems_of, quoted
 from mlphys.schema.training import EarlyStopping
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
@@ -26,7 +26,7 @@ MOST_LAYERS = 100  # tracked, up to three columns each
 
 def require_encoder_layers(model: ModelKind) -> None:
     """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
-    encoder = model.taken()
+    encoder = model.pretrained_encoder()
     if encoder and not encoder.layers:
         raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
 
@@ -68,7 +68,7 @@ def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, b
     measured = [f"validation_{name}" for name in recorded]
     if stopping.monitor not in [*recorded, *measured]:
         allowed = choice(stopping.monitor, [*measured, *recorded])
-        yield Refusal(path, f"not recorded; received {shown(stopping.monitor)}{allowed}")
+        yield Refusal(path, f"not recorded; received {quoted(stopping.monitor)}{allowed}")
     elif stopping.monitor in measured and experiment.data.validation == 0:
         yield Refusal(
             path,

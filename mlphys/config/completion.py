@@ -65,7 +65,7 @@ def _refuse_to_read(needed_by: KeyPath) -> Array:
 
 
 def _completed(experiment: Experiment, description: Description, samples: TrainingSamples) -> Experiment:
-    steps = _determined(experiment.data, description.shape, samples)
+    steps = _resolved_steps(experiment.data, description.shape, samples)
     data = experiment.data.model_copy(update={"preprocess": steps})
 
     def preprocessed() -> Array:
@@ -76,7 +76,7 @@ def _completed(experiment: Experiment, description: Description, samples: Traini
     return experiment.model_copy(update={"data": data, "model": model})
 
 
-def _determined(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[Step]:
+def _resolved_steps(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[Step]:
     """The steps of preprocessing, checked along the way of a sample's shape, with their numbers of components."""
     steps = data.preprocess
     count = data.train if isinstance(data.train, int) else LARGEST  # sizes that do not fit are told elsewhere
@@ -86,7 +86,7 @@ def _determined(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[S
             steps[i].check(shape, count)
         except Refusal as refusal:
             raise refusal.under(path) from None
-        if not steps[i].determined():
-            steps = preprocessing.determined(steps, samples(path))
+        if not steps[i].is_resolved():
+            steps = preprocessing.resolved(steps, samples(path))
         shape = steps[i].output_shape(shape)
     return steps

@@ -91,7 +91,7 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
     """What the config in `file` takes from other runs, written out and with their arrays. Raises Refusal."""
     data, model, training = experiment.data, experiment.model, experiment.training
     arrays: Arrays = {}
-    if encoder := model.taken():
+    if encoder := model.pretrained_encoder():
         run = _opened(pretrained.finished(encoder.run, pretrained.ENCODER, file))
         encoder, arrays = pretrained.encoder(encoder, run, data, description)
         model = model.model_copy(update={"encoder": encoder})

@@ -15,7 +15,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, npz
 from mlphys.io.npz import Header
 from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array, Stored
+from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Positive
 
@@ -228,7 +228,7 @@ def _samples(path: Path, name: str, x: np.ndarray, scale: float | None) -> np.nd
     return converted
 
 
-def _on_disk(path: Path, name: str, scale: float | None) -> Stored:
+def _on_disk(path: Path, name: str, scale: float | None) -> LazyArray:
     """The same as `_samples` gives, left in its npy file."""
     x = npz.mapped_npy(_npy_files(path)[name])
     sample = _with_channels(x.shape)[1:]
@@ -240,7 +240,7 @@ def _on_disk(path: Path, name: str, scale: float | None) -> Stored:
             _check_finite(path, name, (_converted(np.array(x[i : i + step]), scale) for i in range(0, len(x), step)))
         return found
 
-    return chunked.stored(len(x), sample, fetch)
+    return chunked.lazy_array(len(x), sample, fetch)
 
 
 def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from mlphys.schema.data import Description
 from mlphys.schema.document import Document, dotted, read
 from mlphys.schema.fields import Count, Shape, Whole
 
-WEIGHTS, TAKEN = "weights.safetensors", "initial.safetensors"
+WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
 LARGEST_TEXT = 2_000_000  # bytes of JSON
 
 

@@ -93,13 +93,13 @@ class Autoencoder(ModelKind):
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"
 
-    def corrupts(self) -> Corruption | None:
+    def input_corruption(self) -> Corruption | None:
         return self.corruption
 
     def encoder_rows(self, description: Description) -> list[Row]:
         return self.rows(description)[: -len(self.decoder)]
 
-    def no_decoder(self) -> None:
+    def why_no_decoder(self) -> None:
         return None
 
     def normal_code(self) -> bool:
@@ -256,12 +256,12 @@ class Autoencoder(ModelKind):
         found["pca_mse"] = pca.error(train.x, split.x, math.prod(self.code_shape(description)))
         return {**found, **code_statistics(arrays, autoencoder.last_activation(self.encoder))}
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(reconstructed(network, x)[1], ops.shape(x))}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}

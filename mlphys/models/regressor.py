@@ -19,7 +19,7 @@ from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
-from mlphys.schema.pretrained import TakenEncoder, chained
+from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
@@ -37,7 +37,7 @@ class Regressor(ModelKind):
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
 
     kind: Literal["regressor"]
-    encoder: TakenEncoder | None = None
+    encoder: PretrainedEncoder | None = None
     """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
     """The layers, from the input to the target's shape. Example: [{Dense: {units: 20, activation: tanh}}, {Dense:
@@ -48,7 +48,7 @@ class Regressor(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
 
-    def taken(self) -> TakenEncoder | None:
+    def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
 
     def rows(self, description: Description) -> list[Row]:
@@ -56,7 +56,7 @@ class Regressor(ModelKind):
         if description.classes or 0 in description.target_shape:
             has = "classes" if description.classes else "no targets"
             raise Refusal(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
-        chain = chained(self.encoder, self.layers, description.shape)
+        chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         out, target = chain[-1].output_shape, description.target_shape
         if out != target:
             last = ("model", "layers", len(self.layers) - 1, type(chain[-1].layer).__name__)

@@ -56,7 +56,7 @@ def build(
     seeds: dict[str, Any] = {}
     for row in (*rows, *beside):
         layer = layers[row.name]
-        weights |= dict(zip(row.weights(), layer.weights, strict=True))
+        weights |= dict(zip(row.weight_shapes(), layer.weights, strict=True))
         states = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
         seeds |= {f"{row.name}.{i}": state for i, state in enumerate(states)}
     return Network(

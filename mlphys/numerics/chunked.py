@@ -12,11 +12,11 @@ LARGEST_RESIDENT = 250_000_000  # values of an array that is read into memory: 1
 LARGEST_PIECE = 16_000_000  # values that are worked on at once: 64 MB
 AT_ONCE = 5000  # samples, where they are small
 
-Rows = slice | np.ndarray
+Indices = slice | np.ndarray
 
 
 @dataclass(frozen=True)
-class Stored:
+class LazyArray:
     """n samples on disk, each float32 of shape `sample`.
 
     `fetch(rows)` reads those of the given numbers, int64 (k,), of which these samples are `rows`.
@@ -37,27 +37,27 @@ class Stored:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, rows: Rows) -> Stored:
+    def __getitem__(self, indices: Indices) -> LazyArray:
         """Some of the samples; nothing is read."""
-        return replace(self, rows=self.rows[rows])
+        return replace(self, rows=self.rows[indices])
 
-    def mapped(self, function: Callable[[np.ndarray], np.ndarray], sample: tuple[int, ...]) -> Stored:
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], sample: tuple[int, ...]) -> LazyArray:
         """What `function` makes of these samples, each then of shape `sample`; nothing is read."""
         fetch = self.fetch
-        return Stored(sample, self.rows, lambda rows: function(fetch(rows)))
+        return LazyArray(sample, self.rows, lambda rows: function(fetch(rows)))
 
 
-Array = np.ndarray | Stored  # samples (n, ...)
+Array = np.ndarray | LazyArray  # samples (n, ...)
 
 
-def stored(samples: int, sample: tuple[int, ...], fetch: Callable[[np.ndarray], np.ndarray]) -> Stored:
+def lazy_array(samples: int, sample: tuple[int, ...], fetch: Callable[[np.ndarray], np.ndarray]) -> LazyArray:
     """All samples that `fetch` knows."""
-    return Stored(sample, np.arange(samples), fetch)
+    return LazyArray(sample, np.arange(samples), fetch)
 
 
 def read(x: Array) -> np.ndarray:
     """All of x in memory."""
-    return x.fetch(x.rows) if isinstance(x, Stored) else x
+    return x.fetch(x.rows) if isinstance(x, LazyArray) else x
 
 
 def at_once(x: Array, most: int, values: int) -> int:

@@ -11,6 +11,7 @@ from pydantic import field_serializer
 from mlphys.errors import Refusal
 from mlphys.schema.fields import (
     ActivationName,
+    Border1D,
     Border2D,
     Count,
     NotNegative,
@@ -51,11 +52,11 @@ class Layer(Spec):
         """Raises Refusal where the layer cannot take `shape`."""
         return shape
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The trained weights by Keras's names, in Keras's order."""
         return {}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The weights that are measured, not trained."""
         return {}
 
@@ -124,7 +125,7 @@ class Weighted(Layer):
     def outputs(self) -> int:
         raise NotImplementedError
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
         return {**kernel, "bias": (self.outputs(),)} if self.use_bias else kernel
 
@@ -242,6 +243,34 @@ class Conv1D(Weighted):
         return ((self.dilation_rate * (self.kernel_size - 1) + 1, self.strides),)
 
 
+class Conv1DTranspose(Weighted):
+    """The transpose of Conv1D, which enlarges a sequence."""
+
+    compiles_in_xla = False
+    filters: Count
+    """The number of output channels. Example: 8"""
+    kernel_size: Count
+    """The length of the kernel, in steps. Example: 5"""
+    strides: Count = 1
+    """The factor by which the sequence grows."""
+    padding: Literal["valid", "same"] = "valid"
+    """same: the sequence grows by the strides exactly; valid: also by what the kernel reaches beyond."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Conv1DTranspose", shape, 2)
+        beyond = max(self.kernel_size - self.strides, 0) if self.padding == "valid" else 0
+        return (shape[0] * self.strides + beyond, self.filters)
+
+    def kernel(self, shape: Shape) -> Shape:
+        return (self.kernel_size, self.filters, shape[-1])
+
+    def outputs(self) -> int:
+        return self.filters
+
+    def window(self) -> Window | None:
+        return ((math.ceil(self.kernel_size / self.strides), 1 / self.strides),)
+
+
 def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
     if max(strides) > 1 and max(dilation) > 1:
         raise Refusal((), "strides and dilation_rate cannot both be greater than 1; set one of them to 1")
@@ -321,6 +350,25 @@ class GlobalAveragePooling2D(Layer):
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
     """The largest value of each channel over the whole image."""
+
+
+class GlobalAveragePooling1D(Layer):
+    """The mean of each channel over the whole sequence."""
+
+    separable = True
+    keepdims: bool = False
+    """true keeps the steps as 1."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank(type(self).__name__, shape, 2)
+        return (1, shape[-1]) if self.keepdims else (shape[-1],)
+
+    def window(self) -> Window | None:
+        return None
+
+
+class GlobalMaxPooling1D(GlobalAveragePooling1D):
+    """The largest value of each channel over the whole sequence."""
 
 
 class Flatten(Layer):
@@ -413,11 +461,11 @@ class BatchNormalization(Layer):
     gamma_regularizer: RegularizerField | None = None
     """A penalty on gamma, added to the cost. Example: {L2: {l2: 0.001}}"""
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
 
 
@@ -440,7 +488,7 @@ class LayerNormalization(Layer):
     gamma_regularizer: RegularizerField | None = None
     """A penalty on gamma, added to the cost. Example: {L2: {l2: 0.001}}"""
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
@@ -546,7 +594,7 @@ class FixedConv2D(Layer):
         columns = _slid("FixedConv2D", shape[1], width, self.strides[1], self.padding)
         return (rows, columns, filters)
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         height, width, filters = self.values().shape
         return {"kernel": (height, width, shape[-1], filters)}
 
@@ -582,6 +630,33 @@ class Cropping2D(Layer):
         return (*size, shape[2])
 
 
+class ZeroPadding1D(Layer):
+    """Adds zeros at the ends of a sequence."""
+
+    separable = True
+    padding: Border1D = (1, 1)
+    """Steps added at the ends: one number, or [front, end]. Example: 2"""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("ZeroPadding1D", shape, 2)
+        return (shape[0] + sum(self.padding), shape[1])
+
+
+class Cropping1D(Layer):
+    """Cuts the ends of a sequence off."""
+
+    separable = True
+    cropping: Border1D = (1, 1)
+    """Steps cut off at the ends: one number, or [front, end]. Example: 2"""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Cropping1D", shape, 2)
+        steps = shape[0] - sum(self.cropping)
+        if steps < 1:
+            raise Refusal((), f"nothing of {text(shape)} is left after cropping; crop less")
+        return (steps, shape[1])
+
+
 class UpSampling2D(Layer):
     """Enlarges an image by a whole factor."""
 
@@ -601,14 +676,31 @@ class UpSampling2D(Layer):
         return tuple((pixels, 1 / size) for size in self.size)
 
 
+class UpSampling1D(Layer):
+    """Enlarges a sequence by a whole factor."""
+
+    separable = True
+    compiles_in_xla = False
+    size: Count = 2
+    """The factor by which the sequence grows."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("UpSampling1D", shape, 2)
+        return (shape[0] * self.size, shape[1])
+
+    def window(self) -> Window | None:
+        return ((1, 1 / self.size),)
+
+
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
-        Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D,
-        AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D,
-        Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise,
-        BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, Softmax,
-        FixedConv2D,
+        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
+        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
+        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
+        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
+        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
+        LeakyReLU, ELU, Softmax, FixedConv2D,
     )
 }  # fmt: skip
 

@@ -30,7 +30,7 @@ class Backend(Protocol):
     def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
         """`variables` are all that training changes, by the names that a checkpoint has for them."""
 
-    def hold(self, split: Split) -> None:
+    def set_samples(self, split: Split) -> None:
         """Samples in memory, from which steps gather."""
 
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:

@@ -24,7 +24,7 @@ class Cause:
     text: str
 
 
-def told(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride: int) -> str:
+def explanation(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride: int) -> str:
     """What is not finite, where, and the remedy, for an engine that stands at the beginning of the epoch."""
     step = first_step(engine, stride)
     rate = engine.learning_rate()

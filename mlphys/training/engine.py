@@ -25,7 +25,7 @@ class Engine:
     changes is kept from call to call, so how an epoch is cut into chunks changes no bit of the result.
     `traces` counts how often Python code was turned into a graph.
 
-    Samples in memory are gathered by the order inside the call. Stored ones, and those that each
+    Samples in memory are gathered by the order inside the call. Lazy arrays, and those that each
     epoch sees changed, come in blocks: batch after batch is laid into a buffer, whose shape never
     changes, and the same call gathers from there; the next block is read while one is trained.
     """
@@ -62,7 +62,7 @@ class Engine:
         `change(block, number)` makes of the samples of each block, in their order, what the net sees of them.
         """
         fed = self._train if train is None else train
-        if change or isinstance(fed.x, chunked.Stored):
+        if change or isinstance(fed.x, chunked.LazyArray):
             self._blocks = Blocks(fed, order, change, self.batch_size)
             order = np.arange(self.samples) % self._blocks.samples
         elif train is not None or self._held is None:
@@ -129,7 +129,7 @@ class Engine:
     def _hold(self, split: Split) -> None:
         """Samples in memory, from which a step gathers."""
         self._held = split
-        self._steps.hold(split)
+        self._steps.set_samples(split)
 
     def _variables(self) -> dict[str, Any]:
         weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}

@@ -60,8 +60,8 @@ class Progress:
     watch: Watch
 
 
-class Keeper(Protocol):
-    """Keeps what training produces: the run directory, seen from the loop."""
+class Recorder(Protocol):
+    """Where training records history and checkpoints: a run directory, or memory in tests."""
 
     def row(self, row: Mapping[str, Any]) -> None: ...
 
@@ -83,7 +83,7 @@ class Training:
     feed: Callable[[int, int], tuple[Split, Change | None]] | None
     seed: int
     fingerprints: dict[str, str]
-    keeper: Keeper
+    recorder: Recorder
     reporter: Reporter
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class Training:
                     outcome, rows = under_way.run(), under_way.progress.rows
                 case Fit():
                     rows += resumed is None
-                    outcome = fitted(self, phase, rows, resumed)
+                    outcome = run_fit(self, phase, rows, resumed)
         return outcome
 
     def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
@@ -117,7 +117,7 @@ class Training:
         return {f"{prefix}{name}": means.get(name) for name in self.metrics}
 
 
-def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
+def run_fit(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
     """One fit phase, a row of history, the last of `rows`, and a checkpoint: its weights are the network's now."""
     if start:
         start.must_hold({f"weights/{name}": value for name, value in phase.network.weight_arrays().items()})
@@ -135,9 +135,9 @@ def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) 
         if len(training.dataset.validation):
             row |= training.columns("validation_", Measurement(phase, training.dataset.validation).means())
         row["seconds"] = round(time.perf_counter() - began, 4)
-        training.keeper.row(row)
+        training.recorder.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}
-        training.keeper.checkpoint(Checkpoint(phase.name, 1, rows, Watch(), training.fingerprints, tensors))
+        training.recorder.checkpoint(Checkpoint(phase.name, 1, rows, Watch(), training.fingerprints, tensors))
         training.reporter.epoch(row)
     finally:
         training.reporter.end()
@@ -230,7 +230,7 @@ class PhaseInTraining:
             best = state if watch.best_epoch == epoch else best
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
-        self.training.keeper.row(row)  # first: a checkpoint counts on the rows of its epochs
+        self.training.recorder.row(row)  # first: a checkpoint counts on the rows of its epochs
         self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
@@ -298,7 +298,7 @@ class PhaseInTraining:
         recent = time.monotonic() - self.saved_at <= CHECKPOINT_SECONDS
         if progress.epoch == self.saved_epoch or (recent and not at_once):
             return
-        self.training.keeper.checkpoint(
+        self.training.recorder.checkpoint(
             Checkpoint(
                 self.phase.name,
                 progress.epoch,
@@ -320,7 +320,7 @@ class PhaseInTraining:
         self.engine.restore(self.progress.state)
         self.begin(epoch)
         validation = self.validation_split
-        text = divergence.told(self.engine, self.phase, validation, epoch, self.chunk)
+        text = divergence.explanation(self.engine, self.phase, validation, epoch, self.chunk)
         return Diverged(text, self.outcome())
 
 

@@ -29,7 +29,7 @@ from mlphys.schema import losses, optimizers
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Softmax
 from mlphys.schema.optimizers import Optimizer
-from mlphys.schema.shapes import Row, weights
+from mlphys.schema.shapes import Row, weight_shapes
 
 # Above these TensorFlow is faster: its matrix products are blocked for the cache
 LARGEST_BATCH = 1024  # samples
@@ -58,7 +58,7 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
     layers = _layers(plan.rows)
     loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
     chain = Chain(tuple(layers), loss, rule, batch, target_is_input=data.target == "x")
-    if set(plan.trained) != set(weights(plan.rows)):
+    if set(plan.trained) != set(weight_shapes(plan.rows)):
         raise Unsupported("some of its weights are not trained")
     if batch > LARGEST_BATCH:
         raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
@@ -177,7 +177,7 @@ class NativeBackend:
             self._state[names[id(variable)]] = view
         self.restore(now)
 
-    def hold(self, split: Split) -> None:
+    def set_samples(self, split: Split) -> None:
         self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
         if self._chain.target_is_input:
             self._t = self._x
@@ -235,7 +235,7 @@ class NativeBackend:
 
     def _variable_views(self) -> Iterator[tuple[Any, np.ndarray]]:
         """The variables of layers and optimizer, each with its array in the workspace."""
-        optimizer, names = self._phase.optimizer, iter(weights(self._rows))
+        optimizer, names = self._phase.optimizer, iter(weight_shapes(self._rows))
         for layer, views in zip(self._chain.layers, self._workspace.kernels, strict=True):
             for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
                 weight = self._phase.network.weights[next(names)]

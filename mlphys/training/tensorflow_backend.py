@@ -35,7 +35,7 @@ class TensorFlowBackend:
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
 
-    def hold(self, split: Split) -> None:
+    def set_samples(self, split: Split) -> None:
         self._x, self._y = tf.constant(split.x), tf.constant(split.y)
 
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:

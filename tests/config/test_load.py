@@ -77,9 +77,10 @@ MEASURED = ", ".join(
     for metric in ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 )
 ALL_LAYERS = (
-    "Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, "
-    "GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D, Cropping2D, Flatten, Reshape, "
-    "Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, "
+    "Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, "
+    "AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, "
+    "UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, "
+    "SpatialDropout2D, GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, "
     "Activation, ReLU, LeakyReLU, ELU, Softmax, FixedConv2D"
 )
 CONV2D = (

@@ -177,7 +177,7 @@ def test_a_tuned_encoder_comes_after_a_kept_one():
 def test_a_run_goes_on_to_the_same_bytes_after_what_it_was_taken_from_is_gone():
     """Preprocessing stays as it was fitted for the encoder, whatever samples the layers behind it are shown."""
     mlphys("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet")
-    fitted = Run(Path("runs/whitened/1")).preprocessing.weights()
+    fitted = Run(Path("runs/whitened/1")).preprocessing.named_arrays()
     mlphys("train", "top.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
     shutil.rmtree("runs")
     mlphys("resume", "half", "--quiet", "--set", "training.epochs=2")

@@ -318,7 +318,7 @@ def test_what_is_left_on_disk_reads_as_it_would_be_in_memory(tmp_path, monkeypat
     resident = spec.load().x
     monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 239)
     on_disk = spec.load().x
-    assert isinstance(on_disk, chunked.Stored)
+    assert isinstance(on_disk, chunked.LazyArray)
     assert on_disk[rows].shape == resident[rows].shape
     found = chunked.read(on_disk[rows][1:])
     assert (found.dtype, found.tobytes()) == (np.float32, resident[rows][1:].tobytes())

@@ -104,11 +104,11 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
     expected = theirs.run()
     for name, value in outcome.weights.items():
         np.testing.assert_allclose(value, expected.weights[name], rtol=5e-4, atol=5e-5, err_msg=name)
-    for row, other in zip(ours.keeper.rows, theirs.keeper.rows, strict=True):
+    for row, other in zip(ours.recorder.rows, theirs.recorder.rows, strict=True):
         assert row.keys() == other.keys()
         for name in row.keys() - {"phase", "epoch", "seconds"}:
             assert row[name] == (other[name] and pytest.approx(other[name], rel=1e-4)), name
-    slots = [run.keeper.checkpoints[-1].tensors for run in (ours, theirs)]
+    slots = [run.recorder.checkpoints[-1].tensors for run in (ours, theirs)]
     assert slots[0].keys() == slots[1].keys()
     for name, value in slots[0].items():
         np.testing.assert_allclose(value, slots[1][name], rtol=2e-3, atol=5e-5, err_msg=name)
