@@ -25,6 +25,8 @@ class Ones(Initializer):
 class Constant(Initializer):
     """All weights have the same value."""
 
+    positional = ("value",)
+    shorthand = "value"
     value: float = 0.0
     """The value of every weight."""
 
@@ -32,6 +34,7 @@ class Constant(Initializer):
 class Identity(Initializer):
     """The identity matrix, for a square matrix."""
 
+    positional = ("gain",)
     ranks = range(2, 3)
     gain: float = 1.0
     """The factor of the identity matrix."""
@@ -40,6 +43,7 @@ class Identity(Initializer):
 class Orthogonal(Initializer):
     """A random orthogonal matrix (Saxe et al. 2014)."""
 
+    positional = ("gain",)
     ranks = range(2, 5)
     gain: float = 1.0
     """The factor of the orthogonal matrix."""
@@ -48,6 +52,7 @@ class Orthogonal(Initializer):
 class RandomNormal(Initializer):
     """Normally distributed weights."""
 
+    positional = ("mean", "stddev")
     mean: float = 0.0
     """The mean of the weights."""
     stddev: NotNegative = 0.05
@@ -61,6 +66,7 @@ class TruncatedNormal(RandomNormal):
 class RandomUniform(Initializer):
     """Uniformly distributed weights."""
 
+    positional = ("minval", "maxval")
     minval: float = -0.05
     """The lower end of the range of weights."""
     maxval: float = 0.05
@@ -94,6 +100,7 @@ class LecunNormal(Initializer):
 class VarianceScaling(Initializer):
     """Variance scaled by the number of inputs, outputs, or their mean."""
 
+    positional = ("scale", "mode", "distribution")
     scale: Positive = 1.0
     """The variance times the number of units that `mode` counts."""
     mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
@@ -114,6 +121,9 @@ class Regularizer(Spec):
 class L1(Regularizer):
     """l1 sum |w|."""
 
+    positional = ("l1",)
+    shorthand = "l1"
+
     l1: NotNegative = 0.01
     """The factor of the sum of absolute values."""
 
@@ -124,6 +134,9 @@ class L1(Regularizer):
 class L2(Regularizer):
     """l2 sum w^2."""
 
+    positional = ("l2",)
+    shorthand = "l2"
+
     l2: NotNegative = 0.01
     """The factor of the sum of squares."""
 
@@ -133,6 +146,8 @@ class L2(Regularizer):
 
 class L1L2(Regularizer):
     """l1 sum |w| + l2 sum w^2."""
+
+    positional = ("l1", "l2")
 
     l1: NotNegative = 0.0
     """The factor of the sum of absolute values."""
@@ -146,6 +161,7 @@ class L1L2(Regularizer):
 class OrthogonalRegularizer(Regularizer):
     """Drives rows or columns of a matrix to be orthogonal."""
 
+    positional = ("factor", "mode")
     ranks = range(2, 3)
     factor: NotNegative = 0.01
     """The factor of the mean |cosine| between two vectors."""

@@ -133,6 +133,8 @@ class Weighted(Layer):
 class Dense(Weighted):
     """Every output from every input: activation(W x + b)."""
 
+    positional = ("units", "activation", "use_bias")
+    shorthand = "units"
     units: Count
     """The number of outputs. Example: 10"""
 
@@ -149,6 +151,7 @@ class Dense(Weighted):
 class Conv2D(Weighted):
     """Convolution of an image (height, width, channels) with trained kernels."""
 
+    positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
@@ -184,6 +187,7 @@ class Conv2D(Weighted):
 class Conv2DTranspose(Weighted):
     """The transpose of Conv2D, which enlarges an image."""
 
+    positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
@@ -215,6 +219,7 @@ class Conv2DTranspose(Weighted):
 class Conv1D(Weighted):
     """Convolution of a sequence (steps, channels) with trained kernels."""
 
+    positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
@@ -246,6 +251,7 @@ class Conv1D(Weighted):
 class Conv1DTranspose(Weighted):
     """The transpose of Conv1D, which enlarges a sequence."""
 
+    positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
@@ -279,6 +285,8 @@ def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
 class MaxPooling2D(Layer):
     """The largest value in each window of an image."""
 
+    positional = ("pool_size", "strides", "padding")
+    shorthand = "pool_size"
     separable = True
     compiles_in_xla = False
     pool_size: Size2D = (2, 2)
@@ -308,6 +316,8 @@ class AveragePooling2D(MaxPooling2D):
 class MaxPooling1D(Layer):
     """The largest value in each window of a sequence."""
 
+    positional = ("pool_size", "strides", "padding")
+    shorthand = "pool_size"
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
@@ -383,6 +393,8 @@ class Flatten(Layer):
 class Reshape(Layer):
     """The same values in another shape."""
 
+    positional = ("target_shape",)
+    shorthand = "target_shape"
     separable = True
     target_shape: TargetShape
     """The new shape of a sample; one entry may be -1 and follows from the others. Example: [28, 28, 1]"""
@@ -408,6 +420,8 @@ class Reshape(Layer):
 class Dropout(Layer):
     """Sets a fraction of the values to zero in training (Srivastava et al. 2014)."""
 
+    positional = ("rate",)
+    shorthand = "rate"
     separable = True
     only_in_training = True
     compiles_in_xla = False
@@ -430,6 +444,8 @@ class GaussianDropout(Dropout):
 class GaussianNoise(Layer):
     """Adds Gaussian noise in training."""
 
+    positional = ("stddev",)
+    shorthand = "stddev"
     separable = True
     only_in_training = True
     compiles_in_xla = False
@@ -496,6 +512,8 @@ class LayerNormalization(Layer):
 class Activation(Layer):
     """An activation function by itself."""
 
+    positional = ("activation",)
+    shorthand = "activation"
     separable = True
     activation: ActivationName
     """The function applied to every value. Example: relu"""
@@ -507,6 +525,7 @@ class Activation(Layer):
 class ReLU(Layer):
     """max(0, x), with Keras's variants."""
 
+    positional = ("max_value", "negative_slope", "threshold")
     separable = True
     max_value: NotNegative | None = None
     """The largest output; null: no limit. Example: 6.0"""
@@ -522,6 +541,8 @@ class ReLU(Layer):
 class LeakyReLU(Layer):
     """x above zero, a fraction of it below."""
 
+    positional = ("negative_slope",)
+    shorthand = "negative_slope"
     separable = True
     negative_slope: NotNegative = 0.3
     """The slope for negative inputs."""
@@ -530,6 +551,8 @@ class LeakyReLU(Layer):
 class ELU(Layer):
     """x above zero, alpha (exp(x) - 1) below (Clevert et al. 2015)."""
 
+    positional = ("alpha",)
+    shorthand = "alpha"
     separable = True
     alpha: NotNegative = 1.0
     """The limit -alpha of the output for very negative inputs."""
@@ -606,6 +629,8 @@ class FixedConv2D(Layer):
 class ZeroPadding2D(Layer):
     """Adds zeros around an image."""
 
+    positional = ("padding",)
+    shorthand = "padding"
     separable = True
     padding: Border2D = ((1, 1), (1, 1))
     """Pixels added at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
@@ -618,6 +643,8 @@ class ZeroPadding2D(Layer):
 class Cropping2D(Layer):
     """Cuts the border of an image off."""
 
+    positional = ("cropping",)
+    shorthand = "cropping"
     separable = True
     cropping: Border2D = ((0, 0), (0, 0))
     """Pixels cut off at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
@@ -633,6 +660,8 @@ class Cropping2D(Layer):
 class ZeroPadding1D(Layer):
     """Adds zeros at the ends of a sequence."""
 
+    positional = ("padding",)
+    shorthand = "padding"
     separable = True
     padding: Border1D = (1, 1)
     """Steps added at the ends: one number, or [front, end]. Example: 2"""
@@ -645,6 +674,8 @@ class ZeroPadding1D(Layer):
 class Cropping1D(Layer):
     """Cuts the ends of a sequence off."""
 
+    positional = ("cropping",)
+    shorthand = "cropping"
     separable = True
     cropping: Border1D = (1, 1)
     """Steps cut off at the ends: one number, or [front, end]. Example: 2"""
@@ -660,6 +691,8 @@ class Cropping1D(Layer):
 class UpSampling2D(Layer):
     """Enlarges an image by a whole factor."""
 
+    positional = ("size",)
+    shorthand = "size"
     separable = True
     compiles_in_xla = False
     size: Size2D = (2, 2)
@@ -679,6 +712,8 @@ class UpSampling2D(Layer):
 class UpSampling1D(Layer):
     """Enlarges a sequence by a whole factor."""
 
+    positional = ("size",)
+    shorthand = "size"
     separable = True
     compiles_in_xla = False
     size: Count = 2
@@ -704,4 +739,12 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }  # fmt: skip
 
-LayerField = Annotated[Layer, Choice("layer", LAYERS)]
+# Keras's other names
+ALIASES = {
+    short: name
+    for name in LAYERS
+    for short in (name.replace("MaxPooling", "MaxPool"), name.replace("AveragePooling", "AvgPool"))
+    if short != name
+} | {name.replace("Conv", "Convolution"): name for name in LAYERS if name.startswith("Conv")}
+
+LayerField = Annotated[Layer, Choice("layer", LAYERS, ALIASES)]

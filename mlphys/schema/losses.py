@@ -150,4 +150,14 @@ REGRESSION_LOSSES = _by_name(MeanSquaredError, MeanAbsoluteError, Huber, LogCosh
 ENERGY_LOSSES = _by_name(FreeEnergyDifference)
 LOSSES = CLASSIFIER_LOSSES | REGRESSION_LOSSES | ENERGY_LOSSES
 
-LossField = Annotated[Loss, Choice("loss", LOSSES)]
+# Keras's other names; labels are encoded one-hot here, so that sparse ones have the same cross-entropy
+SPARSE = "sparse_categorical_crossentropy"
+ALIASES = {
+    "mse": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "bce": "BinaryCrossentropy",
+    "kld": "KLDivergence",
+    SPARSE: "CategoricalCrossentropy",
+}
+
+LossField = Annotated[Loss, Choice("loss", LOSSES, ALIASES)]

@@ -19,6 +19,7 @@ class Schedule(Spec):
 class ExponentialDecay(Schedule):
     """rate = initial decay_rate^(step / decay_steps)."""
 
+    positional = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase")
     initial_learning_rate: Positive
     """The learning rate at the first step. Example: 0.1"""
     decay_steps: Count
@@ -36,6 +37,7 @@ class InverseTimeDecay(ExponentialDecay):
 class PolynomialDecay(Schedule):
     """From the initial rate to the end rate along a power of the steps left."""
 
+    positional = ("initial_learning_rate", "decay_steps", "end_learning_rate", "power", "cycle")
     initial_learning_rate: Positive
     """The learning rate at the first step. Example: 0.1"""
     decay_steps: Count
@@ -51,6 +53,7 @@ class PolynomialDecay(Schedule):
 class PiecewiseConstantDecay(Schedule):
     """A constant rate between each two boundaries."""
 
+    positional = ("boundaries", "values")
     boundaries: Counts
     """The steps at which the learning rate changes. Example: [1000, 2000]"""
     values: NotNegatives
@@ -69,6 +72,7 @@ class PiecewiseConstantDecay(Schedule):
 class CosineDecay(Schedule):
     """Half a cosine from the initial rate to alpha of it, after a linear warmup (Loshchilov & Hutter 2017)."""
 
+    positional = ("initial_learning_rate", "decay_steps", "alpha")
     initial_learning_rate: NotNegative
     """The learning rate at the first step. Example: 0.1"""
     decay_steps: Count
@@ -84,6 +88,7 @@ class CosineDecay(Schedule):
 class CosineDecayRestarts(Schedule):
     """A cosine decay that restarts, each time longer (Loshchilov & Hutter 2017)."""
 
+    positional = ("initial_learning_rate", "first_decay_steps", "t_mul", "m_mul", "alpha")
     initial_learning_rate: Positive
     """The learning rate at the first step. Example: 0.1"""
     first_decay_steps: Count
@@ -146,6 +151,8 @@ LearningRate = Annotated[float | Schedule, RateOrSchedule("schedule", SCHEDULES)
 class Optimizer(Spec):
     """The arguments that all of Keras's optimizers share."""
 
+    positional = ("learning_rate",)
+    shorthand = "learning_rate"
     learning_rate: LearningRate = 0.001
     """The size of a step: a number, or a schedule by name."""
     weight_decay: NotNegative | None = None
@@ -168,6 +175,7 @@ class Optimizer(Spec):
 class SGD(Optimizer):
     """Gradient descent, with momentum if it is given."""
 
+    positional = ("learning_rate", "momentum", "nesterov")
     learning_rate: LearningRate = 0.01
     momentum: Rate = 0.0
     """The fraction of the last step that is added to the next one."""
@@ -178,6 +186,7 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """The gradient over the root of its running mean square (Hinton 2012)."""
 
+    positional = ("learning_rate", "rho", "momentum", "epsilon", "centered")
     rho: Rate = 0.9
     """The weight of the old value in the running mean of squared gradients."""
     momentum: Rate = 0.0
@@ -209,6 +218,8 @@ class Adadelta(Optimizer):
 class Adam(Optimizer):
     """The running mean of the gradient over the root of its mean square (Kingma & Ba 2015)."""
 
+    positional = ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad")
+
     beta_1: Rate = 0.9
     """The weight of the old value in the running mean of gradients."""
     beta_2: Rate = 0.999
@@ -222,6 +233,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
+    positional = ("learning_rate", "weight_decay", "beta_1", "beta_2", "epsilon", "amsgrad")
     weight_decay: NotNegative = 0.004
 
 

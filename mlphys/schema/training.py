@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.fields import Count, NotNegative, Whole
@@ -28,6 +28,13 @@ BatchSize = Annotated[
 ]
 
 
+def _validation(monitor: Any) -> Any:
+    """Keras's `val_loss` is `validation_loss` here."""
+    if isinstance(monitor, str) and monitor.startswith("val_"):
+        return f"validation_{monitor.removeprefix('val_')}"
+    return monitor
+
+
 class EarlyStopping(Spec):
     """Stop when `monitor` has not improved by more than min_delta for `patience` epochs, or reached `target`.
 
@@ -35,7 +42,7 @@ class EarlyStopping(Spec):
     column of history.csv can be monitored.
     """
 
-    monitor: str = "validation_loss"
+    monitor: Annotated[str, BeforeValidator(_validation)] = "validation_loss"
     """The column of history.csv that is watched."""
     patience: Whole = 5
     """How many epochs without improvement end the training."""
