@@ -24,8 +24,8 @@ def measure(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz.
 
-    Behind preprocessing, reconstructions are measured in the net's space and, where it can be
-    undone, in that of the data as well (`pixel_mse`).
+    With preprocessing, reconstruction errors are computed in the network's input space and, if the steps are
+    invertible, also in the space of the data (`pixel_mse`).
     """
     from keras import ops
 
@@ -64,7 +64,7 @@ def measure(
 
 
 def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
-    """The error of r(corrupted x) against the clean x, beside that of doing nothing and of PCA's projection."""
+    """Denoising error |r(x + noise) - x|^2, with two baselines: the corrupted input itself, and PCA."""
     clean = corrupted.y.reshape(len(corrupted), -1)
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split,
 def _pixels(
     kind: ModelKind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
 ) -> dict[str, Any]:
-    """The reconstruction error in the data's own space, beside PCA's there."""
+    """The reconstruction error in the space of the data, and that of PCA."""
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
         difference = fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
@@ -100,9 +100,7 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
     metrics, predictions = measure(loaded, run.trained.network, run.preprocessing, dataset, split)
     if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
-        raise UserError(
-            f"{run.path}: its outputs on {split} are not finite; train it anew with a smaller learning_rate"
-        )
+        raise UserError(f"{run.path}: its outputs on {split} are not finite; retrain with a smaller learning_rate")
     writer = RunWriter(run.path)
     writer.predictions(split, predictions)
     writer.metrics({**run.metrics, split: metrics})
@@ -110,7 +108,7 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
 
 
 def against_expectation(run: Run) -> list[tuple[str, float, tuple[float, float], bool]]:
-    """Each expected metric: its name, its value, the range, and whether it is inside."""
+    """Name, value and expected range of each metric under `expect:`, and whether the value is inside."""
     results = []
     for key, (low, high) in run.config.expect.items():
         split, _, name = key.partition(".")

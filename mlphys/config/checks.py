@@ -28,7 +28,7 @@ def require_encoder_layers(model: ModelKind) -> None:
     """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
     encoder = model.pretrained_encoder()
     if encoder and not encoder.layers:
-        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
+        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; retrain it")
 
 
 def require_fitting_model(resolved: ResolvedExperiment) -> None:
@@ -99,9 +99,9 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
         yield Refusal(path, "would move the images and not their targets; only noise fits")
 
 
-def check_fresh_samples(experiment: Experiment) -> Iterable[Refusal]:
+def check_fresh_samples(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     """An epoch's fresh samples are in memory together, as the dataset's own are."""
-    data, training = experiment.data, experiment.training
+    data, training = resolved.experiment.data, resolved.experiment.training
     if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
         return
     assert isinstance(data.train, int)

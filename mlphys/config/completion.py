@@ -33,7 +33,7 @@ def described(experiment: Experiment) -> tuple[Experiment, Description]:
 
     Raises Refusal.
     """
-    data = experiment.data.resolved()
+    data = experiment.data.wanted(experiment.model.wanted()).resolved()
     description: Description = data.describe()
     if class_selection.leaves_out(data):
         description, _ = class_selection.select(data, description, data.load())
@@ -61,7 +61,7 @@ def _read(data: Dataset, description: Description, needed_by: KeyPath) -> Array:
 
 
 def _refuse_to_read(needed_by: KeyPath) -> Array:
-    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; train it anew")
+    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; retrain it")
 
 
 def _completed(experiment: Experiment, description: Description, samples: TrainingSamples) -> Experiment:

@@ -65,7 +65,7 @@ def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
     if state == "diverged":
         raise Refusal((*path, "run"), f"{found}: its training diverged; name another run")
     if state != "done":
-        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` goes on"
+        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` continues it"
         raise Refusal((*path, "run"), f"{found}: its training is not finished {so_far}")
     return run
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, restored
@@ -103,6 +104,21 @@ class Run(RunFiles):
         return self._json("environment.json")
 
     @property
+    def threads(self) -> int | None:
+        """With how many it was trained; None where that is not written yet."""
+        if not (self.path / "environment.json").exists():
+            return None
+        threads = self.environment.get("threads")
+        if threads is None:
+            return None
+        if type(threads) is not int or not 1 <= threads <= machine.MOST_THREADS:
+            raise UserError(
+                f"{self.path / 'environment.json'}: damaged: threads is not 1 to {machine.MOST_THREADS}; "
+                "train the experiment anew"
+            )
+        return threads
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """By split; empty before anything was measured."""
         if not (self.path / "metrics.json").exists():
@@ -124,7 +140,7 @@ class Run(RunFiles):
                 raise ValueError
             return [{name: _number(name, value) for name, value in row.items()} for row in rows]
         except (TypeError, ValueError, csv.Error):
-            raise UserError(f"{path}: damaged; train the experiment anew") from None
+            raise UserError(f"{path}: damaged; retrain the experiment") from None
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -260,7 +276,7 @@ def finished(run: Run) -> Run:
         return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
-        f"`mlphys resume {run.path}` goes on"
+        f"`mlphys resume {run.path}` continues it"
     )
 
 

@@ -32,7 +32,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
                 run = (out / "config.yaml").exists()
                 raise UserError(
                     f"{out}: exists and is not empty; a run is never overwritten: name another --out"
-                    + (f", remove it, or go on with `mlphys resume {out}`" if run else ", or remove it")
+                    + (f", remove it, or resume it with `mlphys resume {out}`" if run else ", or remove it")
                 )
             atomic.make(out)
             with atomic.locked(out):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
+from mlphys.schema import registry
 from mlphys.schema.fields import NotNegative, Positive
 from mlphys.schema.spec import Choice, Spec
 
@@ -12,6 +14,7 @@ class Initializer(Spec):
     """The start of one weight tensor. Random ones get their seed from the experiment's."""
 
     ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can start
+    random: ClassVar[bool] = False  # Keras's class takes a seed
 
 
 class Zeros(Initializer):
@@ -44,6 +47,7 @@ class Orthogonal(Initializer):
     """A random orthogonal matrix (Saxe et al. 2014)."""
 
     positional = ("gain",)
+    random = True
     ranks = range(2, 5)
     gain: float = 1.0
     """The factor of the orthogonal matrix."""
@@ -53,6 +57,7 @@ class RandomNormal(Initializer):
     """Normally distributed weights."""
 
     positional = ("mean", "stddev")
+    random = True
     mean: float = 0.0
     """The mean of the weights."""
     stddev: NotNegative = 0.05
@@ -67,6 +72,7 @@ class RandomUniform(Initializer):
     """Uniformly distributed weights."""
 
     positional = ("minval", "maxval")
+    random = True
     minval: float = -0.05
     """The lower end of the range of weights."""
     maxval: float = 0.05
@@ -76,31 +82,44 @@ class RandomUniform(Initializer):
 class GlorotUniform(Initializer):
     """Uniform in +- sqrt(6 / (inputs + outputs)) (Glorot & Bengio 2010)."""
 
+    random = True
+
 
 class GlorotNormal(Initializer):
     """Normal with variance 2 / (inputs + outputs), truncated (Glorot & Bengio 2010)."""
+
+    random = True
 
 
 class HeUniform(Initializer):
     """Uniform in +- sqrt(6 / inputs), for relu (He et al. 2015)."""
 
+    random = True
+
 
 class HeNormal(Initializer):
     """Normal with variance 2 / inputs, truncated, for relu (He et al. 2015)."""
+
+    random = True
 
 
 class LecunUniform(Initializer):
     """Uniform in +- sqrt(3 / inputs) (LeCun et al. 1998)."""
 
+    random = True
+
 
 class LecunNormal(Initializer):
     """Normal with variance 1 / inputs, truncated (LeCun et al. 1998)."""
+
+    random = True
 
 
 class VarianceScaling(Initializer):
     """Variance scaled by the number of inputs, outputs, or their mean."""
 
     positional = ("scale", "mode", "distribution")
+    random = True
     scale: Positive = 1.0
     """The variance times the number of units that `mode` counts."""
     mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
@@ -114,8 +133,8 @@ class Regularizer(Spec):
 
     ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can measure
 
-    def formula(self, symbol: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def formula(self, symbol: str) -> str: ...
 
 
 class L1(Regularizer):
@@ -172,14 +191,8 @@ class OrthogonalRegularizer(Regularizer):
         return f"{self.factor:g} mean |cos| between the {self.mode} of {symbol}"
 
 
-INITIALIZERS: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (
-        Zeros, Ones, Constant, Identity, Orthogonal, RandomNormal, TruncatedNormal, RandomUniform,
-        GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, VarianceScaling,
-    )
-}  # fmt: skip
-REGULARIZERS: dict[str, type[Spec]] = {kind.__name__: kind for kind in (L1, L2, L1L2, OrthogonalRegularizer)}
+INITIALIZERS = registry.classes(__name__, Initializer)
+REGULARIZERS = registry.classes(__name__, Regularizer)
 
 InitializerField = Annotated[Initializer, Choice("initializer", INITIALIZERS)]
 RegularizerField = Annotated[Regularizer, Choice("regularizer", REGULARIZERS)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_serializer
 
 from mlphys.errors import Refusal
+from mlphys.schema import registry
 from mlphys.schema.fields import (
     ActivationName,
     Border1D,
@@ -42,6 +45,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    takes_sequence: ClassVar[bool] = False  # (steps, channels)
     only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
 
     def keras_layer(self) -> str:
@@ -67,6 +71,16 @@ class Layer(Spec):
     def window(self) -> Window | None:
         """What one output sees of the input; None: all of it."""
         return ()
+
+
+def begins_with_sequence(layers: Sequence[Layer]) -> bool:
+    """Whether the first layer that cares about the shape of its input takes (steps, channels)."""
+    for layer in layers:
+        if layer.takes_sequence:
+            return True
+        if not (layer.only_in_training or isinstance(layer, Activation | BatchNormalization)):
+            return False
+    return False
 
 
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
@@ -119,11 +133,11 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def kernel(self, shape: Shape) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, shape: Shape) -> Shape: ...
 
-    def outputs(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self) -> int: ...
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
@@ -220,6 +234,7 @@ class Conv1D(Weighted):
     """Convolution of a sequence (steps, channels) with trained kernels."""
 
     positional = ("filters", "kernel_size", "strides", "padding")
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
@@ -252,6 +267,7 @@ class Conv1DTranspose(Weighted):
     """The transpose of Conv1D, which enlarges a sequence."""
 
     positional = ("filters", "kernel_size", "strides", "padding")
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
@@ -318,6 +334,7 @@ class MaxPooling1D(Layer):
 
     positional = ("pool_size", "strides", "padding")
     shorthand = "pool_size"
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
@@ -365,6 +382,7 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 class GlobalAveragePooling1D(Layer):
     """The mean of each channel over the whole sequence."""
 
+    takes_sequence = True
     separable = True
     keepdims: bool = False
     """true keeps the steps as 1."""
@@ -662,6 +680,7 @@ class ZeroPadding1D(Layer):
 
     positional = ("padding",)
     shorthand = "padding"
+    takes_sequence = True
     separable = True
     padding: Border1D = (1, 1)
     """Steps added at the ends: one number, or [front, end]. Example: 2"""
@@ -676,6 +695,7 @@ class Cropping1D(Layer):
 
     positional = ("cropping",)
     shorthand = "cropping"
+    takes_sequence = True
     separable = True
     cropping: Border1D = (1, 1)
     """Steps cut off at the ends: one number, or [front, end]. Example: 2"""
@@ -714,6 +734,7 @@ class UpSampling1D(Layer):
 
     positional = ("size",)
     shorthand = "size"
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     size: Count = 2
@@ -727,17 +748,7 @@ class UpSampling1D(Layer):
         return ((1, 1 / self.size),)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
-        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
-        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
-        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
-        LeakyReLU, ELU, Softmax, FixedConv2D,
-    )
-}  # fmt: skip
+LAYERS = registry.classes(__name__, Layer)
 
 # Keras's other names
 ALIASES = {

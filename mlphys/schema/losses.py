@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from abc import abstractmethod
+from typing import Annotated, ClassVar
 
+from mlphys.schema import registry
 from mlphys.schema.fields import NotNegative, Positive, Rate
 from mlphys.schema.spec import Choice, Spec
 
@@ -15,8 +17,11 @@ class Loss(Spec):
     makes that a sum. `probabilities` is true where p must be between 0 and 1.
     """
 
-    def formula(self) -> str:
-        raise NotImplementedError
+    for_classes: ClassVar[bool] = False  # a classifier can be trained with it
+    for_values: ClassVar[bool] = False  # a regressor or an autoencoder can
+
+    @abstractmethod
+    def formula(self) -> str: ...
 
     def over_outputs(self) -> bool:
         return False
@@ -33,6 +38,7 @@ def _smoothed(share: float, kinds: str) -> str:
 class CategoricalCrossentropy(Loss):
     """Cross-entropy of the classes' probabilities, -log p of the true class."""
 
+    for_classes = True
     label_smoothing: Rate = 0.0
     """The part of a label's probability that is spread evenly over all classes."""
 
@@ -43,6 +49,7 @@ class CategoricalCrossentropy(Loss):
 class CategoricalFocalCrossentropy(Loss):
     """Cross-entropy in which samples that are classified well count less (Lin et al. 2017)."""
 
+    for_classes = True
     alpha: NotNegative = 0.25
     """The factor of the loss."""
     gamma: NotNegative = 2.0
@@ -58,6 +65,8 @@ class CategoricalFocalCrossentropy(Loss):
 class BinaryCrossentropy(Loss):
     """Cross-entropy of each output by itself, between 0 and 1."""
 
+    for_classes = True
+    for_values = True
     label_smoothing: Rate = 0.0
     """How far the targets 0 and 1 are moved towards 1/2; 1 would be all the way."""
 
@@ -81,12 +90,18 @@ class Elementwise(Loss):
 class MeanSquaredError(Elementwise):
     """The mean of (p - t)^2 over the outputs."""
 
+    for_classes = True
+    for_values = True
+
     def formula(self) -> str:
         return "(p - t)^2"
 
 
 class MeanAbsoluteError(Elementwise):
     """The mean of |p - t| over the outputs."""
+
+    for_classes = True
+    for_values = True
 
     def formula(self) -> str:
         return "|p - t|"
@@ -95,12 +110,16 @@ class MeanAbsoluteError(Elementwise):
 class KLDivergence(Loss):
     """The Kullback-Leibler divergence of the probabilities from the target's."""
 
+    for_classes = True
+
     def formula(self) -> str:
         return "sum_k t_k log(t_k / p_k)"
 
 
 class CategoricalHinge(Loss):
     """The margin between the true class and the best other one."""
+
+    for_classes = True
 
     def formula(self) -> str:
         return "max(0, 1 + max_k (1 - t_k) p_k - sum_k t_k p_k)"
@@ -112,6 +131,7 @@ class CategoricalHinge(Loss):
 class Huber(Elementwise):
     """Quadratic for small errors, linear for large ones (Huber 1964)."""
 
+    for_values = True
     delta: Positive = 1.0
     """The error at which the quadratic loss becomes a linear one."""
 
@@ -123,6 +143,8 @@ class Huber(Elementwise):
 
 class LogCosh(Elementwise):
     """log cosh(p - t): quadratic for small errors, linear for large ones."""
+
+    for_values = True
 
     def formula(self) -> str:
         return "log cosh(p - t)"
@@ -138,17 +160,9 @@ class FreeEnergyDifference(Loss):
         return False
 
 
-def _by_name(*kinds: type[Loss]) -> dict[str, type[Loss]]:
-    return {kind.__name__: kind for kind in kinds}
-
-
-CLASSIFIER_LOSSES = _by_name(
-    CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError,
-    MeanAbsoluteError, KLDivergence, CategoricalHinge,
-)  # fmt: skip
-REGRESSION_LOSSES = _by_name(MeanSquaredError, MeanAbsoluteError, Huber, LogCosh, BinaryCrossentropy)
-ENERGY_LOSSES = _by_name(FreeEnergyDifference)
-LOSSES = CLASSIFIER_LOSSES | REGRESSION_LOSSES | ENERGY_LOSSES
+LOSSES = registry.classes(__name__, Loss)
+CLASSIFIER_LOSSES = {name: kind for name, kind in LOSSES.items() if kind.for_classes}
+REGRESSION_LOSSES = {name: kind for name, kind in LOSSES.items() if kind.for_values}
 
 # Keras's other names; labels are encoded one-hot here, so that sparse ones have the same cross-entropy
 SPARSE = "sparse_categorical_crossentropy"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from mlphys.schema import registry
 from mlphys.schema.fields import Count, Counts, Fraction, NotNegative, NotNegatives, Positive, Rate, Whole
 from mlphys.schema.spec import Choice, Spec, refuse
 
@@ -101,13 +102,7 @@ class CosineDecayRestarts(Schedule):
     """The fraction of the rate that is left at the end of a period."""
 
 
-SCHEDULES: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (
-        ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay,
-        CosineDecayRestarts,
-    )
-}  # fmt: skip
+SCHEDULES = registry.classes(__name__, Schedule)
 
 
 class RateOrSchedule(Choice):
@@ -151,7 +146,7 @@ LearningRate = Annotated[float | Schedule, RateOrSchedule("schedule", SCHEDULES)
 class Optimizer(Spec):
     """The arguments that all of Keras's optimizers share."""
 
-    positional = ("learning_rate",)
+    positional: ClassVar[tuple[str, ...]] = ("learning_rate",)
     shorthand = "learning_rate"
     learning_rate: LearningRate = 0.001
     """The size of a step: a number, or a schedule by name."""
@@ -218,7 +213,7 @@ class Adadelta(Optimizer):
 class Adam(Optimizer):
     """The running mean of the gradient over the root of its mean square (Kingma & Ba 2015)."""
 
-    positional = ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad")
+    positional: ClassVar[tuple[str, ...]] = ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad")
 
     beta_1: Rate = 0.9
     """The weight of the old value in the running mean of gradients."""
@@ -282,8 +277,6 @@ class Ftrl(Optimizer):
     """Added to the denominator's square root of squared gradients."""
 
 
-OPTIMIZERS: dict[str, type[Spec]] = {
-    kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Lamb, Lion, Ftrl)
-}
+OPTIMIZERS = registry.classes(__name__, Optimizer)
 
 OptimizerField = Annotated[Optimizer, Choice("optimizer", OPTIMIZERS)]

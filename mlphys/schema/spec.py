@@ -63,7 +63,7 @@ class Spec(BaseModel):
 
     @classmethod
     def named(cls, value: Any) -> dict[str, Any]:
-        """A value without its key, or a list of such, with the first keys that take them; empty where one finds none."""
+        """Values without their keys, each under the first key that takes it; empty where one finds none."""
         order = [*cls.positional, *(key for key in cls.key_names() if key not in cls.positional)]
         found: dict[str, Any] = {}
         for item in value if isinstance(value, list) else [value]:

@@ -1,4 +1,4 @@
-"""What a user sees of a training under way."""
+"""Progress reports during training: a bar, log lines, or nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from mlphys.io.history import quantities
 
 NARROWEST = 80  # columns of a terminal; on a narrower one the bar would cut numbers
-LESS_OFTEN_AFTER = 100  # epochs; then a log gets a line for each hundredth part of the training
+LESS_OFTEN_AFTER = 100  # epochs; longer trainings log 100 lines
 
 
 class Reporter(Protocol):
-    """Told of a phase's begin, of each chunk and of each epoch's row of history."""
+    """Receives the start of a phase, each chunk, and the history row of each epoch."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None: ...
 
@@ -26,7 +26,7 @@ class Reporter(Protocol):
 
 
 class Silence:
-    """Nothing is shown."""
+    """Shows nothing."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
         pass
@@ -42,7 +42,7 @@ class Silence:
 
 
 class Lines(Silence):
-    """A plain line an epoch, for a log; of a long training every hundredth part."""
+    """One plain line per epoch for a log, at most about LESS_OFTEN_AFTER."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
         self._epochs = epochs
@@ -55,7 +55,7 @@ class Lines(Silence):
 
 
 class Bar(Silence):
-    """A bar with the last values, those on validation in brackets, and the time left, for a terminal."""
+    """A progress bar for a terminal, with the last metrics (validation in brackets) and the remaining time."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -104,7 +104,7 @@ def described(row: Mapping[str, Any]) -> str:
 
 
 def reporter(quiet: bool) -> Reporter:
-    """A bar on a terminal with room for its numbers, lines elsewhere, nothing where `quiet`."""
+    """A bar on a terminal with room for its numbers, lines elsewhere, nothing if `quiet`."""
     if quiet:
         return Silence()
     wide = shutil.get_terminal_size((120, 24)).columns >= NARROWEST

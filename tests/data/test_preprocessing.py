@@ -263,7 +263,7 @@ def test_fitted_arrays_of_another_shape_are_refused_by_name(run, name, shape):
     save_file(weights | {name: np.zeros(shape, np.float32)}, run / "weights.safetensors")
     assert refused("evaluate", run) == (
         f"mlphys: run/weights.safetensors: does not fit config.yaml: {name} has shape {shape}, "
-        f"the config says {expected}; train the experiment anew\n"
+        f"the config says {expected}; retrain the experiment\n"
     )
 
 
@@ -274,7 +274,7 @@ def test_no_data_is_opened_to_complete_the_config_of_a_run(run):
     line = 1 + next(i for i, line in enumerate(config.read_text().splitlines()) if "project:" in line)
     assert refused("plot", run) == (
         f"mlphys: run/config.yaml:{line}: data.preprocess.1: a run's config holds the number of components, "
-        "not a fraction; train it anew\n"
+        "not a fraction; retrain it\n"
     )
 
 

@@ -323,7 +323,7 @@ def test_predictions_have_a_column_a_class_for_probability_and_energy(run, tmp_p
 
 def test_a_finished_run_is_not_trained_longer(run):
     said = mlphys("resume", run.path, "--set", "training.epochs=30", code=2)
-    assert "is trained in phases, and the epochs of those before are spent; train it anew with other epochs" in said
+    assert "is trained in phases, and the epochs of those before are spent; retrain with other epochs" in said
 
 
 @pytest.mark.parametrize(

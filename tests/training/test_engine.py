@@ -296,7 +296,7 @@ def test_a_checkpoint_without_one_of_its_variables_is_refused(interrupted, name)
     rest = {key: value for key, value in checkpoint.tensors.items() if key != name}
     with pytest.raises(Incomplete) as caught:
         trained(SMALLEST, settings, start=dataclasses.replace(checkpoint, tensors=rest))
-    assert str(caught.value) == f"its checkpoint does not hold what training needs ({name}); train it anew"
+    assert str(caught.value) == f"its checkpoint lacks what training needs ({name}); retrain it"
 
 
 @pytest.mark.parametrize("harm", ["another shape", "another type", "one too many"])
