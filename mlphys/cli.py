@@ -375,11 +375,14 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
 def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Check the samples of CONFIG's data: ranges, duplicates, class balance."""
     from mlphys import show
+    from mlphys.config import sample_checks
     from mlphys.config.load import load
     from mlphys.data import inspection
 
     loaded = load(config, overrides)
-    click.echo(show.inspected(inspection.check(loaded.dataset(), loaded.description)))
+    dataset = loaded.dataset()
+    found = inspection.check(dataset, loaded.description)
+    click.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 
 @main.command("list")

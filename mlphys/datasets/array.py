@@ -19,7 +19,7 @@ from mlphys.io.npz import Header
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.schema import units
-from mlphys.schema.data import Dataset, Description, Samples, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
@@ -45,7 +45,7 @@ class Arrays(Dataset):
     is 255 for uint8, the white of the camera's bits for images of uint16, 1 for others.
     """
 
-    SHUFFLED: ClassVar[bool] = False
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["array"]
     path: str
@@ -61,11 +61,11 @@ class Arrays(Dataset):
         used = [name for part in _parts(list(apart), self.x, self.y).values() for name in part if name]
         return tuple(apart[name] for name in used) or tuple(apart.values()) or (Path(self.path),)
 
-    def wanted(self, wanted: Wanted) -> Self:
-        if wanted.targets == "numbers" and self.class_names:
+    def for_model(self, requirements: DataRequirements) -> Self:
+        if requirements.targets == "numbers" and self.class_names:
             raise Refusal(("data", "class_names"), "this kind of model takes y as numbers; leave class_names out")
-        targets = "classes" if self.class_names else self.targets or wanted.targets
-        signals = wanted.signals if self.signals is None else self.signals
+        targets = "classes" if self.class_names else self.targets or requirements.targets
+        signals = requirements.signals if self.signals is None else self.signals
         return self.model_copy(update={"targets": targets, "signals": signals})
 
     @field_validator("path")

@@ -66,7 +66,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DataRequirements:
     """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
 
     targets: Literal["classes", "numbers"] | None = None
@@ -87,7 +87,7 @@ class Dataset(Spec, ABC):
     """
 
     FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
-    SHUFFLED: ClassVar[bool] = True  # a part of it in file order is as good as one drawn at random
+    OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
     train: Size | None = None
@@ -124,7 +124,11 @@ class Dataset(Spec, ABC):
         """These keys with what their defaults leave to the files' headers."""
         return self
 
-    def wanted(self, wanted: Wanted) -> Self:
+    def feature_names(self) -> tuple[str, ...]:
+        """What the values of a sample are called; none where they have no names."""
+        return ()
+
+    def for_model(self, requirements: DataRequirements) -> Self:
         """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
 
