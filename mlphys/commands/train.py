@@ -14,6 +14,7 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.commands import analyze, evaluate, plot
+from mlphys.config import sample_checks
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.config.load import validate_run
@@ -86,10 +87,12 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
     if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
-    splits.check_classes(dataset, data, loaded.description)
-    for line in splits.told(dataset):
-        say(line)
     fitted = _fitted(loaded, dataset, loaded.pretrained)  # before the run directory is created: a refusal leaves none
+    sample_checks.require_learnable(loaded, dataset, fitted)
+    for note in splits.reading_notes(dataset):
+        say(note)
+    for remark in sample_checks.remarks(loaded, dataset, fitted):
+        say(f"warning: {remark}")
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
     facts = splits.summary(dataset, data, loaded.description)

@@ -23,7 +23,7 @@ from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
@@ -58,6 +58,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
@@ -69,19 +70,30 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
 
     kind: Literal["autoencoder"]
     encoder: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers from the input to the code. Example: [{Dense: {units: 32, activation: sigmoid}}]"""
     decoder: Annotated[list[LayerField], Field(min_length=1, json_schema_extra=_or_mirror), WrapValidator(_layers)]
+    """The layers from the code to the output, or mirror. Example: mirror"""
     corruption: Corruption | None = None
+    """What is done to the inputs in training, while the targets stay clean; null leaves them as they are. Example:
+    {masking: 0.3}
+    """
     sparsity: Sparsity | None = None
+    """A penalty on the code, or its largest values only; null: none. Example: {l1: 0.001}"""
     contraction: NotNegative = 0.0
+    """The factor of |dh/dx|_F^2 in the cost."""
     tied: bool = False
+    """true gives the decoder the encoder's kernels, transposed."""
     variational: Variational | None = None
+    """Draws the code from a normal distribution that the encoder gives; null: the code is the encoder's output.
+    Example: {beta: 1.0}
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
 
-    def wanted(self) -> Wanted:
-        return Wanted(signals=begins_with_sequence(self.encoder))
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements(signals=begins_with_sequence(self.encoder))
 
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"

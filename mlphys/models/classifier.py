@@ -12,11 +12,11 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
-from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.model_kind import ModelKind, refuse_without_classes
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
@@ -39,20 +39,25 @@ class Classifier(ModelKind[LayeredNetwork]):
 
     kind: Literal["classifier"]
     encoder: PretrainedEncoder | None = None
+    """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, from the input to one output for each class. Example: [Flatten, {Dense: {units: 10, activation:
+    softmax}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
 
-    def wanted(self) -> Wanted:
-        return Wanted("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
 
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
+        refuse_without_classes(description)
         if len(description.classes) == 1:
             raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
         chain = rows_after_encoder(self.encoder, self.layers, description.shape)

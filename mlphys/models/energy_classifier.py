@@ -23,7 +23,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import Dataset, Description, Generated, Split, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
@@ -43,11 +43,17 @@ class Autoencoder(Block):
     noun: ClassVar[str] = "hidden units"
 
     units: Count
+    """The number of hidden units. Example: 30"""
     activation: Known = "sigmoid"
+    """The activation of the hidden units."""
     output: Literal["linear", "sigmoid"] | None = None
+    """The activation of the output; null is sigmoid for binary cross-entropy, otherwise linear."""
     corruption: Corruption | None = None
+    """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
     sparsity: Sparsity | None = None
+    """A penalty on the code. Example: {l1: 0.001}"""
     contraction: NotNegative = 0.0
+    """The factor of |dh/dx|_F^2 in the cost."""
 
 
 class PCA(Block):
@@ -57,6 +63,7 @@ class PCA(Block):
     noun: ClassVar[str] = "principal components"
 
     components: Count
+    """The number of principal components of each class. Example: 10"""
 
 
 class EnergyClassifier(ModelKind[EnergyNetwork]):
@@ -70,6 +77,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError", "BinaryCrossentropy")
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
@@ -78,13 +86,14 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     kind: Literal["energy_classifier"]
     of: Annotated[Autoencoder | PCA, Choice("model of a class", {"autoencoder": Autoencoder, "pca": PCA})]
+    """The model that is trained for each class. Example: {autoencoder: {units: 30}}"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4}}}
 
-    def wanted(self) -> Wanted:
-        return Wanted("classes")
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("classes")
 
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)

@@ -41,6 +41,7 @@ class CD(Block):
     shorthand: ClassVar[str] = "steps"
 
     steps: Steps = 1
+    """Gibbs steps of a chain."""
 
 
 class PCD(Block):
@@ -49,7 +50,9 @@ class PCD(Block):
     shorthand: ClassVar[str] = "steps"
 
     steps: Steps = 1
+    """Gibbs steps for each batch."""
     chains: Count | None = None  # null: as many as a batch has samples
+    """The number of chains; null is the batch size. Example: 100"""
 
 
 class RBM(ModelKind[MachineNetwork]):
@@ -73,8 +76,11 @@ class RBM(ModelKind[MachineNetwork]):
 
     kind: Literal["rbm"]
     hidden: Count
+    """The number of hidden units. Example: 100"""
     visible: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """The distribution of the visible units: values from 0 to 1, or standardized ones."""
     sampling: Annotated[CD | PCD, Choice("sampling", {"CD": CD, "PCD": PCD})] = CD()
+    """How the model's samples are drawn in training. Example: {CD: 1}"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -160,18 +166,24 @@ class RBM(ModelKind[MachineNetwork]):
         names = tuple(self.weight_shapes(description))
         return [Plan("train", training, self.cost_terms(training, description), names)]
 
+    def check_samples(self, train: Split) -> None:
+        if self.visible != "bernoulli":
+            return
+        lowest, highest = chunked.extremes(train.x)
+        low, high = float(lowest.min()), float(highest.max())
+        if low >= -OUTSIDE and high <= 1 + OUTSIDE:
+            return
+        spins = "save spins as (x + 1) / 2" if (low, high) == (-1, 1) else "bring them there (data.scale divides them)"
+        raise UserError(
+            f"model.visible: bernoulli takes values from 0 to 1, the training samples have {low:.3g} to {high:.3g}; "
+            f"{spins}, or write visible: gaussian and preprocess: [standardize]"
+        )
+
     def phases(
         self, training: Training, description: Description, network: MachineNetwork, train: Split
     ) -> list[Gradient]:
         """The phase of `plans`. Raises UserError for samples that are no probabilities."""
-        lowest, highest = chunked.extremes(train.x)
-        low, high = float(lowest.min()), float(highest.max())
-        if self.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
-            raise UserError(
-                "model.visible: bernoulli takes values from 0 to 1, "
-                f"the training samples have {low:.3g} to {high:.3g}; "
-                "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
-            )
+        self.check_samples(train)
         metrics = self.RECORDED if self.visible == "bernoulli" else ("loss", "mse")
         [plan] = self.plans(training, description)
         return [builder.gradient_phase(network, plan, _sampling(network), _measured, metrics)]

@@ -16,7 +16,7 @@ from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
@@ -33,6 +33,7 @@ class Regressor(ModelKind[LayeredNetwork]):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "y"
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     PREDICTS_TARGETS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
@@ -40,14 +41,18 @@ class Regressor(ModelKind[LayeredNetwork]):
 
     kind: Literal["regressor"]
     encoder: PretrainedEncoder | None = None
+    """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, from the input to the target's shape. Example: [{Dense: {units: 20, activation: tanh}}, {Dense:
+    {units: 1}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
 
-    def wanted(self) -> Wanted:
-        return Wanted("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
@@ -55,8 +60,11 @@ class Regressor(ModelKind[LayeredNetwork]):
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not end in the target's shape."""
         if description.classes or 0 in description.target_shape:
-            has = "classes" if description.classes else "no targets"
-            raise Refusal(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
+            has, remedy = "no targets", "kind: autoencoder needs none"
+            if description.classes:
+                has, remedy = "classes", "kind: classifier takes them"
+            why = f"a regressor needs targets that are numbers; this dataset has {has}; {remedy}"
+            raise Refusal(("model", "kind"), why)
         chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         out, target = chain[-1].output_shape, description.target_shape
         if out != target:

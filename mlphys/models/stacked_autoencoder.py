@@ -22,7 +22,7 @@ from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.autoencoding import Stage
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
@@ -42,6 +42,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "majority_accuracy",
@@ -52,8 +53,15 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
 
     kind: Literal["stacked_autoencoder"]
     stages: Annotated[list[Stage], Field(min_length=1)]
+    """The autoencoders, each on the code of the one before. Example: [{encoder: [{Dense: {units: 32, activation:
+    sigmoid}}]}]
+    """
     head: list[LayerField] = Field([])
+    """The layers behind the last code, trained with labels; empty: there are none. Example: [{Dense: {units: 10,
+    activation: softmax}}]
+    """
     frozen: bool = False
+    """true trains the head alone and keeps the encoders."""
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -61,9 +69,9 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         head = [{"Dense": {"units": 10, "activation": "softmax"}}]
         return {"kind": "stacked_autoencoder", "stages": [stage, stage], "head": head}
 
-    def wanted(self) -> Wanted:
+    def data_requirements(self) -> DataRequirements:
         signals = begins_with_sequence(self.stages[0].encoder)
-        return Wanted("classes" if self.head else None, signals)
+        return DataRequirements("classes" if self.head else None, signals)
 
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")

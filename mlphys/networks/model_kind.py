@@ -15,7 +15,7 @@ from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Dataset, Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.pretrained import PretrainedEncoder
@@ -42,12 +42,14 @@ class ModelKind(Spec, ABC, Generic[Built]):
     MEASURED: ClassVar[tuple[str, ...]]
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
     PREDICTS_TARGETS: ClassVar[bool] = False  # its outputs are numbers of the targets' shape
     DRAWS_SAMPLES: ClassVar[bool] = False  # it is a distribution, which Gibbs sampling draws from
 
     kind: str
+    """Which kind of model; `mlphys list models` describes them. Example: classifier"""
 
     @classmethod
     @abstractmethod
@@ -57,9 +59,9 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     # what others ask of a kind
 
-    def wanted(self) -> Wanted:
+    def data_requirements(self) -> DataRequirements:
         """What the data must be read as."""
-        return Wanted()
+        return DataRequirements()
 
     def input_corruption(self) -> Corruption | None:
         """What is done to the inputs in training, if the targets are the clean ones."""
@@ -125,6 +127,9 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
+
+    def check_samples(self, train: Split) -> None:
+        """Raise UserError where the training samples, as the net sees them, are none that this model can learn."""
 
     @abstractmethod
     def check(self, training: Training, description: Description) -> None:
@@ -202,6 +207,19 @@ class ModelKind(Spec, ABC, Generic[Built]):
         Raises NotApplicable where the model is no distribution.
         """
         raise NotApplicable(f"kind: {self.kind} draws no samples; train a model of kind: rbm")
+
+
+def refuse_without_classes(description: Description) -> None:
+    """For a kind of model that tells classes apart. Raises Refusal."""
+    if description.classes:
+        return
+    if 0 in description.target_shape:
+        text = (
+            "the data has no labels, which this kind of model needs; add them, y in a file of arrays, in a table target"
+        )
+    else:
+        text = "the targets are numbers, and this kind of model needs classes; kind: regressor takes numbers"
+    raise Refusal(("model", "kind"), text)
 
 
 def refuse_class_weights(training: Training) -> None:

@@ -314,16 +314,26 @@ def test_a_gaussian_machine_learns_standardized_data_and_has_no_pseudo_likelihoo
         assert (trained.path / "figures" / f"{picture}.png").exists()
 
 
-def test_values_that_are_no_probabilities_are_refused():
+@pytest.mark.parametrize(
+    ("values", "has", "remedy"),
+    [
+        ([-1, 1], "-1 to 1", "save spins as (x + 1) / 2"),
+        ([-0.5, -0.5], "-0.5 to -0.5", "bring them there (data.scale divides them)"),
+        ([0, 255], "0 to 255", "bring them there (data.scale divides them)"),
+        ([0, 1.5], "0 to 1.5", "bring them there (data.scale divides them)"),
+    ],
+)
+def test_values_that_are_no_probabilities_are_refused(values, has, remedy):
     spec = rbm.RBM(kind="rbm", hidden=H)
     description = Description((V,), (), 4, None)
     network = spec.build(description, seed=0)
-    split = Split(np.full((4, V), -0.5, np.float32), np.zeros(4, np.int32))
+    split = Split(np.full((4, V), values[0], np.float32), np.zeros(4, np.int32))
+    split.x[1] = values[1]
     with pytest.raises(UserError) as caught:
         spec.phases(Training(), description, network, split)
     assert str(caught.value) == (
-        "model.visible: bernoulli takes values from 0 to 1, the training samples have -0.5 to -0.5; "
-        "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
+        f"model.visible: bernoulli takes values from 0 to 1, the training samples have {has}; "
+        f"{remedy}, or write visible: gaussian and preprocess: [standardize]"
     )
 
 
