@@ -18,6 +18,7 @@ from mlphys.io.download import Progress
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import LAYERS, text
+from mlphys.terminal import printable
 from mlphys.training.backend import choose
 
 
@@ -27,11 +28,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    rows = [[str(cell) for cell in row] for row in rows]
+    rows = [[printable(cell) for cell in row] for row in rows]
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         numbers = all(_is_number(row[i]) for row in rows)
-        drawn.add_column(column, justify="right" if numbers else "left", no_wrap=i < len(columns) - 1)
+        drawn.add_column(printable(column), justify="right" if numbers else "left", no_wrap=i < len(columns) - 1)
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()

@@ -16,7 +16,7 @@ FOLDER = Path(mlphys.__file__).parent
 # A room imports from the rows above its own only, for types too. The modules of an open room import each other,
 # without a circle; the entries of a registry (datasets, models, plots, analysis) do not.
 ROWS = [
-    ["errors"],
+    ["errors", "terminal"],
     ["numerics", "native", "machine"],
     ["schema"],
     ["io"],
@@ -156,3 +156,30 @@ def test_nothing_imports_what_keeps_figures_in_a_global_or_can_run_code_from_a_f
 
 def test_modules_are_imported_by_a_computed_name_in_the_registry_only():
     assert importing("importlib") - importing("importlib.metadata") == {"schema.registry"}
+
+
+# Where runs are read and written: nothing there touches a file but by `RunFolder`, which follows no link.
+OF_RUNS = {"io.history", "io.run_files", "figures.save", "training.checkpoint"}
+TOUCHING = {
+    "open", "fdopen", "write_text", "write_bytes", "read_text", "read_bytes", "unlink", "rmdir", "rename", "mkdir",
+    "iterdir", "glob", "rglob", "touch", "symlink_to", "hardlink_to", "rmtree", "savez", "savez_compressed", "save_file",
+    "load_file", "safe_open", "savefig", "makedirs", "listdir", "scandir",
+}  # fmt: skip
+# Folders of many runs, which are the user's; pictures and arrays that are made in memory.
+ALLOWED = {
+    ("io.run_files", "iterdir"), ("runs.run", "glob"), ("runs.writer", "iterdir"), ("runs.writer", "mkdir"),
+    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"), ("figures.save", "savefig"),
+}  # fmt: skip
+
+
+def test_files_of_a_run_are_touched_by_its_folder_only():
+    found = set()
+    for name, source in modules().items():
+        if name in OF_RUNS or room(name) in ("runs", "commands", "show"):
+            calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+            called = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+            called |= {call.id for call in calls if isinstance(call, ast.Name)}
+            found |= {(name, each) for each in called & TOUCHING}
+            found |= {(name, "atomic.write")} if "atomic.write(" in source else set()
+    # a shipped config's first line
+    assert found - {("show", "read_text")} == ALLOWED

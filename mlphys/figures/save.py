@@ -10,7 +10,7 @@ from typing import Any
 
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
-from mlphys.io import atomic
+from mlphys.io.run_folder import RunFolder
 
 # What matplotlib would write of itself and the time: two runs with equal numbers give equal files.
 FORMATS: dict[str, dict[str, Any]] = {
@@ -22,10 +22,8 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     """Write the picture in every format, and its numbers; drawn and saved inside of looks.applied()."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise atomic.unwritable(folder, error) from None
+    run = RunFolder(folder.parent)
+    run.make(folder.name)
     picture.figure.draw_without_rendering()
     picture.figure.set_layout_engine("none")  # what has its place keeps it in every format
     paths = []
@@ -33,9 +31,9 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
         content = io.BytesIO()
         picture.figure.savefig(content, format=ending, dpi=theme.DPI, metadata=FORMATS[ending])
         paths.append(folder / f"{picture.name}.{ending}")
-        atomic.write(paths[-1], content.getvalue())
+        run.write(f"{folder.name}/{paths[-1].name}", content.getvalue())
     paths.append(folder / f"{picture.name}.csv")
-    atomic.write(paths[-1], _csv(picture.table).encode("utf-8", "replace"))
+    run.write(f"{folder.name}/{paths[-1].name}", _csv(picture.table).encode("utf-8", "replace"))
     return paths
 
 

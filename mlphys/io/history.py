@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mlphys.errors import UserError
-from mlphys.io import atomic, checksum
+from mlphys.io import atomic
+from mlphys.io.run_folder import RunFolder
 
 BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
 
@@ -27,6 +28,7 @@ class History:
 
     def __init__(self, path: Path):
         self.path = path
+        self._folder = RunFolder(path.parent)
         self._columns: list[str] = []
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -38,23 +40,17 @@ class History:
         if new:
             writer.writeheader()
         writer.writerow(row)
-        try:
-            with self.path.open("wb" if new else "ab") as file:
-                file.write(text.getvalue().encode())
-            if new:
-                atomic.sync_folder(self.path.parent)
-        except OSError as error:
-            raise atomic.unwritable(self.path, error) from None
+        self._folder.append(self.path.name, text.getvalue().encode(), new)
         self._columns = columns
 
     def seal(self, rows: int) -> str:
         """Make the rows outlast a power cut; the sha256 of the first so many, header included."""
-        try:
-            with self.path.open("rb") as file:
+        with self._folder.opened(self.path.name) as file:
+            try:
                 os.fsync(file.fileno())
-            head = self._head(rows)
-        except OSError as error:
-            raise atomic.unwritable(self.path, error) from None
+            except OSError as error:
+                raise atomic.unwritable(self.path, error) from None
+        head = self._head(rows)
         if head is None:
             raise UserError(f"{self.path}: another program changed it while the run was trained; train it anew")
         return hashlib.sha256(head).hexdigest()
@@ -62,27 +58,25 @@ class History:
     def begins_with(self, rows: int, sha256: str) -> bool:
         """Whether its first rows are those that were sealed."""
         try:
-            checksum.regular(self.path)
             head = self._head(rows)
-        except (UserError, OSError):
+        except UserError:
             return False
         return head is not None and hashlib.sha256(head).hexdigest() == sha256
 
     def cut(self, rows: int) -> None:
         """Drop all rows behind the first so many, which must be there. Raises UserError when that is not allowed."""
         if not rows:
-            atomic.remove(self.path)
+            self._folder.remove(self.path.name)
             return
-        try:
-            head = self._head(rows) or b""
-            with self.path.open("r+b") as file:
-                file.truncate(len(head))
-        except OSError as error:
-            raise atomic.unwritable(self.path, error) from None
+        head = self._head(rows) or b""
+        self._folder.truncate(self.path.name, len(head))
         self._columns = next(csv.reader(head.decode().splitlines()))
 
     def _head(self, rows: int) -> bytes | None:
         """The header and so many rows; None where there are fewer whole ones."""
-        with self.path.open("rb") as file:
-            lines = list(islice(file, rows + 1))
+        with self._folder.opened(self.path.name) as file:
+            try:
+                lines = list(islice(file, rows + 1))
+            except OSError as error:
+                raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
         return b"".join(lines) if len(lines) == rows + 1 and lines[-1].endswith(b"\n") else None

@@ -105,7 +105,7 @@ class Run(RunFiles):
     @property
     def metrics(self) -> dict[str, Any]:
         """By split; empty before anything was measured."""
-        if not (self.path / "metrics.json").exists():
+        if not self.folder.has("metrics.json"):
             return {}
         return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
 
@@ -113,7 +113,7 @@ class Run(RunFiles):
     def history(self) -> list[dict[str, Any]]:
         """The rows of history.csv, numbers as numbers; empty for an untrained net."""
         path = self.path / "history.csv"
-        if not path.exists():
+        if not self.folder.has("history.csv"):
             return []
         lines = self._text("history.csv", LARGEST_HISTORY).splitlines()
         try:
@@ -165,15 +165,15 @@ class Run(RunFiles):
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         """The arrays of predictions_<split>.npz, None where the split was not evaluated."""
         path = self.path / f"predictions_{split}.npz"
-        if not path.exists():
+        if not self.folder.has(path.name):
             return None
-        self._regular(path)
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.model
         said = kind.prediction_shapes(description)
         wanted |= {name: (samples, *shape) for name, shape in said.items()}
-        headers = npz.headers(path)
+        with self.folder.opened(path.name) as file:
+            headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
         image = pictured_shape(self.config.data.preprocess, self.description.shape)
         kept = list(kind.pictured_shapes(description)) if shown else []
@@ -185,7 +185,8 @@ class Run(RunFiles):
             raise UserError(
                 f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it anew"
             )
-        arrays = npz.read(path, headers, LARGEST_PREDICTIONS)
+        with self.folder.opened(path.name) as file:
+            arrays = npz.read(path, headers, LARGEST_PREDICTIONS, file)
         if not _sensible(arrays, len(description.classes)):
             raise UserError(
                 f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it anew"
@@ -195,7 +196,7 @@ class Run(RunFiles):
     def robustness(self, name: Literal["shift", "noise"]) -> dict[str, Any] | None:
         """The curve of analysis/<name>.json, None where it was not measured."""
         path = self.path / "analysis" / f"{name}.json"
-        if not path.exists():
+        if not self.folder.has(f"analysis/{name}.json"):
             return None
         curve = self._checked(f"analysis/{name}.json", RobustnessFile)
         metric = self.config.model.MEASURED[0]
@@ -206,7 +207,7 @@ class Run(RunFiles):
 
     def best_split(self) -> str:
         """The split whose predictions the pictures show: test once it was evaluated."""
-        return "test" if (self.path / "predictions_test.npz").exists() else "validation"
+        return "test" if self.folder.has("predictions_test.npz") else "validation"
 
     def shown_split(self) -> str:
         """The split whose samples the pictures show: the best one, or train where that is empty."""

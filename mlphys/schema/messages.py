@@ -133,7 +133,7 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, tuple):
         value = list(value)
-    text = f"text {value!r}" if isinstance(value, str) else f"{value}"
+    text = f"text {value[:60]!r}" if isinstance(value, str) else f"{value}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
