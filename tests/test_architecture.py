@@ -162,8 +162,8 @@ def test_modules_are_imported_by_a_computed_name_in_the_registry_only():
 OF_RUNS = {"io.history", "io.run_files", "figures.save", "training.checkpoint"}
 TOUCHING = {
     "open", "fdopen", "write_text", "write_bytes", "read_text", "read_bytes", "unlink", "rmdir", "rename", "mkdir",
-    "iterdir", "glob", "rglob", "touch", "symlink_to", "hardlink_to", "rmtree", "savez", "savez_compressed", "save_file",
-    "load_file", "safe_open", "savefig", "makedirs", "listdir", "scandir",
+    "iterdir", "glob", "rglob", "touch", "symlink_to", "hardlink_to", "rmtree", "savez", "savez_compressed",
+    "save_file", "load_file", "safe_open", "savefig", "makedirs", "listdir", "scandir",
 }  # fmt: skip
 # Folders of many runs, which are the user's; pictures and arrays that are made in memory.
 ALLOWED = {

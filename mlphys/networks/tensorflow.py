@@ -67,7 +67,7 @@ def accelerators() -> list[str]:
 def _without_notices() -> Iterator[None]:
     """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
     try:
-        kept = tempfile.TemporaryFile()
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - entered below
     except OSError:  # no folder for temporary files can be written to: the notices are shown
         yield
         return
