@@ -20,7 +20,7 @@ from mlphys import terminal
 
 
 class Commands(click.Group):
-    """Shows what a user can mend in a few lines and exits with 2; anything else is a bug."""
+    """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
@@ -75,16 +75,16 @@ CONFIG = click.argument("config", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress.")
 RUN = click.argument("run", required=False)
-FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several with commas.")
-DATA = click.option("--data", "path", metavar="PATH", help="Where the data of the run is now.")
+FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends with 130 and the sentence that says how to go on."""
+    """Ctrl-C exits with 130 and says how to resume."""
     from mlphys.commands.train import Interrupted
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job with it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by batch systems to end a job
     try:
         yield
     except Interrupted as interrupted:
@@ -93,15 +93,27 @@ def _interruptible() -> Iterator[None]:
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
 
 
+THREADS = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Train with so many threads; default one a core."
+)
+
+
 @main.command()
 @CONFIG
 @SET
 @click.option("--seed", type=click.IntRange(min=0), help="Override the seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
-@click.option("--resume", "go_on", is_flag=True, help="Go on with the newest unfinished run of CONFIG.")
+@click.option("--resume", "go_on", is_flag=True, help="Resume the newest unfinished run of CONFIG.")
+@THREADS
 @QUIET
 def train(
-    config: Path, overrides: tuple[str, ...], seed: int | None, out: Path | None, go_on: bool, quiet: bool
+    config: Path,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    go_on: bool,
+    threads: int | None,
+    quiet: bool,
 ) -> None:
     """Train the experiment of CONFIG in a new run directory.
 
@@ -116,28 +128,29 @@ def train(
 
     unfinished = train.unfinished(loaded, out) if go_on else None
     if go_on and not unfinished:
-        _say(quiet)("no run to go on with: starting anew")
+        _say(quiet)("no unfinished run; starting a new one")
     with _interruptible():
         if unfinished:
-            run = train.resume(unfinished, (), reporter(quiet), _say(quiet))
+            run = train.resume(unfinished, (), reporter(quiet), _say(quiet), threads)
         else:
-            run = train.train(loaded, out, reporter(quiet), _say(quiet))
+            run = train.train(loaded, out, reporter(quiet), _say(quiet), threads)
     _say(quiet)(show.trained(run))
 
 
 @main.command()
 @click.argument("run")
 @SET
+@THREADS
 @QUIET
-def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
-    """Go on with RUN from its newest checkpoint; --set training.epochs=N trains longer."""
+def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: bool) -> None:
+    """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer."""
     from mlphys import show
     from mlphys.commands import train
     from mlphys.runs.run import find
     from mlphys.training.progress import reporter
 
     with _interruptible():
-        done = train.resume(find(run), overrides, reporter(quiet), _say(quiet))
+        done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
     _say(quiet)(show.trained(done))
 
 
@@ -179,7 +192,7 @@ def evaluate(
 def predict(
     run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
 ) -> None:
-    """Ask RUN about samples in png, jpg, npy, npz or csv files: class, value or code of each."""
+    """Predict the class, value or code of each sample in png, jpg, npy, npz or csv files."""
     from mlphys.commands import predict
     from mlphys.errors import UserError
     from mlphys.io import atomic
@@ -203,7 +216,7 @@ def predict(
 
 @main.command()
 @RUN
-@click.option("--only", help="Draw these pictures only; several with commas.")
+@click.option("--only", help="Draw only these pictures, separated by commas.")
 @FORMATS
 def plot(run: str | None, only: str | None, formats: str) -> None:
     """Draw the pictures of RUN (default: the newest finished one)."""
@@ -218,12 +231,12 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 
 @main.command()
 @RUN
-@click.option("--only", help="Make these analyses only; several with commas.")
+@click.option("--only", help="Make only these analyses, separated by commas.")
 @FORMATS
 @DATA
 @QUIET
 def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
-    """Measure the physics of RUN (default: the newest finished one): the analyses of its config, or all that apply."""
+    """Make the analyses of RUN (default: the newest finished one): those of its config, or all that apply."""
     from mlphys.commands import analyze
     from mlphys.runs.run import Run, find, finished
 
@@ -244,7 +257,7 @@ def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
 @main.command()
 @RUN
 def check(run: str | None) -> None:
-    """Hold RUN against what its config expects; exit code 2 if a number is out of its range."""
+    """Compare RUN's metrics with the ranges under `expect:`; exit code 2 if one is outside."""
     from mlphys import show
     from mlphys.commands import evaluate
     from mlphys.errors import UserError
@@ -255,7 +268,7 @@ def check(run: str | None) -> None:
     terminal.echo(show.checked(found, results))
     missed = [name for name, _, _, inside in results if not inside]
     if missed:
-        raise UserError(f"{found.path}: outside of what its config expects: {', '.join(missed)}")
+        raise UserError(f"{found.path}: outside the range that its config expects: {', '.join(missed)}")
 
 
 @main.group()
@@ -267,12 +280,12 @@ def config() -> None:
 @CONFIG
 @SET
 def config_check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Say whether CONFIG is right, without training."""
+    """Validate CONFIG without training."""
     from mlphys.config.load import load
 
     loaded = load(config, overrides)
     parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
-    terminal.echo(f"{config}: right ({loaded.experiment.data.name}, {parameters} parameters)")
+    terminal.echo(f"{config}: OK ({loaded.experiment.data.name}, {parameters} parameters)")
 
 
 @config.command("show")
@@ -319,7 +332,7 @@ def config_schema() -> None:
 
 @config.command("copy")
 @click.argument("name")
-@click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one.")
+@click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default: the current one.")
 def config_copy(name: str, to: Path) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
     from mlphys.config.examples import copy
@@ -343,7 +356,7 @@ def data_list() -> None:
 @data.command("fetch")
 @click.argument("name")
 def data_fetch(name: str) -> None:
-    """Download the dataset NAME, unless it is there; its checksum is compared either way."""
+    """Download the dataset NAME unless it is present; the checksum is verified either way."""
     from mlphys import show
     from mlphys.config.experiment import dataset
     from mlphys.io.download import fetch
@@ -351,7 +364,7 @@ def data_fetch(name: str) -> None:
     sources = dataset(name).sources()
     with show.download() as progress:
         paths = [fetch(source, progress) for source in sources]
-    terminal.echo("\n".join(f"{path}: there, checksum right" for path in paths) or f"{name}: needs no download")
+    terminal.echo("\n".join(f"{path}: present, checksum OK" for path in paths) or f"{name}: needs no download")
 
 
 @data.command("show")
@@ -372,7 +385,7 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
 @CONFIG
 @SET
 def data_check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Count and compare the samples of CONFIG's data: ranges, duplicates, balance."""
+    """Check the samples of CONFIG's data: ranges, duplicates, class balance."""
     from mlphys import show
     from mlphys.config.load import load
     from mlphys.data import inspection

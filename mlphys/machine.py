@@ -1,7 +1,8 @@
-"""What a number depends on beside config and data: versions, machine, choices."""
+"""The environment of a run: versions, machine, threads, backends."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
@@ -9,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any
 
 import mlphys
 
-TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of all cores together in so many
-DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of these may give other bytes
+MOST_THREADS = 1024
+TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # CPU quota of a container: microseconds of CPU time per period
+DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # packages whose version may change the trained bytes
 LONGEST_EXCLUDE = 100_000  # bytes of the checkout's info/exclude
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
@@ -32,8 +34,8 @@ def describe(
 ) -> dict[str, Any]:
     """The content of environment.json.
 
-    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases that are trained by
-    machine code; `steps`: the backend of each phase, and why no faster one trains it.
+    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases trained by machine
+    code; `steps`: the backend of each phase, and why a faster one cannot train it.
     """
     chosen = {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes}
     return {
@@ -51,8 +53,49 @@ def describe(
     }
 
 
+_chosen: int | None = None
+
+
+@contextlib.contextmanager
+def using_threads(threads: int | None) -> Iterator[None]:
+    """Set the number of threads of the trainings inside the context; None: one per core.
+
+    TensorFlow takes it only if this process has not imported it yet.
+    """
+    global _chosen
+    before, _chosen = _chosen, threads
+    try:
+        with _numpy_limited(threads):
+            yield
+    finally:
+        _chosen = before
+
+
+@contextlib.contextmanager
+def _numpy_limited(threads: int | None) -> Iterator[None]:
+    """Limit the threads of NumPy's linear algebra, on which its last digits depend."""
+    if threads is None:
+        yield
+        return
+    import numpy  # noqa: F401 - limited is what is loaded
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(threads):
+        yield
+
+
+def chosen_threads() -> int | None:
+    """The number given to `using_threads`; None: none was given."""
+    return _chosen
+
+
 def threads() -> int:
-    """How many cores this process may use: threads beyond the time that a container is given wait for each other."""
+    """Number of threads of a training, on which its bytes may depend."""
+    return _chosen or cores()
+
+
+def cores() -> int:
+    """Number of cores this process may use; more threads than a container's CPU quota would only wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         time, period = map(int, TIME_LIMIT.read_text().split())
@@ -62,7 +105,7 @@ def threads() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Those that the bytes of a training depend on, mlphys first."""
+    """Versions of mlphys and of the packages that determine the trained bytes."""
     return {"mlphys": mlphys.__version__} | {name: metadata.version(name) for name in DECISIVE}
 
 
@@ -76,7 +119,7 @@ def _cpu() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit and state of the checkout that the command was given in, None outside of one.
+    """Commit of the working directory's git checkout and whether it is dirty; None outside of a checkout.
 
     The folder may have come with its `.git`, whose config can name commands that git runs: fsmonitor, filters, hooks,
     helpers of remotes. `rev-parse` runs none of them; the state is found by way of a repository of our own that has

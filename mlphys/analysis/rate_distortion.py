@@ -51,7 +51,9 @@ class RateDistortion(SampledAnalysis):
     bits: Annotated[int, Field(ge=1, le=12)] = 8
 
     def check(self, resolved: ResolvedView) -> None:
-        (need_images if resolved.experiment.model.PROJECTS_LINEARLY else need_decoder)(resolved)
+        if not resolved.experiment.model.PROJECTS_LINEARLY:
+            need_decoder(resolved)
+        need_images(resolved)
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)

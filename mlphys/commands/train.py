@@ -1,4 +1,4 @@
-"""From a config to a finished run directory, and on from where a run was left."""
+"""Train a config into a run directory, or resume a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mlphys.io.download import locate
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
 from mlphys.networks.phases import Gradient, Network, Phase
-from mlphys.numerics.chunked import Stored
+from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.data import Splits
@@ -43,57 +43,78 @@ Say = Callable[[str], None]
 
 
 class Interrupted(Exception):
-    """Ctrl-C: the run is kept and can go on."""
+    """Ctrl-C: the run is kept and can be resumed."""
 
     def __init__(self, path: Path):
-        super().__init__(f"interrupted; `mlphys resume {path}` goes on from the last whole epoch")
+        super().__init__(f"interrupted; `mlphys resume {path}` resumes after the last complete epoch")
 
 
-def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
+def train(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+) -> Run:
     """Train an experiment in a new run directory, measure it on validation, draw its pictures, make its analyses."""
+    return _pictured(trained(loaded, out, reporter, say, threads), say)
+
+
+def trained(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+) -> Run:
+    """Train an experiment in a new run directory and measure it on validation; `threads` None: one a core."""
+    with machine.using_threads(threads):
+        return _trained(loaded, out, reporter, say)
+
+
+def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
     data = loaded.experiment.data
     for source in data.sources():
         if locate(source) is None:
             say(f"downloading {source.url}")
     dataset = loaded.dataset()
-    if isinstance(dataset.train.x, Stored):
+    if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
-        say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
-    fitted = _fitted(loaded, dataset, loaded.pretrained)  # what it refuses leaves no run behind
+        say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
+    splits.check_classes(dataset, data, loaded.description)
+    for line in splits.told(dataset):
+        say(line)
+    fitted = _fitted(loaded, dataset, loaded.pretrained)  # before the run directory is created: a refusal leaves none
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
         if loaded.pretrained:
-            writer.taken(loaded.pretrained)
+            writer.pretrained(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
+        return _train(run, writer, loaded, dataset, fitted, reporter, None)
 
 
-def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
-    """Go on with a run from its newest good checkpoint, and say from where.
+def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
+    """Resume a run as `resumed` does, then draw its pictures and make its analyses."""
+    return _pictured(resumed(run, overrides, reporter, say, threads), say)
 
-    Only `training.epochs` may be changed. Raises UserError for a finished run, other changes,
-    data that is not the same, and a run that another process trains.
+
+def resumed(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
+    """Resume a run from its newest valid checkpoint, with the number of threads it had, and print which one.
+
+    Only `training.epochs` may be changed, and `threads`, at the price of other bytes. Raises UserError for a
+    finished run, other changes, data that is not the same, and a run that another process trains.
     """
-    with atomic.locked(run.path):
-        return _resume(run, overrides, reporter, say)
+    with atomic.locked(run.path), machine.using_threads(threads or run.threads):
+        return _resume(run, overrides, reporter, say, threads)
 
 
-def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
+def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None) -> Run:
     old = run.loaded
     loaded = validate_run(overridden(run.document, overrides), run.description) if overrides else old
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
     if [key for key in changes if key != "training.epochs"]:
         raise UserError(
-            f"{run.path}: cannot go on with another config ({', '.join(changes)} changed); "
-            "only training.epochs may grow; train the changed config anew"
+            f"{run.path}: cannot resume with another config ({', '.join(changes)} changed); "
+            "only training.epochs may grow; start a new run of the changed config"
         )
     if changes and old.experiment.model.phase_names():
         raise UserError(
-            f"{run.path}: is trained in phases, and the epochs of those before are spent; "
-            "train it anew with other epochs"
+            f"{run.path}: is trained in phases, and the epochs of those before are spent; retrain with other epochs"
         )
     epochs, state = loaded.experiment.training.epochs, run.status.get("state")
     done = state == "done" and run.status.get("stopped") == "epochs"
@@ -104,31 +125,33 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     if checkpoint is None and checkpoints.ANOTHER_HISTORY in passed.values():
         raise UserError(
             f"{run.path}: its checkpoints belong to another history.csv; put back the one that training wrote, "
-            "or train it anew"
+            "or retrain it"
         )
     if checkpoint is None and done:
-        raise UserError(f"{run.path}: no checkpoint is left to go on from; train it anew")
+        raise UserError(f"{run.path}: no checkpoint is left to resume from; retrain it")
     if checkpoint and changes and epochs < checkpoint.epoch:
         raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
     if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
     dataset = run.dataset()
-    fitted = _fitted(loaded, dataset, run.taken)
-    writer.go_on_from(checkpoint)
+    fitted = _fitted(loaded, dataset, run.pretrained)
+    writer.resume_from(checkpoint)
+    if threads and run.threads:
+        writer.environment({**run.environment, "threads": threads})
     if changes:
         writer.config(loaded.experiment.model_dump())
     if checkpoint:
-        said = f"going on after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
+        said = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
     else:
-        said = "no checkpoint to go on from: starting over"
+        said = "no checkpoint to resume from; starting over"
     if passed:
-        said += f" (passed over: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
+        said += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint, say)
+    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
-    """The run in `out`, or the newest of this config's name, to go on with; None: there is none.
+    """The run in `out`, or the newest one of this config's name, that can be resumed; None if there is none.
 
     Raises UserError when it is finished, or was trained with another config.
     """
@@ -139,12 +162,12 @@ def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
     if not runs:
         return None
     if runs[-1].status.get("state") not in ("running", "interrupted"):
-        raise UserError(f"{runs[-1].path}: {_nothing_to_do(runs[-1])}, or leave --resume out to train anew")
+        raise UserError(f"{runs[-1].path}: {_nothing_to_do(runs[-1])}, or leave --resume out to start a new run")
     changes = [key for key, _, _ in difference(runs[-1].config, loaded.experiment)]
     if changes:
         raise UserError(
             f"{runs[-1].path}: was trained with another config ({', '.join(changes)} changed); "
-            "leave --resume out to train anew"
+            "leave --resume out to start a new run"
         )
     return runs[-1]
 
@@ -152,19 +175,19 @@ def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
 def _nothing_to_do(run: Run) -> str:
     status = run.status
     if status.get("state") == "diverged":
-        return "its training diverged; train it anew with a smaller learning_rate"
+        return "its training diverged; retrain with a smaller learning_rate"
     if not run.config.model.ITERATIVE:
         return "it is finished, and more epochs change nothing"
     if run.config.model.phase_names() and status.get("stopped") == "epochs":
-        return "its training is finished; train it anew with more epochs"
+        return "its training is finished; retrain with more epochs"
     if status.get("stopped") != "epochs":
-        return f"its training stopped early after {status.get('epochs')} epochs; train it anew with a larger patience"
+        return f"its training stopped early after {status.get('epochs')} epochs; retrain with a larger patience"
     more = run.config.training.epochs * 2 or 1
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
 def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.ndarray]) -> Preprocessing:
-    """Preprocessing fitted to the training samples, or as it was for the net that weights are taken from."""
+    """Preprocessing fitted to the training samples, or restored from the pretrained run."""
     steps = loaded.experiment.data.preprocess
     if taken:
         return preprocessing.restored(steps, loaded.description.shape, taken)
@@ -172,7 +195,7 @@ def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.
 
 
 def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[str, str]:
-    """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, the data, the versions."""
+    """SHA-256 of the config without the epochs, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
@@ -180,17 +203,17 @@ def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[st
 
 
 def _mismatch(saved: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """Why a checkpoint of the fingerprints `saved` is not gone on from, and what to do; None: they are the same."""
+    """Why training cannot resume from a checkpoint with the fingerprints `saved`, and the remedy; None if it can."""
     packages = [name for name in machine.versions() if saved.get(name) != now[name]]
     if packages:
-        had, have = ([f"{name} {of.get(name, '(not told)')}" for name in packages] for of in (saved, now))
+        had, have = ([f"{name} {of.get(name, '(not recorded)')}" for name in packages] for of in (saved, now))
         wanted = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
         return (
-            f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may end in "
+            f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may give "
             f"other numbers; {f'`pip install {wanted}`' if wanted else 'install what environment.json names'} "
-            "to go on, or train it anew"
+            "to resume, or retrain it"
         )
-    return None if saved == now else "its checkpoints belong to another config or other data; train it anew"
+    return None if saved == now else "its checkpoints belong to another config or other data; retrain it"
 
 
 def _sha256(value: Any) -> str:
@@ -205,12 +228,11 @@ def _train(
     fitted: Preprocessing,
     reporter: Reporter,
     start: Checkpoint | None,
-    say: Say,
 ) -> Run:
-    """Train, measure, draw and analyze. Whatever stops it leaves a run that tells its state and how to go on."""
+    """Train and evaluate on validation. If it stops early, status.json and the message say how to resume."""
     try:
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
-        writer.weights({**outcome.weights, **fitted.weights()})
+        writer.weights({**outcome.weights, **fitted.named_arrays()})
         if len(dataset.validation):
             metrics, predictions = evaluate.measure(loaded, network, fitted, dataset, "validation")
             writer.predictions("validation", predictions)
@@ -226,13 +248,16 @@ def _train(
         if isinstance(error, checkpoints.Incomplete):
             raise UserError(f"{run.path}: {error}") from None
         if isinstance(error, UserError):
-            raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
+            raise UserError(f"{error}; then `mlphys resume {run.path}` continues it") from None
         raise
-    done = Run(run.path)
-    plot.draw(done, loaded.experiment.plots, ("png",))
-    if loaded.experiment.analysis:
-        analyze.analyze(done, (), ("png",), say)
-    return done
+    return Run(run.path)
+
+
+def _pictured(run: Run, say: Say) -> Run:
+    plot.draw(run, run.config.plots, ("png",))
+    if run.config.analysis:
+        analyze.analyze(run, (), ("png",), say)
+    return run
 
 
 def _learn(
@@ -244,16 +269,16 @@ def _learn(
     reporter: Reporter,
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
-    """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
-    tensorflow.configure(microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size))
+    """Train the network. Raises UserError if the loss diverges, after saving the last finite weights."""
+    tensorflow.configure(operation_threads(loaded), machine.chosen_threads())
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
     network = kind.build(description, experiment.seed)
-    if run.taken:
+    if run.pretrained:
         drawn = network.weight_arrays()
-        network.load_weights({name: run.taken.get(name, value) for name, value in drawn.items()})
+        network.load_weights({name: run.pretrained.get(name, value) for name, value in drawn.items()})
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
@@ -263,13 +288,18 @@ def _learn(
     try:
         return network, training.run(start)
     except Diverged as error:
-        writer.weights({**error.outcome.weights, **fitted.weights()})
+        writer.weights({**error.outcome.weights, **fitted.named_arrays()})
         writer.status("diverged", error.outcome.best_epoch or None)
-        raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
+        raise UserError(f"{run.path}: {error}; the weights of the last finite epoch are saved") from None
+
+
+def operation_threads(loaded: ResolvedExperiment) -> int | None:
+    """Threads per TensorFlow operation, fixed when a process imports TensorFlow."""
+    return microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size)
 
 
 def _environment(network: Network, phases: Sequence[Phase], samples: int) -> dict[str, Any]:
-    """The content of environment.json: the machine, and who takes the steps of each phase."""
+    """The content of environment.json: the machine, and the backend of each phase."""
     accelerators = tensorflow.accelerators()
     gradients = [phase for phase in phases if isinstance(phase, Gradient)]
     choices = {phase.name: choose(phase.plan, samples, accelerators) for phase in gradients}

@@ -89,7 +89,7 @@ class ImageFolder(Dataset):
         if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
             return fetch(np.arange(len(paths)))
         image_files.quiet_in_threads()
-        return chunked.stored(len(paths), shape, fetch)
+        return chunked.lazy_array(len(paths), shape, fetch)
 
     def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:
         """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""

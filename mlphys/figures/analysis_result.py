@@ -97,7 +97,7 @@ def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:
 def needs_reconstructions(loaded: ResolvedView) -> None:
     """Raise NotApplicable for a kind of model that has no r(x) in the space of x."""
     model = loaded.experiment.model
-    if "reconstructions" not in model.pictured_shapes(loaded.net_input):
+    if "reconstructions" not in model.image_output_shapes(loaded.net_input):
         what = model.kind
         raise NotApplicable(
             f"kind: {what} has no r(x) that could be compared with x; it takes kind: autoencoder, or rbm"

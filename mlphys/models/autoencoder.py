@@ -22,9 +22,9 @@ from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
-from mlphys.schema.layers import Dense, Layer, LayerField
+from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
 from mlphys.schema.shapes import Row, trace, trained
@@ -79,16 +79,19 @@ class Autoencoder(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
 
+    def wanted(self) -> Wanted:
+        return Wanted(signals=begins_with_sequence(self.encoder))
+
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"
 
-    def corrupts(self) -> Corruption | None:
+    def input_corruption(self) -> Corruption | None:
         return self.corruption
 
     def encoder_rows(self, description: Description) -> list[Row]:
         return self.rows(description)[: -len(self.decoder)]
 
-    def no_decoder(self) -> None:
+    def why_no_decoder(self) -> None:
         return None
 
     def normal_code(self) -> bool:
@@ -245,12 +248,12 @@ class Autoencoder(ModelKind):
         found["pca_mse"] = pca.error(train.x, split.x, math.prod(self.code_shape(description)))
         return {**found, **code_statistics(arrays, autoencoder.last_activation(self.encoder))}
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(reconstructed(network, x)[1], ops.shape(x))}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}

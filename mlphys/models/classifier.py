@@ -15,11 +15,11 @@ from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, Layer
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
+from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
-from mlphys.schema.pretrained import TakenEncoder, chained
+from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
@@ -37,21 +37,24 @@ class Classifier(ModelKind):
     MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
     kind: Literal["classifier"]
-    encoder: TakenEncoder | None = None
+    encoder: PretrainedEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
 
-    def taken(self) -> TakenEncoder | None:
+    def wanted(self) -> Wanted:
+        return Wanted("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
+
+    def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
 
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
         if len(description.classes) == 1:
             raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
-        chain = chained(self.encoder, self.layers, description.shape)
+        chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         classes, out = len(description.classes), chain[-1].output_shape
         last = ("model", "layers", len(self.layers) - 1, type(chain[-1].layer).__name__)
         if len(out) != 1:
@@ -132,7 +135,7 @@ class Classifier(ModelKind):
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
         return classification(split.y, arrays["probabilities"], losses, description.classes)
 
-    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 

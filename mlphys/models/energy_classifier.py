@@ -22,12 +22,11 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import Dataset, Description, Generated, Split
+from mlphys.schema.data import Dataset, Description, Generated, Split, Wanted
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
-from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained
-from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained, weight_shapes
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
@@ -82,6 +81,9 @@ class EnergyClassifier(ModelKind):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4}}}
+
+    def wanted(self) -> Wanted:
+        return Wanted("classes")
 
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
@@ -141,7 +143,7 @@ class EnergyClassifier(ModelKind):
 
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
         """Shapes by name."""
-        return weights_of(self.rows(description)) | {name: (len(description.classes),) for name in CALIBRATION}
+        return weight_shapes(self.rows(description)) | {name: (len(description.classes),) for name in CALIBRATION}
 
     def check(self, training: Training, description: Description) -> None:
         """Raise Refusal where sizes, loss and phases do not go together, and for a training that would do nothing."""
@@ -312,7 +314,7 @@ class EnergyClassifier(ModelKind):
         }
         return found if isinstance(self.of, PCA) else {**found, "pca_mse": _pca_mse(self.of.units, split, train)}
 
-    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 

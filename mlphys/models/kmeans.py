@@ -143,14 +143,14 @@ class KMeans(ModelKind):
         inertia = {"inertia": n * found["squared_error"], "inertia_stderr": None if error is None else n * error}
         return {**found, **inertia, "pca_mse": pca.error(train.x, split.x, self.clusters)}
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(_nearest(network, x), ops.shape(x))}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
 
 

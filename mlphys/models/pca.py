@@ -141,14 +141,14 @@ class PCA(ModelKind):
         found = reconstruction(arrays, split.x, train.x)
         return {**found, "explained_variance": 1 - found["mse"] / found["mean_image_mse"]}
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(_reconstructed(network, x), ops.shape(x))}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
 
     def _count(self) -> int:

@@ -226,14 +226,14 @@ class RBM(ModelKind):
                 found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
         return {**found, "pca_mse": pca.error(train.x, split.x, self.hidden)}
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.model.mean_field(_flat(x)), ops.shape(x))}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
 
 

@@ -15,11 +15,11 @@ from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, fo
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import LayerField, text
+from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
-from mlphys.schema.pretrained import TakenEncoder, chained
+from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
@@ -37,14 +37,17 @@ class Regressor(ModelKind):
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
 
     kind: Literal["regressor"]
-    encoder: TakenEncoder | None = None
+    encoder: PretrainedEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
 
-    def taken(self) -> TakenEncoder | None:
+    def wanted(self) -> Wanted:
+        return Wanted("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
+
+    def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
 
     def rows(self, description: Description) -> list[Row]:
@@ -52,7 +55,7 @@ class Regressor(ModelKind):
         if description.classes or 0 in description.target_shape:
             has = "classes" if description.classes else "no targets"
             raise Refusal(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
-        chain = chained(self.encoder, self.layers, description.shape)
+        chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         out, target = chain[-1].output_shape, description.target_shape
         if out != target:
             last = ("model", "layers", len(self.layers) - 1, type(chain[-1].layer).__name__)

@@ -21,9 +21,9 @@ from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.autoencoding import Stage
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import ActivationName, Shape
-from mlphys.schema.layers import LayerField, text
+from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
 from mlphys.schema.shapes import Row, trace, trained
@@ -60,13 +60,17 @@ class StackedAutoencoder(ModelKind):
         head = [{"Dense": {"units": 10, "activation": "softmax"}}]
         return {"kind": "stacked_autoencoder", "stages": [stage, stage], "head": head}
 
+    def wanted(self) -> Wanted:
+        signals = begins_with_sequence(self.stages[0].encoder)
+        return Wanted("classes" if self.head else None, signals)
+
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
     def encoder_rows(self, description: Description) -> list[Row]:
         return [row for encoder, _ in self.staged(description) for row in encoder]
 
-    def no_decoder(self) -> str | None:
+    def why_no_decoder(self) -> str | None:
         if self.head and not self.frozen:
             return (
                 "the decoders do not fit encoders that a head has trained on; "
@@ -298,20 +302,20 @@ class StackedAutoencoder(ModelKind):
         found["pca_mse"] = pca.error(train.x, split.x, math.prod(arrays["codes"].shape[1:]))
         return {**found, **code_statistics(arrays, autoencoder.last_activation(self.stages[-1].encoder))}
 
-    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes of a classifier, else the first."""
         if "probabilities" in arrays:
             return surest_mistakes(split.y, arrays["probabilities"], most)
         return np.arange(min(most, len(split)))
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(autoencoder.reconstructed(network, x)[1], ops.shape(x))}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
 
 

@@ -43,7 +43,7 @@ class Transform(ModelKind):
         """The layers with their shapes. Raises Refusal for a layer that would have to be trained."""
         chain = trace(self.layers, description.shape, ("model", "layers"))
         for i, row in enumerate(chain):
-            if row.layer.weights(row.input_shape):
+            if row.layer.weight_shapes(row.input_shape):
                 name = type(row.layer).__name__
                 raise Refusal(("model", "layers", i, name), f"{name} is trained; a transform has FixedConv2D instead")
         return chain

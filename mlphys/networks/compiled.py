@@ -65,7 +65,7 @@ class Measurement:
     def __init__(self, phase: Phase, split: Split):
         self._phase = phase
         self._split = split
-        resident = not isinstance(split.x, chunked.Stored)
+        resident = not isinstance(split.x, chunked.LazyArray)
         self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
         self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
 
@@ -139,7 +139,7 @@ class MeanCost:
     def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
         """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
         places = tf.constant(parameters, tf.float32)
-        resident = not isinstance(split.x, chunked.Stored)
+        resident = not isinstance(split.x, chunked.LazyArray)
         at_once = len(split) if resident else self._network.evaluated_at_once
         sums = sum(self._compiled(x, y, places).numpy() for x, y in _pieces(split, at_once))
         return sums[:, 1] / sums[:, 0]

@@ -14,12 +14,11 @@ from mlphys.networks.energies import EnergyForm
 from mlphys.networks.phases import Network, Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Dataset, Description, Split, Wanted
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
-from mlphys.schema.pretrained import TakenEncoder
-from mlphys.schema.shapes import Row
-from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.pretrained import PretrainedEncoder
+from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training
 
@@ -50,7 +49,11 @@ class ModelKind(Spec, ABC):
 
     # what others ask of a kind
 
-    def corrupts(self) -> Corruption | None:
+    def wanted(self) -> Wanted:
+        """What the data must be read as."""
+        return Wanted()
+
+    def input_corruption(self) -> Corruption | None:
         """What is done to the inputs in training, if the targets are the clean ones."""
         return None
 
@@ -58,7 +61,7 @@ class ModelKind(Spec, ABC):
         """The keys that `training.phases` may have."""
         return ()
 
-    def taken(self) -> TakenEncoder | None:
+    def pretrained_encoder(self) -> PretrainedEncoder | None:
         """The encoder of another run that the net begins with."""
         return None
 
@@ -70,7 +73,7 @@ class ModelKind(Spec, ABC):
         """What `training.loss_per` is where the config leaves it out."""
         return "output"
 
-    def no_decoder(self) -> str | None:
+    def why_no_decoder(self) -> str | None:
         """Why no decoder makes samples of codes; None: there is one."""
         return f"kind: {self.kind} has no decoder; train one of kind: autoencoder"
 
@@ -108,7 +111,7 @@ class ModelKind(Spec, ABC):
 
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
         """The shapes of what is learned, by name."""
-        return weights_of(self.rows(description))
+        return weight_shapes(self.rows(description))
 
     # training
 
@@ -148,16 +151,16 @@ class ModelKind(Spec, ABC):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split, from its per-sample arrays."""
 
-    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the first."""
         return np.arange(min(most, len(split)))
 
-    def pictured(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """Images, in the net's space, that are kept of the shown samples beside their own."""
         return {}
 
-    def pictured_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `pictured` gives."""
+    def image_output_shapes(self, description: Description) -> dict[str, Shape]:
+        """The shape, for each shown sample, of what `image_outputs` gives."""
         return {}
 
 

@@ -23,7 +23,7 @@ Tensors = Mapping[str, Any]
 class Network:
     """A built Keras model and its variables by name.
 
-    `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the
+    `weights` are what is saved, by the names of shapes.Row.weight_shapes; `seeds` the states of the
     layers that draw random numbers, set anew at the start of each epoch; `state` is what training
     changes beside the weights, such as Markov chains: it is kept for a resume, not with the weights.
     `parts` are models of their own that share its layers, such as an autoencoder's "encoder"; `layers`

@@ -36,7 +36,7 @@ class Filters(Plot):
         if image == (math.prod(sample),):  # an autoencoder's samples come flattened
             image = sample
         last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
-        for layer in weight_images.chained(run.rows, image):
+        for layer in weight_images.image_layers(run.rows, image):
             i, kernels = layer.number, layer.arranged(run.weights[layer.kernel])
             classes = run.data["classes"] if [i] == last else ()
             name = f"filters_{i}" if drawn else "filters"

@@ -11,7 +11,7 @@ import numpy as np
 from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture, Plot
-from mlphys.figures.requirements import need_decoder
+from mlphys.figures.requirements import need_decoder, need_images_or_signals
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
@@ -23,11 +23,12 @@ class Stages(Plot):
     """What a stacked autoencoder makes of samples through its first stage, the first two, ..., all of them."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where there are no stages whose decoders give images."""
+        """Raise NotApplicable where there are no stages whose decoders give images or signals."""
         kind = resolved.experiment.model.kind
         if kind != "stacked_autoencoder":
             raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
         need_decoder(resolved)
+        need_images_or_signals(resolved)
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         self.check(run.loaded)

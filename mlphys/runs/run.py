@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
-from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
+from mlphys.data.preprocessing import Preprocessing, display_shape, restored
 from mlphys.errors import UserError
 from mlphys.io import npz
-from mlphys.io.run_files import TAKEN, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
@@ -103,6 +104,21 @@ class Run(RunFiles):
         return self._json("environment.json")
 
     @property
+    def threads(self) -> int | None:
+        """With how many it was trained; None where that is not written yet."""
+        if not (self.path / "environment.json").exists():
+            return None
+        threads = self.environment.get("threads")
+        if threads is None:
+            return None
+        if type(threads) is not int or not 1 <= threads <= machine.MOST_THREADS:
+            raise UserError(
+                f"{self.path / 'environment.json'}: damaged: threads is not 1 to {machine.MOST_THREADS}; "
+                "train the experiment anew"
+            )
+        return threads
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """By split; empty before anything was measured."""
         if not self.folder.has("metrics.json"):
@@ -124,7 +140,7 @@ class Run(RunFiles):
                 raise ValueError
             return [{name: _number(name, value) for name, value in row.items()} for row in rows]
         except (TypeError, ValueError, csv.Error):
-            raise UserError(f"{path}: damaged; train the experiment anew") from None
+            raise UserError(f"{path}: damaged; retrain the experiment") from None
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -132,16 +148,16 @@ class Run(RunFiles):
         return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
-    def taken(self) -> dict[str, np.ndarray]:
+    def pretrained(self) -> dict[str, np.ndarray]:
         """What was taken from other runs before training began, by name; empty where nothing was."""
         wanted = self.loaded.pretrained_shapes()
-        return self.tensors(TAKEN, wanted) if wanted else {}
+        return self.tensors(PRETRAINED, wanted) if wanted else {}
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
         """The net's weights that training began with, by name."""
         drawn = self.trained.initial
-        return {name: self.taken.get(name, value) for name, value in drawn.items()}
+        return {name: self.pretrained.get(name, value) for name, value in drawn.items()}
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -175,9 +191,9 @@ class Run(RunFiles):
         with self.folder.opened(path.name) as file:
             headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
-        image = pictured_shape(self.config.data.preprocess, self.description.shape)
-        kept = list(kind.pictured_shapes(description)) if shown else []
-        if shown and self.config.model.corrupts():
+        image = display_shape(self.config.data.preprocess, self.description.shape)
+        kept = list(kind.image_output_shapes(description)) if shown else []
+        if shown and self.config.model.input_corruption():
             kept += ["corrupted", "denoised"]
         pictured = {"images": image} | dict.fromkeys(kept, image)
         wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
@@ -261,7 +277,7 @@ def finished(run: Run) -> Run:
         return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
-        f"`mlphys resume {run.path}` goes on"
+        f"`mlphys resume {run.path}` continues it"
     )
 
 

@@ -110,14 +110,14 @@ class TrainedNetwork:
         from keras import ops
 
         network, kind, seen = self.network, self._kind, self._loaded.net_input
-        pictured = kind.pictured_shapes(seen)
+        pictured = kind.image_output_shapes(seen)
 
         def output(z: Any) -> Any:
             x = ops.reshape(z, (-1, *seen.shape))
             if name in network.layers:
                 found = network.layers[name](ops.reshape(z, (-1, *network.model.input_shape[1:])), training=False)
             else:
-                found = (kind.pictured if name in pictured else kind.predictions)(network, x)[name]
+                found = (kind.image_outputs if name in pictured else kind.predictions)(network, x)[name]
             return ops.reshape(found, (-1, math.prod(found.shape[1:])))
 
         return output
@@ -126,7 +126,7 @@ class TrainedNetwork:
         """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
         return self._predict(self._split(x))
 
-    def pictured(self, x: Array) -> dict[str, np.ndarray]:
+    def image_outputs(self, x: Array) -> dict[str, np.ndarray]:
         """What goes beside the samples' pictures, such as reconstructions, in the space of those."""
         return {name: self._fitted.inverse(values) for name, values in self._picture(self._split(x)).items()}
 
@@ -196,7 +196,7 @@ class TrainedNetwork:
 
     @cached_property
     def _picture(self) -> Mapped:
-        return Mapped(lambda x, y: self._kind.pictured(self.network, x), self.network.evaluated_at_once)
+        return Mapped(lambda x, y: self._kind.image_outputs(self.network, x), self.network.evaluated_at_once)
 
     @cached_property
     def _decode(self) -> Mapped:

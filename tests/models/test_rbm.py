@@ -200,7 +200,7 @@ def test_the_reconstruction_goes_up_and_down_once_without_drawing():
     network, _, (w, b, c) = made()
     v = samples("bernoulli")
     expected = logistic(b + logistic(c + v @ w) @ w.T)
-    np.testing.assert_allclose(SMALL.pictured(network, v)["reconstructions"].numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(SMALL.image_outputs(network, v)["reconstructions"].numpy(), expected, rtol=1e-5)
     said = SMALL.predictions(network, v)
     np.testing.assert_allclose(said["squared_errors"].numpy(), ((expected - v) ** 2).mean(axis=1), rtol=1e-4)
 
