@@ -201,6 +201,8 @@ def predict(
     found = finished(find(run))
     if save and save.suffix != ".npz":
         raise UserError(f"{save}: --save writes an npz file; name it so")
+    if out and save and os.path.realpath(out) == os.path.realpath(save):
+        raise UserError(f"--out and --save name the same file {save}; name two")
     for path in (out, save):
         if path:
             atomic.new(path)

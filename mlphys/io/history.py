@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,66 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.run_folder import RunFolder
 
+MOST_EPOCHS = 200_000
+MOST_COLUMNS = 512
+MOST_QUANTITIES = 40  # each gets a panel in a picture
+LONGEST_PHASE = 100
+LARGEST_NUMBER = 1e100
 BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
 
 
 def quantities(columns: Iterable[str]) -> list[str]:
     """The measured columns. What is tracked of layers and weights is none: their names, and only theirs, hold dots."""
     return [name for name in columns if name not in BOOKKEEPING and "." not in name]
+
+
+def rows(text: str, where: str) -> list[dict[str, Any]]:
+    """The rows of the file's content, numbers as numbers, None for what another phase measures.
+
+    The row that a killed process left half written is none. Raises UserError for what no training writes.
+    """
+    lines = text.splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    try:
+        columns, *cells = csv.reader(whole) if whole else [[]]
+    except csv.Error as error:
+        raise _damaged(where, str(error)) from None
+    if len(cells) > MOST_EPOCHS:
+        raise _damaged(where, f"{len(cells)} rows, expected at most {MOST_EPOCHS}")
+    if not {"phase", "epoch", "loss"} <= {*columns} or len({*columns}) < len(columns):
+        raise _damaged(where, "its first line must name phase, epoch, loss and each column once")
+    if len(columns) > MOST_COLUMNS or len(quantities(columns)) > MOST_QUANTITIES:
+        raise _damaged(where, f"{len(columns)} columns, more than a training writes")
+    return [_row(columns, row, f"{where}:{line}") for line, row in enumerate(cells, start=2)]
+
+
+def _row(columns: Sequence[str], cells: Sequence[str], where: str) -> dict[str, Any]:
+    if len(cells) != len(columns):
+        raise _damaged(where, f"{len(cells)} values for {len(columns)} columns")
+    row = {name: _value(name, cell, where) for name, cell in zip(columns, cells, strict=True)}
+    if not row["phase"] or len(row["phase"]) > LONGEST_PHASE or not 1 <= (row["epoch"] or 0) <= MOST_EPOCHS:
+        raise _damaged(where, f"expected a phase and an epoch from 1 to {MOST_EPOCHS}")
+    return row
+
+
+def _value(name: str, cell: str, where: str) -> Any:
+    if name == "phase":
+        return cell
+    if not cell:
+        return None
+    try:
+        value = int(cell) if name == "epoch" else float(cell)
+    except ValueError:
+        raise _damaged(where, f"{name} is no number") from None
+    if abs(value) <= LARGEST_NUMBER:
+        return value
+    if "." in name:  # a norm of a layer that overflowed
+        return None
+    raise _damaged(where, f"{name} is not finite, or beyond {LARGEST_NUMBER:g}")
+
+
+def _damaged(where: str, why: str) -> UserError:
+    return UserError(f"{where}: damaged: {why}; retrain the experiment")
 
 
 class History:

@@ -146,10 +146,10 @@ class RunFiles:
         try:
             return content.model_validate(self._json(name)).model_dump()
         except ValidationError as error:
-            where = dotted(error.errors()[0]["loc"])
-            raise UserError(
-                f"{self.path / name}: damaged: {where} is missing or wrong; retrain the experiment"
-            ) from None
+            first = error.errors()[0]
+            where = dotted(first["loc"])
+            why = str(first.get("ctx", {}).get("error", "")) or "is missing or wrong"
+            raise UserError(f"{self.path / name}: damaged: {where} {why}; retrain the experiment") from None
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -106,7 +106,7 @@ def test_links_that_are_only_replaced_or_removed_leave_what_they_point_to(run, m
     writer = RunWriter(run)
     writer.status("interrupted")
     writer.environment({})
-    writer.go_on_from(None)
+    writer.resume_from(None)
     assert state(mine) == before
     assert not (run / "metrics.json").is_symlink()
     assert not (run / "predictions_test.npz").is_symlink()
