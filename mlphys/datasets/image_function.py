@@ -12,6 +12,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Count
+from mlphys.schema.paths import absolute
 
 PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
 
@@ -27,7 +28,9 @@ class ImageFunction(Dataset):
 
     name: Literal["image_function"]
     path: str | None = None
+    """The image file; null is a photograph that scikit-learn ships. Example: photo.png"""
     size: Count | None = 128
+    """The longer side of the image, in pixels, to which a larger one is shrunk; null keeps its size."""
 
     def files(self) -> tuple[Path, ...]:
         return () if self.path is None else (Path(self.path),)
@@ -35,7 +38,7 @@ class ImageFunction(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().absolute())
+        return None if path is None else absolute(path)
 
     def describe(self) -> Description:
         height, width = self._size()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -19,6 +19,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, csvfile
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import as_tuple
+from mlphys.schema.paths import absolute
 
 
 def _names(value: Any) -> Any:
@@ -42,11 +43,17 @@ class Table(Dataset):
     written as numbers need `target_is: classes`.
     """
 
+    OWN_FILES: ClassVar[bool] = True
+
     name: Literal["table"]
     path: str
+    """The CSV file. Example: events.csv"""
     features: ColumnNames | None = None
+    """The columns that the network sees; null is all but the target. Example: [pt, eta, phi]"""
     target: ColumnNames | None = None
+    """The column, or columns, that the network predicts; null: there are none, for autoencoders. Example: mass"""
     target_is: Literal["classes", "numbers"] | None = None
+    """Whether the target holds class labels or numbers; null: text is a class label."""
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)
@@ -61,7 +68,7 @@ class Table(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> Table:

@@ -116,6 +116,11 @@ def parse(text: str, name: str) -> Document:
         raise UserError(_syntax_message(text, name, error)) from None
     except yaml.YAMLError as error:
         raise UserError(f"{name}: not readable as YAML: {str(error).splitlines()[0]}") from None
+    except (ValueError, OverflowError):  # of PyYAML's: a version of thousands of digits, a character beyond Unicode
+        raise UserError(
+            f"{name}: not readable as YAML: the number of a %YAML version, or of a character such as \\U0001F600, "
+            "is too large"
+        ) from None
     except RecursionError:
         raise UserError(f"{name}: nested deeper than {DEEPEST} levels") from None
     places: dict[KeyPath, str] = {}

@@ -205,6 +205,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected a number{got}{_habit(received)}"
         case "finite_number":
             return f"expected a finite number{got}"
+        case "beyond_float32":
+            return f"must lie between -{context['largest']:g} and {context['largest']:g}: computed in float32{got}"
         case "bool_type" | "bool_parsing":
             return f"expected true or false{got}{_habit(received)}"
         case "string_type":
