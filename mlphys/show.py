@@ -20,6 +20,7 @@ from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
+from mlphys.terminal import printable
 from mlphys.training.backend import choose
 
 NARROWEST = 25  # characters of a wrapped column
@@ -30,7 +31,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
     Where that leaves no room for it every cell gets a line of its own: no number is ever cut.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    columns = [printable(column) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
     width = shutil.get_terminal_size((120, 24)).columns
     needed = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     gaps = 3 * (len(columns) - 1) + 2

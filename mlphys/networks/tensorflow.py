@@ -69,9 +69,14 @@ def accelerators() -> list[str]:
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
     """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
+    try:
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - entered below
+    except OSError:  # no folder for temporary files can be written to: the notices are shown
+        yield
+        return
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with kept as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
