@@ -325,9 +325,9 @@ def config_diff(first: Path, second: Path) -> None:
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON schema of the config language, for completion in editors."""
-    from mlphys.config.experiment import Experiment
+    from mlphys.config.json_schema import json_schema
 
-    click.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+    click.echo(json.dumps(json_schema(), indent=2))
 
 
 @config.command("copy")
@@ -397,8 +397,23 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     click.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 
+LISTS = [
+    "models", "layers", "datasets", "plots", "analyses", "configs", "optimizers", "schedules", "losses",
+    "initializers", "regularizers", "preprocess", "metrics", "keys",
+]  # fmt: skip
+
+
+@main.command()
+@click.argument("key")
+def explain(key: str) -> None:
+    """Say what KEY of a config means: training.epochs, or a name such as Conv2D, adam, moons."""
+    from mlphys.commands import explain as explanation
+
+    click.echo(explanation.explain(key))
+
+
 @main.command("list")
-@click.argument("what", type=click.Choice(["models", "layers", "datasets", "plots", "analyses", "configs"]))
+@click.argument("what", type=click.Choice(LISTS))
 def list_(what: str) -> None:
     """List what a config can name."""
     from mlphys import show

@@ -33,7 +33,9 @@ class ClassEvidence(PerClassAnalysis):
 
     per_class: Count = 2
     baseline: Literal["mean", "zeros"] = "mean"
+    """The input with which a sample is compared: the mean training sample, or zeros."""
     steps: Count = 50
+    """Points of the integral along the way from the baseline."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_classes_of_images(resolved)

@@ -41,6 +41,7 @@ class DecoderSmoothing(Analysis):
     """
 
     units: Annotated[int, Field(ge=1, le=30)] = 10
+    """How many units the picture shows."""
 
     def check(self, resolved: ResolvedView) -> None:
         rows = resolved.rows()

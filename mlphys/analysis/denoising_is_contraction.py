@@ -34,7 +34,9 @@ class DenoisingIsContraction(SampledAnalysis):
     noise: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=100), BeforeValidator(as_tuple)] = (
         0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
     )  # fmt: skip
+    """The standard deviations of the noise that is tried."""
     draws: Count = 50
+    """How many times the noise is drawn for each sample."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_reconstructions(resolved)

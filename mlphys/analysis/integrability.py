@@ -36,7 +36,9 @@ class Integrability(SampledAnalysis):
 
     samples: Count = 100
     radius: Positive = 0.1
+    """The radius of the loops, in the units of the network's input."""
     points: Annotated[int, Field(ge=8, le=1000)] = 64
+    """Points on each loop."""
 
     def check(self, resolved: ResolvedView) -> None:
         resolved.experiment.model.without_output_activation()

@@ -42,9 +42,13 @@ class MaximalExcitation(SampledAnalysis):
 
     split: Literal["train", "validation", "test"] | None = "train"
     inside: Literal["ball", "box"] = "ball"
+    """Whether the search is limited to a ball (by the norm) or to a box (by each value)."""
     radius: Positive | None = None
+    """The radius of the ball; null is the mean norm of the samples. Example: 10.0"""
     units: Annotated[int, Field(ge=1, le=100)] = 20
+    """How many units, or filters, of each layer."""
     steps: Count = 200
+    """Steps of gradient ascent."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_images(resolved)

@@ -41,6 +41,7 @@ class PCAComparison(SampledAnalysis):
 
     samples: Count = 10_000
     components: Count | None = None
+    """The largest number of principal components to compare with; null is twice the code size. Example: 20"""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_reconstructions(resolved)

@@ -48,7 +48,9 @@ class RateDistortion(SampledAnalysis):
 
     samples: Count = 1000
     fitted: Count = 10_000
+    """How many training samples the quantizer is fitted on."""
     bits: Annotated[int, Field(ge=1, le=12)] = 8
+    """The largest number of bits for each number of the code."""
 
     def check(self, resolved: ResolvedView) -> None:
         if not resolved.experiment.model.PROJECTS_LINEARLY:

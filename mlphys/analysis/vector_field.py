@@ -46,8 +46,11 @@ class VectorField(SampledAnalysis):
     """
 
     eta: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The step size along r(x) - x."""
     steps: Count = 200
+    """The number of steps."""
     noise: NotNegative = 0.3
+    """The standard deviation of the noise on the samples from which steps begin."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_reconstructions(resolved)

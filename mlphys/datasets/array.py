@@ -49,12 +49,23 @@ class Arrays(Dataset):
 
     name: Literal["array"]
     path: str
+    """The npz file, the npy file, or the folder of npy files. Example: mine.npz"""
     x: str | None = None
+    """The name of the array of samples; null is x. Example: spins"""
     y: str | None = None
+    """The name of the array of labels or targets; null is y. Example: temperature"""
     class_names: Annotated[list[str], Field(min_length=1)] | None = None
+    """The names of the classes, in the order of their labels; null names them as they are written. Example: [electron,
+    muon]
+    """
     targets: Literal["classes", "numbers"] | None = None
+    """Whether y holds class labels or numbers; null is what the kind of model needs."""
     signals: bool | None = None
+    """Whether x is (samples, steps) or (samples, steps, channels) of signals; null is what the first layer needs."""
     scale: Positive | None = None
+    """The number by which x is divided; null is 255 for uint8, the largest value of the camera for uint16, otherwise
+    1.
+    """
 
     def files(self) -> tuple[Path, ...]:
         apart = array_files.parts(Path(self.path))

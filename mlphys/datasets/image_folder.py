@@ -44,12 +44,17 @@ class ImageFolder(Dataset):
     are needed.
     """
 
-    SHUFFLED: ClassVar[bool] = False
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["image_folder"]
     path: str
+    """The folder; each sub-folder is a class. Example: photos"""
     size: Size2D | None = None
+    """The height and width, in pixels, to which every image is resized; null: all images have the same size already.
+    Example: [64, 64]
+    """
     greyscale: bool = False
+    """true makes one channel of the colours."""
 
     @field_validator("path")
     @classmethod

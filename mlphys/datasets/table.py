@@ -46,9 +46,13 @@ class Table(Dataset):
 
     name: Literal["table"]
     path: str
+    """The CSV file. Example: events.csv"""
     features: ColumnNames | None = None
+    """The columns that the network sees; null is all but the target. Example: [pt, eta, phi]"""
     target: ColumnNames | None = None
+    """The column, or columns, that the network predicts; null: there are none, for autoencoders. Example: mass"""
     target_is: Literal["classes", "numbers"] | None = None
+    """Whether the target holds class labels or numbers; null: text is a class label."""
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)

@@ -70,12 +70,23 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
 
     kind: Literal["autoencoder"]
     encoder: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers from the input to the code. Example: [{Dense: {units: 32, activation: sigmoid}}]"""
     decoder: Annotated[list[LayerField], Field(min_length=1, json_schema_extra=_or_mirror), WrapValidator(_layers)]
+    """The layers from the code to the output, or mirror. Example: mirror"""
     corruption: Corruption | None = None
+    """What is done to the inputs in training, while the targets stay clean; null leaves them as they are. Example:
+    {masking: 0.3}
+    """
     sparsity: Sparsity | None = None
+    """A penalty on the code, or its largest values only; null: none. Example: {l1: 0.001}"""
     contraction: NotNegative = 0.0
+    """The factor of |dh/dx|_F^2 in the cost."""
     tied: bool = False
+    """true gives the decoder the encoder's kernels, transposed."""
     variational: Variational | None = None
+    """Draws the code from a normal distribution that the encoder gives; null: the code is the encoder's output.
+    Example: {beta: 1.0}
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:

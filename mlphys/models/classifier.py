@@ -39,7 +39,11 @@ class Classifier(ModelKind[LayeredNetwork]):
 
     kind: Literal["classifier"]
     encoder: PretrainedEncoder | None = None
+    """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, from the input to one output for each class. Example: [Flatten, {Dense: {units: 10, activation:
+    softmax}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:

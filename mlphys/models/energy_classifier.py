@@ -43,11 +43,17 @@ class Autoencoder(Block):
     noun: ClassVar[str] = "hidden units"
 
     units: Count
+    """The number of hidden units. Example: 30"""
     activation: Known = "sigmoid"
+    """The activation of the hidden units."""
     output: Literal["linear", "sigmoid"] | None = None
+    """The activation of the output; null is sigmoid for binary cross-entropy, otherwise linear."""
     corruption: Corruption | None = None
+    """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
     sparsity: Sparsity | None = None
+    """A penalty on the code. Example: {l1: 0.001}"""
     contraction: NotNegative = 0.0
+    """The factor of |dh/dx|_F^2 in the cost."""
 
 
 class PCA(Block):
@@ -57,6 +63,7 @@ class PCA(Block):
     noun: ClassVar[str] = "principal components"
 
     components: Count
+    """The number of principal components of each class. Example: 10"""
 
 
 class EnergyClassifier(ModelKind[EnergyNetwork]):
@@ -79,6 +86,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     kind: Literal["energy_classifier"]
     of: Annotated[Autoencoder | PCA, Choice("model of a class", {"autoencoder": Autoencoder, "pca": PCA})]
+    """The model that is trained for each class. Example: {autoencoder: {units: 30}}"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -49,9 +49,15 @@ class KMeans(ModelKind[Network]):
 
     kind: Literal["kmeans"]
     clusters: Annotated[int, Field(ge=1, le=MOST_CLUSTERS)]
+    """The number of centroids. Example: 10"""
     features: Literal["hard", "triangle"] = "hard"
+    """The code: hard is 1 for the nearest centroid and 0 for others; triangle is how much nearer than the mean
+    distance.
+    """
     restarts: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many times the search starts; the best result is kept."""
     iterations: Annotated[int, Field(ge=1, le=100_000)] = 300
+    """The most iterations of one search."""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class PCA(ModelKind[Network]):
 
     kind: Literal["pca"]
     components: Components
+    """The number of principal components, or the fraction of the variance that they hold. Example: 10"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

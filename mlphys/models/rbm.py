@@ -41,6 +41,7 @@ class CD(Block):
     shorthand: ClassVar[str] = "steps"
 
     steps: Steps = 1
+    """Gibbs steps of a chain."""
 
 
 class PCD(Block):
@@ -49,7 +50,9 @@ class PCD(Block):
     shorthand: ClassVar[str] = "steps"
 
     steps: Steps = 1
+    """Gibbs steps for each batch."""
     chains: Count | None = None  # null: as many as a batch has samples
+    """The number of chains; null is the batch size. Example: 100"""
 
 
 class RBM(ModelKind[MachineNetwork]):
@@ -73,8 +76,11 @@ class RBM(ModelKind[MachineNetwork]):
 
     kind: Literal["rbm"]
     hidden: Count
+    """The number of hidden units. Example: 100"""
     visible: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """The distribution of the visible units: values from 0 to 1, or standardized ones."""
     sampling: Annotated[CD | PCD, Choice("sampling", {"CD": CD, "PCD": PCD})] = CD()
+    """How the model's samples are drawn in training. Example: {CD: 1}"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

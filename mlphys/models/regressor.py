@@ -40,7 +40,11 @@ class Regressor(ModelKind[LayeredNetwork]):
 
     kind: Literal["regressor"]
     encoder: PretrainedEncoder | None = None
+    """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, from the input to the target's shape. Example: [{Dense: {units: 20, activation: tanh}}, {Dense:
+    {units: 1}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:

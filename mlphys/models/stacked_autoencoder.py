@@ -53,8 +53,15 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
 
     kind: Literal["stacked_autoencoder"]
     stages: Annotated[list[Stage], Field(min_length=1)]
+    """The autoencoders, each on the code of the one before. Example: [{encoder: [{Dense: {units: 32, activation:
+    sigmoid}}]}]
+    """
     head: list[LayerField] = Field([])
+    """The layers behind the last code, trained with labels; empty: there are none. Example: [{Dense: {units: 10,
+    activation: softmax}}]
+    """
     frozen: bool = False
+    """true trains the head alone and keeps the encoders."""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

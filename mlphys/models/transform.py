@@ -34,6 +34,9 @@ class Transform(ModelKind[LayeredNetwork]):
 
     kind: Literal["transform"]
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, none of which has trained weights. Example: [{FixedConv2D: {kernel: [[-1, 0, 1], [-2, 0, 2], [-1, 0,
+    1]]}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
     DRAWS_SAMPLES: ClassVar[bool] = False  # it is a distribution, which Gibbs sampling draws from
 
     kind: str
+    """Which kind of model; `mlphys list models` describes them. Example: classifier"""
 
     @classmethod
     @abstractmethod
