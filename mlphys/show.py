@@ -188,6 +188,12 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
+    """The metrics on another labelled set, and where they are kept."""
+    kept = f"another set than the run's own; numbers in {run.path / 'analysis' / other.name}.json"
+    return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), kept])
+
+
 def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:
     """The metric against the shift of the images, or against added noise."""
     tables = []
