@@ -27,9 +27,9 @@ SHOWN, ACROSS = 40, 10
 
 
 class Spectra(Analysis):
-    """The power spectrum of each filter, the frequency that it answers to most, and their mean by frequency (Fourier).
+    """The power spectrum of each filter, its peak frequency, and the mean spectrum by frequency (Fourier).
 
-    |sum_xy w(x, y) exp(-2 pi i (f_x x + f_y y))|^2 of the weights w of each filter: what it lets through of a wave.
+    |sum_xy w(x, y) exp(-2 pi i (f_x x + f_y y))|^2 of the weights w of each filter: its power transmission.
 
     Computed at `size` frequencies in each direction, from -.5 to .5 cycles per pixel: more than the filter has
     weights, which interpolates. A filter's peak is the largest value: its frequency, and the orientation of this
@@ -37,7 +37,8 @@ class Spectra(Analysis):
     each divided by its sum, is taken in rings of equal frequency.
 
     `layer` is a number as `config explain` has it, null the first one that sees images; weights on components of
-    images, as behind `whiten: pca`, are brought back to these. `filters`: so many, evenly from all, and all channels.
+    images, as after `whiten: pca`, are transformed back to pixels. `filters`: their number, evenly spaced, with all
+    channels.
     """
 
     layer: Whole | None = None
@@ -107,7 +108,7 @@ def _radial(spectra: list[np.ndarray]) -> tuple[list[float], list[float], list[f
     """Middle of each ring, the mean over the filters of their part of the power in a place of it, and its error."""
     radius = np.hypot(*_frequencies(len(spectra[0])))
     ring = np.floor(radius / HIGHEST * RINGS).astype(int)
-    within = ring < RINGS  # the corners hold no whole ring
+    within = ring < RINGS  # the corners have incomplete rings
     counts = np.bincount(ring[within], minlength=RINGS)
     means = np.array([np.bincount(ring[within], power[within], RINGS) / counts / power.sum() for power in spectra])
     middles = [(i + 0.5) * HIGHEST / RINGS for i in range(RINGS)]

@@ -1,4 +1,4 @@
-"""The splits of a dataset: how many samples each has, which they are, and what they hold."""
+"""The splits of a dataset: sizes, samples and summaries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ("train", "validation", "test")
 
 
 def sizes(spec: Dataset, description: Description) -> dict[str, int]:
-    """Each split's number of samples, fractions and defaults resolved as Dataset says.
+    """The number of samples of each split, with fractions and defaults resolved as in Dataset.
 
     Raises Refusal when they do not fit.
     """
@@ -32,7 +32,7 @@ def sizes(spec: Dataset, description: Description) -> dict[str, int]:
             raise Refusal(("data", "validation"), f"{named} samples leave none of {total} to train; lower them")
         return {"train": left, "validation": others["validation"], "test": test}
     train = _count("train", spec.train, total)
-    if isinstance(spec.train, float) and train == left + 1:  # each fraction is rounded by itself
+    if isinstance(spec.train, float) and train == left + 1:  # fractions are rounded separately
         train = left
     if train == 0:
         raise Refusal(("data", "train"), "without training samples nothing is learned; write at least 1")
@@ -62,7 +62,7 @@ def _count(key: str, size: int | float, total: int) -> int:
 
 
 def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
-    """Official sets in file order, without a copy; others by `split_seed`, stratified where there are classes.
+    """Split the samples: official sets in file order without a copy, others by `split_seed`, stratified by class.
 
     Raises UserError if the samples are not as described, or a class has too few of them.
     """
@@ -79,7 +79,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
             samples.files,
         )
     _check_members(spec, description, y, sum(size > 0 for size in count.values()))
-    # The test samples come first, so that no other size can change which they are.
+    # Test samples are drawn first, so that the other sizes do not affect them.
     groups = y if description.classes else np.zeros(len(y), np.int32)
     order = stratified(groups, spec.split_seed)[: test + validation + train]
     tested, validated, trained = (Split(x[i], y[i]) for i in np.split(order, [test, test + validation]))
@@ -87,7 +87,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
 
 
 def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:
-    """Files may have changed since they were described, and a run's description may be a stranger's."""
+    """Raise UserError for files that changed after `describe`, or untrusted descriptions that differ."""
     official = None if samples.x_test is None else len(samples.x_test)
     found = (len(samples.x), official, samples.x.shape[1:])
     if found != (description.samples, description.test_samples, description.shape):
@@ -101,16 +101,16 @@ def _check_members(spec: Dataset, description: Description, y: np.ndarray, neede
     for name, members in class_counts(y, description).items():
         if 0 < members < needed:
             raise UserError(
-                f"{spec.name}: the class {name} has {members} of the {needed} samples it needs, one a split; "
+                f"{spec.name}: the class {name} has {members} of the {needed} samples it needs, one per split; "
                 "add samples, leave the class out, or set data.validation or data.test to 0"
             )
 
 
 def stratified(y: np.ndarray, seed: int) -> np.ndarray:
-    """A random order of the samples of which every stretch holds the classes in their proportions.
+    """A random order of the samples in which every section has the classes in proportion.
 
     Systematic sampling (Madow & Madow 1944): of the n_k samples of class k, in random order, the
-    one numbered j stands at (j + u_k) / n_k, with u_k uniform in [0, 1).
+    one numbered j is placed at (j + u_k) / n_k, with u_k uniform in [0, 1).
     """
     generator = rng(seed, "split")
     place = np.empty(len(y))
@@ -122,12 +122,12 @@ def stratified(y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def fingerprint(split: Split) -> str:
-    """The sha256 of the bytes of x and of y."""
+    """SHA-256 of the bytes of x and of y."""
     return _read_once(split)[0]
 
 
 def _read_once(split: Split) -> tuple[str, list[float]]:
-    """The sha256 of the bytes of x and of y, and the smallest and the largest value of x."""
+    """SHA-256 of the bytes of x and of y, and minimum and maximum of x."""
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
     for piece in chunked.pieces(split.x):
         digest.update(np.ascontiguousarray(piece).data)
@@ -137,7 +137,7 @@ def _read_once(split: Split) -> tuple[str, list[float]]:
 
 
 def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[str, Any]:
-    """What data.json holds."""
+    """The content of data.json."""
     return {
         "name": spec.name,
         "shape": list(description.shape),
@@ -155,14 +155,14 @@ def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[st
 
 
 def _facts(split: Split, description: Description, with_range: bool = False) -> dict[str, Any]:
-    """With the range of values, what samples that are predicted later are held against."""
+    """Facts of the training split, with the range of values for checks in `mlphys predict`."""
     sha256, values = _read_once(split)
     facts = {"samples": len(split), "class_counts": class_counts(split.y, description), "sha256": sha256}
     return {**facts, "range": values} if with_range else facts
 
 
 def class_counts(y: np.ndarray, description: Description) -> dict[str, int]:
-    """How many samples each class has; empty where there are no classes."""
+    """The number of samples of each class; empty without classes."""
     if not description.classes:
         return {}
     counts = np.bincount(y, minlength=len(description.classes))

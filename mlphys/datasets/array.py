@@ -1,4 +1,4 @@
-"""Arrays of the user's own, from an npz file or from npy files."""
+"""The user's arrays, from an npz file or from npy files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Arrays(Dataset):
     """Your own samples: an npz file with x_train, y_train[, x_test, y_test] or x, y.
 
     Or a folder of npy files with these names, or one npy file, which is x. More than 1 GB of
-    samples as float32 in an npy file stay on disk and are read as they are needed.
+    samples as float32 in an npy file stay on disk and are read when needed.
 
     x has shape (samples, features) or (samples, height, width[, channels]) and holds numbers, y
-    the labels 0, 1, ... or other numbers, one or an array a sample; without y there are no targets,
-    for autoencoders. Samples of x_test are an official test set. `class_names` names the labels;
-    null names them by their numbers. `targets`: null takes whole numbers, one a sample, as classes.
+    labels 0, 1, ... or other numbers, one number or one array per sample; without y there are no
+    targets, for autoencoders. Samples of x_test are an official test set. `class_names` names the labels;
+    null names them by their numbers. `targets`: null treats one whole number per sample as a class.
     x is divided by `scale`; null is 255 for uint8, 1 for others.
     """
 
@@ -71,7 +71,7 @@ class Arrays(Dataset):
         return self
 
     def describe(self) -> Description:
-        """Shapes from the file's headers; of the data, the targets alone are read."""
+        """Shapes from the headers; only the targets are read."""
         path = Path(self.path)
         headers = _headers(path)
         pairs = _pairs(path, headers)
@@ -105,8 +105,8 @@ class Arrays(Dataset):
 
 
 def _npy_files(path: Path) -> dict[str, Path]:
-    """The npy files that hold the arrays, by the names of those; none where it is one npz file."""
-    if os.path.isdir(path):  # unlike Path's own, it answers for any path
+    """The npy files by array name; empty for an npz file."""
+    if os.path.isdir(path):  # unlike Path.is_dir, it accepts any path
         files = {name: path / f"{name}.npy" for name in NAMES}
         return {name: file for name, file in files.items() if os.path.exists(file)}
     return {"x": path} if path.suffix == ".npy" else {}
@@ -125,7 +125,7 @@ def _read(path: Path, headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
 
 
 def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str | None]]:
-    """The names of samples and targets (None: there are none), those of an official test set behind."""
+    """The names of samples and targets (None: no targets), then those of an official test set."""
     known = headers.keys() & set(NAMES)
     for pairs in ACCEPTED:
         if known == {name for pair in pairs for name in pair if name}:
@@ -161,7 +161,7 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
         raise UserError(f"{path}: {x} has shape {of_x}; expected (samples, features) or images")
     of_y = headers[y].shape if y else of_x
     if not of_y:
-        raise UserError(f"{path}: {y} has shape {of_y}; expected one value a sample")
+        raise UserError(f"{path}: {y} has shape {of_y}; expected one value per sample")
     if of_x[0] != of_y[0]:
         raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many")
 
@@ -169,7 +169,7 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
 def _targets(
     path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], dataset: Arrays
 ) -> list[np.ndarray]:
-    """Of each pair int32 labels (n,), or float32 (n, *target_shape)."""
+    """The targets of each pair: int32 labels (n,), or float32 (n, *target_shape)."""
     arrays = _read(path, {y: headers[y] for _, y in pairs if y})
     if not arrays:
         return [np.zeros((headers[x].shape[0], 0), np.float32) for x, _ in pairs]
@@ -179,7 +179,7 @@ def _targets(
 
 
 def _are_labels(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether all are whole numbers, one a sample."""
+    """Whether all targets are whole numbers, one per sample."""
     for name, y in arrays.items():
         if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
             raise UserError(
@@ -190,14 +190,14 @@ def _are_labels(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
 
 
 def _labels(path: Path, arrays: Mapping[str, np.ndarray], names: list[str] | None) -> list[np.ndarray]:
-    """int32, (n,), whole, and one of the classes."""
-    # Without names any label makes a class, and a stray one would make millions of empty ones.
+    """Labels int32 (n,), validated to be whole numbers and known classes."""
+    # Without names the largest label sets the number of classes; a wrong one would make millions.
     most = len(names) if names else len(next(iter(arrays.values())))
     known = f"the classes are 0 to {most - 1}" if names else f"more classes than the {most} samples"
     labels = []
     for name, y in arrays.items():
         if y.size != len(y):
-            raise UserError(f"{path}: {name} has shape {y.shape}; expected one whole number a sample")
+            raise UserError(f"{path}: {name} has shape {y.shape}; expected one whole number per sample")
         y = y.reshape(-1)
         _refuse(path, name, y, y != np.floor(y.astype(np.float64)), "labels are whole numbers")
         _refuse(path, name, y, y < 0, "labels count from 0")
@@ -223,7 +223,7 @@ def _samples(path: Path, name: str, x: np.ndarray, scale: float | None) -> np.nd
 
 
 def _on_disk(path: Path, name: str, scale: float | None) -> LazyArray:
-    """The same as `_samples` gives, left in its npy file."""
+    """The samples as `_samples` returns them, lazily read from the npy file."""
     x = npz.mapped_npy(_npy_files(path)[name])
     sample = _with_channels(x.shape)[1:]
 
@@ -238,7 +238,7 @@ def _on_disk(path: Path, name: str, scale: float | None) -> LazyArray:
 
 
 def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Samples of a file, which is read from front to back."""
+    """Samples of a file with the indices `rows`, read in file order."""
     if len(rows) and (np.diff(rows) == 1).all():
         return np.array(x[rows[0] : rows[-1] + 1])
     order = np.argsort(rows, kind="stable")
@@ -256,7 +256,7 @@ def _converted(x: np.ndarray, scale: float | None) -> np.ndarray:
 
 
 def _check_finite(path: Path, name: str, pieces: Iterable[np.ndarray]) -> None:
-    """Raise UserError that counts the values of all pieces that are not finite."""
+    """Raise UserError with the count of values that are not finite, over all chunks."""
     wrong, before, first = 0, 0, ""
     for x in pieces:
         finite = np.isfinite(x)

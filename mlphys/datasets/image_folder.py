@@ -1,4 +1,4 @@
-"""Images of the user's own, from a folder."""
+"""The user's images, from a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Shape, Size2D
 
-# Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.
+# values of all images: 2 GB of float32; more stay on disk, and decoding every epoch takes longer than training
 LARGEST_RESIDENT = 500_000_000
 NAMED = 3  # how many wrong files or folders a message names
 
@@ -26,11 +26,11 @@ Classes = dict[str, list[Path]]  # the images of each, sorted
 class ImageFolder(Dataset):
     """Your own images: a folder with one sub-folder of png or jpg files for each class.
 
-    Images directly in the folder have no classes, for autoencoders. What is hidden or below the
-    classes' folders, and files of other types, are left out. Every image is resized to `size`,
-    [height, width]; null: all must have the same size. Values lie in [0, 1], 3 channels or, with
+    Images directly in the folder have no classes, for autoencoders. Hidden files, nested folders and
+    files of other types are ignored. Every image is resized to `size`,
+    [height, width]; null: all must have the same size. Values are in [0, 1], 3 channels or, with
     `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied. Images that take
-    more than 2 GB as float32 stay on disk and are decoded whenever they are needed.
+    more than 2 GB as float32 stay on disk and are decoded when needed.
     """
 
     name: Literal["image_folder"]
@@ -92,7 +92,7 @@ class ImageFolder(Dataset):
         return chunked.lazy_array(len(paths), shape, fetch)
 
     def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:
-        """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
+        """Decode some of the images. Raises UserError with the count of unusable files among all `paths`."""
         x = np.empty((len(rows), *shape), np.float32)
         some = [paths[row] for row in rows]
         for place, (_, image) in zip(x, image_files.decode_each(some, self.greyscale, self.size), strict=True):
@@ -125,7 +125,7 @@ class ImageFolder(Dataset):
 
 
 def _first_size(paths: list[Path]) -> image_files.Size:
-    """Of the first image whose header can be read: damaged ones are counted when all are decoded."""
+    """The size of the first readable image; damaged ones are counted when all are decoded."""
     problem = None
     for path in paths:
         try:
@@ -137,7 +137,7 @@ def _first_size(paths: list[Path]) -> image_files.Size:
 
 
 def _classes(folder: Path) -> Classes:
-    """The images of each class, sorted; those without a class under the name ""."""
+    """The images of each class, sorted; images without a class have the key ""."""
     loose, folders = _listed(folder)
     if not folders:
         if not loose:

@@ -1,4 +1,4 @@
-"""A picture as files: in every format that is asked for, its numbers beside it."""
+"""Saving of figures in the requested formats, with their numbers as CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.io import atomic
 
-# What matplotlib would write of itself and the time: two runs with equal numbers give equal files.
+# no version and time in the files, so that runs with equal numbers give equal files
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -21,13 +21,13 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
-    """Write the picture in every format, and its numbers; drawn and saved inside of looks.applied()."""
+    """Write the figure in every format, and its numbers; call within theme.applied()."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise atomic.unwritable(folder, error) from None
     picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine("none")  # what has its place keeps it in every format
+    picture.figure.set_layout_engine("none")  # keep the layout in every format
     paths = []
     for ending in dict.fromkeys(formats):
         content = io.BytesIO()
@@ -40,7 +40,7 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
 
 
 def _csv(table: Mapping[str, Sequence[object]]) -> str:
-    """The columns as RFC 4180 has it."""
+    """The columns as CSV (RFC 4180)."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table)

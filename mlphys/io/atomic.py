@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes, locks and folders."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def write(path: Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; the lock goes with the process, however it ends.
+    """Lock `folder` for this process; the operating system releases the lock when the process ends.
 
-    Raises UserError while another process holds it.
+    Raises UserError while another process has the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -64,7 +64,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def new(path: Path) -> None:
-    """Raise UserError unless a file can be made at `path` that is not there yet."""
+    """Raise UserError unless a new file can be created at `path`."""
     if os.path.lexists(path):
         raise UserError(f"{path}: exists; it is not overwritten; name another file")
     if not os.path.isdir(path.parent):
@@ -77,7 +77,7 @@ def torn(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that may be gone already. Raises UserError when that is not allowed."""
+    """Remove a file if it exists. Raises UserError if that is not permitted."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -85,7 +85,7 @@ def remove(path: Path) -> None:
 
 
 def make(folder: Path) -> None:
-    """Make a folder, and those it is in, that outlast a power cut. It may be there already."""
+    """Create a folder and its parents durably (fsync); it may exist."""
     if not folder.is_dir():
         if not folder.parent.exists():
             make(folder.parent)
@@ -94,7 +94,7 @@ def make(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make outlast a power cut what was made, renamed or removed in `folder`."""
+    """Make changes in `folder` durable (fsync)."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""history.csv: a row for each epoch, appended and never changed."""
+"""history.csv: one row per epoch, append-only."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
 
 
 def quantities(columns: Iterable[str]) -> list[str]:
-    """The measured columns. What is tracked of layers and weights is none: their names, and only theirs, hold dots."""
+    """The columns of metrics, without tracked quantities, whose names contain dots."""
     return [name for name in columns if name not in BOOKKEEPING and "." not in name]
 
 
 class History:
-    """The file of one run. The first row sets the columns."""
+    """The history.csv of a run. The first row sets the columns."""
 
     def __init__(self, path: Path):
         self.path = path
         self._columns: list[str] = []
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Raises UserError when it cannot be written; then a part of the row may stand at the end."""
+        """Append a row. Raises UserError if that fails, possibly leaving part of the row."""
         new = not self._columns
         columns = self._columns or list(row)
         text = io.StringIO()
@@ -48,7 +48,7 @@ class History:
         self._columns = columns
 
     def seal(self, rows: int) -> str:
-        """Make the rows outlast a power cut; the sha256 of the first so many, header included."""
+        """Make the rows durable (fsync); return the SHA-256 of the header and the first `rows` rows."""
         try:
             with self.path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -60,7 +60,7 @@ class History:
         return hashlib.sha256(head).hexdigest()
 
     def begins_with(self, rows: int, sha256: str) -> bool:
-        """Whether its first rows are those that were sealed."""
+        """Whether the header and the first rows have this SHA-256."""
         try:
             checksum.regular(self.path)
             head = self._head(rows)
@@ -69,7 +69,7 @@ class History:
         return head is not None and hashlib.sha256(head).hexdigest() == sha256
 
     def cut(self, rows: int) -> None:
-        """Drop all rows behind the first so many, which must be there. Raises UserError when that is not allowed."""
+        """Truncate the file to the first `rows` rows, which must exist. Raises UserError if that is not permitted."""
         if not rows:
             atomic.remove(self.path)
             return
@@ -82,7 +82,7 @@ class History:
         self._columns = next(csv.reader(head.decode().splitlines()))
 
     def _head(self, rows: int) -> bytes | None:
-        """The header and so many rows; None where there are fewer whole ones."""
+        """The bytes of the header and the first `rows` rows; None if there are fewer complete rows."""
         with self.path.open("rb") as file:
             lines = list(islice(file, rows + 1))
         return b"".join(lines) if len(lines) == rows + 1 and lines[-1].endswith(b"\n") else None

@@ -69,7 +69,7 @@ class DataCloud(Plot):
 
 
 def _held(points: np.ndarray, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> str:
-    """The fractions of the samples in the two ellipses, beside those of a normal distribution."""
+    """The fractions of the samples in the two ellipses, compared with a normal distribution."""
     scaled = (points - mean) @ vectors.T / np.where(deviations > 0, deviations, 1)
     radii = (scaled**2).sum(axis=1)
     inside = " and ".join(f"{100 * (radii <= k**2).mean():.0f} % within {k}σ" for k in (1, 2))

@@ -20,10 +20,10 @@ MOST = 10  # samples
 
 
 class Stages(Plot):
-    """What a stacked autoencoder makes of samples through its first stage, the first two, ..., all of them."""
+    """Reconstructions by a stacked autoencoder through the first stage, the first two, ..., all stages."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where there are no stages whose decoders give images or signals."""
+        """Raise NotApplicable without stages whose decoders give images or signals."""
         kind = resolved.experiment.model.kind
         if kind != "stacked_autoencoder":
             raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
@@ -62,14 +62,14 @@ class Stages(Plot):
 
 
 def _codes(run: RunView) -> list[tuple[int, ...]]:
-    """The shape of each stage's code."""
+    """The shapes of the stages' codes."""
     parts = run.trained.network.parts
     names = sorted((name for name in parts if name.startswith("encoder ")), key=lambda name: int(name.split()[1]))
     return [parts[name].output_shape[1:] for name in names]
 
 
 def _errors(run: RunView, x: Array) -> list[float]:
-    """The mean squared error of all samples through the first so many stages."""
+    """Mean squared error over all samples through the first 1, 2, ... stages."""
     sums: Any = 0.0  # (stages,)
     for piece in chunked.pieces(x):
         found = run.trained.staged(piece)

@@ -1,4 +1,4 @@
-"""The data that a run was trained on, found again and compared with what data.json says of it."""
+"""Provenance: load the data of a run and verify it against data.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlphys.schema.data import Splits
 
 
 def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], path: str | None = None) -> Splits:
-    """The samples of the run at `run`, whose data.json holds `facts`.
+    """The samples of the run at `run`, verified against `facts` from data.json.
 
     `path` names where the data is now. Raises UserError when it is not the same data.
     """
@@ -23,7 +23,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
     if path is not None:
         if "path" not in type(data).model_fields:
             where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"
-            raise UserError(f"--data: {data.name} is found by its name; {where}")
+            raise UserError(f"--data: {data.name} is located by its name; {where}")
         data = data.model_copy(update={"path": path})
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
     used = data.files()
@@ -35,7 +35,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
         )
     for file, recorded in zip(used, facts["files"], strict=True):
         if not file.exists():
-            raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")
+            raise UserError(f"{file}: no such file any more; give its new path with --data PATH")
         checksum.verify(file, recorded)
     samples = loaded.dataset()
     hashes = splits.summary(samples, data, loaded.description)["splits"]

@@ -1,7 +1,7 @@
-"""A run directory, each part read on first use.
+"""A run directory, each file read on first use.
 
-A run may come from a stranger: nothing in it is executed or unpickled, and what a file claims
-of its size is compared with what the run should hold before memory is taken for it.
+A run may be untrusted: nothing in it is executed or unpickled, and claimed sizes are compared with the expected ones
+before memory is allocated.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Run(RunFiles):
     """One run. Every property raises UserError, with the file's name, when its file is missing or damaged."""
 
     def __init__(self, path: Path, data: str | None = None):
-        """`data` is where the samples are now, if not where they were."""
+        """`data`: the path of the samples, if it has changed."""
         super().__init__(path)
         self._data = data
         self._datasets: dict[str | None, Splits] = {}
@@ -81,13 +81,13 @@ class Run(RunFiles):
         return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
 
     def study(self) -> list[Run]:
-        """This run and the numbered ones in its folder, in the order of their numbers."""
+        """All runs of this run's folder, by number."""
         beside = numbered(self.path.resolve().parent)
         return beside if any(run.path == self.path.resolve() for run in beside) else [self, *beside]
 
     @cached_property
     def loaded(self) -> ResolvedExperiment:
-        """The experiment and the data's description, as they were when it was trained."""
+        """The resolved experiment of the run."""
         return validate_run(self.document, self.description)
 
     @property
@@ -104,7 +104,7 @@ class Run(RunFiles):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """By split; empty before anything was measured."""
+        """The metrics by split; empty before an evaluation."""
         if not (self.path / "metrics.json").exists():
             return {}
         return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
@@ -128,42 +128,42 @@ class Run(RunFiles):
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """The kept weights, the net's and preprocessing's, by name, compared with what the config says."""
+        """Saved weights of network and preprocessing by name, with shapes validated against the config."""
         return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
     def pretrained(self) -> dict[str, np.ndarray]:
-        """What was taken from other runs before training began, by name; empty where nothing was."""
+        """Pretrained arrays from other runs, by name; empty if there were none."""
         wanted = self.loaded.pretrained_shapes()
         return self.tensors(PRETRAINED, wanted) if wanted else {}
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
-        """The net's weights that training began with, by name."""
+        """The initial weights of the network, by name."""
         drawn = self.trained.initial
         return {name: self.pretrained.get(name, value) for name, value in drawn.items()}
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """The steps between the data and the net, as they were fitted."""
+        """The fitted preprocessing."""
         return restored(self.config.data.preprocess, self.description.shape, self.weights)
 
     @cached_property
     def trained(self) -> TrainedNetwork:
-        """The network with its kept weights; TensorFlow is imported for it."""
+        """The network with its saved weights; imports TensorFlow."""
         from mlphys.runs.trained_network import TrainedNetwork
 
         return TrainedNetwork(self.loaded, self.weights, self.preprocessing)
 
     def dataset(self, path: str | None = None) -> Splits:
-        """The samples it was trained on and measured with; `path` names where they are now."""
+        """The three splits of its data; `path` overrides where the data is."""
         path = path or self._data
         if path not in self._datasets:
             self._datasets[path] = provenance.dataset(self.path, self.loaded, self.data, path)
         return self._datasets[path]
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
-        """The arrays of predictions_<split>.npz, None where the split was not evaluated."""
+        """The arrays of predictions_<split>.npz, None if the split was not evaluated."""
         path = self.path / f"predictions_{split}.npz"
         if not path.exists():
             return None
@@ -183,17 +183,17 @@ class Run(RunFiles):
         wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
             raise UserError(
-                f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it anew"
+                f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it again"
             )
         arrays = npz.read(path, headers, LARGEST_PREDICTIONS)
         if not _sensible(arrays, len(description.classes)):
             raise UserError(
-                f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it anew"
+                f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it again"
             )
         return arrays
 
     def robustness(self, name: Literal["shift", "noise"]) -> dict[str, Any] | None:
-        """The curve of analysis/<name>.json, None where it was not measured."""
+        """The curve of analysis/<name>.json, None if it was not measured."""
         path = self.path / "analysis" / f"{name}.json"
         if not path.exists():
             return None
@@ -201,15 +201,15 @@ class Run(RunFiles):
         metric = self.config.model.MEASURED[0]
         columns = [curve.get(key) for key in (name, metric, f"{metric}_stderr")]
         if curve["metric"] != metric or None in columns or len({len(column or ()) for column in columns}) > 1:
-            raise UserError(f"{path}: damaged; `mlphys evaluate {self.path} --{name} ...` writes it anew")
+            raise UserError(f"{path}: damaged; `mlphys evaluate {self.path} --{name} ...` writes it again")
         return {key: value for key, value in curve.items() if value is not None}
 
     def best_split(self) -> str:
-        """The split whose predictions the pictures show: test once it was evaluated."""
+        """The split whose predictions plots show: test if it was evaluated."""
         return "test" if (self.path / "predictions_test.npz").exists() else "validation"
 
     def shown_split(self) -> str:
-        """The split whose samples the pictures show: the best one, or train where that is empty."""
+        """The split whose samples plots show: `best_split`, or train if that is empty."""
         split = self.best_split()
         return split if self.data["splits"][split]["samples"] else "train"
 
@@ -219,7 +219,7 @@ def _number(name: str, value: str) -> Any:
         return value
     if name == "epoch":
         return int(value)
-    return float(value) if value else None  # other phases have other metrics
+    return float(value) if value else None  # a metric of another phase
 
 
 def _sensible(arrays: dict[str, np.ndarray], classes: int) -> bool:
@@ -234,7 +234,7 @@ def _sensible(arrays: dict[str, np.ndarray], classes: int) -> bool:
 
 
 def find(name: str | None, root: Path = Path("runs")) -> Run:
-    """The run at a path, or of a name under `root` (its newest); None is the finished run that started last."""
+    """The run at a path, or the newest one of a name under `root`; for None the finished run that started last."""
     if name is None:
         finished = [run for run in every(root) if _state(run) == "done"]
         if not finished:
@@ -248,13 +248,13 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
 
 
 def every(root: Path = Path("runs")) -> list[Run]:
-    """All runs under `root`, those of one name in the order of their numbers."""
+    """All runs under `root`, those of the same name by number."""
     folders = sorted(path for path in root.glob("*") if path.is_dir())
     return [run for folder in folders for run in numbered(folder)]
 
 
 def finished(run: Run) -> Run:
-    """`run`, unless its training is not done."""
+    """Return `run`. Raises UserError unless its training is finished."""
     state = run.status.get("state")
     if state in ("done", "diverged"):
         return run

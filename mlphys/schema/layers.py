@@ -41,31 +41,31 @@ class Layer(Spec):
 
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
-    separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
-    only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
+    separable: ClassVar[bool] = False  # its output for a sample depends on that sample alone
+    only_in_training: ClassVar[bool] = False  # identity when the network is evaluated
 
     def keras_layer(self) -> str:
         """The class in keras.layers that takes `arguments`."""
         return type(self).__name__
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Raises Refusal where the layer cannot take `shape`."""
+        """The shape of the output. Raises Refusal for unsuitable input shapes."""
         return shape
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
-        """The trained weights by Keras's names, in Keras's order."""
+        """Shapes of the trainable weights by Keras's names, in Keras's order."""
         return {}
 
     def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
-        """The weights that are measured, not trained."""
+        """Shapes of the non-trainable weights, such as moving averages."""
         return {}
 
     def activation_name(self) -> str | None:
-        """The function that its outputs come from, None where it has none."""
+        """The activation function of its outputs, None if it has none."""
         return None
 
     def window(self) -> Window | None:
-        """What one output sees of the input; None: all of it."""
+        """The receptive field of one output in the input, per direction; None: all of it."""
         return ()
 
 
@@ -84,7 +84,7 @@ def text(shape: Shape) -> str:
 
 
 def _slid(layer: str, n: int, kernel: int, stride: int, padding: str, dilation: int = 1) -> int:
-    """Positions of a window that slides along n pixels."""
+    """Number of positions of a window that slides along n pixels."""
     if padding != "valid":
         return math.ceil(n / stride)
     reach = dilation * (kernel - 1) + 1
@@ -436,9 +436,9 @@ class Softmax(Layer):
 
 
 class FixedConv2D(Layer):
-    """A convolution with given kernels, each of which adds up all input channels: an output a kernel, no bias.
+    """A convolution with fixed kernels, each summed over all input channels: one output per kernel, no bias.
 
-    As in Keras's Conv2D the kernel is not turned round.
+    As in Keras's Conv2D, a cross-correlation: kernels are not flipped.
     """
 
     separable = True

@@ -1,4 +1,4 @@
-"""A folder is a registry, a file in it is an entry; a name that begins with an underscore is a helper's."""
+"""Registries: a folder is a registry and a file in it an entry, unless its name begins with an underscore."""
 
 from __future__ import annotations
 

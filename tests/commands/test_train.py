@@ -531,7 +531,7 @@ def test_data_that_changed_since_the_training_is_refused(folder):
     mlphys("train", "mine.yaml", "--quiet")
     Path("elsewhere").mkdir()
     shutil.move("mine.npz", "elsewhere/mine.npz")
-    assert "mine.npz: no such file any more; name where it is now with --data PATH" in refused("evaluate", "mine")
+    assert "mine.npz: no such file any more; give its new path with --data PATH" in refused("evaluate", "mine")
     mlphys("evaluate", "mine", "--data", "elsewhere/mine.npz")
     np.savez("mine.npz", x=x + 1, y=y)
     assert "mine.npz: not the file that the run was trained with" in refused("evaluate", "mine")

@@ -282,11 +282,11 @@ def test_an_encoder_of_other_samples_is_refused():
 
 
 def test_other_preprocessing_is_refused():
-    told = "runs/whitened/1: was trained behind other preprocessing; write the same"
+    told = "runs/whitened/1: was trained with other preprocessing; write the same"
     for path in (on_code("whitened"), begun_with("whitened")):
         assert message(path) == f"data.preprocess: {told}: [standardize]"
     assert message(on_code("plain", STEPS)) == (
-        "data.preprocess: runs/plain/1: was trained behind other preprocessing; write the same: none"
+        "data.preprocess: runs/plain/1: was trained with other preprocessing; write the same: none"
     )
 
 
@@ -314,7 +314,7 @@ def test_weights_of_another_architecture_are_refused_by_the_first_that_differs()
 def test_what_is_computed_at_once_begins_with_no_weights():
     model = {"kind": "pca", "components": 3}
     assert message(config("more", model, initial={"run": "plain"})) == (
-        "training.initial: kind: pca is computed at once and begins with no weights; leave it out"
+        "training.initial: kind: pca is solved directly, without initial weights; leave it out"
     )
 
 

@@ -288,7 +288,7 @@ def test_what_cannot_be_fitted_leaves_no_run_behind(folder):
     steps = "data.preprocess=[{whiten: {kind: zca, epsilon: 0.0}}]"
     layers = "model.layers=[Flatten, {Dense: {units: 10, activation: softmax}}]"
     assert refused("train", "small.yaml", "--set", steps, "--set", layers) == (
-        "mlphys: data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
+        "mlphys: data.preprocess: whiten: some directions are constant and cannot get variance 1; "
         "lower components, or raise epsilon\n"
     )
     assert not Path("runs").exists()

@@ -111,7 +111,7 @@ REFUSED = [
     ({"x": X, "y": Y.astype(str)}, "y holds <U21; expected real numbers"),
     ({"x": X[:0], "y": Y[:0]}, "x has shape (0, 5): no samples in it"),
     ({"x": X[:, 0], "y": Y}, "x has shape (12,); expected (samples, features) or images"),
-    ({"x": X, "y": np.array(3)}, "y has shape (); expected one value a sample"),
+    ({"x": X, "y": np.array(3)}, "y has shape (); expected one value per sample"),
     (
         {"x": X, "y": np.eye(3)[Y]},
         "y has shape (12, 3) and is one-hot; save y.argmax(axis=1) for classes, or write data.targets: numbers",
@@ -158,7 +158,7 @@ def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, 
     [
         (Y + 0.5, "y[0] is 0.5: labels are whole numbers; 12 of 12 are wrong"),
         (np.where(Y, Y, np.nan), "y[0] is nan: labels are whole numbers; 4 of 12 are wrong"),
-        (np.eye(3)[Y], "y has shape (12, 3); expected one whole number a sample"),
+        (np.eye(3)[Y], "y has shape (12, 3); expected one whole number per sample"),
     ],
 )
 @pytest.mark.parametrize("keys", [{"targets": "classes"}, {"class_names": ["up", "down", "strange"]}])
@@ -248,7 +248,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, kind):
         "missing": f"{path}: no such file; a relative path starts at {os.getcwd()}",
         "folder": f"{path}: needs npy files of the arrays x_train and y_train (and x_test, y_test), or x and y, "
         "all without y for an autoencoder; received none",
-        "pipe": f"{path}: is not a regular file; copy what it gives into one",
+        "pipe": f"{path}: is not a regular file; copy its content into one",
     }
     with pytest.raises(UserError) as error:
         Arrays(name="array", path=str(path)).describe()
@@ -351,8 +351,8 @@ def test_a_large_file_that_is_written_column_by_column_is_refused(tmp_path):
     with pytest.raises(UserError) as error:
         spec.load()
     assert str(error.value) == (
-        f"{tmp_path}/x.npy: is written column by column, so that no sample can be read by itself; "
-        "write it anew with np.save(path, np.ascontiguousarray(x))"
+        f"{tmp_path}/x.npy: is in Fortran order, so that samples cannot be read one by one; "
+        "save it again with np.save(path, np.ascontiguousarray(x))"
     )
 
 
@@ -364,5 +364,5 @@ def test_a_file_that_is_not_as_long_as_its_header_says_is_never_mapped(tmp_path,
         spec.describe()
     assert str(error.value) == (
         f"{tmp_path}/x.npy: claims the shape (12, 4, 5) of uint8, which is not what the file holds; "
-        "write it anew with np.save"
+        "save it again with np.save"
     )

@@ -169,7 +169,7 @@ def main(folder: Path) -> None:
         root = folder / "root"
         path = root / "run"
 
-        def anew(start: Callable[[Path], None] = start, root: Path = root, path: Path = path) -> None:
+        def restart(start: Callable[[Path], None] = start, root: Path = root, path: Path = path) -> None:
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir()
             start(path)
@@ -177,11 +177,11 @@ def main(folder: Path) -> None:
         def run(stage: Stage, path: Path = path) -> None:
             train(path, 1.0, stage)
 
-        anew()
+        restart()
         results[name] = {}
         for number, (stage, operation) in enumerate(steps(run, root)):
             for half in (False, True) if operation.kind == "write" else (False,):
-                anew()
+                restart()
                 stopped_at(number, half, run, root)
                 step = f"{stage}: {'half of ' if half else ''}{operation}"
                 times = sum(earlier.partition(" again")[0] == step for earlier in results[name])

@@ -218,16 +218,16 @@ def test_an_error_at_any_step_is_told_and_harms_nothing(room, whole, doing, numb
     root = room / "root"
     path, start = root / "run", arithmetic.STARTS[doing]
 
-    def anew() -> None:
+    def restart() -> None:
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
         with Disk(root, lambda operation: None):
             start(path)
 
-    anew()
+    restart()
     operations = steps(lambda stage: train(path, 1.0, stage), root)
     for i, (stage, operation) in enumerate(operations):
-        anew()
+        restart()
         seen = []
 
         def failing(now: Operation, i: int = i, seen: list = seen) -> None:
