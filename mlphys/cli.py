@@ -67,15 +67,27 @@ def _interruptible() -> Iterator[None]:
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
 
 
+THREADS = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Train with so many threads; default one a core."
+)
+
+
 @main.command()
 @CONFIG
 @SET
 @click.option("--seed", type=click.IntRange(min=0), help="Override the seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
 @click.option("--resume", "go_on", is_flag=True, help="Resume the newest unfinished run of CONFIG.")
+@THREADS
 @QUIET
 def train(
-    config: Path, overrides: tuple[str, ...], seed: int | None, out: Path | None, go_on: bool, quiet: bool
+    config: Path,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    go_on: bool,
+    threads: int | None,
+    quiet: bool,
 ) -> None:
     """Train the experiment of CONFIG in a new run directory.
 
@@ -93,17 +105,18 @@ def train(
         _say(quiet)("no unfinished run; starting a new one")
     with _interruptible():
         if unfinished:
-            run = train.resume(unfinished, (), reporter(quiet), _say(quiet))
+            run = train.resume(unfinished, (), reporter(quiet), _say(quiet), threads)
         else:
-            run = train.train(loaded, out, reporter(quiet), _say(quiet))
+            run = train.train(loaded, out, reporter(quiet), _say(quiet), threads)
     _say(quiet)(show.trained(run))
 
 
 @main.command()
 @click.argument("run")
 @SET
+@THREADS
 @QUIET
-def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
+def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: bool) -> None:
     """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer."""
     from mlphys import show
     from mlphys.commands import train
@@ -111,7 +124,7 @@ def resume(run: str, overrides: tuple[str, ...], quiet: bool) -> None:
     from mlphys.training.progress import reporter
 
     with _interruptible():
-        done = train.resume(find(run), overrides, reporter(quiet), _say(quiet))
+        done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
     _say(quiet)(show.trained(done))
 
 

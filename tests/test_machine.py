@@ -24,6 +24,6 @@ def test_a_container_has_as_many_cores_as_its_time_is_limited_to(limit, cores, m
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     (tmp_path / "cpu.max").write_text(f"{limit}\n")
     monkeypatch.setattr(machine, "TIME_LIMIT", tmp_path / "cpu.max")
-    assert machine.threads() == cores
+    assert machine.cores() == cores
     monkeypatch.setattr(machine, "TIME_LIMIT", tmp_path / "none")
-    assert machine.threads() == 8
+    assert machine.cores() == 8

@@ -63,23 +63,23 @@ class Gabor(Analysis):
         layer = weight_images.chosen(run.loaded, self.layer, SMALLEST)
         kernels, channels = weight_images.each_of_run(layer, run)
         spread = kernels.std(axis=(1, 2))
-        taken = [i for i in image_pairs.evenly(len(kernels), self.kernels) if spread[i] > FLAT * spread.max()]
-        if not taken:
+        selected = [i for i in image_pairs.evenly(len(kernels), self.kernels) if spread[i] > FLAT * spread.max()]
+        if not selected:
             raise NotApplicable(f"the weights of {layer.title} do not vary")
-        found = {i: fitted(kernels[i]) for i in taken}
-        ranked = sorted(taken, key=lambda i: -found[i][0].r2)
+        found = {i: fitted(kernels[i]) for i in selected}
+        ranked = sorted(selected, key=lambda i: -found[i][0].r2)
         r2 = np.array([found[i][0].r2 for i in ranked])
         good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
         numbers: dict[str, Any] = {
-            "layer": layer.number, "kernels": len(taken),
-            "left_out_as_flat": min(len(kernels), self.kernels) - len(taken),
+            "layer": layer.number, "kernels": len(selected),
+            "left_out_as_flat": min(len(kernels), self.kernels) - len(selected),
             "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
         }  # fmt: skip
-        summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
+        summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(selected)} kernels of {layer.title}"
         summary += f", median {numbers['median_r2']:.2f}"
         if self.shuffled:
             random = rng(run.config.seed, "analysis/gabor")
-            some = [kernels[taken[i]] for i in image_pairs.evenly(len(taken), self.shuffled)]
+            some = [kernels[selected[i]] for i in image_pairs.evenly(len(selected), self.shuffled)]
             control = np.array(
                 [fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some]
             )

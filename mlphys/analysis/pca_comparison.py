@@ -91,12 +91,12 @@ def _code_size(loaded: ResolvedView) -> int:
 
 def _errors(known: Components, z: np.ndarray) -> np.ndarray:
     """Mean squared error per value of points (n, d), projected on the first 1, 2, ... components."""
-    lost, held = 0.0, np.zeros(len(known.vectors))
+    lost, explained = 0.0, np.zeros(len(known.vectors))
     for start in range(0, len(z), AT_ONCE):
         centred = z[start : start + AT_ONCE] - known.mean
         lost += float((centred**2).sum())
-        held += ((centred @ known.vectors.T) ** 2).sum(axis=0)
-    return (lost - np.cumsum(held)).clip(0) / z.size
+        explained += ((centred @ known.vectors.T) ** 2).sum(axis=0)
+    return (lost - np.cumsum(explained)).clip(0) / z.size
 
 
 def _planes(run: RunView, train: Array) -> dict[str, np.ndarray]:

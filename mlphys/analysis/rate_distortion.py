@@ -262,10 +262,10 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         ("JPEG files", qualities, numbers["jpeg"], "bytes", theme.VERMILLION, "--"),
     ]
     table: dict[str, list[Any]] = {"what": [], "setting": [], "bytes": [], "mse": []}
-    for label, told, rows, size, colour, style in curves:
+    for label, setting, rows, size, colour, style in curves:
         if rows:
             sizes, errors = [row[size] for row in rows], [row["mse"] for row in rows]
-            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=f"{label}\n{told}")
+            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=f"{label}\n{setting}")
             settings = [row.get("bits", row.get("quality")) for row in rows]
             for key, values in zip(table, ([label] * len(rows), settings, sizes, errors), strict=True):
                 table[key] += values

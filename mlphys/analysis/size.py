@@ -75,8 +75,8 @@ class Size(Analysis):
             "power_laws": laws, "runs": members,
         }  # fmt: skip
         summary = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
-        told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
-        summary += f", goes like {', like '.join(told)}" if told else ""
+        laws_text = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
+        summary += f", goes like {', like '.join(laws_text)}" if laws_text else ""
         return AnalysisResult(
             numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)]
         )

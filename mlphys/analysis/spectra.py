@@ -51,28 +51,30 @@ class Spectra(Analysis):
     def measure(self, run: RunView) -> AnalysisResult:
         layer = weight_images.chosen(run.loaded, self.layer, SMALLEST)
         kernels, channels = weight_images.each_of_run(layer, run)
-        taken = [i for i in image_pairs.evenly(len(kernels), self.filters) if kernels[i].any()]
-        if not taken:
+        selected = [i for i in image_pairs.evenly(len(kernels), self.filters) if kernels[i].any()]
+        if not selected:
             raise NotApplicable(f"the weights of {layer.title} are all zero")
         size = max(self.size, *kernels.shape[1:])
-        spectra = [spectrum(kernels[i], size) for i in taken]
+        spectra = [spectrum(kernels[i], size) for i in selected]
         peaks = [peak(power) for power in spectra]
         rings, mean, error = _radial(spectra)
         frequencies = np.array([frequency for frequency, _ in peaks])
         middle = float(frequencies.mean()), mean_stderr(frequencies)
         numbers: dict[str, Any] = {
             "layer": layer.number,
-            "filters": len(taken),
+            "filters": len(selected),
             "mean_peak_frequency": middle[0],
             "mean_peak_frequency_stderr": middle[1],
             "peaks": [
                 {"filter": i // channels, "channel": i % channels, "frequency": frequency, "orientation": orientation}
-                for i, (frequency, orientation) in zip(taken, peaks, strict=True)
+                for i, (frequency, orientation) in zip(selected, peaks, strict=True)
             ],
             "radial": {"frequency": rings, "mean_power": mean, "mean_power_stderr": error},
         }
-        summary = f"{len(taken)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
-        shown = [kernels[i] for i in taken]
+        summary = (
+            f"{len(selected)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
+        )
+        shown = [kernels[i] for i in selected]
         return AnalysisResult(
             numbers, summary, [_picture(f"{run.name}: filters and their spectra", summary, shown, spectra, numbers)]
         )

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.datasets.array import Arrays
 from mlphys.datasets.table import Table
 from mlphys.errors import UserError
 from mlphys.io import sample_files
 from mlphys.io.sample_files import Expected
 from mlphys.runs.run import Run
+from mlphys.schema.units import Units
 
 # CSV columns of predictions whose arrays have other names. Errors are means over the values of a sample, as in
 # metrics.json.
@@ -64,9 +66,15 @@ def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool 
 def _expected(run: Run) -> Expected:
     data, span = run.config.data, run.data["splits"]["train"]["range"]
     low, high = span or (None, None)
+    facts = run.data["units"]
+    units = Units.from_json(facts) if facts else None
     if isinstance(data, Table):
-        return Expected(run.description.shape, low, high, data.features or (), data.target or ())
-    return Expected(run.description.shape, low, high)
+        return Expected(run.description.shape, low, high, data.features or (), data.target or (), units)
+    if isinstance(data, Arrays):
+        if units is None and data.scale:  # a run of an earlier version
+            units = Units("float32", data.scale, given=True)
+        return Expected(run.description.shape, low, high, units=units, array=data.x or "x")
+    return Expected(run.description.shape, low, high, units=units)
 
 
 def as_csv(found: Predictions) -> str:

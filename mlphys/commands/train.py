@@ -49,8 +49,22 @@ class Interrupted(Exception):
         super().__init__(f"interrupted; `mlphys resume {path}` resumes after the last complete epoch")
 
 
-def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
+def train(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+) -> Run:
     """Train an experiment in a new run directory, measure it on validation, draw its pictures, make its analyses."""
+    return _pictured(trained(loaded, out, reporter, say, threads), say)
+
+
+def trained(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+) -> Run:
+    """Train an experiment in a new run directory and measure it on validation; `threads` None: one a core."""
+    with machine.using_threads(threads):
+        return _trained(loaded, out, reporter, say)
+
+
+def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
     data = loaded.experiment.data
     for source in data.sources():
         if locate(source) is None:
@@ -59,6 +73,9 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
     if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
+    splits.check_classes(dataset, data, loaded.description)
+    for line in splits.told(dataset):
+        say(line)
     fitted = _fitted(loaded, dataset, loaded.pretrained)  # before the run directory is created: a refusal leaves none
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
@@ -68,20 +85,25 @@ def train(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say:
             writer.pretrained(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None, say)
+        return _train(run, writer, loaded, dataset, fitted, reporter, None)
 
 
-def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
-    """Resume a run from its newest valid checkpoint, and print which one.
+def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
+    """Resume a run as `resumed` does, then draw its pictures and make its analyses."""
+    return _pictured(resumed(run, overrides, reporter, say, threads), say)
 
-    Only `training.epochs` may be changed. Raises UserError for a finished run, other changes,
-    data that is not the same, and a run that another process trains.
+
+def resumed(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
+    """Resume a run from its newest valid checkpoint, with the number of threads it had, and print which one.
+
+    Only `training.epochs` may be changed, and `threads`, at the price of other bytes. Raises UserError for a
+    finished run, other changes, data that is not the same, and a run that another process trains.
     """
-    with atomic.locked(run.path):
-        return _resume(run, overrides, reporter, say)
+    with atomic.locked(run.path), machine.using_threads(threads or run.threads):
+        return _resume(run, overrides, reporter, say, threads)
 
 
-def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) -> Run:
+def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None) -> Run:
     old = run.loaded
     loaded = validate_run(overridden(run.document, overrides), run.description) if overrides else old
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
@@ -114,16 +136,18 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say) ->
     dataset = run.dataset()
     fitted = _fitted(loaded, dataset, run.pretrained)
     writer.resume_from(checkpoint)
+    if threads and run.threads:
+        writer.environment({**run.environment, "threads": threads})
     if changes:
         writer.config(loaded.experiment.model_dump())
     if checkpoint:
-        said = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
+        message = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
     else:
-        said = "no checkpoint to resume from; starting over"
+        message = "no checkpoint to resume from; starting over"
     if passed:
-        said += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
-    say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint, say)
+        message += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
+    say(f"run {run.path}: {message}")
+    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
@@ -162,11 +186,11 @@ def _nothing_to_do(run: Run) -> str:
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
-def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.ndarray]) -> Preprocessing:
+def _fitted(loaded: ResolvedExperiment, dataset: Splits, pretrained: Mapping[str, np.ndarray]) -> Preprocessing:
     """Preprocessing fitted to the training samples, or restored from the pretrained run."""
     steps = loaded.experiment.data.preprocess
-    if taken:
-        return preprocessing.restored(steps, loaded.description.shape, taken)
+    if pretrained:
+        return preprocessing.restored(steps, loaded.description.shape, pretrained)
     return preprocessing.fit(steps, dataset.train.x)
 
 
@@ -183,10 +207,10 @@ def _mismatch(saved: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     packages = [name for name in machine.versions() if saved.get(name) != now[name]]
     if packages:
         had, have = ([f"{name} {of.get(name, '(not recorded)')}" for name in packages] for of in (saved, now))
-        wanted = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
+        versions = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
         return (
             f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may give "
-            f"other numbers; {f'`pip install {wanted}`' if wanted else 'install what environment.json names'} "
+            f"other numbers; {f'`pip install {versions}`' if versions else 'install what environment.json names'} "
             "to resume, or retrain it"
         )
     return None if saved == now else "its checkpoints belong to another config or other data; retrain it"
@@ -204,9 +228,8 @@ def _train(
     fitted: Preprocessing,
     reporter: Reporter,
     start: Checkpoint | None,
-    say: Say,
 ) -> Run:
-    """Train, evaluate, plot and analyze. If it stops early, status.json and the message say how to resume."""
+    """Train and evaluate on validation. If it stops early, status.json and the message say how to resume."""
     try:
         network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
         writer.weights({**outcome.weights, **fitted.named_arrays()})
@@ -227,11 +250,14 @@ def _train(
         if isinstance(error, UserError):
             raise UserError(f"{error}; then `mlphys resume {run.path}` continues it") from None
         raise
-    done = Run(run.path)
-    plot.draw(done, loaded.experiment.plots, ("png",))
-    if loaded.experiment.analysis:
-        analyze.analyze(done, (), ("png",), say)
-    return done
+    return Run(run.path)
+
+
+def _pictured(run: Run, say: Say) -> Run:
+    plot.draw(run, run.config.plots, ("png",))
+    if run.config.analysis:
+        analyze.analyze(run, (), ("png",), say)
+    return run
 
 
 def _learn(
@@ -244,7 +270,7 @@ def _learn(
     start: Checkpoint | None,
 ) -> tuple[Network, Outcome]:
     """Train the network. Raises UserError if the loss diverges, after saving the last finite weights."""
-    tensorflow.configure(microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size))
+    tensorflow.configure(operation_threads(loaded), machine.chosen_threads())
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
@@ -265,6 +291,11 @@ def _learn(
         writer.weights({**error.outcome.weights, **fitted.named_arrays()})
         writer.status("diverged", error.outcome.best_epoch or None)
         raise UserError(f"{run.path}: {error}; the weights of the last finite epoch are saved") from None
+
+
+def operation_threads(loaded: ResolvedExperiment) -> int | None:
+    """Threads per TensorFlow operation, fixed when a process imports TensorFlow."""
+    return microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size)
 
 
 def _environment(network: Network, phases: Sequence[Phase], samples: int) -> dict[str, Any]:

@@ -99,9 +99,9 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
         yield Refusal(path, "would move the images and not their targets; only noise fits")
 
 
-def check_fresh_samples(experiment: Experiment) -> Iterable[Refusal]:
+def check_fresh_samples(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     """Refuse more fresh samples per epoch than fit into memory."""
-    data, training = experiment.data, experiment.training
+    data, training = resolved.experiment.data, resolved.experiment.training
     if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
         return
     assert isinstance(data.train, int)
@@ -144,7 +144,7 @@ def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     for i, analysis in enumerate(resolved.experiment.analysis):
         name = ANALYSIS.names[type(analysis)]
         if name in names:
-            yield Refusal(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
+            yield Refusal(("analysis", i), f"{name} is listed twice and would be overwritten; leave one out")
         names.append(name)
         try:
             analysis.check(resolved)

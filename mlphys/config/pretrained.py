@@ -122,8 +122,8 @@ def initial(
     theirs = {name: value.shape for name, value in run.learned().items()}
     for name in [*shapes, *theirs]:
         if theirs.get(name) != shapes.get(name):
-            told = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
-            raise Refusal((*INITIAL, "run"), f"{run.path}: is another architecture: {name} is {told}")
+            difference = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
+            raise Refusal((*INITIAL, "run"), f"{run.path}: is another architecture: {name} is {difference}")
     _check_steps(run, data, description)
     _check_unchanged(block, run, INITIAL)
     return block.model_copy(update={"run": _absolute(run), "sha256": run.sha256}), run.arrays
@@ -141,8 +141,8 @@ def _check_steps(run: PretrainedRun, data: Dataset, description: Description) ->
     """Refuse a run with other preprocessing: its weights would be meaningless."""
     ours, theirs = (spec.model_dump()["preprocess"] for spec in (data, run.resolved.experiment.data))
     if ours != theirs:
-        told = flow(theirs) if theirs else "none"
-        raise Refusal(STEPS, f"{run.path}: was trained with other preprocessing; write the same: {told}")
+        difference = flow(theirs) if theirs else "none"
+        raise Refusal(STEPS, f"{run.path}: was trained with other preprocessing; write the same: {difference}")
     there = run.resolved.description.shape
     if theirs and description.shape != there:
         _refuse_shape("its preprocessing", run, there, description.shape, STEPS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Preprocessing:
         if not self.steps:
             return dataset
         train, validation, test = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
-        return Splits(train, validation, test, dataset.files)
+        return replace(dataset, train=train, validation=validation, test=test)
 
     def for_display(self, x: np.ndarray) -> np.ndarray:
         """Samples as pictures show them: unchanged, or after the last step that cannot be inverted."""

@@ -113,9 +113,9 @@ def _labels(axes: Axes, ends: Sequence[tuple[float, str, Any]], low: float, high
     line = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)}
     style: dict[str, Any] = {"va": "center", "fontsize": 13, "annotation_clip": False}
     style |= {"xycoords": ("data", "axes fraction"), "textcoords": "axes fraction"}
-    wanted = sorted((height(value), i) for i, (value, _, _) in enumerate(chosen))
-    places = _apart([place for place, _ in wanted], 1 / MOST_LABELS)
-    for (own, i), place in zip(wanted, places, strict=True):
+    targets = sorted((height(value), i) for i, (value, _, _) in enumerate(chosen))
+    places = _apart([place for place, _ in targets], 1 / MOST_LABELS)
+    for (own, i), place in zip(targets, places, strict=True):
         _, name, colour = chosen[i]
         start = axes.get_xlim()[1], own
         axes.annotate(name, start, (1.05, place), color=colour, arrowprops={**line, "color": colour}, **style)

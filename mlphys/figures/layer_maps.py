@@ -35,7 +35,7 @@ class Block:
 
     key: str
     name: str
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     values: np.ndarray
     photo: bool = False
     classes: tuple[str, ...] = ()
@@ -105,27 +105,27 @@ def _tile(axes: Axes, image: np.ndarray, left: float, top: float, width: float, 
     axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=theme.PALE, linewidth=0.8, zorder=2))
 
 
-def _head(axes: Axes, x: float, y: float, block: Block, said: Sequence[str], **place: Any) -> None:
+def _head(axes: Axes, x: float, y: float, block: Block, notes: Sequence[str], **place: Any) -> None:
     """The layer's name, and smaller lines below it; y is the upper edge."""
     axes.text(x, y, block.name, fontsize=13, fontweight="bold", va="top", **place)
-    for i, line in enumerate(said, start=1):
+    for i, line in enumerate(notes, start=1):
         axes.text(x, y + 0.03 + i * LINE, line, fontsize=11, color=theme.GREY, va="top", **place)
 
 
 def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     """The blocks side by side, their numbers in the cells, as on a slide."""
-    heads = [max(LETTER * max(len(block.name), *(len(line) for line in block.said)), 0.8) for block in blocks]
+    heads = [max(LETTER * max(len(block.name), *(len(line) for line in block.notes)), 0.8) for block in blocks]
     names = [LETTER * max((len(name) for name in block.classes), default=0) for block in blocks]
     cells = [CELL * block.cell_shape()[1] for block in blocks]
     widths = [max(head, cell + name) for head, cell, name in zip(heads, cells, names, strict=True)]
-    arrow, top = 0.7, 0.2 + LINE * (1 + max(len(block.said) for block in blocks))
+    arrow, top = 0.7, 0.2 + LINE * (1 + max(len(block.notes) for block in blocks))
     tallest = CELL * max(block.cell_shape()[0] for block in blocks)
     figure, axes = _empty(sum(widths) + arrow * (len(blocks) - 1), top + tallest, title, caption)
     left = 0.0
     for block, width in zip(blocks, widths, strict=True):
         down, across = block.cell_shape()
         middle, first = left + width / 2, top + (tallest - CELL * down) / 2
-        _head(axes, middle, first - top, block, block.said, ha="center")
+        _head(axes, middle, first - top, block, block.notes, ha="center")
         _cells(axes, block, middle - CELL * across / 2, first)
         if block is not blocks[-1]:
             tail, tip = ((left + width + x, top + tallest / 2) for x in (0.12, arrow - 0.12))
@@ -210,7 +210,7 @@ def _in_rows(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     for i, part in enumerate(parts):
         left, top = i * (LABEL + column.width + GUTTER), 0.0
         for block in part:
-            _head(axes, left, top, block, [", ".join(block.said), _span(block.values)])
+            _head(axes, left, top, block, [", ".join(block.notes), _span(block.values)])
             _row(axes, block, left + LABEL, top, column)
             top += column.height(block) + BETWEEN
     return figure

@@ -107,11 +107,11 @@ def _names(axes: Axes, points: np.ndarray, coloured: Colouring) -> None:
 
     labels, classes = coloured.labels, coloured.classes
     room = np.array([LETTER[0] * max(len(name) for name in classes), LETTER[1]]) * np.ptp(points, axis=0)
-    taken: list[np.ndarray] = []
+    occupied: list[np.ndarray] = []
     for k in np.unique(labels):
         place = np.median(points[labels == k], axis=0)
-        if all((abs(place - other) > room).any() for other in taken):
-            taken.append(place)
+        if all((abs(place - other) > room).any() for other in occupied):
+            occupied.append(place)
             halo = [withStroke(linewidth=4, foreground="white")]
             style: dict[str, Any] = {
                 "color": _style(k)["color"],

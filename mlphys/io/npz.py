@@ -126,8 +126,8 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
     header = Header(shape, dtype)
     if dtype.hasobject:  # of unknown size, never read
         return header
-    held = info.file_size - start.tell()
-    if min(shape, default=0) < 0 or header.nbytes != held or held > MOST_INFLATED * path.stat().st_size:
+    data_bytes = info.file_size - start.tell()
+    if min(shape, default=0) < 0 or header.nbytes != data_bytes or data_bytes > MOST_INFLATED * path.stat().st_size:
         raise UserError(
             f"{path}: {info.filename} claims the shape {shape} of {dtype}, which is not what the file holds; "
             "save it again with np.savez"

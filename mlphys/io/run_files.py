@@ -50,6 +50,15 @@ class Splits(BaseModel):
     test: SplitFacts
 
 
+class UnitsFacts(BaseModel):
+    """What the numbers of the files meant."""
+
+    dtype: Annotated[str, Field(max_length=20, pattern="^[<>|=a-zA-Z0-9]*$")]
+    scale: Annotated[FiniteFloat, Field(gt=0)]
+    given: bool
+    offset: Annotated[list[FiniteFloat], Field(max_length=1000)]
+
+
 class DataFile(BaseModel):
     """The content of data.json."""
 
@@ -59,6 +68,9 @@ class DataFile(BaseModel):
     samples: Count
     test_samples: Count | None
     target_shape: list[Whole] = []
+    validation_samples: Count | None = None
+    units: UnitsFacts | None = None
+    target_units: UnitsFacts | None = None
     splits: Splits
     files: list[dict[str, str | int]]
 
@@ -93,6 +105,7 @@ class RunFiles:
             data["samples"],
             data["test_samples"],
             tuple(data["target_shape"]),
+            data["validation_samples"],
         )
 
     @cached_property
@@ -103,7 +116,7 @@ class RunFiles:
     def status(self) -> dict[str, Any]:
         return self._checked("status.json", StatusFile)
 
-    def tensors(self, name: str, wanted: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+    def tensors(self, name: str, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
         """The float32 arrays of a safetensors file. Raises UserError unless shapes match and all are finite."""
         from safetensors import SafetensorError, safe_open
 
@@ -113,13 +126,13 @@ class RunFiles:
             with safe_open(path, framework="numpy") as file:
                 slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
                 shapes = {name: tuple(held.get_shape()) for name, held in slices.items() if held.get_dtype() == "F32"}
-                if shapes != wanted:
-                    name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
+                if shapes != expected:
+                    name = sorted(set(shapes.items()) ^ set(expected.items()))[0][0]
                     raise UserError(
                         f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                        f"the config says {wanted.get(name, 'none')}; retrain the experiment"
+                        f"the config says {expected.get(name, 'none')}; retrain the experiment"
                     )
-                arrays = {name: file.get_tensor(name) for name in wanted}
+                arrays = {name: file.get_tensor(name) for name in expected}
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
         if not all(np.isfinite(value).all() for value in arrays.values()):

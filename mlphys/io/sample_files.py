@@ -16,6 +16,7 @@ from mlphys.io import csvfile, image_files, npz
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
+from mlphys.schema.units import Units
 
 ENDINGS = (*image_files.SUFFIXES, ".npy", ".npz", ".csv")
 
@@ -26,6 +27,7 @@ class Expected:
 
     `low` and `high` are the minimum and maximum of its training samples, None if the run does not
     record them; `features` the columns of its table and `targets` its target columns, if known.
+    `units` are the units of its data file, None without a file; `array` is the name of its samples.
     """
 
     shape: Shape
@@ -33,6 +35,15 @@ class Expected:
     high: float | None = None
     features: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    units: Units | None = None
+    array: str = "x"
+
+    @property
+    def meant(self) -> Units:
+        """The units of another file: bytes of images are pixels if the network was trained on 0 to 1."""
+        if self.units:
+            return self.units
+        return Units("uint8", 255.0) if self.is_image and self.white == 1 else Units("float32")
 
     @property
     def is_image(self) -> bool:
@@ -60,7 +71,7 @@ def read(path: Path, expected: Expected, resize: bool = False, invert: bool = Fa
     elif ending == ".npy":
         x = _numbers(path, npz.read_npy(path), expected)
     elif ending == ".npz":
-        x = _numbers(path, _only_array(path), expected)
+        x = _numbers(path, _only_array(path, expected.array), expected)
     elif ending == ".csv":
         x = _numbers(path, _table(path, expected), expected)
     else:
@@ -90,11 +101,12 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
     return x * np.float32(expected.white)
 
 
-def _only_array(path: Path) -> np.ndarray:
+def _only_array(path: Path, wanted: str) -> np.ndarray:
     headers = npz.headers(path)
-    name = "x" if "x" in headers else next(iter(headers), "")
-    if name not in headers or (name != "x" and len(headers) > 1):
-        raise UserError(f"{path}: expected an array x, or one array alone; received {', '.join(headers) or 'none'}")
+    name = next((name for name in (wanted, "x") if name in headers), next(iter(headers), ""))
+    if name not in headers or (name not in (wanted, "x") and len(headers) > 1):
+        have = ", ".join(list(headers)[:20]) or "none"
+        raise UserError(f"{path}: expected an array {wanted}, or one array alone; received {have}")
     return npz.read(path, {name: headers[name]})[name]
 
 
@@ -139,10 +151,7 @@ def _numbers(path: Path, values: np.ndarray, expected: Expected) -> np.ndarray:
     if values.dtype.kind not in "buif":
         raise UserError(f"{path}: holds {values.dtype}; expected real numbers")
     x = _samples(path, values, expected.shape)
-    if values.dtype == np.uint8 and expected.is_image and expected.white == 1:
-        return x.astype(np.float32) / np.float32(255)
-    with np.errstate(over="ignore"):  # reported as not finite
-        return np.ascontiguousarray(x, dtype=np.float32)
+    return np.ascontiguousarray(expected.meant.of_another_file(str(path), x))
 
 
 def _samples(path: Path, values: np.ndarray, shape: Shape) -> np.ndarray:

@@ -22,9 +22,9 @@ from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
-from mlphys.schema.layers import Dense, Layer, LayerField
+from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
 from mlphys.schema.shapes import Row, trace, trained
@@ -78,6 +78,9 @@ class Autoencoder(ModelKind):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
+
+    def wanted(self) -> Wanted:
+        return Wanted(signals=begins_with_sequence(self.encoder))
 
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"

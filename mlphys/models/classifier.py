@@ -15,9 +15,9 @@ from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, Layer
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
+from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
 from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
@@ -43,6 +43,9 @@ class Classifier(ModelKind):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
+
+    def wanted(self) -> Wanted:
+        return Wanted("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder

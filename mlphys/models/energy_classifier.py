@@ -22,7 +22,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import Dataset, Description, Generated, Split
+from mlphys.schema.data import Dataset, Description, Generated, Split, Wanted
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
@@ -81,6 +81,9 @@ class EnergyClassifier(ModelKind):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4}}}
+
+    def wanted(self) -> Wanted:
+        return Wanted("classes")
 
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)

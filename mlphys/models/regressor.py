@@ -15,9 +15,9 @@ from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, fo
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import LayerField, text
+from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
 from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
@@ -43,6 +43,9 @@ class Regressor(ModelKind):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
+
+    def wanted(self) -> Wanted:
+        return Wanted("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder

@@ -21,9 +21,9 @@ from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.autoencoding import Stage
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description, Split, Wanted
 from mlphys.schema.fields import ActivationName, Shape
-from mlphys.schema.layers import LayerField, text
+from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
 from mlphys.schema.shapes import Row, trace, trained
@@ -59,6 +59,10 @@ class StackedAutoencoder(ModelKind):
         stage = {"encoder": [{"Dense": {"units": 6, "activation": "sigmoid"}}]}
         head = [{"Dense": {"units": 10, "activation": "softmax"}}]
         return {"kind": "stacked_autoencoder", "stages": [stage, stage], "head": head}
+
+    def wanted(self) -> Wanted:
+        signals = begins_with_sequence(self.stages[0].encoder)
+        return Wanted("classes" if self.head else None, signals)
 
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")

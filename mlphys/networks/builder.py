@@ -12,19 +12,13 @@ from mlphys.networks.cost import Batch
 from mlphys.networks.phases import Gradient, Network, Plan
 from mlphys.networks.tensorflow import start
 from mlphys.numerics.randomness import rng
-from mlphys.schema import shapes
-from mlphys.schema.autoencoding import CodeMean, Corruption, KSparse
+from mlphys.schema import registry, shapes
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.initializers import Initializer, Regularizer
 from mlphys.schema.layers import Conv2DTranspose
 from mlphys.schema.optimizers import Optimizer, Schedule
 from mlphys.schema.shapes import Row
-from mlphys.schema.spec import Spec
-
-RANDOM_INITIALIZERS = {
-    "Orthogonal", "RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotUniform", "GlorotNormal",
-    "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "VarianceScaling",
-}  # fmt: skip
-
+from mlphys.schema.spec import Spec, snake_case
 
 LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evaluating: 200 MB
 
@@ -96,22 +90,21 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
 
     if row.tied_to:
         return _tied(row, seed, layers[row.tied_to])
-    match row.layer:
-        case CodeMean():
-            from mlphys.networks.layers.latent import CodeMean as Layer
-
-            return Layer()
-        case KSparse():
-            from mlphys.networks.layers.latent import KSparse as Layer
-
-            return Layer(row.layer.k)
-        case layer if layer.only_in_training and not row.trainable:
-            return keras.layers.Identity()
+    if row.layer.only_in_training and not row.trainable:
+        return keras.layers.Identity()
     name = row.layer.keras_layer()
-    kind = simd_conv.REPLACEMENTS.get(name) or getattr(keras.layers, name)
+    kind = simd_conv.REPLACEMENTS.get(name) or _our_layer(name) or getattr(keras.layers, name)
     layer = kind(**_arguments(row, seed))
     layer.trainable = layer.trainable and row.trainable
     return layer
+
+
+def _our_layer(name: str) -> Any:
+    """The layer that Keras lacks, from the file of networks/layers/ with its name in snake case; else None."""
+    import keras
+
+    package, file = "mlphys.networks.layers", snake_case(name)
+    return registry.entry(package, file, keras.layers.Layer) if file in registry.names(package) else None
 
 
 def _tied(row: Row, seed: int, source: Any) -> Any:
@@ -163,7 +156,7 @@ def _keras_object(value: Any, seed: int, purpose: str) -> Any:
 
     if isinstance(value, Initializer):
         arguments = value.arguments()
-        if type(value).__name__ in RANDOM_INITIALIZERS:
+        if value.random:
             arguments["seed"] = int(rng(seed, purpose).integers(2**31))
         return getattr(keras.initializers, type(value).__name__)(**arguments)
     if isinstance(value, np.ndarray):

@@ -14,7 +14,7 @@ from mlphys.networks.energies import EnergyForm
 from mlphys.networks.phases import Network, Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Dataset, Description, Split
+from mlphys.schema.data import Dataset, Description, Split, Wanted
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.pretrained import PretrainedEncoder
@@ -48,6 +48,10 @@ class ModelKind(Spec, ABC):
         as targets."""
 
     # what others ask of a kind
+
+    def wanted(self) -> Wanted:
+        """What the data must be read as."""
+        return Wanted()
 
     def input_corruption(self) -> Corruption | None:
         """What is done to the inputs in training, if the targets are the clean ones."""

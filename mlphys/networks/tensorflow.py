@@ -12,15 +12,16 @@ from typing import Any
 
 _module: ModuleType | None = None
 _operation_threads: int | None = None
+_threads: int | None = None
 
 
-def configure(operation_threads: int | None) -> None:
-    """Start TensorFlow with so many threads for an operation; None: one for each core.
+def configure(operation_threads: int | None, threads: int | None = None) -> None:
+    """Start TensorFlow with so many threads for an operation, and for operations side by side; None: one a core.
 
     It is heard when TensorFlow starts, once a process, and unless TF_NUM_INTRAOP_THREADS is set.
     """
-    global _operation_threads
-    _operation_threads = operation_threads
+    global _operation_threads, _threads
+    _operation_threads, _threads = operation_threads, threads
     start()
 
 
@@ -40,6 +41,8 @@ def start() -> ModuleType:
 
             if _operation_threads is not None and "TF_NUM_INTRAOP_THREADS" not in os.environ:
                 tensorflow.config.threading.set_intra_op_parallelism_threads(_operation_threads)
+            if _threads is not None:
+                tensorflow.config.threading.set_inter_op_parallelism_threads(_threads)
             for accelerator in tensorflow.config.list_physical_devices("GPU"):
                 tensorflow.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
             tensorflow.config.list_logical_devices()
@@ -68,13 +71,13 @@ def _without_notices() -> Iterator[None]:
     """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as stderr:
+        os.dup2(stderr.fileno(), 2)
         try:
             yield
         except Exception:
-            held.seek(0)
-            os.write(saved, held.read())
+            stderr.seek(0)
+            os.write(saved, stderr.read())
             raise
         finally:
             os.dup2(saved, 2)

@@ -65,11 +65,11 @@ def _samples(run: RunView, curves: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def _caption(curves: Mapping[str, Any]) -> str:
-    said = {
+    captions = {
         "shift": "shift: mean over left, right, up and down, zero-padded",
         "noise": "noise: Gaussian, added to every value",
     }
-    return "; ".join([*(said[name] for name in curves), "the band is one standard error"])
+    return "; ".join([*(captions[name] for name in curves), "the band is one standard error"])
 
 
 def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[str, Any]) -> None:

@@ -62,10 +62,10 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
     axes.yaxis.set_minor_formatter("")
     axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
     axes.axvline(found["mean_code"], color=theme.VERMILLION, linewidth=2)
-    said = [f"mean {found['mean_code']:.3g}"]
-    said += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
+    lines = [f"mean {found['mean_code']:.3g}"]
+    lines += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
     axes.text(
-        0.98, 0.96, "\n".join(said), transform=axes.transAxes, ha="right", va="top",
+        0.98, 0.96, "\n".join(lines), transform=axes.transAxes, ha="right", va="top",
         bbox={"facecolor": "white", "edgecolor": theme.PALE, "boxstyle": "round"},
     )  # fmt: skip
     table = {"from": list(edges[:-1]), "to": list(edges[1:]), "values": counts.tolist(), "share": list(share)}

@@ -145,7 +145,7 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     notes += [f"{hidden} {'variance is' if hidden == 1 else 'variances are'} zero up to rounding"] if hidden else []
     notes += ["the total variance is not known: only the leading components are computed"] if total is None else []
     notes += [note] if note else []
-    held = np.cumsum(variances) / (total or 1.0)
+    cumulative = np.cumsum(variances) / (total or 1.0)
     title = f"{name}: variance along the principal components"
     figure = theme.figure(12 if total else 8, 5.4, title, "; ".join(notes))
     left, *right = figure.subplots(1, 2 if total else 1, squeeze=False)[0]
@@ -159,20 +159,20 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
         left.yaxis.set_minor_formatter("")
     left.locator_params(axis="x", integer=True)
     if right:
-        _cumulative(right[0], numbers, held, kept)
+        _cumulative(right[0], numbers, cumulative, kept)
     columns = {"component": numbers.tolist(), "variance": list(variances)}
-    shares = {"share": list(variances / total), "cumulative": list(held)} if total else {}
+    shares = {"share": list(variances / total), "cumulative": list(cumulative)} if total else {}
     return Picture("components_spectrum", figure, {**columns, **shares})
 
 
-def _cumulative(axes: Axes, numbers: np.ndarray, held: np.ndarray, kept: int) -> None:
+def _cumulative(axes: Axes, numbers: np.ndarray, cumulative: np.ndarray, kept: int) -> None:
     """The cumulative share, with marks at 80, 90, 95 and 99 % and at the kept components."""
     from matplotlib.patheffects import withStroke
 
-    last = min(len(held), max(kept, int(np.searchsorted(held, MARKS[-1])) + 1) * 5 // 4 + 1)
-    axes.plot(numbers[:last], held[:last], color=theme.INK, marker="o" if last <= DOTTED else "", markersize=6)
+    last = min(len(cumulative), max(kept, int(np.searchsorted(cumulative, MARKS[-1])) + 1) * 5 // 4 + 1)
+    axes.plot(numbers[:last], cumulative[:last], color=theme.INK, marker="o" if last <= DOTTED else "", markersize=6)
     halo = [withStroke(linewidth=3, foreground="white")]
-    counts = [min(int(np.searchsorted(held, mark)) + 1, len(held)) for mark in MARKS]
+    counts = [min(int(np.searchsorted(cumulative, mark)) + 1, len(cumulative)) for mark in MARKS]
     for mark, count in zip(MARKS, counts, strict=True):
         axes.plot([0, count, count], [mark, mark, 0], color=theme.GREY, linewidth=0.9, linestyle=":")
         if counts.count(count) == 1 or mark == MARKS[-1]:
@@ -180,7 +180,7 @@ def _cumulative(axes: Axes, numbers: np.ndarray, held: np.ndarray, kept: int) ->
                 str(count), (count, 0), (4, 4), textcoords="offset points", fontsize=13, color=theme.GREY,
                 path_effects=halo,
             )  # fmt: skip
-    share = held[kept - 1]
+    share = cumulative[kept - 1]
     axes.plot([kept, kept], [0, share], color=theme.BLUE, linewidth=1.5)
     axes.plot(kept, share, "o", color=theme.BLUE, markersize=10, zorder=4)
     right = kept < 0.6 * last

@@ -71,8 +71,8 @@ class DecisionBoundary(Plot):
 
 
 def _need_plane(run: RunView) -> None:
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if "probabilities" not in said:
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if "probabilities" not in outputs:
         raise NotApplicable("only a model of kind: classifier distinguishes classes")
     shape, classes = tuple(run.data["shape"]), run.data["classes"]
     if shape != (2,):

@@ -78,7 +78,7 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
         if _changes_nothing(row):
             continue
         values, last = outputs[row.name][0], row is rows[-1]
-        said, photographed = (_which(row), text(values.shape)), False
+        notes, photographed = (_which(row), text(values.shape)), False
         classes: tuple[str, ...] = ()
         if last and not classifies and values.size == sample.size and values.ndim == 1:
             values = values.reshape(shape)  # a reconstruction
@@ -89,7 +89,7 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
         yield Block(
             row.name,
             type(row.layer).__name__,
-            said,
+            notes,
             values,
             photographed,
             classes,

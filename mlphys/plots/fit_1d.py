@@ -58,8 +58,8 @@ class Fit1D(Plot):
 
 
 def _need_curve(run: RunView) -> None:
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if "outputs" not in said:
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if "outputs" not in outputs:
         raise NotApplicable("only a model of kind: regressor fits a function")
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
     if shapes != ((1,), (1,)):

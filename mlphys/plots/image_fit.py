@@ -57,8 +57,8 @@ class ImageFit(Plot):
 
 
 def _need_image(run: RunView) -> None:
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if "outputs" not in said:
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if "outputs" not in outputs:
         raise NotApplicable("only a model of kind: regressor fits an image")
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
     if shapes != ((2,), (1,)):

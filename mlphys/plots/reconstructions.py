@@ -111,7 +111,7 @@ def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
     """One row of images per name, and the difference of the last two; the mse of a sample is below it."""
     from matplotlib.ticker import MaxNLocator
 
-    (wanted, targets), (_, outputs) = list(rows.items())[-2:]
+    (target_name, targets), (_, outputs) = list(rows.items())[-2:]
     count, height, width = targets.shape[:3]
     differences = (outputs - targets).mean(axis=-1)
     limit = float(abs(differences).max()) or 1.0
@@ -129,7 +129,7 @@ def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
     for panel in [panel for row in axes for panel in row]:
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set(visible=True, color=theme.PALE)
-    for row, name in zip(axes, (*rows, f"output\n− {wanted}"), strict=True):
+    for row, name in zip(axes, (*rows, f"output\n− {target_name}"), strict=True):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     axes[-1][0].text(-0.1, -0.06, "mse", transform=axes[-1][0].transAxes, ha="right", va="top", color=theme.GREY)
     bar = figure.colorbar(drawn, cax=figure.add_subplot(grid[down - 1, count]))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, restored
@@ -103,6 +104,21 @@ class Run(RunFiles):
         return self._json("environment.json")
 
     @property
+    def threads(self) -> int | None:
+        """With how many it was trained; None where that is not written yet."""
+        if not (self.path / "environment.json").exists():
+            return None
+        threads = self.environment.get("threads")
+        if threads is None:
+            return None
+        if type(threads) is not int or not 1 <= threads <= machine.MOST_THREADS:
+            raise UserError(
+                f"{self.path / 'environment.json'}: damaged: threads is not 1 to {machine.MOST_THREADS}; "
+                "retrain the experiment"
+            )
+        return threads
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The metrics by split; empty before an evaluation."""
         if not (self.path / "metrics.json").exists():
@@ -134,8 +150,8 @@ class Run(RunFiles):
     @cached_property
     def pretrained(self) -> dict[str, np.ndarray]:
         """Pretrained arrays from other runs, by name; empty if there were none."""
-        wanted = self.loaded.pretrained_shapes()
-        return self.tensors(PRETRAINED, wanted) if wanted else {}
+        expected = self.loaded.pretrained_shapes()
+        return self.tensors(PRETRAINED, expected) if expected else {}
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
@@ -169,10 +185,10 @@ class Run(RunFiles):
             return None
         self._regular(path)
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
-        wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
+        expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.model
-        said = kind.prediction_shapes(description)
-        wanted |= {name: (samples, *shape) for name, shape in said.items()}
+        outputs = kind.prediction_shapes(description)
+        expected |= {name: (samples, *shape) for name, shape in outputs.items()}
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
         image = display_shape(self.config.data.preprocess, self.description.shape)
@@ -180,8 +196,8 @@ class Run(RunFiles):
         if shown and self.config.model.input_corruption():
             kept += ["corrupted", "denoised"]
         pictured = {"images": image} | dict.fromkeys(kept, image)
-        wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
-        if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
+        expected |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
+        if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != expected:
             raise UserError(
                 f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it again"
             )

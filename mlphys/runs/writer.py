@@ -41,8 +41,8 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
             return out
         folder = root / name
         atomic.make(folder)
-        taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
-        for number in itertools.count(max(taken, default=0) + 1):
+        numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+        for number in itertools.count(max(numbers, default=0) + 1):
             try:
                 (folder / str(number)).mkdir()
             except FileExistsError:  # another process was faster

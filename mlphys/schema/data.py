@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
@@ -16,6 +16,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
+from mlphys.schema.units import Units
 
 
 def _size(value: Any) -> int | float:
@@ -53,17 +54,28 @@ class RemoteFile:
     digested: str = "the file"  # what `sha256` is the checksum of, for messages
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
+
+    targets: Literal["classes", "numbers"] | None = None
+    signals: bool = False
+
+
 class Dataset(Spec, ABC):
     """Base class of the entries of datasets/, with the keys that every dataset has.
 
     Sizes of splits are counts, or fractions of the dataset. `train: null` is everything that the other splits
     leave. A dataset with an official test set is split in file order: train first, then
     validation, and `test: null` is the whole official test set. Any other is split by
-    `split_seed`, stratified by class, and `test: null` is a fifth of it.
+    `split_seed`, stratified by class, and `test: null` is a fifth of it. Your own files may bring
+    validation and test samples: those are the splits, and what they lack is drawn from the rest.
 
     `classes` selects these classes, in this order; `imbalance` keeps that fraction of the samples of a
     class. `preprocess` is fitted to the training samples and applied to all.
     """
+
+    SHUFFLED: ClassVar[bool] = True  # a part of it in file order is as good as one drawn at random
 
     name: str
     train: Size | None = None
@@ -98,6 +110,10 @@ class Dataset(Spec, ABC):
 
     def resolved(self) -> Self:
         """The keys, with defaults that depend on file headers filled in."""
+        return self
+
+    def wanted(self, wanted: Wanted) -> Self:
+        """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
 
 
@@ -150,6 +166,7 @@ class Description:
     samples: int  # for train and validation, and for test without an official test set
     test_samples: int | None  # of the official test set; None: there is none
     target_shape: Shape = ()  # of one target; () for a label, (0,) where the samples have no target
+    validation_samples: int | None = None  # of a validation set of the file's own; None: there is none
 
 
 @dataclass(frozen=True)
@@ -158,8 +175,9 @@ class Samples:
 
     y of shape (n, *target_shape) are int32 labels, or float32 targets.
 
-    `x_test`, `y_test` are the official test set, or None. `files` are the user's files that were
-    read, with their records for data.json.
+    `x_test`, `y_test` are the official test set, None where there is none, and so are `x_validation`,
+    `y_validation`. `files` are the files of the user's that were read, with what data.json records of
+    them; `units` and `target_units` are what their numbers meant. `notes` tell what of them is not used.
     """
 
     x: Array
@@ -167,6 +185,11 @@ class Samples:
     x_test: Array | None = None
     y_test: np.ndarray | None = None
     files: tuple[dict[str, Any], ...] = ()
+    units: Units | None = None
+    target_units: Units | None = None
+    x_validation: Array | None = None
+    y_validation: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,3 +230,6 @@ class Splits:
     validation: Split
     test: Split
     files: tuple[dict[str, Any], ...] = ()
+    units: Units | None = None
+    target_units: Units | None = None
+    notes: tuple[str, ...] = ()

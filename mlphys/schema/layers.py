@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_serializer
 
 from mlphys.errors import Refusal
+from mlphys.schema import registry
 from mlphys.schema.fields import (
     ActivationName,
     Border1D,
@@ -42,6 +45,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # its output for a sample depends on that sample alone
+    takes_sequence: ClassVar[bool] = False  # (steps, channels)
     only_in_training: ClassVar[bool] = False  # identity when the network is evaluated
 
     def keras_layer(self) -> str:
@@ -69,13 +73,23 @@ class Layer(Spec):
         return ()
 
 
+def begins_with_sequence(layers: Sequence[Layer]) -> bool:
+    """Whether the first layer that cares about the shape of its input takes (steps, channels)."""
+    for layer in layers:
+        if layer.takes_sequence:
+            return True
+        if not (layer.only_in_training or isinstance(layer, Activation | BatchNormalization)):
+            return False
+    return False
+
+
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
     """Raise Refusal unless `shape` has `rank` entries."""
     if len(shape) == rank:
         return
-    wanted = {2: "a sequence (steps, channels)", 3: "an image (height, width, channels)"}[rank]
+    expected = {2: "a sequence (steps, channels)", 3: "an image (height, width, channels)"}[rank]
     remedy = "put it before Flatten, or put a Reshape before it" if len(shape) == 1 else "put a Reshape before it"
-    raise Refusal((), f"{layer} needs {wanted}; received {text(shape)}; {remedy}")
+    raise Refusal((), f"{layer} needs {expected}; received {text(shape)}; {remedy}")
 
 
 def text(shape: Shape) -> str:
@@ -112,11 +126,11 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def kernel(self, shape: Shape) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, shape: Shape) -> Shape: ...
 
-    def outputs(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self) -> int: ...
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
@@ -190,6 +204,7 @@ class Conv2DTranspose(Weighted):
 
 
 class Conv1D(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -214,6 +229,7 @@ class Conv1D(Weighted):
 
 
 class Conv1DTranspose(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -263,6 +279,7 @@ class AveragePooling2D(MaxPooling2D):
 
 
 class MaxPooling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
@@ -300,6 +317,7 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
 
 class GlobalAveragePooling1D(Layer):
+    takes_sequence = True
     separable = True
     keepdims: bool = False
 
@@ -330,8 +348,8 @@ class Reshape(Layer):
         have, fixed = math.prod(shape), math.prod(n for n in self.target_shape if n != -1)
         free = self.target_shape.count(-1)
         if free > 1 or 0 in self.target_shape:
-            wanted = text(self.target_shape)
-            raise Refusal((), f"target_shape takes numbers of at least 1, and -1 at most once; received {wanted}")
+            received = text(self.target_shape)
+            raise Refusal((), f"target_shape takes numbers of at least 1, and -1 at most once; received {received}")
         if (free and have % fixed) or (not free and have != fixed):
             raise Refusal(
                 (),
@@ -381,8 +399,8 @@ class BatchNormalization(Layer):
     gamma_regularizer: RegularizerField | None = None
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
-        wanted = {"gamma": self.scale, "beta": self.center}
-        return {name: (shape[-1],) for name, used in wanted.items() if used}
+        used_by_name = {"gamma": self.scale, "beta": self.center}
+        return {name: (shape[-1],) for name, used in used_by_name.items() if used}
 
     def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
@@ -399,8 +417,8 @@ class LayerNormalization(Layer):
     gamma_regularizer: RegularizerField | None = None
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
-        wanted = {"gamma": self.scale, "beta": self.center}
-        return {name: (shape[-1],) for name, used in wanted.items() if used}
+        used_by_name = {"gamma": self.scale, "beta": self.center}
+        return {name: (shape[-1],) for name, used in used_by_name.items() if used}
 
 
 class Activation(Layer):
@@ -513,6 +531,7 @@ class Cropping2D(Layer):
 
 
 class ZeroPadding1D(Layer):
+    takes_sequence = True
     separable = True
     padding: Border1D = (1, 1)
 
@@ -522,6 +541,7 @@ class ZeroPadding1D(Layer):
 
 
 class Cropping1D(Layer):
+    takes_sequence = True
     separable = True
     cropping: Border1D = (1, 1)
 
@@ -549,6 +569,7 @@ class UpSampling2D(Layer):
 
 
 class UpSampling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     size: Count = 2
@@ -561,16 +582,6 @@ class UpSampling1D(Layer):
         return ((1, 1 / self.size),)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D,
-        AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalMaxPooling1D, GlobalMaxPooling2D, UpSampling1D, UpSampling2D, ZeroPadding1D,
-        ZeroPadding2D, Cropping1D, Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D,
-        GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, Activation, ReLU,
-        LeakyReLU, ELU, Softmax, FixedConv2D,
-    )
-}  # fmt: skip
+LAYERS = registry.classes(__name__, Layer)
 
 LayerField = Annotated[Layer, Choice("layer", LAYERS)]

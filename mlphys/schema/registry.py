@@ -1,9 +1,14 @@
-"""Registries: a folder is a registry and a file in it an entry, unless its name begins with an underscore."""
+"""Registries: a folder is a registry and a file in it an entry, unless its name begins with an underscore.
+
+A file can be a registry of its classes.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import sys
 from typing import TypeVar
 
 Base = TypeVar("Base")
@@ -39,3 +44,19 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
 def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:
     """All entries of a package by name, in alphabetical order."""
     return {name: entry(package, name, base) for name in names(package)}
+
+
+def classes(module: str, base: type[Base]) -> dict[str, type[Base]]:
+    """The public classes of a file that are derived from `base` and complete, by name, in the order of the file.
+
+    Called at the end of that file. A class with an abstract method is a base class and no entry.
+    """
+    return {
+        key: thing
+        for key, thing in vars(sys.modules[module]).items()
+        if isinstance(thing, type)
+        and issubclass(thing, base)
+        and thing is not base
+        and thing.__module__ == module
+        and not (key.startswith("_") or inspect.isabstract(thing))
+    }

@@ -126,8 +126,8 @@ def _check_matrices(row: Row, path: KeyPath) -> None:
         for role in ("initializer", "regularizer"):
             chosen = getattr(row.layer, f"{tensor}_{role}", None)
             if chosen is not None and len(shape) not in chosen.ranks:
-                wanted = "two axes" if 3 not in chosen.ranks else "at least two axes"
+                needed = "two axes" if 3 not in chosen.ranks else "at least two axes"
                 raise Refusal(
                     (*path, f"{tensor}_{role}"),
-                    f"{type(chosen).__name__} needs {wanted}; received {text(shape)}; choose another {role}",
+                    f"{type(chosen).__name__} needs {needed}; received {text(shape)}; choose another {role}",
                 )

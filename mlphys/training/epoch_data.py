@@ -24,8 +24,8 @@ def feed(
     augment = Augmenter(augmentation, experiment.seed) if augmentation else None
 
     def fresh(epoch: int, samples: int) -> Split:
-        drawn_from = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
-        drawn = data.model_copy(update={"samples": samples, "sample_seed": drawn_from}).load()
+        seed = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
+        drawn = data.model_copy(update={"samples": samples, "sample_seed": seed}).load()
         return Split(drawn.x, drawn.y)
 
     is_fresh = isinstance(data, Generated) and data.fresh

@@ -19,10 +19,10 @@ MOST = 8  # parts: tracing each takes 0.3 s
 
 
 def operation_threads(rows: Sequence[Row], batch: int | str) -> int | None:
-    """Threads per TensorFlow operation: one if batches are divided into micro-batches, else all."""
+    """Threads per TensorFlow operation: one if batches are divided into micro-batches, else all; None: one per core."""
     size = MOST * SAMPLES if batch == "all" else int(batch)  # "all" samples are enough for MOST parts
     fit = _parts(size) > 1 or machine.threads() == 1
-    return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else None
+    return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else machine.chosen_threads()
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:

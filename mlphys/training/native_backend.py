@@ -46,12 +46,20 @@ class Unsupported(Exception):
     """There is no machine code for a phase; the text gives the reason."""
 
 
+class NotGenerated(Unsupported):
+    """A layer, term or setting is not part of the generated steps. Single operations of it may still have machine
+    code, as convolutions have."""
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} has no machine code for whole steps")
+
+
 def dense_chain(plan: Plan, batch: int) -> Chain:
     """The chain of layers, loss and update rule that a phase trains. Raises Unsupported."""
     if llvm.simd_unit() is None:
         raise Unsupported("nothing can be compiled for this processor")
     if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
-        raise Unsupported(f"track: {', '.join(sorted(tracked))} has no machine code")
+        raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
     data = _data_term(plan.terms)
@@ -72,9 +80,9 @@ def _data_term(terms: Sequence[Term]) -> DataTerm:
     data, *others = terms
     for term in others:
         if type(term) is not LayerPenalties or term.formulas():
-            raise Unsupported(f"the term {term} has no machine code")
+            raise NotGenerated(f"the term {term}")
     if type(data) is not DataTerm:
-        raise Unsupported(f"the loss {data} has no machine code")
+        raise NotGenerated(f"the loss {data}")
     return data
 
 
@@ -96,12 +104,12 @@ def _layers(rows: Sequence[Row]) -> list[DenseLayer]:
                 layers[-1] = layers[-1].with_activation("softmax")
             case other:
                 tied = " with tied weights" if row.tied_to else ""
-                raise Unsupported(f"layer {type(other).__name__}{tied} has no machine code")
+                raise NotGenerated(f"layer {type(other).__name__}{tied}")
     if not layers:
         raise Unsupported("it has no Dense layer")
     for layer in layers[:-1]:
         if layer.activation not in vector_math.SUPPORTED:
-            raise Unsupported(f"activation {layer.activation} has no machine code")
+            raise NotGenerated(f"activation {layer.activation}")
     return layers
 
 
@@ -114,20 +122,20 @@ def _loss(data: DataTerm, last: DenseLayer) -> Loss:
             return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, binary=True)
         case losses.MeanSquaredError() if supported:
             return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, classes=classes)
-    raise Unsupported(f"{type(data.loss).__name__} behind {last.activation} outputs has no machine code")
+    raise NotGenerated(f"{type(data.loss).__name__} behind {last.activation} outputs")
 
 
 def _rule(optimizer: Optimizer) -> UpdateRule:
     if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
-        raise Unsupported(f"optimizer {type(optimizer).__name__} has no machine code")
+        raise NotGenerated(f"optimizer {type(optimizer).__name__}")
     for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
         if getattr(optimizer, key) is not None:
-            raise Unsupported(f"{key} has no machine code")
+            raise NotGenerated(key)
     if isinstance(optimizer, optimizers.SGD):
         return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
     assert isinstance(optimizer, optimizers.Adam)
     if optimizer.amsgrad:
-        raise Unsupported("amsgrad has no machine code")
+        raise NotGenerated("amsgrad")
     return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
 
 
@@ -164,7 +172,8 @@ class NativeBackend:
         products = [layer.inputs * layer.outputs for layer in chain.layers]
         largest = chain.layers[products.index(max(products))]
         most = math.ceil(largest.outputs / simd.width)  # threads that own a vector of its columns
-        self._threads = max(1, min(machine.threads(), most, chain.batch_size * sum(products) // PRODUCTS))
+        threads = min(machine.threads(), machine.cores(), most)  # they wait for each other; no bit depends on them
+        self._threads = max(1, min(threads, chain.batch_size * sum(products) // PRODUCTS))
         self._classes = chain.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + dense_step.METRICS)

@@ -88,7 +88,7 @@ def test_an_unknown_name_is_refused(only: str, formats: str, message: str, tmp_p
     ("analysis", "problem"),
     [
         ("[integrability, {integrability: {samples: 5}}]",
-         "analysis.1: integrability is there twice, and would be written over; leave one out"),
+         "analysis.1: integrability is listed twice and would be overwritten; leave one out"),
         ("[{integrability: {sampels: 5}}]",
          "analysis.0.integrability.sampels: unknown key; did you mean samples? "
          "(allowed: split, samples, radius, points)"),

@@ -15,7 +15,7 @@ from mlphys.errors import Refusal
 from mlphys.models import autoencoder
 from mlphys.networks import autodiff, penalties
 from mlphys.networks.autoencoder import contraction
-from mlphys.networks.layers.latent import KSparse
+from mlphys.networks.layers.k_sparse import KSparse
 from mlphys.schema.autoencoding import KL
 from mlphys.schema.data import Description
 from mlphys.schema.training import Training

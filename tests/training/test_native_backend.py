@@ -115,6 +115,7 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
 
 
 UNEQUAL = {"masking": 0.1, "emphasis": {"corrupted": 1.0, "untouched": 0.5}}
+CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
 L2 = {"L2": {"l2": 0.01}}
 
 
@@ -122,6 +123,8 @@ L2 = {"L2": {"l2": 0.01}}
     ("model", "settings", "reason"),
     [
         (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
+        ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
+         "layer Conv2D has no machine code for whole steps"),  # single convolutions may
         (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}, "layer Dropout has no machine code"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
         (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),
@@ -182,7 +185,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(machine, "threads", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
         training = training_of(*CASES["samples"])
         outcome = training.run()
         found.append([value.tobytes() for value in outcome.weights.values()])
@@ -191,7 +194,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
-    monkeypatch.setattr(machine, "threads", lambda: 3)
+    monkeypatch.setattr(machine, "cores", lambda: 3)
     begun, start = [], threading.Thread.start
 
     def interrupted(thread):

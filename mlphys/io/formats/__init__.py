@@ -1,0 +1,1 @@
+"""File formats of C libraries, one file each, imported only by the reading process."""
