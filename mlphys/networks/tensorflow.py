@@ -68,7 +68,7 @@ def accelerators() -> list[str]:
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-    """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
+    """Capture what TensorFlow's libraries write to stderr; print it if an exception is raised."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as stderr:
