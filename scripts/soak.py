@@ -120,9 +120,9 @@ class Training:
         return False
 
     def finish(self) -> None:
-        _, said = self.process.communicate()
+        _, printed = self.process.communicate()
         if self.process.returncode:
-            raise SystemExit(f"soak: a training ended with {self.process.returncode}: {said}")
+            raise SystemExit(f"soak: a training ended with {self.process.returncode}: {printed}")
 
     def kill(self, rng: random.Random, seconds: float) -> int | None:
         """Kill it at a random instant within `seconds`; return its activity, or None if it ended before."""

@@ -148,9 +148,9 @@ def test_a_new_dataset_is_one_file(mlphys):
 
 
 def test_a_new_dataset_is_validated(mlphys):
-    said = mlphys("config", "check", "ramp.yaml", "--set", "data.sampels=3", code=2)
-    assert "unknown key" in said
-    assert "samples" in said
+    printed = mlphys("config", "check", "ramp.yaml", "--set", "data.sampels=3", code=2)
+    assert "unknown key" in printed
+    assert "samples" in printed
 
 
 def test_a_dataset_that_lacks_something_cannot_be_made():

@@ -79,9 +79,9 @@ def shapes_are_as_promised(kind: type[ModelKind]) -> None:
     network, description = example.build(), example.description
     built = {name: tuple(variable.shape) for name, variable in network.weights.items()}
     assert built == example.spec.weight_shapes(description)
-    said = {name: value.shape for name, value in example.predictions(network).items()}
+    shapes = {name: value.shape for name, value in example.predictions(network).items()}
     promised = example.spec.prediction_shapes(description)
-    assert said == {name: (7, *shape) for name, shape in promised.items()}
+    assert shapes == {name: (7, *shape) for name, shape in promised.items()}
     pictures = Mapped(lambda x, y: example.spec.image_outputs(network, x), network.evaluated_at_once)
     if promised := example.spec.image_output_shapes(description):
         seen = {name: value.shape for name, value in pictures(samples(7, description, 9)).items()}

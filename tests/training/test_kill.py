@@ -108,8 +108,8 @@ def killed(memory) -> dict[str, dict[str, str]]:
     folder.mkdir()
     command = [sys.executable, "-m", "tests.training.arithmetic", str(folder)]
     root = Path(__file__).parents[2]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=300).stdout
-    return json.loads(said)
+    printed = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=300).stdout
+    return json.loads(printed)
 
 
 @pytest.mark.parametrize("doing", STEPS)
