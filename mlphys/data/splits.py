@@ -90,7 +90,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     # Test samples are drawn first, so that the other sizes do not affect them.
     drawn = [name for name in ("test", "validation", "train") if name not in found]
     x, y = samples.x, samples.y
-    if spec.SHUFFLED and found:
+    if found and not spec.OWN_FILES:
         start = 0
         for name in reversed(drawn):
             found[name] = Split(x[start : start + count[name]], y[start : start + count[name]])
@@ -109,7 +109,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
 
 def _part(spec: Dataset, description: Description, x: Array, y: np.ndarray, count: int) -> Split:
     """A number of samples of a set that is a split already."""
-    if spec.SHUFFLED or count == len(x):
+    if not spec.OWN_FILES or count == len(x):
         return Split(x[:count], y[:count])
     rows = stratified(_groups(y, description), spec.split_seed)[:count]
     return Split(x[rows], y[rows])
@@ -121,7 +121,7 @@ def _groups(y: np.ndarray, description: Description) -> np.ndarray:
 
 def check_classes(dataset: Splits, spec: Dataset, description: Description) -> None:
     """Raise UserError if a split of the user's samples has no sample of a class, which metrics would need."""
-    if spec.SHUFFLED:
+    if not spec.OWN_FILES:
         return
     counts = {name: class_counts(getattr(dataset, name).y, description) for name in NAMES}
     for name in NAMES:
@@ -133,7 +133,7 @@ def check_classes(dataset: Splits, spec: Dataset, description: Description) -> N
             raise UserError(f"{spec.name}: {name} has no sample of class {label} ({others}); {key}")
 
 
-def told(dataset: Splits) -> list[str]:
+def reading_notes(dataset: Splits) -> list[str]:
     """Units of the user's files, and arrays that are not used, one line each."""
     lines = [f"x: {dataset.units}"] if dataset.units else []
     if dataset.target_units and dataset.target_units.scale != 1:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -42,11 +42,17 @@ class Table(Dataset):
     that are numbers need `target_is: classes`.
     """
 
+    OWN_FILES: ClassVar[bool] = True
+
     name: Literal["table"]
     path: str
+    """The CSV file. Example: events.csv"""
     features: ColumnNames | None = None
+    """The columns that the network sees; null is all but the target. Example: [pt, eta, phi]"""
     target: ColumnNames | None = None
+    """The column, or columns, that the network predicts; null: there are none, for autoencoders. Example: mass"""
     target_is: Literal["classes", "numbers"] | None = None
+    """Whether the target holds class labels or numbers; null: text is a class label."""
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)

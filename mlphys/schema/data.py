@@ -55,7 +55,18 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Frame:
+    """How the pictures of handwriting were prepared: `size` x `size` pixels, white on black.
+
+    The character fills a `box` x `box`; its centre of mass is in the middle.
+    """
+
+    size: int
+    box: int
+
+
+@dataclass(frozen=True)
+class DataRequirements:
     """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
 
     targets: Literal["classes", "numbers"] | None = None
@@ -75,16 +86,29 @@ class Dataset(Spec, ABC):
     class. `preprocess` is fitted to the training samples and applied to all.
     """
 
-    SHUFFLED: ClassVar[bool] = True  # a part of it in file order is as good as one drawn at random
+    FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
+    OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
+    """Which dataset; `mlphys list datasets` describes them. Example: mnist"""
     train: Size | None = None
+    """Training samples: a count, or a fraction of all; null is all that validation and test leave. Example: 1000"""
     validation: Size = 0.1
+    """Validation samples, which training never uses for a step: a count, or a fraction of all."""
     test: Size | None = None
+    """Test samples, used by `mlphys evaluate` only: a count, or a fraction of all; null is the official test set, or a
+    fifth. Example: 0.2
+    """
     split_seed: Seed = 0
+    """The random seed that decides which sample belongs to which split."""
     classes: Annotated[tuple[ClassName, ...], Field(min_length=1), BeforeValidator(as_tuple)] | None = None
+    """Keeps the samples of these classes only, numbered in this order; null keeps all. Example: [0, 1]"""
     imbalance: dict[ClassName, Share] = Field({})
+    """For a class the fraction of its training samples that is kept, to study rare classes. Example: {3: 0.1}"""
     preprocess: list[StepField] = Field([])
+    """Steps applied to every sample before the network, one after the other, fitted on the training split. Example:
+    [standardize]
+    """
 
     @abstractmethod
     def describe(self) -> Description:
@@ -112,7 +136,11 @@ class Dataset(Spec, ABC):
         """The keys, with defaults that depend on file headers filled in."""
         return self
 
-    def wanted(self, wanted: Wanted) -> Self:
+    def feature_names(self) -> tuple[str, ...]:
+        """What the values of a sample are called; none where they have no names."""
+        return ()
+
+    def for_model(self, requirements: DataRequirements) -> Self:
         """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
 
@@ -124,8 +152,11 @@ class Generated(Dataset):
     """
 
     samples: Count
+    """How many samples are drawn, for all splits together. Example: 1000"""
     sample_seed: Seed = 0
+    """The random seed of the samples; the experiment's `seed` does not change them."""
     fresh: bool = False
+    """true draws new training samples in every epoch; validation and test stay the same."""
 
     @model_validator(mode="after")
     def _fresh_of_all(self) -> Generated:
@@ -141,6 +172,7 @@ class GeneratedImages(Generated):
     """Keys of datasets of generated images."""
 
     size: Count
+    """The height and width of an image, in pixels."""
 
     def images(self) -> int:
         """Number of generated images, target images included."""

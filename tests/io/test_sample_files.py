@@ -190,7 +190,7 @@ def test_objects_in_an_npy_file_are_not_unpickled_and_claims_are_compared():
 
 
 def test_what_is_no_sample_is_told_apart_by_its_ending():
-    assert refusal("a.txt", GREY) == ("a.txt: unknown file extension; allowed .png, .jpg, .jpeg, .npy, .npz, .csv")
+    assert refusal("a.txt", GREY) == (f"a.txt: unknown file extension; allowed {', '.join(sample_files.ENDINGS)}")
     Image.fromarray(BYTES).save("a.png")
     assert refusal("a.png", VECTOR) == (
         "a.png: is an image, and the network was trained on samples of 3 numbers; give those as npy, npz or csv"
