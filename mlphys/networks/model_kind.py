@@ -140,7 +140,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
         return []
 
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shapes of what is learned, by name."""
+        """Shapes of the network's weights, by name."""
         return weight_shapes(self.rows(description))
 
     # training
