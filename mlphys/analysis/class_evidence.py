@@ -10,7 +10,8 @@ from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, PerClassAnalysis, needs_classes_of_images, scores
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
-from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
+from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Count
@@ -19,36 +20,38 @@ MOST_CLASSES = 12
 
 
 class ClassEvidence(PerClassAnalysis):
-    """What in an image speaks for and against each class: integrated gradients (Sundararajan et al. 2017).
+    """Contribution of each pixel to the score of each class: integrated gradients (Sundararajan et al. 2017).
 
     A_ki = (x_i - b_i) int_0^1 dS_k/dx_i (b + t (x - b)) dt, S_k the score of class k before softmax or sigmoid.
 
-    From each S_k the mean of all classes' is taken, because an answer is a comparison. Complete: sum_i A_ki =
-    S_k(x) - S_k(b); for a linear net A_ki = w_ki (x_i - b_i), w_k less the mean of all. The `baseline` b is the mean
-    training sample, against which ink that is missing speaks too, or zeros. The integral is the mean over `steps`
-    midpoints; how complete its sums are is measured. Also: how much of the evidence between the sample's class and
-    the strongest other one, sum |A_ci - A_ki|, is for the class.
+    The mean over the classes is subtracted from each S_k, because a prediction is a comparison. Complete:
+    sum_i A_ki = S_k(x) - S_k(b); for a linear net A_ki = w_ki (x_i - b_i), w_k minus its mean over the classes. The
+    `baseline` b is the mean training sample, for which missing ink contributes too, or zeros. The integral is the mean
+    over `steps` midpoints; the error of its completeness is measured. Also the fraction of the evidence between the
+    sample's class and the strongest other one, sum |A_ci - A_ki|, that favours the class.
     """
 
     per_class: Count = 2
     baseline: Literal["mean", "zeros"] = "mean"
+    """The input with which a sample is compared: the mean training sample, or zeros."""
     steps: Count = 50
+    """Points of the integral along the way from the baseline."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_classes_of_images(resolved)
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.of_each_class(run)
-        net, name = scores(run)
-        z = net.seen(some.x)
+        net, class_scores = run.trained, scores(run)
+        z = net.to_points(some.x)
         train = run.dataset().train.x
         base = chunked.mean(train)[None].astype(np.float32) if self.baseline == "mean" else np.zeros_like(some.x[:1])
-        b = net.seen(base)
-        at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
+        b = net.to_points(base)
+        at_z, at_b = (_compared(class_scores(points).astype(np.float64)) for points in (z, b))
         other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)
         left, shares, maps = [], [], {}
         for i, (point, k) in enumerate(zip(z, some.y, strict=True)):
-            evidence = attributions(net, name, point, b[0], self.steps)
+            evidence = attributions(class_scores, point, b[0], self.steps)
             difference = at_z[i] - at_b[0]
             left.append(abs(evidence.sum(axis=1) - difference).max() / max(abs(difference).max(), 1e-30))
             between = evidence[k] - evidence[other[i]]
@@ -79,15 +82,15 @@ class ClassEvidence(PerClassAnalysis):
         return classifier_of_images()
 
 
-def attributions(net: TrainedView, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """Integrated gradients from b to z (d,) of each output less the mean of all: float64 (m, d)."""
+def attributions(class_scores: PointFunction, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """Integrated gradients from b to z (d,) of each output minus the mean over the outputs: float64 (m, d)."""
     t = (np.arange(steps, dtype=np.float32)[:, None] + 0.5) / steps
-    sums = net.jacobians(name, b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
+    sums = class_scores.jacobians(b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
     return (z - b).astype(np.float64) * _compared(sums.sum(axis=0)[None])[0] / steps
 
 
 def _compared(scores: np.ndarray) -> np.ndarray:
-    """(n, classes, ...) less their mean over the classes."""
+    """Values (n, classes, ...) minus their mean over the classes."""
     return scores - scores.mean(axis=1, keepdims=True)
 
 
@@ -101,7 +104,7 @@ def _picture(
     grown: np.ndarray,
     summary: str,
 ) -> Picture:
-    """A row for the first sample of each class: the sample, then the evidence for each class."""
+    """One row for the first sample of each class: the sample, then the evidence for each class."""
     shape, classes = run.loaded.net_input.shape, run.description.classes
     count = min(len(classes), MOST_CLASSES)
     start = "the mean training sample" if settings.baseline == "mean" else "zeros"

@@ -28,10 +28,10 @@ class Energy(SampledAnalysis):
 
     E(x) = sum_k H(x W_k + c_k) - |x - b|^2 / 2 of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
 
-    It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output the square gives way to b x, and
+    It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output b x replaces the square, and
     grad E = logit r(x). For f = sigmoid, and so for a Boltzmann machine, it is minus the free energy.
-    Measured at samples, by class, and at samples whose every value is drawn from another sample
-    (`shuffled`: the same values without what ties them together), with the fraction of pairs in which the
+    Measured for samples, by class, and for samples in which every value comes from another sample
+    (`shuffled`: the same values without correlations), with the fraction of pairs in which the
     sample has the higher energy; and how well the gradient, by automatic differentiation, agrees with r(x).
     """
 
@@ -40,7 +40,7 @@ class Energy(SampledAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
-        z = run.trained.seen(some.x)
+        z = run.trained.to_points(some.x)
         net = _net(run)
         found = net.energies(z)
         shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
@@ -58,7 +58,7 @@ class Energy(SampledAnalysis):
             f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
         )
         if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
-            free = run.trained.at("free_energies", z)[:, 0]
+            free = run.trained.output("free_energies")(z)[:, 0]
             difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
             summary += f"; minus the free energy to {difference:.0e} of it"
@@ -86,7 +86,7 @@ class Net:
         return energies.energy(x, self.kernel, self.hidden_bias, self.visible_bias, self.activation, self.output)
 
     def energies(self, z: np.ndarray) -> np.ndarray:
-        """E of points (n, d), float64 (n,)."""
+        """E at points (n, d), float64 (n,)."""
         pieces = [z[start : start + AT_ONCE].astype(np.float64) for start in range(0, len(z), AT_ONCE)]
         return np.concatenate([np.asarray(self.energy(piece)) for piece in pieces])
 
@@ -106,7 +106,7 @@ def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:
     """|grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(grad E) - r(x)| / |r(x)|, at each point."""
     from mlphys.networks.autodiff import gradient
 
-    r = run.trained.at("reconstructions", z)
+    r = run.trained.output("reconstructions")(z)
     found = []
     for start in range(0, len(z), AT_ONCE):
         x, given = (values[start : start + AT_ONCE].astype(np.float64) for values in (z, r))
@@ -134,7 +134,7 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
 def _picture(
     run: RunView, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
 ) -> Picture:
-    """A histogram for each class and one of the shuffled values, each at its own height."""
+    """A histogram for each class and one for shuffled values, each scaled to its maximum."""
     names = [theme.short(name) for name in run.data["classes"]] or ["samples"]
     rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
     edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)

@@ -1,4 +1,4 @@
-"""Whether r(x) - x is a gradient (Kamyshanska & Memisevic 2015)."""
+"""Test whether r(x) - x is a gradient field (Kamyshanska & Memisevic 2015)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_matrices, relative
 from mlphys.figures.example_experiments import autoencoder_of_points
@@ -20,13 +19,13 @@ from mlphys.schema.fields import Count, Positive
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROUNDING = 1e-3  # relative antisymmetric parts below this are float32's
+ROUNDING = 1e-3  # relative antisymmetric parts below this are float32 rounding
 
 
 class Integrability(SampledAnalysis):
-    """Whether the field r(x) - x has an energy: the antisymmetric part of dr/dx, and integrals around loops.
+    """Test whether r(x) - x is the gradient of an energy: antisymmetric part of dr/dx, and integrals around loops.
 
-    Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy where df/dx is symmetric everywhere.
+    Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy if df/dx is symmetric everywhere.
 
     At each sample |J - J^T|_F / |J|_F of J = dr/dx, 0 for a symmetric and 2 for an antisymmetric one. Around each a
     circle of `radius`, in the plane to two other samples, of `points`: the integral of f dx, over that of
@@ -37,21 +36,21 @@ class Integrability(SampledAnalysis):
 
     samples: Count = 100
     radius: Positive = 0.1
+    """The radius of the loops, in the units of the network's input."""
     points: Annotated[int, Field(ge=8, le=1000)] = 64
+    """Points on each loop."""
 
     def check(self, resolved: ResolvedView) -> None:
-        model = resolved.experiment.model
-        if model.kind != "autoencoder":
-            raise NotApplicable(f"kind: {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+        resolved.experiment.model.without_output_activation()
         needs_matrices(resolved.net_input.shape)
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
-        z = run.trained.seen(some.x)
+        z = run.trained.to_points(some.x)
         first, second = _planes(z, run.config.seed)
         nets = {"r": run.trained}
-        before = _linear(run.config.model)
-        if before is not None:
+        before = run.config.model.without_output_activation()
+        if before != run.config.model:
             nets["a"] = run.trained.of(before)
         found = {name: _measured(net, z, first, second, self) for name, net in nets.items()}
         numbers: dict[str, Any] = {"split": split, "samples": len(z), "radius": self.radius}
@@ -71,22 +70,14 @@ class Integrability(SampledAnalysis):
         return autoencoder_of_points()
 
 
-def _linear(model: Any) -> Any:
-    """The model without the last activation; None where it has none."""
-    last = model.decoder[-1]
-    if getattr(last, "activation", None) in (None, "linear"):
-        return None
-    return model.model_copy(update={"decoder": [*model.decoder[:-1], last.model_copy(update={"activation": "linear"})]})
-
-
 def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two orthonormal directions at each point (n, d): to two others, drawn at random."""
+    """Two orthonormal directions at each point (n, d), spanning the directions to two random other points."""
     generator = rng(seed, "analysis/integrability")
     n, d = z.shape
     ways = []
     for _ in range(2):
         others = (np.arange(n) + generator.integers(1, max(n, 2), n)) % n
-        # where samples coincide, or there is one, any direction will do
+        # for coinciding samples, or a single one, any direction
         way = z[others].astype(np.float64) - z
         short = np.linalg.norm(way, axis=1) < 1e-6
         way[short] = generator.standard_normal((int(short.sum()), d))
@@ -111,7 +102,7 @@ def _measured(
         curl = np.einsum("bi,bij,bj->b", plane[:, 1], part.astype(np.float64), plane[:, 0])
         return np.stack([relative(part, jacobians), curl], axis=1)
 
-    antisymmetric, curl = net.jacobians("reconstructions", z, antisymmetry).T
+    antisymmetric, curl = net.output("reconstructions").jacobians(z, antisymmetry).T
     angle = 2 * np.pi * np.arange(settings.points) / settings.points
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     along = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
@@ -119,7 +110,7 @@ def _measured(
     for point, u, v in zip(z, first, second, strict=True):
         plane = np.stack([u, v])
         places = (point + settings.radius * circle @ plane).astype(np.float32)
-        field = net.at("reconstructions", places).astype(np.float64) - places
+        field = net.output("reconstructions")(places).astype(np.float64) - places
         field -= field.mean(axis=0)
         integrals.append(((field @ plane.T) * along).sum())
         lengths.append(np.linalg.norm(field, axis=1).sum())
@@ -172,5 +163,5 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
 
 
 def _curve(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
-    """The values in order against the fraction of those below."""
+    """The empirical cumulative distribution of the values."""
     axes.plot((np.arange(len(values)) + 0.5) / len(values), np.sort(values), "o", color=colour, label=label)

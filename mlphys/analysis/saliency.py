@@ -22,14 +22,14 @@ MOST_CLASSES = 12
 
 
 class Saliency(PerClassAnalysis):
-    """Saliency maps: which pixels would change a class's score the most (Simonyan et al. 2013).
+    """Saliency maps: gradient of a class's score with respect to the pixels (Simonyan et al. 2013).
 
     M = max over channels of |dS_c/dx|, S_c the score of the sample's class c before softmax or sigmoid.
 
-    Measured: |dS_c/dx|_2; how many pixels hold half of its square; and how far another answer is to first order,
-    (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong answer: its quartiles,
-    null where it is infinite. Samples without a gradient count in the last only. The gradient is with respect to
-    what the net sees, behind data.preprocess.
+    Measured: |dS_c/dx|_2; the number of pixels with half of its square; and the first-order distance to another
+    predicted class, (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong prediction:
+    its quartiles, null if infinite. Samples without a gradient count in the last only. The gradient is with respect
+    to the network's input, after data.preprocess.
     """
 
     def check(self, resolved: ResolvedView) -> None:
@@ -37,19 +37,19 @@ class Saliency(PerClassAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.of_each_class(run)
-        net, name = scores(run)
-        z, shape = net.seen(some.x), run.loaded.net_input.shape
+        class_scores = scores(run)
+        z, shape = run.trained.to_points(some.x), run.loaded.net_input.shape
         own = np.eye(len(run.description.classes), dtype=np.float32)[some.y]
-        score = net.at(name, z)
+        score = class_scores(z)
         other = np.eye(len(own[0]), dtype=np.float32)[np.where(own == 1, -np.inf, score).argmax(axis=1)]
-        gradients = net.gradients(name, z, own)
+        gradients = class_scores.gradients(z, own)
         squares = np.square(gradients.reshape(-1, *shape), dtype=np.float64).sum(axis=3).reshape(len(z), -1)
         norms = np.sqrt(squares.sum(axis=1))
         has = norms > 0
         if not has.any():
             raise NotApplicable("no sample's score has a gradient: all units are dead or saturated")
         values = {"gradient_norm": norms[has], "pixels_with_half": half(squares[has]).astype(np.float64)}
-        slopes = np.linalg.norm(net.gradients(name, z, own - other).astype(np.float64), axis=1)
+        slopes = np.linalg.norm(class_scores.gradients(z, own - other).astype(np.float64), axis=1)
         margins = ((own - other) * score).sum(axis=1, dtype=np.float64)
         distances = np.where(slopes > 0, margins / np.where(slopes > 0, slopes, 1), np.sign(margins) * np.inf)
         quartiles = [float(q) for q in np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")]
@@ -78,13 +78,13 @@ class Saliency(PerClassAnalysis):
 
 
 def half(squares: np.ndarray) -> np.ndarray:
-    """How many of the values (n, d) it takes, the largest first, for half of their sum."""
+    """The number of values (n, d), the largest first, that make up half of their sum."""
     most = np.cumsum(np.sort(squares, axis=1)[:, ::-1], axis=1)
     return (most < 0.5 * most[:, -1:]).sum(axis=1) + 1
 
 
 def _picture(run: RunView, images: np.ndarray, maps: np.ndarray, labels: np.ndarray, summary: str) -> Picture:
-    """A column a class; samples and their maps below each other."""
+    """One column per class; samples with their maps below."""
     classes = run.description.classes[:MOST_CLASSES]
     rows = [np.flatnonzero(labels == k)[:SHOWN] for k in range(len(classes))]
     caption = f"dark: the score changes much with this pixel, each map on its own scale; {summary.replace('+-', '±')}"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MARGIN = 0.25  # around the samples, as a fraction of their range
 FINE = 41  # places along each side where the field is computed
 NEWTON = 40  # steps
-SAME = 1e-3  # of the range: fixed points that near are one
+SAME = 1e-3  # of the range: closer fixed points are the same
 AT_REST = 1e-4  # of the range: |r(x) - x| at a fixed point
 MOST_POINTS = 200
 CHAINS, LINES = 10, 6
@@ -38,16 +38,19 @@ class VectorField(SampledAnalysis):
 
     x <- x + eta (r(x) - x), from `samples` on for `steps` steps.
 
-    In the plane: stream lines; fixed points r(x) = x, where that iteration from samples and a grid has led and
-    Newton's method then went; the eigenvalues of dr/dx there and at the samples. A fixed point attracts where all
-    have a real part below 1, which denoising and contraction bring about at the data. Of images: a strip of what
-    they become, beginning at samples with N(0, noise^2) added, and how far they are from the samples and from rest.
-    Coordinates are those of the net's input.
+    In the plane: stream lines; fixed points r(x) = x, found by this iteration from samples and a grid, followed by
+    Newton's method; the eigenvalues of dr/dx there and at the samples. A fixed point is attractive if all eigenvalues
+    have a real part below 1, as denoising and contraction favour near the data. For images: the sequence of images
+    from samples with added noise N(0, noise^2), and their distances from the samples and from rest. Coordinates are
+    those of the network's input.
     """
 
     eta: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The step size along r(x) - x."""
     steps: Count = 200
+    """The number of steps."""
     noise: NotNegative = 0.3
+    """The standard deviation of the noise on the samples from which steps begin."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_reconstructions(resolved)
@@ -68,20 +71,20 @@ class VectorField(SampledAnalysis):
         return autoencoder_of_points()
 
     def _in_the_plane(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
-        net, z = run.trained, run.trained.seen(some.x)
+        net, z = run.trained, run.trained.to_points(some.x)
         low, high = z.min(axis=0), z.max(axis=0)
         extent = float((high - low).max()) or 1.0
         low, high = low - MARGIN * extent, high + MARGIN * extent
         columns, rows = np.linspace(low, high, FINE).T
         places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1).astype(np.float32)
-        field = net.at("reconstructions", places) - places
+        field = net.output("reconstructions")(places) - places
         points = _fixed_points(net, np.concatenate([z, _coarser(places)]), self, (low, high), extent)
         eigenvalues = np.linalg.eigvals(
-            net.jacobians("reconstructions", np.concatenate([points, z])).astype(np.float64)
+            net.output("reconstructions").jacobians(np.concatenate([points, z])).astype(np.float64)
         )
         of_points, of_samples = eigenvalues[: len(points)], np.sort(eigenvalues[len(points) :].real)
         kinds = [_kind(values) for values in of_points]
-        speeds = np.linalg.norm(net.at("reconstructions", z) - z, axis=1)
+        speeds = np.linalg.norm(net.output("reconstructions")(z) - z, axis=1)
         across, along = of_samples.T
         below = float((along < 1).mean())
         counted = {kind: kinds.count(kind) for kind in ("attracting", "saddle", "repelling")}
@@ -128,7 +131,7 @@ class VectorField(SampledAnalysis):
         return AnalysisResult(numbers, summary, [Picture("vector_field", figure, table)])
 
     def _of_images(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
-        net, clean = run.trained, run.trained.seen(some.x)
+        net, clean = run.trained, run.trained.to_points(some.x)
         drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
         z = clean + np.float32(self.noise) * drawn
         shown = sorted({round(step) for step in np.linspace(0, self.steps, LINES)})
@@ -138,7 +141,7 @@ class VectorField(SampledAnalysis):
             distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
             speeds.append((((moved - z) / self.eta).astype(np.float64) ** 2).mean(axis=1))
             if step in shown:
-                seen.append(net.unseen(z[:CHAINS]))
+                seen.append(net.to_data_space(z[:CHAINS]))
             z = moved
         means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
         best = int(np.argmin(means["distance"]))
@@ -157,8 +160,8 @@ class VectorField(SampledAnalysis):
         labels = ["sample", *(f"{step}" if step else "start" for step in shown)]
         title = f"{run.name}: x ← x + {self.eta:g} (r(x) − x)"
         caption = (
-            f"each column is a {split} sample with N(0, {self.noise:g}²) added, the steps taken beside the rows; mean "
-            f"squared distance from the sample {means['distance'][0]:.3g} at the start, "
+            f"each column is a {split} sample with N(0, {self.noise:g}²) added, the number of steps beside the rows; "
+            f"mean squared distance from the sample {means['distance'][0]:.3g} at the start, "
             f"{means['distance'][-1]:.3g} at the end, smallest after {best} steps"
         )
         curve: dict[str, list] = {"step": list(range(self.steps + 1)), **means}
@@ -173,21 +176,22 @@ class VectorField(SampledAnalysis):
 def _fixed_points(
     net: TrainedView, starts: np.ndarray, settings: VectorField, box: tuple[np.ndarray, np.ndarray], extent: float
 ) -> np.ndarray:
-    """The different points (k, 2) of the box in which r(x) = x, float64, in the order of their first coordinate.
+    """The distinct fixed points (k, 2) r(x) = x in the box, float64, ordered by the first coordinate.
 
-    Newton's steps begin both at the starts and where these are led to; they are cut to a tenth of the range.
+    Newton's method starts both from the starts and from the ends of their iterations; steps are at most a tenth of
+    the range.
     """
     led = starts
     for _ in range(settings.steps):
         led = _step(net, led, settings.eta)
     x = np.concatenate([starts, led]).astype(np.float64)
     for _ in range(NEWTON):
-        field = net.at("reconstructions", x).astype(np.float64) - x.astype(np.float32)
-        jacobian = net.jacobians("reconstructions", x).astype(np.float64) - np.eye(2)
+        field = net.output("reconstructions")(x).astype(np.float64) - x.astype(np.float32)
+        jacobian = net.output("reconstructions").jacobians(x).astype(np.float64) - np.eye(2)
         step = -np.einsum("bij,bj->bi", np.linalg.pinv(jacobian, rcond=1e-6), field)
         length = np.linalg.norm(step, axis=1, keepdims=True)
         x += step * np.minimum(1, 0.1 * extent / np.maximum(length, 1e-30))
-    rest = np.linalg.norm(net.at("reconstructions", x) - x, axis=1)
+    rest = np.linalg.norm(net.output("reconstructions")(x) - x, axis=1)
     inside = ((x >= box[0]) & (x <= box[1])).all(axis=1)
     found: list[np.ndarray] = []
     for point in x[inside & (rest < AT_REST * extent)]:
@@ -202,11 +206,11 @@ def _coarser(places: np.ndarray) -> np.ndarray:
 
 
 def _step(net: TrainedView, z: np.ndarray, eta: float) -> np.ndarray:
-    return (z + np.float32(eta) * (net.at("reconstructions", z) - z)).astype(np.float32)
+    return (z + np.float32(eta) * (net.output("reconstructions")(z) - z)).astype(np.float32)
 
 
 def _kind(eigenvalues: np.ndarray) -> str:
-    """What the flow dx/dt = r(x) - x does near a fixed point."""
+    """The type of a fixed point of the flow dx/dt = r(x) - x."""
     below = (eigenvalues.real < 1).sum()
     return "attracting" if below == len(eigenvalues) else "saddle" if below else "repelling"
 
@@ -222,7 +226,7 @@ def _streams(axes: Axes, columns: np.ndarray, rows: np.ndarray, field: np.ndarra
 def _from_zero(largest: float) -> Any:
     from matplotlib.colors import Normalize
 
-    return Normalize(-0.6 * largest, largest)  # white would not be seen
+    return Normalize(-0.6 * largest, largest)  # avoid white
 
 
 def _dots(axes: Axes, z: np.ndarray, points: np.ndarray, kinds: Sequence[str]) -> None:
@@ -248,7 +252,7 @@ def _places(parts: Sequence[tuple[str, Any, np.ndarray | None]]) -> dict[str, li
 
 
 def _strip(images: np.ndarray, labels: Sequence[str], title: str, caption: str) -> Figure:
-    """A column a chain: images (n, lines, height, width, channels)."""
+    """One column per chain: images (n, lines, height, width, channels)."""
     count, lines, height, width, channels = images.shape
     tile = 0.85 * min(max(height / width, 0.3), 2)
     figure = theme.figure(max(0.9 * count + 1.4, 9), (tile + 0.06) * lines + 1.5, title, caption)

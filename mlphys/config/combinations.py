@@ -1,4 +1,4 @@
-"""Which terms of an autoencoder's cost go together: asked of the config language itself."""
+"""Which cost terms of an autoencoder can be combined, determined by validating configs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from typing import Any
 
 from mlphys.config.load import validate
 from mlphys.errors import UserError
-from mlphys.networks import penalized
 from mlphys.schema.document import dump, parse
 
-TERMS: dict[str, Any] = {"corruption": {"masking": 0.3}, "tied": True}
-for kind in sorted(penalized.kinds().values(), key=lambda kind: not kind.deterministic):
-    TERMS |= kind.examples()
+TERMS: dict[str, Any] = {
+    "corruption": {"masking": 0.3},
+    "sparsity": {"l1": 1e-3},
+    "sparsity: k": {"k": 2},
+    "contraction": 0.1,
+    "tied": True,
+    "variational": {"beta": 1},
+}
 
 
 def refused() -> dict[tuple[str, str], str | None]:
-    """For each two terms why they are refused together, None where they are not: on a dense net of sigmoid units."""
-    return {pair: _why(*pair) for pair in combinations(TERMS, 2) if key(pair[0]) != key(pair[1])}
-
-
-def key(term: str) -> str:
-    """The key of a term: two of one key cannot be told apart."""
-    return term.partition(":")[0]
+    """For each pair of terms the reason for its refusal, or None, in a dense network of sigmoid units."""
+    return {pair: _why(*pair) for pair in combinations(TERMS, 2) if pair != ("sparsity", "sparsity: k")}
 
 
 def _why(*terms: str) -> str | None:
@@ -35,7 +34,7 @@ def _why(*terms: str) -> str | None:
             # a variational encoder ends in means and log variances
             "encoder": [{"Dense": {"units": 8}} if variational else {"Dense": {"units": 4, "activation": "sigmoid"}}],
             "decoder": [{"Dense": {"units": 64}}],
-            **{key(term): TERMS[term] for term in terms},
+            **{term.partition(":")[0]: TERMS[term] for term in terms},
         },
     }
     try:

@@ -1,4 +1,4 @@
-"""Samples of the user's own for a trained network: images, arrays, tables."""
+"""The user's samples for prediction: images, arrays, tables."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.io import csvfile, image_files, npz
+from mlphys.io import array_files, csvfile, handwriting, image_files
+from mlphys.schema.data import Frame
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
 
-ENDINGS = (*image_files.SUFFIXES, ".npy", ".npz", ".csv")
+LARGEST_IMAGE = 25_000_000  # values: 5,000 x 5,000 pixels
+ENDINGS = (*image_files.SUFFIXES, *array_files.ENDINGS, ".csv")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a network was trained on.
+    """The samples that a network expects.
 
-    `low` and `high` are the smallest and the largest value of its training samples, None where a
-    run has not kept them; `features` the columns of its table and `targets` those that are no
-    features, where they are known. `units` are what the numbers of its file meant, None where it had
-    no file of its own; `array` is the name of the samples in it.
+    `low` and `high` are the minimum and maximum of its training samples, None if the run does not record them;
+    `features` the columns of its table and `targets` its target columns, if known. `units` are the units of its
+    data file, None without a file; `array` is the name of its samples; `frame` is how photographs become samples.
     """
 
     shape: Shape
@@ -38,10 +39,11 @@ class Expected:
     targets: tuple[str, ...] = ()
     units: Units | None = None
     array: str = "x"
+    frame: Frame | None = None
 
     @property
     def meant(self) -> Units:
-        """What the numbers of another file mean: bytes of images are pixels where the network saw 0 to 1."""
+        """The units of another file: bytes of images are pixels if the network was trained on 0 to 1."""
         if self.units:
             return self.units
         return Units("uint8", 255.0) if self.is_image and self.white == 1 else Units("float32")
@@ -52,33 +54,57 @@ class Expected:
 
     @property
     def white(self) -> float | None:
-        """The value of a white pixel, 1 or 255; None where the training samples tell neither."""
+        """The value of a white pixel, 1 or 255; None if unknown."""
         low, high = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
         if low >= 0 and high <= 1:
             return 1.0
         return 255.0 if low >= 0 and 128 <= high <= 255 else None
 
 
-def read(path: Path, expected: Expected, resize: bool = False, invert: bool = False) -> np.ndarray:
-    """The samples of a file as the network's data were: float32 (n, *shape).
+def members(path: Path) -> tuple[list[Path], str]:
+    """A file itself; of a folder the images in it and in its folders, sorted, and what else is left out.
 
-    With `resize` an image file is stretched or shrunk to the size of the training images; with
-    `invert` black becomes white. Raises UserError for what cannot be read, has another shape,
-    holds values that are not finite, or far from all that the network was trained on.
+    Raises UserError for a folder without images.
+    """
+    if not path.is_dir():
+        return [path], ""
+    found, others = image_files.below(path)
+    if not found:
+        raise UserError(f"{path}: a folder without images ({', '.join(image_files.SUFFIXES)}); name the files in it")
+    return found, image_files.left_out(path, others)
+
+
+def read(path: Path, expected: Expected, resize: bool = False, invert: bool = False) -> np.ndarray:
+    """Read samples from a file in the form of the training data: float32 (n, *shape).
+
+    Image files are prepared as the `frame` says; where there is none, or `resize` or `invert` say how, they are taken
+    as they are. With `resize` an image is resized to the size of the training images; with `invert` black
+    becomes white. Raises UserError for unreadable files, other shapes, values that are not finite,
+    and values far outside of the training range.
     """
     ending = path.suffix.lower()
     if ending in image_files.SUFFIXES:
-        x = _image(path, expected, resize)[None]
-    elif ending == ".npy":
-        x = _numbers(path, npz.read_npy(path), expected)
-    elif ending == ".npz":
-        x = _numbers(path, _only_array(path, expected.array), expected)
+        prepared = expected.frame is not None and not resize and not invert
+        x = (_photograph(path, expected) if prepared else _image(path, expected, resize))[None]
+    elif array_files.is_known(path):
+        x = _numbers(path, array_files.one(path, expected.array), expected)
     elif ending == ".csv":
         x = _numbers(path, _table(path, expected), expected)
     else:
-        raise UserError(f"{path}: its ending must tell what it is; allowed {', '.join(ENDINGS)}")
+        raise UserError(f"{path}: unknown file extension; allowed {', '.join(ENDINGS)}")
     _check_values(path, x, expected)
     return _inverted(path, x, expected) if invert else x
+
+
+def _photograph(path: Path, expected: Expected) -> np.ndarray:
+    """A photographed character, prepared as the training images were."""
+    assert expected.frame is not None
+    grey = image_files.decode(path, greyscale=True)[..., 0]
+    try:
+        x = handwriting.prepared(grey, expected.frame)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; photograph it nearer, or give a sample with --as-is") from None
+    return x[..., None] * np.float32(expected.white or 1)
 
 
 def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
@@ -93,26 +119,20 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
             f"{expected.low:g} to {expected.high:g}; give pixels on that scale as npy"
         )
     height, width, channels = expected.shape
+    if math.prod(expected.shape) > LARGEST_IMAGE:
+        raise UserError(f"{path}: {height} x {width} pixels are more than {LARGEST_IMAGE:,} values; give them as npy")
     size = image_files.header(path)
     if size != (height, width) and not resize:
         raise UserError(
             f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize scales it"
         )
-    x = image_files.decode(path, channels == 1, (height, width) if resize else None)
+    deep = {"white_of_16_bits": expected.units.scale} if expected.units and expected.units.dtype == "uint16" else {}
+    x = image_files.decode(path, channels == 1, (height, width) if resize else None, **deep)
     return x * np.float32(expected.white)
 
 
-def _only_array(path: Path, wanted: str) -> np.ndarray:
-    headers = npz.headers(path)
-    name = next((name for name in (wanted, "x") if name in headers), next(iter(headers), ""))
-    if name not in headers or (name not in (wanted, "x") and len(headers) > 1):
-        have = ", ".join(list(headers)[:20]) or "none"
-        raise UserError(f"{path}: expected an array {wanted}, or one array alone; received {have}")
-    return npz.read(path, {name: headers[name]})[name]
-
-
 def _table(path: Path, expected: Expected) -> np.ndarray:
-    """The numbers of a CSV file, float64 (rows, columns), with a line of names above them or without."""
+    """The numbers of a CSV file, float64 (rows, columns), with or without a header line."""
     values, columns = array("d"), 0
     with csvfile.opened(path) as rows:
         line, first = next(rows, (1, []))
@@ -135,7 +155,7 @@ def _table(path: Path, expected: Expected) -> np.ndarray:
 
 
 def _places(path: Path, header: Sequence[str], expected: Expected) -> Sequence[int]:
-    """Where the features stand in a row: those of the training table, else all columns but the targets."""
+    """Column indices of the features: those of the training table, else all columns except targets."""
     names = expected.features or tuple(name for name in header if name not in expected.targets)
     for name in expected.features:
         if name not in header:
@@ -156,7 +176,7 @@ def _numbers(path: Path, values: np.ndarray, expected: Expected) -> np.ndarray:
 
 
 def _samples(path: Path, values: np.ndarray, shape: Shape) -> np.ndarray:
-    """(n, *shape), also of one sample alone, of samples without their one channel, and of flat ones."""
+    """Reshape to (n, *shape): accepts a single sample, images without channel axis, and flat samples."""
     layouts = {shape, (math.prod(shape),)}
     if shape[-1] == 1:
         layouts.add(shape[:-1])

@@ -17,23 +17,23 @@ from mlphys.figures.weight_mosaic import mosaic
 from mlphys.schema.layers import Weighted, text
 
 MOST_TILES, MOST_CHANNELS, MOST_UNITS = 400, 20, 25
-CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger
+CUT, FAR_OUT = 0.005, 1.75  # fraction of weights that may be clipped, if the largest is that many times larger
 
 
 class Filters(Plot):
-    """Every kernel as an image, and the weights of each dense layer, Boltzmann machine or class that sees an image."""
+    """Kernels of convolutions, and weights of units that receive an image, as images."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        if "rbm.kernel" in run.weights:
-            yield _of_hidden_units(run)
+        if kernel := run.config.model.unit_kernel():
+            yield _of_hidden_units(run, kernel)
             return
-        if run.config.model.kind == "energy_classifier":
-            yield _of_classes(run)
+        if units := run.config.model.class_units():
+            yield _of_classes(run, units)
             return
         if not run.rows:
             raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
         image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
-        if image == (math.prod(sample),):  # an autoencoder's samples come flattened
+        if image == (math.prod(sample),):  # an autoencoder flattens its samples
             image = sample
         last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
         for layer in weight_images.image_layers(run.rows, image):
@@ -50,23 +50,23 @@ class Filters(Plot):
         return classifier_of_images()
 
 
-def _of_hidden_units(run: RunView) -> Picture:
+def _of_hidden_units(run: RunView, kernel: str) -> Picture:
     """The weights between the visible units of a Boltzmann machine and each of its hidden ones."""
     image = run.loaded.net_input.shape
     if len(image) != 3:
         raise NotApplicable(f"its visible units are {text(image)}, no image")
-    kernels = weight_images.of_columns(image)(run.weights["rbm.kernel"])
+    kernels = weight_images.of_columns(image)(run.weights[kernel])
     return _picture("filters", f"{run.name}: weights of the hidden units", 0, kernels, ())
 
 
-def _of_classes(run: RunView) -> Picture:
-    """The weights of the hidden units, or principal components, of each class: a class a line."""
+def _of_classes(run: RunView, noun: str) -> Picture:
+    """The weights of the hidden units, or what else `noun` calls them, of each class: a class a line."""
     image = run.loaded.net_input.shape
     if len(image) != 3 or image[-1] != 1:
         raise NotApplicable(f"a line for each class is of grey images, and these samples are {text(image)}")
     encoders = [row for row in run.rows if not row.tied_to]
     kernels = np.stack([run.weights[f"{row.name}.kernel"].T.reshape(-1, *image[:2]) for row in encoders])
-    units, noun = kernels.shape[1], run.config.model.of.noun  # type: ignore[attr-defined]
+    units = kernels.shape[1]
     of = noun if units <= MOST_UNITS else f"of {units} {noun}"
     title, sides = f"{run.name}: {noun} of each class", {"class": "classes", "unit": of}
     return _picture("filters", title, 0, kernels[:, :MOST_UNITS], run.data["classes"], sides)
@@ -88,7 +88,7 @@ def _picture(
     shown = kernels[: max(1, MOST_TILES // across), :across]
     names = [theme.short(name) for name in classes] if len(classes) == filters else _numbers(filters)
     sides = [(f"{filters} {nouns[0]}", names[: len(shown)]), (f"{channels} {nouns[1]}", _numbers(across))]
-    wide = across > 3 * len(shown)  # then the channels go down the page, for the outputs to go across
+    wide = across > 3 * len(shown)  # then channels are rows and outputs are columns
     (down, labels), (right, _) = sides[::-1] if wide else sides
     caption = f"rows: {down}; columns: {right}" if channels > 1 else down
     caption += f"; {text(kernels.shape[2:])} weights each"
@@ -106,9 +106,9 @@ def _numbers(count: int) -> list[str]:
 
 
 def _scale(kernels: np.ndarray) -> tuple[float, str]:
-    """The largest weight that the colours tell, and what the colour bar says.
+    """The largest weight of the color scale, and the label of the color bar.
 
-    A few weights that stand far out would leave all others pale: they are cut, and this is said.
+    A few outliers would leave all other weights pale: they are clipped, and the label says so.
     """
     sizes = np.abs(kernels[np.isfinite(kernels)])
     largest = float(sizes.max(initial=0)) or 1.0
