@@ -157,7 +157,12 @@ def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: boo
 @main.command()
 @RUN
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
-@DATA
+@click.option(
+    "--data",
+    "path",
+    metavar="PATH",
+    help="The run's data, if it has moved; or another labelled set, measured apart.",
+)
 @click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
 @click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
@@ -166,11 +171,18 @@ def evaluate(
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys import show
-    from mlphys.commands import evaluate, plot, robustness
+    from mlphys.commands import evaluate, labelled_set, plot, robustness
+    from mlphys.errors import UserError
     from mlphys.runs.run import Run, find, finished
 
     found = finished(find(run))
     robustness.check(found, shift, noise)
+    if path and (other := labelled_set.unless_own(found, Path(path))):
+        if shift or noise:
+            raise UserError("--shift and --noise measure on the run's own splits; leave them out, or --data")
+        metrics = evaluate.evaluate_other(found, other)
+        click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated_other(found, other, metrics))
+        return
     metrics = evaluate.evaluate(found, split, path)
     curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
     terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))

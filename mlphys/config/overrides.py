@@ -1,4 +1,4 @@
-"""`--set a.b.0.c=value`: one key of a config, put in its place from the command line."""
+"""`--set a.b.0.c=value`: override a key of a config from the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlphys.schema.document import DEEPEST, Document, KeyPath, dotted, parse
 
 
 def overridden(document: Document, overrides: Sequence[str]) -> Document:
-    """The document with each `a.b.0.c=value` put in its place."""
+    """The document with each override `a.b.0.c=value` applied."""
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
@@ -35,7 +35,7 @@ def _key_path(data: Any, key: str, source: str) -> KeyPath:
                 )
             parts.append(int(part))
             data = data[int(part)]
-        elif parts[:1] == ["expect"]:  # its keys hold dots themselves
+        elif parts[:1] == ["expect"]:  # its keys contain dots
             return ("expect", key.partition(".")[2])
         else:
             parts.append(part)

@@ -1,4 +1,4 @@
-"""A picture as files: in every format that is asked for, its numbers beside it."""
+"""Saving of figures in the requested formats, with their numbers as CSV."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     run = RunFolder(folder.parent)
     run.make(folder.name)
     picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine("none")  # what has its place keeps it in every format
+    picture.figure.set_layout_engine("none")  # keep the layout in every format
     paths = []
     for ending in dict.fromkeys(formats):
         content = io.BytesIO()
@@ -51,7 +51,7 @@ def _require_drawable(picture: Picture) -> None:
 
 
 def _csv(table: Mapping[str, Sequence[object]]) -> str:
-    """The columns as RFC 4180 has it."""
+    """The columns as CSV (RFC 4180)."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table)

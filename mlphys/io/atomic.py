@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes, locks and folders."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def write_in(folder: int, name: str, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; the lock goes with the process, however it ends.
+    """Lock `folder` for this process; the operating system releases the lock when the process ends.
 
-    Raises UserError while another process holds it.
+    Raises UserError while another process has the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -78,7 +78,7 @@ def as_json(value: Any) -> str:
 
 
 def new(path: Path) -> None:
-    """Raise UserError unless a file can be made at `path` that is not there yet."""
+    """Raise UserError unless a new file can be created at `path`."""
     if os.path.lexists(path):
         raise UserError(f"{path}: exists; it is not overwritten; name another file")
     if not os.path.isdir(path.parent):
@@ -91,7 +91,7 @@ def is_temporary(name: str) -> bool:
 
 
 def make(folder: Path) -> None:
-    """Make a folder, and those it is in, that outlast a power cut. It may be there already."""
+    """Create a folder and its parents durably (fsync); it may exist."""
     if not folder.is_dir():
         if not folder.parent.exists():
             make(folder.parent)
@@ -100,7 +100,7 @@ def make(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make outlast a power cut what was made, renamed or removed in `folder`."""
+    """Make changes in `folder` durable (fsync)."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

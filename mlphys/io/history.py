@@ -1,4 +1,4 @@
-"""history.csv: a row for each epoch, appended and never changed."""
+"""history.csv: one row per epoch, append-only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
 
 
 def quantities(columns: Iterable[str]) -> list[str]:
-    """The measured columns. What is tracked of layers and weights is none: their names, and only theirs, hold dots."""
+    """The columns of metrics, without tracked quantities, whose names contain dots."""
     return [name for name in columns if name not in BOOKKEEPING and "." not in name]
 
 
@@ -78,7 +78,7 @@ def _damaged(where: str, why: str) -> UserError:
 
 
 class History:
-    """The file of one run. The first row sets the columns."""
+    """The history.csv of a run. The first row sets the columns."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -86,7 +86,7 @@ class History:
         self._columns: list[str] = []
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Raises UserError when it cannot be written; then a part of the row may stand at the end."""
+        """Append a row. Raises UserError if that fails, possibly leaving part of the row."""
         new = not self._columns
         columns = self._columns or list(row)
         text = io.StringIO()
@@ -110,7 +110,7 @@ class History:
         return hashlib.sha256(head).hexdigest()
 
     def begins_with(self, rows: int, sha256: str) -> bool:
-        """Whether its first rows are those that were sealed."""
+        """Whether the header and the first rows have this SHA-256."""
         try:
             head = self._head(rows)
         except UserError:
@@ -118,7 +118,7 @@ class History:
         return head is not None and hashlib.sha256(head).hexdigest() == sha256
 
     def cut(self, rows: int) -> None:
-        """Drop all rows behind the first so many, which must be there. Raises UserError when that is not allowed."""
+        """Truncate the file to the first `rows` rows, which must exist. Raises UserError if that is not permitted."""
         if not rows:
             self._folder.remove(self.path.name)
             return

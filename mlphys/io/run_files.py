@@ -1,4 +1,4 @@
-"""The files of a run directory, which may be a stranger's: found, bounded, and held against what they should be."""
+"""Untrusted run files: located, size-limited and validated."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TextOrNumber = Annotated[Any, AfterValidator(_is_text_or_number)]
 
 
 class SplitFacts(BaseModel):
-    """What data.json holds of a split."""
+    """The entry of a split in data.json."""
 
     samples: Whole
     class_counts: dict[Text, Whole]
@@ -52,7 +52,7 @@ class SplitFacts(BaseModel):
 
 
 class TrainFacts(SplitFacts):
-    """With the smallest and the largest value, which runs of earlier versions lack."""
+    """The entry of the training split, with minimum and maximum, which runs of earlier versions lack."""
 
     range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None = None
 
@@ -101,7 +101,7 @@ class StatusFile(BaseModel):
 
 
 class RunFiles:
-    """What a run's files say of themselves. Each raises UserError, with its name, when it is missing or damaged."""
+    """The validated content of a run's files. Raises UserError with the file's name if one is missing or damaged."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -199,9 +199,9 @@ def require_readable(config: str, data: Mapping[str, Any]) -> None:
 
 
 def located(name: str, root: Path = Path("runs")) -> Path | None:
-    """The folder of the run at a path, or of a name under `root`, its newest; None where there is none."""
+    """The folder of the run at a path, or the newest run of a name under `root`; None if there is none."""
     for path in (Path(name), root / name):
-        if os.path.exists(path / "config.yaml"):  # unlike Path's own, it answers for names of any length
+        if os.path.exists(path / "config.yaml"):  # unlike Path.exists, it accepts names of any length
             return path
         if found := members(path):
             return found[-1]

@@ -76,13 +76,13 @@ def _without_notices() -> Iterator[None]:
         return
     sys.stderr.flush()
     saved = os.dup(2)
-    with kept as held:
-        os.dup2(held.fileno(), 2)
+    with kept as stderr:
+        os.dup2(stderr.fileno(), 2)
         try:
             yield
         except Exception:
-            held.seek(0)
-            os.write(saved, held.read())
+            stderr.seek(0)
+            os.write(saved, stderr.read())
             raise
         finally:
             os.dup2(saved, 2)

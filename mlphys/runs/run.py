@@ -1,7 +1,7 @@
-"""A run directory, each part read on first use.
+"""A run directory, each file read on first use.
 
-A run may come from a stranger: nothing in it is executed or unpickled, and what a file claims
-of its size is compared with what the run should hold before memory is taken for it.
+A run may be untrusted: nothing in it is executed or unpickled, and claimed sizes are compared with the expected ones
+before memory is allocated.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Run(RunFiles):
     """One run. Every property raises UserError, with the file's name, when its file is missing or damaged."""
 
     def __init__(self, path: Path, data: str | None = None):
-        """`data` is where the samples are now, if not where they were."""
+        """`data`: the path of the samples, if it has changed."""
         super().__init__(path)
         self._data = data
         self._datasets: dict[str | None, Splits] = {}
@@ -48,13 +48,13 @@ class Run(RunFiles):
         return f"{self.path.resolve().parent.name}/{self.path.resolve().name}"
 
     def study(self) -> list[Run]:
-        """This run and the numbered ones in its folder, in the order of their numbers."""
+        """All runs of this run's folder, by number."""
         beside = numbered(self.path.resolve().parent)
         return beside if any(run.path == self.path.resolve() for run in beside) else [self, *beside]
 
     @cached_property
     def loaded(self) -> ResolvedExperiment:
-        """The experiment and the data's description, as they were when it was trained."""
+        """The resolved experiment of the run."""
         return validate_run(self.document, self.description)
 
     @property
@@ -80,7 +80,7 @@ class Run(RunFiles):
         if type(threads) is not int or not 1 <= threads <= machine.MOST_THREADS:
             raise UserError(
                 f"{self.path / 'environment.json'}: damaged: threads is not 1 to {machine.MOST_THREADS}; "
-                "train the experiment anew"
+                "retrain the experiment"
             )
         return threads
 
@@ -100,50 +100,49 @@ class Run(RunFiles):
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """The kept weights, the net's and preprocessing's, by name, compared with what the config says."""
+        """Saved weights of network and preprocessing by name, with shapes validated against the config."""
         return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
     def pretrained(self) -> dict[str, np.ndarray]:
-        """What was taken from other runs before training began, by name; empty where nothing was."""
-        wanted = self.loaded.pretrained_shapes()
-        return self.tensors(PRETRAINED, wanted) if wanted else {}
+        """Pretrained arrays from other runs, by name; empty if there were none."""
+        expected = self.loaded.pretrained_shapes()
+        return self.tensors(PRETRAINED, expected) if expected else {}
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
-        """The net's weights that training began with, by name."""
+        """The initial weights of the network, by name."""
         drawn = self.trained.initial
         return {name: self.pretrained.get(name, value) for name, value in drawn.items()}
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """The steps between the data and the net, as they were fitted."""
+        """The fitted preprocessing."""
         return restored(self.config.data.preprocess, self.description.shape, self.weights)
 
     @cached_property
     def trained(self) -> TrainedNetwork:
-        """The network with its kept weights; TensorFlow is imported for it."""
+        """The network with its saved weights; imports TensorFlow."""
         from mlphys.runs.trained_network import TrainedNetwork
 
         return TrainedNetwork(self.loaded, self.weights, self.preprocessing)
 
     def dataset(self, path: str | None = None) -> Splits:
-        """The samples it was trained on and measured with; `path` names where they are now."""
+        """The three splits of its data; `path` overrides where the data is."""
         path = path or self._data
         if path not in self._datasets:
             self._datasets[path] = provenance.dataset(self.path, self.loaded, self.data, path)
         return self._datasets[path]
 
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
-        """The arrays of predictions_<split>.npz, None where the split was not evaluated."""
+        """The arrays of predictions_<split>.npz, None if the split was not evaluated."""
         path = self.path / f"predictions_{split}.npz"
         if not self.folder.has(path.name):
             return None
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
-        wanted = {"labels": (samples, *description.target_shape), "losses": (samples,)}
+        expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.model
-        said = kind.prediction_shapes(description)
-        wanted |= {name: (samples, *shape) for name, shape in said.items()}
+        expected |= {name: (samples, *shape) for name, shape in kind.prediction_shapes(description).items()}
         with self.folder.opened(path.name) as file:
             headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
@@ -152,21 +151,21 @@ class Run(RunFiles):
         if shown and self.config.model.input_corruption():
             kept += ["corrupted", "denoised"]
         pictured = {"images": image} | dict.fromkeys(kept, image)
-        wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
-        if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != wanted:
+        expected |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
+        if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != expected:
             raise UserError(
-                f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it anew"
+                f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it again"
             )
         with self.folder.opened(path.name) as file:
             arrays = npz.read(path, headers, LARGEST_PREDICTIONS, file)
         if not _sensible(arrays, len(description.classes)):
             raise UserError(
-                f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it anew"
+                f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it again"
             )
         return arrays
 
     def robustness(self, name: Literal["shift", "noise"]) -> dict[str, Any] | None:
-        """The curve of analysis/<name>.json, None where it was not measured."""
+        """The curve of analysis/<name>.json, None if it was not measured."""
         path = self.path / "analysis" / f"{name}.json"
         if not self.folder.has(f"analysis/{name}.json"):
             return None
@@ -174,7 +173,7 @@ class Run(RunFiles):
         metric = self.config.model.MEASURED[0]
         columns = [curve.get(key) for key in (name, metric, f"{metric}_stderr")]
         if curve["metric"] != metric or None in columns or len({len(column or ()) for column in columns}) > 1:
-            raise UserError(f"{path}: damaged; `mlphys evaluate {self.path} --{name} ...` writes it anew")
+            raise UserError(f"{path}: damaged; `mlphys evaluate {self.path} --{name} ...` writes it again")
         return {key: value for key, value in curve.items() if value is not None}
 
     def best_split(self) -> str:
@@ -182,7 +181,7 @@ class Run(RunFiles):
         return "test" if self.folder.has("predictions_test.npz") else "validation"
 
     def shown_split(self) -> str:
-        """The split whose samples the pictures show: the best one, or train where that is empty."""
+        """The split whose samples plots show: `best_split`, or train if that is empty."""
         split = self.best_split()
         return split if self.data["splits"][split]["samples"] else "train"
 
@@ -199,7 +198,7 @@ def _sensible(arrays: dict[str, np.ndarray], classes: int) -> bool:
 
 
 def find(name: str | None, root: Path = Path("runs")) -> Run:
-    """The run at a path, or of a name under `root` (its newest); None is the finished run that started last."""
+    """The run at a path, or the newest one of a name under `root`; for None the finished run that started last."""
     if name is None:
         finished = [run for run in every(root) if _state(run) == "done"]
         if not finished:
@@ -213,13 +212,13 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
 
 
 def every(root: Path = Path("runs")) -> list[Run]:
-    """All runs under `root`, those of one name in the order of their numbers."""
+    """All runs under `root`, those of the same name by number."""
     folders = sorted(path for path in root.glob("*") if path.is_dir())
     return [run for folder in folders for run in numbered(folder)]
 
 
 def finished(run: Run) -> Run:
-    """`run`, unless its training is not done."""
+    """Return `run`. Raises UserError unless its training is finished."""
     state = run.status.get("state")
     if state in ("done", "diverged"):
         return run

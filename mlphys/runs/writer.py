@@ -1,4 +1,4 @@
-"""Writes a run directory while its training goes on."""
+"""Writes a run directory during training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mlphys.training.checkpoint import Checkpoint
 def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
     """A new, empty run directory: `out`, or the next number under `root`/`name`.
 
-    Raises UserError when `out` holds something already, or the folder cannot be made.
+    Raises UserError if `out` is not empty, or the folder cannot be created.
     """
     try:
         if out is not None:
@@ -59,13 +59,13 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
 
 
 def _empty(folder: Path) -> bool:
-    """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
+    """Whether it is empty, or only has files of a run that was killed before its config was written."""
     begun = ("data.json", "status.json", PRETRAINED)
     return folder.is_dir() and {*RunFolder(folder).names()} <= {*begun, *RunFolder(folder).torn()}
 
 
 class RunWriter:
-    """The files of one run, as training sees them."""
+    """Writes the files of one run; implements the loop's Recorder."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -75,7 +75,7 @@ class RunWriter:
         self._epochs = 0
 
     def pretrained(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """What training begins with of other runs, before it begins: it needs those no longer."""
+        """Save the pretrained arrays, so that the run no longer depends on other runs."""
         self._arrays(PRETRAINED, arrays)
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class RunWriter:
         self.status("running", best_epoch=checkpoint.watch.best_epoch or None)
 
     def resume_from(self, checkpoint: Checkpoint | None) -> None:
-        """Leave of the run what belongs to the checkpoint, and nothing that was measured or drawn later."""
+        """Restore the run to the state of a checkpoint: remove later rows, metrics, predictions and analyses."""
         rows = checkpoint.rows if checkpoint else 0
         if checkpoint:
             self._phase, self._epochs = checkpoint.phase, checkpoint.epoch

@@ -1,4 +1,4 @@
-"""A disk that is watched: file operations by name, stopped at any of them, and what a power cut leaves of them."""
+"""A fake disk: records file operations, stops at any of them, and simulates power cuts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Operation:
-    """`path` and `target` are relative to the watched folder."""
+    """A file operation; `path` and `target` are relative to the observed folder."""
 
     kind: str  # create, open, write, truncate, fsync, replace, unlink, mkdir
     path: str
@@ -32,9 +32,9 @@ def steady(path: str) -> str:
 
 
 class Disk:
-    """While it is entered, `before` is called with each operation below `root` before it is done.
+    """Context in which `before` is called before each operation below `root`.
 
-    It may raise or kill. With `half`, half of a write's bytes are there when `before` is called.
+    `before` may raise or kill. With `half`, half of the bytes are written before it is called.
     Nothing is really synchronized: a kill of the process does not need it.
     """
 
@@ -122,7 +122,7 @@ def _is_there(path: Any, dir_fd: int | None) -> bool:
 
 
 class _File:
-    """A file opened for writing; what is written is on its way to the disk at once."""
+    """A file opened for writing, without buffering."""
 
     def __init__(self, file: Any, path: str, disk: Disk):
         self._file, self._path, self._disk = file, path, disk
@@ -176,13 +176,13 @@ Tree = dict[str, bytes | None]
 
 
 class Platter:
-    """What may be on the disk after a power cut: what was synchronized, and any part of the rest.
+    """Possible disk contents after a power cut: everything synchronized, and any part of the rest.
 
     Each folder's changes are lost or kept one by one, as POSIX allows; real file systems lose less.
     """
 
     def __init__(self, root: Path) -> None:
-        """With the files below `root`, all of them synchronized."""
+        """Start with the files below `root`, all synchronized."""
         self.durable: Entries = {
             str(path.relative_to(root)): None if path.is_dir() else _Inode(path.read_bytes())
             for path in root.rglob("*")
@@ -255,7 +255,7 @@ def _applied(entries: Entries, change: tuple[str, Entries, str]) -> Entries:
 
 
 def lay(tree: Tree, folder: Path) -> None:
-    """Make the files of `tree` in `folder`, which is empty."""
+    """Write the files of `tree` into the empty `folder`."""
     for path, content in sorted(tree.items()):
         if content is None:
             (folder / path).mkdir()
