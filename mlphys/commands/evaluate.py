@@ -40,8 +40,8 @@ def measure(
 
     def values(x: Any, y: Any) -> dict[str, Any]:
         recorded, penalty = cost(x, y, False)
-        said = kind.predictions(network, x)
-        return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
+        predictions = kind.predictions(network, x)
+        return {**predictions, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
     at_once = network.evaluated_at_once
     arrays = Mapped(values, at_once)(split)

@@ -1,4 +1,4 @@
-"""The data that a run was trained on, found again and compared with what data.json says of it."""
+"""Provenance: load the data of a run and verify it against data.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OtherData(UserError):
 
 
 def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], path: str | None = None) -> Splits:
-    """The samples of the run at `run`, whose data.json holds `facts`.
+    """The samples of the run at `run`, verified against `facts` from data.json.
 
     `path` names where the data is now. Raises OtherData when it is not the same data.
     """
@@ -29,7 +29,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
             if Path(path).exists():
                 raise OtherData(f"--data: {data.name} is found by its name; leave --data out")
             where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"
-            raise UserError(f"--data: {data.name} is found by its name; {where}")
+            raise UserError(f"--data: {data.name} is located by its name; {where}")
         data = data.model_copy(update={"path": path})
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
     used = data.files()
