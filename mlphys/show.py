@@ -20,6 +20,7 @@ from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
+from mlphys.terminal import printable
 from mlphys.training.backend import choose
 
 NARROWEST = 25  # characters of a wrapped column
@@ -30,7 +31,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
     Where that leaves no room for it every cell gets a line of its own: no number is ever cut.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    columns = [printable(column) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
     width = shutil.get_terminal_size((120, 24)).columns
     needed = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     gaps = 3 * (len(columns) - 1) + 2
@@ -184,6 +186,12 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         ]
         lines += ["", table(["class", "samples", *names], rows)]
     return "\n".join([*lines, ""])
+
+
+def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
+    """The metrics on another labelled set, and where they are kept."""
+    kept = f"another set than the run's own; numbers in {run.path / 'analysis' / other.name}.json"
+    return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), kept])
 
 
 def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:

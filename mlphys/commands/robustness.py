@@ -11,7 +11,8 @@ from mlphys.errors import UserError
 from mlphys.numerics.image_transforms import four_ways, shifted
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
-from mlphys.runs.run import MOST_AMOUNTS, Run
+from mlphys.runs.measured_files import MOST_AMOUNTS
+from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Split
 from mlphys.schema.layers import text

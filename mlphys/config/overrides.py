@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from mlphys.errors import UserError
-from mlphys.schema.document import Document, KeyPath, dotted, parse
+from mlphys.schema.document import DEEPEST, Document, KeyPath, dotted, parse
 
 
 def overridden(document: Document, overrides: Sequence[str]) -> Document:
@@ -22,10 +23,12 @@ def overridden(document: Document, overrides: Sequence[str]) -> Document:
 
 def _key_path(data: Any, key: str, source: str) -> KeyPath:
     """The parts of a dotted key, numbers where the config has a list."""
+    if key.count(".") > DEEPEST:
+        raise UserError(f"{source}: a key of {key.count('.') + 1} parts; no config is deeper than {DEEPEST}")
     parts: list[str | int] = []
     for part in key.split("."):
         if isinstance(data, list):
-            if not part.isdecimal() or int(part) >= len(data):
+            if not re.fullmatch("[0-9]{1,9}", part) or int(part) >= len(data):
                 entries = f"write the number of an entry, 0 to {len(data) - 1}" if data else "write all of it"
                 raise UserError(
                     f"{source}: {dotted(tuple(parts))} is a list of {len(data)}; {entries}; received {part!r}"

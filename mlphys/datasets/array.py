@@ -22,6 +22,7 @@ from mlphys.schema import units
 from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.messages import suggestion
+from mlphys.schema.paths import absolute
 from mlphys.schema.units import Units
 
 ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
@@ -82,7 +83,7 @@ class Arrays(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @field_validator("class_names")
     @classmethod

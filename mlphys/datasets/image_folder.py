@@ -16,6 +16,7 @@ from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Shape, Size2D
+from mlphys.schema.paths import absolute
 from mlphys.schema.units import Units, white_level
 
 # values of all images: 2 GB of float32; more stay on disk, and decoding every epoch takes longer than training
@@ -59,7 +60,7 @@ class ImageFolder(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @model_validator(mode="after")
     def _is_an_image(self) -> ImageFolder:

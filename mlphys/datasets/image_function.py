@@ -12,6 +12,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Count
+from mlphys.schema.paths import absolute
 
 PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
 
@@ -37,7 +38,7 @@ class ImageFunction(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().absolute())
+        return None if path is None else absolute(path)
 
     def describe(self) -> Description:
         height, width = self._size()

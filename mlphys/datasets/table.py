@@ -19,6 +19,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, csvfile
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import as_tuple
+from mlphys.schema.paths import absolute
 
 
 def _names(value: Any) -> Any:
@@ -67,7 +68,7 @@ class Table(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> Table:

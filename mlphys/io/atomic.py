@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,23 +21,35 @@ def write(path: Path, content: bytes | str) -> None:
 
     Raises UserError when it cannot be written; the old file is then untouched.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_in(folder, path.name, content)
+        finally:
+            os.close(folder)
+    except (OSError, ValueError) as error:
+        raise unwritable(path, error) from None
+
+
+def write_in(folder: int, name: str, content: bytes | str) -> None:
+    """The same for a file in an open folder, of which `folder` is the handle. Raises OSError."""
+    data = content.encode() if isinstance(content, str) else content
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    temporary = f".{name}.{secrets.token_hex(4)}"
+    made = False
+    try:
+        handle = os.open(temporary, flags, 0o666, dir_fd=folder)
+        made = True
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except BaseException as error:  # Ctrl-C too
-        if temporary:
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except BaseException:  # Ctrl-C too
+        if made:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise unwritable(path, error) from None
+                os.unlink(temporary, dir_fd=folder)
         raise
 
 
@@ -59,8 +71,9 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+def as_json(value: Any) -> str:
+    """What a file of JSON holds."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def new(path: Path) -> None:
@@ -71,17 +84,9 @@ def new(path: Path) -> None:
         raise UserError(f"{path}: no such folder as {path.parent}; make it, or name another file")
 
 
-def torn(path: Path) -> bool:
-    """Whether this is the temporary file of a `write` that was killed."""
-    return re.fullmatch(r"\..+\.[a-z0-9_]{8}", path.name) is not None and path.is_file()
-
-
-def remove(path: Path) -> None:
-    """Remove a file if it exists. Raises UserError if that is not permitted."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be removed: {error.strerror}") from None
+def is_temporary(name: str) -> bool:
+    """Whether a file is called as the temporary ones of `write` are, which a kill may leave."""
+    return re.fullmatch(r"\..+\.[a-z0-9_]{8}", name) is not None
 
 
 def make(folder: Path) -> None:
@@ -102,8 +107,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError) -> UserError:
+def unwritable(path: Path, error: OSError | ValueError) -> UserError:
     """The message for a file that cannot be written."""
+    if isinstance(error, ValueError):  # NUL in the name
+        return UserError(f"{path}: cannot be written: {error}; write to another place")
     remedies: dict[int | None, str] = {
         errno.ENOSPC: "free some space, or ",
         errno.EDQUOT: "free some space, or ",
@@ -112,9 +119,3 @@ def unwritable(path: Path, error: OSError) -> UserError:
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"
     return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -23,10 +23,18 @@ Progress = Callable[[int, int], None]  # bytes done, total bytes (0: unknown)
 
 def places(source: RemoteFile) -> list[Path]:
     """The candidate paths: below MLPHYS_DATA if it is set, and in Keras's cache."""
-    keras = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets"
-    own = os.environ.get("MLPHYS_DATA")
-    roots = [Path(own), keras] if own else [keras]
-    return [root.expanduser() / source.folder / source.name for root in roots]
+    own, keras = os.environ.get("MLPHYS_DATA"), os.environ.get("KERAS_HOME")
+    roots = [_root("MLPHYS_DATA", own)] if own else []
+    if keras or not own or "HOME" in os.environ:
+        roots.append(_root("KERAS_HOME", keras or "~/.keras") / "datasets")
+    return [root / source.folder / source.name for root in roots]
+
+
+def _root(variable: str, path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{variable}: no home folder is known for {path}; set it to a folder of yours") from None
 
 
 def locate(source: RemoteFile) -> Path | None:
@@ -70,7 +78,7 @@ def _target(source: RemoteFile) -> Path:
     for path in places(source):
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent.is_dir() and os.access(path.parent, os.W_OK):
+        if os.path.isdir(path.parent) and os.access(path.parent, os.W_OK):
             return path
     folders = " nor ".join(str(path.parent) for path in places(source))
     raise UserError(

@@ -68,6 +68,8 @@ def listed(folder: Path) -> list[Path]:
         raise UserError(f"{folder}: no such folder; a relative path starts at {Path.cwd()}") from None
     except NotADirectoryError:
         raise UserError(f"{folder}: is a file; name the folder that holds the images") from None
+    except ValueError as error:  # NUL, or a character that no file name has
+        raise UserError(f"{folder}: cannot be read: {error}; name another folder") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror or error}") from None
 

@@ -35,17 +35,19 @@ class Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def headers(path: Path) -> dict[str, Header]:
-    """The headers of an npz file by name, without its data.
+def headers(path: Path, file: IO[bytes] | None = None) -> dict[str, Header]:
+    """The arrays of an npz file by name, their data unread; `file` is the one at `path`, where it is open already.
 
-    Raises UserError for a file that is not regular, not npz, truncated, or that claims wrong sizes.
+    Raises UserError for what is not a regular file, not an npz file, truncated, or lies about sizes.
     """
-    with _archive(path) as archive:
+    with _archive(path, file) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         return {info.filename.removesuffix(".npy"): _header(path, archive, info) for info in members}
 
 
-def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -> dict[str, np.ndarray]:
+def read(
+    path: Path, headers: Mapping[str, Header], memory: int | None = None, file: IO[bytes] | None = None
+) -> dict[str, np.ndarray]:
     """The arrays named in `headers`.
 
     Raises UserError if they are damaged, or larger than `memory` bytes (None: the machine's).
@@ -58,7 +60,7 @@ def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -
             "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
         )
     arrays = {}
-    with _archive(path) as archive:
+    with _archive(path, file) as archive:
         for name in headers:
             with archive.open(f"{name}.npy") as member:
                 arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
@@ -127,7 +129,9 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
     if dtype.hasobject:  # of unknown size, never read
         return header
     data_bytes = info.file_size - start.tell()
-    if min(shape, default=0) < 0 or header.nbytes != data_bytes or data_bytes > MOST_INFLATED * path.stat().st_size:
+    assert archive.fp
+    most = MOST_INFLATED * os.fstat(archive.fp.fileno()).st_size
+    if min(shape, default=0) < 0 or header.nbytes != data_bytes or data_bytes > most:
         raise UserError(
             f"{path}: {info.filename} claims the shape {shape} of {dtype}, which is not what the file holds; "
             "save it again with np.savez"
@@ -147,10 +151,11 @@ def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    checksum.regular(path)
+def _archive(path: Path, file: IO[bytes] | None) -> Iterator[zipfile.ZipFile]:
+    if file is None:
+        checksum.regular(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file or path) as archive:
             yield archive
     except zipfile.BadZipFile as error:
         raise UserError(

@@ -19,6 +19,7 @@ from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
 
+LARGEST_IMAGE = 25_000_000  # values: 5,000 x 5,000 pixels
 ENDINGS = (*image_files.SUFFIXES, *array_files.ENDINGS, ".csv")
 
 
@@ -118,6 +119,8 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
             f"{expected.low:g} to {expected.high:g}; give pixels on that scale as npy"
         )
     height, width, channels = expected.shape
+    if math.prod(expected.shape) > LARGEST_IMAGE:
+        raise UserError(f"{path}: {height} x {width} pixels are more than {LARGEST_IMAGE:,} values; give them as npy")
     size = image_files.header(path)
     if size != (height, width) and not resize:
         raise UserError(

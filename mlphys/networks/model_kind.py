@@ -44,6 +44,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
+    PREDICTS_TARGETS: ClassVar[bool] = False  # its outputs are numbers of the targets' shape
     DRAWS_SAMPLES: ClassVar[bool] = False  # a distribution with Gibbs sampling
 
     kind: str

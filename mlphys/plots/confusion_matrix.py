@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 NUMBERED = 20  # classes up to which counts fit into the cells
 NAMED = 30  # classes up to which each has its name
 ROOM = 40  # letters along an axis
+MOST_CLASSES = 500
 
 
 class ConfusionMatrix(Plot):
@@ -28,6 +30,8 @@ class ConfusionMatrix(Plot):
         otherwise = "only a model of kind: classifier distinguishes classes"
         split, predictions = predicted(run, "probabilities", otherwise)
         classes = run.data["classes"]
+        if len(classes) > MOST_CLASSES:
+            raise NotApplicable(f"{len(classes):,} classes are too many to read; up to {MOST_CLASSES} are drawn")
         counts = np.zeros((len(classes), len(classes)), dtype=int)
         np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
         error = run.metrics.get(split, {}).get("accuracy_stderr")

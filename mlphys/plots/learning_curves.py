@@ -33,6 +33,8 @@ class LearningCurves(Plot):
         rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
         last_of = {name: i for i, row in enumerate(run.history, start=1) for name in row if row[name] is not None}
         metrics = [name for name in quantities(rows[0]) if name in last_of and not name.startswith("validation_")]
+        if not metrics:
+            raise NotApplicable("history.csv has no loss in any epoch")
         metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
         kept, which = _kept(run, rows)
         across = min(len(metrics), 3)
@@ -88,7 +90,7 @@ def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
 
 
 def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
-    if metric in test:
+    if test.get(metric) is not None:
         value, error = test[metric], test.get(f"{metric}_stderr")
         style: dict[str, Any] = {"color": theme.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
         label = f"test {theme.measured(value, error)}"

@@ -30,9 +30,9 @@ class Reconstructions(Plot):
     """Samples, their reconstructions (or outputs of a net from images to images), and the difference."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        kind, target = run.config.model.kind, run.config.model.prediction_shapes(run.loaded.net_input).get("outputs")
-        if target and len(target) == 3:
-            yield from _to_images(run, target)
+        kind = run.config.model.kind
+        if run.config.model.PREDICTS_TARGETS and len(run.data["target_shape"]) == 3:
+            yield from _to_images(run, tuple(run.data["target_shape"]))
             return
         otherwise = f"kind: {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
         split, predictions = predicted(run, "reconstructions", otherwise)

@@ -6,22 +6,21 @@ before memory is allocated.
 
 from __future__ import annotations
 
-import csv
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, restored
 from mlphys.errors import UserError
-from mlphys.io import npz
+from mlphys.io import history, npz
 from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
+from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
@@ -30,41 +29,8 @@ if TYPE_CHECKING:
     from mlphys.runs.trained_network import TrainedNetwork
 
 LARGEST_HISTORY = 64_000_000  # bytes
-MOST_EPOCHS = 200_000
-MOST_COLUMNS = 512
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
-MOST_AMOUNTS = 1000  # of shift or noise
-
-
-Number = int | float | None
-
-
-class MetricsFile(BaseModel):
-    """The content of metrics.json: numbers by name for each split, and for each class those of `per_class`."""
-
-    model_config = ConfigDict(extra="forbid")
-    train: dict[str, Number | dict[str, dict[str, Number]]] | None = None
-    validation: dict[str, Number | dict[str, dict[str, Number]]] | None = None
-    test: dict[str, Number | dict[str, dict[str, Number]]] | None = None
-
-
-Amounts = Annotated[list[Annotated[int | FiniteFloat, Field(ge=0)]], Field(min_length=1, max_length=MOST_AMOUNTS)]
-Errors = Annotated[list[Annotated[FiniteFloat, Field(ge=0)] | None], Field(min_length=1, max_length=MOST_AMOUNTS)]
-
-
-class RobustnessFile(BaseModel):
-    """The content of analysis/shift.json and analysis/noise.json: a metric against the amount of one of them."""
-
-    model_config = ConfigDict(extra="forbid")
-    split: Literal["train", "validation", "test"]
-    metric: Literal["accuracy", "mse"]
-    shift: Amounts | None = None
-    noise: Amounts | None = None
-    accuracy: Amounts | None = None
-    accuracy_stderr: Errors | None = None
-    mse: Amounts | None = None
-    mse_stderr: Errors | None = None
 
 
 class Run(RunFiles):
@@ -106,7 +72,7 @@ class Run(RunFiles):
     @property
     def threads(self) -> int | None:
         """With how many it was trained; None where that is not written yet."""
-        if not (self.path / "environment.json").exists():
+        if not self.folder.has("environment.json"):
             return None
         threads = self.environment.get("threads")
         if threads is None:
@@ -121,26 +87,16 @@ class Run(RunFiles):
     @property
     def metrics(self) -> dict[str, Any]:
         """The metrics by split; empty before an evaluation."""
-        if not (self.path / "metrics.json").exists():
+        if not self.folder.has("metrics.json"):
             return {}
         return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """The rows of history.csv, numbers as numbers; empty for an untrained net."""
-        path = self.path / "history.csv"
-        if not path.exists():
+        if not self.folder.has("history.csv"):
             return []
-        lines = self._text("history.csv", LARGEST_HISTORY).splitlines()
-        try:
-            if len(lines) > MOST_EPOCHS or not lines or lines[0].count(",") >= MOST_COLUMNS:
-                raise ValueError
-            rows = list(csv.DictReader(lines))
-            if not rows or not {"phase", "epoch", "loss"} <= rows[0].keys():
-                raise ValueError
-            return [{name: _number(name, value) for name, value in row.items()} for row in rows]
-        except (TypeError, ValueError, csv.Error):
-            raise UserError(f"{path}: damaged; retrain the experiment") from None
+        return history.rows(self._text("history.csv", LARGEST_HISTORY), str(self.path / "history.csv"))
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -181,15 +137,15 @@ class Run(RunFiles):
     def predictions(self, split: str) -> dict[str, np.ndarray] | None:
         """The arrays of predictions_<split>.npz, None if the split was not evaluated."""
         path = self.path / f"predictions_{split}.npz"
-        if not path.exists():
+        if not self.folder.has(path.name):
             return None
-        self._regular(path)
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.model
         outputs = kind.prediction_shapes(description)
         expected |= {name: (samples, *shape) for name, shape in outputs.items()}
-        headers = npz.headers(path)
+        with self.folder.opened(path.name) as file:
+            headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
         image = display_shape(self.config.data.preprocess, self.description.shape)
         kept = list(kind.image_output_shapes(description)) if shown else []
@@ -201,7 +157,8 @@ class Run(RunFiles):
             raise UserError(
                 f"{path}: does not fit data.json; `mlphys evaluate {self.path} --split {split}` writes it again"
             )
-        arrays = npz.read(path, headers, LARGEST_PREDICTIONS)
+        with self.folder.opened(path.name) as file:
+            arrays = npz.read(path, headers, LARGEST_PREDICTIONS, file)
         if not _sensible(arrays, len(description.classes)):
             raise UserError(
                 f"{path}: holds impossible values; `mlphys evaluate {self.path} --split {split}` writes it again"
@@ -211,7 +168,7 @@ class Run(RunFiles):
     def robustness(self, name: Literal["shift", "noise"]) -> dict[str, Any] | None:
         """The curve of analysis/<name>.json, None if it was not measured."""
         path = self.path / "analysis" / f"{name}.json"
-        if not path.exists():
+        if not self.folder.has(f"analysis/{name}.json"):
             return None
         curve = self._checked(f"analysis/{name}.json", RobustnessFile)
         metric = self.config.model.MEASURED[0]
@@ -222,20 +179,12 @@ class Run(RunFiles):
 
     def best_split(self) -> str:
         """The split whose predictions plots show: test if it was evaluated."""
-        return "test" if (self.path / "predictions_test.npz").exists() else "validation"
+        return "test" if self.folder.has("predictions_test.npz") else "validation"
 
     def shown_split(self) -> str:
         """The split whose samples plots show: `best_split`, or train if that is empty."""
         split = self.best_split()
         return split if self.data["splits"][split]["samples"] else "train"
-
-
-def _number(name: str, value: str) -> Any:
-    if name == "phase":
-        return value
-    if name == "epoch":
-        return int(value)
-    return float(value) if value else None  # a metric of another phase
 
 
 def _sensible(arrays: dict[str, np.ndarray], classes: int) -> bool:

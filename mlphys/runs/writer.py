@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.history import History
 from mlphys.io.run_files import PRETRAINED, WEIGHTS
+from mlphys.io.run_folder import RunFolder
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
@@ -36,19 +39,20 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
                 )
             atomic.make(out)
             with atomic.locked(out):
-                for path in out.iterdir():
-                    atomic.remove(path)
+                folder = RunFolder(out)
+                for left in folder.names():
+                    folder.remove(left)
             return out
-        folder = root / name
-        atomic.make(folder)
-        numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+        runs = root / name
+        atomic.make(runs)
+        numbers = [int(path.name) for path in runs.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
         for number in itertools.count(max(numbers, default=0) + 1):
             try:
-                (folder / str(number)).mkdir()
+                (runs / str(number)).mkdir()
             except FileExistsError:  # another process was faster
                 continue
-            atomic.sync_folder(folder)
-            return folder / str(number)
+            atomic.sync_folder(runs)
+            return runs / str(number)
     except OSError as error:
         raise atomic.unwritable(Path(error.filename or out or root), error) from None
     raise AssertionError("unreachable")
@@ -57,7 +61,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
 def _empty(folder: Path) -> bool:
     """Whether it is empty, or only has files of a run that was killed before its config was written."""
     begun = ("data.json", "status.json", PRETRAINED)
-    return folder.is_dir() and all(path.name in begun or atomic.torn(path) for path in folder.iterdir())
+    return folder.is_dir() and {*RunFolder(folder).names()} <= {*begun, *RunFolder(folder).torn()}
 
 
 class RunWriter:
@@ -65,6 +69,7 @@ class RunWriter:
 
     def __init__(self, path: Path):
         self.path = path
+        self._folder = RunFolder(path)
         self.history = History(path / "history.csv")
         self._phase = ""
         self._epochs = 0
@@ -75,15 +80,15 @@ class RunWriter:
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Write data.json, status.json and config.yaml. The config is last: with it the folder is a run."""
-        atomic.write_json(self.path / "data.json", data)
+        self._folder.write_json("data.json", data)
         self.status("running")
         self.config(config)
 
     def config(self, config: Mapping[str, Any]) -> None:
-        atomic.write(self.path / "config.yaml", document.dump(dict(config)))
+        self._folder.write("config.yaml", document.dump(dict(config)))
 
     def environment(self, environment: Mapping[str, Any]) -> None:
-        atomic.write_json(self.path / "environment.json", environment)
+        self._folder.write_json("environment.json", environment)
 
     def row(self, row: Mapping[str, Any]) -> None:
         self.history.append(row)
@@ -101,19 +106,15 @@ class RunWriter:
             self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
         self.status("running", best_epoch=checkpoint.watch.best_epoch or None if checkpoint else None)
         checkpoints.keep_up_to(self.path / "checkpoints", rows)
-        measured = [
-            self.path / "metrics.json",
-            *self.path.glob("predictions_*.npz"),
-            *self.path.glob("analysis/*.json"),
-        ]
-        torn = [path for path in self.path.rglob(".*") if atomic.torn(path)]
-        for path in measured + torn:
-            atomic.remove(path)
+        measured = [name for name in self._folder.names() if fnmatch(name, "predictions_*.npz")]
+        analyses = [f"analysis/{name}" for name in self._folder.names("analysis") if name.endswith(".json")]
+        for name in ["metrics.json", *measured, *analyses, *self._folder.torn()]:
+            self._folder.remove(name)
         self.history.cut(rows)
 
     def status(self, state: str, best_epoch: int | None = None, stopped: str | None = None) -> None:
-        atomic.write_json(
-            self.path / "status.json",
+        self._folder.write_json(
+            "status.json",
             {
                 "state": state,
                 "phase": self._phase or None,
@@ -127,20 +128,16 @@ class RunWriter:
         self._arrays(WEIGHTS, weights)
 
     def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        atomic.write(self.path / name, save(as_saved(arrays)))
+        self._folder.write(name, save(as_saved(arrays)))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        atomic.write(self.path / f"predictions_{split}.npz", content.getvalue())
+        self._folder.write(f"predictions_{split}.npz", content.getvalue())
 
     def analysis(self, name: str, result: Mapping[str, Any]) -> None:
-        folder = self.path / "analysis"
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise atomic.unwritable(folder, error) from None
-        atomic.write_json(folder / f"{name}.json", result)
+        self._folder.make("analysis")
+        self._folder.write_json(f"analysis/{name}.json", result)
 
     def metrics(self, by_split: Mapping[str, Any]) -> None:
-        atomic.write_json(self.path / "metrics.json", by_split)
+        self._folder.write_json("metrics.json", by_split)

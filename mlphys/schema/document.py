@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,22 +77,35 @@ def read(path: Path) -> Document:
 
     Raises UserError for a file that is missing, a folder, unreadable, too large or not YAML.
     """
-    if os.path.isdir(path):
-        raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it")
+    return decoded(_content(path), str(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        # Without waiting: to open a pipe that nobody writes to would never end.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UserError(f"{path}: is not a regular file; copy its content into one")
+            return file.read(LARGEST_FILE + 1)
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it") from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `mlphys list configs` names the shipped configs") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # NUL in its name
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def decoded(content: bytes, name: str) -> Document:
+    """Parse the content of a YAML file; `name` is what messages call it. Raises UserError, as `read` does."""
     if len(content) > LARGEST_FILE:
-        raise UserError(f"{path}: larger than {LARGEST_FILE} bytes, so not the config of an experiment")
+        raise UserError(f"{name}: larger than {LARGEST_FILE} bytes, so not the config of an experiment")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start})") from None
-    return parse(text, str(path))
+        raise UserError(f"{name}: not a text file in UTF-8 (byte {error.start})") from None
+    return parse(text, name)
 
 
 def parse(text: str, name: str) -> Document:
@@ -102,6 +116,11 @@ def parse(text: str, name: str) -> Document:
         raise UserError(_syntax_message(text, name, error)) from None
     except yaml.YAMLError as error:
         raise UserError(f"{name}: not readable as YAML: {str(error).splitlines()[0]}") from None
+    except (ValueError, OverflowError):  # of PyYAML's: a version of thousands of digits, a character beyond Unicode
+        raise UserError(
+            f"{name}: not readable as YAML: the number of a %YAML version, or of a character such as \\U0001F600, "
+            "is too large"
+        ) from None
     except RecursionError:
         raise UserError(f"{name}: nested deeper than {DEEPEST} levels") from None
     places: dict[KeyPath, str] = {}

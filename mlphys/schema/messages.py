@@ -139,7 +139,7 @@ def quoted(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, tuple):
         value = list(value)
-    text = f"text {value!r}" if isinstance(value, str) else f"{value}"
+    text = f"text {value[:60]!r}" if isinstance(value, str) else f"{value}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -205,6 +205,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected a number{got}{_habit(received)}"
         case "finite_number":
             return f"expected a finite number{got}"
+        case "beyond_float32":
+            return f"must lie between -{context['largest']:g} and {context['largest']:g}: computed in float32{got}"
         case "bool_type" | "bool_parsing":
             return f"expected true or false{got}{_habit(received)}"
         case "string_type":

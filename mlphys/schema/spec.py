@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from mlphys.schema.descriptions import describe
+
+LARGEST_FLOAT = 1e30  # its square may overflow float32, itself not
 
 
 class Spec(BaseModel):
@@ -46,6 +48,16 @@ class Spec(BaseModel):
             if found := describe(cls, key):
                 facts["description"] = found.sentence
         return schema
+
+    @model_validator(mode="after")
+    def _within_float32(self) -> Self:
+        """Networks are computed in float32: a larger number would be infinite there."""
+        for name, value in self:
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(number, float) and abs(number) > LARGEST_FLOAT for number in numbers):
+                found = [problem("beyond_float32", (name,), value, {"largest": LARGEST_FLOAT})]
+                raise ValidationError.from_exception_data(type(self).__name__, found)
+        return self
 
     @classmethod
     def key_names(cls) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 class Operation:
     """A file operation; `path` and `target` are relative to the observed folder."""
 
-    kind: str  # create, open, write, truncate, chmod, fsync, replace, unlink, mkdir
+    kind: str  # create, open, write, truncate, fsync, replace, unlink, mkdir
     path: str
     data: bytes = b""
     size: int = 0
@@ -44,7 +44,7 @@ class Disk:
         self._real: dict[str, Any] = {}
 
     def __enter__(self) -> Disk:
-        names = ("open", "fsync", "replace", "unlink", "mkdir", "fchmod")
+        names = ("open", "fsync", "replace", "unlink", "mkdir")
         self._real = {name: getattr(os, name) for name in names} | {"io.open": io.open}
         for name in names:
             setattr(os, name, getattr(self, f"_{name}"))
@@ -60,18 +60,24 @@ class Disk:
         if path is not None:
             self.before(Operation(kind, path, **facts))
 
-    def _below(self, path: Any) -> str | None:
-        """The path relative to the root, None for one outside."""
+    def _below(self, path: Any, dir_fd: int | None = None) -> str | None:
+        """The path relative to the root, None for one outside; `dir_fd` is the folder that it begins in."""
         if isinstance(path, int):
             return self._paths.get(path)
+        if dir_fd is not None:
+            if dir_fd not in self._paths:
+                return None
+            path = self.root / self._paths[dir_fd] / path
         path = Path(os.path.abspath(path))
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else None
 
-    def _open(self, path: Any, flags: int, *rest: Any, **options: Any) -> int:
-        below = self._below(path)
+    def _open(self, path: Any, flags: int, *rest: Any, dir_fd: int | None = None) -> int:
+        below = self._below(path, dir_fd)
         if flags & os.O_CREAT:
             self.do("create", below)
-        handle = self._real["open"](path, flags, *rest, **options)
+        elif flags & (os.O_WRONLY | os.O_RDWR):
+            self.do("open", below)
+        handle = self._real["open"](path, flags, *rest, dir_fd=dir_fd)
         self._paths.pop(handle, None)
         if below is not None:
             self._paths[handle] = below
@@ -92,23 +98,27 @@ class Disk:
     def _fsync(self, handle: int) -> None:
         self.do("fsync", self._below(handle))
 
-    def _replace(self, path: Any, target: Any) -> None:
-        self.do("replace", self._below(path), target=self._below(target))
-        self._real["replace"](path, target)
+    def _replace(self, path: Any, target: Any, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
+        self.do("replace", self._below(path, src_dir_fd), target=self._below(target, dst_dir_fd))
+        self._real["replace"](path, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
-    def _unlink(self, path: Any, **options: Any) -> None:
-        if os.path.lexists(path):
-            self.do("unlink", self._below(path))
-        self._real["unlink"](path, **options)
+    def _unlink(self, path: Any, dir_fd: int | None = None) -> None:
+        if _is_there(path, dir_fd):
+            self.do("unlink", self._below(path, dir_fd))
+        self._real["unlink"](path, dir_fd=dir_fd)
 
-    def _mkdir(self, path: Any, *rest: Any, **options: Any) -> None:
-        if not os.path.lexists(path):
-            self.do("mkdir", self._below(path))
-        self._real["mkdir"](path, *rest, **options)
+    def _mkdir(self, path: Any, *rest: Any, dir_fd: int | None = None) -> None:
+        if not _is_there(path, dir_fd):
+            self.do("mkdir", self._below(path, dir_fd))
+        self._real["mkdir"](path, *rest, dir_fd=dir_fd)
 
-    def _fchmod(self, handle: int, mode: int) -> None:
-        self.do("chmod", self._below(handle))
-        self._real["fchmod"](handle, mode)
+
+def _is_there(path: Any, dir_fd: int | None) -> bool:
+    try:
+        os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class _File:

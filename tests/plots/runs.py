@@ -17,6 +17,7 @@ from mlphys.commands import evaluate
 from mlphys.config.load import load
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.models.classifier import Classifier
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Split, Splits
@@ -69,7 +70,7 @@ def config(monitor: str | None) -> SimpleNamespace:
         name="made",
         data=SimpleNamespace(preprocess=[]),
         training=SimpleNamespace(early_stopping=stopping, phases=None),
-        model=SimpleNamespace(kind="classifier"),
+        model=Classifier.model_validate(Classifier.example()),
     )
 
 

@@ -21,7 +21,7 @@ from tests.training.arithmetic import judged, outcome, steps, train
 def writing(stage: str, path: str, folder: str = "run") -> list[str]:
     """The steps of a file that is there whole or not at all."""
     temporary = f"{folder}/.{path}.~"
-    done = ["create", "write", "half of write", "chmod", "fsync"]
+    done = ["create", "write", "half of write", "fsync"]
     return [
         *(f"{stage}: {step} {temporary}" for step in done),
         f"{stage}: replace {folder}/{path}",
