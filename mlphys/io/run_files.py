@@ -132,24 +132,24 @@ class RunFiles:
     def status(self) -> dict[str, Any]:
         return self._checked("status.json", StatusFile)
 
-    def tensors(self, name: str, wanted: Mapping[str, Shape]) -> dict[str, np.ndarray]:
-        """The float32 arrays of a safetensors file. Raises UserError unless they are finite and just those wanted."""
+    def tensors(self, name: str, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+        """The float32 arrays of a safetensors file. Raises UserError unless shapes match and all are finite."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         path = self.path / name
-        largest = LARGEST_TEXT + 4 * sum(math.prod(shape) for shape in wanted.values())
+        largest = LARGEST_TEXT + 4 * sum(math.prod(shape) for shape in expected.values())
         try:
             arrays = load(self.folder.read(name, largest))
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
         shapes = {name: value.shape for name, value in arrays.items() if value.dtype == np.float32}
-        if shapes != wanted or len(arrays) > len(shapes):
-            differing = set(shapes.items()) ^ set(wanted.items()) or {(name, ()) for name in arrays.keys() - shapes}
+        if shapes != expected or len(arrays) > len(shapes):
+            differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in arrays.keys() - shapes}
             name = min(differing, key=str)[0]
             raise UserError(
                 f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                f"the config says {wanted.get(name, 'none')}; retrain the experiment"
+                f"the config says {expected.get(name, 'none')}; retrain the experiment"
             )
         if not all(np.isfinite(value).all() for value in arrays.values()):
             raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
