@@ -14,7 +14,7 @@ def test_an_installed_package_is_neither_skipped_nor_failed(monkeypatch):
 
 def test_a_test_of_a_missing_package_is_skipped_with_the_reason(monkeypatch):
     monkeypatch.delenv(REQUIRED, raising=False)
-    with pytest.raises(pytest.skip.Exception, match="^the package no_such_package is not installed$"):
+    with pytest.raises(pytest.skip.Exception, match=r"^the package no_such_package is not installed$"):
         needs("no_such_package")
 
 
