@@ -26,6 +26,7 @@ ROWS = [
     ["config"],
     ["training"],
     ["runs"],
+    ["studies"],
     ["commands", "show"],
     ["cli"],
 ]

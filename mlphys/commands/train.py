@@ -39,6 +39,7 @@ from mlphys.training.progress import Reporter
 if TYPE_CHECKING:
     from mlphys.training.loop import Outcome
 
+FOLDS = ("folds", "fold")  # left out of fingerprints where there are none: older checkpoints do not know them
 Say = Callable[[str], None]
 
 
@@ -196,6 +197,7 @@ def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[st
     """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, the data, the versions."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
+    config["data"] = {key: value for key, value in config["data"].items() if key not in FOLDS or value is not None}
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
     return {"config": _sha256(config), "data": _sha256(hashes), **machine.versions()}
 

@@ -23,6 +23,7 @@ from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
 from mlphys.schema.shapes import weights as weights_of
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
+from mlphys.schema.study import Study
 from mlphys.schema.training import Training
 
 DATASETS = registry.entries("mlphys.datasets", Dataset)
@@ -79,6 +80,11 @@ class Experiment(Spec):
     plots: list[PlotName] = Field([])
     analysis: list[Annotated[Analysis, ANALYSIS]] = Field([])
     expect: dict[str, Range] = Field({})
+    study: Study | None = None
+
+    def is_study(self) -> bool:
+        """Whether it stands for many runs: it has the block `study`, or folds of which it names none."""
+        return self.study is not None or (self.data.folds is not None and self.data.fold is None)
 
     @model_validator(mode="after")
     def _loss_of_the_kind(self) -> Experiment:

@@ -18,8 +18,29 @@ NAMES = ("train", "validation", "test")
 def sizes(spec: Dataset, description: Description) -> dict[str, int]:
     """Each split's number of samples, fractions and defaults resolved as Dataset says.
 
-    Raises Refusal when they do not fit.
+    With folds, training and validation have as many together as without. Raises Refusal when they do not fit.
     """
+    if spec.fold is not None and (spec.folds is None or spec.fold >= spec.folds):
+        folds = "leave it out without folds" if spec.folds is None else f"the folds are 0 to {spec.folds - 1}"
+        raise Refusal(("data", "fold"), f"{folds}; received {spec.fold}")
+    counts = _sizes(spec, description)
+    if spec.folds is None:
+        return counts
+    pool = counts["train"] + counts["validation"]
+    if pool < spec.folds:
+        raise Refusal(("data", "folds"), f"{pool} training and validation samples are fewer than {spec.folds} folds")
+    start, stop = _fold(spec, pool)
+    return {**counts, "train": pool - (stop - start), "validation": stop - start}
+
+
+def _fold(spec: Dataset, pool: int) -> tuple[int, int]:
+    """Where the fold that is validated on, the first where none is named, begins and ends in the pool."""
+    assert spec.folds is not None
+    fold = spec.fold or 0
+    return fold * pool // spec.folds, (fold + 1) * pool // spec.folds
+
+
+def _sizes(spec: Dataset, description: Description) -> dict[str, int]:
     total = description.samples
     test = _test_size(spec, description)
     others = {"validation": _count("validation", spec.validation, total)}
@@ -70,6 +91,8 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     count = sizes(spec, description)
     train, validation, test = (count[name] for name in NAMES)
     x, y = samples.x, samples.y
+    if spec.folds is not None:
+        return _with_folds(spec, description, samples, count)
     if samples.x_test is not None and samples.y_test is not None:
         held = slice(train, train + validation)
         return Splits(
@@ -84,6 +107,30 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     order = stratified(groups, spec.split_seed)[: test + validation + train]
     tested, validated, trained = (Split(x[i], y[i]) for i in np.split(order, [test, test + validation]))
     return Splits(trained, validated, tested, samples.files)
+
+
+def _with_folds(spec: Dataset, description: Description, samples: Samples, count: dict[str, int]) -> Splits:
+    """One fold to validate on, the others to train on; test is what it is without folds."""
+    assert spec.folds is not None
+    x, y = samples.x, samples.y
+    groups = y if description.classes else np.zeros(len(y), np.int32)
+    pooled = count["train"] + count["validation"]
+    if samples.x_test is not None and samples.y_test is not None:
+        test = Split(samples.x_test[: count["test"]], samples.y_test[: count["test"]])
+        pool = stratified(groups[:pooled], spec.split_seed)
+    else:
+        order = stratified(groups, spec.split_seed)
+        test = Split(x[order[: count["test"]]], y[order[: count["test"]]])
+        pool = order[count["test"] : count["test"] + pooled]
+    for name, members in class_counts(y[pool], description).items():
+        if 0 < members < spec.folds:
+            raise UserError(
+                f"{spec.name}: the class {name} has {members} training and validation samples, fewer than "
+                f"{spec.folds} folds; lower data.folds, add samples, or leave the class out"
+            )
+    start, stop = _fold(spec, pooled)
+    validated, trained = pool[start:stop], np.concatenate([pool[:start], pool[stop:]])
+    return Splits(Split(x[trained], y[trained]), Split(x[validated], y[validated]), test, samples.files)
 
 
 def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:

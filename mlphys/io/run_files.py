@@ -19,6 +19,7 @@ from mlphys.schema.document import Document, dotted, read
 from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, TAKEN = "weights.safetensors", "initial.safetensors"
+STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
 LARGEST_TEXT = 2_000_000  # bytes of JSON
 
 

@@ -30,6 +30,23 @@ def operation_threads() -> int | None:
     return _operation_threads
 
 
+def fits(operation_threads: int | None, threads: int | None) -> bool:
+    """Whether TensorFlow, if it was started, has the threads that `configure` would give it."""
+    same = (_operation_threads, _threads) == (operation_threads, threads)
+    return _module is None or same or "TF_NUM_INTRAOP_THREADS" in os.environ
+
+
+def forget() -> None:
+    """Free what Keras keeps of the networks of this process, if there were any."""
+    import gc
+
+    if _module is not None:
+        import keras
+
+        keras.backend.clear_session()
+    gc.collect()
+
+
 def start() -> ModuleType:
     """TensorFlow, set up; Keras is imported with it."""
     global _module

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, mod
 
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
-from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
+from mlphys.schema.fields import LARGEST, Count, Seed, Shape, Whole, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
 
@@ -37,6 +37,7 @@ Size = Annotated[
 ClassName = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), WithJsonSchema({})
 ]
+MOST_FOLDS = 1000
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -62,7 +63,9 @@ class Dataset(Spec, ABC):
     `split_seed`, stratified by class, and `test: null` is a fifth of it.
 
     `classes` keeps these classes only, in this order; `imbalance` keeps that fraction of a class's
-    samples. `preprocess` is fitted to the training samples and applied to all.
+    samples. `folds` parts the training and the validation samples into so many, stratified: a
+    study with a run for each `fold`, which is validated on that one and trained on the others.
+    `preprocess` is fitted to the training samples and applied to all.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Dataset(Spec, ABC):
     validation: Size = 0.1
     test: Size | None = None
     split_seed: Seed = 0
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    fold: Whole | None = None
     classes: Annotated[tuple[ClassName, ...], Field(min_length=1), BeforeValidator(as_tuple)] | None = None
     imbalance: dict[ClassName, Share] = Field({})
     preprocess: list[StepField] = Field([])
@@ -116,6 +121,8 @@ class Generated(Dataset):
     def _fresh_of_all(self) -> Generated:
         if self.fresh and (self.classes is not None or self.imbalance):
             raise ValueError("fresh samples are of all classes alike; leave classes and imbalance out, or fresh")
+        if self.fresh and self.folds is not None:
+            raise ValueError("fresh samples are new in every epoch, and folds part the same; leave folds out, or fresh")
         return self
 
 
