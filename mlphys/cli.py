@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlphys.commands.study import Request
     from mlphys.config.experiment import ResolvedExperiment
     from mlphys.schema.document import Document
-    from mlphys.studies.study_file import Study
+    from mlphys.studies.study_file import Study, StudyFile
 
 
 class Commands(click.Group):
@@ -139,7 +139,6 @@ def train(
 
 def _study(document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, quiet: bool) -> None:
     """Train a study, or go on with it, and print what its members say together."""
-    from mlphys import show
     from mlphys.commands import study
     from mlphys.studies.progress import reporter
 
@@ -152,7 +151,17 @@ def _study(document: Document, loaded: ResolvedExperiment, request: Request, go_
             found = unfinished
         else:
             found, content = study.begin(document, loaded, request, reporter(quiet), _say(quiet))
-    _say(quiet)(show.studied(found.path, content))
+    _studied(found, content, quiet)
+
+
+def _studied(study: Study, content: StudyFile, quiet: bool) -> None:
+    """Print what a study says. Raises UserError where all of its members failed."""
+    from mlphys import show
+    from mlphys.errors import UserError
+
+    if all(record.state == "failed" for record in content.members):
+        raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
+    _say(quiet)(show.studied(study.path, content))
 
 
 @main.command()
@@ -251,7 +260,6 @@ def _resume_study(
         {"--set": bool(overrides), "--threads": threads is not None},
         f"{study.path} is a study, whose members keep their configs and threads",
     )
-    from mlphys import show
     from mlphys.commands.study import Request, resume
     from mlphys.studies.conduct import parsed_shard
     from mlphys.studies.progress import reporter
@@ -259,7 +267,7 @@ def _resume_study(
     request = Request({}, workers=workers, shard=parsed_shard(shard))
     with _interruptible():
         content = resume(study, request, retry, reporter(quiet), _say(quiet))
-    _say(quiet)(show.studied(study.path, content))
+    _studied(study, content, quiet)
 
 
 def _refuse_given(options: Mapping[str, bool], why: str) -> None:

@@ -170,7 +170,6 @@ STATES = ("done", "diverged", "failed", "running", "interrupted", "waiting")
 
 def _points(content: StudyFile, split: str, name: str) -> str:
     """A row a point with its mean, and below which error stands behind +-."""
-    over = " and ".join(what for what, there in (("seeds", content.seeds), ("folds", content.folds)) if there)
     several = len(content.members) > len(points(content))
     columns = [*_short(list(content.grid)), "n", f"{split} {name}", *(["s", "sampling"] if several else []), "lost"]
     rows = []
@@ -186,13 +185,26 @@ def _points(content: StudyFile, split: str, name: str) -> str:
         else:
             row += [rounded(found.mean, found.sampling)]
         rows.append([*row, lost])
-    mean = f"+- is the standard error of the mean over {over}, s / sqrt(n), s the standard deviation over {over};"
-    same = "sampling is the error that the finite number of samples leaves, the same ones for all seeds"
-    single = "+- is the sampling error, of the finite number of samples; one seed says nothing of others"
-    notes = [mean, same if not content.folds else "sampling is that of one fold"] if several else [single]
-    if several and content.seeds and len(content.seeds) < FEWEST and not content.folds:
+    notes = [_errors(content) if several else "+- is the sampling error, of the finite number of samples"]
+    if not content.folds and len(content.seeds) < 2:
+        notes.append("one seed: another one may give other numbers")
+    elif not content.folds and len(content.seeds) < FEWEST:
         notes.append(f"fewer than {FEWEST} seeds: no verdict")
     return "\n".join([table(columns, rows), *notes, "lost: members that diverged or failed"])
+
+
+def _errors(content: StudyFile) -> str:
+    if content.folds:
+        first = "after the mean over the seeds of each, " if content.seeds else ""
+        return (
+            f"n folds; {first}+- is s sqrt(1/n + 1/(n - 1)), the standard error of the mean over folds that share "
+            "training samples (Nadeau and Bengio 2003), s the standard deviation over folds;\n"
+            "sampling is the error that the finite number of samples leaves"
+        )
+    return (
+        "n seeds; +- is s / sqrt(n), the standard error of the mean over seeds, s the standard deviation over seeds;\n"
+        "sampling is the error that the finite number of samples leaves, which are the same for all seeds"
+    )
 
 
 FEWEST = 3  # seeds that a statement over seeds needs

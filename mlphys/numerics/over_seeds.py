@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -31,3 +31,17 @@ def over_seeds(values: Sequence[float], stderrs: Sequence[float | None] = ()) ->
     known = [error for error in stderrs if error is not None]
     sampling = math.sqrt(math.fsum(error**2 for error in known) / len(known)) if known else None
     return OverSeeds(n, mean, stdev, None if stdev is None else stdev / math.sqrt(n), sampling)
+
+
+def over_folds(values: Sequence[float], stderrs: Sequence[float | None] = ()) -> OverSeeds:
+    """The same of one value for each of k >= 2 folds, which share training samples.
+
+    The variance of the mean is s^2 (1 / k + n_validation / n_train), with n_validation / n_train = 1 / (k - 1) (Nadeau
+    and Bengio 2003). Each sample is measured in one fold, so that `sampling` is sqrt(k) smaller than that of a fold.
+    """
+    found = over_seeds(values, stderrs)
+    if found.stdev is None:
+        return found
+    k = found.n
+    stderr = found.stdev * math.sqrt(1 / k + 1 / (k - 1))
+    return replace(found, stderr=stderr, sampling=None if found.sampling is None else found.sampling / math.sqrt(k))

@@ -154,7 +154,7 @@ def validated(config: Document, members: Sequence[Member]) -> dict[int, Resolved
 def pinned(member: Member, resolved: ResolvedExperiment) -> Member:
     """The member with the runs that its training begins with; a name under runs/ may soon mean another."""
     encoder, initial = resolved.experiment.model.taken(), resolved.experiment.training.initial
-    pins = {}
+    pins: dict[str, str] = {}
     for block, taken in (("model.encoder", encoder), ("training.initial", initial)):
         if taken:
             pins |= {f"{block}.run": taken.run, f"{block}.sha256": str(taken.sha256)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from mlphys.numerics.over_seeds import OverSeeds, over_seeds
+from mlphys.numerics.over_seeds import OverSeeds, over_folds, over_seeds
 from mlphys.studies.study_file import MemberRecord, StudyFile
 
 LOWER_IS_BETTER = ("loss", "mse")
@@ -19,11 +20,19 @@ class Point:
     records: tuple[MemberRecord, ...]
 
     def metric(self, split: str, name: str) -> OverSeeds | None:
-        """Of the members that have it; None where none has."""
-        measured = [record.metrics.get(split, {}) for record in self.records if record.state == "done"]
-        pairs = [(metrics[name], metrics.get(f"{name}_stderr")) for metrics in measured if name in metrics]
-        values = [(value, error) for value, error in pairs if value is not None]
-        return over_seeds([value for value, _ in values], [error for _, error in values]) if values else None
+        """Of the members that have it; None where none has. Of folds, after the mean over the seeds of each."""
+        by_fold: dict[Any, list[tuple[float, float | None]]] = {}
+        for record in self.records:
+            metrics = record.metrics.get(split, {}) if record.state == "done" else {}
+            if (value := metrics.get(name)) is not None:
+                fold = record.overrides.get("data.fold")
+                by_fold.setdefault(fold, []).append((value, metrics.get(f"{name}_stderr")))
+        found = [over_seeds(*zip(*pairs, strict=True)) for pairs in by_fold.values()]
+        if not found:
+            return None
+        if None in by_fold:
+            return found[0]
+        return over_folds([fold.mean for fold in found], [fold.sampling for fold in found])
 
 
 def points(content: StudyFile) -> list[Point]:
