@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import tempfile
@@ -38,13 +39,13 @@ def fits(operation_threads: int | None, threads: int | None) -> bool:
 
 def forget() -> None:
     """Free what Keras keeps of the networks of this process, if there were any."""
-    import gc
+    if _module is None:
+        return
+    import keras
 
-    if _module is not None:
-        import keras
-
-        keras.backend.clear_session()
-    gc.collect()
+    keras.backend.clear_session()  # collects garbage, too
+    if not gc.get_freeze_count():
+        gc.freeze()  # what TensorFlow's modules hold is there to stay, and looked through no more: .3 s a network
 
 
 def start() -> ModuleType:

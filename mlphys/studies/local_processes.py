@@ -9,13 +9,16 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import ClassVar, Self
 
 from mlphys.studies.executor import Ended, Event, Order, OtherThreads, Report, Result, Train
 
+GROWTH = 1.1
+FEWEST = 10  # members before a process is replaced: its start takes as long as some of them
 PATIENCE = 60  # seconds that a member gets to write its checkpoint when the study is interrupted
 
 
@@ -25,7 +28,9 @@ class _Worker:
 
     process: BaseProcess
     connection: Connection
-    order: Order | None = field(default=None)
+    order: Order | None = None
+    trained: int = 0
+    memory: int = 0  # bytes after its first member
 
 
 class LocalProcesses:
@@ -62,6 +67,7 @@ class LocalProcesses:
                 continue
             if isinstance(said, Ended):
                 worker.order = None
+                self._replaced_if_grown(worker)
             report(said)
 
     def __enter__(self) -> Self:
@@ -95,6 +101,14 @@ class LocalProcesses:
         with contextlib.suppress(OSError):  # it is dead, which `wait` finds
             worker.connection.send(order)
 
+    def _replaced_if_grown(self, worker: _Worker) -> None:
+        """TensorFlow keeps something of every network: a process that has grown ends, and the next member starts one."""
+        memory = _resident(worker.process.pid)
+        worker.trained += 1
+        worker.memory = worker.memory or memory
+        if worker.trained >= FEWEST and memory > GROWTH * worker.memory:
+            self._lost(worker)
+
     def _lost(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.connection.close()
@@ -102,6 +116,15 @@ class LocalProcesses:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
+
+
+def _resident(process: int | None) -> int:
+    """Bytes of memory that a process has; 0 where the system does not tell."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _death(process: BaseProcess) -> str:
