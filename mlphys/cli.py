@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Commands(click.Group):
-    """Shows what a user can mend in a few lines and exits with 2; anything else is a bug."""
+    """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from mlphys.errors import UserError
@@ -64,16 +64,16 @@ EVALUATE = click.option(
 )
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress.")
 RUN = click.argument("run", required=False)
-FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several with commas.")
-DATA = click.option("--data", "path", metavar="PATH", help="Where the data of the run is now.")
+FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends with 130 and the sentence that says how to go on."""
+    """Ctrl-C exits with 130 and says how to resume."""
     from mlphys.commands.train import Interrupted
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job with it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by batch systems to end a job
     try:
         yield
     except Interrupted as interrupted:
@@ -92,7 +92,7 @@ THREADS = click.option(
 @SET
 @click.option("--seed", type=click.IntRange(min=0), help="Override the seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
-@click.option("--resume", "go_on", is_flag=True, help="Go on with the newest unfinished run of CONFIG.")
+@click.option("--resume", "go_on", is_flag=True, help="Resume the newest unfinished run of CONFIG.")
 @SEEDS
 @WORKERS
 @THREADS
@@ -128,7 +128,7 @@ def train(
 
     unfinished = train.unfinished(loaded, out) if go_on else None
     if go_on and not unfinished:
-        _say(quiet)("no run to go on with: starting anew")
+        _say(quiet)("no unfinished run; starting a new one")
     with _interruptible():
         if unfinished:
             run = train.resume(unfinished, (), reporter(quiet), _say(quiet), threads)
@@ -138,13 +138,13 @@ def train(
 
 
 def _study(document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, quiet: bool) -> None:
-    """Train a study, or go on with it, and print what its members say together."""
+    """Train a study, or resume it, and print what its members say together."""
     from mlphys.commands import study
     from mlphys.studies.progress import reporter
 
     unfinished = study.unfinished(document, loaded, request) if go_on else None
     if go_on and not unfinished:
-        _say(quiet)("no study to go on with: starting anew")
+        _say(quiet)("no study to resume: starting a new one")
     with _interruptible():
         if unfinished:
             content = study.resume(unfinished, request, False, reporter(quiet), _say(quiet))
@@ -230,7 +230,7 @@ def resume(
     shard: str | None,
     quiet: bool,
 ) -> None:
-    """Go on with RUN from its newest checkpoint; --set training.epochs=N trains longer. RUN may be a study."""
+    """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer. RUN may be a study."""
     from mlphys.studies.study_file import located
 
     if study := located(run):
@@ -316,7 +316,7 @@ def evaluate(
 def predict(
     run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
 ) -> None:
-    """Ask RUN about samples in png, jpg, npy, npz or csv files: class, value or code of each."""
+    """Predict the class, value or code of each sample in png, jpg, npy, npz or csv files."""
     from mlphys.commands import predict
     from mlphys.errors import UserError
     from mlphys.io import atomic
@@ -340,7 +340,7 @@ def predict(
 
 @main.command()
 @RUN
-@click.option("--only", help="Draw these pictures only; several with commas.")
+@click.option("--only", help="Draw only these pictures, separated by commas.")
 @FORMATS
 def plot(run: str | None, only: str | None, formats: str) -> None:
     """Draw the pictures of RUN (default: the newest finished one)."""
@@ -355,12 +355,12 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 
 @main.command()
 @RUN
-@click.option("--only", help="Make these analyses only; several with commas.")
+@click.option("--only", help="Make only these analyses, separated by commas.")
 @FORMATS
 @DATA
 @QUIET
 def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
-    """Measure the physics of RUN (default: the newest finished one): the analyses of its config, or all that apply."""
+    """Make the analyses of RUN (default: the newest finished one): those of its config, or all that apply."""
     from mlphys.commands import analyze
     from mlphys.runs.run import Run, find, finished
 
@@ -381,7 +381,7 @@ def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
 @main.command()
 @RUN
 def check(run: str | None) -> None:
-    """Hold RUN against what its config expects; exit code 2 if a number is out of its range."""
+    """Compare RUN's metrics with the ranges under `expect:`; exit code 2 if one is outside."""
     from mlphys import show
     from mlphys.commands import evaluate
     from mlphys.errors import UserError
@@ -392,7 +392,7 @@ def check(run: str | None) -> None:
     click.echo(show.checked(found, results))
     missed = [name for name, _, _, inside in results if not inside]
     if missed:
-        raise UserError(f"{found.path}: outside of what its config expects: {', '.join(missed)}")
+        raise UserError(f"{found.path}: outside the range that its config expects: {', '.join(missed)}")
 
 
 @main.group()
@@ -404,12 +404,12 @@ def config() -> None:
 @CONFIG
 @SET
 def config_check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Say whether CONFIG is right, without training."""
+    """Validate CONFIG without training."""
     from mlphys.config.load import load
 
     loaded = load(config, overrides)
     parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
-    click.echo(f"{config}: right ({loaded.experiment.data.name}, {parameters} parameters)")
+    click.echo(f"{config}: OK ({loaded.experiment.data.name}, {parameters} parameters)")
 
 
 @config.command("show")
@@ -456,7 +456,7 @@ def config_schema() -> None:
 
 @config.command("copy")
 @click.argument("name")
-@click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default this one.")
+@click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default: the current one.")
 def config_copy(name: str, to: Path) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
     from mlphys.config.examples import copy
@@ -480,7 +480,7 @@ def data_list() -> None:
 @data.command("fetch")
 @click.argument("name")
 def data_fetch(name: str) -> None:
-    """Download the dataset NAME, unless it is there; its checksum is compared either way."""
+    """Download the dataset NAME unless it is present; the checksum is verified either way."""
     from mlphys import show
     from mlphys.config.experiment import dataset
     from mlphys.io.download import fetch
@@ -488,7 +488,7 @@ def data_fetch(name: str) -> None:
     sources = dataset(name).sources()
     with show.download() as progress:
         paths = [fetch(source, progress) for source in sources]
-    click.echo("\n".join(f"{path}: there, checksum right" for path in paths) or f"{name}: needs no download")
+    click.echo("\n".join(f"{path}: present, checksum OK" for path in paths) or f"{name}: needs no download")
 
 
 @data.command("show")
@@ -509,13 +509,16 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
 @CONFIG
 @SET
 def data_check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Count and compare the samples of CONFIG's data: ranges, duplicates, balance."""
+    """Check the samples of CONFIG's data: ranges, duplicates, class balance."""
     from mlphys import show
+    from mlphys.config import sample_checks
     from mlphys.config.load import load
     from mlphys.data import inspection
 
     loaded = load(config, overrides)
-    click.echo(show.inspected(inspection.check(loaded.dataset(), loaded.description)))
+    dataset = loaded.dataset()
+    found = inspection.check(dataset, loaded.description)
+    click.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 
 @main.command("list")

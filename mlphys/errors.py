@@ -1,19 +1,19 @@
-"""The exception that users see, what a config is refused for, and what a run has not."""
+"""UserError for users, Refusal for configs, NotApplicable for plots and analyses."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """What the user can mend: shown in a few lines without a traceback, exit code 2.
+    """An error that the user can fix: printed in a few lines without a traceback, exit code 2.
 
     The text says what is wrong, what was received, what is allowed, and the remedy.
     """
 
 
 class Refusal(Exception):
-    """A config is refused: what is wrong at one of its keys, and the remedy.
+    """An invalid config: the key path, the problem and the remedy.
 
-    `path` leads to the key from the part that was looked at; where that stands in the config tells `under`.
+    `path` is relative to the checked part of the config; `under` prepends the path of that part.
     """
 
     def __init__(self, path: tuple[str | int, ...], text: str):
@@ -22,9 +22,9 @@ class Refusal(Exception):
         self.text = text
 
     def under(self, path: tuple[str | int, ...]) -> Refusal:
-        """The same, of a part that stands at `path`."""
+        """The same refusal with `path` prepended."""
         return Refusal((*path, *self.path), self.text)
 
 
 class NotApplicable(Exception):
-    """This picture cannot be drawn, or this analysis made, of this run; the text says why."""
+    """A plot or an analysis does not apply to a run; the text gives the reason."""

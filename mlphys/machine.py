@@ -1,4 +1,4 @@
-"""What a number depends on beside config and data: versions, machine, choices."""
+"""The environment of a run: versions, machine, threads, backends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import Any
 import mlphys
 
 MOST_THREADS = 1024
-TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of all cores together in so many
-DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # another version of these may give other bytes
+TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # CPU quota of a container: microseconds of CPU time per period
+DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # packages whose version may change the trained bytes
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
@@ -32,8 +32,8 @@ def describe(
 ) -> dict[str, Any]:
     """The content of environment.json.
 
-    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases that are trained by
-    machine code; `steps`: the backend of each phase, and why no faster one trains it.
+    `lanes`: SIMD width of the batch-interleaved convolutions, in samples; `native`: the phases trained by machine
+    code; `steps`: the backend of each phase, and why a faster one cannot train it.
     """
     chosen = {"backend": "tensorflow", "float": "float32", "onednn": True, "xla": xla, "lanes": lanes}
     return {
@@ -56,9 +56,9 @@ _chosen: int | None = None
 
 @contextlib.contextmanager
 def using_threads(threads: int | None) -> Iterator[None]:
-    """What is trained inside has so many threads; None: as many as there are cores.
+    """Set the number of threads of the trainings inside the context; None: one per core.
 
-    TensorFlow hears of it where it is not imported yet.
+    TensorFlow takes it only if this process has not imported it yet.
     """
     global _chosen
     before, _chosen = _chosen, threads
@@ -71,7 +71,7 @@ def using_threads(threads: int | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _numpy_limited(threads: int | None) -> Iterator[None]:
-    """NumPy's linear algebra with so many threads, on which its last digits depend."""
+    """Limit the threads of NumPy's linear algebra, on which its last digits depend."""
     if threads is None:
         yield
         return
@@ -83,17 +83,17 @@ def _numpy_limited(threads: int | None) -> Iterator[None]:
 
 
 def chosen_threads() -> int | None:
-    """What `using_threads` was given; None: nothing was chosen."""
+    """The number given to `using_threads`; None: none was given."""
     return _chosen
 
 
 def threads() -> int:
-    """How many threads a training has, on which its bytes may depend."""
+    """Number of threads of a training, on which its bytes may depend."""
     return _chosen or cores()
 
 
 def cores() -> int:
-    """How many cores this process may use: threads beyond the time that a container is given wait for each other."""
+    """Number of cores this process may use; more threads than a container's CPU quota would only wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         time, period = map(int, TIME_LIMIT.read_text().split())
@@ -103,7 +103,7 @@ def cores() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Those that the bytes of a training depend on, mlphys first."""
+    """Versions of mlphys and of the packages that determine the trained bytes."""
     return {"mlphys": mlphys.__version__} | {name: metadata.version(name) for name in DECISIVE}
 
 
@@ -117,7 +117,7 @@ def _cpu() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit and state of the checkout that the command was given in, None outside of one."""
+    """Commit of the working directory's git checkout and whether it is dirty; None outside of a checkout."""
     try:
         commit = _said("git", "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_said("git", "status", "--porcelain"))}

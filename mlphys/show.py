@@ -76,7 +76,7 @@ def explained(loaded: ResolvedExperiment) -> str:
 
 
 def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
-    """Who takes the steps of each phase on a processor, and why nobody faster."""
+    """The backend that trains each phase on a CPU, and why a faster one cannot."""
     experiment = loaded.experiment
     plans = experiment.model.plans(experiment.training, loaded.net_input)
     told = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
@@ -87,8 +87,8 @@ def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
 
 
 def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
-    """Whose the weights are that do not begin as the seed draws them."""
-    encoder, initial = loaded.experiment.model.taken(), loaded.experiment.training.initial
+    """The runs that provide pretrained weights."""
+    encoder, initial = loaded.experiment.model.pretrained_encoder(), loaded.experiment.training.initial
     if initial:
         yield f"all parameters begin as in {initial.run}"
     if encoder:
@@ -104,13 +104,13 @@ def _optimizer(loaded: ResolvedExperiment) -> str:
 
 
 def differing(differences: Sequence[tuple[str, Any, Any]]) -> str:
-    """A line a key: `key: first -> second`; a key that one of them lacks is null there."""
+    """One line per key, `key: first -> second`; null where a key is missing."""
     lines = [f"{key}: {flow(first)} -> {flow(second)}" for key, first, second in differences]
     return "\n".join(lines) or "no difference"
 
 
 def trained(run: Any) -> str:
-    """How the training ended, what validation says, and what to do next."""
+    """How training ended, the validation metrics, and the next command."""
     status, metrics = run.status, run.metrics.get("validation")
     why = {
         "early_stopping": "stopped early",
@@ -161,7 +161,7 @@ def studied(path: Any, content: StudyFile) -> str:
         lines.append(f"failed members are tried again by mlphys resume {path} --retry")
     open_ = len(content.members) - sum(counts[state] for state in ("done", "diverged", "failed"))
     if open_:
-        lines.append(f"next: mlphys resume {path} goes on with {open_}")
+        lines.append(f"next: mlphys resume {path} resumes {open_}")
     return "\n".join(lines)
 
 
@@ -283,7 +283,7 @@ def checked(run: Any, results: Sequence[tuple[str, float, tuple[float, float], b
 
 
 def listed(what: str) -> str:
-    """One line for each entry: its name and what it is."""
+    """One line per entry: name and description."""
     from mlphys.figures.picture import Plot
     from mlphys.schema import registry
 
@@ -306,7 +306,7 @@ def listed(what: str) -> str:
 
 
 def combined() -> str:
-    """Which terms of an autoencoder's cost go together, and why the others do not."""
+    """Which cost terms of an autoencoder can be combined, and why others cannot."""
     from mlphys.config.combinations import TERMS, refused
 
     found, names = refused(), list(TERMS)
@@ -326,7 +326,7 @@ def datasets() -> str:
 
 
 def _first_line(thing: Any) -> str:
-    """What a docstring says before its first empty line."""
+    """The first paragraph of a docstring."""
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
 
 
@@ -335,8 +335,8 @@ def _headline(path: Any) -> str:
     return path.read_text().partition("\n")[0].removeprefix("# ").partition(": ")[2]
 
 
-def inspected(found: Inspection) -> str:
-    """What `mlphys data check` prints: the splits, the classes, and what deserves a second look."""
+def inspected(found: Inspection, remarks: Sequence[str] = ()) -> str:
+    """The splits and classes of a dataset, how its files were read, and warnings, `remarks` of the model among them."""
     splits = table(
         ["split", "samples", "smallest", "largest", "NaN or infinite", "duplicates"],
         [
@@ -356,11 +356,12 @@ def inspected(found: Inspection) -> str:
     classes = table(["class", *names], [[label, *(count[label] for count in counts)] for label in counts[0]])
     shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()]
     lines = [
+        *found.notes,
         *shared,
         f"values that are the same in all training samples: {found.constant_features} of {found.features}",
         f"smallest class / largest class in training: {found.balance:.3f}",
     ]
-    warnings = [f"look: {warning}" for warning in found.warnings()] or ["nothing stands out"]
+    warnings = [f"warning: {warning}" for warning in (*found.warnings(), *remarks)] or ["no warnings"]
     return "\n".join([splits, "", classes, "", *lines, *warnings])
 
 

@@ -90,8 +90,8 @@ def trained(note: Path, config: Path, run: Path) -> None:
     for name in ("row", "checkpoint", "weights", "predictions", "metrics"):
         setattr(RunWriter, name, noted(getattr(RunWriter, name), WRITE))
     checkpoint._prune = noted(checkpoint._prune, PRUNE)
-    RunWriter.go_on_from = noted(
-        RunWriter.go_on_from, RESUME, then=RESUME
+    RunWriter.resume_from = noted(
+        RunWriter.resume_from, RESUME, then=RESUME
     )  # until the first epoch: variables are restored
     loop.PhaseInTraining.run = noted(loop.PhaseInTraining.run, TRAIN, then=END)
     main(["train", str(config), "--out", str(run), "--resume", "--quiet"])

@@ -1,1 +1,1 @@
-"""One file, one verb: what the command line calls."""
+"""The commands, one file each."""

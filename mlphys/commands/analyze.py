@@ -1,4 +1,4 @@
-"""Measures the physics of a trained net: numbers into analysis/<name>.json, pictures into figures/."""
+"""Run analyses of a trained network: numbers into analysis/<name>.json, pictures into figures/."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ Say = Callable[[str], None]
 
 
 def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> list[str]:
-    """Make the analyses `only`, else those of the run's config, else all that it can have; say a line of each.
+    """Make the analyses `only`, else those of the config, else all that apply; print one line per analysis.
 
-    Gives the names of those that were made.
-
-    Those of the config have its settings, others their defaults. Raises UserError for an unknown name or
-    format, for one of `only` that does not apply, for numbers that are not finite, and when a file cannot be written.
+    Returns the names of those that were made. Settings are the config's, or the defaults. Raises UserError for an
+    unknown name or format, one of `only` that does not apply, numbers that are not finite, and failed writes.
     """
     require_known("analysis", only, list(ANALYSES))
     require_known("format", formats, list(FORMATS))
@@ -61,7 +59,7 @@ def _finite(run: Run, name: str, result: AnalysisResult) -> None:
         json.dumps(result.numbers, allow_nan=False)
     except ValueError:
         raise UserError(
-            f"{run.path}: {name}: the net gives numbers that are not finite; train it anew with a smaller learning_rate"
+            f"{run.path}: {name}: the net gives numbers that are not finite; retrain with a smaller learning_rate"
         ) from None
 
 

@@ -12,7 +12,7 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.networks.compiled import Mapped
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Network
+from mlphys.networks.network import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
 from mlphys.runs.run import MOST_SHOWN, Run
@@ -24,8 +24,8 @@ def measure(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz.
 
-    Behind preprocessing, reconstructions are measured in the net's space and, where it can be
-    undone, in that of the data as well (`pixel_mse`).
+    With preprocessing, reconstruction errors are computed in the network's input space and, if the steps are
+    invertible, also in the space of the data (`pixel_mse`).
     """
     from keras import ops
 
@@ -44,34 +44,34 @@ def measure(
     at_once = network.evaluated_at_once
     arrays = Mapped(values, at_once)(split)
     metrics = kind.metrics(description, arrays, split, fitted.split(dataset.train))
-    if fitted.steps and fitted.invertible and "reconstructions" in kind.pictured_shapes(description):
+    if fitted.steps and fitted.invertible and "reconstructions" in kind.image_output_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     corrupted = None
-    if (corruption := kind.corrupts()) is not None:
+    if (corruption := kind.input_corruption()) is not None:
         corrupted = Corrupter(corruption, loaded.experiment.seed, f"evaluation of {name}")(split)
         metrics |= _denoised(kind, network, corrupted, fitted.split(dataset.train), arrays["codes"])
-    shown = kind.shown(split, arrays, MOST_SHOWN).astype(np.int32)
+    shown = kind.shown_samples(split, arrays, MOST_SHOWN).astype(np.int32)
     kept = {key: array for key, array in arrays.items() if key != "penalties"}
     seen = Split(chunked.read(split.x[shown]), split.y[shown])
-    picture = Mapped(lambda x, y: kind.pictured(network, x), at_once)
+    picture = Mapped(lambda x, y: kind.image_outputs(network, x), at_once)
     pictured = picture(seen) if len(shown) else {}
     if corrupted is not None and len(shown):
         noisy = Split(corrupted.x[shown], seen.y)
         pictured |= {"corrupted": chunked.read(noisy.x), "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
-    images = fitted.pictured(chunked.read(raw.x[shown]))
+    images = fitted.for_display(chunked.read(raw.x[shown]))
     return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
 
 
 def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
-    """The error of r(corrupted x) against the clean x, beside that of doing nothing and of PCA's projection."""
+    """Denoising error |r(x + noise) - x|^2, with two baselines: the corrupted input itself, and PCA."""
     clean = corrupted.y.reshape(len(corrupted), -1)
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
         r = values["reconstructions"].reshape(-1, clean.shape[1])
         return {"squared": ((r - clean[rows]) ** 2).mean(axis=1)}
 
-    given_back = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    given_back = Mapped(lambda x, y: kind.image_outputs(network, x), network.evaluated_at_once)
     squared = given_back(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
     return denoising(squared, chunked.read(corrupted.x), corrupted.y, train.x, math.prod(codes.shape[1:]))
 
@@ -79,13 +79,13 @@ def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split,
 def _pixels(
     kind: ModelKind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
 ) -> dict[str, Any]:
-    """The reconstruction error in the data's own space, beside PCA's there."""
+    """The reconstruction error in the space of the data, and that of PCA."""
 
     def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
         difference = fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
         return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
 
-    reconstruct = Mapped(lambda x, y: kind.pictured(network, x), network.evaluated_at_once)
+    reconstruct = Mapped(lambda x, y: kind.image_outputs(network, x), network.evaluated_at_once)
     found = reconstruct(fitted.split(raw), errors)
     return pixel_errors(found["squared"], raw.x, train.x, math.prod(codes.shape[1:]))
 
@@ -100,9 +100,7 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
     metrics, predictions = measure(loaded, run.trained.network, run.preprocessing, dataset, split)
     if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
-        raise UserError(
-            f"{run.path}: its outputs on {split} are not finite; train it anew with a smaller learning_rate"
-        )
+        raise UserError(f"{run.path}: its outputs on {split} are not finite; retrain with a smaller learning_rate")
     writer = RunWriter(run.path)
     writer.predictions(split, predictions)
     writer.metrics({**run.metrics, split: metrics})
@@ -110,7 +108,7 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
 
 
 def against_expectation(run: Run) -> list[tuple[str, float, tuple[float, float], bool]]:
-    """Each expected metric: its name, its value, the range, and whether it is inside."""
+    """Name, value and expected range of each metric under `expect:`, and whether the value is inside."""
     results = []
     for key, (low, high) in run.config.expect.items():
         split, _, name = key.partition(".")

@@ -1,4 +1,4 @@
-"""Draws the pictures of a run into its folder figures/, each beside its numbers."""
+"""Draw the plots of a run into figures/, each with a CSV file of its numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLOTS = "mlphys.plots"
 
 @dataclass(frozen=True)
 class Drawn:
-    """The written files, and of each plot that the run cannot show the reason."""
+    """The written files, and why other plots do not apply to this run."""
 
     paths: tuple[Path, ...]
     skipped: Mapping[str, str]

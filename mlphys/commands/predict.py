@@ -1,4 +1,4 @@
-"""What a trained network says of samples of the user's own."""
+"""Predictions of a trained network for the user's files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.datasets.array import Arrays
 from mlphys.datasets.table import Table
 from mlphys.errors import UserError
 from mlphys.io import sample_files
 from mlphys.io.sample_files import Expected
 from mlphys.runs.run import Run
+from mlphys.schema.units import Units
 
-# The columns of what a kind of model predicts, where its arrays are called otherwise. Errors are means over the
-# values of a sample, as in metrics.json.
+# CSV columns of predictions whose arrays have other names. Errors are means over the values of a sample, as in
+# metrics.json.
 COLUMNS = {
     "outputs": "value",
     "codes": "code",
@@ -36,7 +38,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of n samples: the file of each and its number in it, the samples x as read, and what the network says."""
+    """For n samples: file and index in the file, the samples x as read, and the network's outputs."""
 
     files: tuple[str, ...]
     samples: tuple[int, ...]
@@ -46,7 +48,7 @@ class Predictions:
 
 
 def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool = False) -> Predictions:
-    """Ask the network of a run about the samples in the files; all are read before the network is built.
+    """Predict the samples in files with the network of a run; all files are read before the network is built.
 
     Raises UserError for files that `inputs.read` refuses, and for outputs that are not finite.
     """
@@ -64,13 +66,19 @@ def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool 
 def _expected(run: Run) -> Expected:
     data, span = run.config.data, run.data["splits"]["train"]["range"]
     low, high = span or (None, None)
+    facts = run.data["units"]
+    units = Units.from_json(facts) if facts else None
     if isinstance(data, Table):
-        return Expected(run.description.shape, low, high, data.features or (), data.target or ())
-    return Expected(run.description.shape, low, high)
+        return Expected(run.description.shape, low, high, data.features or (), data.target or (), units)
+    if isinstance(data, Arrays):
+        if units is None and data.scale:  # a run of an earlier version
+            units = Units("float32", data.scale, given=True)
+        return Expected(run.description.shape, low, high, units=units, array=data.x or "x")
+    return Expected(run.description.shape, low, high, units=units)
 
 
 def as_csv(found: Predictions) -> str:
-    """A row a sample, numbers with the digits that tell one float32 from the next."""
+    """One row per sample; numbers have enough digits to identify the float32."""
     columns: dict[str, Iterable[object]] = {"file": found.files, "sample": found.samples}
     for name, values in found.arrays.items():
         if name == "probabilities":
@@ -88,7 +96,7 @@ def as_csv(found: Predictions) -> str:
 
 
 def as_json(found: Predictions) -> str:
-    """A list with an object a sample."""
+    """A list with one object per sample."""
     rows: list[dict[str, Any]] = []
     for i, (file, sample) in enumerate(zip(found.files, found.samples, strict=True)):
         row: dict[str, Any] = {"file": file, "sample": sample}
@@ -104,11 +112,11 @@ def as_json(found: Predictions) -> str:
 
 
 def as_npz(run: Run, found: Predictions) -> bytes:
-    """All as arrays: files, samples, inputs x, what the network says, and pictures such as reconstructions.
+    """All arrays: files, sample numbers, inputs x, outputs, and images such as reconstructions.
 
-    A transform's are the outputs of its last layer.
+    For a transform, the images are the outputs of its last layer.
     """
-    pictures = run.trained.pictured(found.x)
+    pictures = run.trained.image_outputs(found.x)
     if "output_means" in found.arrays:
         pictures = {"outputs": list(run.trained.layers(found.x).values())[-1]}
     classes = {"classes": np.array(_classes(found))} if "probabilities" in found.arrays else {}
@@ -123,7 +131,7 @@ def _classes(found: Predictions) -> list[str]:
 
 
 def _shortest(values: np.ndarray) -> Any:
-    """float32 as Python's floats, with no more digits than it takes to tell them."""
+    """float32 values as Python floats with as few digits as identify them."""
     if values.ndim == 0:
         return float(str(values))
     return [_shortest(value) for value in values]

@@ -1,4 +1,4 @@
-"""How the main metric changes when images are shifted, or noise is added to the samples."""
+"""The main metric as a function of image shifts or added noise."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mlphys.runs.trained_network import TrainedNetwork
 
 NOISE_STEPS = 8
-MOST_NOISE = 1e6  # far from where float32 overflows
+MOST_NOISE = 1e6  # far below the overflow of float32
 
 
 def check(run: Run, shift: int | None, noise: float | None) -> None:
-    """Raise UserError where a run has no metric to follow, or no images to shift by so many pixels."""
+    """Raise UserError for a run without a suitable metric, or without images that can be shifted so far."""
     if shift is None and noise is None:
         return
     if noise is not None and not 0 < noise < MOST_NOISE:
@@ -33,8 +33,7 @@ def check(run: Run, shift: int | None, noise: float | None) -> None:
     said = run.config.model.prediction_shapes(run.loaded.net_input)
     if not {"probabilities", "outputs"} & said.keys():
         raise UserError(
-            f"{run.path}: kind: {kind} has no labels or targets that stay what they are when its samples change; "
-            "--shift and --noise are for a classifier or regressor"
+            f"{run.path}: kind: {kind} has no labels or targets; --shift and --noise need a classifier or regressor"
         )
     if shift is None:
         return
@@ -50,7 +49,7 @@ def check(run: Run, shift: int | None, noise: float | None) -> None:
 def measure(
     run: Run, split: str, shift: int | None, noise: float | None, path: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The curves that were asked for, by name, kept in the run's analysis/<name>.json. `check` comes first."""
+    """The requested curves by name, also saved as analysis/<name>.json. Call `check` first."""
     samples, network, curves = getattr(run.dataset(path), split), run.trained, {}
     metric = run.config.model.MEASURED[0]
     if shift is not None:

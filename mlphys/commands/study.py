@@ -1,4 +1,4 @@
-"""Many runs of one config: begun, gone on with, and each member trained where an executor has it."""
+"""Many runs of one config: begun, resumed, and each member trained where an executor has it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EVERY = 0.2  # seconds between two epochs of a member that are shown
 
 @dataclass(frozen=True)
 class Request:
-    """What a command asks for beside the config: its `study` block is the default of each."""
+    """What a command requests beside the config: its `study` block is the default of each."""
 
     grid: Mapping[str, Any]
     seeds: int | None = None
@@ -111,7 +111,7 @@ def _conducted(study: Study, request: Request, retry: bool, reporter: StudyRepor
         numbers, gone = conduct.open_members(study, content, retry)
         numbers = conduct.of_shard(numbers, request.shard)
         for number in gone:
-            say(f"{study.run_path(number)}: gone; {content.record(number).member} is trained anew")
+            say(f"{study.run_path(number)}: gone; {content.record(number).member} is retrained")
         if not numbers:
             return content
         workers = min(request.workers if request.workers is not None else content.executor.workers, len(numbers))
@@ -194,9 +194,9 @@ def _made(content: StudyFile, request: Request) -> Study:
 
 
 def unfinished(document: Document, loaded: ResolvedExperiment, request: Request) -> Study | None:
-    """The newest study of this config's name to go on with, None where there is none.
+    """The newest study of this config's name to resume, None where there is none.
 
-    Raises UserError where it was asked for with another config or other members.
+    Raises UserError where it was requested with another config or other members.
     """
     study = located(str(request.out) if request.out else loaded.experiment.name)
     if study is None:
@@ -235,7 +235,7 @@ def _fetch(resolved: Mapping[int, ResolvedExperiment], say: Say) -> None:
 
 
 def train_member(order: Order, report: Report) -> Result:
-    """Train a member to its end, or go on with it, and measure it. What goes wrong is its result.
+    """Train a member to its end, or resume it, and measure it. What goes wrong is its result.
 
     Raises OtherThreads where TensorFlow was started with others, and KeyboardInterrupt after a checkpoint.
     """

@@ -1,4 +1,4 @@
-"""From a config to a finished run directory, and on from where a run was left."""
+"""Train a config into a run directory, or resume a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.commands import analyze, evaluate, plot
+from mlphys.config import sample_checks
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.config.load import validate_run
@@ -24,8 +26,9 @@ from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
-from mlphys.networks.phases import Gradient, Network, Phase
-from mlphys.numerics.chunked import Stored
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Gradient, Phase
+from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema.data import Splits
@@ -43,11 +46,22 @@ FOLDS = ("folds", "fold")  # left out of fingerprints where there are none: olde
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run directory with all that its training takes: the experiment, its data, and fitted preprocessing."""
+
+    run: Run
+    writer: RunWriter
+    loaded: ResolvedExperiment
+    dataset: Splits
+    fitted: Preprocessing
+
+
 class Interrupted(Exception):
-    """Ctrl-C: the run is kept and can go on."""
+    """Ctrl-C: the run is kept and can be resumed."""
 
     def __init__(self, path: Path):
-        super().__init__(f"interrupted; `mlphys resume {path}` goes on from the last whole epoch")
+        super().__init__(f"interrupted; `mlphys resume {path}` resumes after the last complete epoch")
 
 
 def train(
@@ -71,28 +85,33 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
         if locate(source) is None:
             say(f"downloading {source.url}")
     dataset = loaded.dataset()
-    if isinstance(dataset.train.x, Stored):
+    if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
-        say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now, to check and record them")
-    fitted = _fitted(loaded, dataset, loaded.pretrained)  # what it refuses leaves no run behind
+        say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
+    fitted = _fitted(loaded, dataset, loaded.pretrained)  # before the run directory is created: a refusal leaves none
+    sample_checks.require_learnable(loaded, dataset, fitted)
+    for note in splits.reading_notes(dataset):
+        say(note)
+    for remark in sample_checks.remarks(loaded, dataset, fitted):
+        say(f"warning: {remark}")
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
     facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
         if loaded.pretrained:
-            writer.taken(loaded.pretrained)
+            writer.pretrained(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None)
+        return _train(PreparedRun(run, writer, loaded, dataset, fitted), reporter, None)
 
 
 def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
-    """Go on with a run to its end, as `resumed` does, draw its pictures and make its analyses."""
+    """Resume a run as `resumed` does, then draw its pictures and make its analyses."""
     return _pictured(resumed(run, overrides, reporter, say, threads), say)
 
 
 def resumed(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
-    """Go on with a run from its newest good checkpoint, with the threads it had, and say from where.
+    """Resume a run from its newest valid checkpoint, with the number of threads it had, and print which one.
 
     Only `training.epochs` may be changed, and `threads`, at the price of other bytes. Raises UserError for a
     finished run, other changes, data that is not the same, and a run that another process trains.
@@ -107,13 +126,12 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, th
     changes = [key for key, _, _ in difference(old.experiment, loaded.experiment)]
     if [key for key in changes if key != "training.epochs"]:
         raise UserError(
-            f"{run.path}: cannot go on with another config ({', '.join(changes)} changed); "
-            "only training.epochs may grow; train the changed config anew"
+            f"{run.path}: cannot resume with another config ({', '.join(changes)} changed); "
+            "only training.epochs may grow; start a new run of the changed config"
         )
     if changes and old.experiment.model.phase_names():
         raise UserError(
-            f"{run.path}: is trained in phases, and the epochs of those before are spent; "
-            "train it anew with other epochs"
+            f"{run.path}: is trained in phases, and the epochs of those before are spent; retrain with other epochs"
         )
     epochs, state = loaded.experiment.training.epochs, run.status.get("state")
     done = state == "done" and run.status.get("stopped") == "epochs"
@@ -124,33 +142,33 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, th
     if checkpoint is None and checkpoints.ANOTHER_HISTORY in passed.values():
         raise UserError(
             f"{run.path}: its checkpoints belong to another history.csv; put back the one that training wrote, "
-            "or train it anew"
+            "or retrain it"
         )
     if checkpoint is None and done:
-        raise UserError(f"{run.path}: no checkpoint is left to go on from; train it anew")
+        raise UserError(f"{run.path}: no checkpoint is left to resume from; retrain it")
     if checkpoint and changes and epochs < checkpoint.epoch:
         raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
     if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
     dataset = run.dataset()
-    fitted = _fitted(loaded, dataset, run.taken)
-    writer.go_on_from(checkpoint)
+    fitted = _fitted(loaded, dataset, run.pretrained)
+    writer.resume_from(checkpoint)
     if threads and run.threads:
         writer.environment({**run.environment, "threads": threads})
     if changes:
         writer.config(loaded.experiment.model_dump())
     if checkpoint:
-        said = f"going on after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
+        said = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
     else:
-        said = "no checkpoint to go on from: starting over"
+        said = "no checkpoint to resume from; starting over"
     if passed:
-        said += f" (passed over: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
+        said += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
+    return _train(PreparedRun(Run(run.path), writer, loaded, dataset, fitted), reporter, checkpoint)
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
-    """The run in `out`, or the newest of this config's name, to go on with; None: there is none.
+    """The run in `out`, or the newest one of this config's name, that can be resumed; None if there is none.
 
     Raises UserError when it is finished, or was trained with another config.
     """
@@ -161,12 +179,12 @@ def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
     if not runs:
         return None
     if runs[-1].status.get("state") not in ("running", "interrupted"):
-        raise UserError(f"{runs[-1].path}: {_nothing_to_do(runs[-1])}, or leave --resume out to train anew")
+        raise UserError(f"{runs[-1].path}: {_nothing_to_do(runs[-1])}, or leave --resume out to start a new run")
     changes = [key for key, _, _ in difference(runs[-1].config, loaded.experiment)]
     if changes:
         raise UserError(
             f"{runs[-1].path}: was trained with another config ({', '.join(changes)} changed); "
-            "leave --resume out to train anew"
+            "leave --resume out to start a new run"
         )
     return runs[-1]
 
@@ -174,19 +192,19 @@ def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
 def _nothing_to_do(run: Run) -> str:
     status = run.status
     if status.get("state") == "diverged":
-        return "its training diverged; train it anew with a smaller learning_rate"
+        return "its training diverged; retrain with a smaller learning_rate"
     if not run.config.model.ITERATIVE:
         return "it is finished, and more epochs change nothing"
     if run.config.model.phase_names() and status.get("stopped") == "epochs":
-        return "its training is finished; train it anew with more epochs"
+        return "its training is finished; retrain with more epochs"
     if status.get("stopped") != "epochs":
-        return f"its training stopped early after {status.get('epochs')} epochs; train it anew with a larger patience"
+        return f"its training stopped early after {status.get('epochs')} epochs; retrain with a larger patience"
     more = run.config.training.epochs * 2 or 1
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
 def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.ndarray]) -> Preprocessing:
-    """Preprocessing fitted to the training samples, or as it was for the net that weights are taken from."""
+    """Preprocessing fitted to the training samples, or restored from the pretrained run."""
     steps = loaded.experiment.data.preprocess
     if taken:
         return preprocessing.restored(steps, loaded.description.shape, taken)
@@ -194,7 +212,7 @@ def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.
 
 
 def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[str, str]:
-    """What a checkpoint belongs to: the keys that its numbers depend on, but for the epochs, the data, the versions."""
+    """SHA-256 of the config without the epochs, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
     config["data"] = {key: value for key, value in config["data"].items() if key not in FOLDS or value is not None}
@@ -203,41 +221,28 @@ def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[st
 
 
 def _mismatch(saved: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """Why a checkpoint of the fingerprints `saved` is not gone on from, and what to do; None: they are the same."""
+    """Why training cannot resume from a checkpoint with the fingerprints `saved`, and the remedy; None if it can."""
     packages = [name for name in machine.versions() if saved.get(name) != now[name]]
     if packages:
-        had, have = ([f"{name} {of.get(name, '(not told)')}" for name in packages] for of in (saved, now))
+        had, have = ([f"{name} {of.get(name, '(not recorded)')}" for name in packages] for of in (saved, now))
         wanted = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
         return (
-            f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may end in "
+            f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may give "
             f"other numbers; {f'`pip install {wanted}`' if wanted else 'install what environment.json names'} "
-            "to go on, or train it anew"
+            "to resume, or retrain it"
         )
-    return None if saved == now else "its checkpoints belong to another config or other data; train it anew"
+    return None if saved == now else "its checkpoints belong to another config or other data; retrain it"
 
 
 def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _train(
-    run: Run,
-    writer: RunWriter,
-    loaded: ResolvedExperiment,
-    dataset: Splits,
-    fitted: Preprocessing,
-    reporter: Reporter,
-    start: Checkpoint | None,
-) -> Run:
-    """Train and measure. Whatever stops it leaves a run that tells its state and how to go on."""
+def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> Run:
+    """Train and evaluate on validation. If it stops early, status.json and the message say how to resume."""
+    run, writer = prepared.run, prepared.writer
     try:
-        network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
-        writer.weights({**outcome.weights, **fitted.weights()})
-        if len(dataset.validation):
-            metrics, predictions = evaluate.measure(loaded, network, fitted, dataset, "validation")
-            writer.predictions("validation", predictions)
-            writer.metrics({"validation": metrics})
-        writer.status("done", outcome.best_epoch or None, outcome.stopped)
+        _learn_and_measure(prepared, reporter, start)
     except BaseException as error:
         if run.status.get("state") == "diverged":
             raise
@@ -248,7 +253,7 @@ def _train(
         if isinstance(error, checkpoints.Incomplete):
             raise UserError(f"{run.path}: {error}") from None
         if isinstance(error, UserError):
-            raise UserError(f"{error}; then `mlphys resume {run.path}` goes on") from None
+            raise UserError(f"{error}; then `mlphys resume {run.path}` continues it") from None
         raise
     return Run(run.path)
 
@@ -260,46 +265,51 @@ def _pictured(run: Run, say: Say) -> Run:
     return run
 
 
-def _learn(
-    run: Run,
-    writer: RunWriter,
-    loaded: ResolvedExperiment,
-    dataset: Splits,
-    fitted: Preprocessing,
-    reporter: Reporter,
-    start: Checkpoint | None,
-) -> tuple[Network, Outcome]:
-    """The trained network. Raises UserError for a loss that diverges, after keeping the last good weights."""
+def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> None:
+    """Train, and write weights, validation metrics and the final status."""
+    writer, fitted, dataset = prepared.writer, prepared.fitted, prepared.dataset
+    network, outcome = _learn(prepared, reporter, start)
+    writer.weights({**outcome.weights, **fitted.named_arrays()})
+    if len(dataset.validation):
+        metrics, predictions = evaluate.measure(prepared.loaded, network, fitted, dataset, "validation")
+        writer.predictions("validation", predictions)
+        writer.metrics({"validation": metrics})
+    writer.status("done", outcome.best_epoch or None, outcome.stopped)
+
+
+def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> tuple[Network, Outcome]:
+    """Train the network. Raises UserError if the loss diverges, after saving the last finite weights."""
+    run, writer, loaded, fitted = prepared.run, prepared.writer, prepared.loaded, prepared.fitted
     tensorflow.configure(operation_threads(loaded), machine.chosen_threads())
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
     network = kind.build(description, experiment.seed)
-    if run.taken:
+    if run.pretrained:
         drawn = network.weight_arrays()
-        network.load_weights({name: run.taken.get(name, value) for name, value in drawn.items()})
-    seen = fitted.dataset(dataset)
+        network.load_weights({name: run.pretrained.get(name, value) for name, value in drawn.items()})
+    seen = fitted.dataset(prepared.dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
-    feed = feeds.feed(loaded, dataset, fitted)
+    feed = feeds.feed(loaded, prepared.dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
         return network, training.run(start)
     except Diverged as error:
-        writer.weights({**error.outcome.weights, **fitted.weights()})
+        writer.weights({**error.outcome.weights, **fitted.named_arrays()})
         writer.status("diverged", error.outcome.best_epoch or None)
-        raise UserError(f"{run.path}: {error}; the weights of the last good epoch are kept") from None
+        raise UserError(f"{run.path}: {error}; the weights of the last finite epoch are saved") from None
 
 
 def operation_threads(loaded: ResolvedExperiment) -> int | None:
-    """How many threads an operation of TensorFlow gets, which is settled when a process starts it."""
+    """Threads per TensorFlow operation, fixed when a process imports TensorFlow."""
     return microbatches.operation_threads(loaded.rows(), loaded.experiment.training.batch_size)
 
 
 def _environment(network: Network, phases: Sequence[Phase], samples: int) -> dict[str, Any]:
-    """The content of environment.json: the machine, and who takes the steps of each phase."""
+    """The content of environment.json: the machine, and the backend of each phase."""
     accelerators = tensorflow.accelerators()
     gradients = [phase for phase in phases if isinstance(phase, Gradient)]
     choices = {phase.name: choose(phase.plan, samples, accelerators) for phase in gradients}

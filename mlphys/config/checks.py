@@ -16,8 +16,8 @@ from mlphys.numerics.activations import SATURATING
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
-from mlphys.schema.layers import text
-from mlphys.schema.messages import choice, problems_of, shown
+from mlphys.schema.layers import BatchNormalization, text
+from mlphys.schema.messages import choice, problems_of, quoted
 from mlphys.schema.training import EarlyStopping
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
@@ -26,9 +26,9 @@ MOST_LAYERS = 100  # tracked, up to three columns each
 
 def require_encoder_layers(model: ModelKind) -> None:
     """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
-    encoder = model.taken()
+    encoder = model.pretrained_encoder()
     if encoder and not encoder.layers:
-        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; train it anew")
+        raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; retrain it")
 
 
 def require_fitting_model(resolved: ResolvedExperiment) -> None:
@@ -68,12 +68,24 @@ def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, b
     measured = [f"validation_{name}" for name in recorded]
     if stopping.monitor not in [*recorded, *measured]:
         allowed = choice(stopping.monitor, [*measured, *recorded])
-        yield Refusal(path, f"not recorded; received {shown(stopping.monitor)}{allowed}")
+        yield Refusal(path, f"not recorded; received {quoted(stopping.monitor)}{allowed}")
     elif stopping.monitor in measured and experiment.data.validation == 0:
         yield Refusal(
             path,
             f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
         )
+
+
+def check_batches(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """Statistics over a batch need more than one number of each feature."""
+    training, samples = resolved.experiment.training, resolved.net_input.samples
+    batch = samples if training.batch_size == "all" else min(int(training.batch_size), samples)
+    for row in resolved.rows():
+        alone = isinstance(row.layer, BatchNormalization) and row.trainable and len(row.input_shape) == 1
+        if batch == 1 and alone:
+            text = f"{row.name} of one sample is its bias, whatever the sample; write at least 2"
+            yield Refusal(("training", "batch_size"), text)
+            return
 
 
 def _phase_problems(experiment: Experiment) -> Iterable[Refusal]:
@@ -99,9 +111,9 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
         yield Refusal(path, "would move the images and not their targets; only noise fits")
 
 
-def check_fresh_samples(experiment: Experiment) -> Iterable[Refusal]:
+def check_fresh_samples(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     """An epoch's fresh samples are in memory together, as the dataset's own are."""
-    data, training = experiment.data, experiment.training
+    data, training = resolved.experiment.data, resolved.experiment.training
     if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
         return
     assert isinstance(data.train, int)

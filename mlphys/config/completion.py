@@ -33,7 +33,7 @@ def described(experiment: Experiment) -> tuple[Experiment, Description]:
 
     Raises Refusal.
     """
-    data = experiment.data.resolved()
+    data = experiment.data.for_model(experiment.model.data_requirements()).resolved()
     description: Description = data.describe()
     if class_selection.leaves_out(data):
         description, _ = class_selection.select(data, description, data.load())
@@ -61,11 +61,11 @@ def _read(data: Dataset, description: Description, needed_by: KeyPath) -> Array:
 
 
 def _refuse_to_read(needed_by: KeyPath) -> Array:
-    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; train it anew")
+    raise Refusal(needed_by, "a run's config holds the number of components, not a fraction; retrain it")
 
 
 def _completed(experiment: Experiment, description: Description, samples: TrainingSamples) -> Experiment:
-    steps = _determined(experiment.data, description.shape, samples)
+    steps = _resolved_steps(experiment.data, description.shape, samples)
     data = experiment.data.model_copy(update={"preprocess": steps})
 
     def preprocessed() -> Array:
@@ -76,7 +76,7 @@ def _completed(experiment: Experiment, description: Description, samples: Traini
     return experiment.model_copy(update={"data": data, "model": model})
 
 
-def _determined(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[Step]:
+def _resolved_steps(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[Step]:
     """The steps of preprocessing, checked along the way of a sample's shape, with their numbers of components."""
     steps = data.preprocess
     count = data.train if isinstance(data.train, int) else LARGEST  # sizes that do not fit are told elsewhere
@@ -86,7 +86,7 @@ def _determined(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[S
             steps[i].check(shape, count)
         except Refusal as refusal:
             raise refusal.under(path) from None
-        if not steps[i].determined():
-            steps = preprocessing.determined(steps, samples(path))
+        if not steps[i].is_resolved():
+            steps = preprocessing.resolved(steps, samples(path))
         shape = steps[i].output_shape(shape)
     return steps

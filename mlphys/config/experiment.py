@@ -20,8 +20,7 @@ from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
-from mlphys.schema.shapes import Row
-from mlphys.schema.shapes import weights as weights_of
+from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.study import Study
 from mlphys.schema.training import Training
@@ -138,7 +137,7 @@ class ResolvedExperiment:
 
     def pretrained_rows(self) -> Sequence[Row]:
         """Those of the net's rows that are another run's encoder."""
-        encoder = self.experiment.model.taken()
+        encoder = self.experiment.model.pretrained_encoder()
         return self.rows()[: len(encoder.layers or [])] if encoder else []
 
     def weight_shapes(self) -> dict[str, Shape]:
@@ -154,7 +153,7 @@ class ResolvedExperiment:
         if self.experiment.training.initial:
             return self.weight_shapes() | self.fitted_shapes()
         rows = self.pretrained_rows()
-        return weights_of(rows) | self.fitted_shapes() if rows else {}
+        return weight_shapes(rows) | self.fitted_shapes() if rows else {}
 
     def cost(self) -> str:
         return self.experiment.model.cost_formula(self.experiment.training, self.net_input)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlphys.config import checks, pretrained
@@ -18,6 +18,9 @@ from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, read
+
+Check = Callable[[ResolvedExperiment], Iterable[Refusal]]
+CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.check_tracking)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
@@ -44,7 +47,7 @@ def validate(document: Document) -> ResolvedExperiment:
 
     Raises UserError with every problem found, a line each.
     """
-    problems, experiment = Problems(document), parsed(document)
+    problems, experiment, resolved = Problems(document), parsed(document), None
     with problems.collected():
         experiment, description = described(experiment)
     problems.raise_any()
@@ -54,17 +57,10 @@ def validate(document: Document) -> ResolvedExperiment:
         experiment = completed(experiment, description)
         resolved = _with_pretrained(experiment, description, document.name)
         checks.require_fitting_model(resolved)
-    problems.add(*checks.check_experiment(experiment, description))
-    if not problems:
-        problems.add(
-            *checks.check_fresh_samples(resolved.experiment),
-            *checks.check_tracking(resolved),
-            *checks.check_pictures(resolved),
-            *checks.check_analyses(resolved),
-        )
-    problems.add(*checks.check_expected(experiment))
-    problems.raise_any()
-    return resolved
+    return _checked(
+        problems, experiment, description, resolved,
+        (*CHECKS_OF_TRAINING, checks.check_batches, checks.check_pictures, checks.check_analyses),
+    )  # fmt: skip
 
 
 def validate_run(document: Document, description: Description) -> ResolvedExperiment:
@@ -72,7 +68,7 @@ def validate_run(document: Document, description: Description) -> ResolvedExperi
 
     Its pictures are drawn, or not, by what they find in the run: it is not refused for them.
     """
-    problems, experiment = Problems(document), parsed(document)
+    problems, experiment, resolved = Problems(document), parsed(document), None
     with problems.collected():
         experiment = with_split_sizes(experiment, description)
     with problems.collected():
@@ -80,15 +76,27 @@ def validate_run(document: Document, description: Description) -> ResolvedExperi
         checks.require_encoder_layers(experiment.model)
         resolved = ResolvedExperiment(experiment, description)
         checks.require_fitting_model(resolved)
+    return _checked(problems, experiment, description, resolved, (*CHECKS_OF_TRAINING, checks.check_analyses))
+
+
+def _checked(
+    problems: Problems,
+    experiment: Experiment,
+    description: Description,
+    resolved: ResolvedExperiment | None,
+    checks_of_fitting: Sequence[Check],
+) -> ResolvedExperiment:
+    """`resolved`, if no check complains; `checks_of_fitting` are for models that fit their data.
+
+    Raises UserError with every problem, a line each, those that are in `problems` already among them.
+    """
     problems.add(*checks.check_experiment(experiment, description))
     if not problems:
-        problems.add(
-            *checks.check_fresh_samples(resolved.experiment),
-            *checks.check_tracking(resolved),
-            *checks.check_analyses(resolved),
-        )
+        assert resolved
+        problems.add(*(problem for check in checks_of_fitting for problem in check(resolved)))
     problems.add(*checks.check_expected(experiment))
     problems.raise_any()
+    assert resolved
     return resolved
 
 
@@ -96,7 +104,7 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
     """What the config in `file` takes from other runs, written out and with their arrays. Raises Refusal."""
     data, model, training = experiment.data, experiment.model, experiment.training
     arrays: Arrays = {}
-    if encoder := model.taken():
+    if encoder := model.pretrained_encoder():
         run = _opened(pretrained.finished(encoder.run, pretrained.ENCODER, file))
         encoder, arrays = pretrained.encoder(encoder, run, data, description)
         model = model.model_copy(update={"encoder": encoder})

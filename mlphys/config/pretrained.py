@@ -17,8 +17,8 @@ from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import flow, read
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
-from mlphys.schema.pretrained import Initial, TakenEncoder
-from mlphys.schema.shapes import weights
+from mlphys.schema.pretrained import Initial, PretrainedEncoder
+from mlphys.schema.shapes import weight_shapes
 
 ENCODER, INITIAL, STEPS = ("model", "encoder"), ("training", "initial"), ("data", "preprocess")
 
@@ -65,7 +65,7 @@ def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
     if state == "diverged":
         raise Refusal((*path, "run"), f"{found}: its training diverged; name another run")
     if state != "done":
-        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` goes on"
+        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` continues it"
         raise Refusal((*path, "run"), f"{found}: its training is not finished {so_far}")
     return run
 
@@ -81,8 +81,8 @@ def _making(run: str, file: str) -> str:
 
 
 def encoder(
-    block: TakenEncoder, run: PretrainedRun, data: Dataset, description: Description
-) -> tuple[TakenEncoder, Arrays]:
+    block: PretrainedEncoder, run: PretrainedRun, data: Dataset, description: Description
+) -> tuple[PretrainedEncoder, Arrays]:
     """The block complete, and the arrays that a net for this data begins with, by its own names.
 
     Raises Refusal where the run has no encoder, was trained on other samples, or has changed since the block
@@ -107,7 +107,7 @@ def encoder(
     if block.layers is not None and block.layers != layers:
         raise Refusal((*ENCODER, "layers"), f"not those of {run.path}; leave them out: they are filled in")
     complete = block.model_copy(update={"run": _absolute(run), "layers": layers, "sha256": run.sha256})
-    names = zip(weights(complete.rows(shape)), weights(theirs), strict=True)
+    names = zip(weight_shapes(complete.rows(shape)), weight_shapes(theirs), strict=True)
     return complete, {**{own: run.arrays[name] for own, name in names}, **run.fitted()}
 
 
@@ -152,7 +152,7 @@ def _refuse_shape(what: str, run: PretrainedRun, there: Shape, here: Shape, path
     raise Refusal(path, f"{run.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
 
 
-def _check_unchanged(block: TakenEncoder | Initial, run: PretrainedRun, path: tuple[str, ...]) -> None:
+def _check_unchanged(block: PretrainedEncoder | Initial, run: PretrainedRun, path: tuple[str, ...]) -> None:
     if block.sha256 not in (None, run.sha256):
         raise Refusal(
             (*path, "sha256"),

@@ -41,8 +41,13 @@ def select(spec: Dataset, description: Description, samples: Samples) -> tuple[D
     if samples.x_test is not None and samples.y_test is not None:
         x_test, y_test = _kept(spec, classes, samples.x_test, new_label[samples.y_test], "test")
         kept = replace(kept, x_test=x_test, y_test=y_test)
-    official = None if kept.x_test is None else len(kept.x_test)
-    return replace(description, classes=classes, samples=len(x), test_samples=official), kept
+    if samples.x_validation is not None and samples.y_validation is not None:
+        labels = new_label[samples.y_validation]
+        x_validation, y_validation = _kept(spec, classes, samples.x_validation, labels, "validation")
+        kept = replace(kept, x_validation=x_validation, y_validation=y_validation)
+    official, own = (None if part is None else len(part) for part in (kept.x_test, kept.x_validation))
+    selected = replace(description, classes=classes, samples=len(x), test_samples=official, validation_samples=own)
+    return selected, kept
 
 
 def _kept(spec: Dataset, classes: tuple[str, ...], x: Array, y: np.ndarray, part: str) -> tuple[Array, np.ndarray]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array, Stored
+from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema.data import Split, Splits
 from mlphys.schema.fields import Shape
@@ -39,7 +39,7 @@ class Preprocessing:
         """
         if not self.steps:
             return x
-        if isinstance(x, Stored):
+        if isinstance(x, LazyArray):
             return x.mapped(self._in_memory, output_shape(self.steps, self.shape))
         return self._in_memory(x)
 
@@ -57,21 +57,21 @@ class Preprocessing:
         if not self.steps:
             return dataset
         train, validation, test = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
-        return Splits(train, validation, test, dataset.files)
+        return replace(dataset, train=train, validation=validation, test=test)
 
-    def pictured(self, x: np.ndarray) -> np.ndarray:
-        """Samples as pictures show them: of the data, or where steps cannot be undone as the last of those gives."""
-        return self._forward(x, undone(self.steps))
+    def for_display(self, x: np.ndarray) -> np.ndarray:
+        """Samples as pictures show them: unchanged, or after the last step that cannot be inverted."""
+        return self._forward(x, first_invertible(self.steps))
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
-        """Outputs of a net in its input's space, brought where pictures are: the data's where that can be."""
-        first = undone(self.steps)
+        """Invert the trailing invertible steps: from the network's input space to the space of pictures."""
+        first = first_invertible(self.steps)
         shapes = _shapes(self.steps, self.shape)
         for i in range(len(self.steps) - 1, first - 1, -1):
             z = self.steps[i].invert(z, self.arrays[i], shapes[i])
         return z.astype(np.float32, copy=False)
 
-    def weights(self) -> dict[str, np.ndarray]:
+    def named_arrays(self) -> dict[str, np.ndarray]:
         """What was fitted, by the names of `fitted_shapes`."""
         return {
             _name(i, step, key): value
@@ -95,8 +95,8 @@ def fit(steps: Sequence[Step], x: Array) -> Preprocessing:
     return Preprocessing(tuple(steps), shape, tuple(arrays))
 
 
-def determined(steps: Sequence[Step], x: Array) -> list[Step]:
-    """The steps, their counts of components read from the training samples x where they are fractions."""
+def resolved(steps: Sequence[Step], x: Array) -> list[Step]:
+    """The steps, with fractions of the variance replaced by the counts of components that reach them on x."""
     found: list[Step] = []
     for step in steps:
         found.append(step.resolved(fit(found, x).apply(x)))
@@ -123,13 +123,13 @@ def output_shape(steps: Sequence[Step], shape: Shape) -> Shape:
     return _shapes(steps, shape)[-1]
 
 
-def pictured_shape(steps: Sequence[Step], shape: Shape) -> Shape:
+def display_shape(steps: Sequence[Step], shape: Shape) -> Shape:
     """The shape of a sample as pictures show it."""
-    return _shapes(steps, shape)[undone(steps)]
+    return _shapes(steps, shape)[first_invertible(steps)]
 
 
-def undone(steps: Sequence[Step]) -> int:
-    """How many steps stand before those that can be undone."""
+def first_invertible(steps: Sequence[Step]) -> int:
+    """Index of the first of the trailing steps that can all be inverted."""
     return max((i + 1 for i, step in enumerate(steps) if not step.invertible), default=0)
 
 

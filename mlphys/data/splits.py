@@ -9,6 +9,7 @@ import numpy as np
 
 from mlphys.errors import Refusal, UserError
 from mlphys.numerics import chunked
+from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Description, Samples, Split, Splits
 
@@ -26,6 +27,8 @@ def sizes(spec: Dataset, description: Description) -> dict[str, int]:
     counts = _sizes(spec, description)
     if spec.folds is None:
         return counts
+    if description.validation_samples is not None:
+        raise Refusal(("data", "folds"), "this dataset has a validation set of its own; leave folds out")
     pool = counts["train"] + counts["validation"]
     if pool < spec.folds:
         raise Refusal(("data", "folds"), f"{pool} training and validation samples are fewer than {spec.folds} folds")
@@ -42,16 +45,16 @@ def _fold(spec: Dataset, pool: int) -> tuple[int, int]:
 
 def _sizes(spec: Dataset, description: Description) -> dict[str, int]:
     total = description.samples
-    test = _test_size(spec, description)
-    others = {"validation": _count("validation", spec.validation, total)}
+    validation, test = _validation_size(spec, description), _test_size(spec, description)
+    others = {} if description.validation_samples is not None else {"validation": validation}
     if description.test_samples is None:
         others["test"] = test
     left = total - sum(others.values())
-    named = " and ".join(f"{size} {name}" for name, size in others.items())
+    named = " and ".join(f"{size} {name}" for name, size in others.items()) or "no other"
     if spec.train is None:
         if left < 1:
             raise Refusal(("data", "validation"), f"{named} samples leave none of {total} to train; lower them")
-        return {"train": left, "validation": others["validation"], "test": test}
+        return {"train": left, "validation": validation, "test": test}
     train = _count("train", spec.train, total)
     if isinstance(spec.train, float) and train == left + 1:  # each fraction is rounded by itself
         train = left
@@ -60,7 +63,7 @@ def _sizes(spec: Dataset, description: Description) -> dict[str, int]:
     if train > left:
         remedy = f"train can be {left} at most" if left > 0 else "lower them"
         raise Refusal(("data", "train"), f"{train} training and {named} samples are more than {total}; {remedy}")
-    return {"train": train, "validation": others["validation"], "test": test}
+    return {"train": train, "validation": validation, "test": test}
 
 
 def _test_size(spec: Dataset, description: Description) -> int:
@@ -71,6 +74,17 @@ def _test_size(spec: Dataset, description: Description) -> int:
     if test > official:
         raise Refusal(("data", "test"), f"{test} samples, but the official test set has {official}; lower it")
     return test
+
+
+def _validation_size(spec: Dataset, description: Description) -> int:
+    """Of validation samples that the file brings all are taken, unless the key says how many."""
+    own = description.validation_samples
+    if own is None:
+        return _count("validation", spec.validation, description.samples)
+    size = _count("validation", spec.validation, own) if "validation" in spec.model_fields_set else own
+    if size > own:
+        raise Refusal(("data", "validation"), f"{size} samples, but the file has {own} of validation; lower it")
+    return size
 
 
 def _count(key: str, size: int | float, total: int) -> int:
@@ -85,43 +99,93 @@ def _count(key: str, size: int | float, total: int) -> int:
 def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     """Official sets in file order, without a copy; others by `split_seed`, stratified where there are classes.
 
+    The user's own validation and test samples are those splits; what they lack is drawn from the training samples.
+
     Raises UserError if the samples are not as described, or a class has too few of them.
     """
     _check_description(spec, description, samples)
     count = sizes(spec, description)
-    train, validation, test = (count[name] for name in NAMES)
+    found: dict[str, Split] = {}
+    if samples.x_validation is not None and samples.y_validation is not None:
+        found["validation"] = _part(spec, description, samples.x_validation, samples.y_validation, count["validation"])
+    if samples.x_test is not None and samples.y_test is not None:
+        found["test"] = _part(spec, description, samples.x_test, samples.y_test, count["test"])
+    # The test samples come first, so that no other size can change which they are.
+    drawn = [name for name in ("test", "validation", "train") if name not in found]
     x, y = samples.x, samples.y
     if spec.folds is not None:
-        return _with_folds(spec, description, samples, count)
-    if samples.x_test is not None and samples.y_test is not None:
-        held = slice(train, train + validation)
-        return Splits(
-            Split(x[:train], y[:train]),
-            Split(x[held], y[held]),
-            Split(samples.x_test[:test], samples.y_test[:test]),
-            samples.files,
-        )
-    _check_members(spec, description, y, sum(size > 0 for size in count.values()))
-    # The test samples come first, so that no other size can change which they are.
-    groups = y if description.classes else np.zeros(len(y), np.int32)
-    order = stratified(groups, spec.split_seed)[: test + validation + train]
-    tested, validated, trained = (Split(x[i], y[i]) for i in np.split(order, [test, test + validation]))
-    return Splits(trained, validated, tested, samples.files)
+        for name, rows in _fold_rows(spec, description, y, count, "test" in found).items():
+            found[name] = Split(x[rows], y[rows])
+    elif found and not spec.OWN_FILES:
+        start = 0
+        for name in reversed(drawn):
+            found[name] = Split(x[start : start + count[name]], y[start : start + count[name]])
+            start += count[name]
+    else:
+        _check_members(spec, description, y, sum(count[name] > 0 for name in drawn))
+        ends = np.cumsum([count[name] for name in drawn])
+        order = stratified(_groups(y, description), spec.split_seed)[: ends[-1]]
+        for name, rows in zip(drawn, np.split(order, ends[:-1]), strict=True):
+            found[name] = Split(x[rows], y[rows])
+    return Splits(
+        found["train"], found["validation"], found["test"],
+        samples.files, samples.units, samples.target_units, samples.notes,
+    )  # fmt: skip
 
 
-def _with_folds(spec: Dataset, description: Description, samples: Samples, count: dict[str, int]) -> Splits:
-    """One fold to validate on, the others to train on; test is what it is without folds."""
+def _part(spec: Dataset, description: Description, x: Array, y: np.ndarray, count: int) -> Split:
+    """So many samples of a set that is a split already."""
+    if not spec.OWN_FILES or count == len(x):
+        return Split(x[:count], y[:count])
+    rows = stratified(_groups(y, description), spec.split_seed)[:count]
+    return Split(x[rows], y[rows])
+
+
+def _groups(y: np.ndarray, description: Description) -> np.ndarray:
+    return y if description.classes else np.zeros(len(y), np.int32)
+
+
+def check_classes(dataset: Splits, spec: Dataset, description: Description) -> None:
+    """Raise UserError where a split of the user's own samples has none of a class: nothing right is measured then."""
+    if not spec.OWN_FILES:
+        return
+    counts = {name: class_counts(getattr(dataset, name).y, description) for name in NAMES}
+    for name in NAMES:
+        if not len(getattr(dataset, name)):
+            continue
+        for label in (label for label, members in counts[name].items() if not members):
+            others = ", ".join(f"{other} {counts[other][label]}" for other in NAMES if other != name)
+            key = "data.classes leaves the class out" if name == "train" else f"raise data.{name}, or set it to 0"
+            raise UserError(f"{spec.name}: {name} has no sample of class {label} ({others}); {key}")
+
+
+def reading_notes(dataset: Splits) -> list[str]:
+    """What the numbers of the user's files mean, and what of the files is not used: a line each."""
+    lines = [f"x: {dataset.units}"] if dataset.units else []
+    if dataset.target_units and dataset.target_units.scale != 1:
+        lines.append(f"y: {dataset.target_units}")
+    return [*lines, *dataset.notes]
+
+
+def _fold_rows(
+    spec: Dataset, description: Description, y: np.ndarray, count: dict[str, int], official_test: bool
+) -> dict[str, np.ndarray]:
+    """The samples of one fold for validation and of the others for training; test is what it is without folds.
+
+    Raises UserError for a class with fewer samples than folds.
+    """
     assert spec.folds is not None
-    x, y = samples.x, samples.y
-    groups = y if description.classes else np.zeros(len(y), np.int32)
     pooled = count["train"] + count["validation"]
-    if samples.x_test is not None and samples.y_test is not None:
-        test = Split(samples.x_test[: count["test"]], samples.y_test[: count["test"]])
+    groups = _groups(y, description)
+    rows: dict[str, np.ndarray] = {}
+    if official_test and not spec.OWN_FILES:
         pool = stratified(groups[:pooled], spec.split_seed)
     else:
         order = stratified(groups, spec.split_seed)
-        test = Split(x[order[: count["test"]]], y[order[: count["test"]]])
-        pool = order[count["test"] : count["test"] + pooled]
+        tested = 0 if official_test else count["test"]
+        pool = order[tested : tested + pooled]
+        if not official_test:
+            rows["test"] = order[:tested]
     for name, members in class_counts(y[pool], description).items():
         if 0 < members < spec.folds:
             raise UserError(
@@ -129,17 +193,17 @@ def _with_folds(spec: Dataset, description: Description, samples: Samples, count
                 f"{spec.folds} folds; lower data.folds, add samples, or leave the class out"
             )
     start, stop = _fold(spec, pooled)
-    validated, trained = pool[start:stop], np.concatenate([pool[:start], pool[stop:]])
-    return Splits(Split(x[trained], y[trained]), Split(x[validated], y[validated]), test, samples.files)
+    return {**rows, "validation": pool[start:stop], "train": np.concatenate([pool[:start], pool[stop:]])}
 
 
 def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:
     """Files may have changed since they were described, and a run's description may be a stranger's."""
-    official = None if samples.x_test is None else len(samples.x_test)
-    found = (len(samples.x), official, samples.x.shape[1:])
-    if found != (description.samples, description.test_samples, description.shape):
+    official, own = (None if x is None else len(x) for x in (samples.x_test, samples.x_validation))
+    found = (len(samples.x), official, own, samples.x.shape[1:])
+    if found != (description.samples, description.test_samples, description.validation_samples, description.shape):
         raise UserError(f"{spec.name}: not the data it was before: its shape has changed; start again")
-    labels = [y for y in (samples.y, samples.y_test) if y is not None] if description.classes else []
+    parts = (samples.y, samples.y_validation, samples.y_test)
+    labels = [y for y in parts if y is not None] if description.classes else []
     if labels and max(int(y.max()) for y in labels) >= len(description.classes):
         raise UserError(f"{spec.name}: not the data it was before: it has more classes; start again")
 
@@ -198,6 +262,14 @@ def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[st
             "test": _facts(dataset.test, description),
         },
         "files": [dict(file) for file in dataset.files],
+    } | {
+        key: value
+        for key, value in (
+            ("validation_samples", description.validation_samples),
+            ("units", dataset.units and dataset.units.as_json()),
+            ("target_units", dataset.target_units and dataset.target_units.as_json()),
+        )
+        if value is not None
     }
 
 

@@ -1,56 +1,72 @@
-"""Arrays of the user's own, from an npz file or from npy files."""
+"""Arrays of the user's own, from a file that holds them by name or from npy files."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from mlphys.errors import UserError
-from mlphys.io import checksum, npz
+from mlphys.data import labels
+from mlphys.errors import Refusal, UserError
+from mlphys.io import array_files, checksum, npz
 from mlphys.io.npz import Header
 from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array, Stored
-from mlphys.schema.data import Dataset, Description, Samples
-from mlphys.schema.fields import Positive
+from mlphys.numerics.chunked import Array, LazyArray
+from mlphys.schema import units
+from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
+from mlphys.schema.fields import Positive, Shape
+from mlphys.schema.messages import suggestion
+from mlphys.schema.units import Units
 
-ACCEPTED: list[list[tuple[str, str | None]]] = [
-    [("x_train", "y_train"), ("x_test", "y_test")],
-    [("x_train", "y_train")],
-    [("x", "y")],
-    [("x_train", None), ("x_test", None)],
-    [("x_train", None)],
-    [("x", None)],
-]
-NAMES = ("x", "y", "x_train", "y_train", "x_test", "y_test")
+ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
 
 
 class Arrays(Dataset):
-    """Your own samples: an npz file with x_train, y_train[, x_test, y_test] or x, y.
+    """Your own samples: an npz file with x and y, or x_train, y_train and, if you like, _val and _test.
 
-    Or a folder of npy files with these names, or one npy file, which is x. More than 1 GB of
-    samples as float32 in an npy file stay on disk and are read as they are needed.
+    Or a folder of npy files with these names, or one npy file, which is x. HDF5 (.h5), MATLAB's
+    (.mat), FITS and IDX files are read too, with the paths of datasets as names. More than 1 GB of
+    samples as float32 in an npy file stay on disk and are read as they are needed. Arrays of other
+    names are read as `x: spins, y: temperature`, which also means spins_train and so on.
 
     x has shape (samples, features) or (samples, height, width[, channels]) and holds numbers, y
-    the labels 0, 1, ... or other numbers, one or an array a sample; without y there are no targets,
-    for autoencoders. Samples of x_test are an official test set. `class_names` names the labels;
-    null names them by their numbers. `targets`: null takes whole numbers, one a sample, as classes.
-    x is divided by `scale`; null is 255 for uint8, 1 for others.
+    labels or numbers, one or an array a sample; without y there are no targets, for autoencoders.
+    Samples of x_val are the validation split, those of x_test the test split; what the file lacks
+    of them is drawn from the training samples, stratified. Labels are text, whole numbers or
+    one-hot. `class_names` names them in their order; null names them as they are written.
+    `targets`: null takes labels as classes, or what the kind of model needs. `signals`: x is
+    (samples, steps[, channels]); null: as the first layer needs it. x is divided by `scale`; null
+    is 255 for uint8, the white of the camera's bits for images of uint16, 1 for others.
     """
+
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["array"]
     path: str
+    x: str | None = None
+    y: str | None = None
     class_names: Annotated[list[str], Field(min_length=1)] | None = None
     targets: Literal["classes", "numbers"] | None = None
+    signals: bool | None = None
     scale: Positive | None = None
 
     def files(self) -> tuple[Path, ...]:
-        return tuple(_npy_files(Path(self.path)).values()) or (Path(self.path),)
+        apart = array_files.parts(Path(self.path))
+        used = [name for part in _parts(list(apart), self.x, self.y).values() for name in part if name]
+        return tuple(apart[name] for name in used) or tuple(apart.values()) or (Path(self.path),)
+
+    def for_model(self, requirements: DataRequirements) -> Self:
+        if requirements.targets == "numbers" and self.class_names:
+            raise Refusal(("data", "class_names"), "this kind of model takes y as numbers; leave class_names out")
+        targets = "classes" if self.class_names else self.targets or requirements.targets
+        signals = requirements.signals if self.signals is None else self.signals
+        return self.model_copy(update={"targets": targets, "signals": signals})
 
     @field_validator("path")
     @classmethod
@@ -72,30 +88,23 @@ class Arrays(Dataset):
 
     def describe(self) -> Description:
         """Shapes from the file's headers; of the data, the targets alone are read."""
-        path = Path(self.path)
-        headers = _headers(path)
-        pairs = _pairs(path, headers)
-        targets = _targets(path, headers, pairs, self)
-        classes: list[str] = []
-        if targets[0].dtype == np.int32:
-            classes = self.class_names or [str(k) for k in range(1 + max(int(y.max()) for y in targets))]
-        sizes = [len(y) for y in targets]
-        shape, target_shape = _with_channels(headers[pairs[0][0]].shape)[1:], targets[0].shape[1:]
-        return Description(shape, tuple(classes), sizes[0], sizes[1] if len(sizes) > 1 else None, target_shape)
+        found = _Contents.of(self)
+        targets = found.targets()
+        sizes = {name: len(y) for name, y in targets.by_part.items()}
+        return Description(
+            found.shape, targets.classes, sizes["train"], sizes.get("test"),
+            targets.by_part["train"].shape[1:], sizes.get("validation"),
+        )  # fmt: skip
 
     def load(self) -> Samples:
-        path = Path(self.path)
-        headers = _headers(path)
-        pairs = _pairs(path, headers)
-        targets = _targets(path, headers, pairs, self)
-        large = {x for x, _ in pairs if _npy_files(path) and math.prod(headers[x].shape) > chunked.LARGEST_RESIDENT}
-        arrays = _read(path, {x: headers[x] for x, _ in pairs if x not in large})
-        samples: list[Array] = [
-            _on_disk(path, x, self.scale) if x in large else _samples(path, x, arrays.pop(x), self.scale)
-            for x, _ in pairs
-        ]
-        x_test, y_test = (samples[1], targets[1]) if len(pairs) > 1 else (None, None)
-        return Samples(samples[0], targets[0], x_test, y_test, files=tuple(map(checksum.record, self.files())))
+        found = _Contents.of(self)
+        targets, x, meant = found.targets(), *found.samples()
+        y = targets.by_part
+        return Samples(
+            x["train"], y["train"], x.get("test"), y.get("test"),
+            files=tuple(map(checksum.record, self.files())), units=meant, target_units=targets.units,
+            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=found.notes(),
+        )  # fmt: skip
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
@@ -104,137 +113,194 @@ class Arrays(Dataset):
         return {"name": "array", "path": str(path)}
 
 
-def _npy_files(path: Path) -> dict[str, Path]:
-    """The npy files that hold the arrays, by the names of those; none where it is one npz file."""
-    if os.path.isdir(path):  # unlike Path's own, it answers for any path
-        files = {name: path / f"{name}.npy" for name in NAMES}
-        return {name: file for name, file in files.items() if os.path.exists(file)}
-    return {"x": path} if path.suffix == ".npy" else {}
+Parts = dict[str, tuple[str, str | None]]  # of each split that the file has: the names of samples and of targets
 
 
-def _headers(path: Path) -> dict[str, Header]:
-    files = _npy_files(path)
-    if files or os.path.isdir(path):
-        return {name: npz.npy_header(file) for name, file in files.items()}
-    return npz.headers(path)
+@dataclass(frozen=True)
+class _Targets:
+    """int32 labels (n,) of the classes, or float32 (n, *target_shape)."""
+
+    by_part: dict[str, np.ndarray]
+    classes: tuple[str, ...] = ()
+    units: Units | None = None
 
 
-def _read(path: Path, headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
-    files = _npy_files(path)
-    return {name: npz.read_npy(files[name]) for name in headers} if files else npz.read(path, headers)
+@dataclass(frozen=True)
+class _Contents:
+    """The arrays of the file, known by their headers."""
 
+    spec: Arrays
+    path: Path
+    headers: Mapping[str, Header]
+    parts: Parts
 
-def _pairs(path: Path, headers: Mapping[str, Header]) -> list[tuple[str, str | None]]:
-    """The names of samples and targets (None: there are none), those of an official test set behind."""
-    known = headers.keys() & set(NAMES)
-    for pairs in ACCEPTED:
-        if known == {name for pair in pairs for name in pair if name}:
-            break
-    else:
-        if (known >= {"x_train"} or known >= {"x", "y"}) and (alone := known & {"x_test", "y_test"}):
-            raise UserError(
-                f"{path}: has {' and '.join(sorted(alone))}, but not all of x_train, y_train, x_test, y_test; "
-                "add the others, or leave the test set out"
-            )
-        what = "npy files of the arrays" if os.path.isdir(path) else "the arrays"
-        raise UserError(
-            f"{path}: needs {what} x_train and y_train (and x_test, y_test), or x and y, all without y for an "
-            f"autoencoder; received {', '.join(sorted(headers)) or 'none'}"
+    @classmethod
+    def of(cls, spec: Arrays) -> _Contents:
+        path = Path(spec.path)
+        headers = array_files.headers(path)
+        parts = _parts(list(headers), spec.x, spec.y)
+        _check_parts(spec, headers, parts)
+        return cls(spec, path, headers, parts)
+
+    @property
+    def shape(self) -> Shape:
+        return _shape(self.headers[self.parts["train"][0]].shape, bool(self.spec.signals))
+
+    def notes(self) -> tuple[str, ...]:
+        used = {name for part in self.parts.values() for name in part}
+        others = [name for name in self.headers if name not in used]
+        refused = [f"{name} ({why.partition(';')[0]})" for name, why in array_files.unread(self.path).items()]
+        told = [("are not used", others), ("cannot be read", refused)]
+        return tuple(
+            f"{self.path.name}: {len(names)} arrays {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+            for what, names in told
+            if names
         )
-    for x, y in pairs:
-        _check_pair(path, headers, x, y)
-    for first, last in zip(pairs[0], pairs[-1], strict=True):
-        if first and last and headers[first].shape[1:] != headers[last].shape[1:]:
-            shapes = f"{first} has shape {headers[first].shape} and {last} {headers[last].shape}"
-            raise UserError(f"{path}: {shapes}; they must be alike")
-    return pairs
+
+    def targets(self) -> _Targets:
+        names = {part: y for part, (_, y) in self.parts.items() if y}
+        if not names:
+            lengths = {part: self.headers[x].shape[0] for part, (x, _) in self.parts.items()}
+            return _Targets({part: np.zeros((length, 0), np.float32) for part, length in lengths.items()})
+        arrays = array_files.read(self.path, {y: self.headers[y] for y in names.values()})
+        where, kind = str(self.path), self.spec.targets
+        if kind == "classes" or self.spec.class_names or (kind is None and labels.look_like_labels(arrays)):
+            classes, codes = labels.classes(where, arrays, self.spec.class_names)
+            return _Targets(dict(zip(names, codes, strict=True)), classes)
+        for name, y in arrays.items():
+            if y.dtype.kind not in "buif":
+                remedy = "kind: classifier takes it as classes"
+                raise UserError(f"{where}: {name} holds {y.dtype}, which is no number; {remedy}")
+        columns = {part: _column(arrays[y]) for part, y in names.items()}
+        meant = _image_units(columns["train"])
+        return _Targets(
+            {part: _finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
+        )
+
+    def samples(self) -> tuple[dict[str, Array], Units]:
+        """Of each part float32 (n, *shape), divided by the scale: in memory, or left in its npy file."""
+        apart = array_files.apart(self.path)
+        names = {part: x for part, (x, _) in self.parts.items()}
+        large = {x for x in names.values() if apart and math.prod(self.headers[x].shape) > chunked.LARGEST_RESIDENT}
+        arrays = array_files.read(self.path, {x: self.headers[x] for x in names.values() if x not in large})
+        raw = {part: npz.mapped_npy(apart[x]) if x in large else arrays.pop(x) for part, x in names.items()}
+        train = raw["train"]
+        meant = units.decide(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)
+        return {
+            part: _on_disk(self.path, names[part], x, (len(x), *self.shape), meant)
+            if names[part] in large
+            else _finite(self.path, names[part], meant.converted(x).reshape(len(x), *self.shape))
+            for part, x in raw.items()
+        }, meant
 
 
-def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None) -> None:
-    for name in (x, y) if y else (x,):
-        if headers[name].dtype.kind not in "buif":
+def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
+    """Which arrays are samples and targets of which split; empty where none are."""
+    lower = {name.lower(): name for name in names}
+
+    def found(base: str, ending: str) -> str | None:
+        name = base + ending
+        return name if name in names else lower.get(name.lower())
+
+    parts: Parts = {}
+    for part, endings in ENDINGS.items():
+        for ending in endings:
+            if part not in parts and (samples := found(x or "x", ending)):
+                parts[part] = samples, found(y or "y", ending)
+    return parts if "train" in parts else {}
+
+
+def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
+    """Raise UserError where arrays are missing, or do not go together."""
+    path = Path(spec.path)
+    have = ", ".join(list(headers)[:20]) or "none"
+    for key, name, place in (("x", spec.x, 0), ("y", spec.y, 1)):
+        if name and not any(part[place] for part in parts.values()) and (key == "x" or parts):
+            near = suggestion(name, headers)
+            if why := array_files.unread(path).get(name):
+                raise UserError(f"{path}: {name} {why}")
+            raise UserError(f"{path}: no array {name}, which data.{key} names{near} (arrays: {have})")
+    x, y = spec.x or "x", spec.y or "y"
+    used = {name for part in parts.values() for name in part}
+    if not parts or any(name in headers and name not in used for base in (x, y) for name in (base, f"{base}_train")):
+        what = "npy files of the arrays" if path.is_dir() else "the arrays"
+        raise UserError(
+            f"{path}: needs {what} {x}_train and {y}_train (and {x}_test, {y}_test), or {x} and {y}, all without {y} "
+            f"for an autoencoder; received {have}; data.x and data.y name others"
+        )
+    for part, ending in (("validation", "_val"), ("test", "_test")):
+        here = [base + end for end in ENDINGS[part] for base in (x, y) if base + end in headers]
+        pair = parts.get(part, (None, None))
+        if here and (set(here) != {name for name in pair if name} or bool(pair[1]) != bool(parts["train"][1])):
+            raise UserError(
+                f"{path}: has {' and '.join(here)}, but not all of {x}_train, {y}_train, {x}{ending}, {y}{ending}; "
+                f"add the others, or leave the {part} set out"
+            )
+    for of_x, of_y in parts.values():
+        _check_pair(path, headers, of_x, of_y, bool(spec.signals))
+    for others in list(parts.values())[1:]:
+        for first, last in zip(parts["train"], others, strict=True):
+            if first and last and headers[first].shape[1:] != headers[last].shape[1:]:
+                shapes = f"{first} has shape {headers[first].shape} and {last} {headers[last].shape}"
+                raise UserError(f"{path}: {shapes}; they must be alike")
+
+
+def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None, signals: bool) -> None:
+    kinds = {x: "buif"} | ({y: "buifUS"} if y else {})
+    for name, kind in kinds.items():
+        if headers[name].dtype.kind not in kind:
             raise UserError(f"{path}: {name} holds {headers[name].dtype}; expected real numbers")
         if 0 in headers[name].shape:
             raise UserError(f"{path}: {name} has shape {headers[name].shape}: no samples in it")
     of_x = headers[x].shape
     if len(of_x) < 2:
         raise UserError(f"{path}: {x} has shape {of_x}; expected (samples, features) or images")
+    if signals and len(of_x) > 3:
+        raise UserError(
+            f"{path}: {x} has shape {of_x}; signals are (samples, steps) or (samples, steps, channels); "
+            "begin with a layer for images, or write data.signals: false"
+        )
     of_y = headers[y].shape if y else of_x
     if not of_y:
         raise UserError(f"{path}: {y} has shape {of_y}; expected one value a sample")
     if of_x[0] != of_y[0]:
-        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many")
+        turned = f"; np.moveaxis({x}, -1, 0) puts its last axis first" if of_x[-1] == of_y[0] else ""
+        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many{turned}")
 
 
-def _targets(
-    path: Path, headers: Mapping[str, Header], pairs: list[tuple[str, str | None]], dataset: Arrays
-) -> list[np.ndarray]:
-    """Of each pair int32 labels (n,), or float32 (n, *target_shape)."""
-    arrays = _read(path, {y: headers[y] for _, y in pairs if y})
-    if not arrays:
-        return [np.zeros((headers[x].shape[0], 0), np.float32) for x, _ in pairs]
-    if dataset.targets == "classes" or dataset.class_names or (dataset.targets is None and _are_labels(path, arrays)):
-        return _labels(path, arrays, dataset.class_names)
-    return [_samples(path, name, y.reshape(len(y), -1) if y.ndim < 2 else y, scale=1) for name, y in arrays.items()]
+def _shape(stored: tuple[int, ...], signals: bool) -> Shape:
+    """Of one sample, with a last axis of channels where it is an image or a signal."""
+    axes = 2 if signals else 3
+    return (*stored[1:], 1) if len(stored) == axes else stored[1:]
 
 
-def _are_labels(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether all are whole numbers, one a sample."""
-    for name, y in arrays.items():
-        if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-            raise UserError(
-                f"{path}: {name} has shape {y.shape} and is one-hot; save {name}.argmax(axis=1) for classes, "
-                "or write data.targets: numbers"
-            )
-    return all(y.size == len(y) and (y == np.floor(y.astype(np.float64))).all() for y in arrays.values())
+def _column(y: np.ndarray) -> np.ndarray:
+    """A value a sample as a column, images with a last axis of channels."""
+    return y.reshape(len(y), -1) if y.ndim < 2 else y.reshape(len(y), *_shape(y.shape, signals=False))
 
 
-def _labels(path: Path, arrays: Mapping[str, np.ndarray], names: list[str] | None) -> list[np.ndarray]:
-    """int32, (n,), whole, and one of the classes."""
-    # Without names any label makes a class, and a stray one would make millions of empty ones.
-    most = len(names) if names else len(next(iter(arrays.values())))
-    known = f"the classes are 0 to {most - 1}" if names else f"more classes than the {most} samples"
-    labels = []
-    for name, y in arrays.items():
-        if y.size != len(y):
-            raise UserError(f"{path}: {name} has shape {y.shape}; expected one whole number a sample")
-        y = y.reshape(-1)
-        _refuse(path, name, y, y != np.floor(y.astype(np.float64)), "labels are whole numbers")
-        _refuse(path, name, y, y < 0, "labels count from 0")
-        _refuse(path, name, y, y >= most, known)
-        labels.append(y.astype(np.int32))
-    low, high = labels[0].min(), labels[0].max()
-    if low > 0 and not names:
-        raise UserError(f"{path}: labels are {low} to {high}: mlphys counts from 0; subtract {low}")
-    return labels
+def _image_units(y: np.ndarray) -> Units:
+    """Targets that are images of bytes or of a camera are read as samples are; others are numbers as they stand."""
+    if y.ndim > 2 and y.dtype in (np.uint8, np.uint16):
+        return units.decide(y.dtype, 3, partial(_pieces, y))
+    return Units(str(y.dtype))
 
 
-def _refuse(path: Path, name: str, y: np.ndarray, wrong: np.ndarray, why: str) -> None:
-    if wrong.any():
-        first = int(wrong.argmax())
-        raise UserError(f"{path}: {name}[{first}] is {y[first]}: {why}; {wrong.sum()} of {len(y)} are wrong")
+def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
+    step = chunked.at_once(x, chunked.AT_ONCE, chunked.LARGEST_PIECE)
+    return (np.asarray(x[start : start + step]) for start in range(0, len(x), step))
 
 
-def _samples(path: Path, name: str, x: np.ndarray, scale: float | None) -> np.ndarray:
-    """float32 with a last axis of channels, divided by the scale."""
-    converted = _converted(x, scale)
-    _check_finite(path, name, [converted])
-    return converted
-
-
-def _on_disk(path: Path, name: str, scale: float | None) -> Stored:
-    """The same as `_samples` gives, left in its npy file."""
-    x = npz.mapped_npy(_npy_files(path)[name])
-    sample = _with_channels(x.shape)[1:]
+def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant: Units) -> LazyArray:
+    """Samples (n, ...) of `shape`, left in their npy file and converted when they are read."""
 
     def fetch(rows: np.ndarray) -> np.ndarray:
-        found = _converted(_rows(x, rows), scale)
+        found = meant.converted(_rows(x, rows)).reshape(len(rows), *shape[1:])
         if not np.isfinite(found).all():
-            step = chunked.at_once(x, chunked.AT_ONCE, chunked.LARGEST_PIECE)
-            _check_finite(path, name, (_converted(np.array(x[i : i + step]), scale) for i in range(0, len(x), step)))
+            _check_finite(path, name, (meant.converted(piece).reshape(-1, *shape[1:]) for piece in _pieces(x)))
         return found
 
-    return chunked.stored(len(x), sample, fetch)
+    return chunked.lazy_array(len(x), shape[1:], fetch)
 
 
 def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -247,11 +313,8 @@ def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def _converted(x: np.ndarray, scale: float | None) -> np.ndarray:
-    divisor = scale or (255 if x.dtype == np.uint8 else 1)
-    with np.errstate(over="ignore"):  # reported as not finite
-        x = np.ascontiguousarray(x.reshape(_with_channels(x.shape)), dtype=np.float32)
-        x /= np.float32(divisor)
+def _finite(path: Path, name: str | None, x: np.ndarray) -> np.ndarray:
+    _check_finite(path, str(name), [x])
     return x
 
 
@@ -271,7 +334,3 @@ def _check_finite(path: Path, name: str, pieces: Iterable[np.ndarray]) -> None:
             f"{path}: {name} has {wrong} values that are NaN, infinite or beyond float32, "
             f"the first at [{first}]; replace them, or leave these samples out"
         )
-
-
-def _with_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape, 1) if len(shape) == 3 else shape

@@ -1,4 +1,4 @@
-"""Rows of small images that are compared with each other, each row with its label."""
+"""Rows of small images or curves that are compared with each other, each row with its label."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TILE, GAP = 0.8, 0.3  # inches: an image's width, and what stands between groups of rows
 PAD = 0.03
 BEYOND = 0.2  # of the samples' span: what images go further than this is told
+MARGIN = 0.05  # of a signal's span
 LETTER = 0.12  # inches, of a row's label
 
 
@@ -30,14 +31,15 @@ def page(
 ) -> Figure:
     """Images (rows, columns, height, width, channels) on the scale of grey, or of colours, of some samples.
 
+    Signals (rows, columns, steps[, channels]) are curves, on an axis that fits these samples.
     `above` labels the columns; after every `grouped` rows there is a gap.
     """
-    lines, count, height, width = images.shape[:4]
-    tile = TILE * min(max(height / width, 0.3), 2)
+    lines, count, *shape = images.shape
+    tile = TILE * (min(max(shape[0] / shape[1], 0.3), 2) if len(shape) == 3 else 1)
     gaps = [line for line in range(1, lines) if grouped and line % grouped == 0]
     label = LETTER * max(len(part) for label in labels for part in label.splitlines())
     size = max(TILE * count + label + 0.3, 9), (tile + 0.06) * lines + GAP * len(gaps) + 1.3 + 0.3 * bool(above)
-    scale = low, high = span(samples)
+    scale = low, high = span(samples) if len(shape) == 3 else extent(samples)
     beyond = max(low - float(images.min()), float(images.max()) - high)
     if beyond > BEYOND * (high - low):
         caption += f"; what is below {low:.2g} or above {high:.2g} is drawn as these"
@@ -50,7 +52,7 @@ def page(
         place = line + sum(gap <= line for gap in gaps)
         panels = [figure.add_subplot(grid[place, column]) for column in range(count)]
         for column, panel in enumerate(panels):
-            tile_image(panel, images[line, column], *scale)
+            (tile_image if len(shape) == 3 else tile_signal)(panel, images[line, column], *scale)
             if above and line == 0:
                 panel.set_title(above[column], fontsize=12, color=theme.GREY)
         panels[0].set_ylabel(labels[line], rotation=0, ha="right", va="center")
@@ -60,6 +62,23 @@ def page(
 def span(samples: np.ndarray) -> tuple[float, float]:
     """From 0 to 1, and as far beyond as the samples go."""
     return float(samples.min(initial=0.0)), float(samples.max(initial=1.0))
+
+
+def extent(samples: np.ndarray) -> tuple[float, float]:
+    """From the smallest to the largest value of signals, with a margin."""
+    low, high = float(samples.min(initial=np.inf)), float(samples.max(initial=-np.inf))
+    if not low < high:
+        low, high = (low - 0.5, low + 0.5) if low == high else (0.0, 1.0)
+    margin = MARGIN * (high - low)
+    return low - margin, high + margin
+
+
+def tile_signal(panel: Axes, signal: np.ndarray, low: float, high: float) -> None:
+    """The curves of a signal (steps[, channels]), a colour a channel."""
+    panel.set_prop_cycle(color=theme.LINES)
+    panel.plot(signal.clip(low, high), linewidth=1.2)
+    panel.set(xticks=[], yticks=[], xlim=(0, len(signal) - 1), ylim=(low, high))
+    panel.spines[:].set(visible=True, color=theme.PALE)
 
 
 def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:
@@ -72,14 +91,15 @@ def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:
 
 
 def table(images: np.ndarray, rows: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, list]:
-    """A row for each number of images (rows, columns, height, width, channels).
+    """A row for each number of images (rows, columns, height, width, channels) or signals (..., steps[, channels]).
 
     `rows` are values for each row of images; `columns` for each column of them, or (rows, columns) for each image.
     """
-    line, column, *places = np.indices(images.shape).reshape(5, -1)
+    line, column, *places = np.indices(images.shape).reshape(images.ndim, -1)
     found = {name: np.asarray(values)[line].tolist() for name, values in rows.items()}
     for name, values in columns.items():
         each = np.broadcast_to(np.asarray(values), images.shape[:2])
         found[name] = each[line, column].tolist()
-    named = dict(zip(("row", "column", "channel"), (place.tolist() for place in places), strict=True))
+    axes = ("row", "column", "channel") if len(places) == 3 else ("step", "channel")[: len(places)]
+    named = dict(zip(axes, (place.tolist() for place in places), strict=True))
     return {**found, **named, "value": list(images.ravel())}

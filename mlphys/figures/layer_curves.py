@@ -36,7 +36,7 @@ def picture(
     measured = [key for key in rows[0] if key.startswith(prefix)]
     curves = {key: [math.nan if row[key] is None else row[key] for row in rows] for key in measured}
     if not curves:
-        raise NotApplicable(f"it was not recorded; train it anew with training.track: [{track}]")
+        raise NotApplicable(f"it was not recorded; retrain with training.track: [{track}]")
     layers = [short(key.removeprefix(prefix)) for key in curves]
     low, high = limits(list(curves.values())) if log else (0.0, 1.0)
     caption += "; layers from the first (dark) to the last"

@@ -4,20 +4,46 @@ from __future__ import annotations
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.run_view import ResolvedView
+from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
+
+MOST_CHANNELS = 6  # of a signal: as many curves as colours can tell apart
+FEWEST_STEPS = 3  # of a curve
+
+
+def is_signal(shape: Shape) -> bool:
+    """Whether a sample is drawn as curves: (steps,) or (steps, channels)."""
+    return len(shape) in (1, 2) and shape[0] >= FEWEST_STEPS and (len(shape) == 1 or shape[1] <= MOST_CHANNELS)
 
 
 def need_images(loaded: ResolvedView) -> None:
     """Raise NotApplicable where what a net gives back is no image."""
-    shape, steps = loaded.description.shape, loaded.experiment.data.preprocess
+    shape = loaded.description.shape
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise NotApplicable(f"a sample of {text(shape)} is no image of 1 or 3 channels")
-    if not all(step.invertible for step in steps):
-        raise NotApplicable("data.preprocess cannot be undone: what the net gives back are no images")
+    _need_invertible(loaded, "images")
+
+
+def need_images_or_signals(loaded: ResolvedView) -> None:
+    """Raise NotApplicable where what a net gives back is neither an image nor a few curves."""
+    shape = loaded.description.shape
+    if is_signal(shape):
+        _need_invertible(loaded, "signals")
+    elif len(shape) == 3:
+        need_images(loaded)
+    else:
+        raise NotApplicable(
+            f"a sample of {text(shape)} is neither an image of 1 or 3 channels nor a signal of {FEWEST_STEPS} steps "
+            f"and more with at most {MOST_CHANNELS} channels"
+        )
 
 
 def need_decoder(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where no images can be made of codes."""
-    if reason := loaded.experiment.model.no_decoder():
+    """Raise NotApplicable where nothing can be made of codes."""
+    if reason := loaded.experiment.model.why_no_decoder():
         raise NotApplicable(reason)
-    need_images(loaded)
+
+
+def _need_invertible(loaded: ResolvedView, what: str) -> None:
+    if not all(step.invertible for step in loaded.experiment.data.preprocess):
+        raise NotApplicable(f"data.preprocess cannot be undone: what the net gives back are no {what}")

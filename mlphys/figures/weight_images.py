@@ -13,7 +13,18 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import NotApplicable
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Conv1D, Conv2D, Conv2DTranspose, Dense, FixedConv2D, Flatten, Reshape, Weighted, text
+from mlphys.schema.layers import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    FixedConv2D,
+    Flatten,
+    Reshape,
+    Weighted,
+    text,
+)
 from mlphys.schema.shapes import Row
 
 Arranged = Callable[[np.ndarray], np.ndarray]
@@ -39,7 +50,7 @@ class ImageLayer:
         return self.arranged(np.broadcast_to(np.float32(0), self.shape)).shape
 
 
-def chained(rows: Sequence[Row], image: Shape) -> Iterator[ImageLayer]:
+def image_layers(rows: Sequence[Row], image: Shape) -> Iterator[ImageLayer]:
     """Those of the layers, fed with images of a shape, or with other samples, whose weights are images."""
     for number, row in enumerate(rows):
         arranged = None if row.tied_to else _arranged(row, image)
@@ -47,7 +58,7 @@ def chained(rows: Sequence[Row], image: Shape) -> Iterator[ImageLayer]:
         if arranged:
             kernel = f"{row.name}.kernel"
             title = f"layer {number}, {type(row.layer).__name__}"
-            yield ImageLayer(number, title, kernel, row.weights()[kernel], arranged)
+            yield ImageLayer(number, title, kernel, row.weight_shapes()[kernel], arranged)
 
 
 def _image_after(row: Row, image: Shape) -> Shape:
@@ -66,6 +77,8 @@ def _arranged(row: Row, image: Shape) -> Arranged | None:
             return lambda kernel: kernel.transpose(2, 3, 0, 1)
         case Conv1D():
             return lambda kernel: kernel.transpose(2, 1, 0)[:, :, None, :]
+        case Conv1DTranspose():
+            return lambda kernel: kernel.transpose(1, 2, 0)[:, :, None, :]
         case Dense() if len(row.input_shape) == 1 and len(image) == 3 and math.prod(image[:2]) > 1:
             return of_columns(image)
     return None
@@ -96,19 +109,19 @@ def chosen(loaded: ResolvedView, number: int | None, smallest: int) -> ImageLaye
 
 def _of(loaded: ResolvedView) -> Iterator[ImageLayer]:
     sample, rows = loaded.net_input.shape, loaded.rows()
-    if loaded.experiment.model.kind == "rbm":
+    if kernel := loaded.experiment.model.unit_kernel():
         if len(sample) == 3:
-            yield ImageLayer(0, "hidden units", "rbm.kernel", loaded.weight_shapes()["rbm.kernel"], of_columns(sample))
+            yield ImageLayer(0, "hidden units", kernel, loaded.weight_shapes()[kernel], of_columns(sample))
         return
     if not rows:  # of principal components, or of clusters
         return
-    image = preprocessing.pictured_shape(loaded.experiment.data.preprocess, loaded.description.shape)
+    image = preprocessing.display_shape(loaded.experiment.data.preprocess, loaded.description.shape)
     if len(sample) == 1 and len(image) == 3 and isinstance(rows[0].layer, Dense):
         kernel = f"{rows[0].name}.kernel"
-        shape = math.prod(image), rows[0].weights()[kernel][1]
+        shape = math.prod(image), rows[0].weight_shapes()[kernel][1]
         yield ImageLayer(0, "layer 0, Dense", kernel, shape, of_columns(image), behind=True)
     first = rows[0].input_shape
-    yield from chained(rows, sample if first == (math.prod(sample),) else first)  # an autoencoder flattens
+    yield from image_layers(rows, sample if first == (math.prod(sample),) else first)  # an autoencoder flattens
 
 
 def of_run(layer: ImageLayer, run: RunView) -> np.ndarray:

@@ -56,7 +56,7 @@ class History:
         except OSError as error:
             raise atomic.unwritable(self.path, error) from None
         if head is None:
-            raise UserError(f"{self.path}: another program changed it while the run was trained; train it anew")
+            raise UserError(f"{self.path}: another program changed it while the run was trained; retrain it")
         return hashlib.sha256(head).hexdigest()
 
     def begins_with(self, rows: int, sha256: str) -> bool:

@@ -18,7 +18,7 @@ from mlphys.schema.data import Description
 from mlphys.schema.document import Document, dotted, read
 from mlphys.schema.fields import Count, Shape, Whole
 
-WEIGHTS, TAKEN = "weights.safetensors", "initial.safetensors"
+WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
 STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
 LARGEST_TEXT = 2_000_000  # bytes of JSON
 
@@ -51,6 +51,15 @@ class Splits(BaseModel):
     test: SplitFacts
 
 
+class UnitsFacts(BaseModel):
+    """What the numbers of the files meant."""
+
+    dtype: Annotated[str, Field(max_length=20, pattern="^[<>|=a-zA-Z0-9]*$")]
+    scale: Annotated[FiniteFloat, Field(gt=0)]
+    given: bool
+    offset: Annotated[list[FiniteFloat], Field(max_length=1000)]
+
+
 class DataFile(BaseModel):
     """The content of data.json."""
 
@@ -60,6 +69,9 @@ class DataFile(BaseModel):
     samples: Count
     test_samples: Count | None
     target_shape: list[Whole] = []
+    validation_samples: Count | None = None
+    units: UnitsFacts | None = None
+    target_units: UnitsFacts | None = None
     splits: Splits
     files: list[dict[str, str | int]]
 
@@ -94,6 +106,7 @@ class RunFiles:
             data["samples"],
             data["test_samples"],
             tuple(data["target_shape"]),
+            data["validation_samples"],
         )
 
     @cached_property
@@ -118,13 +131,13 @@ class RunFiles:
                     name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
                     raise UserError(
                         f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                        f"the config says {wanted.get(name, 'none')}; train the experiment anew"
+                        f"the config says {wanted.get(name, 'none')}; retrain the experiment"
                     )
                 arrays = {name: file.get_tensor(name) for name in wanted}
         except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: cannot be read: {error}; train the experiment anew") from None
+            raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
         if not all(np.isfinite(value).all() for value in arrays.values()):
-            raise UserError(f"{path}: holds values that are not finite; train the experiment anew")
+            raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
         return arrays
 
     def _checked(self, name: str, content: type[BaseModel]) -> dict[str, Any]:
@@ -133,7 +146,7 @@ class RunFiles:
         except ValidationError as error:
             where = dotted(error.errors()[0]["loc"])
             raise UserError(
-                f"{self.path / name}: damaged: {where} is missing or wrong; train the experiment anew"
+                f"{self.path / name}: damaged: {where} is missing or wrong; retrain the experiment"
             ) from None
 
     def _json(self, name: str) -> dict[str, Any]:

@@ -12,19 +12,20 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
-from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.model_kind import ModelKind, refuse_without_classes
+from mlphys.networks.network import LayeredNetwork
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, text
+from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
-from mlphys.schema.pretrained import TakenEncoder, chained
+from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
 
-class Classifier(ModelKind):
+class Classifier(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks that tell classes apart.
 
     With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
@@ -37,21 +38,25 @@ class Classifier(ModelKind):
     MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
     kind: Literal["classifier"]
-    encoder: TakenEncoder | None = None
+    encoder: PretrainedEncoder | None = None
     layers: Annotated[list[LayerField], Field(min_length=1)]
 
     @classmethod
     def example(cls) -> dict[str, Any]:
         return {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
 
-    def taken(self) -> TakenEncoder | None:
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
+
+    def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
 
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
+        refuse_without_classes(description)
         if len(description.classes) == 1:
             raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
-        chain = chained(self.encoder, self.layers, description.shape)
+        chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         classes, out = len(description.classes), chain[-1].output_shape
         last = ("model", "layers", len(self.layers) - 1, type(chain[-1].layer).__name__)
         if len(out) != 1:
@@ -92,7 +97,7 @@ class Classifier(ModelKind):
         """The cost as a formula with its numbers."""
         return "\n".join(formula(plan.terms) for plan in self.plans(training, description))
 
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model with its initial weights."""
         return builder.build(self.rows(description), seed)
 
@@ -105,7 +110,9 @@ class Classifier(ModelKind):
         chain = tuple(self.rows(description))
         return [Plan("train", training, (data, *others), trained(chain), chain)]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    def phases(
+        self, training: Training, description: Description, network: LayeredNetwork, train: Split
+    ) -> list[Gradient]:
         """The phase of `plans`; balanced weights of the classes follow from the training labels."""
         [plan] = self.plans(training, description)
         data, *others = plan.terms
@@ -116,12 +123,12 @@ class Classifier(ModelKind):
         forward, recorded = passing(network, len(description.classes)), right_or_wrong
         return [builder.gradient_phase(network, plan, forward, recorded, self.RECORDED)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: LayeredNetwork) -> Cost:
         """What is measured of a batch: the loss and accuracy of each sample, and the penalty."""
         terms = self.cost_terms(training, description)
         return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """What the net says of a batch: probabilities of shape (n, classes)."""
         return {"probabilities": network.model(x, training=False)}
 
@@ -132,7 +139,7 @@ class Classifier(ModelKind):
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
         return classification(split.y, arrays["probabilities"], losses, description.classes)
 
-    def shown(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
+    def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 
@@ -158,7 +165,7 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
-def passing(network: Network, classes: int) -> Callable[[Any, Any, bool], Batch]:
+def passing(network: LayeredNetwork, classes: int) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
 

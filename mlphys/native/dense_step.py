@@ -113,11 +113,11 @@ class Workspace:
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
-    """(x, targets, order, rates, room, totals, barrier, samples, first, last, thread, threads): train steps first to
-    last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
+    """(x, targets, order, rates, workspace, totals, barrier, samples, first, last, thread, threads): train steps first
+    to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
     `order` (samples,) are int32 indices into the rows of x and targets; `rates` are the rule's step sizes for these
-    steps; `room` is the workspace. The sums of the metrics over samples are added to `totals` (METRICS,), float64.
+    steps. The sums of the metrics over samples are added to `totals` (METRICS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
     return _StepBuilder(chain, simd).build()
@@ -128,9 +128,9 @@ class _StepBuilder:
 
     def __init__(self, chain: Chain, simd: SimdUnit):
         self.chain, self.workspace = chain, Workspace(chain, simd)
-        pointers = ("x", "targets", "order", "rates", "room", "totals", "barrier")
+        pointers = ("x", "targets", "order", "rates", "workspace", "totals", "barrier")
         self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
-        self.buffer = self.ir.pointer("room")
+        self.buffer = self.ir.pointer("workspace")
         self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
 
     def build(self) -> Function:

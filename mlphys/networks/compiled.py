@@ -13,7 +13,8 @@ import numpy as np
 from mlphys import machine
 from mlphys.networks import keras_internals
 from mlphys.networks.cost import Cost
-from mlphys.networks.phases import Network, Phase
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Phase
 from mlphys.networks.tensorflow import accelerators, operation_threads, tf
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
@@ -65,7 +66,7 @@ class Measurement:
     def __init__(self, phase: Phase, split: Split):
         self._phase = phase
         self._split = split
-        resident = not isinstance(split.x, chunked.Stored)
+        resident = not isinstance(split.x, chunked.LazyArray)
         self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
         self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
 
@@ -139,7 +140,7 @@ class MeanCost:
     def __call__(self, split: Split, parameters: np.ndarray) -> np.ndarray:
         """At each row of `parameters` (m, p), all weights one after the other; the network is left at the last."""
         places = tf.constant(parameters, tf.float32)
-        resident = not isinstance(split.x, chunked.Stored)
+        resident = not isinstance(split.x, chunked.LazyArray)
         at_once = len(split) if resident else self._network.evaluated_at_once
         sums = sum(self._compiled(x, y, places).numpy() for x, y in _pieces(split, at_once))
         return sums[:, 1] / sums[:, 0]

@@ -1,4 +1,4 @@
-"""The activations that are known by formula: their slopes, antiderivatives, and where they are flat."""
+"""Activation functions with their derivatives, antiderivatives and saturated ranges."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 
 Known = Literal["linear", "relu", "sigmoid", "tanh"]
 
-NEAR = 0.05  # of an end: there a little more or less of the input hardly changes the output (Glorot & Bengio 2010)
+NEAR = 0.05  # distance from a bound within which a unit counts as saturated (Glorot & Bengio 2010)
 
 
 @dataclass(frozen=True)
 class Activation:
-    """h = f(s), a value at a time. `range` is what h is between.
+    """An elementwise activation h = f(s), with h between the two ends of `range`.
 
     Each function takes the operations it needs from `xp`: keras.ops for tensors, NumPyOps for arrays.
     """
 
     function: Callable[[Any, Any], Any]
-    slope: Callable[[Any, Any], Any]  # (h, xp) -> f'(s), told by h = f(s)
+    slope: Callable[[Any, Any], Any]  # (h, xp) -> f'(s) as a function of h = f(s)
     antiderivative: Callable[[Any, Any], Any]  # (s, xp) -> H(s) with H' = f
     antiderivative_formula: str
     range: tuple[float, float]
@@ -34,11 +34,11 @@ class Activation:
 
     @property
     def saturates(self) -> bool:
-        """Whether it has a flat part, where a gradient ends."""
+        """Whether the function becomes flat, so that gradients vanish."""
         return any(math.isfinite(end) for end in self.range)
 
     def saturated(self, h: Any) -> Any:
-        """Which of the values h lie where f is flat: nearer than NEAR to one of two ends, or at the only one."""
+        """Mask of saturated values h: within NEAR of an end of a bounded range, or exactly at a single end."""
         low, high = self.range
         return (h < low + NEAR) | (h > high - NEAR) if self.bounded else h == low
 
@@ -74,7 +74,7 @@ ACTIVATIONS: dict[str, Activation] = {
     ),
 }
 
-# In the order in which they are told: those of two ends first.
+# the order of messages: bounded functions first
 SATURATING = (
     *(name for name, known in ACTIVATIONS.items() if known.bounded),
     *(name for name, known in ACTIVATIONS.items() if known.saturates and not known.bounded),
@@ -82,7 +82,7 @@ SATURATING = (
 
 
 class NumPyOps:
-    """What the table needs of keras.ops, by the same names, for NumPy arrays."""
+    """The functions of keras.ops that the table uses, for NumPy arrays."""
 
     ones_like = staticmethod(np.ones_like)
     tanh = staticmethod(np.tanh)

@@ -1,10 +1,10 @@
-"""Scores that are known up to a scale and a constant, made probabilities: vector scaling (Guo et al. 2017)."""
+"""Calibration of scores to class probabilities by vector scaling (Guo et al. 2017)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-RIDGE = 1e-4  # of the squared parameters: keeps them finite where the classes can be told apart without a mistake
+RIDGE = 1e-4  # penalty on the squared parameters: keeps them finite for perfectly separable classes
 STEPS, CONVERGED = 200, 1e-9
 
 
@@ -12,7 +12,7 @@ def fit(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Scales a (K,) and biases b (K,) of scores E (n, K) whose classes are `labels` (n,), float64.
 
     They minimize the mean of -log p(label), p = softmax_k(a_k E_k + b_k): multinomial logistic regression
-    in which each class has its own score as its one feature. Convex; by Newton's method, nothing is drawn at random.
+    in which each class has its own score as its one feature. Convex, solved by Newton's method, deterministic.
     """
     middle, width = scores.mean(axis=0, dtype=np.float64), scores.std(axis=0, dtype=np.float64)
     width = np.where(width > 0, width, 1.0)
@@ -25,7 +25,7 @@ def fit(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         step, length = np.linalg.solve(hessian, gradient), 1.0
         while length > CONVERGED and not _cost(place - length * step, z, right)[0] < value:
             length /= 2
-        if length <= CONVERGED:  # no smaller value can be told from this one
+        if length <= CONVERGED:  # no further decrease within rounding
             break
         place = place - length * step
         value, gradient, hessian = _cost(place, z, right)

@@ -1,4 +1,4 @@
-"""Samples that may be larger than memory: what is stored on disk is read piece by piece, as arrays in memory are."""
+"""Samples that may be larger than memory: arrays on disk and in memory are read in the same chunks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 LARGEST_RESIDENT = 250_000_000  # values of an array that is read into memory: 1 GB of float32
-LARGEST_PIECE = 16_000_000  # values that are worked on at once: 64 MB
+LARGEST_PIECE = 16_000_000  # values of a chunk: 64 MB
 AT_ONCE = 5000  # samples, where they are small
 
-Rows = slice | np.ndarray
+Indices = slice | np.ndarray
 
 
 @dataclass(frozen=True)
-class Stored:
+class LazyArray:
     """n samples on disk, each float32 of shape `sample`.
 
-    `fetch(rows)` reads those of the given numbers, int64 (k,), of which these samples are `rows`.
+    `fetch(rows)` reads the samples with the indices `rows`, int64 (k,); `rows` are the indices of these samples.
     """
 
     sample: tuple[int, ...]
@@ -37,36 +37,36 @@ class Stored:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, rows: Rows) -> Stored:
+    def __getitem__(self, indices: Indices) -> LazyArray:
         """Some of the samples; nothing is read."""
-        return replace(self, rows=self.rows[rows])
+        return replace(self, rows=self.rows[indices])
 
-    def mapped(self, function: Callable[[np.ndarray], np.ndarray], sample: tuple[int, ...]) -> Stored:
-        """What `function` makes of these samples, each then of shape `sample`; nothing is read."""
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray], sample: tuple[int, ...]) -> LazyArray:
+        """`function` applied to these samples when they are read, each result of shape `sample`."""
         fetch = self.fetch
-        return Stored(sample, self.rows, lambda rows: function(fetch(rows)))
+        return LazyArray(sample, self.rows, lambda rows: function(fetch(rows)))
 
 
-Array = np.ndarray | Stored  # samples (n, ...)
+Array = np.ndarray | LazyArray  # samples (n, ...)
 
 
-def stored(samples: int, sample: tuple[int, ...], fetch: Callable[[np.ndarray], np.ndarray]) -> Stored:
-    """All samples that `fetch` knows."""
-    return Stored(sample, np.arange(samples), fetch)
+def lazy_array(samples: int, sample: tuple[int, ...], fetch: Callable[[np.ndarray], np.ndarray]) -> LazyArray:
+    """All samples of a file; `fetch(rows)` reads some of them."""
+    return LazyArray(sample, np.arange(samples), fetch)
 
 
 def read(x: Array) -> np.ndarray:
     """All of x in memory."""
-    return x.fetch(x.rows) if isinstance(x, Stored) else x
+    return x.fetch(x.rows) if isinstance(x, LazyArray) else x
 
 
 def at_once(x: Array, most: int, values: int) -> int:
-    """How many samples of x to work on together: `most`, fewer where they have more than so many values."""
+    """Number of samples of x per chunk: `most`, or fewer, so that a chunk has at most `values` values."""
     return max(1, min(most, values // max(1, math.prod(x.shape[1:]))))
 
 
 def pieces(x: Array) -> Iterator[np.ndarray]:
-    """x from front to back. Where the cuts are does not depend on where x is kept, so no sum does."""
+    """Iterate over x in chunks. Chunk borders do not depend on where x is stored, so sums have the same bytes."""
     step = at_once(x, AT_ONCE, LARGEST_PIECE)
     for start in range(0, len(x), step):
         yield read(x[start : start + step])
@@ -81,7 +81,7 @@ def mean(x: Array) -> np.ndarray:
 
 
 def mean_square(x: Array, around: np.ndarray) -> np.ndarray:
-    """The mean square of each value's distance from `around`, float64."""
+    """Mean squared difference from `around`, float64, for each value of a sample."""
     total = np.zeros(x.shape[1:])
     for piece in pieces(x):
         total += np.square(piece - around, dtype=np.float64).sum(axis=0)
@@ -89,7 +89,7 @@ def mean_square(x: Array, around: np.ndarray) -> np.ndarray:
 
 
 def extremes(x: Array) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest value in each place of a sample."""
+    """Minimum and maximum over the samples, for each value of a sample."""
     low, high = np.full(x.shape[1:], np.inf, np.float32), np.full(x.shape[1:], -np.inf, np.float32)
     for piece in pieces(x):
         low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))

@@ -1,4 +1,4 @@
-"""Images that are shifted, turned and scaled."""
+"""Shifts, rotations and scalings of images."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ DIRECTIONS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # rows down, columns to the rig
 
 
 def four_ways(amount: int) -> Sequence[tuple[int, int]]:
-    """Shifts by `amount` pixels (down, right) to the left, right, up and down; one alone for none."""
+    """Shifts (down, right) by `amount` pixels to the left, right, up and down; a single zero shift for 0."""
     return [(amount * down, amount * right) for down, right in DIRECTIONS] if amount else [(0, 0)]
 
 
 def shifted(x: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Images (n, height, width, channels), moved by whole pixels; zeros come in."""
+    """Images (n, height, width, channels), shifted by whole pixels, zero-padded."""
     height, width = x.shape[1:3]
     moved = np.zeros_like(x)
     moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = x[
@@ -26,22 +26,22 @@ def shifted(x: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 def turned(x: np.ndarray, degrees: float) -> np.ndarray:
-    """Images (n, height, width, channels), turned about their middle, anticlockwise where rows go down."""
+    """Images (n, height, width, channels), rotated about the center, anticlockwise as displayed."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return _mapped(x, np.array([[cos, sin], [-sin, cos]]))
 
 
 def scaled(x: np.ndarray, factor: float) -> np.ndarray:
-    """Images (n, height, width, channels), `factor` times as large about their middle, cut to the same size."""
+    """Images (n, height, width, channels), magnified by `factor` about the center, cropped to the same size."""
     return _mapped(x, np.eye(2) / factor)
 
 
 def _mapped(x: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """The value at a place (row, column) from the middle is that at back @ place: bilinear, zeros outside."""
+    """Resample: position p relative to the center gets the value at back @ p, bilinear, zero outside."""
     middle = (np.array(x.shape[1:3]) - 1) / 2
     places = np.indices(x.shape[1:3]).reshape(2, -1) - middle[:, None]
     row, column = back @ places + middle[:, None]
-    row, column = np.round(row, 9), np.round(column, 9)  # a quarter turn hits pixels
+    row, column = np.round(row, 9), np.round(column, 9)  # rotations by 90 degrees are exact
     top, left = np.floor(row), np.floor(column)
     flat = np.zeros((len(x), row.size, x.shape[3]), np.float32)
     for down in (0, 1):

@@ -1,4 +1,4 @@
-"""How fitted arrays lie in memory: products round differently for rows and for columns, so there is one way."""
+"""The memory layout of fitted arrays: one for all, since matrix products round differently for C and Fortran order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import numpy as np
 
 
 def as_saved(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Copies as a file gives them back, float32 and row by row (C order): used before saving, they give the bytes
-    that they give when they are read."""
+    """Copies as they are read from a file, float32 in C order, so that results before saving and after loading
+    have the same bytes."""
     return {name: np.array(value, np.float32, order="C") for name, value in arrays.items()}

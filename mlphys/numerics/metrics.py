@@ -14,21 +14,21 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 
 
-def of_samples(said: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
-    """float64 (n,) of what a net says of n samples: whether each one's class is right, or its mean squared error."""
-    if "probabilities" in said:
-        return (said["probabilities"].argmax(axis=1) == y).astype(np.float64)
-    return ((said["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
+def of_samples(predictions: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
+    """Score of each of n predictions, float64 (n,): 1 if the class is correct, else 0; or the mean squared error."""
+    if "probabilities" in predictions:
+        return (predictions["probabilities"].argmax(axis=1) == y).astype(np.float64)
+    return ((predictions["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
 
 
 def stderr(values: np.ndarray, metric: str) -> float | None:
-    """Of the mean over independent samples; Wilson's for an accuracy where each is right or wrong."""
+    """Standard error of the mean over independent samples; Wilson's for accuracies."""
     if metric == "accuracy" and ((values == 0) | (values == 1)).all():
         return fraction_stderr(int(values.sum()), len(values))
     return mean_stderr(values)
 
 
-MOST_RIGHT = 10  # samples worth seeing that are no mistakes
+MOST_RIGHT = 10  # correctly classified samples among those shown
 
 
 def classification(
@@ -65,7 +65,7 @@ def classification(
 
 
 def _of_class(count: int, guessed: int, right: int) -> dict[str, Any]:
-    """Precision, recall and F1; None where nothing was guessed or there was nothing to find."""
+    """Precision, recall and F1; None where the denominator is zero."""
     union = count + guessed - right
     values: dict[str, Any] = {"samples": count}
     for name, of in (("precision", guessed), ("recall", count)):
@@ -79,27 +79,27 @@ def _of_class(count: int, guessed: int, right: int) -> dict[str, Any]:
 
 
 def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Indices of wrongly classified samples, those with the most probable wrong class first."""
+    """Indices of misclassified samples, most confident first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
     return wrong[order[:most]].astype(np.int32)
 
 
 def first_right(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Indices of the first rightly classified sample of each class, for the first classes that have one."""
+    """Indices of the first correctly classified sample of each class, at most `most`."""
     right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
     _, first = np.unique(labels[right], return_index=True)
     return right[first[:most]].astype(np.int32)
 
 
 def worth_seeing(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Indices of the surest mistakes, and of the first rightly classified sample of each of the first classes."""
+    """Indices of the most confident mistakes, and of one correctly classified sample per class."""
     right = first_right(labels, probabilities, min(MOST_RIGHT, most))
     return np.concatenate([surest_mistakes(labels, probabilities, most - len(right)), right])
 
 
 def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> dict[str, Any]:
-    """The metrics of reconstructions of samples x (n, ...), beside the mean image's.
+    """The metrics of reconstructions of samples x (n, ...); baseline: the mean training image.
 
     `arrays` holds for each sample the means over its values of squared and absolute error, its loss
     and the penalties. `squared_error` is the sum over a sample's values.
@@ -120,11 +120,11 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> 
     return found
 
 
-ACTIVE = 0.01  # a code value further from zero counts as active
+ACTIVE = 0.01  # a code value with a larger modulus counts as active
 
 
 def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[str, Any]:
-    """What the codes (n, ...) and the norms of their Jacobians say; `activation` made the codes.
+    """Statistics of codes (n, ...) that come from `activation`, and of the norms of their Jacobians.
 
     `population_sparsity` is (1 - mean(h)^2 / mean(h^2)) / (1 - 1/K) over the K values of each code, 0 for equal
     values and 1 for a single one that is not zero; `lifetime_sparsity` the same over the n samples for each value
@@ -159,7 +159,7 @@ def peak_signal_to_noise(mse: float, error: float | None) -> dict[str, float | N
 
 
 def pixel_errors(squared: np.ndarray, x: Array, train: Array, code_size: int) -> dict[str, Any]:
-    """The squared errors (n,) of reconstructions of samples x in their own space, beside PCA's of the same code."""
+    """Mean of the squared errors (n,) in the space of the data, and PCA's with the same code size."""
     return {
         "pixel_mse": float(squared.mean(dtype=np.float64)),
         "pixel_mse_stderr": mean_stderr(squared.astype(np.float64)),
@@ -178,8 +178,8 @@ def outputs(means: np.ndarray, stds: np.ndarray) -> dict[str, Any]:
 def denoising(
     squared: np.ndarray, corrupted: np.ndarray, clean: np.ndarray, train: Array, code_size: int
 ) -> dict[str, Any]:
-    """The squared errors (n,) of what is made of corrupted samples, beside those of the corrupted samples
-    themselves and of their projections on as many principal components as the code has numbers."""
+    """Mean of the squared errors (n,) of reconstructions of corrupted samples. Baselines: the corrupted samples
+    themselves, and their projections on `code_size` principal components."""
     flat, noisy = clean.reshape(len(clean), -1), corrupted.reshape(len(clean), -1)
     found: dict[str, Any] = {
         "corrupted_mse": float(squared.mean(dtype=np.float64)),
@@ -195,7 +195,7 @@ def denoising(
 
 
 def regression(targets: np.ndarray, outputs: np.ndarray, losses: np.ndarray, train: np.ndarray) -> dict[str, Any]:
-    """The metrics of outputs (n, ...) for their targets, beside the mean of the training targets.
+    """The metrics of outputs (n, ...) against their targets; baseline: the mean of the training targets.
 
     losses (n,) with penalties; standard errors from the samples' means over their outputs.
     """

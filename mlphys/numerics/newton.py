@@ -1,4 +1,4 @@
-"""The minimum of a function of a few variables, by Newton's method with finite differences."""
+"""Minimum of a function of a few variables by Newton's method with finite differences."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STEPS = 6  # where the function is quadratic the first one hits
-CONVERGED = 1e-2  # the largest last step, in steps of the differences
+STEPS = 6  # a quadratic function needs one
+CONVERGED = 1e-2  # largest final step, in units of the finite-difference step h
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """Where it is (d,), the function's value there, and its second derivatives (d, d)."""
+    """Position (d,), value and Hessian (d, d) of a minimum."""
 
     place: np.ndarray
     value: float
@@ -21,9 +21,9 @@ class Minimum:
 
 
 def find(function: Callable[[np.ndarray], np.ndarray], start: np.ndarray, h: np.ndarray) -> Minimum | None:
-    """The minimum that Newton's steps lead to from `start` (d,); None where they lead to none.
+    """The minimum reached from `start` (d,); None if Newton's method does not converge to one.
 
-    `function` takes places (n, d) and gives values (n,); h (d,) are the steps of the differences.
+    `function` maps points (n, d) to values (n,); h (d,) are the finite-difference steps.
     """
     place, step = start, np.full_like(start, np.inf)
     for _ in range(STEPS):

@@ -12,8 +12,8 @@ from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
 
-MOST_FEATURES = 4096  # up to here the whole covariance matrix is diagonalized, above that its leading part
-OVERSAMPLED = 10  # directions beyond those that are looked for
+MOST_FEATURES = 4096  # up to here the full covariance matrix is diagonalized, above only its leading subspace
+OVERSAMPLED = 10  # additional directions in the subspace iteration
 PASSES = 8  # over the samples, each a power of the covariance
 
 
@@ -46,7 +46,7 @@ def fit(x: Array, components: int) -> Components:
 
 
 def count(x: Array, components: int | float) -> int:
-    """How many components of samples (n, ...) hold a fraction of the variance; a count is given back as it is."""
+    """Number of components that explain a fraction of the variance of samples (n, ...); a count is kept."""
     if isinstance(components, int):
         return components
     features = math.prod(x.shape[1:])
@@ -56,7 +56,7 @@ def count(x: Array, components: int | float) -> int:
 
 
 def _centred(x: Array, mean: np.ndarray) -> Iterator[np.ndarray]:
-    """Piece by piece, in the samples' own precision: no centred copy of all."""
+    """Centered samples chunk by chunk, in the dtype of x."""
     for piece in chunked.pieces(x):
         yield piece.reshape(len(piece), -1) - mean.astype(piece.dtype)
 
@@ -79,7 +79,7 @@ def _randomized(x: Array, mean: np.ndarray, components: int) -> Components:
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:
-    """LAPACK's signs differ from machine to machine."""
+    """Fix the signs, which LAPACK chooses differently on different machines."""
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
     return vectors * np.where(largest < 0, -1, 1).astype(vectors.dtype)
 
@@ -87,7 +87,7 @@ def _signed(vectors: np.ndarray) -> np.ndarray:
 def error(train: Array, x: Array, components: int) -> float | None:
     """Mean squared error per value of x (n, ...), projected on the components of `train`.
 
-    None where there are no fewer components than directions in which `train` can vary.
+    None if that many components span everything in which `train` can vary.
     """
     if components > most(train):
         return None
@@ -95,16 +95,16 @@ def error(train: Array, x: Array, components: int) -> float | None:
 
 
 def most(train: Array) -> int:
-    """How many components of `train` are fewer than the directions in which it can vary."""
+    """The largest number of components that does not span everything in which `train` can vary."""
     return min(len(train) - 1, math.prod(train.shape[1:])) - 1
 
 
 def errors(found: Components, x: Array, counts: Sequence[int]) -> list[float]:
-    """Mean squared error per value of x (n, ...), projected on the first so many of the components, for each count."""
+    """Mean squared error per value of x (n, ...), projected on the first k components, for each k in `counts`."""
     lost = np.zeros(len(counts))
     for piece in chunked.pieces(x):
         centred = piece.reshape(len(piece), -1) - found.mean
         held = np.cumsum(np.square(centred @ found.vectors.T).sum(axis=0))
-        # Pythagoras: what the projection does not hold is lost
+        # Pythagoras: squared error = squared norm - squared norm of the projection
         lost += float((centred**2).sum()) - held[np.array(counts) - 1]
     return [float(value) for value in lost / math.prod(x.shape)]

@@ -1,4 +1,4 @@
-"""Standard errors, and numbers printed with the digits that mean something."""
+"""Standard errors, and numbers printed with significant digits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def rounded(value: float, stderr: float | None) -> str:
-    """`0.9881 +- 0.0011`: as many digits as the error has two of; without an error, or with one of rounding, four."""
+    """`0.9881 +- 0.0011`: two significant digits of the error; four digits without an error or with one of rounding."""
     if stderr is None or not 1e-5 * abs(value) < stderr < math.inf:
         return f"{value:#.4g}"
     digits = max(0, 1 - math.floor(math.log10(stderr)))
@@ -28,5 +28,5 @@ def fraction_stderr(hits: int, n: int) -> float:
 
 
 def mean_stderr(values: np.ndarray) -> float | None:
-    """Standard error of the mean of independent values; one value tells none."""
+    """Standard error of the mean of independent values; None for a single value."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None

@@ -11,7 +11,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import image_grid, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot
-from mlphys.figures.requirements import need_decoder
+from mlphys.figures.requirements import need_decoder, need_images_or_signals
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 
@@ -23,8 +23,9 @@ class Interpolation(Plot):
     """From one sample to another: in a straight line between their codes, and between their pixels."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where no images can be made of codes."""
+        """Raise NotApplicable where no images or signals can be made of codes."""
         need_decoder(resolved)
+        need_images_or_signals(resolved)
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         self.check(run.loaded)
@@ -43,18 +44,18 @@ class Interpolation(Plot):
         images = np.empty((2 * len(pairs), STEPS, *ends.shape[1:]), np.float32)
         images[::2] = through.reshape(len(pairs), STEPS, *ends.shape[1:])
         images[1::2] = _line(ends.reshape(len(pairs), 2, *ends.shape[1:]), share)
-        labels = []
+        labels, values = [], "pixels" if ends.ndim == 4 else "values"
         for first, last in pairs:
             names = [theme.short(classes[samples.y[i]]) if classes else str(i) for i in (first, last)]
-            labels += [f"{names[0]} to {names[1]}, code", "pixels"]
-        title = f"{run.name}: between two samples, in the code and in pixels"
+            labels += [f"{names[0]} to {names[1]}, code", values]
+        title = f"{run.name}: between two samples, in the code and in {values}"
         caption = f"{split} samples; above: what the decoder makes of the straight line between their codes; "
         caption += "below: the straight line between the samples themselves"
         above = [f"{value:.3g}" for value in share]
         figure = image_grid.page(images, ends, labels, title, caption, above, grouped=2)
         rows = {
             "first": np.repeat(pairs[:, 0], 2), "last": np.repeat(pairs[:, 1], 2),
-            "line": ["code", "pixels"] * len(pairs),
+            "line": ["code", values] * len(pairs),
         }  # fmt: skip
         yield Picture("interpolation", figure, image_grid.table(images, rows, {"share": share}))
 

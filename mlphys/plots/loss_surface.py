@@ -88,7 +88,7 @@ def _columns(run: RunView) -> list[str]:
         raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
     names = [".".join([name, *map(str, i)]) for name, shape in shapes.items() for i in np.ndindex(shape)]
     if not set(names) <= run.history[0].keys():
-        raise NotApplicable("the path was not recorded; train it anew with training.track: [parameters]")
+        raise NotApplicable("the path was not recorded; retrain with training.track: [parameters]")
     return names
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mlphys.figures import image_grid, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
-from mlphys.figures.requirements import need_decoder, need_images
+from mlphys.figures.requirements import need_decoder, need_images_or_signals
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked, pca
 
@@ -22,11 +22,10 @@ class ReconstructionsByCodeSize(Plot):
     """What 1, 2, 4, ... principal components keep of samples, and beside it an autoencoder of as large a code."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where nothing is reconstructed, or what is is no image."""
-        if resolved.experiment.model.PROJECTS_LINEARLY:
-            need_images(resolved)
-        else:
+        """Raise NotApplicable where nothing is reconstructed, or what is is neither an image nor a signal."""
+        if not resolved.experiment.model.PROJECTS_LINEARLY:
             need_decoder(resolved)
+        need_images_or_signals(resolved)
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         self.check(run.loaded)
@@ -45,7 +44,7 @@ class ReconstructionsByCodeSize(Plot):
         sizes, errors = [None, *counts], [None, *lost]
         labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
         if not run.config.model.PROJECTS_LINEARLY:
-            images.append(run.trained.pictured(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
+            images.append(run.trained.image_outputs(chunked.read(getattr(dataset, split).x[:MOST]))["reconstructions"])
             sizes, errors = [*sizes, size], [*errors, mse]
             labels.append(_label(f"the net, code {size}", mse))
         drawn = np.array(images)

@@ -10,10 +10,11 @@ import numpy as np
 from mlphys.figures import image_grid, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
-from mlphys.figures.requirements import need_decoder
+from mlphys.figures.requirements import need_decoder, need_images_or_signals
 from mlphys.figures.run_view import ResolvedView, RunView
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST = 10  # numbers of the code
@@ -25,8 +26,9 @@ class Traversals(Plot):
     """What the decoder makes of codes in which one number runs from small to large and the others stay."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where no images can be made of codes."""
+        """Raise NotApplicable where no images or signals can be made of codes."""
         need_decoder(resolved)
+        need_images_or_signals(resolved)
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         self.check(run.loaded)
@@ -44,11 +46,12 @@ class Traversals(Plot):
             made[line, :, j] = values[j]
         images = _decoded(run, made)
         of = "N(0, 1)" if normal else f"its values of {len(codes):,} {split} samples"
-        title = f"{run.name}: images along each number of the code"
+        what = "images" if images.ndim == 5 else "signals"
+        title = f"{run.name}: {what} along each number of the code"
         caption = f"above each column a quantile of {of}, beside each row the first and the last; "
         caption += f"the other numbers are {of_base}"
         if len(numbers) < codes.shape[1]:
-            caption += f"; drawn are the {len(numbers)} of {codes.shape[1]} that change the image most"
+            caption += f"; drawn are the {len(numbers)} of {codes.shape[1]} that change the {what[:-1]} most"
         labels = [f"{j}:  {_number(values[j][0])} to {_number(values[j][-1])}" for j in numbers]
         above = [f"{100 * level:g} %" for level in LEVELS]
         figure = image_grid.page(images, predictions["images"], labels, title, caption, above)
@@ -81,7 +84,7 @@ def _quantiles(values: np.ndarray, levels: np.ndarray | tuple[float, ...], norma
 
 
 def _decoded(run: RunView, codes: np.ndarray) -> np.ndarray:
-    """Images (rows, columns, height, width, channels) of codes (rows, columns, numbers)."""
+    """Images or signals (rows, columns, *shape) of codes (rows, columns, numbers)."""
     images = run.trained.decoded(codes.reshape(-1, codes.shape[-1]))
     return images.reshape(*codes.shape[:2], *images.shape[1:])
 
@@ -92,28 +95,56 @@ def _plane(run: RunView, codes: np.ndarray, normal: bool, of: str, samples: np.n
     first, second = (_quantiles(codes[:, j], levels, normal) for j in (0, 1))
     places = np.stack(np.meshgrid(first, second[::-1]), axis=-1)  # the second number grows upwards
     images = _decoded(run, places)
-    title = f"{run.name}: images of the plane of codes"
+    title = f"{run.name}: {'images' if images.ndim == 5 else 'signals'} of the plane of codes"
     caption = f"each number of the code at {ACROSS} quantiles of {of}, equally probable steps apart"
     table = image_grid.table(images, {}, {"first": places[..., 0], "second": places[..., 1]})
-    return Picture("traversals_plane", _sheet(images, image_grid.span(samples), (first, second), title, caption), table)
+    sheet = _sheet_of_images if images.ndim == 5 else _sheet_of_signals
+    return Picture("traversals_plane", sheet(images, samples, (first, second), title, caption), table)
 
 
-def _sheet(
-    images: np.ndarray, span: tuple[float, float], axes_values: tuple[np.ndarray, np.ndarray], title: str, caption: str
+def _sheet_of_images(
+    images: np.ndarray, samples: np.ndarray, values: tuple[np.ndarray, np.ndarray], title: str, caption: str
 ) -> Figure:
-    first, second = axes_values
     lines, count, height, width, channels = images.shape
     sheet = images.transpose(0, 2, 1, 3, 4).reshape(lines * height, count * width, channels)
     figure = theme.figure(9, 9 * max(0.4, min(height / width, 1.5)), title, caption)
     axes = figure.subplots()
-    image_grid.tile_image(axes, sheet, *span)
-    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(count)], [_number(value) for value in first], fontsize=11)
-    axes.set_yticks(
-        [(i + 0.5) * height - 0.5 for i in range(lines)], [_number(value) for value in second[::-1]], fontsize=11
-    )
-    axes.tick_params(length=0)
-    axes.set(xlabel="first number of the code", ylabel="second number")
+    image_grid.tile_image(axes, sheet, *image_grid.span(samples))
+    _label_plane(axes, (width, height), (-0.5, -0.5), values)
     return figure
+
+
+def _sheet_of_signals(
+    signals: np.ndarray, samples: np.ndarray, values: tuple[np.ndarray, np.ndarray], title: str, caption: str
+) -> Figure:
+    """The curves in one pair of axes, each in its cell of size 1."""
+    lines, count, steps = signals.shape[:3]
+    low, high = image_grid.extent(samples)
+    figure = theme.figure(9, 9, title, caption)
+    axes = figure.subplots()
+    heights = 1 - (signals.reshape(lines, count, steps, -1).clip(low, high) - low) / (high - low)
+    across = np.linspace(0, 1, steps)
+    for line, column in np.ndindex(lines, count):
+        axes.set_prop_cycle(color=theme.LINES)
+        axes.plot(column + across, line + heights[line, column], linewidth=1)
+    axes.hlines(range(1, lines), 0, count, color=theme.PALE, linewidth=0.8)
+    axes.vlines(range(1, count), 0, lines, color=theme.PALE, linewidth=0.8)
+    axes.set(xlim=(0, count), ylim=(lines, 0))
+    axes.spines[:].set(visible=True, color=theme.PALE)
+    _label_plane(axes, (1, 1), (0, 0), values)
+    return figure
+
+
+def _label_plane(
+    axes: Axes, cell: tuple[float, float], corner: tuple[float, float], values: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """The code's two numbers beside cells of (width, height), the second one growing upwards."""
+    (width, height), (left, top), (first, second) = cell, corner, values
+    axes.set_xticks([(i + 0.5) * width + left for i in range(len(first))], [_number(v) for v in first], fontsize=11)
+    axes.set_yticks([(i + 0.5) * height + top for i in range(len(second))], [_number(v) for v in second[::-1]])
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", labelsize=11)
+    axes.set(xlabel="first number of the code", ylabel="second number")
 
 
 def _number(value: float) -> str:

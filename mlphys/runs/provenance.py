@@ -31,7 +31,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
         found = ", ".join(map(str, used)) or "none"
         raise UserError(
             f"{run}: was trained with {len(facts['files'])} files of data; received {found}; "
-            "name the same with --data PATH, or train the experiment anew"
+            "name the same with --data PATH, or retrain the experiment"
         )
     for file, recorded in zip(used, facts["files"], strict=True):
         if not file.exists():
@@ -43,6 +43,6 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
         if split["sha256"] != hashes[name]["sha256"]:
             raise UserError(
                 f"{run}: the {name} samples of {data.name} are not those it was trained with "
-                "(sha256 differs); train the experiment anew"
+                "(sha256 differs); retrain the experiment"
             )
     return samples

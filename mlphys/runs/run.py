@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
-from mlphys.data.preprocessing import Preprocessing, pictured_shape, restored
+from mlphys.data.preprocessing import Preprocessing, display_shape, restored
 from mlphys.errors import UserError
 from mlphys.io import npz
-from mlphys.io.run_files import STUDY, TAKEN, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
@@ -141,7 +141,7 @@ class Run(RunFiles):
                 raise ValueError
             return [{name: _number(name, value) for name, value in row.items()} for row in rows]
         except (TypeError, ValueError, csv.Error):
-            raise UserError(f"{path}: damaged; train the experiment anew") from None
+            raise UserError(f"{path}: damaged; retrain the experiment") from None
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -149,16 +149,16 @@ class Run(RunFiles):
         return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
-    def taken(self) -> dict[str, np.ndarray]:
+    def pretrained(self) -> dict[str, np.ndarray]:
         """What was taken from other runs before training began, by name; empty where nothing was."""
         wanted = self.loaded.pretrained_shapes()
-        return self.tensors(TAKEN, wanted) if wanted else {}
+        return self.tensors(PRETRAINED, wanted) if wanted else {}
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
         """The net's weights that training began with, by name."""
         drawn = self.trained.initial
-        return {name: self.taken.get(name, value) for name, value in drawn.items()}
+        return {name: self.pretrained.get(name, value) for name, value in drawn.items()}
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -192,9 +192,9 @@ class Run(RunFiles):
         wanted |= {name: (samples, *shape) for name, shape in said.items()}
         headers = npz.headers(path)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
-        image = pictured_shape(self.config.data.preprocess, self.description.shape)
-        kept = list(kind.pictured_shapes(description)) if shown else []
-        if shown and self.config.model.corrupts():
+        image = display_shape(self.config.data.preprocess, self.description.shape)
+        kept = list(kind.image_output_shapes(description)) if shown else []
+        if shown and self.config.model.input_corruption():
             kept += ["corrupted", "denoised"]
         pictured = {"images": image} | dict.fromkeys(kept, image)
         wanted |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
@@ -280,7 +280,7 @@ def finished(run: Run) -> Run:
         return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
-        f"`mlphys resume {run.path}` goes on"
+        f"`mlphys resume {run.path}` continues it"
     )
 
 

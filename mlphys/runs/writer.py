@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.history import History
-from mlphys.io.run_files import TAKEN, WEIGHTS
+from mlphys.io.run_files import PRETRAINED, WEIGHTS
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
@@ -32,7 +32,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
                 run = (out / "config.yaml").exists()
                 raise UserError(
                     f"{out}: exists and is not empty; a run is never overwritten: name another --out"
-                    + (f", remove it, or go on with `mlphys resume {out}`" if run else ", or remove it")
+                    + (f", remove it, or resume it with `mlphys resume {out}`" if run else ", or remove it")
                 )
             atomic.make(out)
             with atomic.locked(out):
@@ -56,7 +56,7 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
 
 def _empty(folder: Path) -> bool:
     """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
-    begun = ("data.json", "status.json", TAKEN)
+    begun = ("data.json", "status.json", PRETRAINED)
     return folder.is_dir() and all(path.name in begun or atomic.torn(path) for path in folder.iterdir())
 
 
@@ -69,9 +69,9 @@ class RunWriter:
         self._phase = ""
         self._epochs = 0
 
-    def taken(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def pretrained(self, arrays: Mapping[str, np.ndarray]) -> None:
         """What training begins with of other runs, before it begins: it needs those no longer."""
-        self._arrays(TAKEN, arrays)
+        self._arrays(PRETRAINED, arrays)
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """What was asked for and with which data. The config comes last: with it the folder is a run."""
@@ -94,7 +94,7 @@ class RunWriter:
         self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
         self.status("running", best_epoch=checkpoint.watch.best_epoch or None)
 
-    def go_on_from(self, checkpoint: Checkpoint | None) -> None:
+    def resume_from(self, checkpoint: Checkpoint | None) -> None:
         """Leave of the run what belongs to the checkpoint, and nothing that was measured or drawn later."""
         rows = checkpoint.rows if checkpoint else 0
         if checkpoint:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
@@ -16,6 +16,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, Count, Seed, Shape, Whole, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
+from mlphys.schema.units import Units
 
 
 def _size(value: Any) -> int | float:
@@ -54,19 +55,42 @@ class RemoteFile:
     digested: str = "the file"  # what `sha256` is the checksum of, in words
 
 
+@dataclass(frozen=True)
+class Frame:
+    """How the pictures of handwriting were prepared: `size` x `size` pixels, white on black.
+
+    The character fills a `box` x `box`; its centre of mass is in the middle.
+    """
+
+    size: int
+    box: int
+
+
+@dataclass(frozen=True)
+class DataRequirements:
+    """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
+
+    targets: Literal["classes", "numbers"] | None = None
+    signals: bool = False
+
+
 class Dataset(Spec, ABC):
     """An entry of datasets/: its samples, and the keys that every dataset takes beside its own.
 
     Counts, or fractions of what the dataset holds. `train: null` is all that the other splits
     leave. A dataset with an official test set is split in file order: train from the front,
     validation behind it, and `test: null` is the whole official set. Any other is split by
-    `split_seed`, stratified by class, and `test: null` is a fifth of it.
+    `split_seed`, stratified by class, and `test: null` is a fifth of it. Your own files may bring
+    validation and test samples: those are the splits, and what they lack is drawn from the rest.
 
     `classes` keeps these classes only, in this order; `imbalance` keeps that fraction of a class's
     samples. `folds` parts the training and the validation samples into so many, stratified: a
     study with a run for each `fold`, which is validated on that one and trained on the others.
     `preprocess` is fitted to the training samples and applied to all.
     """
+
+    FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
+    OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
     train: Size | None = None
@@ -103,6 +127,14 @@ class Dataset(Spec, ABC):
 
     def resolved(self) -> Self:
         """These keys with what their defaults leave to the files' headers."""
+        return self
+
+    def feature_names(self) -> tuple[str, ...]:
+        """What the values of a sample are called; none where they have no names."""
+        return ()
+
+    def for_model(self, requirements: DataRequirements) -> Self:
+        """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
 
 
@@ -158,6 +190,7 @@ class Description:
     samples: int  # from which train and validation are taken, and test where there is no official one
     test_samples: int | None  # of the official test set; None: there is none
     target_shape: Shape = ()  # of one target; () for a label, (0,) where the samples have no target
+    validation_samples: int | None = None  # of a validation set of the file's own; None: there is none
 
 
 @dataclass(frozen=True)
@@ -166,8 +199,9 @@ class Samples:
 
     y of shape (n, *target_shape) are int32 labels, or float32 targets.
 
-    `x_test`, `y_test` are the official test set, None where there is none. `files` are the
-    files of the user's that were read, with what data.json records of them.
+    `x_test`, `y_test` are the official test set, None where there is none, and so are `x_validation`,
+    `y_validation`. `files` are the files of the user's that were read, with what data.json records of
+    them; `units` and `target_units` are what their numbers meant. `notes` tell what of them is not used.
     """
 
     x: Array
@@ -175,6 +209,11 @@ class Samples:
     x_test: Array | None = None
     y_test: np.ndarray | None = None
     files: tuple[dict[str, Any], ...] = ()
+    units: Units | None = None
+    target_units: Units | None = None
+    x_validation: Array | None = None
+    y_validation: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,3 +254,6 @@ class Splits:
     validation: Split
     test: Split
     files: tuple[dict[str, Any], ...] = ()
+    units: Units | None = None
+    target_units: Units | None = None
+    notes: tuple[str, ...] = ()

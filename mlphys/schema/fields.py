@@ -44,6 +44,11 @@ def _border(value: Any) -> Any:
     return tuple(_both(side, "border") for side in _both(value, "border"))
 
 
+def _ends(value: Any) -> Any:
+    """Keras's two forms of a border of a sequence: n, (before, after)."""
+    return _both(value, "border_of_sequence")
+
+
 Size2D = Annotated[
     tuple[Count, Count],
     BeforeValidator(_both),
@@ -53,6 +58,12 @@ Border2D = Annotated[
     tuple[tuple[Whole, Whole], tuple[Whole, Whole]],
     BeforeValidator(_border),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array"}]}),
+]
+
+Border1D = Annotated[
+    tuple[Whole, Whole],
+    BeforeValidator(_ends),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 
 

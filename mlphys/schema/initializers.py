@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
+from mlphys.schema import registry
 from mlphys.schema.fields import NotNegative, Positive
 from mlphys.schema.spec import Choice, Spec
 
@@ -12,6 +14,7 @@ class Initializer(Spec):
     """The start of one weight tensor. Random ones get their seed from the experiment's."""
 
     ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can start
+    random: ClassVar[bool] = False  # Keras's class takes a seed
 
 
 class Zeros(Initializer):
@@ -32,11 +35,13 @@ class Identity(Initializer):
 
 
 class Orthogonal(Initializer):
+    random = True
     ranks = range(2, 5)
     gain: float = 1.0
 
 
 class RandomNormal(Initializer):
+    random = True
     mean: float = 0.0
     stddev: NotNegative = 0.05
 
@@ -46,35 +51,37 @@ class TruncatedNormal(RandomNormal):
 
 
 class RandomUniform(Initializer):
+    random = True
     minval: float = -0.05
     maxval: float = 0.05
 
 
 class GlorotUniform(Initializer):
-    pass
+    random = True
 
 
 class GlorotNormal(Initializer):
-    pass
+    random = True
 
 
 class HeUniform(Initializer):
-    pass
+    random = True
 
 
 class HeNormal(Initializer):
-    pass
+    random = True
 
 
 class LecunUniform(Initializer):
-    pass
+    random = True
 
 
 class LecunNormal(Initializer):
-    pass
+    random = True
 
 
 class VarianceScaling(Initializer):
+    random = True
     scale: Positive = 1.0
     mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
     distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal"
@@ -85,8 +92,8 @@ class Regularizer(Spec):
 
     ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can measure
 
-    def formula(self, symbol: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def formula(self, symbol: str) -> str: ...
 
 
 class L1(Regularizer):
@@ -120,14 +127,8 @@ class OrthogonalRegularizer(Regularizer):
         return f"{self.factor:g} mean |cos| between the {self.mode} of {symbol}"
 
 
-INITIALIZERS: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (
-        Zeros, Ones, Constant, Identity, Orthogonal, RandomNormal, TruncatedNormal, RandomUniform,
-        GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, VarianceScaling,
-    )
-}  # fmt: skip
-REGULARIZERS: dict[str, type[Spec]] = {kind.__name__: kind for kind in (L1, L2, L1L2, OrthogonalRegularizer)}
+INITIALIZERS = registry.classes(__name__, Initializer)
+REGULARIZERS = registry.classes(__name__, Regularizer)
 
 InitializerField = Annotated[Initializer, Choice("initializer", INITIALIZERS)]
 RegularizerField = Annotated[Regularizer, Choice("regularizer", REGULARIZERS)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_serializer
 
 from mlphys.errors import Refusal
+from mlphys.schema import registry
 from mlphys.schema.fields import (
     ActivationName,
+    Border1D,
     Border2D,
     Count,
     NotNegative,
@@ -41,6 +45,7 @@ class Layer(Spec):
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
     separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    takes_sequence: ClassVar[bool] = False  # (steps, channels)
     only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
 
     def keras_layer(self) -> str:
@@ -51,11 +56,11 @@ class Layer(Spec):
         """Raises Refusal where the layer cannot take `shape`."""
         return shape
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The trained weights by Keras's names, in Keras's order."""
         return {}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         """The weights that are measured, not trained."""
         return {}
 
@@ -66,6 +71,16 @@ class Layer(Spec):
     def window(self) -> Window | None:
         """What one output sees of the input; None: all of it."""
         return ()
+
+
+def begins_with_sequence(layers: Sequence[Layer]) -> bool:
+    """Whether the first layer that cares about the shape of its input takes (steps, channels)."""
+    for layer in layers:
+        if layer.takes_sequence:
+            return True
+        if not (layer.only_in_training or isinstance(layer, Activation | BatchNormalization)):
+            return False
+    return False
 
 
 def need_rank(layer: str, shape: Shape, rank: int) -> None:
@@ -111,13 +126,13 @@ class Weighted(Layer):
     def activation_name(self) -> str | None:
         return self.activation
 
-    def kernel(self, shape: Shape) -> Shape:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, shape: Shape) -> Shape: ...
 
-    def outputs(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self) -> int: ...
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         kernel = {"kernel": self.kernel(shape)}
         return {**kernel, "bias": (self.outputs(),)} if self.use_bias else kernel
 
@@ -189,6 +204,7 @@ class Conv2DTranspose(Weighted):
 
 
 class Conv1D(Weighted):
+    takes_sequence = True
     compiles_in_xla = False
     filters: Count
     kernel_size: Count
@@ -210,6 +226,29 @@ class Conv1D(Weighted):
 
     def window(self) -> Window | None:
         return ((self.dilation_rate * (self.kernel_size - 1) + 1, self.strides),)
+
+
+class Conv1DTranspose(Weighted):
+    takes_sequence = True
+    compiles_in_xla = False
+    filters: Count
+    kernel_size: Count
+    strides: Count = 1
+    padding: Literal["valid", "same"] = "valid"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Conv1DTranspose", shape, 2)
+        beyond = max(self.kernel_size - self.strides, 0) if self.padding == "valid" else 0
+        return (shape[0] * self.strides + beyond, self.filters)
+
+    def kernel(self, shape: Shape) -> Shape:
+        return (self.kernel_size, self.filters, shape[-1])
+
+    def outputs(self) -> int:
+        return self.filters
+
+    def window(self) -> Window | None:
+        return ((math.ceil(self.kernel_size / self.strides), 1 / self.strides),)
 
 
 def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
@@ -240,6 +279,7 @@ class AveragePooling2D(MaxPooling2D):
 
 
 class MaxPooling1D(Layer):
+    takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
@@ -273,6 +313,23 @@ class GlobalAveragePooling2D(Layer):
 
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
+    pass
+
+
+class GlobalAveragePooling1D(Layer):
+    takes_sequence = True
+    separable = True
+    keepdims: bool = False
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank(type(self).__name__, shape, 2)
+        return (1, shape[-1]) if self.keepdims else (shape[-1],)
+
+    def window(self) -> Window | None:
+        return None
+
+
+class GlobalMaxPooling1D(GlobalAveragePooling1D):
     pass
 
 
@@ -341,11 +398,11 @@ class BatchNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
 
 
@@ -359,7 +416,7 @@ class LayerNormalization(Layer):
     beta_regularizer: RegularizerField | None = None
     gamma_regularizer: RegularizerField | None = None
 
-    def weights(self, shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
         return {name: (shape[-1],) for name, used in wanted.items() if used}
 
@@ -443,7 +500,7 @@ class FixedConv2D(Layer):
         columns = _slid("FixedConv2D", shape[1], width, self.strides[1], self.padding)
         return (rows, columns, filters)
 
-    def statistics(self, shape: Shape) -> dict[str, Shape]:
+    def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         height, width, filters = self.values().shape
         return {"kernel": (height, width, shape[-1], filters)}
 
@@ -473,6 +530,29 @@ class Cropping2D(Layer):
         return (*size, shape[2])
 
 
+class ZeroPadding1D(Layer):
+    takes_sequence = True
+    separable = True
+    padding: Border1D = (1, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("ZeroPadding1D", shape, 2)
+        return (shape[0] + sum(self.padding), shape[1])
+
+
+class Cropping1D(Layer):
+    takes_sequence = True
+    separable = True
+    cropping: Border1D = (1, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("Cropping1D", shape, 2)
+        steps = shape[0] - sum(self.cropping)
+        if steps < 1:
+            raise Refusal((), f"nothing of {text(shape)} is left after cropping; crop less")
+        return (steps, shape[1])
+
+
 class UpSampling2D(Layer):
     separable = True
     compiles_in_xla = False
@@ -488,15 +568,20 @@ class UpSampling2D(Layer):
         return tuple((pixels, 1 / size) for size in self.size)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D,
-        AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D,
-        Cropping2D, Flatten, Reshape, Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise,
-        BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, Softmax,
-        FixedConv2D,
-    )
-}  # fmt: skip
+class UpSampling1D(Layer):
+    takes_sequence = True
+    separable = True
+    compiles_in_xla = False
+    size: Count = 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        need_rank("UpSampling1D", shape, 2)
+        return (shape[0] * self.size, shape[1])
+
+    def window(self) -> Window | None:
+        return ((1, 1 / self.size),)
+
+
+LAYERS = registry.classes(__name__, Layer)
 
 LayerField = Annotated[Layer, Choice("layer", LAYERS)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from abc import abstractmethod
+from typing import Annotated, ClassVar
 
+from mlphys.schema import registry
 from mlphys.schema.fields import NotNegative, Positive, Rate
 from mlphys.schema.spec import Choice, Spec
 
@@ -15,8 +17,11 @@ class Loss(Spec):
     makes that a sum. `probabilities` is true where p must be between 0 and 1.
     """
 
-    def formula(self) -> str:
-        raise NotImplementedError
+    for_classes: ClassVar[bool] = False  # a classifier can be trained with it
+    for_values: ClassVar[bool] = False  # a regressor or an autoencoder can
+
+    @abstractmethod
+    def formula(self) -> str: ...
 
     def over_outputs(self) -> bool:
         return False
@@ -31,6 +36,7 @@ def _smoothed(share: float, kinds: str) -> str:
 
 
 class CategoricalCrossentropy(Loss):
+    for_classes = True
     label_smoothing: Rate = 0.0
 
     def formula(self) -> str:
@@ -38,6 +44,7 @@ class CategoricalCrossentropy(Loss):
 
 
 class CategoricalFocalCrossentropy(Loss):
+    for_classes = True
     alpha: NotNegative = 0.25
     gamma: NotNegative = 2.0
     label_smoothing: Rate = 0.0
@@ -48,6 +55,8 @@ class CategoricalFocalCrossentropy(Loss):
 
 
 class BinaryCrossentropy(Loss):
+    for_classes = True
+    for_values = True
     label_smoothing: Rate = 0.0
 
     def formula(self) -> str:
@@ -68,21 +77,31 @@ class Elementwise(Loss):
 
 
 class MeanSquaredError(Elementwise):
+    for_classes = True
+    for_values = True
+
     def formula(self) -> str:
         return "(p - t)^2"
 
 
 class MeanAbsoluteError(Elementwise):
+    for_classes = True
+    for_values = True
+
     def formula(self) -> str:
         return "|p - t|"
 
 
 class KLDivergence(Loss):
+    for_classes = True
+
     def formula(self) -> str:
         return "sum_k t_k log(t_k / p_k)"
 
 
 class CategoricalHinge(Loss):
+    for_classes = True
+
     def formula(self) -> str:
         return "max(0, 1 + max_k (1 - t_k) p_k - sum_k t_k p_k)"
 
@@ -91,6 +110,7 @@ class CategoricalHinge(Loss):
 
 
 class Huber(Elementwise):
+    for_values = True
     delta: Positive = 1.0
 
     def formula(self) -> str:
@@ -100,6 +120,8 @@ class Huber(Elementwise):
 
 
 class LogCosh(Elementwise):
+    for_values = True
+
     def formula(self) -> str:
         return "log cosh(p - t)"
 
@@ -114,16 +136,8 @@ class FreeEnergyDifference(Loss):
         return False
 
 
-def _by_name(*kinds: type[Loss]) -> dict[str, type[Loss]]:
-    return {kind.__name__: kind for kind in kinds}
-
-
-CLASSIFIER_LOSSES = _by_name(
-    CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError,
-    MeanAbsoluteError, KLDivergence, CategoricalHinge,
-)  # fmt: skip
-REGRESSION_LOSSES = _by_name(MeanSquaredError, MeanAbsoluteError, Huber, LogCosh, BinaryCrossentropy)
-ENERGY_LOSSES = _by_name(FreeEnergyDifference)
-LOSSES = CLASSIFIER_LOSSES | REGRESSION_LOSSES | ENERGY_LOSSES
+LOSSES = registry.classes(__name__, Loss)
+CLASSIFIER_LOSSES = {name: kind for name, kind in LOSSES.items() if kind.for_classes}
+REGRESSION_LOSSES = {name: kind for name, kind in LOSSES.items() if kind.for_values}
 
 LossField = Annotated[Loss, Choice("loss", LOSSES)]

@@ -57,7 +57,13 @@ SLIPS = {
     "MaxPool1D": "write MaxPooling1D",
     "AvgPool2D": "write AveragePooling2D",
     "AvgPool1D": "write AveragePooling1D",
+    "Convolution1D": "write Conv1D",
+    "Convolution1DTranspose": "write Conv1DTranspose",
     "Convolution2D": "write Conv2D",
+    "GlobalAvgPool1D": "write GlobalAveragePooling1D",
+    "GlobalAvgPool2D": "write GlobalAveragePooling2D",
+    "GlobalMaxPool1D": "write GlobalMaxPooling1D",
+    "GlobalMaxPool2D": "write GlobalMaxPooling2D",
     "InputLayer": "leave it out: the input's shape comes from the data",
     "Input": "leave it out: the input's shape comes from the data",
     "Lambda": "there is no layer for own code: a config is data and cannot run any",
@@ -96,7 +102,7 @@ def require_known(noun: str, received: Sequence[str], allowed: Sequence[str]) ->
     for name in received:
         if name not in allowed:
             hint = suggestion(name, allowed)
-            raise UserError(f"unknown {noun}; received {shown(name)}; allowed {', '.join(allowed)}{hint}")
+            raise UserError(f"unknown {noun}; received {quoted(name)}; allowed {', '.join(allowed)}{hint}")
 
 
 def suggestion(wrong: Any, allowed: Iterable[str]) -> str:
@@ -121,7 +127,7 @@ def choice(wrong: Any, allowed: Sequence[str]) -> str:
     return f"; allowed {names or 'no keys here'}"
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A received value, short, in the words of YAML."""
     if value is None:
         return "nothing"
@@ -138,7 +144,7 @@ def shown(value: Any) -> str:
 
 
 def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> str:
-    got = f"; received {shown(received)}"
+    got = f"; received {quoted(received)}"
     match kind:
         case "unknown_key":
             return f"unknown key{choice(context['key'], context['allowed'])}"
@@ -153,7 +159,7 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected one {context['noun']}{_one_of(received, context)}"
         case "arguments":
             name, key = context["name"], context["key"]
-            value = received if isinstance(received, str) else shown(received)
+            value = received if isinstance(received, str) else quoted(received)
             return f"expected a block of keys{got}; write {f'{name}: {{{key}: {value}}}' if key else name}"
         case "block":
             return f"expected a {context['noun']} such as {context['example']}{got}"
@@ -172,6 +178,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "border":
             forms = "a whole number, [rows, columns] or [[top, bottom], [left, right]]"
             return f"expected {forms}{got}{_habit(received)}"
+        case "border_of_sequence":
+            return f"expected a whole number, or two such as [before, after]{got}{_habit(received)}"
         case "size":
             return f"expected a count of samples, or a fraction between 0 and 1{got}{_habit(received)}"
         case "components":

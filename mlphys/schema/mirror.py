@@ -9,16 +9,25 @@ from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import (
     Activation,
+    AveragePooling1D,
     AveragePooling2D,
+    Conv1D,
+    Conv1DTranspose,
     Conv2D,
     Conv2DTranspose,
+    Cropping1D,
+    Cropping2D,
     Dense,
     Flatten,
     Layer,
+    MaxPooling1D,
     MaxPooling2D,
     Reshape,
+    UpSampling1D,
     UpSampling2D,
     Weighted,
+    ZeroPadding1D,
+    ZeroPadding2D,
     text,
 )
 from mlphys.schema.shapes import Row
@@ -30,8 +39,8 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transpos
     """The decoder that leads back through the shapes of the encoder at `path`, ending with the activation `last`.
 
     Each of its layers gives what an encoder's layer took, with the activation that this had come
-    with; noise has no part in it. Pooling becomes UpSampling2D, a convolution one of as many filters
-    as it had channels, transposed where it changed the image's size. Raises Refusal for what has no
+    with; noise has no part in it. Pooling becomes UpSampling, padding cropping, a convolution one of as
+    many filters as it had channels, transposed where it changed the size. Raises Refusal for what has no
     mirror image. With `transposed` every convolution is turned into its transpose, as tied weights need it.
     """
     decoder: list[Layer] = []
@@ -86,6 +95,32 @@ def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bo
             )
         case MaxPooling2D() | AveragePooling2D():
             return UpSampling2D(size=layer.pool_size)
+        case Conv1D() if row.input_shape[0] == row.output_shape[0] and not transposed:
+            return Conv1D(
+                filters=row.input_shape[-1],
+                kernel_size=layer.kernel_size,
+                padding="same",
+                dilation_rate=layer.dilation_rate,
+                activation=activation,
+            )
+        case Conv1D():
+            return Conv1DTranspose(
+                filters=row.input_shape[-1],
+                kernel_size=layer.kernel_size,
+                strides=layer.strides,
+                padding="valid" if layer.padding == "valid" else "same",
+                activation=activation,
+            )
+        case MaxPooling1D() | AveragePooling1D():
+            return UpSampling1D(size=layer.pool_size)
+        case ZeroPadding1D():
+            return Cropping1D(cropping=layer.padding)
+        case Cropping1D():
+            return ZeroPadding1D(padding=layer.cropping)
+        case ZeroPadding2D():
+            return Cropping2D(cropping=layer.padding)
+        case Cropping2D():
+            return ZeroPadding2D(padding=layer.cropping)
         case Flatten() | Reshape():
             return Reshape(target_shape=row.input_shape)
     raise Refusal(where, f"{type(layer).__name__} has no mirror image; {REMEDY}")

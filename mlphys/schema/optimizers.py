@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from mlphys.schema import registry
 from mlphys.schema.fields import Count, Counts, Fraction, NotNegative, NotNegatives, Positive, Rate, Whole
 from mlphys.schema.spec import Choice, Spec, refuse
 
@@ -65,13 +66,7 @@ class CosineDecayRestarts(Schedule):
     alpha: NotNegative = 0.0
 
 
-SCHEDULES: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (
-        ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay,
-        CosineDecayRestarts,
-    )
-}  # fmt: skip
+SCHEDULES = registry.classes(__name__, Schedule)
 
 
 class RateOrSchedule(Choice):
@@ -188,8 +183,6 @@ class Ftrl(Optimizer):
     beta: NotNegative = 0.0
 
 
-OPTIMIZERS: dict[str, type[Spec]] = {
-    kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Lamb, Lion, Ftrl)
-}
+OPTIMIZERS = registry.classes(__name__, Optimizer)
 
 OptimizerField = Annotated[Optimizer, Choice("optimizer", OPTIMIZERS)]

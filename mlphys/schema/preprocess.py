@@ -52,7 +52,7 @@ class Step(Spec):
     def check(self, shape: Shape, samples: int) -> None:
         """Raise Refusal where it cannot be fitted to so many samples of `shape`."""
 
-    def determined(self) -> bool:
+    def is_resolved(self) -> bool:
         """Whether the shapes behind it are known before the samples are read."""
         return True
 
@@ -126,7 +126,7 @@ class _Principal(Step):
     def _count(self) -> int | float | None:
         raise NotImplementedError
 
-    def determined(self) -> bool:
+    def is_resolved(self) -> bool:
         return not isinstance(self._count(), float)
 
     def check(self, shape: Shape, samples: int) -> None:

@@ -27,7 +27,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 CodeLayerField = Annotated[Layer, Choice("layer", {**LAYERS, "CodeMean": CodeMean, "KSparse": KSparse})]
 
 
-class TakenEncoder(Spec):
+class PretrainedEncoder(Spec):
     """The encoder of a finished run, its weights kept as they are, or with `trainable: true` trained on.
 
     `run` is a run directory or a name under runs/, then its newest. Layers and the sha256 of its weights are
@@ -51,7 +51,7 @@ class Initial(Spec):
     sha256: Sha256 | None = None
 
 
-def chained(encoder: TakenEncoder | None, layers: Sequence[Layer], shape: Shape) -> list[Row]:
+def rows_after_encoder(encoder: PretrainedEncoder | None, layers: Sequence[Layer], shape: Shape) -> list[Row]:
     """The rows of `model.layers` behind those of an encoder, if there is one. Raises Refusal."""
     before = encoder.rows(shape) if encoder else []
     return before + trace(layers, shape, ("model", "layers"), before)

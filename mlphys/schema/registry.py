@@ -1,9 +1,14 @@
-"""A folder is a registry, a file in it is an entry; a name that begins with an underscore is a helper's."""
+"""A folder is a registry, a file in it is an entry; a name that begins with an underscore is a helper's.
+
+A file can be a registry too: of the classes in it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import sys
 from typing import TypeVar
 
 Base = TypeVar("Base")
@@ -29,6 +34,7 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
         and issubclass(thing, base)
         and thing.__module__ == module.__name__
         and not key.startswith("_")
+        and key.isidentifier()  # pydantic keeps parametrized classes beside it, such as ModelKind[Network]
     ]
     if len(found) != 1:
         there = " and ".join(thing.__name__ for thing in found) or "none"
@@ -39,3 +45,19 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
 def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:
     """All entries of a package by name, in alphabetical order."""
     return {name: entry(package, name, base) for name in names(package)}
+
+
+def classes(module: str, base: type[Base]) -> dict[str, type[Base]]:
+    """The public classes of a file that are derived from `base` and complete, by name, in the order of the file.
+
+    Called at the end of that file. A class with an abstract method is what others are derived from, and no entry.
+    """
+    return {
+        key: thing
+        for key, thing in vars(sys.modules[module]).items()
+        if isinstance(thing, type)
+        and issubclass(thing, base)
+        and thing is not base
+        and thing.__module__ == module
+        and not (key.startswith("_") or inspect.isabstract(thing))
+    }

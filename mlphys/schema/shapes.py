@@ -30,19 +30,19 @@ class Row:
     tied_to: str | None = None
     trainable: bool = True
 
-    def weights(self) -> dict[str, Shape]:
+    def weight_shapes(self) -> dict[str, Shape]:
         """Trained and measured weights by `<name>.<Keras's name>`."""
-        trained, measured = self.layer.weights(self.input_shape), self.layer.statistics(self.input_shape)
+        trained, measured = self.layer.weight_shapes(self.input_shape), self.layer.statistic_shapes(self.input_shape)
         own = {weight: shape for weight, shape in trained.items() if weight != "kernel" or not self.tied_to}
         return {f"{self.name}.{weight}": shape for weight, shape in {**own, **measured}.items()}
 
     def trained(self) -> tuple[str, ...]:
         """The names of the weights that training moves, in Keras's order."""
-        own = [name for name in self.layer.weights(self.input_shape) if name != "kernel" or not self.tied_to]
+        own = [name for name in self.layer.weight_shapes(self.input_shape) if name != "kernel" or not self.tied_to]
         return tuple(f"{self.name}.{name}" for name in own) if self.trainable else ()
 
     def parameters(self) -> int:
-        return sum(math.prod(shape) for shape in self.weights().values())
+        return sum(math.prod(shape) for shape in self.weight_shapes().values())
 
 
 def compile_in_xla(rows: Iterable[Row]) -> bool:
@@ -55,9 +55,9 @@ def separable(rows: Iterable[Row]) -> bool:
     return all(row.layer.separable for row in rows)
 
 
-def weights(rows: Sequence[Row]) -> dict[str, Shape]:
+def weight_shapes(rows: Sequence[Row]) -> dict[str, Shape]:
     """The weights of a chain of layers, shapes by name."""
-    return {name: shape for row in rows for name, shape in row.weights().items()}
+    return {name: shape for row in rows for name, shape in row.weight_shapes().items()}
 
 
 def trained(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class View:
 
 def _check_matrices(row: Row, path: KeyPath) -> None:
     """Raise Refusal where an initializer or a regularizer is not made for the tensor it is given."""
-    tensors = {name.rpartition(".")[2]: shape for name, shape in row.weights().items()}
+    tensors = {name.rpartition(".")[2]: shape for name, shape in row.weight_shapes().items()}
     for tensor, shape in {**tensors, "activity": (1, *row.output_shape)}.items():
         for role in ("initializer", "regularizer"):
             chosen = getattr(row.layer, f"{tensor}_{role}", None)

@@ -20,7 +20,7 @@ from mlphys.studies.study_file import Study, StudyFile
 def conduct(study: Study, numbers: Sequence[int], executor: Executor, reporter: StudyReporter) -> StudyFile:
     """Train the members of these numbers. Raises KeyboardInterrupt after what is under way has a checkpoint.
 
-    A member that fails is told apart and ends nothing. However the process ends, study.json says of each member
+    A member that fails is recorded and ends nothing else. However the process ends, study.json says of each member
     whether it has ended.
     """
     content = study.read()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 @dataclass(frozen=True)
 class Order:
-    """A member to train, or to go on with: plain data, which another machine understands as well.
+    """A member to train, or to resume: plain data, which another machine understands as well.
 
     `config` is its document, `source` what messages call it; `evaluate` are the splits that are measured on
     beside validation.

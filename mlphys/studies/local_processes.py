@@ -102,7 +102,7 @@ class LocalProcesses:
             worker.connection.send(order)
 
     def _replaced_if_grown(self, worker: _Worker) -> None:
-        """TensorFlow keeps something of every network: a process that has grown ends, and the next member starts one."""
+        """TensorFlow keeps something of each network: a process that has grown ends, and another takes over."""
         memory = _resident(worker.process.pid)
         worker.trained += 1
         worker.memory = worker.memory or memory
@@ -155,7 +155,7 @@ def _work(train: Train, connection: Connection) -> None:
             except OtherThreads:
                 connection.send(None)
                 return
-            except Exception as error:  # a bug, which is the study's to tell
+            except Exception as error:  # a bug: the study reports it
                 traceback.print_exc()
                 result = Result("failed", f"{type(error).__name__}: {error}")
             report(Ended(order.number, result))

@@ -14,9 +14,9 @@ from mlphys.errors import UserError
 from mlphys.schema.document import Document, flow, parse
 from mlphys.schema.study import Study, options
 
-MOST_UNASKED = 200  # members; more are trained with --yes only
+MOST_WITHOUT_YES = 200  # members; more are trained with --yes only
 MOST = 10_000
-MOST_TOLD = 5  # members whose configs are wrong
+MOST_REPORTED = 5  # members whose configs are wrong
 LAST_SEED = 2**63 - 1
 
 # What a study sets itself, or what is no part of what a member trains.
@@ -112,9 +112,9 @@ def require_number(plan: Plan, source: str, allowed: bool) -> None:
     """Raise UserError for a study of too many members, which a slip in a grid makes easily."""
     if len(plan) > MOST:
         raise UserError(f"{source}: {len(plan)} members are more than a study holds, {MOST}; make the grid smaller")
-    if len(plan) > MOST_UNASKED and not allowed:
+    if len(plan) > MOST_WITHOUT_YES and not allowed:
         raise UserError(
-            f"{source}: {len(plan)} members are more than {MOST_UNASKED}; --dry-run lists them, --yes trains them"
+            f"{source}: {len(plan)} members are more than {MOST_WITHOUT_YES}; --dry-run lists them, --yes trains them"
         )
 
 
@@ -145,15 +145,15 @@ def validated(config: Document, members: Sequence[Member]) -> dict[int, Resolved
         if point in found:
             by_number[member.number] = found[point]
     if wrong:
-        told = list(wrong.values())
-        more = [f"... and {len(told) - MOST_TOLD} more members"] if len(told) > MOST_TOLD else []
-        raise UserError("\n".join([*told[:MOST_TOLD], *more]))
+        messages = list(wrong.values())
+        more = [f"... and {len(messages) - MOST_REPORTED} more members"] if len(messages) > MOST_REPORTED else []
+        raise UserError("\n".join([*messages[:MOST_REPORTED], *more]))
     return by_number
 
 
 def pinned(member: Member, resolved: ResolvedExperiment) -> Member:
     """The member with the runs that its training begins with; a name under runs/ may soon mean another."""
-    encoder, initial = resolved.experiment.model.taken(), resolved.experiment.training.initial
+    encoder, initial = resolved.experiment.model.pretrained_encoder(), resolved.experiment.training.initial
     pins: dict[str, str] = {}
     for block, taken in (("model.encoder", encoder), ("training.initial", initial)):
         if taken:

@@ -14,7 +14,7 @@ from mlphys.studies.study_file import MemberRecord
 
 
 class StudyReporter(Protocol):
-    """Told of the members to train, of each one's begin, epochs and end."""
+    """Receives the members to train, and each one's start, epochs and end."""
 
     def begin(self, records: Sequence[MemberRecord], slots: int) -> None: ...
 

@@ -1,4 +1,4 @@
-"""study.json: what was asked for, and how far each member is; the only state of a study."""
+"""study.json: what was requested, and how far each member is; the only state of a study."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mlphys.studies.members import MOST, Member
 LARGEST = 64_000_000  # bytes
 
 State = Literal["waiting", "running", "interrupted", "done", "diverged", "failed"]
-ENDED = ("done", "diverged", "failed")  # not trained again, unless that is asked for
+ENDED = ("done", "diverged", "failed")  # not trained again, unless requested
 Metrics = dict[str, int | FiniteFloat | None]
 
 
@@ -85,9 +85,9 @@ class StudyFile(BaseModel):
         return self.members[number - 1]
 
     def same_request(self, other: StudyFile) -> bool:
-        """Whether the same members were asked for, evaluated on the same split."""
-        asked = {"config", "grid", "seeds", "folds", "evaluated"}
-        return self.model_dump(include=asked) == other.model_dump(include=asked)
+        """Whether the same members were requested, evaluated on the same split."""
+        request = {"config", "grid", "seeds", "folds", "evaluated"}
+        return self.model_dump(include=request) == other.model_dump(include=request)
 
 
 class Study:
@@ -112,12 +112,12 @@ class Study:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from None
         except ValidationError as error:
             where = dotted(error.errors()[0]["loc"])
-            raise UserError(f"{path}: damaged: {where} is missing or wrong; begin the study anew") from None
+            raise UserError(f"{path}: damaged: {where} is missing or wrong; start a new study") from None
         except (ValueError, RecursionError):
-            raise UserError(f"{path}: damaged: not readable as JSON; begin the study anew") from None
+            raise UserError(f"{path}: damaged: not readable as JSON; start a new study") from None
         for number, record in enumerate(found.members, 1):
             if record.number != number or record.directory != f"members/{number}":
-                raise UserError(f"{path}: damaged: member {number} is not where it should be; begin the study anew")
+                raise UserError(f"{path}: damaged: member {number} is not where it should be; start a new study")
         return found
 
     def write(self, content: StudyFile) -> None:
@@ -145,7 +145,7 @@ class Study:
         return self.path / "members" / str(number)
 
     def order(self, content: StudyFile, number: int, document: Document) -> Order:
-        """What an executor needs to train a member, or to go on with it."""
+        """What an executor needs to train a member, or to resume it."""
         splits = ("test",) if content.evaluated == "test" else ()
         return Order(number, content.source, document.data, str(self.run_path(number)), content.threads, splits)
 

@@ -1,1 +1,1 @@
-"""From phases and data to trained weights."""
+"""Training: the loop over epochs, its backends, checkpoints and early stopping."""

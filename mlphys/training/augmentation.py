@@ -1,4 +1,4 @@
-"""Distorts the training images, by a compiled pass over them before they are trained on."""
+"""Augmentation of the training images, compiled, block by block before the training steps."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mlphys.schema.augmentation import Augmentation, Elastic
 from mlphys.schema.data import Split
 
 AT_ONCE = 2000  # images
-REACH = 3  # a Gaussian is cut at so many sigma
+REACH = 3  # truncation of a Gaussian, in sigma
 
 
 class Augmenter:
-    """The distortions follow from the experiment's seed, the epoch's number and the place in the epoch."""
+    """Distortions determined by the experiment's seed, the epoch and the position in the epoch."""
 
     def __init__(self, spec: Augmentation, seed: int):
         import keras
@@ -28,7 +28,7 @@ class Augmenter:
         self._distort = Mapped(self._distorted, AT_ONCE)
 
     def __call__(self, x: np.ndarray, epoch: int, block: int = 0) -> np.ndarray:
-        """The images (n, height, width, channels) that this epoch's block of that number shows, distorted."""
+        """Distort the images (n, height, width, channels) of a block of the epoch."""
         generator = rng(self._seed, f"augmentation/{block}" if block else "augmentation", epoch)
         self._generator.state.assign(generator.integers(2**32, size=2, dtype=np.uint32))
         moves = np.zeros((len(x), 0), np.float32)
@@ -39,7 +39,7 @@ class Augmenter:
     def _distorted(self, x: Any, moves: Any) -> dict[str, Any]:
         from keras import ops, random
 
-        if self._spec.elastic or self._spec.edges == "wrap":  # TensorFlow's own wrap leaves a seam
+        if self._spec.elastic or self._spec.edges == "wrap":  # TensorFlow's wrap mode leaves a seam
             x = _bent(x, moves, self._spec.elastic, self._spec.edges, self._generator)
         elif self._spec.moves():
             x = ops.image.affine_transform(x, moves, interpolation="bilinear", fill_mode=self._spec.edges)
@@ -56,7 +56,7 @@ def transforms(spec: Augmentation, samples: int, size: tuple[int, int], generato
     shrink = 1 / generator.uniform(*spec.scale, samples)
     centre_y, centre_x = (size[0] - 1) / 2, (size[1] - 1) / 2
     cos, sin = shrink * np.cos(angle), shrink * np.sin(angle)
-    # back from the output: its shift, then the turn and the scale around the centre
+    # from output to input: the shift, then rotation and scaling about the center
     x, y = -centre_x - shift_x, -centre_y - shift_y
     moves = np.zeros((samples, 8), np.float32)
     moves[:, :6] = np.stack([cos, -sin, cos * x - sin * y + centre_x, sin, cos, sin * x + cos * y + centre_y], axis=1)
@@ -64,7 +64,7 @@ def transforms(spec: Augmentation, samples: int, size: tuple[int, int], generato
 
 
 def _bent(x: Any, moves: Any, elastic: Elastic | None, edges: str, generator: Any) -> Any:
-    """Images moved and bent at once, so that they are interpolated once."""
+    """Affine and elastic distortion combined, so that images are interpolated once."""
     from keras import ops
 
     n, (height, width) = ops.shape(x)[0], x.shape[1:3]
@@ -99,7 +99,7 @@ def _interpolated(x: Any, at_y: Any, at_x: Any, edges: str) -> Any:
 
 
 def _inside(place: Any, size: int, edges: str) -> tuple[Any, Any]:
-    """The pixel that stands for a place along an axis, int32, and whether it shows anything."""
+    """The source pixel of a position along an axis, int32, and whether it is not empty."""
     from keras import ops
 
     shown = ops.ones_like(place, dtype="bool")

@@ -1,4 +1,4 @@
-"""Who takes the steps of a phase: the fastest backend that knows all of it."""
+"""The protocol of training backends, and the choice of one for a phase."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ from mlphys.training.tensorflow_backend import TensorFlowBackend
 
 
 class Backend(Protocol):
-    """The steps of a phase. All that a step changes is kept from call to call; see Engine for what is asked of it."""
+    """Training steps of a phase. State persists between calls; Engine documents the order of calls."""
 
     name: ClassVar[str]
 
     @property
     def traces(self) -> int:
-        """How often Python code was turned into a graph."""
+        """Number of times that Python code was traced into a graph."""
 
     @staticmethod
     def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> str | None:
-        """What it does not know of a phase with batches of so many samples; None: it knows all of it."""
+        """Why this backend cannot train a phase with batches of `batch` samples; None if it can."""
 
     def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
-        """`variables` are all that training changes, by the names that a checkpoint has for them."""
+        """`variables`: everything that training changes, by its name in a checkpoint."""
 
-    def hold(self, split: Split) -> None:
-        """Samples in memory, from which steps gather."""
+    def set_samples(self, split: Split) -> None:
+        """Set the samples in memory from which batches are gathered."""
 
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
-        """Set the order of the samples and the states of the random layers, and forget the sums."""
+        """Start an epoch: set the order of the samples and the states of the random layers, reset the sums."""
 
     def train(self, start: int, stop: int) -> np.ndarray:
-        """Train on the batches start <= i < stop; the number of samples and the sums of the metrics so far."""
+        """Train on the batches start <= i < stop; return count and metric sums of the epoch so far."""
 
     def sync_network(self) -> None:
         """Copy the trained weights into Keras's variables."""
 
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """The learning rate of the next step."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """A copy of all that training changes and an epoch's start does not set."""
+        """A copy of the state that persists between epochs."""
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None: ...
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """A copy of all that a step changes, for the middle of an epoch."""
+        """A copy of everything that a step changes, for rewinding within an epoch."""
 
     def restore_snapshot(self, snapshot: Mapping[str, np.ndarray]) -> None: ...
 
 
-BACKENDS: tuple[type[Backend], ...] = (NativeBackend, TensorFlowBackend)  # the fastest first
+BACKENDS: tuple[type[Backend], ...] = (NativeBackend, TensorFlowBackend)  # fastest first
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend, and why each faster one was not taken, by its name."""
+    """The chosen backend, and why each faster one cannot train the phase."""
 
     backend: type[Backend]
     refusals: Mapping[str, str]
@@ -72,18 +72,18 @@ class Choice:
 
 
 def choose(plan: Plan, samples: int, accelerators: Sequence[str] = ()) -> Choice:
-    """The backend of a phase that is trained on so many samples; it depends on nothing that is measured."""
+    """The fastest backend that can train a phase on `samples` samples, without any measurement of speed."""
     refusals: dict[str, str] = {}
     for backend in BACKENDS:
         reason = backend.refusal(plan, batch_size(plan, samples), accelerators)
         if reason is None:
             return Choice(backend, refusals)
         refusals[backend.name] = reason
-    raise AssertionError("the last backend knows every phase")
+    raise AssertionError("the last backend accepts every phase")
 
 
 def batch_size(plan: Plan, samples: int) -> int:
-    """How many samples a batch has, of so many."""
+    """The batch size of a phase that is trained on `samples` samples."""
     seen = min(samples, plan.most_samples or samples)
     size = plan.settings.batch_size
     return seen if size == "all" else min(int(size), seen)

@@ -1,4 +1,4 @@
-"""A checkpoint: everything that training needs to go on, in one file; only the rows so far are in history.csv."""
+"""A checkpoint: the complete training state in one file, except for the rows of history.csv."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from mlphys.io import atomic, checksum
 from mlphys.io.history import History
 from mlphys.training.early_stopping import Watch
 
-ANOTHER_HISTORY = "history.csv is another"
-KEPT = 2  # the newest may be the one that a bad disk tore
+ANOTHER_HISTORY = "history.csv has changed"
+KEPT = 2  # the newest may be damaged
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """The state at the end of an epoch.
 
-    `rows` of history.csv belong to it, `watch` is what early stopping remembers, `fingerprints`
-    tell the config, data and versions it was made with. `tensors` holds the variables, those of
-    the best epoch under names that begin with "best/": no other file is needed for them.
+    `rows`: how many rows of history.csv belong to it; `watch`: the state of early stopping; `fingerprints`: hashes of
+    config and data, and versions; `tensors`: the variables, those of the best epoch with the prefix "best/".
     """
 
     phase: str
@@ -37,18 +36,19 @@ class Checkpoint:
     fingerprints: dict[str, str]
     tensors: Mapping[str, np.ndarray]
 
-    def must_hold(self, wanted: Mapping[str, np.ndarray]) -> None:
-        """Raise Incomplete unless its arrays are those of `wanted`, by name, shape and type."""
-        held, needed = (
-            {(name, value.shape, value.dtype) for name, value in tensors.items()} for tensors in (self.tensors, wanted)
+    def require(self, expected: Mapping[str, np.ndarray]) -> None:
+        """Raise Incomplete unless its arrays have the names, shapes and types of `expected`."""
+        present, required = (
+            {(name, value.shape, value.dtype) for name, value in tensors.items()}
+            for tensors in (self.tensors, expected)
         )
-        if held != needed:
-            name = min(held ^ needed, key=str)[0]
-            raise Incomplete(f"its checkpoint does not hold what training needs ({name}); train it anew")
+        if present != required:
+            name = min(present ^ required, key=str)[0]
+            raise Incomplete(f"its checkpoint lacks what training needs ({name}); retrain it")
 
 
 class Incomplete(UserError):
-    """A checkpoint that is whole, but not all of what this training needs."""
+    """An undamaged checkpoint that lacks arrays which this training needs."""
 
 
 class AnotherHistory(Exception):
@@ -56,7 +56,7 @@ class AnotherHistory(Exception):
 
 
 def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
-    """Write the checkpoint, then drop all but the last KEPT. Raises UserError when it cannot be written."""
+    """Write the checkpoint, then remove all but the last KEPT. Raises UserError if it cannot be written."""
     facts = {
         "phase": checkpoint.phase,
         "epoch": checkpoint.epoch,
@@ -79,15 +79,15 @@ def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
 
 
 def keep_up_to(folder: Path, rows: int) -> None:
-    """Drop the checkpoints of more than so many rows of history: training goes on from there anew."""
+    """Remove the checkpoints after `rows` rows of history, from which training resumes."""
     for path in _paths(folder):
         if int(path.stem) > rows:
             atomic.remove(path)
-    _prune(folder)  # the process may have been killed before it did
+    _prune(folder)  # a killed process may have left old ones
 
 
 def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path, str]]:
-    """The newest checkpoint that verifies and has its rows in `history`; those passed over, and what is wrong."""
+    """The newest valid checkpoint whose rows are in `history`; and why newer ones are unusable, by path."""
     passed: dict[Path, str] = {}
     for path in reversed(_paths(folder)):
         try:

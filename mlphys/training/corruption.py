@@ -1,4 +1,4 @@
-"""Corrupts the inputs of denoising autoencoders, by a compiled pass over them before they are trained on."""
+"""Corruption of the inputs of denoising autoencoders, compiled, block by block before the training steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AT_ONCE = 2000  # samples
 
 
 class Corrupter:
-    """What is drawn follows from the experiment's seed, the purpose, the epoch's number and the place in the epoch."""
+    """Corruption determined by the experiment's seed, the purpose, the epoch and the position in the epoch."""
 
     def __init__(self, spec: Corruption, seed: int, purpose: str):
         import keras
@@ -28,7 +28,7 @@ class Corrupter:
         self._corrupt = Mapped(self._corrupted, AT_ONCE)
 
     def __call__(self, split: Split, epoch: int = 0, block: int = 0) -> Split:
-        """x corrupted, y the clean samples: those that this epoch's block of that number shows."""
+        """Corrupt a block of the epoch: inputs x corrupted, targets y the clean samples."""
         if not len(split):
             return split
         start = rng(self._seed, f"{self._purpose}/{block}", 0 if self._spec.fixed else epoch)
@@ -52,7 +52,7 @@ class Corrupter:
         return {"x": ops.clip(x, *spec.clip) if spec.clip else x}
 
     def _uncovered(self, x: Any, size: int, count: int) -> Any:
-        """1 outside of the squares, 0 inside, (n, height, width, 1)."""
+        """Mask (n, height, width, 1): 0 inside the squares, 1 outside."""
         from keras import ops, random
 
         n, (height, width) = ops.shape(x)[0], x.shape[1:3]

@@ -1,4 +1,4 @@
-"""Where a training that diverged stopped being finite: found by going through its last epoch once more."""
+"""Diagnosis of diverged training: replay the last epoch to find the first number that is not finite."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from mlphys.training.tracking import trained_by_layer
 
 @dataclass(frozen=True)
 class Cause:
-    """What is not finite, and the sentence that tells it."""
+    """What is not finite first, and the text that says so."""
 
     of: Literal["samples", "outputs", "loss", "gradient", "update"]
     text: str
 
 
-def told(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride: int) -> str:
-    """What is not finite, where, and the remedy, for an engine that stands at the beginning of the epoch."""
+def explanation(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride: int) -> str:
+    """The error message: what is not finite, where, and the remedy. The engine is at the beginning of the epoch."""
     step = first_step(engine, stride)
     rate = engine.learning_rate()
     if step is not None:
         cause: Cause | None = of_step(engine, phase, step)
         when = f"in epoch {epoch}, step {step + 1} of {engine.batches},"
-    else:  # measured so, or on an accelerator that does not repeat itself
+    else:  # only the measured loss, or an accelerator that is not deterministic
         engine.sync_network()
         cause = of_split(phase, validation)
         when = f"after epoch {epoch}" if cause else f"in epoch {epoch}"
@@ -48,10 +48,10 @@ def told(engine: Engine, phase: Gradient, validation: Split, epoch: int, stride:
 
 
 def first_step(engine: Engine, stride: int) -> int | None:
-    """The first step of the epoch that the engine stands before, after which a number is not finite.
+    """Find the first step of the epoch after which a number is not finite.
 
-    The engine is left standing before that step. Training is deterministic: what happened happens
-    again, first `stride` steps at once and then half as many whenever they are not finite.
+    Leaves the engine before that step. Training is deterministic, so steps are repeated, `stride` at a time, and half
+    as many whenever a number is not finite.
     """
     step, good = 0, engine.snapshot()
     while step < engine.batches:
@@ -68,13 +68,13 @@ def first_step(engine: Engine, stride: int) -> int | None:
 
 
 def of_step(engine: Engine, phase: Gradient, step: int) -> Cause:
-    """What in this step, which the engine stands before, is the first that is not finite."""
+    """The first quantity that is not finite in the engine's next step."""
     before = engine.snapshot()
     try:
         passed = engine.traversed(step)
         if found := _of_outputs(passed):
             return found
-        for layer, places in reversed(trained_by_layer(phase).items()):  # the way that the gradient comes
+        for layer, places in reversed(trained_by_layer(phase).items()):  # in the order of backpropagation
             if not all(np.isfinite(passed.gradients[i]).all() for i in places):
                 return Cause("gradient", f"all outputs are finite, the gradient of {layer} is not")
         engine.restore_snapshot(before)
@@ -83,13 +83,13 @@ def of_step(engine: Engine, phase: Gradient, step: int) -> Cause:
             if name.startswith("weights/") and not np.isfinite(value).all():
                 layer = name.removeprefix("weights/").rpartition(".")[0]
                 return Cause("update", f"all outputs and gradients are finite, the new weights of {layer} are not")
-        return Cause("update", "all outputs and gradients are finite, what the optimizer keeps of them is not")
+        return Cause("update", "all outputs and gradients are finite, the optimizer's slots are not")
     finally:
         engine.restore_snapshot(before)
 
 
 def of_split(phase: Phase, split: Split) -> Cause | None:
-    """What is not finite where the network is measured on a split; None: everything is."""
+    """The first quantity that is not finite in an evaluation on a split; None if all are."""
     at_once = phase.network.evaluated_at_once
     for start in range(0, len(split), at_once):
         rows = slice(start, start + at_once)

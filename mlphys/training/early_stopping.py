@@ -1,4 +1,4 @@
-"""Early stopping: when to stop, and which epoch was the best."""
+"""Early stopping: the best epoch, and when to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlphys.schema.training import EarlyStopping
 
 @dataclass(frozen=True)
 class Watch:
-    """What early stopping remembers from epoch to epoch; `best_epoch` 0 is none yet."""
+    """State of early stopping between epochs; `best_epoch` is 0 before the first."""
 
     best: float = math.nan
     best_epoch: int = 0
@@ -19,7 +19,7 @@ class Watch:
     reached: bool = False
 
     def after(self, settings: EarlyStopping, epoch: int, value: float) -> Watch:
-        """The memory after an epoch that ended with `value` of the monitored quantity."""
+        """The state after an epoch with `value` of the monitored quantity."""
         sign = 1 if settings.greater_is_better() else -1
         first = self.best_epoch == 0 and not math.isnan(value)
         better = first or sign * (value - self.best) > settings.min_delta
@@ -29,7 +29,7 @@ class Watch:
         return Watch(self.best, self.best_epoch, self.waited + 1, reached)
 
     def stopped(self, settings: EarlyStopping) -> str | None:
-        """Why training is over: "target", "early_stopping", or None while it goes on."""
+        """Why training stops: "target" or "early_stopping"; None if it continues."""
         if self.reached:
             return "target"
         return "early_stopping" if self.waited >= max(settings.patience, 1) else None

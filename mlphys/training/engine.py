@@ -1,4 +1,4 @@
-"""One phase under way: its samples, in memory or block by block, and the backend that takes its steps."""
+"""Training of one phase: its samples, in memory or block by block, and its backend."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ from mlphys.training.tracking import Tracker
 class Engine:
     """One phase: a chunk of an epoch is one call of compiled code.
 
-    `train` are the samples of every epoch, unless `start_epoch` brings others. All that a step
-    changes is kept from call to call, so how an epoch is cut into chunks changes no bit of the result.
-    `traces` counts how often Python code was turned into a graph.
+    `train` are the samples of every epoch, unless `start_epoch` gives others. State persists between calls, so the
+    division of an epoch into chunks changes no bit of the result.
 
-    Samples in memory are gathered by the order inside the call. Stored ones, and those that each
-    epoch sees changed, come in blocks: batch after batch is laid into a buffer, whose shape never
-    changes, and the same call gathers from there; the next block is read while one is trained.
+    Samples in memory are gathered inside the call. Lazy arrays, and samples that change every epoch, come in blocks:
+    they are copied into a buffer of constant shape, from which the same call gathers; the next block is prefetched.
     """
 
     def __init__(self, phase: Gradient, train: Split):
@@ -57,12 +55,12 @@ class Engine:
         train: Split | None = None,
         change: Change | None = None,
     ) -> None:
-        """Set the order of the samples and the states of the random layers, and forget the sums.
+        """Start an epoch: set the order of the samples and the states of the random layers, reset the sums.
 
-        `change(block, number)` makes of the samples of each block, in their order, what the net sees of them.
+        `change(block, number)` transforms the samples of each block, in their order, into the network's inputs.
         """
         fed = self._train if train is None else train
-        if change or isinstance(fed.x, chunked.Stored):
+        if change or isinstance(fed.x, chunked.LazyArray):
             self._blocks = Blocks(fed, order, change, self.batch_size)
             order = np.arange(self.samples) % self._blocks.samples
         elif train is not None or self._held is None:
@@ -71,9 +69,9 @@ class Engine:
         self._steps.begin(self._order, seeds)
 
     def train(self, start: int, stop: int) -> dict[str, float]:
-        """Train on the batches start <= i < stop of the epoch; the means of the metrics so far in it.
+        """Train on the batches start <= i < stop; return the means of the metrics of the epoch so far.
 
-        Those of one epoch are asked for one after the other.
+        The batches of an epoch must be trained in order.
         """
         while True:
             end = stop
@@ -86,34 +84,34 @@ class Engine:
             start = end
 
     def sync_network(self) -> None:
-        """Give the network its weights as they are now trained."""
+        """Copy the trained weights into the Keras variables."""
         self._steps.sync_network()
 
     def tracked(self) -> dict[str, float | None]:
-        """What is tracked of each layer, means over the whole epoch."""
+        """The tracked quantities of each layer, means over the epoch so far."""
         sums = self._sums
         return self._tracker.means(sums[1 + len(self._phase.metrics) :], sums[0], self.batches)
 
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """The learning rate of the next step."""
         return self._steps.learning_rate()
 
     def state(self) -> dict[str, np.ndarray]:
-        """A copy of all that training changes and an epoch's start does not set."""
+        """A copy of the state that persists between epochs."""
         return self._steps.state()
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._steps.restore(state)
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """A copy of all that a step changes, for the middle of an epoch."""
+        """A copy of everything that a step changes, for rewinding within an epoch."""
         return self._steps.snapshot()
 
     def restore_snapshot(self, snapshot: Mapping[str, np.ndarray]) -> None:
         self._steps.restore_snapshot(snapshot)
 
     def traversed(self, step: int) -> Pass:
-        """The samples of a step through the net as it is now."""
+        """Evaluate the samples of a step with the current weights."""
         self._lay(step)
         assert self._held
         rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
@@ -122,14 +120,14 @@ class Engine:
         return traversed(self._phase.network, self._phase.cost, x, y, True, self._phase.trained)
 
     def _lay(self, batch: int) -> None:
-        """The block that holds a batch, if samples come in blocks."""
+        """Load the block that contains a batch, if samples come in blocks."""
         if self._blocks and (block := self._blocks.holding(batch)) is not None:
             self._hold(block)
 
     def _hold(self, split: Split) -> None:
-        """Samples in memory, from which a step gathers."""
+        """Set the samples in memory from which batches are gathered."""
         self._held = split
-        self._steps.hold(split)
+        self._steps.set_samples(split)
 
     def _variables(self) -> dict[str, Any]:
         weights = {f"weights/{name}": variable for name, variable in self._phase.network.weights.items()}

@@ -1,4 +1,4 @@
-"""The training samples of an epoch, where not every epoch has the same."""
+"""The training samples of each epoch, if they differ: fresh samples and augmentation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mlphys.training.prefetch import Change
 def feed(
     loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing
 ) -> Callable[[int, int], tuple[Split, Change | None]] | None:
-    """The function (epoch, samples) -> training samples, and what changes them on their way to the net.
+    """A function (epoch, samples) -> (training samples, transformation of a block); None if all epochs have the same.
 
-    None: all epochs have the same. Samples that nothing changes are as the net sees them, others as the data is.
+    Without a transformation the samples are preprocessed already; with one they are in the space of the data.
     """
     experiment = loaded.experiment
     data, augmentation = experiment.data, experiment.training.augmentation

@@ -1,4 +1,4 @@
-"""Epoch after epoch, phase after phase, until done, stopped, interrupted or diverged."""
+"""The training loop over phases and epochs, with checkpoints, early stopping and divergence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.io.history import quantities
 from mlphys.networks.compiled import Measurement
-from mlphys.networks.phases import Fit, Gradient, Network, Phase
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Fit, Gradient, Phase
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Split, Splits
@@ -27,7 +28,7 @@ from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
 from mlphys.training.tracking import columns, parameters, weight_norms
 
-CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C is heard after it
+CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C acts after it
 FIRST_CHUNK = 1  # batches, before the speed is known
 CHECKPOINT_SECONDS = 1.0  # at most one a second: many epochs are shorter than a write
 
@@ -42,7 +43,7 @@ class Outcome:
 
 
 class Diverged(UserError):
-    """The loss is not finite any more; `outcome` holds the last good weights."""
+    """The loss is not finite; `outcome` has the last finite weights."""
 
     def __init__(self, text: str, outcome: Outcome):
         super().__init__(text)
@@ -51,7 +52,7 @@ class Diverged(UserError):
 
 @dataclass(frozen=True)
 class Progress:
-    """The end of an epoch: variables now and at the best epoch, and how many rows of history belong to it."""
+    """State at the end of an epoch: current and best variables, and the number of rows of history."""
 
     epoch: int
     rows: int
@@ -60,8 +61,8 @@ class Progress:
     watch: Watch
 
 
-class Keeper(Protocol):
-    """Keeps what training produces: the run directory, seen from the loop."""
+class Recorder(Protocol):
+    """Where training records history and checkpoints: a run directory, or memory in tests."""
 
     def row(self, row: Mapping[str, Any]) -> None: ...
 
@@ -70,11 +71,10 @@ class Keeper(Protocol):
 
 @dataclass
 class Training:
-    """The phases of one experiment under way.
+    """Training of all phases of an experiment.
 
-    `feed(epoch, samples)` gives the training samples of an epoch where each has its own, and how they
-    are changed (None: not at all); without it all are trained on `dataset.train`. `fingerprints` go into
-    every checkpoint.
+    `feed(epoch, samples)` gives the training samples of an epoch and their transformation or None; without `feed` all
+    epochs use `dataset.train`. `fingerprints` are stored in every checkpoint.
     """
 
     network: Network
@@ -83,19 +83,19 @@ class Training:
     feed: Callable[[int, int], tuple[Split, Change | None]] | None
     seed: int
     fingerprints: dict[str, str]
-    keeper: Keeper
+    recorder: Recorder
     reporter: Reporter
 
     def __post_init__(self) -> None:
-        """The columns of history that the phases share."""
+        """Collect the columns of history.csv of all phases."""
         self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
         gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
         self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
 
     def run(self, start: Checkpoint | None = None) -> Outcome:
-        """Train all phases, from `start` on. Raises Diverged, and passes KeyboardInterrupt on.
+        """Train all phases, or resume from `start`. Raises Diverged, and KeyboardInterrupt on Ctrl-C.
 
-        Either way the last whole epoch is in a checkpoint when it raises.
+        Before it raises, the last complete epoch is saved in a checkpoint.
         """
         rows = start.rows if start else 0
         outcome = Outcome(self.network.weight_arrays(), 0, "epochs")
@@ -109,18 +109,18 @@ class Training:
                     outcome, rows = under_way.run(), under_way.progress.rows
                 case Fit():
                     rows += resumed is None
-                    outcome = fitted(self, phase, rows, resumed)
+                    outcome = run_fit(self, phase, rows, resumed)
         return outcome
 
     def columns(self, prefix: str, means: Mapping[str, float]) -> dict[str, float | None]:
-        """The measured columns of history.csv, None for those of other phases."""
+        """The columns of metrics in history.csv; None for metrics of other phases."""
         return {f"{prefix}{name}": means.get(name) for name in self.metrics}
 
 
-def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
-    """One fit phase, a row of history, the last of `rows`, and a checkpoint: its weights are the network's now."""
+def run_fit(training: Training, phase: Fit, rows: int, start: Checkpoint | None) -> Outcome:
+    """Run a fit phase, load its weights into the network, and record one row of history and a checkpoint."""
     if start:
-        start.must_hold({f"weights/{name}": value for name, value in phase.network.weight_arrays().items()})
+        start.require({f"weights/{name}": value for name, value in phase.network.weight_arrays().items()})
         weights = _weights(start.tensors)
         phase.network.load_weights(weights)
         return Outcome(weights, 0, "epochs")
@@ -135,9 +135,9 @@ def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) 
         if len(training.dataset.validation):
             row |= training.columns("validation_", Measurement(phase, training.dataset.validation).means())
         row["seconds"] = round(time.perf_counter() - began, 4)
-        training.keeper.row(row)
+        training.recorder.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}
-        training.keeper.checkpoint(Checkpoint(phase.name, 1, rows, Watch(), training.fingerprints, tensors))
+        training.recorder.checkpoint(Checkpoint(phase.name, 1, rows, Watch(), training.fingerprints, tensors))
         training.reporter.epoch(row)
     finally:
         training.reporter.end()
@@ -145,19 +145,19 @@ def fitted(training: Training, phase: Fit, rows: int, start: Checkpoint | None) 
 
 
 class PhaseInTraining:
-    """One gradient phase: its engine, and how far it is.
+    """A gradient phase: its engine and progress.
 
     `progress` is replaced in one assignment at the end of an epoch, so that an interrupt at any
-    instant finds a whole epoch in it.
+    instant finds a complete epoch.
     """
 
     def __init__(self, training: Training, phase: Gradient, rows: int, start: Checkpoint | None):
         self.training = training
         self.phase = phase
         self.settings = phase.settings
-        held = _weights(start.tensors) if start else {}
-        if phase.prepare and held.keys() >= phase.network.weights.keys():  # samples that follow from the weights
-            phase.network.load_weights(held)
+        saved = _weights(start.tensors) if start else {}
+        if phase.prepare and saved.keys() >= phase.network.weights.keys():  # samples computed with the weights
+            phase.network.load_weights(saved)
         train, validation = self.prepared(training.dataset.train), training.dataset.validation
         if not phase.only_train:
             validation = self.prepared(validation)
@@ -177,7 +177,7 @@ class PhaseInTraining:
         state = self.engine.state()
         self.progress = Progress(0, rows, state, state, Watch())
         if start:
-            start.must_hold(self.tensors())
+            start.require(self.tensors())
             self.progress = _resumed(start)
             self.engine.restore(self.progress.state)
         self.saved_epoch, self.saved_at = self.progress.epoch, -math.inf
@@ -199,7 +199,7 @@ class PhaseInTraining:
         return self.progress.watch.stopped(stopping) if stopping else None
 
     def outcome(self) -> Outcome:
-        """The weights to keep, which are now the network's: of the best epoch with early stopping, else the last."""
+        """Load the final weights into the network: those of the best epoch with early stopping, else the last."""
         progress, stopping = self.progress, self.settings.early_stopping
         kept = progress.best if stopping and progress.watch.best_epoch else progress.state
         self.engine.restore(kept)
@@ -208,7 +208,7 @@ class PhaseInTraining:
         return Outcome(weights, best_epoch, self.stopped() or "epochs")
 
     def epoch(self, epoch: int) -> None:
-        """Train one epoch, measure it, record it."""
+        """Train, evaluate and record one epoch."""
         self.begin(epoch)
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.training.columns("", self.train(epoch))
@@ -230,7 +230,7 @@ class PhaseInTraining:
             best = state if watch.best_epoch == epoch else best
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
-        self.training.keeper.row(row)  # first: a checkpoint counts on the rows of its epochs
+        self.training.recorder.row(row)  # before the checkpoint, which relies on the rows of its epochs
         self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
@@ -242,14 +242,14 @@ class PhaseInTraining:
         self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed, change)
 
     def train(self, epoch: int) -> dict[str, float]:
-        """All batches of an epoch, in chunks of about CHUNK_SECONDS; the means of the metrics."""
+        """Train all batches of an epoch in chunks of about CHUNK_SECONDS; return the means of the metrics."""
         done, means = 0, {}
         while done < self.engine.batches:
             began = time.perf_counter()
             stop = min(done + self.chunk, self.engine.batches)
             means = self.engine.train(done, stop)
             took = time.perf_counter() - began
-            if self.compiled:  # the first call compiles, so its time says nothing of the speed
+            if self.compiled:  # the first call includes compilation
                 self.chunk = max(1, math.ceil((stop - done) * CHUNK_SECONDS / max(took, 1e-4)))
             done, self.compiled = stop, True
             if not all(math.isfinite(value) for value in means.values()):
@@ -258,7 +258,7 @@ class PhaseInTraining:
         return means
 
     def order(self, epoch: int, samples: int) -> np.ndarray:
-        """The epoch's part of an endless row of passes over the samples."""
+        """The order of the epoch's samples: its part of an endless sequence of shuffled passes."""
         start, stop = (epoch - 1) * self.engine.samples, epoch * self.engine.samples
         first, last = start // samples, math.ceil(stop / samples)
         passes = np.concatenate([self.one_pass(number + 1, samples) for number in range(first, last)])
@@ -268,7 +268,7 @@ class PhaseInTraining:
         return self.phase.prepare(split) if self.phase.prepare and len(split) else split
 
     def fed(self, epoch: int) -> tuple[Split | None, Change | None]:
-        """The samples of an epoch that has its own, and what changes them on their way to the net."""
+        """The samples of an epoch from `feed`, and their transformation."""
         feed = self.training.feed
         split, change = feed(epoch, self.engine.samples) if feed else (None, None)
         steps = [change] if change else []
@@ -286,19 +286,19 @@ class PhaseInTraining:
         return rng(self.training.seed, f"order/{self.phase.name}", number).permutation(samples)
 
     def seeds(self, epoch: int) -> dict[str, np.ndarray]:
-        """The start of each random layer's stream in this epoch."""
+        """Initial state of each random layer in this epoch."""
         return {
             name: rng(self.training.seed, f"{self.phase.name}/{name}", epoch).integers(2**32, size=2, dtype=np.uint32)
             for name in self.phase.network.seeds
         }
 
     def save(self, at_once: bool) -> None:
-        """Keep the last whole epoch, unless that is done or a checkpoint was just written."""
+        """Save the last complete epoch, unless it is saved already or a checkpoint was just written."""
         progress = self.progress
         recent = time.monotonic() - self.saved_at <= CHECKPOINT_SECONDS
         if progress.epoch == self.saved_epoch or (recent and not at_once):
             return
-        self.training.keeper.checkpoint(
+        self.training.recorder.checkpoint(
             Checkpoint(
                 self.phase.name,
                 progress.epoch,
@@ -311,16 +311,16 @@ class PhaseInTraining:
         self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """All arrays that a checkpoint of now holds."""
+        """The arrays of a checkpoint of the current state."""
         best = {f"best/{name}": value for name, value in self.progress.best.items()}
         return {**self.progress.state, **(best if self.settings.early_stopping else {})}
 
     def diverged(self, epoch: int) -> Diverged:
-        """Tells where: found by going through the epoch once more, from the last good weights."""
+        """The error for a diverged epoch, after replaying it from the last finite weights."""
         self.engine.restore(self.progress.state)
         self.begin(epoch)
         validation = self.validation_split
-        text = divergence.told(self.engine, self.phase, validation, epoch, self.chunk)
+        text = divergence.explanation(self.engine, self.phase, validation, epoch, self.chunk)
         return Diverged(text, self.outcome())
 
 

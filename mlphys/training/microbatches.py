@@ -1,7 +1,7 @@
-"""A batch in parts, which the cores work on side by side.
+"""Micro-batches: a batch in parts, one core each.
 
-The operations of a small net are too short to be shared out, each of them, among several threads: two cores with
-half of a batch each take two thirds of the time that they take with half of every operation.
+The operations of a small network are too short to be divided among threads: two cores with half a batch each need
+two thirds of the time of two threads per operation.
 """
 
 from __future__ import annotations
@@ -14,28 +14,25 @@ from mlphys.networks.phases import Gradient
 from mlphys.schema import shapes
 from mlphys.schema.shapes import Row
 
-SAMPLES = 16  # of a part, about: with fewer an operation costs more than its work, and vectors stay empty
-MOST = 8  # parts: each is traced, which takes a third of a second
+SAMPLES = 16  # per part, about: with fewer, overhead dominates and SIMD vectors are not full
+MOST = 8  # parts: tracing each takes 0.3 s
 
 
 def operation_threads(rows: Sequence[Row], batch: int | str) -> int | None:
-    """How many threads an operation of TensorFlow gets: one where the net's batches are trained in parts, else all.
-
-    None stands for one a core, where no number of threads was chosen.
-    """
-    size = MOST * SAMPLES if batch == "all" else int(batch)  # all samples are enough for any number of parts
+    """Threads per TensorFlow operation: one if batches are divided into micro-batches, else all; None: one per core."""
+    size = MOST * SAMPLES if batch == "all" else int(batch)  # "all" samples are enough for MOST parts
     fit = _parts(size) > 1 or machine.threads() == 1
     return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else machine.chosen_threads()
 
 
 def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:
-    """How many samples of a batch each part has; in XLA, and on an accelerator, a batch stays whole."""
+    """The sizes of the micro-batches of a batch; one with XLA or on an accelerator."""
     whole = accelerated or phase.network.compiles_in_xla or not phase.separable
     parts = 1 if whole else _parts(batch)
     return [batch // parts + (i < batch % parts) for i in range(parts)]
 
 
 def _parts(batch: int) -> int:
-    """One, with all cores at work on every operation, where the parts would leave more than half of them idle."""
+    """The number of parts; 1 if parts would leave more than half of the cores idle."""
     parts = min(machine.threads(), MOST, math.ceil(batch / SAMPLES))
     return parts if 2 * parts >= machine.threads() else 1

@@ -29,7 +29,7 @@ from mlphys.schema import losses, optimizers
 from mlphys.schema.data import Split
 from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Softmax
 from mlphys.schema.optimizers import Optimizer
-from mlphys.schema.shapes import Row, weights
+from mlphys.schema.shapes import Row, weight_shapes
 
 # Above these TensorFlow is faster: its matrix products are blocked for the cache
 LARGEST_BATCH = 1024  # samples
@@ -46,19 +46,27 @@ class Unsupported(Exception):
     """There is no machine code for a phase; the text gives the reason."""
 
 
+class NotGenerated(Unsupported):
+    """A layer, term or setting is not part of the generated steps. Single operations of it may still have machine
+    code, as convolutions have."""
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} has no machine code for whole steps")
+
+
 def dense_chain(plan: Plan, batch: int) -> Chain:
     """The chain of layers, loss and update rule that a phase trains. Raises Unsupported."""
     if llvm.simd_unit() is None:
         raise Unsupported("nothing can be compiled for this processor")
     if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
-        raise Unsupported(f"track: {', '.join(sorted(tracked))} has no machine code")
+        raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
     data = _data_term(plan.terms)
     layers = _layers(plan.rows)
     loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
     chain = Chain(tuple(layers), loss, rule, batch, target_is_input=data.target == "x")
-    if set(plan.trained) != set(weights(plan.rows)):
+    if set(plan.trained) != set(weight_shapes(plan.rows)):
         raise Unsupported("some of its weights are not trained")
     if batch > LARGEST_BATCH:
         raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
@@ -72,9 +80,9 @@ def _data_term(terms: Sequence[Term]) -> DataTerm:
     data, *others = terms
     for term in others:
         if type(term) is not LayerPenalties or term.formulas():
-            raise Unsupported(f"the term {term} has no machine code")
+            raise NotGenerated(f"the term {term}")
     if type(data) is not DataTerm:
-        raise Unsupported(f"the loss {data} has no machine code")
+        raise NotGenerated(f"the loss {data}")
     return data
 
 
@@ -96,12 +104,12 @@ def _layers(rows: Sequence[Row]) -> list[DenseLayer]:
                 layers[-1] = layers[-1].with_activation("softmax")
             case other:
                 tied = " with tied weights" if row.tied_to else ""
-                raise Unsupported(f"layer {type(other).__name__}{tied} has no machine code")
+                raise NotGenerated(f"layer {type(other).__name__}{tied}")
     if not layers:
         raise Unsupported("it has no Dense layer")
     for layer in layers[:-1]:
         if layer.activation not in vector_math.SUPPORTED:
-            raise Unsupported(f"activation {layer.activation} has no machine code")
+            raise NotGenerated(f"activation {layer.activation}")
     return layers
 
 
@@ -114,20 +122,20 @@ def _loss(data: DataTerm, last: DenseLayer) -> Loss:
             return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, binary=True)
         case losses.MeanSquaredError() if supported:
             return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, classes=classes)
-    raise Unsupported(f"{type(data.loss).__name__} behind {last.activation} outputs has no machine code")
+    raise NotGenerated(f"{type(data.loss).__name__} behind {last.activation} outputs")
 
 
 def _rule(optimizer: Optimizer) -> UpdateRule:
     if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
-        raise Unsupported(f"optimizer {type(optimizer).__name__} has no machine code")
+        raise NotGenerated(f"optimizer {type(optimizer).__name__}")
     for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
         if getattr(optimizer, key) is not None:
-            raise Unsupported(f"{key} has no machine code")
+            raise NotGenerated(key)
     if isinstance(optimizer, optimizers.SGD):
         return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
     assert isinstance(optimizer, optimizers.Adam)
     if optimizer.amsgrad:
-        raise Unsupported("amsgrad has no machine code")
+        raise NotGenerated("amsgrad")
     return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
 
 
@@ -178,7 +186,7 @@ class NativeBackend:
             self._state[names[id(variable)]] = view
         self.restore(now)
 
-    def hold(self, split: Split) -> None:
+    def set_samples(self, split: Split) -> None:
         self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
         if self._chain.target_is_input:
             self._t = self._x
@@ -236,7 +244,7 @@ class NativeBackend:
 
     def _variable_views(self) -> Iterator[tuple[Any, np.ndarray]]:
         """The variables of layers and optimizer, each with its array in the workspace."""
-        optimizer, names = self._phase.optimizer, iter(weights(self._rows))
+        optimizer, names = self._phase.optimizer, iter(weight_shapes(self._rows))
         for layer, views in zip(self._chain.layers, self._workspace.kernels, strict=True):
             for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
                 weight = self._phase.network.weights[next(names)]

@@ -1,4 +1,4 @@
-"""The samples of an epoch, block by block, the next being read while one is trained on."""
+"""The samples of an epoch in blocks, with the next block prefetched by a thread."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mlphys.schema.data import Split
 
 LARGEST_BLOCK = 16_000_000  # values of its samples: 64 MB
 
-Change = Callable[[Split, int], Split]  # of the samples of the block of that number
+Change = Callable[[Split, int], Split]  # (samples of a block, its number) -> samples
 
 
 class Blocks:
-    """The samples of an epoch in their order, `samples` at a time: as many batches as LARGEST_BLOCK allows."""
+    """Blocks of `samples` samples in the order of the epoch: as many batches as LARGEST_BLOCK allows."""
 
     def __init__(self, split: Split, order: np.ndarray, change: Change | None, batch_size: int):
         self._split, self._order, self._change = split, order, change
@@ -29,15 +29,15 @@ class Blocks:
         self._ahead = self._read_ahead(0)
 
     def end(self, batch: int) -> int:
-        """The batch behind the block that holds `batch`."""
+        """Number of the first batch after the block that contains `batch`."""
         return (batch // self._batches + 1) * self._batches
 
     def holding(self, batch: int) -> Split | None:
-        """The block with `batch`; None: it is the one that was given last."""
+        """The block that contains `batch`; None if it is the previous one again."""
         number = batch // self._batches
         if number == self._held:
             return None
-        if number != self._next:  # an epoch that is gone through once more
+        if number != self._next:  # an epoch is replayed
             self._ahead = self._read_ahead(number)
         block, self._held = self._ahead.result(), number
         if (number + 1) * self.samples < len(self._order):
@@ -60,7 +60,7 @@ class Blocks:
 
 
 def _filled(values: np.ndarray, samples: int) -> np.ndarray:
-    """With zeros behind, so that the compiled call sees one shape."""
+    """Zero-padded to one shape for the compiled call."""
     if len(values) == samples:
         return values
     return np.concatenate([values, np.zeros((samples - len(values), *values.shape[1:]), values.dtype)])

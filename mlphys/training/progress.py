@@ -1,4 +1,4 @@
-"""What a user sees of a training under way."""
+"""Progress reports during training: a bar, log lines, or nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from mlphys.io.history import quantities
 
-LESS_OFTEN_AFTER = 100  # epochs; then a log gets a line for each hundredth part of the training
+LESS_OFTEN_AFTER = 100  # epochs; longer trainings log 100 lines
 
 
 class Reporter(Protocol):
-    """Told of a phase's begin, of each chunk and of each epoch's row of history."""
+    """Receives the start of a phase, each chunk, and the history row of each epoch."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None: ...
 
@@ -24,7 +24,7 @@ class Reporter(Protocol):
 
 
 class Silence:
-    """Nothing is shown."""
+    """Shows nothing."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
         pass
@@ -40,7 +40,7 @@ class Silence:
 
 
 class Lines(Silence):
-    """A plain line an epoch, for a log; of a long training every hundredth part."""
+    """One plain line per epoch for a log, at most about LESS_OFTEN_AFTER."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
         self._epochs = epochs
@@ -53,7 +53,7 @@ class Lines(Silence):
 
 
 class Bar(Silence):
-    """A bar with the last values, those on validation in brackets, and the time left, for a terminal."""
+    """A progress bar for a terminal, with the last metrics (validation in brackets) and the remaining time."""
 
     def begin(self, phase: str, epochs: int, done: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -102,7 +102,7 @@ def described(row: Mapping[str, Any]) -> str:
 
 
 def reporter(quiet: bool) -> Reporter:
-    """A bar on a terminal, lines in a log, nothing where `quiet`."""
+    """A bar on a terminal, lines in a log, nothing if `quiet`."""
     if quiet:
         return Silence()
     return Bar() if sys.stdout.isatty() else Lines()

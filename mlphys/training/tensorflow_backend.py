@@ -1,4 +1,4 @@
-"""Steps by TensorFlow: a chunk of an epoch is one call of a compiled graph."""
+"""Backend that trains with TensorFlow: a chunk of an epoch is one call of a compiled graph."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mlphys.training.tracking import Tracker
 
 
 class TensorFlowBackend:
-    """A chunk of an epoch as a graph, in which all that a step changes is a variable. It knows every phase."""
+    """Trains every phase. A chunk of an epoch is one graph, in which everything that a step changes is a variable."""
 
     name: ClassVar[str] = "TensorFlow"
 
     @staticmethod
     def refusal(plan: Plan, batch: int, accelerators: Sequence[str]) -> None:
-        """Nothing is refused."""
+        """None: it accepts every phase."""
 
     def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
         self.batch_size, self.samples = batch_size, samples
@@ -35,7 +35,7 @@ class TensorFlowBackend:
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
 
-    def hold(self, split: Split) -> None:
+    def set_samples(self, split: Split) -> None:
         self._x, self._y = tf.constant(split.x), tf.constant(split.y)
 
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
@@ -48,7 +48,7 @@ class TensorFlowBackend:
         return self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
 
     def sync_network(self) -> None:
-        """The network's variables are those that are trained."""
+        """Nothing to do: the network's variables are trained themselves."""
 
     def learning_rate(self) -> float:
         return float(self._phase.optimizer.learning_rate)
@@ -111,7 +111,7 @@ class TensorFlowBackend:
         self._sums.assign_add(sums)
 
     def _passed(self, x: Any, y: Any, share: float) -> tuple[list[Any], Any, dict[str, Any]]:
-        """Gradients, sums of the metrics, and outputs that are tracked, of a part with this share of its batch."""
+        """Gradients, metric sums and tracked outputs of a micro-batch that is the fraction `share` of its batch."""
         from mlphys.networks.layers import simd_conv
 
         phase, x = self._phase, simd_conv.without_gradient(x)
@@ -123,5 +123,5 @@ class TensorFlowBackend:
 
 
 def _added(gradients: Sequence[Any]) -> Any:
-    """None for a weight that the cost does not depend on."""
+    """The sum of gradients; None if the cost does not depend on the weight."""
     return None if any(gradient is None for gradient in gradients) else tf.add_n(gradients)

@@ -1,4 +1,4 @@
-"""What is recorded of each layer in training, and how its outputs are seen on the way."""
+"""Quantities of `training.track` that are recorded during training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlphys.numerics.activations import ACTIVATIONS, SATURATING
 
 
 class Tracker:
-    """The sums over an epoch of what `training.track` names; with nothing to track it adds nothing to a step.
+    """Sums over an epoch of the quantities in `training.track`; without any, steps are unchanged.
 
     `gradient_norm.<layer>` is |dC/dw|_2 over all trained weights w of the layer, C the cost of the
     batch: the mean over the steps. `saturation.<layer>` is the fraction of the layer's outputs that
@@ -34,11 +34,11 @@ class Tracker:
         ]
 
     def watching(self) -> contextlib.AbstractContextManager[dict[str, Any]]:
-        """Inside of it the outputs that `sums` needs are collected."""
+        """Context in which the outputs of layers are collected for `sums`."""
         return keras_internals.watched(self._network.keras_layers(self._saturating))
 
     def sums(self, gradients: Sequence[Any], outputs: Mapping[str, Any], samples: Any) -> list[Any]:
-        """What a step adds for each of `names`, float64."""
+        """Contribution of a step to each of `names`, float64."""
         norms = [norm([gradients[i] for i in places]) for places in self._trained.values()]
         saturated = [
             samples * (_saturated(kind, outputs[layer]) if layer in outputs else math.nan)  # not of this phase
@@ -47,7 +47,7 @@ class Tracker:
         return norms + saturated
 
     def means(self, sums: np.ndarray, samples: float, steps: int) -> dict[str, float | None]:
-        """By the columns of `names`; None for layers that the phase does without."""
+        """Means over the epoch by column; None for layers that the phase does not use."""
         counts = [steps] * len(self._trained) + [samples] * len(self._saturating)
         return {
             name: None if math.isnan(total) else _short(total / count)
@@ -56,7 +56,7 @@ class Tracker:
 
 
 def columns(phase: Gradient) -> list[str]:
-    """What a phase adds to history.csv for its layers and, of a small net, for every weight."""
+    """The columns of tracked quantities that a phase adds to history.csv."""
     track, names = phase.settings.track, Tracker(phase).names
     if "weight_norms" in track:
         names = [*names, *(f"weight_norm.{layer}" for layer in trained_by_layer(phase))]
@@ -66,7 +66,7 @@ def columns(phase: Gradient) -> list[str]:
 
 
 def parameters(weights: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Each number of each weight, by the weight's name and its place in it: `layers.0.Dense.kernel.0.0`."""
+    """Every single weight by name and index: `layers.0.Dense.kernel.0.0`."""
     return {
         ".".join([name, *map(str, place)]): float(value[place])
         for name, value in weights.items()
@@ -75,7 +75,7 @@ def parameters(weights: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def trained_by_layer(phase: Gradient) -> dict[str, list[int]]:
-    """The layers that the phase trains, first to last, and the places of their weights in `phase.trained`."""
+    """The trained layers in order, each with the indices of its weights in `phase.trained`."""
     names = {id(variable): name for name, variable in phase.network.weights.items()}
     found: dict[str, list[int]] = {}
     for i, variable in enumerate(phase.trained):
@@ -94,7 +94,7 @@ def weight_norms(phase: Gradient, state: Mapping[str, np.ndarray]) -> dict[str, 
 
 
 def norm(gradients: Sequence[Any]) -> Any:
-    """The L2 norm of all together; squares of float32 below 1e-23 would be zero."""
+    """L2 norm over all arrays, in float64: squares of float32 below 1e-23 would be zero."""
     from keras import ops
 
     squares = [ops.sum(ops.square(ops.cast(gradient, "float64"))) for gradient in gradients if gradient is not None]
@@ -109,5 +109,5 @@ def _saturated(kind: str, outputs: Any) -> Any:
 
 
 def _short(value: float) -> float:
-    """As many digits as float32 has: no more is known, and history.csv has a column a layer."""
+    """Round to the digits of float32, which keeps history.csv small."""
     return float(f"{value:.7g}")

@@ -83,7 +83,7 @@ def test_with_many_bits_the_error_is_that_of_the_net(tmp_path: Path):
     run = random_run(tmp_path, CODES)
     numbers = found(run, bits=12).numbers
     x = run.dataset().validation.x
-    r = run.trained.pictured(x)["reconstructions"]
+    r = run.trained.image_outputs(x)["reconstructions"]
     assert numbers["mse_not_quantized"] == pytest.approx(((r - x) ** 2).mean(), rel=1e-4)
     assert numbers["code"][-1]["mse"] == pytest.approx(numbers["mse_not_quantized"], rel=1e-3)
     assert [row["bits"] for row in numbers["code"]] == list(range(1, 13))

@@ -151,7 +151,6 @@ def test_numbers_that_are_not_finite_are_one_message(tmp_path: Path):
     with np.errstate(all="ignore"), pytest.raises(UserError) as error:
         said_of(run, "pca_comparison")
     assert str(error.value) == (
-        f"{tmp_path}: pca_comparison: the net gives numbers that are not finite; "
-        "train it anew with a smaller learning_rate"
+        f"{tmp_path}: pca_comparison: the net gives numbers that are not finite; retrain with a smaller learning_rate"
     )
     assert not (tmp_path / "analysis").exists()

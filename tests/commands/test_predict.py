@@ -179,5 +179,5 @@ def test_an_unfinished_run_predicts_nothing():
     path.write_text(path.read_text().replace("done", "interrupted"))
     assert reason("predict", "classifier", "x.npy") == (
         "runs/classifier/1: its training is not finished (interrupted, 3 epochs so far); "
-        "`mlphys resume runs/classifier/1` goes on"
+        "`mlphys resume runs/classifier/1` continues it"
     )

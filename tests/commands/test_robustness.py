@@ -159,8 +159,8 @@ def test_what_training_longer_changes_is_dropped():
     [
         (("dense", "--shift", 8), "runs/dense/1: --shift 8: its images of 8 x 8 x 1 can be moved by 7 at most"),
         (("line", "--shift", 1), "runs/line/1: its samples of 1 are no images that --shift could move"),
-        (("pca", "--noise", 1), "runs/pca/1: kind: pca has no labels or targets that stay what they are when its "
-         "samples change; --shift and --noise are for a classifier or regressor"),
+        (("pca", "--noise", 1), "runs/pca/1: kind: pca has no labels or targets; --shift and --noise "
+         "need a classifier or regressor"),
         (("dense", "--noise", 0), "--noise 0: expected a standard deviation above 0 and below 1e+06"),
         (("dense", "--noise", "nan"), "--noise nan: expected a standard deviation above 0 and below 1e+06"),
     ],

@@ -139,7 +139,7 @@ def test_check_holds_a_run_against_its_config(trained):
     assert "test.accuracy" in mlphys("check")
     config = trained / "config.yaml"
     config.write_text(config.read_text().replace("[0.5, 1.0]", "[0.0, 0.01]"))
-    assert "mlphys: runs/small/1: outside of what its config expects: test.accuracy" in refused("check")
+    assert "mlphys: runs/small/1: outside the range that its config expects: test.accuracy" in refused("check")
     (trained / "metrics.json").unlink()
     assert refused("check").startswith(
         "mlphys: runs/small/1: nothing is measured on test yet; `mlphys evaluate runs/small/1 --split test` does"
@@ -176,13 +176,13 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert process.returncode == 130
     assert process.stderr.strip().splitlines()[-1] == (
-        "mlphys: interrupted; `mlphys resume runs/small/1` goes on from the last whole epoch"
+        "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch"
     )
     assert json.loads(Path("runs/small/1/status.json").read_text())["state"] == "interrupted"
-    assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` goes on" in refused(
+    assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` continues it" in refused(
         "evaluate", "small"
     )
-    assert "run runs/small/1: going on after epoch 1, from checkpoints/000001.safetensors\n" in mlphys(
+    assert "run runs/small/1: resuming after epoch 1, from checkpoints/000001.safetensors\n" in mlphys(
         "resume", "small"
     )
     assert Path("whole/weights.safetensors").read_bytes() == Path("runs/small/1/weights.safetensors").read_bytes()
@@ -196,7 +196,7 @@ def test_a_finished_run_is_trained_longer_and_only_longer(trained):
         "`mlphys resume runs/small/1 --set training.epochs=6` trains longer\n"
     )
     assert refused("resume", "small", "--set", "training.batch_size=10").startswith(
-        "mlphys: runs/small/1: cannot go on with another config (training.batch_size changed); "
+        "mlphys: runs/small/1: cannot resume with another config (training.batch_size changed); "
     )
     mlphys("resume", "small", "--set", "training.epochs=5")
     mlphys("train", "small.yaml", "--set", "training.epochs=5", "--set", "plots=[]", "--out", "five", "--quiet")
@@ -213,7 +213,7 @@ def test_training_longer_drops_what_was_measured_of_the_shorter(trained):
 def test_an_early_stopped_run_is_not_trained_longer(folder):
     mlphys("train", "small.yaml", "--quiet", "--set", "training.early_stopping={monitor: accuracy, target: 0.01}")
     assert refused("resume", "small", "--set", "training.epochs=50") == (
-        "mlphys: runs/small/1: its training stopped early after 1 epochs; train it anew with a larger patience\n"
+        "mlphys: runs/small/1: its training stopped early after 1 epochs; retrain with a larger patience\n"
     )
 
 
@@ -239,12 +239,12 @@ def test_with_all_checkpoints_damaged_training_starts_over_and_keeps_its_new_one
         path.write_bytes(b"torn")
     (trained / "checkpoints" / "000009.safetensors").write_bytes(b"torn")
     assert refused("resume", "small", "--set", "training.epochs=5") == (
-        "mlphys: runs/small/1: no checkpoint is left to go on from; train it anew\n"
+        "mlphys: runs/small/1: no checkpoint is left to resume from; retrain it\n"
     )
     unfinished(trained, "running")
     said = mlphys("resume", "small")
     assert (
-        "run runs/small/1: no checkpoint to go on from: starting over "
+        "run runs/small/1: no checkpoint to resume from; starting over "
         "(passed over: 000009.safetensors, damaged; 000003.safetensors, damaged" in said
     )
     assert (trained / "weights.safetensors").read_bytes() == before
@@ -258,8 +258,8 @@ def test_a_resume_under_other_versions_is_refused_by_their_names(trained):
     rewrite(path, lambda facts: facts["fingerprints"].update(keras="3.1.0", numpy="2.0.0"))
     assert refused("resume", "small") == (
         "mlphys: runs/small/1: its checkpoints were made with keras 3.1.0, numpy 2.0.0, "
-        f"installed is keras {now['keras']}, numpy {now['numpy']}, which may end in other numbers; "
-        "`pip install keras==3.1.0 numpy==2.0.0` to go on, or train it anew\n"
+        f"installed is keras {now['keras']}, numpy {now['numpy']}, which may give other numbers; "
+        "`pip install keras==3.1.0 numpy==2.0.0` to resume, or retrain it\n"
     )
 
 
@@ -268,9 +268,9 @@ def test_a_checkpoint_without_one_of_its_fingerprints_is_refused(trained, name):
     unfinished(trained, "interrupted")
     rewrite(trained / "checkpoints" / "000003.safetensors", lambda facts: facts["fingerprints"].pop(name))
     said = {
-        "config": "its checkpoints belong to another config or other data; train it anew\n",
-        "data": "its checkpoints belong to another config or other data; train it anew\n",
-    }.get(name, f"its checkpoints were made with {name} (not told), installed is {name} ")
+        "config": "its checkpoints belong to another config or other data; retrain it\n",
+        "data": "its checkpoints belong to another config or other data; retrain it\n",
+    }.get(name, f"its checkpoints were made with {name} (not recorded), installed is {name} ")
     assert refused("resume", "small").startswith(f"mlphys: runs/small/1: {said}")
 
 
@@ -281,7 +281,7 @@ def test_a_changed_history_is_not_trained_over(trained):
     path.write_text(content.replace(",", ";"))  # a spreadsheet saved it
     assert refused("resume", "small") == (
         "mlphys: runs/small/1: its checkpoints belong to another history.csv; "
-        "put back the one that training wrote, or train it anew\n"
+        "put back the one that training wrote, or retrain it\n"
     )
     path.write_text(content)
     mlphys("resume", "small", "--quiet")
@@ -312,7 +312,7 @@ def test_train_resume_starts_over_when_there_is_no_checkpoint_yet(trained):
     before = (trained / "weights.safetensors").read_bytes()
     status = trained / "status.json"
     status.write_text(status.read_text().replace("done", "running"))
-    assert "run runs/small/1: no checkpoint to go on from: starting over\n" in mlphys("train", "small.yaml", "--resume")
+    assert "1: no checkpoint to resume from; starting over\n" in mlphys("train", "small.yaml", "--resume")
     assert (trained / "weights.safetensors").read_bytes() == before
     assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
@@ -322,7 +322,7 @@ def test_train_resume_refuses_another_config(trained):
     status.write_text(status.read_text().replace("done", "interrupted"))
     assert refused("train", "small.yaml", "--resume", "--set", "training.batch_size=16") == (
         "mlphys: runs/small/1: was trained with another config (training.batch_size changed); "
-        "leave --resume out to train anew\n"
+        "leave --resume out to start a new run\n"
     )
 
 
@@ -375,9 +375,7 @@ def test_a_run_that_another_process_trains_is_left_alone(trained):
 def test_a_pipe_among_the_checkpoints_is_passed_over(trained):
     os.mkfifo(trained / "checkpoints" / "000999.safetensors")
     said = mlphys("resume", "small", "--set", "training.epochs=4")
-    assert (
-        "going on after epoch 3, from checkpoints/000003.safetensors (passed over: 000999.safetensors, damaged)" in said
-    )
+    assert "resuming after epoch 3, from checkpoints/000003.safetensors (unusable: 000999.safetensors, damaged)" in said
 
 
 def test_weights_that_are_not_finite_are_refused(trained):
@@ -385,7 +383,7 @@ def test_weights_that_are_not_finite_are_refused(trained):
     weights["layers.4.Dense.bias"][3] = np.nan
     save_file(weights, trained / "weights.safetensors")
     assert refused("evaluate") == (
-        "mlphys: runs/small/1/weights.safetensors: holds values that are not finite; train the experiment anew\n"
+        "mlphys: runs/small/1/weights.safetensors: holds values that are not finite; retrain the experiment\n"
     )
 
 
@@ -402,7 +400,7 @@ def test_a_log_that_is_closed_leaves_a_run_that_goes_on(trained):
     said = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=120) == 130
-    assert "mlphys: interrupted; `mlphys resume runs/small/1` goes on" in said
+    assert "mlphys: interrupted; `mlphys resume runs/small/1` continues it" in said
     assert json.loads((trained / "status.json").read_text())["state"] == "interrupted"
 
 
@@ -410,7 +408,7 @@ def test_an_existing_out_is_not_overwritten(trained):
     before = (trained / "weights.safetensors").read_bytes()
     assert refused("train", "small.yaml", "--out", trained) == (
         "mlphys: runs/small/1: exists and is not empty; a run is never overwritten: "
-        "name another --out, remove it, or go on with `mlphys resume runs/small/1`\n"
+        "name another --out, remove it, or resume it with `mlphys resume runs/small/1`\n"
     )
     assert (trained / "weights.safetensors").read_bytes() == before
 
@@ -464,7 +462,7 @@ def test_a_disk_that_is_full_from_a_step_on_ends_with_one_message_and_a_run_that
     with Disk(Path("run"), failing, half=True):
         assert refused("train", "small.yaml", "--out", "run", "--quiet") == (
             f"mlphys: run/{file}: cannot be written: No space left on device; "
-            "free some space, or write to another place; then `mlphys resume run` goes on\n"
+            "free some space, or write to another place; then `mlphys resume run` continues it\n"
         )
     mlphys("resume", "run", "--quiet")
     assert Path("run/weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
@@ -520,7 +518,7 @@ def test_weights_of_another_shape_are_refused(trained):
     save_file(weights, trained / "weights.safetensors")
     assert refused("evaluate") == (
         "mlphys: runs/small/1/weights.safetensors: does not fit config.yaml: layers.4.Dense.bias has shape (11,), "
-        "the config says (10,); train the experiment anew\n"
+        "the config says (10,); retrain the experiment\n"
     )
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -21,7 +22,10 @@ from mlphys.errors import UserError
 from mlphys.io.download import locate
 from mlphys.schema import registry
 from mlphys.schema.document import LARGEST_FILE, dump, parse
+from mlphys.schema.fields import ActivationName
+from mlphys.schema.initializers import INITIALIZERS
 from mlphys.schema.layers import LAYERS
+from mlphys.schema.losses import LOSSES
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
 from tests.helpers import fake_run
 
@@ -76,34 +80,18 @@ MEASURED = ", ".join(
     for split in ("test", "validation", "train")
     for metric in ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 )
-ALL_LAYERS = (
-    "Dense, Conv1D, Conv2D, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, "
-    "GlobalAveragePooling2D, GlobalMaxPooling2D, UpSampling2D, ZeroPadding2D, Cropping2D, Flatten, Reshape, "
-    "Dropout, SpatialDropout2D, GaussianDropout, GaussianNoise, BatchNormalization, LayerNormalization, "
-    "Activation, ReLU, LeakyReLU, ELU, Softmax, FixedConv2D"
-)
+ALL_LAYERS = ", ".join(LAYERS)
 CONV2D = (
     "filters, kernel_size, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, "
     "bias_regularizer, activity_regularizer, strides, padding, dilation_rate"
 )
-ACTIVATIONS = (
-    "linear, relu, sigmoid, tanh, softmax, softplus, softsign, elu, selu, gelu, silu, swish, mish, leaky_relu, "
-    "relu6, exponential, hard_sigmoid, log_softmax, hard_tanh, celu, log_sigmoid"
-)
-INITIALIZERS = (
-    "Zeros, Ones, Constant, Identity, Orthogonal, RandomNormal, TruncatedNormal, RandomUniform, GlorotUniform, "
-    "GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, VarianceScaling"
-)
-ALL_OPTIMIZERS = "SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Lamb, Lion, Ftrl"
+ACTIVATIONS = ", ".join(get_args(ActivationName))
+ALL_INITIALIZERS = ", ".join(INITIALIZERS)
+ALL_OPTIMIZERS = ", ".join(OPTIMIZERS)
 ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_1, beta_2, epsilon, amsgrad"
-ALL_SCHEDULES = (
-    "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay, CosineDecayRestarts"
-)
+ALL_SCHEDULES = ", ".join(SCHEDULES)
 KINDS = ", ".join(registry.names("mlphys.models"))
-LOSSES = (
-    "CategoricalCrossentropy, CategoricalFocalCrossentropy, BinaryCrossentropy, MeanSquaredError, "
-    "MeanAbsoluteError, KLDivergence, CategoricalHinge, Huber, LogCosh, FreeEnergyDifference"
-)
+KNOWN = ", ".join(LOSSES)
 A_NAME = "expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder"
 A_SIZE = "expected a count of samples, or a fraction between 0 and 1"
 A_RANGE = "expected a range such as [0.985, 0.993], the smaller number first"
@@ -317,7 +305,7 @@ BROKEN = [
         "padding: same",
         "kernel_initializer: xavier",
         f"{FIRST}.Conv2D.kernel_initializer: unknown initializer; received text 'xavier'; write GlorotUniform "
-        f"(allowed: {INITIALIZERS})",
+        f"(allowed: {ALL_INITIALIZERS})",
     ),
     (
         "padding: same",
@@ -448,13 +436,13 @@ BROKEN = [
     (
         LOSS,
         "loss: mse",
-        f"f.yaml:12: training.loss: unknown loss; received text 'mse'; write mean_squared_error (allowed: {LOSSES})",
+        f"f.yaml:12: training.loss: unknown loss; received text 'mse'; write mean_squared_error (allowed: {KNOWN})",
     ),
     (
         LOSS,
         "loss: sparse_categorical_crossentropy",
         "f.yaml:12: training.loss: unknown loss; received text 'sparse_categorical_crossentropy'; "
-        f"write categorical_crossentropy: the labels are made one-hot (allowed: {LOSSES})",
+        f"write categorical_crossentropy: the labels are made one-hot (allowed: {KNOWN})",
     ),
     (
         LOSS,
@@ -985,7 +973,7 @@ def test_the_json_schema_knows_every_name_and_closes_every_block():
     objects = blocks(schema)
     assert all(block["additionalProperties"] is False for block in objects)
     named = {name for block in objects for name in block["properties"]}
-    assert named >= {*LAYERS, *OPTIMIZERS, *SCHEDULES, *INITIALIZERS.split(", "), *LOSSES.split(", ")}
+    assert named >= {*LAYERS, *OPTIMIZERS, *SCHEDULES, *INITIALIZERS, *LOSSES}
     text = json.dumps(schema)
     for name in (*DATASETS.split(", "), *PLOTS.split(", "), "classifier", "adam", "rmsprop", "glorot_uniform"):
         assert f'"{name}"' in text

@@ -177,7 +177,7 @@ def test_a_tuned_encoder_comes_after_a_kept_one():
 def test_a_run_goes_on_to_the_same_bytes_after_what_it_was_taken_from_is_gone():
     """Preprocessing stays as it was fitted for the encoder, whatever samples the layers behind it are shown."""
     mlphys("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet")
-    fitted = Run(Path("runs/whitened/1")).preprocessing.weights()
+    fitted = Run(Path("runs/whitened/1")).preprocessing.named_arrays()
     mlphys("train", "top.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
     shutil.rmtree("runs")
     mlphys("resume", "half", "--quiet", "--set", "training.epochs=2")
@@ -194,7 +194,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over_without_what_it_wa
     status.write_text(status.read_text().replace("done", "interrupted"))
     shutil.rmtree("whole/checkpoints")
     shutil.rmtree("runs")
-    assert "no checkpoint to go on from: starting over" in mlphys("resume", "whole")
+    assert "no checkpoint to resume from; starting over" in mlphys("resume", "whole")
     assert Path("whole/weights.safetensors").read_bytes() == before
     run = Run(Path("whole"))
     assert all((run.initial[name] == first[name]).all() for name in run.initial)
@@ -256,7 +256,7 @@ def test_a_missing_run_is_told_with_the_command_that_makes_it():
     [
         (
             "interrupted",
-            "its training is not finished (interrupted, 0 epochs so far); `mlphys resume runs/plain/1` goes on",
+            "its training is not finished (interrupted, 0 epochs so far); `mlphys resume runs/plain/1` continues it",
         ),
         ("diverged", "its training diverged; name another run"),
     ],
@@ -339,9 +339,9 @@ def not_finite(arrays: dict[str, np.ndarray]) -> None:
         (
             wider,
             "does not fit config.yaml: encoder.0.Dense.bias has shape (13,), the config says (12,); "
-            "train the experiment anew",
+            "retrain the experiment",
         ),
-        (not_finite, "holds values that are not finite; train the experiment anew"),
+        (not_finite, "holds values that are not finite; retrain the experiment"),
     ],
 )
 def test_damaged_weights_are_refused(change, told):
@@ -369,7 +369,7 @@ def test_a_run_whose_config_tells_no_layers_of_its_encoder_is_refused():
     start, stop = text.index("    layers:\n"), text.index("    sha256:")
     path.write_text(text[:start] + text[stop:])
     assert reason("evaluate", "top").endswith(
-        " model.encoder.layers: a run's config holds the encoder's layers; train it anew"
+        " model.encoder.layers: a run's config holds the encoder's layers; retrain it"
     )
 
 

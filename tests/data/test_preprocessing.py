@@ -126,7 +126,7 @@ def test_how_many_samples_are_transformed_at_once_changes_nothing(monkeypatch):
 def test_what_was_fitted_is_restored_from_the_weights_by_name():
     x = digits()
     fitted = preprocessing.fit((SubtractMean(), Project(components=5)), x)
-    weights = fitted.weights()
+    weights = fitted.named_arrays()
     wanted = preprocessing.fitted_shapes(fitted.steps, (8, 8, 1))
     assert {name: array.shape for name, array in weights.items()} == wanted == {
         "preprocess.0.subtract_mean.mean": (8, 8, 1),
@@ -160,11 +160,11 @@ EACH: dict[str, list[Step]] = {
 def test_what_is_fitted_lies_in_memory_as_what_is_read_back_and_gives_the_same_bytes(steps, tmp_path):
     x = digits()
     fitted = preprocessing.fit(steps, x)
-    RunWriter(tmp_path).weights(fitted.weights())
+    RunWriter(tmp_path).weights(fitted.named_arrays())
     wanted = preprocessing.fitted_shapes(steps, x.shape[1:])
     again = preprocessing.restored(steps, x.shape[1:], RunFiles(tmp_path).tensors(WEIGHTS, wanted))
-    assert_as_saved(fitted.weights())
-    assert_as_saved(again.weights())
+    assert_as_saved(fitted.named_arrays())
+    assert_as_saved(again.named_arrays())
     seen = fitted.apply(x)
     assert again.apply(x).tobytes() == seen.tobytes()
     assert again.inverse(seen).tobytes() == fitted.inverse(seen).tobytes()
@@ -173,7 +173,7 @@ def test_what_is_fitted_lies_in_memory_as_what_is_read_back_and_gives_the_same_b
 def test_a_step_is_fitted_to_what_the_steps_before_it_give_when_they_are_read_back():
     x = digits()
     fitted = preprocessing.fit((Project(components=5), SubtractMean()), x)
-    first = preprocessing.restored(fitted.steps[:1], x.shape[1:], fitted.weights())
+    first = preprocessing.restored(fitted.steps[:1], x.shape[1:], fitted.named_arrays())
     assert fitted.arrays[1]["mean"].tobytes() == SubtractMean().fit(first.apply(x))["mean"].tobytes()
 
 
@@ -182,13 +182,13 @@ def test_pictures_show_what_the_last_step_that_cannot_be_undone_gives():
     steps = (Scale(by=2), ContrastNormalize(), Whiten(kind="pca"))
     fitted = preprocessing.fit(steps, x)
     assert not fitted.invertible
-    assert preprocessing.undone(steps) == 2
-    assert preprocessing.pictured_shape(steps, (8, 8, 1)) == (8, 8, 1)
+    assert preprocessing.first_invertible(steps) == 2
+    assert preprocessing.display_shape(steps, (8, 8, 1)) == (8, 8, 1)
     assert preprocessing.output_shape(steps, (8, 8, 1)) == (64,)
     normalized = ContrastNormalize().apply(x / 2, {})
-    np.testing.assert_allclose(fitted.pictured(x), normalized, atol=1e-6)
+    np.testing.assert_allclose(fitted.for_display(x), normalized, atol=1e-6)
     np.testing.assert_allclose(fitted.inverse(fitted.apply(x)), normalized, atol=1e-3)
-    assert preprocessing.undone(CHAIN) == 0
+    assert preprocessing.first_invertible(CHAIN) == 0
 
 
 def test_a_fraction_is_the_count_in_the_completed_config_and_reads_back(folder):
@@ -263,7 +263,7 @@ def test_fitted_arrays_of_another_shape_are_refused_by_name(run, name, shape):
     save_file(weights | {name: np.zeros(shape, np.float32)}, run / "weights.safetensors")
     assert refused("evaluate", run) == (
         f"mlphys: run/weights.safetensors: does not fit config.yaml: {name} has shape {shape}, "
-        f"the config says {expected}; train the experiment anew\n"
+        f"the config says {expected}; retrain the experiment\n"
     )
 
 
@@ -274,7 +274,7 @@ def test_no_data_is_opened_to_complete_the_config_of_a_run(run):
     line = 1 + next(i for i, line in enumerate(config.read_text().splitlines()) if "project:" in line)
     assert refused("plot", run) == (
         f"mlphys: run/config.yaml:{line}: data.preprocess.1: a run's config holds the number of components, "
-        "not a fraction; train it anew\n"
+        "not a fraction; retrain it\n"
     )
 
 
@@ -300,7 +300,7 @@ def test_reconstructions_are_measured_in_pixels_too_beside_pcas_there(folder):
     run = Run(Path("run"))
     measured = run.metrics["validation"]
     dataset = run.dataset()
-    said = run.trained.pictured(dataset.validation.x)["reconstructions"]
+    said = run.trained.image_outputs(dataset.validation.x)["reconstructions"]
     assert measured["pixel_mse"] == pytest.approx(((said - dataset.validation.x) ** 2).mean(), rel=1e-4)
     assert measured["mse"] != pytest.approx(measured["pixel_mse"], rel=0.1)
     with np.load("run/predictions_validation.npz") as arrays:

@@ -73,9 +73,84 @@ def test_columns_first_is_read_as_it_is_meant(save):
     assert samples.x.flags.c_contiguous
 
 
-@pytest.mark.parametrize("y", [Y.reshape(-1, 1), Y.astype(float), Y.astype(np.uint8)])
-def test_labels_may_be_a_column_or_whole_floats(save, y):
-    assert np.array_equal(save(x=X, y=y).load().y, Y)
+@pytest.mark.parametrize("y", [Y.reshape(-1, 1), Y.astype(float), Y.astype(np.uint8), Y.astype(str), np.eye(3)[Y]])
+def test_labels_may_be_a_column_whole_floats_digits_or_one_hot(save, y):
+    spec = save(x=X, y=y)
+    assert spec.describe().classes == ("0", "1", "2")
+    assert np.array_equal(spec.load().y, Y)
+
+
+LABELS = [
+    (Y + 1, ("1", "2", "3")),
+    (Y * 2 - 1, ("-1", "1", "3")),
+    (np.array([5, 0, 900])[Y], ("0", "5", "900")),
+    (Y * 10**12, ("0", "1000000000000", "2000000000000")),
+    (np.array(["spi", "ell", "irr"])[Y], ("ell", "irr", "spi")),
+    (np.array([b"spi", b"ell", b"irr"])[Y], ("ell", "irr", "spi")),
+    (np.array(["10", "9", "-1"])[Y], ("-1", "9", "10")),
+    (np.array(["a ", " b", "c"])[Y], ("a", "b", "c")),
+    (Y > 0, ("0", "1")),
+    (2.0 * Y, ("0", "2", "4")),
+]
+
+
+@pytest.mark.parametrize(("y", "classes"), LABELS, ids=[", ".join(classes) for _, classes in LABELS])
+@pytest.mark.parametrize("targets", [None, "classes"])
+def test_every_different_label_is_a_class_and_no_other_is(save, y, classes, targets):
+    spec = save({"targets": targets}, x=X, y=y)
+    description, samples = spec.describe(), spec.load()
+    assert description.classes == classes
+    assert [str(classes[k]) for k in samples.y] == [
+        label.strip() if isinstance(label, str) else str(int(label))
+        for label in np.asarray(y).astype(str if np.asarray(y).dtype.kind in "US" else float).tolist()
+    ]
+    assert (np.bincount(samples.y, minlength=len(classes)) > 0).all()
+
+
+def test_labels_of_all_splits_make_the_classes(save):
+    spec = save(x_train=X, y_train=2 * Y, x_test=X, y_test=2 * Y + 1)
+    assert spec.describe().classes == ("0", "1", "2", "3", "4", "5")
+
+
+@pytest.mark.parametrize(
+    ("y", "names", "codes"),
+    [
+        (np.array([1, 2])[Y % 2], ["up", "down"], Y % 2),
+        (np.array([-1, 1])[Y % 2], ["up", "down"], Y % 2),
+        (np.array(["b", "a"])[Y % 2], ["b", "a"], Y % 2),
+        (np.array(["b", "a"])[Y % 2], ["c", "b", "a"], Y % 2 + 1),
+    ],
+)
+def test_names_are_those_of_the_labels_in_their_order_or_of_text_that_they_hold(save, y, names, codes):
+    spec = save({"class_names": names}, x=X, y=y)
+    assert spec.describe().classes == tuple(names)
+    assert np.array_equal(spec.load().y, codes)
+
+
+@pytest.mark.parametrize(
+    ("y", "text"),
+    [
+        (
+            np.array(["a", "", "b"])[Y],
+            "text '' cannot name a class: names have 1 to 100 printable characters",
+        ),
+        (np.array(["a", "\x1b[2J", "b"])[Y], "cannot name a class"),
+        (np.array(["a", "x" * 101, "b"])[Y], "cannot name a class"),
+        (
+            np.arange(60) * 3,
+            "y has 60 different values in 60 samples, too many to be classes; kind: regressor takes",
+        ),
+    ],
+)
+def test_what_cannot_name_a_class_is_refused(save, y, text):
+    with pytest.raises(UserError) as error:
+        save({"targets": "classes"}, x=np.zeros((len(y), 2)), y=y).describe()
+    assert text in str(error.value)
+
+
+def test_text_is_no_target_of_a_regressor(save):
+    with pytest.raises(UserError, match="y holds <U1, which is no number; kind: classifier takes it as classes"):
+        save({"targets": "numbers"}, x=X, y=np.array(["a", "b", "c"])[Y]).describe()
 
 
 def test_classes_have_the_names_that_are_given(save):
@@ -98,7 +173,7 @@ REFUSED = [
     (
         {"a": X, "y": Y},
         "needs the arrays x_train and y_train (and x_test, y_test), or x and y, all without y for an autoencoder; "
-        "received a, y",
+        "received a, y; data.x and data.y name others",
     ),
     (
         {"x_train": X, "y_train": Y, "x_test": X},
@@ -108,15 +183,9 @@ REFUSED = [
     ({"x": X.astype(object), "y": Y}, "x holds object; expected real numbers"),
     ({"x": X.astype(str), "y": Y}, "x holds <U32; expected real numbers"),
     ({"x": X * 1j, "y": Y}, "x holds complex64; expected real numbers"),
-    ({"x": X, "y": Y.astype(str)}, "y holds <U21; expected real numbers"),
     ({"x": X[:0], "y": Y[:0]}, "x has shape (0, 5): no samples in it"),
     ({"x": X[:, 0], "y": Y}, "x has shape (12,); expected (samples, features) or images"),
     ({"x": X, "y": np.array(3)}, "y has shape (); expected one value a sample"),
-    (
-        {"x": X, "y": np.eye(3)[Y]},
-        "y has shape (12, 3) and is one-hot; save y.argmax(axis=1) for classes, or write data.targets: numbers",
-    ),
-    ({"x": X, "y": Y + 1}, "labels are 1 to 3: mlphys counts from 0; subtract 1"),
     (
         {"x_train": X, "x_test": X, "y_test": Y},
         "has x_test and y_test, but not all of x_train, y_train, x_test, y_test; add the others, or leave the "
@@ -125,7 +194,7 @@ REFUSED = [
     (
         {"x_train": X, "y": Y},
         "needs the arrays x_train and y_train (and x_test, y_test), or x and y, all without y for an autoencoder; "
-        "received x_train, y",
+        "received x_train, y; data.x and data.y name others",
     ),
     (
         {"x_train": X, "y_train": Y + 0.5, "x_test": X, "y_test": X},
@@ -135,13 +204,16 @@ REFUSED = [
         {"x_train": X, "y_train": Y, "x_test": X[:, :3], "y_test": Y},
         "x_train has shape (12, 5) and x_test (12, 3); they must be alike",
     ),
-    ({"x": X, "y": Y - 1}, "y[0] is -1: labels count from 0; 4 of 12 are wrong"),
     (
         {"x": X, "y": np.where(Y, Y, np.nan)},
         "y has 4 values that are NaN, infinite or beyond float32, the first at [0, 0]; "
         "replace them, or leave these samples out",
     ),
-    ({"x": X, "y": Y * 10**12}, "y[1] is 1000000000000: more classes than the 12 samples; 8 of 12 are wrong"),
+    (
+        {"x_train": X, "y_train": Y, "x_val": X},
+        "has x_val, but not all of x_train, y_train, x_val, y_val; add the others, or leave the validation set out",
+    ),
+    ({"x": X, "y": Y * 1j}, "y holds complex128; expected real numbers"),
 ]
 
 
@@ -156,9 +228,15 @@ def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, 
 @pytest.mark.parametrize(
     ("y", "text"),
     [
-        (Y + 0.5, "y[0] is 0.5: labels are whole numbers; 12 of 12 are wrong"),
-        (np.where(Y, Y, np.nan), "y[0] is nan: labels are whole numbers; 4 of 12 are wrong"),
-        (np.eye(3)[Y], "y has shape (12, 3); expected one whole number a sample"),
+        (
+            Y + 0.5,
+            "y[0] is 0.5: labels are text or whole numbers; kind: regressor takes numbers; 12 of 12 are wrong",
+        ),
+        (
+            np.where(Y, Y, np.nan),
+            "y[0] is nan: labels are text or whole numbers; kind: regressor takes numbers; 4 of 12 are wrong",
+        ),
+        (X, "y has shape (12, 5); expected one whole number a sample, or one-hot"),
     ],
 )
 @pytest.mark.parametrize("keys", [{"targets": "classes"}, {"class_names": ["up", "down", "strange"]}])
@@ -247,7 +325,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, kind):
     expected = {
         "missing": f"{path}: no such file; a relative path starts at {os.getcwd()}",
         "folder": f"{path}: needs npy files of the arrays x_train and y_train (and x_test, y_test), or x and y, "
-        "all without y for an autoencoder; received none",
+        "all without y for an autoencoder; received none; data.x and data.y name others",
         "pipe": f"{path}: is not a regular file; copy what it gives into one",
     }
     with pytest.raises(UserError) as error:
@@ -318,7 +396,7 @@ def test_what_is_left_on_disk_reads_as_it_would_be_in_memory(tmp_path, monkeypat
     resident = spec.load().x
     monkeypatch.setattr(chunked, "LARGEST_RESIDENT", 239)
     on_disk = spec.load().x
-    assert isinstance(on_disk, chunked.Stored)
+    assert isinstance(on_disk, chunked.LazyArray)
     assert on_disk[rows].shape == resident[rows].shape
     found = chunked.read(on_disk[rows][1:])
     assert (found.dtype, found.tobytes()) == (np.float32, resident[rows][1:].tobytes())

@@ -10,7 +10,8 @@ import numpy as np
 from mlphys.errors import Refusal
 from mlphys.networks.compiled import Mapped, Measurement
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Gradient, Network
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Gradient
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training.backend import BACKENDS
@@ -82,8 +83,8 @@ def shapes_are_as_promised(kind: type[ModelKind]) -> None:
     said = {name: value.shape for name, value in example.predictions(network).items()}
     promised = example.spec.prediction_shapes(description)
     assert said == {name: (7, *shape) for name, shape in promised.items()}
-    pictures = Mapped(lambda x, y: example.spec.pictured(network, x), network.evaluated_at_once)
-    if promised := example.spec.pictured_shapes(description):
+    pictures = Mapped(lambda x, y: example.spec.image_outputs(network, x), network.evaluated_at_once)
+    if promised := example.spec.image_output_shapes(description):
         seen = {name: value.shape for name, value in pictures(samples(7, description, 9)).items()}
         assert seen == {name: (7, *shape) for name, shape in promised.items()}
 
@@ -118,7 +119,7 @@ def step(phase: Gradient, seen: Split, backend: Any = BACKENDS[-1]) -> list[np.n
     variables |= {f"state/{name}": variable for name, variable in phase.network.state.items()}
     before = [variable.numpy() for variable in phase.trained]
     steps = backend(phase, len(seen), len(seen), variables)
-    steps.hold(seen)
+    steps.set_samples(seen)
     steps.begin(np.arange(len(seen), dtype=np.int32), {name: np.ones(2, np.uint32) for name in phase.network.seeds})
     steps.train(0, 1)
     steps.sync_network()

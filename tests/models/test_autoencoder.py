@@ -34,7 +34,7 @@ def test_the_code_and_the_reconstruction_have_their_shapes(layers, code):
     said = spec(layers).predictions(network, digits(5))
     assert said["codes"].shape == (5, *code)
     assert spec(layers).code_shape(DIGITS) == code
-    pictured = spec(layers).pictured(network, digits(5))["reconstructions"].numpy()
+    pictured = spec(layers).image_outputs(network, digits(5))["reconstructions"].numpy()
     assert pictured.shape == (5, 8, 8, 1)
     np.testing.assert_allclose(
         said["squared_errors"].numpy(), ((pictured - digits(5)) ** 2).reshape(5, 64).mean(axis=1), rtol=1e-5

@@ -104,7 +104,7 @@ def test_beside_the_surest_mistakes_the_first_right_sample_of_each_class_is_kept
     labels = np.repeat(np.arange(10), 30)
     guesses = np.where(np.arange(300) % 30 < 20, (labels + 1) % 10, labels)
     split = Split(np.zeros((300, 8, 8, 1), np.float32), labels.astype(np.int32))
-    kept = classifier.Classifier(kind="classifier", layers=[SOFTMAX]).shown(
+    kept = classifier.Classifier(kind="classifier", layers=[SOFTMAX]).shown_samples(
         split, {"probabilities": np.eye(10)[guesses]}, most=100
     )
     assert (guesses[kept[:90]] != labels[kept[:90]]).all()

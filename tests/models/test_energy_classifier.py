@@ -93,7 +93,7 @@ def test_autoencoders_learn_to_tell_the_planes_apart():
     training = training_of(LINEAR, dataset, **{**BASIC, "epochs": 60})
     said = said_after(training, dataset.test.x)
     assert (said["probabilities"].argmax(axis=1) == dataset.test.y).mean() > 0.95
-    rows = training.keeper.rows
+    rows = training.recorder.rows
     assert [row["phase"] for row in rows[::60]] == ["train_0", "train_1", "calibrate"]
     assert rows[-1]["validation_accuracy"] > 0.95
     assert rows[-1]["mse"] is rows[0]["accuracy"] is None
@@ -125,13 +125,13 @@ def test_a_training_that_goes_on_after_any_epoch_of_any_phase_ends_with_the_same
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch
     dataset = planes()
     whole = training_of(of, dataset, **settings)
-    outcome, rows = whole.run(), whole.keeper.rows
-    assert [checkpoint.rows for checkpoint in whole.keeper.checkpoints] == [*range(1, len(rows) + 1)]
-    for checkpoint in whole.keeper.checkpoints:
+    outcome, rows = whole.run(), whole.recorder.rows
+    assert [checkpoint.rows for checkpoint in whole.recorder.checkpoints] == [*range(1, len(rows) + 1)]
+    for checkpoint in whole.recorder.checkpoints:
         rest = training_of(of, dataset, **settings)
         resumed = rest.run(checkpoint)
         left = rows[checkpoint.rows :]
-        assert [{**row, "seconds": 0} for row in rest.keeper.rows] == [{**row, "seconds": 0} for row in left]
+        assert [{**row, "seconds": 0} for row in rest.recorder.rows] == [{**row, "seconds": 0} for row in left]
         for name, value in outcome.weights.items():
             assert value.tobytes() == resumed.weights[name].tobytes(), (checkpoint.phase, checkpoint.epoch, name)
 
@@ -171,7 +171,7 @@ def test_a_class_without_samples_is_told_before_anything_is_trained(of):
     with pytest.raises(UserError) as caught:
         lacking.run()
     assert str(caught.value) == validation
-    assert lacking.keeper.rows == []
+    assert lacking.recorder.rows == []
 
 
 def test_more_components_than_a_class_has_directions_are_refused():
@@ -323,7 +323,7 @@ def test_predictions_have_a_column_a_class_for_probability_and_energy(run, tmp_p
 
 def test_a_finished_run_is_not_trained_longer(run):
     said = mlphys("resume", run.path, "--set", "training.epochs=30", code=2)
-    assert "is trained in phases, and the epochs of those before are spent; train it anew with other epochs" in said
+    assert "is trained in phases, and the epochs of those before are spent; retrain with other epochs" in said
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_hard_features_are_one_for_the_nearest_centroid_and_the_reconstruction_i
     nearest = squared_distances(x, centroids).argmin(axis=1)
     said = SIX.predictions(network, x)
     np.testing.assert_array_equal(said["codes"].numpy(), np.eye(6)[nearest])
-    np.testing.assert_array_equal(SIX.pictured(network, x)["reconstructions"].numpy(), centroids[nearest])
+    np.testing.assert_array_equal(SIX.image_outputs(network, x)["reconstructions"].numpy(), centroids[nearest])
     np.testing.assert_allclose(said["squared_errors"].numpy(), ((x - centroids[nearest]) ** 2).mean(axis=1), rtol=1e-5)
     np.testing.assert_allclose(said["absolute_errors"].numpy(), abs(x - centroids[nearest]).mean(axis=1), rtol=1e-5)
 

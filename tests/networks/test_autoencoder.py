@@ -106,7 +106,7 @@ def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_i
     )
     for path in sorted(half.joinpath("checkpoints").iterdir())[1:]:
         path.unlink()
-    assert "going on after epoch" in said("resume", "half")
+    assert "resuming after epoch" in said("resume", "half")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
     again = list(csv.DictReader(Path("half/history.csv").read_text().splitlines()))
     assert [{**row, "seconds": ""} for row in again] == [{**row, "seconds": ""} for row in rows]
@@ -122,9 +122,9 @@ def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_i
 
 def test_a_run_in_phases_is_not_trained_longer():
     said("train", written(STACKED), "--out", "run", "--quiet")
-    assert said("resume", "run", code=2) == ("mlphys: run: its training is finished; train it anew with more epochs\n")
+    assert said("resume", "run", code=2) == ("mlphys: run: its training is finished; retrain with more epochs\n")
     assert said("resume", "run", "--set", "training.epochs=9", code=2) == (
-        "mlphys: run: is trained in phases, and the epochs of those before are spent; train it anew with other epochs\n"
+        "mlphys: run: is trained in phases, and the epochs of those before are spent; retrain with other epochs\n"
     )
 
 

@@ -19,8 +19,8 @@ SAMPLES = arrays.arrays(
 CUTS = st.integers(1, 40)  # values in a piece
 
 
-def on_disk(x: np.ndarray) -> chunked.Stored:
-    return chunked.stored(len(x), x.shape[1:], lambda rows: x[rows])
+def on_disk(x: np.ndarray) -> chunked.LazyArray:
+    return chunked.lazy_array(len(x), x.shape[1:], lambda rows: x[rows])
 
 
 def cut(values: int):

@@ -87,7 +87,10 @@ def history(losses: list[float], phase: str = "train") -> list[dict[str, str | f
 def tracked(losses: list[float], rows: list[Row]) -> list[dict[str, str | float]]:
     """A history with what can be tracked of layers."""
     columns = [
-        f"{name}.{row.name}" for name in ("gradient_norm", "saturation", "weight_norm") for row in rows if row.weights()
+        f"{name}.{row.name}"
+        for name in ("gradient_norm", "saturation", "weight_norm")
+        for row in rows
+        if row.weight_shapes()
     ]
     return [row | dict.fromkeys(columns, 0.1) for row in history(losses)]
 
@@ -124,7 +127,7 @@ def network(layers: list[Layer], shape: tuple[int, ...], **more: Any) -> MadeRun
     weights = {
         name: (np.arange(np.prod(size), dtype=np.float32).reshape(size) / 100 - 1)
         for row in rows
-        for name, size in row.weights().items()
+        for name, size in row.weight_shapes().items()
     }
     return MadeRun(rows=rows, weights=weights, **more)
 
@@ -245,7 +248,7 @@ def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Seq
         name: np.reshape(value, shape).astype(np.float32)
         for (name, shape), value in zip(shapes.items(), values, strict=True)
     }
-    writer.weights(named | fitted.weights())
+    writer.weights(named | fitted.named_arrays())
     writer.status("done")
     return Run(path)
 

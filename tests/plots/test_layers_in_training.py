@@ -96,7 +96,7 @@ def test_names_are_moved_apart_around_their_places_and_stay_beside_the_axis():
 def test_what_was_not_tracked_is_said_with_the_remedy(plot: Plot, name: str):
     with pytest.raises(NotApplicable) as refused:
         list(plot.draw(MadeRun(history=history([0.5]))))
-    assert str(refused.value) == f"it was not recorded; train it anew with training.track: [{name}]"
+    assert str(refused.value) == f"it was not recorded; retrain with training.track: [{name}]"
     with pytest.raises(NotApplicable) as refused:
         list(plot.draw(MadeRun()))
     assert str(refused.value) == "no epoch was trained; set training.epochs to at least 1"

@@ -30,6 +30,9 @@ LARGE = """
 """
 FOR_THIS = "train a model of kind: autoencoder for this picture"
 NO_DECODER = "kind: classifier has no decoder; train one of kind: autoencoder"
+NO_PICTURE = (
+    "a sample of 2 is neither an image of 1 or 3 channels nor a signal of 3 steps and more with at most 6 channels"
+)
 TRAINED_ON = (
     "the decoders do not fit encoders that a head has trained on; set model.frozen: true, or leave model.head out"
 )
@@ -48,7 +51,7 @@ TRAINED_ON = (
         ("traversals", CLASSIFIER, NO_DECODER),
         ("interpolation", CLASSIFIER, NO_DECODER),
         ("reconstructions_by_code_size", CLASSIFIER, NO_DECODER),
-        ("traversals", TABLE, "a sample of 2 is no image of 1 or 3 channels"),
+        ("traversals", TABLE, NO_PICTURE),
         (
             "interpolation",
             PROJECTED,

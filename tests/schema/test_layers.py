@@ -31,6 +31,17 @@ CASES = {
         ({"filters": 3, "kernel_size": 3, "dilation_rate": 2, "padding": "causal"}, (11, 2)),
         ({"filters": 3, "kernel_size": 3, "dilation_rate": 2, **NO_BIAS}, (11, 2)),
     ],
+    "Conv1DTranspose": [
+        ({"filters": 3, "kernel_size": 3}, (5, 2)),
+        ({"filters": 3, "kernel_size": 3, "strides": 2}, (5, 2)),
+        ({"filters": 3, "kernel_size": 2, "strides": 3}, (5, 2)),
+        ({"filters": 3, "kernel_size": 3, "strides": 2, **SAME, **NO_BIAS}, (5, 2)),
+    ],
+    "GlobalAveragePooling1D": [({}, (9, 2)), ({"keepdims": True}, (9, 2))],
+    "GlobalMaxPooling1D": [({}, (9, 2)), ({"keepdims": True}, (9, 2))],
+    "UpSampling1D": [({}, (5, 2)), ({"size": 3}, (5, 2))],
+    "ZeroPadding1D": [({}, (5, 2)), ({"padding": 2}, (5, 2)), ({"padding": [0, 3]}, (5, 2))],
+    "Cropping1D": [({}, (5, 2)), ({"cropping": 2}, (5, 2)), ({"cropping": [0, 3]}, (5, 2))],
     "Conv2D": [
         ({"filters": 3, "kernel_size": 3}, (8, 8, 1)),
         ({"filters": 3, "kernel_size": [5, 2], "strides": 2}, (9, 8, 2)),
@@ -121,10 +132,10 @@ def test_shapes_and_weights_are_those_that_keras_builds(name, arguments, shape):
     assert type(layer) is getattr(simd_conv, name, getattr(keras.layers, name))
     assert isinstance(layer, getattr(keras.layers, name))
     assert network.model.output_shape == (None, *rows[0].output_shape)
-    assert [w.path.rpartition("/")[2] for w in layer.weights] == [n.rpartition(".")[2] for n in rows[0].weights()]
-    assert {n: tuple(w.shape) for n, w in network.weights.items()} == rows[0].weights()
+    assert [w.path.rpartition("/")[2] for w in layer.weights] == [n.rpartition(".")[2] for n in rows[0].weight_shapes()]
+    assert {n: tuple(w.shape) for n, w in network.weights.items()} == rows[0].weight_shapes()
     assert [id(w) for w in network.weights.values()] == [id(w) for w in layer.weights]
-    assert len(layer.trainable_weights) == len(rows[0].layer.weights(shape))
+    assert len(layer.trainable_weights) == len(rows[0].layer.weight_shapes(shape))
     assert layer.count_params() == rows[0].parameters()
 
 
@@ -165,8 +176,8 @@ def normal(default):
         return type(keras.initializers.get(type(default).__name__)).__name__
     if isinstance(default, str) and default in {"zeros", "ones", "glorot_uniform"}:
         return type(keras.initializers.get(default)).__name__
-    if default == (1, 1):
-        return ((1, 1), (1, 1))  # ZeroPadding2D; strides and dilation_rate go the same way on both sides
+    if default == (1, 1) or (type(default) is int and default == 1):
+        return ((1, 1), (1, 1))  # ZeroPadding1D, ZeroPadding2D; strides and dilation_rate go the same way on both sides
     return default
 
 
@@ -195,7 +206,10 @@ FLAT_ALREADY = (
 TOO_LARGE = "a window of {} does not fit into {}; use a smaller one in {}, less pooling before it, or padding: same"
 NOT_BOTH = "strides and dilation_rate cannot both be greater than 1; set one of them to 1"
 NUMBERS = "target_shape takes numbers of at least 1, and -1 at most once; received"
-ON_SEQUENCES = ("Conv1D", "MaxPooling1D", "AveragePooling1D")
+ON_SEQUENCES = (
+    "Conv1D", "Conv1DTranspose", "MaxPooling1D", "AveragePooling1D", "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D", "UpSampling1D", "ZeroPadding1D", "Cropping1D",
+)  # fmt: skip
 ON_IMAGES = (
     "Conv2D", "Conv2DTranspose", "MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D",
     "GlobalMaxPooling2D", "UpSampling2D", "ZeroPadding2D", "Cropping2D", "SpatialDropout2D",
@@ -225,6 +239,7 @@ NOT_FITTING = [
     ),
     (IMAGE, "Reshape", {"target_shape": [-1, -1]}, f"{NUMBERS} -1 x -1"),
     (IMAGE, "Reshape", {"target_shape": [0, 1]}, f"{NUMBERS} 0 x 1"),
+    (SEQUENCE, "Cropping1D", {"cropping": [3, 5]}, "nothing of 8 x 2 is left after cropping; crop less"),
     (IMAGE, "Cropping2D", {"cropping": [1, 4]}, "nothing of 8 x 8 x 2 is left after cropping; crop less"),
 ]
 
@@ -293,7 +308,7 @@ def test_each_row_is_named_by_its_place_and_fed_by_the_row_before():
     assert [row.name for row in rows] == ["layers.0.Conv2D", "layers.1.Flatten", "layers.2.Dense"]
     assert [row.input_shape for row in rows] == [(8, 8, 1), (6, 6, 4), (144,)]
     assert [row.parameters() for row in rows] == [3 * 3 * 4 + 4, 0, 144 * 3 + 3]
-    assert list(rows[2].weights()) == ["layers.2.Dense.kernel", "layers.2.Dense.bias"]
+    assert list(rows[2].weight_shapes()) == ["layers.2.Dense.kernel", "layers.2.Dense.bias"]
 
 
 def convolution(size, **arguments) -> dict:

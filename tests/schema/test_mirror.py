@@ -9,7 +9,18 @@ import pytest
 from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.document import dump, read
-from mlphys.schema.layers import Conv2D, Conv2DTranspose, Dense, Reshape, UpSampling2D
+from mlphys.schema.layers import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Cropping1D,
+    Dense,
+    Reshape,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +93,46 @@ def test_the_mirrored_decoder_leads_back_through_the_shapes_of_the_encoder(encod
     assert [row.output_shape for row in back] == [row.input_shape for row in reversed(there)]
 
 
+def wave(filters: int, activation: str | None = None, **keys) -> dict:
+    return {"Conv1D": {"filters": filters, "kernel_size": 3, "activation": activation, **keys}}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [
+        (
+            [wave(4, "relu", padding="same"), {"MaxPooling1D": {"pool_size": 2}}, wave(2, "tanh", padding="causal")],
+            [
+                Conv1D(filters=4, kernel_size=3, padding="same", activation="relu"),
+                UpSampling1D(size=2),
+                Conv1D(filters=1, kernel_size=3, padding="same", activation="linear"),
+            ],
+        ),
+        (
+            [wave(4, "relu", padding="same", strides=2), wave(2)],
+            [
+                Conv1DTranspose(filters=4, kernel_size=3, activation="relu"),
+                Conv1DTranspose(filters=1, kernel_size=3, strides=2, padding="same", activation="linear"),
+            ],
+        ),
+        (
+            [{"ZeroPadding1D": {"padding": [1, 3]}}, {"Cropping1D": {"cropping": 2}}, "Flatten", dense(3)],
+            [
+                Dense(units=64, activation="linear"), Reshape(target_shape=(64, 1)), ZeroPadding1D(padding=2),
+                Cropping1D(cropping=[1, 3]),
+            ],
+        ),
+    ],
+    ids=["conv and pool", "strided and valid", "padded and cropped"],
+)  # fmt: skip
+def test_the_mirrored_decoder_of_a_sequence_leads_back_to_its_steps(encoder, decoder):
+    loaded = load(written([{"Reshape": {"target_shape": [64, 1]}}, *encoder]))
+    assert list(loaded.experiment.model.decoder[: len(decoder)]) == decoder
+    rows = loaded.rows()
+    there, back = rows[: 1 + len(encoder)], rows[1 + len(encoder) :]
+    assert [row.output_shape for row in back] == [row.input_shape for row in reversed(there)]
+
+
 @pytest.mark.parametrize(
     ("encoder", "activations"),
     [
@@ -144,6 +195,10 @@ WRITE = "write the decoder's layers instead of mirror"
             [{"MaxPooling2D": {"pool_size": 2, "strides": 1, "padding": "same"}}],
             "model.encoder.0.MaxPooling2D: its mirror image leads from 8 x 8 x 1 to 16 x 16 x 1, "
             f"not back to 8 x 8 x 1; {WRITE}",
+        ),
+        (
+            [{"Reshape": {"target_shape": [64, 1]}}, "GlobalMaxPooling1D"],
+            f"model.encoder.1.GlobalMaxPooling1D: GlobalMaxPooling1D has no mirror image; {WRITE}",
         ),
         (
             ["GlobalAveragePooling2D"],

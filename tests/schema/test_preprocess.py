@@ -155,8 +155,8 @@ def test_a_fraction_becomes_the_smallest_count_that_holds_it(fraction):
     assert variances[: resolved.components].sum() >= fraction * variances.sum()
     assert variances[: resolved.components - 1].sum() < fraction * variances.sum()
     assert Whiten(kind="zca", components=fraction).resolved(x).components == resolved.components
-    assert not Project(components=fraction).determined()
-    assert resolved.determined()
+    assert not Project(components=fraction).is_resolved()
+    assert resolved.is_resolved()
 
 
 def test_contrast_is_normalized_sample_by_sample():

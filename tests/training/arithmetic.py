@@ -47,7 +47,7 @@ def train(path: Path, seconds: float = 0.0, stage: Stage = lambda name: None) ->
         checkpoint, passed = checkpoints.newest(path / "checkpoints", writer.history)
         if checkpoint is None and checkpoints.ANOTHER_HISTORY in passed.values():
             raise Refused
-        writer.go_on_from(checkpoint)
+        writer.resume_from(checkpoint)
     else:
         stage("begin")
         create("arithmetic", path)

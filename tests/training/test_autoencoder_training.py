@@ -35,13 +35,13 @@ def dense(units: int, activation: str | None = None, **more: Any) -> dict[str, A
     return {"Dense": {"units": units, "activation": activation, **more}}
 
 
-def training_of(model: dict[str, Any], settings: dict[str, Any], keeper: Any = None, seed: int = 0) -> loop.Training:
+def training_of(model: dict[str, Any], settings: dict[str, Any], recorder: Any = None, seed: int = 0) -> loop.Training:
     parsed = Settings.model_validate(settings)
     spec = MODELS[model["kind"]].model_validate(model).completed(parsed, DIGITS, None)
     spec.check(parsed, DIGITS)
     network = replace(spec.build(DIGITS, seed), compiles_in_xla=False)  # which takes longer than the training
     phases = spec.phases(parsed, DIGITS, network, digits().train)
-    return loop.Training(network, phases, digits(), None, seed, {}, keeper or Memory(), Silence())
+    return loop.Training(network, phases, digits(), None, seed, {}, recorder or Memory(), Silence())
 
 
 def plain(encoder: Any, decoder: Any = "mirror", **more: Any) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def test_a_training_that_goes_on_after_any_epoch_of_any_phase_ends_with_the_same
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch
     whole = training_of(*CASES[case])
     outcome = whole.run()
-    rows = whole.keeper.rows
-    assert [checkpoint.rows for checkpoint in whole.keeper.checkpoints] == [*range(1, len(rows) + 1)]
-    for checkpoint in whole.keeper.checkpoints:
+    rows = whole.recorder.rows
+    assert [checkpoint.rows for checkpoint in whole.recorder.checkpoints] == [*range(1, len(rows) + 1)]
+    for checkpoint in whole.recorder.checkpoints:
         rest = training_of(*CASES[case])
         resumed = rest.run(checkpoint)
         left = rows[checkpoint.rows :]
-        assert [{**row, "seconds": 0} for row in rest.keeper.rows] == [{**row, "seconds": 0} for row in left]
+        assert [{**row, "seconds": 0} for row in rest.recorder.rows] == [{**row, "seconds": 0} for row in left]
         for name, value in outcome.weights.items():
             assert value.tobytes() == resumed.weights[name].tobytes(), (checkpoint.phase, checkpoint.epoch, name)
         assert (resumed.best_epoch, resumed.stopped) == (outcome.best_epoch, outcome.stopped)
@@ -99,7 +99,7 @@ def test_another_seed_draws_another_corruption():
     def losses(fixed: bool, seed: int = 0) -> list[float]:
         training = training_of({**model, "corruption": {**NOISE, "fixed": fixed}}, still, seed=seed)
         training.run()
-        return [row["loss"] for row in training.keeper.rows]
+        return [row["loss"] for row in training.recorder.rows]
 
     assert len(set(losses(fixed=False))) == 2
     assert len(set(losses(fixed=True))) == 1
@@ -116,7 +116,7 @@ def test_validation_is_corrupted_once_and_measured_against_the_clean_samples():
     noisy = Corrupter(corruption, 0, "train, validation")(validation).x
     r = training.network.model(noisy.reshape(40, 64)).numpy()
     expected = ((r - validation.x.reshape(40, 64)) ** 2).mean()
-    assert [row["validation_loss"] for row in training.keeper.rows] == pytest.approx([expected] * 2, rel=1e-5)
+    assert [row["validation_loss"] for row in training.recorder.rows] == pytest.approx([expected] * 2, rel=1e-5)
 
 
 class EndOfPhases(Memory):
@@ -129,11 +129,11 @@ class EndOfPhases(Memory):
 
 def stacked_weights(settings: dict[str, Any], **more: Any) -> tuple[dict[str, dict[str, np.ndarray]], loop.Training]:
     """Of each phase's end, and of the start; and the training."""
-    keeper = EndOfPhases()
-    training = training_of({**STACKED, **more}, {**BASIC, "loss": "binary_crossentropy", **settings}, keeper)
+    recorder = EndOfPhases()
+    training = training_of({**STACKED, **more}, {**BASIC, "loss": "binary_crossentropy", **settings}, recorder)
     start = {f"weights/{name}": variable.numpy() for name, variable in training.network.weights.items()}
     training.run()
-    return {"start": start, **keeper.weights}, training
+    return {"start": start, **recorder.weights}, training
 
 
 def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
@@ -165,7 +165,7 @@ def test_a_head_on_frozen_encoders_leaves_their_bytes_and_sees_them_without_nois
     }  # fmt: skip
     weights, training = stacked_weights(settings, stages=[stage], head=head, frozen=True)
     assert changed(weights["pretrain_0"], weights["head"]) == {"head.0.Dense"}
-    codes = training.network.parts["encoder"](digits().train.x.reshape(100, 64), training=False).numpy()
+    codes = training.network.encoder(digits().train.x.reshape(100, 64), training=False).numpy()
     targets = np.eye(10)[digits().train.y]
     step = 0.5 * codes.T.astype(np.float64) @ (targets - 0.1) / 100
     np.testing.assert_allclose(weights["head"]["weights/head.0.Dense.kernel"], step, atol=1e-6)
@@ -184,7 +184,7 @@ def test_a_stage_is_trained_on_the_codes_of_the_one_before_and_measured_there():
     for split, column in ((digits().train, "loss"), (digits().validation, "validation_loss")):
         below = sigmoid(split.x.reshape(len(split), 64), "0.encoder")
         r = sigmoid(sigmoid(below, "1.encoder"), "1.decoder")
-        assert training.keeper.rows[1][column] == pytest.approx(((r - below) ** 2).mean(), rel=1e-5)
+        assert training.recorder.rows[1][column] == pytest.approx(((r - below) ** 2).mean(), rel=1e-5)
 
 
 def test_a_head_with_n_labels_sees_the_first_n_samples_and_no_other():
@@ -194,24 +194,24 @@ def test_a_head_with_n_labels_sees_the_first_n_samples_and_no_other():
         Split(np.concatenate([digits().train.x[:30], digits().train.x[30:] * 0]), digits().train.y),
         digits().validation, digits().test,
     )  # fmt: skip
-    keeper = EndOfPhases()
-    again = training_of(STACKED, {**BASIC, "loss": "binary_crossentropy", **labels}, keeper)
+    recorder = EndOfPhases()
+    again = training_of(STACKED, {**BASIC, "loss": "binary_crossentropy", **labels}, recorder)
     again.dataset = others
     again.run()
-    assert changed(weights["head"], keeper.weights["head"]) == set()
+    assert changed(weights["head"], recorder.weights["head"]) == set()
     under_way = loop.PhaseInTraining(again, again.phases[-1], [], None)
     assert (under_way.engine.samples, len(under_way.train_split)) == (30, 30)
     # validation keeps all its labels
-    p = training.network.parts["classifier"](digits().validation.x.reshape(40, 64)).numpy()
+    p = training.network.head.classifier(digits().validation.x.reshape(40, 64)).numpy()
     right = (p.argmax(1) == digits().validation.y).mean()
-    assert training.keeper.rows[-1]["validation_accuracy"] == pytest.approx(right)
+    assert training.recorder.rows[-1]["validation_accuracy"] == pytest.approx(right)
 
 
 def test_every_row_has_the_columns_of_all_phases_empty_where_a_phase_has_none():
     _, training = stacked_weights({"phases": PHASES})
     measured = ["loss", "reconstruction_loss", "mse", "accuracy"]
     columns = ["phase", "epoch", "seconds", *measured, *(f"validation_{name}" for name in measured), "learning_rate"]
-    rows = training.keeper.rows
+    rows = training.recorder.rows
     assert [row["phase"] for row in rows] == [
         "pretrain_0", "pretrain_0", "pretrain_1", "pretrain_1", "fine_tune", "head", "head",
     ]  # fmt: skip
@@ -308,7 +308,7 @@ def test_phases_that_do_not_fit_the_model_are_refused_with_their_place(model, se
 
 def test_what_is_tracked_of_a_layer_has_a_column_in_all_phases_empty_where_it_is_not_trained():
     _, training = stacked_weights({"phases": PHASES, "track": ["weight_norms", "gradient_norms", "saturation"]})
-    first, *_, last = training.keeper.rows
+    first, *_, last = training.recorder.rows
     assert list(first) == list(last)
     assert first["weight_norm.stages.0.encoder.0.Dense"] > 0
     assert first["weight_norm.head.1.Dense"] is last["gradient_norm.stages.0.decoder.0.Dense"] is None

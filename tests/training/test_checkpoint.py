@@ -107,20 +107,20 @@ def test_a_checkpoint_is_passed_over_where_history_is_not_what_it_was(folder, hi
     }
     history.path.write_text(harmed[harm])
     read, passed = checkpoints.newest(folder, history)
-    assert passed[newer] == "history.csv is another"
+    assert passed[newer] == "history.csv has changed"
     assert (read is None) == (harm == "another header")
 
 
 def test_without_history_no_checkpoint_is_gone_on_from(folder, history):
     path = checkpoints.write(folder, at(2), history)
     history.path.unlink()
-    assert checkpoints.newest(folder, history) == (None, {path: "history.csv is another"})
+    assert checkpoints.newest(folder, history) == (None, {path: "history.csv has changed"})
 
 
 def test_a_checkpoint_is_not_written_once_its_rows_are_gone(folder, history):
     history.path.write_text("phase,epoch,loss\ntrain,1,1.0\n")
     with pytest.raises(
-        UserError, match=r"history\.csv: another program changed it while the run was trained; train it anew"
+        UserError, match=r"history\.csv: another program changed it while the run was trained; retrain it"
     ):
         checkpoints.write(folder, at(2), history)
 

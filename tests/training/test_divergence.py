@@ -107,11 +107,11 @@ def test_the_step_is_found_whatever_the_chunks_and_the_engine_stands_before_it(s
 
 def test_the_weights_kept_are_those_of_the_best_epoch_where_there_is_one():
     settings = SQUARED | sgd(10.0) | {"batch_size": 50, "epochs": 200, "early_stopping": {"patience": 200}}
-    keeper = Memory()
+    recorder = Memory()
     with pytest.raises(loop.Diverged) as caught:
-        trained(["Flatten", {"Dense": {"units": 10}}], settings, keeper=keeper)
-    assert keeper.rows
-    best = 1 + int(np.argmin([row["validation_loss"] for row in keeper.rows]))
+        trained(["Flatten", {"Dense": {"units": 10}}], settings, recorder=recorder)
+    assert recorder.rows
+    best = 1 + int(np.argmin([row["validation_loss"] for row in recorder.rows]))
     assert caught.value.outcome.best_epoch == best
     short, _, _ = trained(["Flatten", {"Dense": {"units": 10}}], settings | {"epochs": best, "early_stopping": None})
     for name, value in short.weights.items():

@@ -42,14 +42,14 @@ def digits(train: int = 250, validation: int = 90) -> Splits:
     return Splits(Split(x[:train], y[:train]), Split(x[train:last], y[train:last]), Split(x[:0], y[:0]))
 
 
-def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
-    """Outcome, keeper and network of a training."""
+def trained(layers, settings, dataset=None, seed=0, recorder=None, start=None):
+    """Outcome, recorder and network of a training."""
     spec = classifier.Classifier(kind="classifier", layers=layers)
     network = spec.build(DIGITS, seed)
     phases = spec.phases(Settings.model_validate(settings), DIGITS, network, (dataset or digits()).train)
-    keeper = keeper or Memory()
-    training = loop.Training(network, phases, dataset or digits(), None, seed, {}, keeper, Silence())
-    return training.run(start), keeper, network
+    recorder = recorder or Memory()
+    training = loop.Training(network, phases, dataset or digits(), None, seed, {}, recorder, Silence())
+    return training.run(start), recorder, network
 
 
 @pytest.mark.parametrize("layers", [DENSE, PLAIN, CONV], ids=["dense", "plain", "conv"])
@@ -64,7 +64,7 @@ def trained(layers, settings, dataset=None, seed=0, keeper=None, start=None):
 )  # fmt: skip
 def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
     settings = {"optimizer": optimizer, "batch_size": 32, "epochs": 2, "shuffle": False}
-    outcome, keeper, _ = trained(layers, settings)
+    outcome, recorder, _ = trained(layers, settings)
 
     from mlphys.networks import builder
     from mlphys.schema.shapes import trace
@@ -82,7 +82,7 @@ def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
         np.testing.assert_allclose(value, other.weights[name].numpy(), rtol=2e-4, atol=2e-5, err_msg=name)
     for name, keras_name in (("loss", "loss"), ("accuracy", "accuracy"), ("validation_loss", "val_loss")):
         # Keras leaves the last, smaller batch its full share of the samples, as we do.
-        assert [row[name] for row in keeper.rows] == pytest.approx(fitted.history[keras_name], rel=1e-3)
+        assert [row[name] for row in recorder.rows] == pytest.approx(fitted.history[keras_name], rel=1e-3)
 
 
 def test_an_epoch_is_the_gradient_descent_that_numpy_computes():
@@ -116,7 +116,7 @@ def test_how_an_epoch_is_cut_into_chunks_changes_no_bit(layers, monkeypatch):
     single, single_kept, _ = trained(layers, settings)
     for name, value in whole.weights.items():
         assert value.tobytes() == single.weights[name].tobytes(), name
-    without_time = [[{**row, "seconds": 0} for row in keeper.rows] for keeper in (kept, single_kept)]
+    without_time = [[{**row, "seconds": 0} for row in recorder.rows] for recorder in (kept, single_kept)]
     assert without_time[0] == without_time[1]
 
 
@@ -173,7 +173,7 @@ def test_the_weighted_loss_is_followed_as_numpy_follows_it_and_validation_is_not
     settings = {
         "optimizer": {"SGD": {"learning_rate": 0.5}}, "batch_size": "all", "epochs": 1, "class_weight": "balanced",
     }  # fmt: skip
-    outcome, keeper, network = trained(layers, settings)
+    outcome, recorder, network = trained(layers, settings)
     data = digits().train
     counts = np.bincount(data.y)
     weights = 250 / (10 * counts)
@@ -181,11 +181,11 @@ def test_the_weighted_loss_is_followed_as_numpy_follows_it_and_validation_is_not
     descent = 0.5 * x.T @ (weights[data.y][:, None] * (t - 0.1)) / 250  # p = 1/10 everywhere
     np.testing.assert_allclose(outcome.weights["layers.1.Dense.kernel"], descent, atol=1e-6)
     # every class counts alike, and no class more than without weights
-    assert keeper.rows[0]["loss"] == pytest.approx(np.log(10), rel=1e-6)
+    assert recorder.rows[0]["loss"] == pytest.approx(np.log(10), rel=1e-6)
     validation = digits().validation
     p = network.model(validation.x).numpy().astype(np.float64)
     unweighted = -np.log(p[np.arange(90), validation.y]).mean()
-    assert keeper.rows[0]["validation_loss"] == pytest.approx(unweighted, rel=1e-5)
+    assert recorder.rows[0]["validation_loss"] == pytest.approx(unweighted, rel=1e-5)
 
 
 def test_the_tracked_parameters_are_the_weights_after_each_epoch():
@@ -196,10 +196,10 @@ def test_the_tracked_parameters_are_the_weights_after_each_epoch():
     small = Description((1, 2, 1), ("a", "b"), 340, None)
     network = spec.build(small, 0)
     settings = Settings.model_validate({"epochs": 3, "track": ["parameters"]})
-    keeper = Memory()
+    recorder = Memory()
     phases = spec.phases(settings, small, network, data.train)
-    outcome = loop.Training(network, phases, data, None, 0, {}, keeper, Silence()).run()
-    tracked = {name: value for name, value in keeper.rows[-1].items() if "." in name}
+    outcome = loop.Training(network, phases, data, None, 0, {}, recorder, Silence()).run()
+    tracked = {name: value for name, value in recorder.rows[-1].items() if "." in name}
     expected = {
         ".".join([name, *map(str, place)]): float(value[place])
         for name, value in outcome.weights.items()
@@ -208,7 +208,7 @@ def test_the_tracked_parameters_are_the_weights_after_each_epoch():
     assert tracked == expected
     assert "layers.2.Dense.kernel.1.0" in tracked
     assert "layers.1.BatchNormalization.moving_mean.1" in tracked
-    assert keeper.rows[0]["layers.2.Dense.bias.0"] != keeper.rows[1]["layers.2.Dense.bias.0"]
+    assert recorder.rows[0]["layers.2.Dense.bias.0"] != recorder.rows[1]["layers.2.Dense.bias.0"]
 
 
 def test_dropout_is_drawn_anew_in_every_epoch_and_the_same_for_the_same_seed():
@@ -232,11 +232,11 @@ def test_batch_size_all_is_one_step_an_epoch():
 
 
 def test_no_epochs_leave_the_initial_weights():
-    outcome, keeper, _ = trained(DENSE, {"epochs": 0})
+    outcome, recorder, _ = trained(DENSE, {"epochs": 0})
     fresh = classifier.Classifier(kind="classifier", layers=DENSE).build(DIGITS, 0)
     for name, value in outcome.weights.items():
         np.testing.assert_array_equal(value, fresh.weights[name].numpy())
-    assert (outcome.best_epoch, outcome.stopped, keeper.rows) == (0, "epochs", [])
+    assert (outcome.best_epoch, outcome.stopped, recorder.rows) == (0, "epochs", [])
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch():
@@ -244,8 +244,8 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch():
         "optimizer": {"SGD": {"learning_rate": 2.0}}, "batch_size": 50, "epochs": 30,
         "early_stopping": {"monitor": "validation_loss", "patience": 3},
     }  # fmt: skip
-    outcome, keeper, _ = trained(DENSE, settings)
-    losses = [row["validation_loss"] for row in keeper.rows]
+    outcome, recorder, _ = trained(DENSE, settings)
+    losses = [row["validation_loss"] for row in recorder.rows]
     assert outcome.best_epoch == 1 + int(np.argmin(losses))
     assert outcome.stopped == "early_stopping"
     assert len(losses) == outcome.best_epoch + 3
@@ -260,8 +260,8 @@ def test_the_checkpoint_holds_the_best_epoch_with_its_optimizer(monkeypatch):
         "optimizer": {"Adam": {"learning_rate": 0.3}}, "batch_size": 50, "epochs": 30,
         "early_stopping": {"monitor": "validation_loss", "patience": 3},
     }  # fmt: skip
-    outcome, keeper, _ = trained(DENSE, settings)
-    at_best, last = (keeper.checkpoints[epoch - 1] for epoch in (outcome.best_epoch, len(keeper.rows)))
+    outcome, recorder, _ = trained(DENSE, settings)
+    at_best, last = (recorder.checkpoints[epoch - 1] for epoch in (outcome.best_epoch, len(recorder.rows)))
     assert last.watch.best_epoch == at_best.epoch == last.epoch - 3
     names = [name for name in at_best.tensors if not name.startswith("best/")]
     assert {name.partition("/")[0] for name in names} == {"weights", "optimizer"}
@@ -280,10 +280,10 @@ VARIABLES = [
 def interrupted():
     """Settings with early stopping, and a checkpoint of them."""
     settings = {"optimizer": "adam", "batch_size": 50, "epochs": 3, "early_stopping": {"patience": 3}}
-    keeper = Memory(interrupt_after=1)
+    recorder = Memory(interrupt_after=1)
     with pytest.raises(KeyboardInterrupt):
-        trained(SMALLEST, settings, keeper=keeper)
-    return settings, keeper.checkpoints[0]
+        trained(SMALLEST, settings, recorder=recorder)
+    return settings, recorder.checkpoints[0]
 
 
 def test_a_checkpoint_holds_these_variables(interrupted):
@@ -296,7 +296,7 @@ def test_a_checkpoint_without_one_of_its_variables_is_refused(interrupted, name)
     rest = {key: value for key, value in checkpoint.tensors.items() if key != name}
     with pytest.raises(Incomplete) as caught:
         trained(SMALLEST, settings, start=dataclasses.replace(checkpoint, tensors=rest))
-    assert str(caught.value) == f"its checkpoint does not hold what training needs ({name}); train it anew"
+    assert str(caught.value) == f"its checkpoint lacks what training needs ({name}); retrain it"
 
 
 @pytest.mark.parametrize("harm", ["another shape", "another type", "one too many"])
@@ -314,26 +314,26 @@ def test_a_loss_that_is_not_finite_stops_with_advice_and_the_last_good_weights()
     settings = {
         "optimizer": {"SGD": {"learning_rate": 10.0}}, "loss": "mean_squared_error", "batch_size": 50, "epochs": 200,
     }  # fmt: skip
-    keeper = Memory()
+    recorder = Memory()
     with pytest.raises(loop.Diverged) as caught:
-        trained(layers, settings, keeper=keeper)
-    epoch = len(keeper.rows) + 1
+        trained(layers, settings, recorder=recorder)
+    epoch = len(recorder.rows) + 1
     assert str(caught.value) == (
         f"the loss is not finite any more in epoch {epoch}, step 5 of 5, at learning rate 10: "
         "all outputs are finite, up to 1.2e+19, and their loss is not; "
         "try a smaller learning_rate (such as 1), or clipnorm: 1 in the optimizer"
     )
     assert all(np.isfinite(value).all() for value in caught.value.outcome.weights.values())
-    assert keeper.checkpoints[-1].epoch == len(keeper.rows)
+    assert recorder.checkpoints[-1].epoch == len(recorder.rows)
 
 
 def test_weights_that_are_finite_in_training_and_not_in_validation_are_not_kept():
     settings = {"optimizer": {"SGD": {"learning_rate": 1e30}}, "batch_size": "all", "epochs": 3}
     layers = ["Flatten", {"Dense": {"units": 16}}, {"Dense": {"units": 10}}]
-    keeper = Memory()
+    recorder = Memory()
     with pytest.raises(loop.Diverged, match=r"validation loss is not finite any more after epoch 1 at"):
-        trained(layers, {**settings, "loss": "mean_squared_error"}, keeper=keeper)
-    assert keeper.rows == []
+        trained(layers, {**settings, "loss": "mean_squared_error"}, recorder=recorder)
+    assert recorder.rows == []
 
 
 @pytest.mark.parametrize("moment", ["after", "stopped"])
@@ -349,13 +349,13 @@ def test_an_interrupt_while_an_epoch_is_recorded_leaves_a_whole_epoch_in_the_che
         return original(*arguments)
 
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    keeper = Memory()
+    recorder = Memory()
     with monkeypatch.context() as patch:
         patch.setattr(loop.Watch, moment, interrupted)
         with pytest.raises(KeyboardInterrupt):
-            trained(DENSE, settings, keeper=keeper)
-    checkpoint = keeper.checkpoints[-1]
-    assert checkpoint.epoch == checkpoint.rows <= len(keeper.rows)
+            trained(DENSE, settings, recorder=recorder)
+    checkpoint = recorder.checkpoints[-1]
+    assert checkpoint.epoch == checkpoint.rows <= len(recorder.rows)
     resumed, _, _ = trained(DENSE, settings, start=checkpoint)
     for name, value in whole.weights.items():
         assert value.tobytes() == resumed.weights[name].tobytes()
@@ -371,10 +371,10 @@ def test_a_training_interrupted_after_any_epoch_ends_with_the_same_bytes(layers,
     }  # fmt: skip
     whole, kept, _ = trained(layers, settings)
     for epoch in range(1, len(kept.rows) + 1):
-        keeper = Memory(interrupt_after=epoch)
+        recorder = Memory(interrupt_after=epoch)
         with pytest.raises(KeyboardInterrupt):
-            trained(layers, settings, keeper=keeper)
-        resumed, rest, _ = trained(layers, settings, start=keeper.checkpoints[-1])
+            trained(layers, settings, recorder=recorder)
+        resumed, rest, _ = trained(layers, settings, start=recorder.checkpoints[-1])
         assert [row["epoch"] for row in rest.rows] == list(range(epoch + 1, len(kept.rows) + 1))
         for name, value in whole.weights.items():
             assert value.tobytes() == resumed.weights[name].tobytes(), (epoch, name)

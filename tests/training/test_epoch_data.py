@@ -91,13 +91,13 @@ def test_more_fresh_samples_in_an_epoch_than_memory_holds_are_refused():
     )
 
 
-def trained(made, keeper, start=None):
+def trained(made, recorder, start=None):
     loaded, dataset, fitted = made
     settings, description = loaded.experiment.training, loaded.net_input
     network = loaded.experiment.model.build(description, 0)
     seen = fitted.dataset(dataset)
     phases = loaded.experiment.model.phases(settings, description, network, seen.train)
-    return loop.Training(network, phases, seen, feed(*made), 0, {}, keeper, Silence()).run(start)
+    return loop.Training(network, phases, seen, feed(*made), 0, {}, recorder, Silence()).run(start)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def trained(made, keeper, start=None):
 def test_a_training_resumed_after_any_epoch_ends_with_the_same_bytes(data, training, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch
     made = experiment(data, epochs=3, batch_size=30, **training)
-    keeper = Memory()
-    whole = trained(made, keeper)
-    for checkpoint in keeper.checkpoints[:-1]:
+    recorder = Memory()
+    whole = trained(made, recorder)
+    for checkpoint in recorder.checkpoints[:-1]:
         rest = Memory()
         resumed = trained(made, rest, checkpoint)
-        rows = [*keeper.rows[: checkpoint.rows], *rest.rows]
-        assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in keeper.rows]
+        rows = [*recorder.rows[: checkpoint.rows], *rest.rows]
+        assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in recorder.rows]
         for name, value in whole.weights.items():
             assert value.tobytes() == resumed.weights[name].tobytes(), (checkpoint.epoch, name)

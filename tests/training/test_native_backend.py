@@ -104,17 +104,18 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
     expected = theirs.run()
     for name, value in outcome.weights.items():
         np.testing.assert_allclose(value, expected.weights[name], rtol=5e-4, atol=5e-5, err_msg=name)
-    for row, other in zip(ours.keeper.rows, theirs.keeper.rows, strict=True):
+    for row, other in zip(ours.recorder.rows, theirs.recorder.rows, strict=True):
         assert row.keys() == other.keys()
         for name in row.keys() - {"phase", "epoch", "seconds"}:
             assert row[name] == (other[name] and pytest.approx(other[name], rel=1e-4)), name
-    slots = [run.keeper.checkpoints[-1].tensors for run in (ours, theirs)]
+    slots = [run.recorder.checkpoints[-1].tensors for run in (ours, theirs)]
     assert slots[0].keys() == slots[1].keys()
     for name, value in slots[0].items():
         np.testing.assert_allclose(value, slots[1][name], rtol=2e-3, atol=5e-5, err_msg=name)
 
 
 UNEQUAL = {"masking": 0.1, "emphasis": {"corrupted": 1.0, "untouched": 0.5}}
+CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
 L2 = {"L2": {"l2": 0.01}}
 
 
@@ -122,6 +123,8 @@ L2 = {"L2": {"l2": 0.01}}
     ("model", "settings", "reason"),
     [
         (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
+        ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
+         "layer Conv2D has no machine code for whole steps"),  # single convolutions may
         (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}, "layer Dropout has no machine code"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
         (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),

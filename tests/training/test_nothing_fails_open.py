@@ -102,7 +102,9 @@ def test_an_unknown_term_of_the_cost_is_dropped_by_no_backend(kind):
         choice = choose(plan, len(split))
         assert choice.backend is TensorFlowBackend
         if choose(phase.plan, len(split)).backend is NativeBackend:
-            assert choice.refusals == {"machine code": "the term 100 sum of all weights has no machine code"}
+            assert choice.refusals == {
+                "machine code": "the term 100 sum of all weights has no machine code for whole steps"
+            }
         for with_term in moved(replace(phase, plan=plan), split):
             # the rate .01 times the term's gradient, 100 for every weight, and the loss's, which is far smaller
             np.testing.assert_allclose(with_term, -1.0, atol=0.2)

@@ -38,7 +38,7 @@ def phase_of(layers, settings):
 def test_norms_are_those_that_numpy_computes_and_the_mean_is_over_the_steps():
     layers = ["Flatten", {"Dense": {"units": 10, "activation": "softmax", "kernel_initializer": "zeros"}}]
     settings = {"optimizer": {"SGD": {"learning_rate": 0.5}}, "batch_size": 100, "shuffle": False, "track": ALL[:2]}
-    _, keeper, _ = trained(layers, settings)
+    _, recorder, _ = trained(layers, settings)
     data = digits().train
     x, t = data.x.reshape(250, 64).astype(np.float64), np.eye(10)[data.y]
     kernel, bias, norms = np.zeros((64, 10)), np.zeros(10), []
@@ -50,7 +50,7 @@ def test_norms_are_those_that_numpy_computes_and_the_mean_is_over_the_steps():
         norms.append(np.sqrt((by_kernel**2).sum() + (by_bias**2).sum()))
         kernel -= 0.5 * by_kernel
         bias -= 0.5 * by_bias
-    assert tracked(keeper.rows[0]) == {
+    assert tracked(recorder.rows[0]) == {
         "gradient_norm.layers.1.Dense": pytest.approx(np.mean(norms), rel=1e-5),
         "weight_norm.layers.1.Dense": pytest.approx(np.sqrt((kernel**2).sum() + (bias**2).sum()), rel=1e-5),
     }
@@ -60,8 +60,8 @@ def test_a_gradient_whose_square_float32_cannot_hold_is_not_zero():
     layers = ["Flatten", {"Dense": {"units": 10, "activation": "softmax", "kernel_initializer": "zeros"}}]
     weights = {str(digit): 1e-25 for digit in range(10)}
     settings = {"batch_size": "all", "track": ALL[:1], "class_weight": weights}
-    _, keeper, _ = trained(layers, settings)
-    assert 1e-26 < keeper.rows[0]["gradient_norm.layers.1.Dense"] < 1e-24
+    _, recorder, _ = trained(layers, settings)
+    assert 1e-26 < recorder.rows[0]["gradient_norm.layers.1.Dense"] < 1e-24
 
 
 def test_the_saturated_outputs_are_those_counted_by_hand():
@@ -74,7 +74,7 @@ def test_the_saturated_outputs_are_those_counted_by_hand():
         {"Dense": {"units": 10, "activation": "softmax"}},
     ]
     settings = {"optimizer": {"SGD": {"learning_rate": 1e-12}}, "batch_size": 100, "track": ["saturation"]}
-    outcome, keeper, _ = trained(layers, settings)
+    outcome, recorder, _ = trained(layers, settings)
     w = [outcome.weights[f"layers.{i}.Dense.kernel"] for i in (1, 2, 3)]
     sigmoid = 1 / (1 + np.exp(-digits().train.x.reshape(250, 64) @ w[0]))
     tanh = np.tanh(sigmoid @ w[1])
@@ -82,7 +82,7 @@ def test_the_saturated_outputs_are_those_counted_by_hand():
     counted = [((sigmoid < 0.05) | (sigmoid > 0.95)).mean(), (abs(tanh) > 0.95).mean(), (relu == 0).mean()]
     assert all(0.05 < fraction < 0.95 for fraction in counted)
     names = [f"saturation.layers.{i}.Dense" for i in (1, 2, 3)]
-    assert tracked(keeper.rows[0]) == pytest.approx(dict(zip(names, counted, strict=True)), abs=3 / 5000)
+    assert tracked(recorder.rows[0]) == pytest.approx(dict(zip(names, counted, strict=True)), abs=3 / 5000)
 
 
 @pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM, NORMALIZED], ids=["dense", "conv", "random", "normalized"])
@@ -132,7 +132,7 @@ def test_a_resumed_training_has_the_same_history(monkeypatch):
     _, kept, _ = trained(RANDOM, settings)
     first = Memory(interrupt_after=2)
     with pytest.raises(KeyboardInterrupt):
-        trained(RANDOM, settings, keeper=first)
+        trained(RANDOM, settings, recorder=first)
     _, rest, _ = trained(RANDOM, settings, start=first.checkpoints[-1])
     rows = [json.dumps(row | {"seconds": 0}) for row in first.rows + rest.rows]
     assert rows == [json.dumps(row | {"seconds": 0}) for row in kept.rows]

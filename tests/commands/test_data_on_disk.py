@@ -76,7 +76,7 @@ def test_a_run_on_samples_on_disk_holds_the_same_bytes_as_one_on_those_in_memory
         mlphys("data", "show", "c.yaml", "--out", f"{name}.png")
         all_large(monkeypatch)
     assert "stay on disk" not in said["here"]
-    assert " GB of samples stay on disk; they are read once now, to check and record them" in said["there"]
+    assert " GB of samples stay on disk; they are read once now to compute their checksum" in said["there"]
     tables = sorted(f"figures/{path.name}" for path in Path("here/figures").glob("*.csv"))
     assert tables
     for file in ("weights.safetensors", "metrics.json", "data.json", *tables):

@@ -64,11 +64,11 @@ def digits(folder=None) -> Splits:
     if folder:
         np.save(folder / "x.npy", x)
         mapped = np.load(folder / "x.npy", mmap_mode="r")
-        x = chunked.stored(len(x), x.shape[1:], lambda rows: mapped[rows])
+        x = chunked.lazy_array(len(x), x.shape[1:], lambda rows: mapped[rows])
     return Splits(Split(x[:250], y[:250]), Split(x[250:340], y[250:340]), Split(x[340:], y[340:]))
 
 
-def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=None, start=None):
+def trained(dataset, layers, settings=None, steps=(), augmentation=None, recorder=None, start=None):
     """The outcome's weights, and the rows of history."""
     spec, parsed = (
         classifier.Classifier(kind="classifier", layers=layers),
@@ -77,7 +77,7 @@ def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=
     fitted = preprocessing.fit(steps, dataset.train.x)
     description = replace(DIGITS, shape=preprocessing.output_shape(steps, DIGITS.shape))
     network = spec.build(description, 0)
-    seen, keeper = fitted.dataset(dataset), keeper or Memory()
+    seen, recorder = fitted.dataset(dataset), recorder or Memory()
     phases = spec.phases(parsed, description, network, seen.train)
     feed = None
     if augmentation:
@@ -86,8 +86,8 @@ def trained(dataset, layers, settings=None, steps=(), augmentation=None, keeper=
         def feed(epoch, samples):
             return dataset.train, lambda block, number: Split(fitted.apply(augment(block.x, epoch, number)), block.y)
 
-    outcome = loop.Training(network, phases, seen, feed, 0, {}, keeper, Silence()).run(start)
-    return {name: value.tobytes() for name, value in outcome.weights.items()}, keeper.rows
+    outcome = loop.Training(network, phases, seen, feed, 0, {}, recorder, Silence()).run(start)
+    return {name: value.tobytes() for name, value in outcome.weights.items()}, recorder.rows
 
 
 TURNED = Augmentation(rotation=20, shift=1, noise=0.1)
@@ -112,10 +112,10 @@ def test_a_training_on_stored_samples_that_was_interrupted_ends_with_the_same_by
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     case = {"layers": CONV, "augmentation": TURNED}
     whole, rows = trained(digits(tmp_path), **case)
-    keeper = Memory(interrupt_after=1)
+    recorder = Memory(interrupt_after=1)
     with pytest.raises(KeyboardInterrupt):
-        trained(digits(tmp_path), **case, keeper=keeper)
-    assert trained(digits(tmp_path), **case, start=keeper.checkpoints[-1]) == (whole, rows[1:])
+        trained(digits(tmp_path), **case, recorder=recorder)
+    assert trained(digits(tmp_path), **case, start=recorder.checkpoints[-1]) == (whole, rows[1:])
 
 
 def stored_engine(dataset: Splits) -> engine.Engine:
@@ -141,7 +141,7 @@ def test_a_block_is_read_once_by_another_thread_and_no_more_than_the_next_one_ah
         read.append((threading.current_thread() is threading.main_thread(), rows.tolist()))
         return data.train.x[rows]
 
-    split = Split(chunked.stored(250, (8, 8, 1), fetch), data.train.y)
+    split = Split(chunked.lazy_array(250, (8, 8, 1), fetch), data.train.y)
     trainer = stored_engine(replace(data, train=split))
     order = np.random.default_rng(0).permutation(250)
     trainer.start_epoch(order, {})
@@ -159,7 +159,7 @@ def test_what_goes_wrong_while_reading_ahead_is_raised_when_the_block_is_asked_f
             raise OSError("the disk is gone")
         return data.train.x[rows]
 
-    trainer = stored_engine(replace(data, train=Split(chunked.stored(250, (8, 8, 1), fetch), data.train.y)))
+    trainer = stored_engine(replace(data, train=Split(chunked.lazy_array(250, (8, 8, 1), fetch), data.train.y)))
     trainer.start_epoch(np.arange(250), {})
     trainer.train(0, 6)  # the samples up to 180
     with pytest.raises(OSError, match="the disk is gone"):

@@ -1,4 +1,4 @@
-"""What is done to a code between encoder and decoder."""
+"""k-sparse codes (Makhzani & Frey 2014)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ from typing import Any
 
 import keras
 from keras import ops
-
-
-class CodeMean(keras.layers.Layer):
-    """The first half of its input: the means, of means and log variances."""
-
-    def call(self, x: Any) -> Any:
-        return x[..., : x.shape[-1] // 2]
 
 
 class KSparse(keras.layers.Layer):

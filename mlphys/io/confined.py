@@ -1,0 +1,186 @@
+"""Files that C libraries parse, read by a process of their own with bounds on memory and time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+import mlphys
+from mlphys.errors import UserError
+from mlphys.io import checksum
+from mlphys.io.npz import Header
+
+SECONDS = 60  # of processor time, and more for what is large
+BYTES_A_SECOND = 20_000_000
+WAIT = 4  # times the processor time, by the clock
+GRACE = 5  # seconds for a process that has answered to end
+LONGEST_LINE = 10_000_000
+MOST_GROWTH = 1032  # no deflate stream grows by a larger factor
+START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from mlphys.io.reading_process import main
+main()
+"""
+
+
+Described = tuple[Header, str]  # and why it is not read; empty where it is
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes of memory, and seconds of processor time."""
+
+    memory: int
+    seconds: int
+
+    @classmethod
+    def of(cls, path: Path) -> Limits:
+        """All memory there is, and the time that a file of this size may take."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return cls(memory, SECONDS + path.stat().st_size // BYTES_A_SECOND)
+
+
+def headers(path: Path, kind: str) -> dict[str, Header]:
+    """The arrays of a file of the format `kind` (hdf5, mat, fits) that can be read. Raises UserError."""
+    return {name: header for name, (header, refusal) in described(path, kind).items() if not refusal}
+
+
+def described(path: Path, kind: str, limits: Limits | None = None) -> dict[str, Described]:
+    """All arrays of a file by name, each with the reason why it is not read, empty where it is."""
+    checksum.regular(path)
+    facts = path.stat()
+    return _described(path, kind, limits or Limits.of(path), (facts.st_size, facts.st_mtime_ns))
+
+
+@lru_cache(maxsize=16)
+def _described(path: Path, kind: str, limits: Limits, version: tuple[int, int]) -> dict[str, Described]:
+    with _process(path, kind, [], limits) as content:
+        return _checked(path, content.readline(LONGEST_LINE))
+
+
+def read(path: Path, kind: str, names: Sequence[str], limits: Limits | None = None) -> dict[str, np.ndarray]:
+    """The arrays called `names`. Raises UserError for what is damaged, or takes too much memory or time."""
+    checksum.regular(path)
+    limits = limits or Limits.of(path)
+    with _process(path, kind, list(names), limits) as content:
+        known = _checked(path, content.readline(LONGEST_LINE))
+        for name in names:
+            if name not in known:
+                raise UserError(f"{path}: no array {name}; it has {', '.join(list(known)[:20]) or 'none'}")
+            if refusal := known[name][1]:
+                raise UserError(f"{path}: {name} {refusal}")
+        if (needed := sum(known[name][0].nbytes for name in names)) > limits.memory:
+            raise UserError(
+                f"{path}: its arrays take {needed / 1e9:.3g} GB, more than the memory of {limits.memory / 1e9:.3g} GB; "
+                "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
+            )
+        return {name: _array(content, limits) for name in names}
+
+
+def _array(content: IO[bytes], limits: Limits) -> np.ndarray:
+    facts = _facts(content.readline(LONGEST_LINE))
+    header = _header(facts["shape"], facts["dtype"])
+    if header.nbytes > limits.memory:
+        raise ValueError
+    values = np.empty(header.shape, header.dtype)
+    view = memoryview(values.reshape(-1).view(np.uint8).data) if values.size else memoryview(b"")
+    while len(view):
+        if not (got := content.readinto(view)):  # type: ignore[attr-defined]
+            raise ValueError
+        view = view[got:]
+    return values
+
+
+class _Reported(Exception):
+    """What a reading process says is wrong with a file."""
+
+
+@contextmanager
+def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterator[IO[bytes]]:
+    """The answer of a reading process: a line that describes all arrays, and those called `names`.
+
+    An answer that breaks off or makes no sense (ValueError, KeyError, TypeError inside) is a UserError.
+    """
+    process = _started()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    late = threading.Timer(WAIT * limits.seconds, process.kill)
+    late.daemon = True
+    late.start()
+    request = {"format": kind, "path": str(path.resolve()), "names": names, **asdict(limits)}
+    try:
+        process.stdin.write(json.dumps(request).encode())
+        process.stdin.close()
+        yield process.stdout
+    except _Reported as reported:
+        raise UserError(f"{path}: {reported}") from None
+    except (ValueError, KeyError, TypeError, OSError):
+        raise UserError(f"{path}: {_end(process, limits, late)}; copy it again, or save it anew") from None
+    finally:
+        late.cancel()
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}  # and without plugins
+    root = str(Path(mlphys.__file__).parent.parent)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", START, root],  # -P: nothing is imported from the folder that the user is in
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **quiet},
+    )
+
+
+def _end(process: subprocess.Popen[bytes], limits: Limits, late: threading.Timer) -> str:
+    """Why a reading process gave no answer."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    code = process.poll()
+    if not late.is_alive() or code == -signal.SIGXCPU:
+        return f"takes more than {limits.seconds} s of processor time to read"
+    if code is not None and code < 0:
+        return f"makes the library that reads it crash ({signal.Signals(-code).name})"
+    return "damaged: it cannot be read to its end"
+
+
+def _facts(line: bytes) -> dict[str, Any]:
+    facts = json.loads(line)
+    if "error" in facts:
+        raise _Reported(facts["error"])
+    return dict(facts)
+
+
+def _header(shape: Any, dtype: Any) -> Header:
+    made = np.dtype(str(dtype))
+    if made.kind not in "buifU" or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError
+    return Header(tuple(shape), made)
+
+
+def _checked(path: Path, line: bytes) -> dict[str, Described]:
+    """What a reading process tells of all arrays, compared with the size of the file."""
+    found = {}
+    for name, (shape, dtype, refusal) in _facts(line)["arrays"].items():
+        header = _header(shape, dtype)
+        if not refusal and header.dtype.kind != "U" and header.nbytes > MOST_GROWTH * path.stat().st_size:
+            refusal = f"claims the shape {header.shape} of {header.dtype}, which is more than the file can hold"
+        found[name] = (header, str(refusal))
+    return found

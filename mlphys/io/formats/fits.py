@@ -1,0 +1,75 @@
+"""FITS (Pence et al. 2010): images by the names of their HDUs, the columns of tables by theirs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from mlphys.io.formats.content import Described, Unreadable, plain
+
+MOST_HDUS = 1000
+MOST_COLUMNS = 10_000
+
+
+def describe(file: BinaryIO) -> dict[str, Described]:
+    """The dtypes are those of the scaled values, which no header tells, so the data are read."""
+    found = {}
+    for name, place in _arrays(file):
+        values, refusal = _values(*place)
+        found[name] = Described(refusal=refusal) if refusal else Described(values.shape, values.dtype.str)
+    return found
+
+
+def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
+    found = dict(_arrays(file))
+    for name in names:
+        values, refusal = _values(*found[name])
+        if refusal:
+            raise Unreadable(f"{name} {refusal}")
+        yield values
+
+
+def _values(hdu: Any, column: str | None) -> tuple[np.ndarray, str]:
+    """The numbers or texts of an image or a column, or why they are not read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            values = np.asarray(hdu.data if column is None else hdu.data[column])
+        except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+            raise Unreadable(f"damaged, or truncated ({error}); copy it again") from None
+    if values.dtype.kind not in "buifSU":
+        what = "has rows of different lengths" if values.dtype.kind == "O" else f"holds {values.dtype}"
+        return np.empty(0), f"{what}; expected as many real numbers, or a text, in each"
+    if column is not None and values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    return plain(values), ""
+
+
+def _arrays(file: BinaryIO) -> Iterator[tuple[str, tuple[Any, str | None]]]:
+    """The HDU of each array, and its column; the columns of the only table need no name of the HDU."""
+    try:
+        from astropy.io import fits
+    except ImportError:
+        raise Unreadable("FITS is read by astropy; `pip install 'mlphys[fits]'` brings it") from None
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            hdus = fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise Unreadable(f"not a FITS file, or a damaged one ({error}); copy it again") from None
+        if len(hdus) > MOST_HDUS:
+            raise Unreadable(f"has {len(hdus)} HDUs, more than {MOST_HDUS}; save fewer")
+        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]  # no packed images
+        for i, hdu in enumerate(hdus):
+            name = (hdu.name or "").strip() or f"HDU{i}"
+            if hdu in tables:
+                if len(hdu.columns) > MOST_COLUMNS:
+                    raise Unreadable(f"{name} has {len(hdu.columns)} columns, more than {MOST_COLUMNS}")
+                for column in hdu.columns.names:
+                    yield (column if len(tables) == 1 else f"{name}/{column}"), (hdu, column)
+            elif hdu.is_image and hdu.shape:
+                yield name, (hdu, None)

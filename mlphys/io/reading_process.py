@@ -1,0 +1,96 @@
+"""The process that parses one file of a format that C libraries read, and gives its arrays as plain bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from mlphys.io.formats import fits, hdf5, matlab
+from mlphys.io.formats.content import Unreadable
+
+FORMATS: dict[str, Any] = {"hdf5": hdf5, "mat": matlab, "fits": fits}
+RESERVE = 100_000_000  # bytes that libraries take beside the arrays
+
+
+def main() -> None:
+    """A request on standard input, JSON; the answer on standard output: a line of JSON, then the bytes of arrays.
+
+    The request has format, path, memory, seconds, and the names of the arrays that are read; all are described.
+    """
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    request = json.load(sys.stdin)
+    try:
+        with open(request["path"], "rb") as file:
+            _import(request["format"])
+            _limit(request["memory"], request["seconds"])
+            _answer(out, FORMATS[request["format"]], file, request["names"])
+    except Unreadable as error:
+        _line(out, {"error": str(error)})
+    except MemoryError:
+        _line(out, {"error": f"takes more than {request['memory'] / 1e9:.3g} GB of memory to read; save fewer samples"})
+    except Exception as error:  # damaged bytes make the libraries raise whatever their parsers stumble on
+        _line(out, {"error": f"damaged ({type(error).__name__}: {str(error)[:200]}); copy it again, or save it anew"})
+    out.flush()
+    os._exit(0)  # what libraries do at the end is of no use
+
+
+def _answer(out: BinaryIO, kind: Any, file: BinaryIO, names: list[str]) -> None:
+    found = kind.describe(file)
+    _line(out, {"arrays": {name: [array.shape, array.dtype, array.refusal] for name, array in found.items()}})
+    if not names:
+        return
+    out.flush()  # who asked may refuse before anything is read
+    file.seek(0)
+    arrays: Iterable[np.ndarray] = kind.read(file, names)
+    for values in arrays:
+        _line(out, {"shape": values.shape, "dtype": values.dtype.str})
+        out.write(values.reshape(-1).view(np.uint8).data)
+
+
+def _line(out: BinaryIO, facts: dict[str, Any]) -> None:
+    out.write(json.dumps(facts).encode() + b"\n")
+
+
+def _import(kind: str) -> None:
+    """Import before the limits hold: libraries map more memory than they use."""
+    with contextlib.suppress(ImportError):
+        match kind:
+            case "hdf5":
+                pass
+            case "mat":
+                pass
+            case "fits":
+                import astropy.io.fits  # noqa: F401
+
+
+def _limit(memory: int, seconds: int) -> None:
+    """Bound what the process can take. It writes no file and starts no other process."""
+    limits = {
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_AS: _mapped() + memory + RESERVE,
+    }
+    for kind, most in limits.items():
+        _, hard = resource.getrlimit(kind)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses it
+            resource.setrlimit(kind, (most, most))
+
+
+def _mapped() -> int:
+    """Bytes of address space in use."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0

@@ -1,0 +1,179 @@
+"""What the numbers of a file mean: decided once, from the training file, and the same for every later file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlphys.errors import UserError
+
+CAMERA_BITS = (10, 12, 14, 16)
+COARSE = 1e-3  # of a feature's standard deviation: larger steps of float32 lose what it tells
+EXACT = 2**24  # float32 holds all whole numbers up to it
+MOST_OFFSETS = 1000  # features with an offset of their own; more share one, as all values of a signal or image do
+
+Pieces = Callable[[], Iterable[np.ndarray]]  # the samples (n, ...) from front to back, whenever it is called
+
+
+@dataclass(frozen=True)
+class Units:
+    """A number of a file stands for (number - offset) / scale.
+
+    `offset` has a value for each feature, one for all, or none. `given`: the config names the scale, which then holds
+    for every file. Otherwise it follows from `dtype`, the training file's: whole numbers are pixels, and a file of
+    floats holds them divided already.
+    """
+
+    dtype: str
+    scale: float = 1.0
+    given: bool = False
+    offset: tuple[float, ...] = ()
+
+    def converted(self, x: np.ndarray) -> np.ndarray:
+        """Samples of the training file: float32, computed in float64 where float32 does not hold the numbers."""
+        exact = (x.dtype.kind in "bui" and x.dtype.itemsize <= 2) or x.dtype == np.float32
+        with np.errstate(over="ignore"):  # reported as not finite
+            wide = np.float32 if exact and not self.offset else np.float64
+            if self.scale == 1 and not self.offset:
+                return np.ascontiguousarray(x, dtype=np.float32)
+            x = np.array(x, dtype=wide, order="C")
+            if self.offset:
+                x -= np.asarray(self.offset if len(self.offset) > 1 else self.offset[0], np.float64)
+            x /= wide(self.scale)
+            return x.astype(np.float32, copy=False)
+
+    def of_another_file(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Samples of another file as the training file's: float32. Raises UserError where its dtype leaves it open."""
+        if self.given or self.scale == 1:
+            return self.converted(x)
+        if x.dtype.kind not in "ui":
+            return Units(str(x.dtype), offset=self.offset).converted(x)
+        if x.size and x.max() == 1 and x.min() >= 0:
+            raise UserError(
+                f"{name}: holds 0 and 1 only, and the network was trained on pixels from 0 to {self.scale:g}; "
+                f"save them as 0 and {self.scale:g}, or as float32"
+            )
+        return self.converted(x)
+
+    def __str__(self) -> str:
+        """In words: `uint8, divided by 255`."""
+        parts = [self.dtype]
+        if self.offset:
+            low, high = min(self.offset), max(self.offset)
+            parts.append(f"minus {low!r}" if low == high else f"each feature minus an offset ({low!r} to {high!r})")
+        parts.append("taken as they are" if self.scale == 1 and not self.offset else "")
+        parts.append(f"divided by {self.scale:g}" if self.scale != 1 else "")
+        return ", ".join(part for part in parts if part)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"dtype": self.dtype, "scale": self.scale, "given": self.given, "offset": list(self.offset)}
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Units:
+        return cls(facts["dtype"], facts["scale"], facts["given"], tuple(facts["offset"]))
+
+
+def decide(dtype: np.dtype, sample_axes: int, pieces: Pieces, scale: float | None = None) -> Units:
+    """The units of the training samples, whose values have `dtype` and `sample_axes` axes a sample.
+
+    `scale` is the config's. Without it uint8 is divided by 255 unless it holds nothing but 0 and 1 (spins, masks), and
+    images of uint16 by the largest value of the camera's 10, 12, 14 or 16 bits, unless all fit into 8. What float32
+    cannot tell apart loses an offset: Julian dates, Unix times.
+    """
+    offset = _offset(pieces, sample_axes) if _wide(dtype) else ()
+    if scale is not None:
+        return Units(str(dtype), float(scale), True, offset)
+    return Units(str(dtype), _divisor(dtype, sample_axes, pieces), False, offset)
+
+
+def _wide(dtype: np.dtype) -> bool:
+    return dtype.itemsize > 4 or (dtype.kind in "ui" and dtype.itemsize == 4)
+
+
+def _divisor(dtype: np.dtype, sample_axes: int, pieces: Pieces) -> float:
+    if dtype == np.uint8:
+        return 255.0 if any(piece.max(initial=0) > 1 for piece in pieces()) else 1.0
+    if dtype == np.uint16 and sample_axes == 3:
+        return white_level(max(int(piece.max(initial=0)) for piece in pieces()))
+    return 1.0
+
+
+def white_level(largest: int) -> float:
+    """The value of white of 16-bit files of a camera whose largest is `largest`; 1 where all fit into 8 bits."""
+    if largest <= 255:
+        return 1.0
+    return float(next(2**bits - 1 for bits in CAMERA_BITS if largest < 2**bits))
+
+
+def _offset(pieces: Pieces, sample_axes: int) -> tuple[float, ...]:
+    """What is subtracted from each feature; empty where float32 holds all of them well enough."""
+    extent = Extent.of(pieces)
+    if extent is None or not extent.coarse().any():
+        return ()
+    if extent.low.size <= MOST_OFFSETS and sample_axes == 1:
+        return tuple(float(value) for value in np.where(extent.coarse(), extent.centre(), 0.0))
+    whole = extent.together()
+    return (float(whole.centre()[0]),) if whole.coarse().any() else ()
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Of each feature, in float64: extremes, standard deviation, and whether all its values are whole numbers."""
+
+    low: np.ndarray
+    high: np.ndarray
+    std: np.ndarray
+    whole: np.ndarray
+
+    @classmethod
+    def of(cls, pieces: Pieces) -> Extent | None:
+        """None where a value is no finite float32, which is refused elsewhere."""
+        low: np.ndarray | None = None
+        n = 0
+        for piece in pieces():
+            x = np.asarray(piece, np.float64)
+            if not (np.abs(x) <= np.finfo(np.float32).max).all():
+                return None
+            if low is None:
+                first, low, high = x[0], x.min(axis=0), x.max(axis=0)
+                total = square = np.zeros(x.shape[1:])
+                whole = np.ones(x.shape[1:], bool)
+            n += len(x)
+            low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
+            total, square = total + (x - first).sum(axis=0), square + np.square(x - first).sum(axis=0)
+            whole = whole & (x == np.floor(x)).all(axis=0)
+        if low is None:
+            return None
+        return cls(low, high, np.sqrt(np.maximum(square / n - (total / n) ** 2, 0)), whole)
+
+    def steps(self) -> np.ndarray:
+        """The distance of neighbouring float32 at the largest value of each feature."""
+        largest = np.maximum(np.abs(self.low), np.abs(self.high))
+        return np.spacing(largest.astype(np.float32)).astype(np.float64)
+
+    def coarse(self) -> np.ndarray:
+        """Whether float32 loses what tells the values apart, and an offset would keep it."""
+        largest = np.maximum(np.abs(self.low), np.abs(self.high))
+        counted = self.whole & (largest > EXACT) & (self.high - self.low < EXACT)
+        return np.asarray(
+            (self.high > self.low) & ((self.steps() > COARSE * self.std) | counted) & (self._relief() > 4)
+        )
+
+    def centre(self) -> np.ndarray:
+        """A round number near the middle: a power of two of the spread divides it, so that nothing is rounded."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = 2.0 ** np.ceil(np.log2(self.high - self.low))
+            return np.where(self.high > self.low, np.round((self.low + self.high) / 2 / step) * step, self.low)
+
+    def together(self) -> Extent:
+        """All features as one."""
+        each = self.low.min(), self.high.max(), self.std.min(), self.whole.all()
+        return Extent(*(np.array([value]) for value in each))
+
+    def _relief(self) -> np.ndarray:
+        """How much smaller the largest value becomes when the offset is subtracted."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.maximum(np.abs(self.low), np.abs(self.high)) / (self.high - self.low)
