@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlphys.config.examples import shipped
+from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperiment
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
@@ -301,7 +301,7 @@ def listed(what: str) -> str:
             rows = [[name, ", ".join(entry.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
         case _:
-            rows = [[name, _headline(path)] for name, path in shipped().items()]
+            rows = [[name, _headline(path)] for name, path in (shipped() | shipped_studies()).items()]
     return table([what.removesuffix("s"), "what it is" if what != "layers" else "keys"], rows)
 
 
