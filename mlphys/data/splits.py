@@ -31,7 +31,7 @@ def sizes(spec: Dataset, description: Description) -> dict[str, int]:
         raise Refusal(("data", "folds"), "this dataset has a validation set of its own; leave folds out")
     pool = counts["train"] + counts["validation"]
     if pool < spec.folds:
-        raise Refusal(("data", "folds"), f"{pool} training and validation samples are fewer than {spec.folds} folds")
+        raise Refusal(("data", "folds"), f"{pool} training and validation samples, fewer than {spec.folds} folds")
     start, stop = _fold(spec, pool)
     return {**counts, "train": pool - (stop - start), "validation": stop - start}
 
