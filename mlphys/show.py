@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import math
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperiment
+from mlphys.config.reference import distinct_keys, first_line, vocabularies
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
+from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
-from mlphys.schema.layers import LAYERS, text
+from mlphys.schema.layers import text
 from mlphys.studies.members import Member
 from mlphys.studies.points import best, main_metric, points
 from mlphys.studies.study_file import StudyFile
+from mlphys.terminal import printable
 from mlphys.training.backend import choose
+
+NARROWEST = 25  # characters of a wrapped column
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Columns of text, numbers to the right; the last column is wrapped at the terminal's width."""
+    """Columns of text, numbers to the right; the last column is wrapped at the terminal's width.
+
+    Where that leaves no room for it every cell gets a line of its own: no number is ever cut.
+    """
+    columns = [printable(column) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    width = shutil.get_terminal_size((120, 24)).columns
+    needed = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    gaps = 3 * (len(columns) - 1) + 2
+    wrapped = not all(_is_number(row[-1]) for row in cells)
+    if sum(needed) + gaps > width and not (wrapped and width - gaps - sum(needed[:-1]) >= NARROWEST):
+        return "\n".join(_folded(columns, row, width) for row in cells)
+    return _drawn(columns, cells, width)
+
+
+def _folded(columns: Sequence[str], row: Sequence[str], width: int) -> str:
+    """A row as a heading with a line for each other cell."""
+    label = max(map(len, columns[1:]), default=0) + 2
+    lines = [f"{columns[0]} {row[0]}" if _is_number(row[0]) else row[0]]
+    for column, cell in [pair for pair in zip(columns[1:], row[1:], strict=True) if pair[1]]:
+        first = f"  {column:{label}}"
+        lines += textwrap.wrap(
+            cell, max(width, label + 20), initial_indent=first, subsequent_indent=" " * len(first),
+            break_on_hyphens=False, break_long_words=False,
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    rows = [[str(cell) for cell in row] for row in rows]
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         numbers = all(_is_number(row[i]) for row in rows)
@@ -38,7 +70,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=shutil.get_terminal_size((120, 24)).columns, highlight=False, markup=False).print(drawn)
+    Console(file=out, width=width, highlight=False, markup=False).print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
@@ -67,7 +99,7 @@ def explained(loaded: ResolvedExperiment) -> str:
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
     parts = [
         layers,
-        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_taken(loaded)]),
+        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_pretrained(loaded)]),
         f"cost = {loaded.cost()}",
     ]
     if loaded.experiment.model.ITERATIVE:
@@ -79,23 +111,23 @@ def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
     """The backend that trains each phase on a CPU, and why a faster one cannot."""
     experiment = loaded.experiment
     plans = experiment.model.plans(experiment.training, loaded.net_input)
-    told = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
-    if len(set(told.values())) == 1:
-        yield next(iter(told.values()))
-    elif told:
-        yield from (f"{name}: {text}" for name, text in told.items())
+    choices = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
+    if len(set(choices.values())) == 1:
+        yield next(iter(choices.values()))
+    elif choices:
+        yield from (f"{name}: {text}" for name, text in choices.items())
 
 
-def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
+def _pretrained(loaded: ResolvedExperiment) -> Iterable[str]:
     """The runs that provide pretrained weights."""
     encoder, initial = loaded.experiment.model.pretrained_encoder(), loaded.experiment.training.initial
     if initial:
         yield f"all parameters begin as in {initial.run}"
     if encoder:
         rows = loaded.pretrained_rows()
-        told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
+        encoder_text = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
         origin = "" if initial else f" are those of {encoder.run} and"
-        yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
+        yield f"{encoder_text}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
 def _optimizer(loaded: ResolvedExperiment) -> str:
@@ -247,6 +279,12 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
+    """The metrics on another labelled set, and where they are kept."""
+    kept = f"another set than the run's own; numbers in {run.path / 'analysis' / other.name}.json"
+    return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), kept])
+
+
 def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:
     """The metric against the shift of the images, or against added noise."""
     tables = []
@@ -282,6 +320,12 @@ def checked(run: Any, results: Sequence[tuple[str, float, tuple[float, float], b
     )
 
 
+VOCABULARIES = {
+    "layers": "layer", "optimizers": "optimizer", "schedules": "schedule", "losses": "loss",
+    "initializers": "initializer", "regularizers": "regularizer", "preprocess": "step",
+}  # fmt: skip
+
+
 def listed(what: str) -> str:
     """One line per entry: name and description."""
     from mlphys.figures.picture import Plot
@@ -289,20 +333,37 @@ def listed(what: str) -> str:
 
     match what:
         case "models":
-            rows = [[name, _first_line(kind)] for name, kind in MODELS.items()]
+            rows = [[name, first_line(kind)] for name, kind in MODELS.items()]
             return "\n".join([table(["model", "what it is"], rows), "", combined()])
-        case "layers":
-            rows = [[name, ", ".join(kind.key_names())] for name, kind in LAYERS.items()]
+        case "keys":
+            rows = [[key.dotted, key.description.sentence] for key in distinct_keys()]
+            return table(["key", "what it means"], rows)
+        case "metrics":
+            rows = [[name, MEANINGS[name], ", ".join(kinds)] for name, kinds in _measured().items()]
+            return table(["metric", "what it is", "kinds of model"], rows)
         case "datasets":
             return datasets()
         case "plots":
-            rows = [[name, _first_line(entry)] for name, entry in registry.entries("mlphys.plots", Plot).items()]
+            rows = [[name, first_line(entry)] for name, entry in registry.entries("mlphys.plots", Plot).items()]
         case "analyses":
-            rows = [[name, ", ".join(entry.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
+            rows = [[name, ", ".join(entry.key_names()), first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
-        case _:
+        case "configs":
             rows = [[name, _headline(path)] for name, path in (shipped() | shipped_studies()).items()]
-    return table([what.removesuffix("s"), "what it is" if what != "layers" else "keys"], rows)
+        case _:
+            options = vocabularies()[VOCABULARIES[what]].options
+            rows = [[name, first_line(spec), ", ".join(spec.key_names())] for name, spec in options.items()]
+            return table([VOCABULARIES[what], "what it is", "keys"], rows)
+    return table([what.removesuffix("s"), "what it is"], rows)
+
+
+def _measured() -> dict[str, list[str]]:
+    """The kinds of model that have each metric."""
+    found: dict[str, list[str]] = {}
+    for kind, model in MODELS.items():
+        for metric in model.MEASURED:
+            found.setdefault(metric, []).append(kind)
+    return found
 
 
 def combined() -> str:
@@ -322,12 +383,7 @@ def combined() -> str:
 
 
 def datasets() -> str:
-    return table(["dataset", "what it is"], [[name, _first_line(kind)] for name, kind in DATASETS.items()])
-
-
-def _first_line(thing: Any) -> str:
-    """The first paragraph of a docstring."""
-    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return table(["dataset", "what it is"], [[name, first_line(kind)] for name, kind in DATASETS.items()])
 
 
 def _headline(path: Any) -> str:

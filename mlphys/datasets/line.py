@@ -17,23 +17,32 @@ Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Line(Dataset):
-    """Points of a straight line, with noise and outliers as you like: a number in, a number out.
+    """Points of a straight line with optional noise and outliers: one input, one output.
 
     y = slope x + intercept + noise N(0, 1) at x = start, start + step, ... below stop, as
-    numpy.arange counts. The last `outliers` points, where they pull the slope most, lie
-    `outlier_shift` higher (lower, if it is negative).
+    numpy.arange counts. The last `outliers` points, where they affect the slope most, are shifted up by
+    `outlier_shift` (down, if it is negative).
     """
 
     name: Literal["line"]
     slope: Number = 21.0
+    """The slope of the line."""
     intercept: Number = 10.0
+    """The value of the line at x = 0."""
     start: Number = 3.0
+    """The first x."""
     stop: Number = 19.0
+    """The end of the range of x, not included."""
     step: Annotated[float, Field(gt=0, le=LARGEST)] = 0.1
+    """The distance between neighbouring x."""
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
+    """The standard deviation of the Gaussian noise on y."""
     outliers: Whole = 0
+    """How many of the last points are outliers."""
     outlier_shift: Number = -300.0
+    """What is added to y of an outlier."""
     sample_seed: Seed = 0
+    """The random seed of the noise; the experiment's `seed` does not change it."""
 
     @model_validator(mode="after")
     def _has_points(self) -> Line:
@@ -46,7 +55,7 @@ class Line(Dataset):
         return self
 
     def points(self) -> int:
-        """How many x there are from start to below stop; rounded first, since 0.1 is not a binary fraction."""
+        """The number of x from start to below stop; rounded first, since 0.1 is not a binary fraction."""
         return math.ceil(round((self.stop - self.start) / self.step, 6))
 
     def describe(self) -> Description:

@@ -14,13 +14,14 @@ from mlphys.schema.fields import LARGEST
 
 
 class Moons(Generated):
-    """Points on two interleaving half circles of radius 1 in the plane, one a class.
+    """Points on two interleaving half circles of radius 1 in the plane, one per class.
 
-    `noise` is the standard deviation of what is added to both coordinates.
+    `noise` is the standard deviation of Gaussian noise on both coordinates.
     """
 
     name: Literal["moons"]
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.1
+    """The standard deviation of the Gaussian noise on both coordinates; the circles have radius 1."""
 
     def describe(self) -> Description:
         return Description((2,), classes=("upper", "lower"), samples=self.samples, test_samples=None)

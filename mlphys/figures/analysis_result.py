@@ -65,7 +65,9 @@ class SampledAnalysis(Analysis):
     """
 
     split: Literal["train", "validation", "test"] | None = None
+    """The split whose samples are used; null is test once it was evaluated, otherwise validation."""
     samples: Count = 1000
+    """How many samples are used."""
 
     def samples_of(self, run: RunView) -> tuple[str, SplitInMemory]:
         """The name of the split and the samples. Raises NotApplicable for an empty split."""
@@ -77,7 +79,9 @@ class PerClassAnalysis(Analysis):
     """An analysis at the first `per_class` samples of each class in `split`, null as in SampledAnalysis."""
 
     split: Literal["train", "validation", "test"] | None = None
+    """The split whose samples are used; null is test once it was evaluated, otherwise validation."""
     per_class: Count = 10
+    """How many samples of each class are used."""
 
     def of_each_class(self, run: RunView) -> tuple[str, SplitInMemory]:
         """The name of the split and the samples, class by class. Raises NotApplicable for an empty split."""

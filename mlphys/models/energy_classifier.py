@@ -43,11 +43,17 @@ class Autoencoder(Block):
     noun: ClassVar[str] = "hidden units"
 
     units: Count
+    """The number of hidden units. Example: 30"""
     activation: Known = "sigmoid"
+    """The activation of the hidden units."""
     output: Literal["linear", "sigmoid"] | None = None
+    """The activation of the output; null is sigmoid for binary cross-entropy, otherwise linear."""
     corruption: Corruption | None = None
+    """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
     sparsity: Sparsity | None = None
+    """A penalty on the code. Example: {l1: 0.001}"""
     contraction: NotNegative = 0.0
+    """The factor of |dh/dx|_F^2 in the cost."""
 
 
 class PCA(Block):
@@ -57,6 +63,7 @@ class PCA(Block):
     noun: ClassVar[str] = "principal components"
 
     components: Count
+    """The number of principal components of each class. Example: 10"""
 
 
 class EnergyClassifier(ModelKind[EnergyNetwork]):
@@ -79,6 +86,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     kind: Literal["energy_classifier"]
     of: Annotated[Autoencoder | PCA, Choice("model of a class", {"autoencoder": Autoencoder, "pca": PCA})]
+    """The model that is trained for each class. Example: {autoencoder: {units: 30}}"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -264,7 +272,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         }
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return dict.fromkeys(("probabilities", "energies", "class_errors"), (len(description.classes),))
 
     def metrics(
@@ -289,7 +297,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         return measured
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-        """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+        """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 
 

@@ -41,6 +41,7 @@ class CD(Block):
     shorthand: ClassVar[str] = "steps"
 
     steps: Steps = 1
+    """Gibbs steps of a chain."""
 
 
 class PCD(Block):
@@ -49,7 +50,9 @@ class PCD(Block):
     shorthand: ClassVar[str] = "steps"
 
     steps: Steps = 1
+    """Gibbs steps for each batch."""
     chains: Count | None = None  # null: as many as a batch has samples
+    """The number of chains; null is the batch size. Example: 100"""
 
 
 class RBM(ModelKind[MachineNetwork]):
@@ -73,8 +76,11 @@ class RBM(ModelKind[MachineNetwork]):
 
     kind: Literal["rbm"]
     hidden: Count
+    """The number of hidden units. Example: 100"""
     visible: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """The distribution of the visible units: values from 0 to 1, or standardized ones."""
     sampling: Annotated[CD | PCD, Choice("sampling", {"CD": CD, "PCD": PCD})] = CD()
+    """How the model's samples are drawn in training. Example: {CD: 1}"""
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -208,7 +214,7 @@ class RBM(ModelKind[MachineNetwork]):
         return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {
             "codes": (self.hidden,),
             "squared_errors": (),
@@ -239,13 +245,13 @@ class RBM(ModelKind[MachineNetwork]):
         return {**measured, "pca_mse": pca.error(train.x, split.x, self.hidden)}
 
     def image_outputs(self, network: MachineNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.machine.mean_field(flat(x)), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def sampled(self, network: MachineNetwork, x: Any, lines: int, every: int) -> Any:

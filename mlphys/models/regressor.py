@@ -1,4 +1,4 @@
-"""A chain of layers that ends in the shape of its target: numbers, a curve, an image."""
+"""Regression: a chain of layers that ends in the shape of the target: numbers, a curve, an image."""
 
 from __future__ import annotations
 
@@ -28,19 +28,24 @@ from mlphys.schema.training import Training
 class Regressor(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks that give numbers, curves or images.
 
-    With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
+    With `encoder: {run: RUN}` the layers follow the encoder of a finished run.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "y"
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    PREDICTS_TARGETS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
 
     kind: Literal["regressor"]
     encoder: PretrainedEncoder | None = None
+    """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, from the input to the target's shape. Example: [{Dense: {units: 20, activation: tanh}}, {Dense:
+    {units: 1}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -108,7 +113,7 @@ class Regressor(ModelKind[LayeredNetwork]):
         return {"outputs": network.model(x, training=False)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"outputs": description.target_shape}
 
     def metrics(
@@ -125,7 +130,7 @@ class Regressor(ModelKind[LayeredNetwork]):
 
 
 def passing(network: LayeredNetwork, outputs: int) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch through the net; `forward` of its cost."""
+    """The forward pass of a batch, as `forward` of the cost."""
     from keras import ops
 
     def forward(x: Any, y: Any, training: bool) -> Batch:

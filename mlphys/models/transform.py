@@ -34,6 +34,9 @@ class Transform(ModelKind[LayeredNetwork]):
 
     kind: Literal["transform"]
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, none of which has trained weights. Example: [{FixedConv2D: {kernel: [[-1, 0, 1], [-2, 0, 2], [-1, 0,
+    1]]}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class Transform(ModelKind[LayeredNetwork]):
         return {"output_means": ops.mean(out, axis=axes), "output_stds": ops.std(out, axis=axes)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"output_means": (), "output_stds": ()}
 
     def metrics(

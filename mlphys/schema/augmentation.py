@@ -1,4 +1,4 @@
-"""The keys of `training.augmentation`: how training images are distorted, anew in every epoch."""
+"""The keys of `training.augmentation`: random distortions of the training images in every epoch."""
 
 from __future__ import annotations
 
@@ -20,23 +20,31 @@ class Elastic(Spec):
     """
 
     alpha: Annotated[float, Field(gt=0, le=1000)]
+    """The standard deviation of a displacement, in pixels. Example: 2.0"""
     sigma: Annotated[float, Field(gt=0, le=100)] = 4.0
+    """The width of the Gaussian that smooths the displacements, in pixels."""
 
 
 class Augmentation(Spec):
-    """Each image is turned by up to `rotation` degrees either way, magnified by a factor within `scale`, shifted
-    by up to `shift` pixels in each direction, all drawn uniformly, and bent by `elastic`; bilinear.
+    """Each image is rotated by up to `rotation` degrees, magnified by a factor within `scale`, shifted by up to
+    `shift` pixels in each direction, all uniformly distributed, and distorted by `elastic`; bilinear.
 
-    `noise` is the standard deviation of what is then added to each pixel. `edges` says what lies outside
-    of the image: constant (0), nearest, reflect or wrap.
+    Then Gaussian noise of standard deviation `noise` is added to each pixel. `edges` fills pixels from outside of
+    the image: constant (0), nearest, reflect or wrap.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """The largest rotation either way, in degrees."""
     scale: Annotated[tuple[Positive, Positive], BeforeValidator(low_first)] = (1.0, 1.0)
+    """The smallest and the largest factor of magnification. Example: [0.9, 1.1]"""
     shift: Pixels = 0.0
+    """The largest shift in each direction, in pixels."""
     elastic: Elastic | None = None
+    """A smooth random distortion; null: none. Example: {alpha: 2.0}"""
     noise: NotNegative = 0.0
+    """The standard deviation of the noise added to each pixel."""
     edges: Literal["constant", "nearest", "reflect", "wrap"] = "constant"
+    """What lies outside of the image: zeros, its nearest pixel, its reflection, or its other side."""
 
     @model_validator(mode="after")
     def _does_something(self) -> Augmentation:
@@ -45,5 +53,5 @@ class Augmentation(Spec):
         return self
 
     def moves(self) -> bool:
-        """Whether pixels change their places."""
+        """Whether pixels move, not only change by noise."""
         return bool(self.rotation or self.shift or self.elastic or self.scale != (1.0, 1.0))

@@ -1,4 +1,4 @@
-"""Kernels that are written down, not learned: numbers, or a formula by name."""
+"""Fixed kernels, not learned: numbers, or a formula by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.schema.fields import NotNegative
-from mlphys.schema.spec import Choice, Spec, refuse, under
+from mlphys.schema.spec import Choice, Mentions, Spec, refuse, under
 
 LARGEST_NUMBER = 1e6
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
@@ -18,11 +18,13 @@ SMALLEST = 1e-12  # below it a formula's values are rounding errors
 
 
 class Kernel(Spec):
-    """`size` x `size` values of a formula in the pixels' places x (to the right) and y (down) from the middle, r
-    being sqrt(x^2 + y^2). `normalize: true` divides by the sum of the absolute values."""
+    """`size` x `size` values of a formula at the pixels x (to the right) and y (down) from the center, with
+    r = sqrt(x^2 + y^2). `normalize: true` divides by the sum of the absolute values."""
 
     size: Side
+    """The height and width of the kernel, in pixels. Example: 5"""
     normalize: bool = False
+    """true divides by the sum of the absolute values."""
 
     @model_validator(mode="after")
     def _has_values(self) -> Kernel:
@@ -49,6 +51,7 @@ class Gauss(Kernel):
     """exp(-decay r^2): a blur."""
 
     decay: NotNegative
+    """The factor of r^2 in the exponent, in 1/pixel^2. Example: 0.5"""
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.exp(-self.decay * (x**2 + y**2))
@@ -59,9 +62,13 @@ class Gabor(Kernel):
     -90 makes it a sine."""
 
     wave_x: Number = 0.0
+    """The wave number to the right, in radians per pixel."""
     wave_y: Number = 0.0
+    """The wave number downwards, in radians per pixel."""
     phase: Number = 0.0
+    """The phase of the wave, in degrees; -90 makes it a sine."""
     decay: NotNegative
+    """The factor of r^2 in the exponent, in 1/pixel^2. Example: 0.1"""
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         wave = np.cos(self.wave_x * x + self.wave_y * y + np.deg2rad(self.phase))
@@ -72,7 +79,9 @@ class Rings(Kernel):
     """cos(wave r) exp(-decay r^2)."""
 
     wave: Number
+    """The wave number along r, in radians per pixel. Example: 1.5"""
     decay: NotNegative
+    """The factor of r^2 in the exponent, in 1/pixel^2. Example: 0.1"""
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         r2 = x**2 + y**2
@@ -129,7 +138,7 @@ def array(kernel: Matrix | Kernel) -> np.ndarray:
 
 
 def dump(kernels: tuple[Matrix | Kernel, ...]) -> list[Any]:
-    """The kernels as YAML holds them."""
+    """The kernels as plain data for YAML."""
     return [
         FORMULAS.dump(kernel) if isinstance(kernel, Kernel) else [list(row) for row in kernel] for kernel in kernels
     ]
@@ -139,4 +148,5 @@ Kernels = Annotated[
     tuple[Any, ...],
     PlainValidator(_kernels),
     WithJsonSchema({"anyOf": [{"type": "array"}, {"type": "object"}]}),
+    Mentions(FORMULAS),
 ]

@@ -121,7 +121,7 @@ class Study:
         return found
 
     def write(self, content: StudyFile) -> None:
-        atomic.write_json(self.path / STUDY, content.model_dump())
+        atomic.write(self.path / STUDY, atomic.as_json(content.model_dump()))
 
     def update(self, number: int, **changes: Any) -> StudyFile:
         """Change the record of one member; other processes may train other shards of the study."""

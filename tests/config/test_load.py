@@ -14,7 +14,7 @@ import pytest
 from mlphys.config import experiment
 from mlphys.config.difference import difference
 from mlphys.config.examples import copy, shipped, shipped_studies
-from mlphys.config.experiment import Experiment
+from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.datasets import mnist
@@ -92,7 +92,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = ", ".join(SCHEDULES)
 KINDS = ", ".join(registry.names("mlphys.models"))
 KNOWN = ", ".join(LOSSES)
-A_NAME = "expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder"
+A_NAME = "expected 1 to 100 letters, digits, '.', '-', '_', first a letter or digit: it names a folder"
 A_SIZE = "expected a count of samples, or a fraction between 0 and 1"
 A_RANGE = "expected a range such as [0.985, 0.993], the smaller number first"
 TWO = "expected a whole number, or two for rows and columns such as [3, 3]"
@@ -554,7 +554,7 @@ BROKEN = [
     (
         EPOCHS,
         "epochs: 2\n  epochs: 3",
-        "f.yaml:15: training.epochs: the key stands twice, first on line 14; remove one",
+        "f.yaml:15: training.epochs: the key appears twice, first on line 14; remove one",
     ),
     (
         f"  {EPOCHS}",
@@ -652,7 +652,7 @@ def test_a_file_without_an_experiment_is_refused(content, message):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("f.yaml", "f.yaml: no such file; `mlphys list configs` names those that come along"),
+        ("f.yaml", "f.yaml: no such file; `mlphys list configs` names the shipped configs"),
         (
             "configs/conv_mnist.yaml",
             "configs/conv_mnist.yaml: no such file; "
@@ -970,7 +970,7 @@ def blocks(schema: dict) -> list[dict]:
 
 
 def test_the_json_schema_knows_every_name_and_closes_every_block():
-    schema = json.loads(json.dumps(Experiment.model_json_schema()))
+    schema = json.loads(json.dumps(json_schema()))
     assert set(schema["properties"]) == set(TOP.split(", "))
     assert set(schema["required"]) == {"name", "data", "model"}
     objects = blocks(schema)
@@ -989,6 +989,7 @@ def test_a_config_is_judged_without_tensorflow_keras_or_scikit_learn():
     code = """
 import sys
 from pathlib import Path
+from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.document import dump
