@@ -213,6 +213,9 @@ def members(folder: Path) -> list[Path]:
     """The run directories `folder`/1, `folder`/2, ... in this order; none that is a link to one elsewhere."""
     if not os.path.isdir(folder):
         return []
-    numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    try:
+        numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    except OSError:  # another user's, among one's own
+        return []
     paths = [path for path in numbered if not path.is_symlink() and os.path.lexists(path / "config.yaml")]
     return sorted(paths, key=lambda path: int(path.name))
