@@ -57,6 +57,7 @@ class UnitsFacts(BaseModel):
     scale: Annotated[FiniteFloat, Field(gt=0)]
     given: bool
     offset: Annotated[list[FiniteFloat], Field(max_length=1000)]
+    fill: list[FiniteFloat] = []
 
 
 class DataFile(BaseModel):
