@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import math
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperiment
+from mlphys.config.reference import distinct_keys, first_line, vocabularies
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
+from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
-from mlphys.schema.layers import LAYERS, text
+from mlphys.schema.layers import text
 from mlphys.training.backend import choose
+
+NARROWEST = 25  # characters of a wrapped column
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Columns of text, numbers to the right; the last column is wrapped at the terminal's width."""
+    """Columns of text, numbers to the right; the last column is wrapped at the terminal's width.
+
+    Where that leaves no room for it every cell gets a line of its own: no number is ever cut.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    width = shutil.get_terminal_size((120, 24)).columns
+    needed = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    gaps = 3 * (len(columns) - 1) + 2
+    wrapped = not all(_is_number(row[-1]) for row in cells)
+    if sum(needed) + gaps > width and not (wrapped and width - gaps - sum(needed[:-1]) >= NARROWEST):
+        return "\n".join(_folded(columns, row, width) for row in cells)
+    return _drawn(columns, cells, width)
+
+
+def _folded(columns: Sequence[str], row: Sequence[str], width: int) -> str:
+    """A row as a heading with a line for each other cell."""
+    label = max(map(len, columns[1:]), default=0) + 2
+    lines = [f"{columns[0]} {row[0]}" if _is_number(row[0]) else row[0]]
+    for column, cell in [pair for pair in zip(columns[1:], row[1:], strict=True) if pair[1]]:
+        first = f"  {column:{label}}"
+        lines += textwrap.wrap(
+            cell, max(width, label + 20), initial_indent=first, subsequent_indent=" " * len(first),
+            break_on_hyphens=False, break_long_words=False,
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    rows = [[str(cell) for cell in row] for row in rows]
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         numbers = all(_is_number(row[i]) for row in rows)
@@ -35,7 +65,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=shutil.get_terminal_size((120, 24)).columns, highlight=False, markup=False).print(drawn)
+    Console(file=out, width=width, highlight=False, markup=False).print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
@@ -191,6 +221,12 @@ def checked(run: Any, results: Sequence[tuple[str, float, tuple[float, float], b
     )
 
 
+VOCABULARIES = {
+    "layers": "layer", "optimizers": "optimizer", "schedules": "schedule", "losses": "loss",
+    "initializers": "initializer", "regularizers": "regularizer", "preprocess": "step",
+}  # fmt: skip
+
+
 def listed(what: str) -> str:
     """One line per entry: name and description."""
     from mlphys.figures.picture import Plot
@@ -198,20 +234,37 @@ def listed(what: str) -> str:
 
     match what:
         case "models":
-            rows = [[name, _first_line(kind)] for name, kind in MODELS.items()]
+            rows = [[name, first_line(kind)] for name, kind in MODELS.items()]
             return "\n".join([table(["model", "what it is"], rows), "", combined()])
-        case "layers":
-            rows = [[name, ", ".join(kind.key_names())] for name, kind in LAYERS.items()]
+        case "keys":
+            rows = [[key.dotted, key.description.sentence] for key in distinct_keys()]
+            return table(["key", "what it means"], rows)
+        case "metrics":
+            rows = [[name, MEANINGS[name], ", ".join(kinds)] for name, kinds in _measured().items()]
+            return table(["metric", "what it is", "kinds of model"], rows)
         case "datasets":
             return datasets()
         case "plots":
-            rows = [[name, _first_line(entry)] for name, entry in registry.entries("mlphys.plots", Plot).items()]
+            rows = [[name, first_line(entry)] for name, entry in registry.entries("mlphys.plots", Plot).items()]
         case "analyses":
-            rows = [[name, ", ".join(entry.key_names()), _first_line(entry)] for name, entry in ANALYSES.items()]
+            rows = [[name, ", ".join(entry.key_names()), first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
-        case _:
+        case "configs":
             rows = [[name, _headline(path)] for name, path in shipped().items()]
-    return table([what.removesuffix("s"), "what it is" if what != "layers" else "keys"], rows)
+        case _:
+            options = vocabularies()[VOCABULARIES[what]].options
+            rows = [[name, first_line(spec), ", ".join(spec.key_names())] for name, spec in options.items()]
+            return table([VOCABULARIES[what], "what it is", "keys"], rows)
+    return table([what.removesuffix("s"), "what it is"], rows)
+
+
+def _measured() -> dict[str, list[str]]:
+    """The kinds of model that have each metric."""
+    found: dict[str, list[str]] = {}
+    for kind, model in MODELS.items():
+        for metric in model.MEASURED:
+            found.setdefault(metric, []).append(kind)
+    return found
 
 
 def combined() -> str:
@@ -231,12 +284,7 @@ def combined() -> str:
 
 
 def datasets() -> str:
-    return table(["dataset", "what it is"], [[name, _first_line(kind)] for name, kind in DATASETS.items()])
-
-
-def _first_line(thing: Any) -> str:
-    """The first paragraph of a docstring."""
-    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return table(["dataset", "what it is"], [[name, first_line(kind)] for name, kind in DATASETS.items()])
 
 
 def _headline(path: Any) -> str:

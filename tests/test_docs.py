@@ -17,7 +17,7 @@ from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.training import Training
-from scripts import bench, results, soak
+from scripts import bench, keys, results, soak
 from scripts.marked_tables import table, write_table
 from tests.test_architecture import ROWS
 
@@ -211,6 +211,10 @@ def test_the_rows_of_the_readme_are_those_of_the_table_of_results():
     few, all_of_them = results.known_rows(README), results.known_rows(results.DOCUMENT)
     assert len(few) == 6
     assert few.items() <= all_of_them.items()
+
+
+def test_the_tables_of_keys_are_those_of_the_config_language():
+    assert table(keys.DOCUMENT, "keys") == keys.reference()
 
 
 def test_a_script_replaces_what_stands_between_its_marks_and_nothing_else(tmp_path: Path):

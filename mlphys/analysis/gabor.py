@@ -53,8 +53,11 @@ class Gabor(Analysis):
     """
 
     layer: Whole | None = None
+    """The number of the layer, as `mlphys config explain` counts; null is the first that sees images. Example: 0"""
     kernels: Count = 200
+    """How many kernels are fitted, evenly from all."""
     shuffled: Annotated[int, Field(ge=0, le=1000)] = 30
+    """How many kernels are fitted with shuffled weights, for comparison."""
 
     def check(self, resolved: ResolvedView) -> None:
         weight_images.chosen(resolved, self.layer, SMALLEST)

@@ -58,9 +58,13 @@ class Invariance(SampledAnalysis):
 
     samples: Count = 500
     shift: Annotated[tuple[Whole, ...], Tuple] = (0, 1, 2, 3, 4, 6, 8)
+    """The shifts that are tried, in pixels."""
     rotation: Annotated[tuple[Degrees, ...], Tuple] = (0.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0)
+    """The rotations that are tried, in degrees."""
     scale: Annotated[tuple[Factor, ...], Tuple] = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
+    """The factors of magnification that are tried."""
     noise: Annotated[tuple[NotNegative, ...], Tuple] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
+    """The standard deviations of the noise that are tried."""
 
     def check(self, resolved: ResolvedView) -> None:
         if not resolved.rows():

@@ -37,8 +37,11 @@ class Occlusion(PerClassAnalysis):
 
     per_class: Count = 5
     size: Count | None = None
+    """The side of the square, in pixels; null is a quarter of the image's shorter side. Example: 4"""
     stride: Count | None = None
+    """The distance of neighbouring squares, in pixels; null chooses at most 32 places along a side. Example: 1"""
     fill: float = 0.0
+    """The value of the covered pixels."""
 
     def check(self, resolved: ResolvedView) -> None:
         needs_classes_of_images(resolved)

@@ -48,7 +48,9 @@ class RateDistortion(SampledAnalysis):
 
     samples: Count = 1000
     fitted: Count = 10_000
+    """How many training samples the quantizer is fitted on."""
     bits: Annotated[int, Field(ge=1, le=12)] = 8
+    """The largest number of bits for each number of the code."""
 
     def check(self, resolved: ResolvedView) -> None:
         if not resolved.experiment.model.PROJECTS_LINEARLY:
@@ -69,8 +71,8 @@ class RateDistortion(SampledAnalysis):
             scaled = ((decoded - low) / (high - low)).clip(0, 1)
             return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
 
-        z, seen = net.seen(some.x), net.seen(fitted)
-        codes, known = net.at("codes", z).astype(np.float64), net.at("codes", seen).astype(np.float64)
+        z, seen = net.to_points(some.x), net.to_points(fitted)
+        codes, known = net.output("codes")(z).astype(np.float64), net.output("codes")(seen).astype(np.float64)
         decode = _decoder(run)
         numbers: dict[str, Any] = {
             "split": split, "samples": len(images), "code_size": size,

@@ -41,7 +41,9 @@ class Size(Analysis):
     """
 
     metric: Literal["error_rate", "mse", "loss", "reconstruction_loss"] | None = None
+    """The metric that is fitted; null is error_rate for classes, otherwise mse."""
     split: Literal["train", "validation", "test"] | None = None
+    """The split on which it was measured; null is test once it was evaluated, otherwise validation."""
 
     def check(self, resolved: ResolvedView) -> None:
         known = resolved.experiment.model.MEASURED

@@ -41,8 +41,11 @@ class Spectra(Analysis):
     """
 
     layer: Whole | None = None
+    """The number of the layer, as `mlphys config explain` counts; null is the first that sees images. Example: 0"""
     filters: Count = 200
+    """How many filters are used, evenly from all."""
     size: Annotated[int, Field(ge=16, le=512)] = 64
+    """The number of frequencies in each direction."""
 
     def check(self, resolved: ResolvedView) -> None:
         weight_images.chosen(resolved, self.layer, SMALLEST)

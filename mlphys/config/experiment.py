@@ -70,14 +70,26 @@ class Experiment(Spec):
     """One experiment, every default filled in; what its data decides may be open."""
 
     name: Name
+    """The name of the experiment, and of its folder under runs/; left out, it is the file's name. Example: conv_mnist
+    """
     about: dict[str, Remark] = Field({})
+    """Remarks of your own, which change nothing. Example: {lecture: 6}"""
     seed: Seed = 0
+    """The random seed of everything but the splits and generated samples."""
     data: Annotated[Dataset, Entry("dataset", "name", DATASETS)]
+    """The samples. Example: {name: mnist}"""
     model: Annotated[ModelKind, Entry("kind of model", "kind", MODELS)]
+    """The model. Example: {kind: pca, components: 10}"""
     training: Training = Training()
+    """How the model is trained. Example: {optimizer: adam, epochs: 20}"""
     plots: list[PlotName] = Field([])
+    """The pictures that train and evaluate draw: names, or all; left out, those that suit the kind of model. Example:
+    [learning_curves]
+    """
     analysis: list[Annotated[Analysis, ANALYSIS]] = Field([])
+    """The analyses made after training: names with their settings, or all. Example: [pca_comparison]"""
     expect: dict[str, Range] = Field({})
+    """The range in which a metric should lie, for `mlphys check`. Example: {test.accuracy: [0.985, 0.993]}"""
 
     @model_validator(mode="after")
     def _loss_of_the_kind(self) -> Experiment:

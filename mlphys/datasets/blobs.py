@@ -24,8 +24,11 @@ class Blobs(Generated):
 
     name: Literal["blobs"]
     centers: Annotated[int, Field(ge=1, le=1000)] = 3
+    """The number of clusters, which are the classes."""
     features: Count = 2
+    """The number of coordinates of a point."""
     cluster_std: Annotated[float, Field(ge=0, le=LARGEST)] = 1.0
+    """The standard deviation of a cluster in each coordinate."""
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Blobs:

@@ -22,7 +22,9 @@ class Circles(GeneratedImages):
     name: Literal["circles"]
     size: Count = 50
     radius: RadiusRange = (0.0, 1.0)
+    """The smallest and the largest radius; half the image's width is 1."""
     centre: PlaceRange = (-1.0, 1.0)
+    """The smallest and the largest coordinate of the centre; the image reaches from -1 to 1."""
 
     def describe(self) -> Description:
         return Description(

@@ -26,8 +26,11 @@ class CrossesAndNoughts(GeneratedImages):
     name: Literal["crosses_and_noughts"]
     size: Count = 9
     arm: Count = 3
+    """The length of an arm of the cross, and the radius of the nought, in pixels."""
     shift: Whole = 1
+    """The largest shift in each direction, in pixels."""
     flips: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The probability that a pixel is flipped."""
 
     @model_validator(mode="after")
     def _stays_inside(self) -> CrossesAndNoughts:

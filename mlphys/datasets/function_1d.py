@@ -20,6 +20,7 @@ class Function1D(Generated):
 
     name: Literal["function_1d"]
     function: Literal["square", "sine", "absolute", "step"]
+    """The function to be fitted: x^2, sin, |x| or a step."""
 
     def describe(self) -> Description:
         return Description((1,), classes=(), samples=self.samples, test_samples=None, target_shape=(1,))

@@ -27,7 +27,9 @@ class ImageFunction(Dataset):
 
     name: Literal["image_function"]
     path: str | None = None
+    """The image file; null is a photograph that scikit-learn ships. Example: photo.png"""
     size: Count | None = 128
+    """The longer side of the image, in pixels, to which a larger one is shrunk; null keeps its size."""
 
     def files(self) -> tuple[Path, ...]:
         return () if self.path is None else (Path(self.path),)

@@ -26,14 +26,23 @@ class Line(Dataset):
 
     name: Literal["line"]
     slope: Number = 21.0
+    """The slope of the line."""
     intercept: Number = 10.0
+    """The value of the line at x = 0."""
     start: Number = 3.0
+    """The first x."""
     stop: Number = 19.0
+    """The end of the range of x, not included."""
     step: Annotated[float, Field(gt=0, le=LARGEST)] = 0.1
+    """The distance between neighbouring x."""
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
+    """The standard deviation of the Gaussian noise on y."""
     outliers: Whole = 0
+    """How many of the last points are outliers."""
     outlier_shift: Number = -300.0
+    """What is added to y of an outlier."""
     sample_seed: Seed = 0
+    """The random seed of the noise; the experiment's `seed` does not change it."""
 
     @model_validator(mode="after")
     def _has_points(self) -> Line:

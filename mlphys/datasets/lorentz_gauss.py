@@ -24,6 +24,7 @@ class LorentzGauss(Generated):
 
     name: Literal["lorentz_gauss"]
     points: Count = 100
+    """The number of values of a curve."""
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> LorentzGauss:

@@ -21,6 +21,7 @@ class Moons(Generated):
 
     name: Literal["moons"]
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.1
+    """The standard deviation of the Gaussian noise on both coordinates; the circles have radius 1."""
 
     def describe(self) -> Description:
         return Description((2,), classes=("upper", "lower"), samples=self.samples, test_samples=None)

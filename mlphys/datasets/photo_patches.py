@@ -26,6 +26,7 @@ class PhotoPatches(GeneratedImages):
     name: Literal["photo_patches"]
     size: Count = 12
     greyscale: bool = True
+    """false keeps the three colour channels."""
 
     def images(self) -> int:
         """How many are drawn; a colour counts as one."""

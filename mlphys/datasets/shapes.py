@@ -29,10 +29,15 @@ class Shapes(GeneratedImages):
     name: Literal["shapes"]
     size: Count = 27
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1), BeforeValidator(as_tuple)] = ("square", "diamond")
+    """The shapes that are drawn."""
     count: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many shapes there are in an image."""
     radius: RadiusRange = (0.3, 0.7)
+    """The smallest and the largest size of a shape; half the image's width is 1."""
     centre: PlaceRange = (-0.4, 0.4)
+    """The smallest and the largest coordinate of a shape's centre; the image reaches from -1 to 1."""
     target: Literal["kind", "squares"] = "kind"
+    """What the network is to predict of an image."""
 
     def images(self) -> int:
         return self.samples * (2 if self.target == "squares" else 1)

@@ -24,9 +24,13 @@ class Spirals(Dataset):
 
     name: Literal["spirals"]
     samples_per_class: Count
+    """How many points each of the spirals has. Example: 100"""
     angle: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] = 4.0
+    """The angle through which a spiral turns, in radians."""
     noise: Annotated[float, Field(ge=0, le=LARGEST)] = 0.3
+    """The standard deviation of the noise on the points."""
     sample_seed: Seed = 0
+    """The random seed of the noise; the experiment's `seed` does not change it."""
 
     def describe(self) -> Description:
         classes = tuple(str(j) for j in range(SPIRALS))

@@ -79,14 +79,23 @@ class Table(Dataset):
 
     name: Literal["table"]
     path: str
+    """The CSV file. Example: events.csv"""
     header: bool | None = None
+    """Whether the first line names the columns; null: found out. Without names they are column_1 and so on."""
     features: ColumnNames | None = None
+    """The columns that the network sees; null is all but the target. Example: [pt, eta, phi]"""
     target: ColumnNames | None = None
+    """The column, or columns, that the network predicts; null: there are none, for autoencoders. Example: mass"""
     target_is: Literal["classes", "numbers"] | None = None
+    """Whether the target holds class labels or numbers; null: text is a class label."""
     categories: CategoryColumns = Field({})
+    """Features of text that become a 0 or 1 for each of their values. Example: [detector]"""
     missing: Literal["refuse", "drop", "mean"] = "refuse"
+    """Rows with missing cells are refused, left out, or filled with the mean of the training samples."""
     missing_values: MissingValues = ()
+    """Cells that stand for missing values, beside empty ones, ?, NA and nan. Example: [-999, -9999]"""
     signals: bool | None = None
+    """Whether a row is a signal, (steps, 1), for layers such as Conv1D; null: as the first layer needs it."""
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)

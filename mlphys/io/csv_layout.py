@@ -13,6 +13,7 @@ from pathlib import Path
 from mlphys.errors import UserError
 
 LOOKED_AT = 500  # lines from which the layout is found
+LOOKED_AT_CHARACTERS = 200_000
 LONGEST_LINE = 20_000_000  # characters
 DELIMITERS = ",;\t|"
 COMMENTS = ("#", "%", "//")
@@ -60,7 +61,7 @@ def find(path: Path) -> Layout:
     encoding = _encoding(path)
     with path.open(encoding=encoding, newline="") as file:
         lines = []
-        for _ in range(LOOKED_AT):
+        while len(lines) < LOOKED_AT and (len(lines) < 20 or sum(map(len, lines)) < LOOKED_AT_CHARACTERS):
             line = file.readline(LONGEST_LINE)
             if not line:
                 break

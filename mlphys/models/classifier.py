@@ -13,7 +13,8 @@ from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_without_classes
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.network import LayeredNetwork
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
@@ -24,7 +25,7 @@ from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
 
-class Classifier(ModelKind):
+class Classifier(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks that tell classes apart.
 
     With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
@@ -38,7 +39,11 @@ class Classifier(ModelKind):
 
     kind: Literal["classifier"]
     encoder: PretrainedEncoder | None = None
+    """The encoder of a finished run, before the layers; null: none. Example: {run: dae}"""
     layers: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers, from the input to one output for each class. Example: [Flatten, {Dense: {units: 10, activation:
+    softmax}}]
+    """
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -96,7 +101,7 @@ class Classifier(ModelKind):
         """The cost as a formula with its numbers."""
         return "\n".join(formula(plan.terms) for plan in self.plans(training, description))
 
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model with its initial weights."""
         return builder.build(self.rows(description), seed)
 
@@ -109,7 +114,9 @@ class Classifier(ModelKind):
         chain = tuple(self.rows(description))
         return [Plan("train", training, (data, *others), trained(chain), chain)]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    def phases(
+        self, training: Training, description: Description, network: LayeredNetwork, train: Split
+    ) -> list[Gradient]:
         """The phase of `plans`; balanced weights of the classes follow from the training labels."""
         [plan] = self.plans(training, description)
         data, *others = plan.terms
@@ -120,12 +127,12 @@ class Classifier(ModelKind):
         forward, recorded = passing(network, len(description.classes)), right_or_wrong
         return [builder.gradient_phase(network, plan, forward, recorded, self.RECORDED)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: LayeredNetwork) -> Cost:
         """What is measured of a batch: the loss and accuracy of each sample, and the penalty."""
         terms = self.cost_terms(training, description)
         return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """What the net says of a batch: probabilities of shape (n, classes)."""
         return {"probabilities": network.model(x, training=False)}
 
@@ -162,7 +169,7 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
-def passing(network: Network, classes: int) -> Callable[[Any, Any, bool], Batch]:
+def passing(network: LayeredNetwork, classes: int) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
 

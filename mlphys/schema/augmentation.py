@@ -20,7 +20,9 @@ class Elastic(Spec):
     """
 
     alpha: Annotated[float, Field(gt=0, le=1000)]
+    """The standard deviation of a displacement, in pixels. Example: 2.0"""
     sigma: Annotated[float, Field(gt=0, le=100)] = 4.0
+    """The width of the Gaussian that smooths the displacements, in pixels."""
 
 
 class Augmentation(Spec):
@@ -32,11 +34,17 @@ class Augmentation(Spec):
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """The largest rotation either way, in degrees."""
     scale: Annotated[tuple[Positive, Positive], BeforeValidator(low_first)] = (1.0, 1.0)
+    """The smallest and the largest factor of magnification. Example: [0.9, 1.1]"""
     shift: Pixels = 0.0
+    """The largest shift in each direction, in pixels."""
     elastic: Elastic | None = None
+    """A smooth random distortion; null: none. Example: {alpha: 2.0}"""
     noise: NotNegative = 0.0
+    """The standard deviation of the noise added to each pixel."""
     edges: Literal["constant", "nearest", "reflect", "wrap"] = "constant"
+    """What lies outside of the image: zeros, its nearest pixel, its reflection, or its other side."""
 
     @model_validator(mode="after")
     def _does_something(self) -> Augmentation:

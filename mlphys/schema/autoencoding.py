@@ -18,20 +18,25 @@ class Gaussian(Spec):
     """N(0, stddev^2) is added to every value."""
 
     stddev: Positive
+    """The standard deviation of the noise. Example: 0.3"""
 
 
 class Occlusion(Spec):
     """`count` squares of `size` x `size` pixels at random places are set to zero."""
 
     size: Count
+    """The side of a square, in pixels. Example: 8"""
     count: Count = 1
+    """How many squares."""
 
 
 class Emphasis(Spec):
     """Weights of the errors of values that the corruption changed, and of the others (Vincent et al. 2010)."""
 
     corrupted: NotNegative = 1.0
+    """The weight of the errors of corrupted values."""
     untouched: NotNegative = 1.0
+    """The weight of the errors of the other values."""
 
 
 class Corruption(Spec):
@@ -43,12 +48,21 @@ class Corruption(Spec):
     """
 
     GaussianNoise: Gaussian | None = None
+    """Gaussian noise added to every value. Example: {stddev: 0.3}"""
     masking: Fraction | None = None
+    """The fraction of values that is set to zero. Example: 0.3"""
     salt_and_pepper: Fraction | None = None
+    """The fraction of values that is set to 0 or 1. Example: 0.2"""
     occlude: Occlusion | None = None
+    """Squares that are set to zero. Example: {size: 8}"""
     clip: Clip | None = None
+    """The range to which corrupted values are cut; null does not cut. Example: [0.0, 1.0]"""
     fixed: bool = False
+    """true draws the corruption once, not again in every epoch."""
     emphasis: Emphasis | None = None
+    """Different weights for the errors of corrupted and of untouched values; null weighs both alike. Example:
+    {corrupted: 1.0, untouched: 0.5}
+    """
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Corruption:
@@ -67,7 +81,9 @@ class KL(Spec):
     """weight sum_j KL(target || mean activity of unit j), over a batch (Lee, Ekanadham & Ng 2008; Ng 2011)."""
 
     target: Fraction
+    """The mean activity that each unit is driven to. Example: 0.05"""
     weight: Positive
+    """The factor of the divergence in the cost. Example: 0.1"""
 
 
 class Sparsity(Spec):
@@ -78,8 +94,11 @@ class Sparsity(Spec):
     """
 
     l1: Positive | None = None
+    """The factor of the sum of |h| in the cost. Example: 0.001"""
     kl: KL | None = None
+    """The divergence of each unit's mean activity from a target. Example: {target: 0.05, weight: 0.1}"""
     k: Count | None = None
+    """How many of the largest values of a code are kept; the others are set to zero. Example: 10"""
 
     @model_validator(mode="after")
     def _at_least_one(self) -> Sparsity:
@@ -92,11 +111,17 @@ class Stage(Spec):
     """One autoencoder of a stack; its decoder left out, it is the encoder's mirror image."""
 
     encoder: Annotated[list[LayerField], Field(min_length=1)]
+    """The layers of the encoder, from the input to the code. Example: [{Dense: {units: 32, activation: sigmoid}}]"""
     decoder: list[LayerField] = Field([])
+    """The layers of the decoder, from the code to the output; empty is the encoder mirrored."""
     corruption: Corruption | None = None
+    """What is done to the inputs in training; null leaves them as they are. Example: {masking: 0.3}"""
     sparsity: Sparsity | None = None
+    """A penalty on the code, or its largest values only. Example: {l1: 0.001}"""
     contraction: NotNegative = 0.0
+    """The factor of |dh/dx|_F^2 in the cost."""
     tied: bool = False
+    """true gives the decoder the encoder's kernels, transposed."""
 
     @property
     def variational(self) -> None:
@@ -111,6 +136,7 @@ class Variational(Spec):
     """
 
     beta: NotNegative = 1.0
+    """The factor of the divergence of the code from N(0, 1)."""
 
 
 class CodeMean(Layer):
@@ -134,6 +160,7 @@ class KSparse(Layer):
     separable = True
 
     k: Annotated[int, Field(ge=1)]
+    """How many of the largest values of a code are kept; the others are set to zero. Example: 10"""
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1:

@@ -55,6 +55,17 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """How the pictures of handwriting were prepared: `size` x `size` pixels, white on black.
+
+    The character fills a `box` x `box`; its centre of mass is in the middle.
+    """
+
+    size: int
+    box: int
+
+
+@dataclass(frozen=True)
 class DataRequirements:
     """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
 
@@ -75,16 +86,29 @@ class Dataset(Spec, ABC):
     samples. `preprocess` is fitted to the training samples and applied to all.
     """
 
+    FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
     OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
+    """Which dataset; `mlphys list datasets` describes them. Example: mnist"""
     train: Size | None = None
+    """Training samples: a count, or a fraction of all; null is all that validation and test leave. Example: 1000"""
     validation: Size = 0.1
+    """Validation samples, which training never uses for a step: a count, or a fraction of all."""
     test: Size | None = None
+    """Test samples, used by `mlphys evaluate` only: a count, or a fraction of all; null is the official test set, or a
+    fifth. Example: 0.2
+    """
     split_seed: Seed = 0
+    """The random seed that decides which sample belongs to which split."""
     classes: Annotated[tuple[ClassName, ...], Field(min_length=1), BeforeValidator(as_tuple)] | None = None
+    """Keeps the samples of these classes only, numbered in this order; null keeps all. Example: [0, 1]"""
     imbalance: dict[ClassName, Share] = Field({})
+    """For a class the fraction of its training samples that is kept, to study rare classes. Example: {3: 0.1}"""
     preprocess: list[StepField] = Field([])
+    """Steps applied to every sample before the network, one after the other, fitted on the training split. Example:
+    [standardize]
+    """
 
     @abstractmethod
     def describe(self) -> Description:
@@ -129,8 +153,11 @@ class Generated(Dataset):
     """
 
     samples: Count
+    """How many samples are drawn, for all splits together. Example: 1000"""
     sample_seed: Seed = 0
+    """The random seed of the samples; the experiment's `seed` does not change them."""
     fresh: bool = False
+    """true draws new training samples in every epoch; validation and test stay the same."""
 
     @model_validator(mode="after")
     def _fresh_of_all(self) -> Generated:
@@ -146,6 +173,7 @@ class GeneratedImages(Generated):
     """The keys of images that are drawn at random."""
 
     size: Count
+    """The height and width of an image, in pixels."""
 
     def images(self) -> int:
         """How many are drawn, targets included."""

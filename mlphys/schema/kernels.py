@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.schema.fields import NotNegative
-from mlphys.schema.spec import Choice, Spec, refuse, under
+from mlphys.schema.spec import Choice, Mentions, Spec, refuse, under
 
 LARGEST_NUMBER = 1e6
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
@@ -22,7 +22,9 @@ class Kernel(Spec):
     being sqrt(x^2 + y^2). `normalize: true` divides by the sum of the absolute values."""
 
     size: Side
+    """The height and width of the kernel, in pixels. Example: 5"""
     normalize: bool = False
+    """true divides by the sum of the absolute values."""
 
     @model_validator(mode="after")
     def _has_values(self) -> Kernel:
@@ -49,6 +51,7 @@ class Gauss(Kernel):
     """exp(-decay r^2): a blur."""
 
     decay: NotNegative
+    """The factor of r^2 in the exponent, in 1/pixel^2. Example: 0.5"""
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.exp(-self.decay * (x**2 + y**2))
@@ -59,9 +62,13 @@ class Gabor(Kernel):
     -90 makes it a sine."""
 
     wave_x: Number = 0.0
+    """The wave number to the right, in radians per pixel."""
     wave_y: Number = 0.0
+    """The wave number downwards, in radians per pixel."""
     phase: Number = 0.0
+    """The phase of the wave, in degrees; -90 makes it a sine."""
     decay: NotNegative
+    """The factor of r^2 in the exponent, in 1/pixel^2. Example: 0.1"""
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         wave = np.cos(self.wave_x * x + self.wave_y * y + np.deg2rad(self.phase))
@@ -72,7 +79,9 @@ class Rings(Kernel):
     """cos(wave r) exp(-decay r^2)."""
 
     wave: Number
+    """The wave number along r, in radians per pixel. Example: 1.5"""
     decay: NotNegative
+    """The factor of r^2 in the exponent, in 1/pixel^2. Example: 0.1"""
 
     def _formula(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         r2 = x**2 + y**2
@@ -139,4 +148,5 @@ Kernels = Annotated[
     tuple[Any, ...],
     PlainValidator(_kernels),
     WithJsonSchema({"anyOf": [{"type": "array"}, {"type": "object"}]}),
+    Mentions(FORMULAS),
 ]

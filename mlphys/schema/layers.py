@@ -116,12 +116,19 @@ class Weighted(Layer):
 
     separable = True
     activation: ActivationName | None = None
+    """The function applied to the outputs; null is linear. Example: relu"""
     use_bias: bool = True
+    """false leaves the bias out."""
     kernel_initializer: InitializerField = GlorotUniform()
+    """How the kernel is initialized. Example: he_normal"""
     bias_initializer: InitializerField = Zeros()
+    """How the bias is initialized."""
     kernel_regularizer: RegularizerField | None = None
+    """A penalty on the kernel, added to the cost. Example: {L2: {l2: 0.001}}"""
     bias_regularizer: RegularizerField | None = None
+    """A penalty on the bias, added to the cost. Example: {L2: {l2: 0.001}}"""
     activity_regularizer: RegularizerField | None = None
+    """A penalty on the outputs, added to the cost. Example: {L1: {l1: 1e-5}}"""
 
     def activation_name(self) -> str | None:
         return self.activation
@@ -138,7 +145,12 @@ class Weighted(Layer):
 
 
 class Dense(Weighted):
+    """Every output from every input: activation(W x + b)."""
+
+    positional = ("units", "activation", "use_bias")
+    shorthand = "units"
     units: Count
+    """The number of outputs. Example: 10"""
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.units)
@@ -151,12 +163,20 @@ class Dense(Weighted):
 
 
 class Conv2D(Weighted):
+    """Convolution of an image (height, width, channels) with trained kernels."""
+
+    positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
+    """The number of output channels. Example: 8"""
     kernel_size: Size2D
+    """The height and width of the kernel, in pixels; one number is both. Example: [5, 5]"""
     strides: Size2D = (1, 1)
+    """The step of the kernel, in pixels, down and to the right; one number is both."""
     padding: Literal["valid", "same"] = "valid"
+    """same pads with zeros so that a stride of 1 keeps the image's size; valid does not pad."""
     dilation_rate: Size2D = (1, 1)
+    """The distance of neighbouring kernel values, in pixels; one number is both directions."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("Conv2D", shape, 3)
@@ -179,11 +199,18 @@ class Conv2D(Weighted):
 
 
 class Conv2DTranspose(Weighted):
+    """The transpose of Conv2D, which enlarges an image."""
+
+    positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
+    """The number of output channels. Example: 8"""
     kernel_size: Size2D
+    """The height and width of the kernel, in pixels; one number is both. Example: [3, 3]"""
     strides: Size2D = (1, 1)
+    """The factor by which the image grows, down and to the right; one number is both."""
     padding: Literal["valid", "same"] = "valid"
+    """same: the image grows by the strides exactly; valid: also by what the kernel reaches beyond."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("Conv2DTranspose", shape, 3)
@@ -204,13 +231,21 @@ class Conv2DTranspose(Weighted):
 
 
 class Conv1D(Weighted):
+    """Convolution of a sequence (steps, channels) with trained kernels."""
+
+    positional = ("filters", "kernel_size", "strides", "padding")
     takes_sequence = True
     compiles_in_xla = False
     filters: Count
+    """The number of output channels. Example: 8"""
     kernel_size: Count
+    """The length of the kernel, in steps. Example: 5"""
     strides: Count = 1
+    """The step of the kernel."""
     padding: Literal["valid", "same", "causal"] = "valid"
+    """same pads both ends with zeros, causal the front only, valid none."""
     dilation_rate: Count = 1
+    """The distance of neighbouring kernel values, in steps."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("Conv1D", shape, 2)
@@ -229,12 +264,19 @@ class Conv1D(Weighted):
 
 
 class Conv1DTranspose(Weighted):
+    """The transpose of Conv1D, which enlarges a sequence."""
+
+    positional = ("filters", "kernel_size", "strides", "padding")
     takes_sequence = True
     compiles_in_xla = False
     filters: Count
+    """The number of output channels. Example: 8"""
     kernel_size: Count
+    """The length of the kernel, in steps. Example: 5"""
     strides: Count = 1
+    """The factor by which the sequence grows."""
     padding: Literal["valid", "same"] = "valid"
+    """same: the sequence grows by the strides exactly; valid: also by what the kernel reaches beyond."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("Conv1DTranspose", shape, 2)
@@ -257,11 +299,18 @@ def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
 
 
 class MaxPooling2D(Layer):
+    """The largest value in each window of an image."""
+
+    positional = ("pool_size", "strides", "padding")
+    shorthand = "pool_size"
     separable = True
     compiles_in_xla = False
     pool_size: Size2D = (2, 2)
+    """The height and width of the window, in pixels; one number is both. Example: 2"""
     strides: Size2D | None = None
+    """The step of the window; null is the pool size. Example: 2"""
     padding: Literal["valid", "same"] = "valid"
+    """same keeps an incomplete window at the border; valid drops it."""
 
     def output_shape(self, shape: Shape) -> Shape:
         name = type(self).__name__
@@ -275,16 +324,25 @@ class MaxPooling2D(Layer):
 
 
 class AveragePooling2D(MaxPooling2D):
+    """The mean of each window of an image."""
+
     pool_size: Size2D
 
 
 class MaxPooling1D(Layer):
+    """The largest value in each window of a sequence."""
+
+    positional = ("pool_size", "strides", "padding")
+    shorthand = "pool_size"
     takes_sequence = True
     separable = True
     compiles_in_xla = False
     pool_size: Count = 2
+    """The length of the window, in steps. Example: 2"""
     strides: Count | None = None
+    """The step of the window; null is the pool size. Example: 2"""
     padding: Literal["valid", "same"] = "valid"
+    """same keeps an incomplete window at the end; valid drops it."""
 
     def output_shape(self, shape: Shape) -> Shape:
         name = type(self).__name__
@@ -297,12 +355,17 @@ class MaxPooling1D(Layer):
 
 
 class AveragePooling1D(MaxPooling1D):
+    """The mean of each window of a sequence."""
+
     pool_size: Count
 
 
 class GlobalAveragePooling2D(Layer):
+    """The mean of each channel over the whole image."""
+
     separable = True
     keepdims: bool = False
+    """true keeps height and width as 1."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank(type(self).__name__, shape, 3)
@@ -313,13 +376,16 @@ class GlobalAveragePooling2D(Layer):
 
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
-    pass
+    """The largest value of each channel over the whole image."""
 
 
 class GlobalAveragePooling1D(Layer):
+    """The mean of each channel over the whole sequence."""
+
     takes_sequence = True
     separable = True
     keepdims: bool = False
+    """true keeps the steps as 1."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank(type(self).__name__, shape, 2)
@@ -330,10 +396,12 @@ class GlobalAveragePooling1D(Layer):
 
 
 class GlobalMaxPooling1D(GlobalAveragePooling1D):
-    pass
+    """The largest value of each channel over the whole sequence."""
 
 
 class Flatten(Layer):
+    """All values of a sample in one row."""
+
     separable = True
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -341,8 +409,13 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
+    """The same values in another shape."""
+
+    positional = ("target_shape",)
+    shorthand = "target_shape"
     separable = True
     target_shape: TargetShape
+    """The new shape of a sample; one entry may be -1 and follows from the others. Example: [28, 28, 1]"""
 
     def output_shape(self, shape: Shape) -> Shape:
         have, fixed = math.prod(shape), math.prod(n for n in self.target_shape if n != -1)
@@ -363,40 +436,64 @@ class Reshape(Layer):
 
 
 class Dropout(Layer):
+    """Sets a fraction of the values to zero in training (Srivastava et al. 2014)."""
+
+    positional = ("rate",)
+    shorthand = "rate"
     separable = True
     only_in_training = True
     compiles_in_xla = False
     rate: Rate
+    """The fraction of values that is set to zero in training. Example: 0.5"""
 
 
 class SpatialDropout2D(Dropout):
+    """Sets whole channels of an image to zero in training."""
+
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("SpatialDropout2D", shape, 3)
         return shape
 
 
 class GaussianDropout(Dropout):
-    pass
+    """Multiplies by Gaussian noise of mean 1 in training."""
 
 
 class GaussianNoise(Layer):
+    """Adds Gaussian noise in training."""
+
+    positional = ("stddev",)
+    shorthand = "stddev"
     separable = True
     only_in_training = True
     compiles_in_xla = False
     stddev: NotNegative
+    """The standard deviation of the noise that is added in training. Example: 0.1"""
 
 
 class BatchNormalization(Layer):
+    """Mean 0 and variance 1 over the batch, then a trained scale and offset (Ioffe & Szegedy 2015)."""
+
     momentum: Rate = 0.99
+    """The weight of the old value in the moving mean and variance."""
     epsilon: Positive = 0.001
+    """Added to the variance before its square root divides."""
     center: bool = True
+    """false leaves the trained offset beta out."""
     scale: bool = True
+    """false leaves the trained factor gamma out."""
     beta_initializer: InitializerField = Zeros()
+    """How beta is initialized."""
     gamma_initializer: InitializerField = Ones()
+    """How gamma is initialized."""
     moving_mean_initializer: InitializerField = Zeros()
+    """How the moving mean is initialized."""
     moving_variance_initializer: InitializerField = Ones()
+    """How the moving variance is initialized."""
     beta_regularizer: RegularizerField | None = None
+    """A penalty on beta, added to the cost. Example: {L2: {l2: 0.001}}"""
     gamma_regularizer: RegularizerField | None = None
+    """A penalty on gamma, added to the cost. Example: {L2: {l2: 0.001}}"""
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
@@ -407,14 +504,23 @@ class BatchNormalization(Layer):
 
 
 class LayerNormalization(Layer):
+    """Mean 0 and variance 1 over each sample's last axis, then a trained scale and offset (Ba et al. 2016)."""
+
     separable = True
     epsilon: Positive = 0.001
+    """Added to the variance before its square root divides."""
     center: bool = True
+    """false leaves the trained offset beta out."""
     scale: bool = True
+    """false leaves the trained factor gamma out."""
     beta_initializer: InitializerField = Zeros()
+    """How beta is initialized."""
     gamma_initializer: InitializerField = Ones()
+    """How gamma is initialized."""
     beta_regularizer: RegularizerField | None = None
+    """A penalty on beta, added to the cost. Example: {L2: {l2: 0.001}}"""
     gamma_regularizer: RegularizerField | None = None
+    """A penalty on gamma, added to the cost. Example: {L2: {l2: 0.001}}"""
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         wanted = {"gamma": self.scale, "beta": self.center}
@@ -422,34 +528,57 @@ class LayerNormalization(Layer):
 
 
 class Activation(Layer):
+    """An activation function by itself."""
+
+    positional = ("activation",)
+    shorthand = "activation"
     separable = True
     activation: ActivationName
+    """The function applied to every value. Example: relu"""
 
     def activation_name(self) -> str | None:
         return self.activation
 
 
 class ReLU(Layer):
+    """max(0, x), with Keras's variants."""
+
+    positional = ("max_value", "negative_slope", "threshold")
     separable = True
     max_value: NotNegative | None = None
+    """The largest output; null: no limit. Example: 6.0"""
     negative_slope: NotNegative = 0.0
+    """The slope below the threshold."""
     threshold: NotNegative = 0.0
+    """The input at which the linear part begins."""
 
     def activation_name(self) -> str | None:
         return "leaky_relu" if self.negative_slope else "relu"
 
 
 class LeakyReLU(Layer):
+    """x above zero, a fraction of it below."""
+
+    positional = ("negative_slope",)
+    shorthand = "negative_slope"
     separable = True
     negative_slope: NotNegative = 0.3
+    """The slope for negative inputs."""
 
 
 class ELU(Layer):
+    """x above zero, alpha (exp(x) - 1) below (Clevert et al. 2015)."""
+
+    positional = ("alpha",)
+    shorthand = "alpha"
     separable = True
     alpha: NotNegative = 1.0
+    """The limit -alpha of the output for very negative inputs."""
 
 
 class Softmax(Layer):
+    """Probabilities from the last axis: exp(x_k) / sum_j exp(x_j)."""
+
     separable = True
 
 
@@ -462,9 +591,15 @@ class FixedConv2D(Layer):
     separable = True
     compiles_in_xla = False
     kernel: Kernels
+    """One kernel or a list of them: rows of numbers, or a formula by name. Example: [[-1, 0, 1], [-2, 0, 2], [-1, 0,
+    1]]
+    """
     strides: Size2D = (1, 1)
+    """The step of the kernel, in pixels; one number is both directions."""
     padding: Literal["valid", "same"] = "valid"
+    """same pads with zeros so that a stride of 1 keeps the image's size; valid does not pad."""
     activation: ActivationName | None = None
+    """The function applied to the outputs; null is linear. Example: relu"""
 
     @field_serializer("kernel")
     def _written(self, kernels: tuple[Any, ...]) -> list[Any]:
@@ -510,8 +645,13 @@ class FixedConv2D(Layer):
 
 
 class ZeroPadding2D(Layer):
+    """Adds zeros around an image."""
+
+    positional = ("padding",)
+    shorthand = "padding"
     separable = True
     padding: Border2D = ((1, 1), (1, 1))
+    """Pixels added at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("ZeroPadding2D", shape, 3)
@@ -519,8 +659,13 @@ class ZeroPadding2D(Layer):
 
 
 class Cropping2D(Layer):
+    """Cuts the border of an image off."""
+
+    positional = ("cropping",)
+    shorthand = "cropping"
     separable = True
     cropping: Border2D = ((0, 0), (0, 0))
+    """Pixels cut off at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("Cropping2D", shape, 3)
@@ -531,9 +676,14 @@ class Cropping2D(Layer):
 
 
 class ZeroPadding1D(Layer):
+    """Adds zeros at the ends of a sequence."""
+
+    positional = ("padding",)
+    shorthand = "padding"
     takes_sequence = True
     separable = True
     padding: Border1D = (1, 1)
+    """Steps added at the ends: one number, or [front, end]. Example: 2"""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("ZeroPadding1D", shape, 2)
@@ -541,9 +691,14 @@ class ZeroPadding1D(Layer):
 
 
 class Cropping1D(Layer):
+    """Cuts the ends of a sequence off."""
+
+    positional = ("cropping",)
+    shorthand = "cropping"
     takes_sequence = True
     separable = True
     cropping: Border1D = (1, 1)
+    """Steps cut off at the ends: one number, or [front, end]. Example: 2"""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("Cropping1D", shape, 2)
@@ -554,10 +709,16 @@ class Cropping1D(Layer):
 
 
 class UpSampling2D(Layer):
+    """Enlarges an image by a whole factor."""
+
+    positional = ("size",)
+    shorthand = "size"
     separable = True
     compiles_in_xla = False
     size: Size2D = (2, 2)
+    """The factor by which the image grows, down and to the right; one number is both. Example: 2"""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"] = "nearest"
+    """How the new pixels are computed."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("UpSampling2D", shape, 3)
@@ -569,10 +730,15 @@ class UpSampling2D(Layer):
 
 
 class UpSampling1D(Layer):
+    """Enlarges a sequence by a whole factor."""
+
+    positional = ("size",)
+    shorthand = "size"
     takes_sequence = True
     separable = True
     compiles_in_xla = False
     size: Count = 2
+    """The factor by which the sequence grows."""
 
     def output_shape(self, shape: Shape) -> Shape:
         need_rank("UpSampling1D", shape, 2)
@@ -584,4 +750,12 @@ class UpSampling1D(Layer):
 
 LAYERS = registry.classes(__name__, Layer)
 
-LayerField = Annotated[Layer, Choice("layer", LAYERS)]
+# Keras's other names
+ALIASES = {
+    short: name
+    for name in LAYERS
+    for short in (name.replace("MaxPooling", "MaxPool"), name.replace("AveragePooling", "AvgPool"))
+    if short != name
+} | {name.replace("Conv", "Convolution"): name for name in LAYERS if name.startswith("Conv")}
+
+LayerField = Annotated[Layer, Choice("layer", LAYERS, ALIASES)]

@@ -36,18 +36,26 @@ def _smoothed(share: float, kinds: str) -> str:
 
 
 class CategoricalCrossentropy(Loss):
+    """Cross-entropy of the classes' probabilities, -log p of the true class."""
+
     for_classes = True
     label_smoothing: Rate = 0.0
+    """The part of a label's probability that is spread evenly over all classes."""
 
     def formula(self) -> str:
         return f"-sum_k t_k log p_k{_smoothed(self.label_smoothing, 'K')}"
 
 
 class CategoricalFocalCrossentropy(Loss):
+    """Cross-entropy in which samples that are classified well count less (Lin et al. 2017)."""
+
     for_classes = True
     alpha: NotNegative = 0.25
+    """The factor of the loss."""
     gamma: NotNegative = 2.0
+    """The exponent with which samples that are classified well count less."""
     label_smoothing: Rate = 0.0
+    """The part of a label's probability that is spread evenly over all classes."""
 
     def formula(self) -> str:
         smoothed = _smoothed(self.label_smoothing, "K")
@@ -55,9 +63,12 @@ class CategoricalFocalCrossentropy(Loss):
 
 
 class BinaryCrossentropy(Loss):
+    """Cross-entropy of each output by itself, between 0 and 1."""
+
     for_classes = True
     for_values = True
     label_smoothing: Rate = 0.0
+    """How far the targets 0 and 1 are moved towards 1/2; 1 would be all the way."""
 
     def formula(self) -> str:
         return f"-[t log p + (1 - t) log(1 - p)]{_smoothed(self.label_smoothing, '2')}"
@@ -77,6 +88,8 @@ class Elementwise(Loss):
 
 
 class MeanSquaredError(Elementwise):
+    """The mean of (p - t)^2 over the outputs."""
+
     for_classes = True
     for_values = True
 
@@ -85,6 +98,8 @@ class MeanSquaredError(Elementwise):
 
 
 class MeanAbsoluteError(Elementwise):
+    """The mean of |p - t| over the outputs."""
+
     for_classes = True
     for_values = True
 
@@ -93,6 +108,8 @@ class MeanAbsoluteError(Elementwise):
 
 
 class KLDivergence(Loss):
+    """The Kullback-Leibler divergence of the probabilities from the target's."""
+
     for_classes = True
 
     def formula(self) -> str:
@@ -100,6 +117,8 @@ class KLDivergence(Loss):
 
 
 class CategoricalHinge(Loss):
+    """The margin between the true class and the best other one."""
+
     for_classes = True
 
     def formula(self) -> str:
@@ -110,8 +129,11 @@ class CategoricalHinge(Loss):
 
 
 class Huber(Elementwise):
+    """Quadratic for small errors, linear for large ones (Huber 1964)."""
+
     for_values = True
     delta: Positive = 1.0
+    """The error at which the quadratic loss becomes a linear one."""
 
     def formula(self) -> str:
         return (
@@ -120,6 +142,8 @@ class Huber(Elementwise):
 
 
 class LogCosh(Elementwise):
+    """log cosh(p - t): quadratic for small errors, linear for large ones."""
+
     for_values = True
 
     def formula(self) -> str:
@@ -140,4 +164,14 @@ LOSSES = registry.classes(__name__, Loss)
 CLASSIFIER_LOSSES = {name: kind for name, kind in LOSSES.items() if kind.for_classes}
 REGRESSION_LOSSES = {name: kind for name, kind in LOSSES.items() if kind.for_values}
 
-LossField = Annotated[Loss, Choice("loss", LOSSES)]
+# Keras's other names; labels are encoded one-hot here, so that sparse ones have the same cross-entropy
+SPARSE = "sparse_categorical_crossentropy"
+ALIASES = {
+    "mse": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "bce": "BinaryCrossentropy",
+    "kld": "KLDivergence",
+    SPARSE: "CategoricalCrossentropy",
+}
+
+LossField = Annotated[Loss, Choice("loss", LOSSES, ALIASES)]

@@ -112,6 +112,7 @@ class Scale(Step):
 
     shorthand: ClassVar[str] = "by"
     by: Positive
+    """The number by which every value is divided. Example: 255.0"""
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
         return x / np.float32(self.by)
@@ -156,6 +157,7 @@ class Project(_Principal):
 
     shorthand: ClassVar[str] = "components"
     components: Components
+    """How many principal components are kept, or the fraction of the variance that they hold. Example: 0.95"""
 
     def _count(self) -> int | float | None:
         return self.components
@@ -191,8 +193,14 @@ class Whiten(_Principal):
 
     shorthand: ClassVar[str] = "kind"
     kind: Literal["pca", "zca"]
+    """pca: coordinates along the principal components; zca: rotated back to the original features."""
     components: Components | None = None
+    """How many principal components are kept, or the fraction of the variance that they hold; null keeps all. Example:
+    50
+    """
     epsilon: NotNegative = 1e-5
+    """Added to every variance before its square root divides, so that directions of little variance are not blown up.
+    """
 
     def _count(self) -> int | float | None:
         return self.components
@@ -249,6 +257,7 @@ class ContrastNormalize(Step):
 
     invertible: ClassVar[bool] = False
     epsilon: Positive = 1.5e-4
+    """Added to the variance of a sample before its square root divides; in units of the squared values."""
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
         axes = tuple(range(1, x.ndim))

@@ -35,9 +35,15 @@ class PretrainedEncoder(Spec):
     """
 
     run: RunName
+    """The finished run: a run directory, or a name under runs/. Example: dae"""
     trainable: bool = False
+    """true trains the encoder further; false keeps its weights."""
     layers: Annotated[list[CodeLayerField], Field(min_length=1)] | None = None
+    """The layers of the encoder; filled in from the run. Example: [Flatten]"""
     sha256: Sha256 | None = None
+    """The checksum of the run's weights; filled in. Example:
+    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    """
 
     def rows(self, shape: Shape) -> list[Row]:
         """The layers, fed with samples of `shape`. Raises Refusal."""
@@ -48,7 +54,11 @@ class Initial(Spec):
     """All weights of a finished run with the same architecture; `run` and `sha256` as those of an encoder."""
 
     run: RunName
+    """The finished run: a run directory, or a name under runs/. Example: dense_mnist"""
     sha256: Sha256 | None = None
+    """The checksum of the run's weights; filled in. Example:
+    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    """
 
 
 def rows_after_encoder(encoder: PretrainedEncoder | None, layers: Sequence[Layer], shape: Shape) -> list[Row]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from mlphys.schema.descriptions import describe
 
 
 class Spec(BaseModel):
     """A block of the config: its fields are the keys, their types the grammar."""
 
     shorthand: ClassVar[str] = ""  # the key whose value may stand alone in a Choice
+    positional: ClassVar[tuple[str, ...]] = ()  # the arguments that Keras takes without their names, in its order
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -35,9 +39,39 @@ class Spec(BaseModel):
         return data
 
     @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """With the meaning of each key, which editors show."""
+        schema = handler(core)
+        for key, facts in handler.resolve_ref_schema(schema).get("properties", {}).items():
+            if found := describe(cls, key):
+                facts["description"] = found.sentence
+        return schema
+
+    @classmethod
     def key_names(cls) -> list[str]:
         """The keys, those that must be given first."""
         return sorted(cls.model_fields, key=lambda name: not cls.model_fields[name].is_required())
+
+    @classmethod
+    def takes(cls, key: str, value: Any) -> bool:
+        """Whether a key accepts a value, whatever else the block needs."""
+        try:
+            cls.model_validate({key: value})
+        except ValidationError as error:
+            return not any(found["loc"][:1] == (key,) for found in error.errors())
+        return True
+
+    @classmethod
+    def named(cls, value: Any) -> dict[str, Any]:
+        """Values without their keys, each under the first key that takes it; empty where one finds none."""
+        order = [*cls.positional, *(key for key in cls.key_names() if key not in cls.positional)]
+        found: dict[str, Any] = {}
+        for item in value if isinstance(value, list) else [value]:
+            key = next((key for key in order if key not in found and cls.takes(key, item)), None)
+            if key is None:
+                return {}
+            found[key] = item
+        return found
 
     def arguments(self) -> dict[str, Any]:
         """The fields by name, as objects: what a constructor takes."""
@@ -86,12 +120,14 @@ class Choice:
     An annotation for a field. `options` maps each name to its Spec; `noun` is what messages
     call it. Keras's own lower-case names (`adam`, `categorical_crossentropy`) stand for the
     class with its defaults. A Spec with a `shorthand` takes that key's value alone: `{scale: 255}`.
+    `aliases` are other names that Keras has for some of them.
     """
 
-    def __init__(self, noun: str, options: Mapping[str, type[Spec]]):
+    def __init__(self, noun: str, options: Mapping[str, type[Spec]], aliases: Mapping[str, str] | None = None):
         self.noun = noun
         self.options = options
         self.short = {_plain(name): name for name in options}
+        self.short |= {_plain(alias): name for alias, name in (aliases or {}).items()}
         self.names = {spec: name for name, spec in options.items()}
 
     def find(self, name: Any) -> type[Spec] | None:
@@ -111,12 +147,16 @@ class Choice:
         spec = self.find(name)
         if spec is None:
             raise refuse("unknown_name", name, noun=self.noun, allowed=list(self.options))
-        if given is not None and not isinstance(given, dict) and spec.shorthand:
-            given = {spec.shorthand: given}
         if given is not None and not isinstance(given, dict):
-            context = {"name": spec.__name__, "key": _key_for(spec, given)}
-            raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
+            if not spec.shorthand or (isinstance(given, list) and not spec.takes(spec.shorthand, given)):
+                context = {"name": self.names[spec], "arguments": spec.named(given)}
+                raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
+            given = {spec.shorthand: given}
         return under(name, spec.model_validate, given or {})
+
+    def in_words(self) -> str:
+        """What may stand here, for a reference."""
+        return f"{self.noun} by name"
 
     def dump(self, spec: Spec) -> Any:
         values = spec.model_dump()
@@ -134,7 +174,7 @@ class Choice:
     def _json_schema(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         shapes: list[dict[str, Any]] = [{"enum": self._bare_names()}]
         for name, spec in self.options.items():
-            block = handler(spec.__pydantic_core_schema__)
+            block = spec.__get_pydantic_json_schema__(spec.__pydantic_core_schema__, handler)
             if spec.shorthand:
                 block = {"anyOf": [block, block["properties"][spec.shorthand]]}
             shapes.append(
@@ -157,16 +197,11 @@ class Choice:
         return [*complete, *sorted(short.difference(complete))]
 
 
-def _key_for(spec: type[Spec], value: Any) -> str | None:
-    """The first key that takes `value`: what is left out in `Dense: 30`."""
-    for key in spec.key_names():
-        try:
-            spec.model_validate({key: value})
-        except ValidationError as error:
-            if any(found["loc"][:1] == (key,) for found in error.errors()):
-                continue
-        return key
-    return None
+@dataclass(frozen=True)
+class Mentions:
+    """An annotation for a field whose own validator reads entries of a Choice: a reference lists them."""
+
+    choice: Choice
 
 
 class Entry:
@@ -176,14 +211,23 @@ class Entry:
         self.noun = noun
         self.key = key
         self.options = options
+        self.names = {spec: name for name, spec in options.items()}
+
+    def find(self, name: Any) -> type[Spec] | None:
+        return self.options.get(name)
+
+    def in_words(self) -> str:
+        """What may stand here, for a reference."""
+        return f"block with the key {self.key}, which names a {self.noun}"
 
     def validate(self, value: Any) -> Spec:
         if isinstance(value, tuple(self.options.values())):
             return value  # type: ignore[return-value]
         allowed = list(self.options)
+        if isinstance(value, str) and value in self.options:
+            value = {self.key: value}
         if not isinstance(value, dict):
-            name = value if value in allowed else allowed[0]
-            raise refuse("block", value, noun=self.noun, example=f"{{{self.key}: {name}, ...}}")
+            raise refuse("block", value, noun=self.noun, example=f"{{{self.key}: {allowed[0]}, ...}}")
         if self.key not in value:
             context = {"noun": self.noun, "allowed": allowed, "keys": [str(key) for key in value]}
             raise ValidationError.from_exception_data(self.noun, [problem("no_name", (self.key,), value, context)])
@@ -203,7 +247,15 @@ class Entry:
         )
 
     def _json_schema(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"oneOf": [handler(spec.__pydantic_core_schema__) for spec in self.options.values()]}
+        blocks = [
+            spec.__get_pydantic_json_schema__(spec.__pydantic_core_schema__, handler) for spec in self.options.values()
+        ]
+        bare = [
+            name
+            for name, spec in self.options.items()
+            if not any(field.is_required() for key, field in spec.model_fields.items() if key != self.key)
+        ]
+        return {"anyOf": [*([{"enum": bare}] if bare else []), *blocks]}
 
 
 def snake_case(name: str) -> str:

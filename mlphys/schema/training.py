@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.fields import Count, NotNegative, Whole
@@ -28,6 +28,13 @@ BatchSize = Annotated[
 ]
 
 
+def _validation(monitor: Any) -> Any:
+    """Keras's `val_loss` is `validation_loss` here."""
+    if isinstance(monitor, str) and monitor.startswith("val_"):
+        return f"validation_{monitor.removeprefix('val_')}"
+    return monitor
+
+
 class EarlyStopping(Spec):
     """Stop when `monitor` has not improved by more than min_delta for `patience` epochs, or reached `target`.
 
@@ -35,10 +42,14 @@ class EarlyStopping(Spec):
     column of history.csv can be monitored.
     """
 
-    monitor: str = "validation_loss"
+    monitor: Annotated[str, BeforeValidator(_validation)] = "validation_loss"
+    """The column of history.csv that is watched."""
     patience: Whole = 5
+    """How many epochs without improvement end the training."""
     min_delta: NotNegative = 0.0
+    """The smallest change of the monitored quantity that counts as an improvement, in its units."""
     target: float | None = None
+    """The value of the monitored quantity at which training ends; null: none. Example: 0.98"""
 
     def greater_is_better(self) -> bool:
         return self.monitor.removeprefix("validation_") in ("accuracy", "pseudo_log_likelihood")
@@ -72,11 +83,17 @@ class PhaseTraining(Spec):
     """The keys of `training` that are other in one phase; `labels` is how many labelled samples a head sees."""
 
     optimizer: OptimizerField | None = None
+    """The optimizer of this phase; null is that of `training`. Example: {SGD: {learning_rate: 0.01}}"""
     batch_size: BatchSize | None = None
+    """Samples per step in this phase; null is that of `training`. Example: 100"""
     epochs: Whole | None = None
+    """Epochs of this phase; null is that of `training`. Example: 15"""
     steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
+    """Steps per epoch of this phase; null is that of `training`. Example: 500"""
     early_stopping: EarlyStopping | None = None
+    """When this phase ends early; null is that of `training`. Example: {patience: 5}"""
     labels: Count | None = None
+    """How many labelled samples the head is trained on; null is all. Example: 1000"""
 
 
 class Training(Spec):
@@ -94,18 +111,37 @@ class Training(Spec):
     """
 
     optimizer: OptimizerField = Adam()
+    """The optimizer, with Keras's arguments. Example: {Adam: {learning_rate: 0.001}}"""
     loss: LossField | None = None  # null: the kind of model's own
+    """The loss, by Keras's name; null is the usual one of the kind of model. Example: categorical_crossentropy"""
     loss_per: Literal["output", "sample"] | None = None  # null: the kind of model's own
+    """Whether a sample's loss is the mean over its outputs (output, as in Keras) or their sum (sample); null is the
+    usual one of the kind of model.
+    """
     batch_size: BatchSize = 32
+    """Samples per step; all makes one step per epoch."""
     shuffle: bool = True
+    """false keeps the order of the samples in every epoch."""
     epochs: Whole = 1
+    """Passes over the training samples; 0 leaves the network untrained."""
     steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
+    """Steps that count as an epoch; null is one pass over the training samples. Example: 500"""
     class_weight: ClassWeight | None = None
+    """The weight of each class in the loss, or balanced, which makes rare classes count as much as frequent ones; null
+    weighs samples alike. Example: balanced
+    """
     augmentation: Augmentation | None = None
+    """Random distortions of the training images, drawn again in every epoch; null: none. Example: {rotation: 10.0}"""
     phases: dict[str, PhaseTraining] | None = None
+    """Keys that differ in one phase of a model that is trained in several. Example: {pretrain: {epochs: 15}}"""
     track: list[Literal["gradient_norms", "weight_norms", "saturation", "parameters"]] = Field([])
+    """What else is recorded in every epoch, for each layer. Example: [gradient_norms]"""
     early_stopping: EarlyStopping | None = None
+    """When training ends before its last epoch, with the weights of the best one; null: never. Example: {monitor:
+    validation_loss, patience: 5}
+    """
     initial: Initial | None = None
+    """The finished run whose weights training begins with; null: initializers draw them. Example: {run: dense_mnist}"""
 
     def of_phase(self, name: str) -> Training:
         """These keys with what `phases` says of one phase."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from mlphys.io.history import quantities
 
+NARROWEST = 80  # columns of a terminal; on a narrower one the bar would cut numbers
 LESS_OFTEN_AFTER = 100  # epochs; longer trainings log 100 lines
 
 
@@ -102,7 +104,8 @@ def described(row: Mapping[str, Any]) -> str:
 
 
 def reporter(quiet: bool) -> Reporter:
-    """A bar on a terminal, lines in a log, nothing if `quiet`."""
+    """A bar on a terminal with room for its numbers, lines elsewhere, nothing if `quiet`."""
     if quiet:
         return Silence()
-    return Bar() if sys.stdout.isatty() else Lines()
+    wide = shutil.get_terminal_size((120, 24)).columns >= NARROWEST
+    return Bar() if sys.stdout.isatty() and wide else Lines()

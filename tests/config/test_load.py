@@ -14,7 +14,7 @@ import pytest
 from mlphys.config import experiment
 from mlphys.config.difference import difference
 from mlphys.config.examples import copy, shipped
-from mlphys.config.experiment import Experiment
+from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.datasets import mnist
@@ -967,7 +967,7 @@ def blocks(schema: dict) -> list[dict]:
 
 
 def test_the_json_schema_knows_every_name_and_closes_every_block():
-    schema = json.loads(json.dumps(Experiment.model_json_schema()))
+    schema = json.loads(json.dumps(json_schema()))
     assert set(schema["properties"]) == set(TOP.split(", "))
     assert set(schema["required"]) == {"name", "data", "model"}
     objects = blocks(schema)
@@ -986,6 +986,7 @@ def test_a_config_is_judged_without_tensorflow_keras_or_scikit_learn():
     code = """
 import sys
 from pathlib import Path
+from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema.document import dump

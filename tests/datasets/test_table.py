@@ -365,9 +365,9 @@ def test_julian_dates_keep_their_minutes(save):
 
 
 def test_a_table_of_very_many_columns_is_read_in_one_pass(save):
-    names = [f"c{i}" for i in range(100_000)]
-    content = "\n".join([",".join(names), *(",".join(["1"] * 99_999 + [str(k)]) for k in range(3))])
-    assert save(content, target="c99999").describe().shape == (99_999,)
+    names = [f"c{i}" for i in range(30_000)]
+    content = "\n".join([",".join(names), *(",".join(["1"] * 29_999 + [str(k)]) for k in range(3))])
+    assert save(content, target="c29999").describe().shape == (29_999,)
     with pytest.raises(UserError) as error:
         save(content, target="label").describe()
     assert len(str(error.value)) < 400

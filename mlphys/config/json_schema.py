@@ -1,0 +1,33 @@
+"""The JSON schema of the config language, for completion in editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlphys.config.experiment import Experiment
+
+
+def json_schema() -> dict[str, Any]:
+    """Pydantic's schema, with each block written once: the layers alone stand in a dozen places."""
+    schema = Experiment.model_json_schema()
+    definitions: dict[str, Any] = {}
+    known = {name: _folded(block, definitions, named=False) for name, block in schema.pop("$defs").items()}
+    folded = _folded(schema, definitions, named=False)
+    return {**folded, "$defs": {**known, **definitions}}
+
+
+def _folded(node: Any, definitions: dict[str, Any], named: bool = True) -> Any:
+    """The node with a reference for every block in it, and, where it is `named`, for itself."""
+    if isinstance(node, list):
+        return [_folded(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    folded = {key: _folded(value, definitions) for key, value in node.items()}
+    if not named or not isinstance(node.get("title"), str) or "properties" not in node:
+        return folded
+    title, number = node["title"], 1
+    name = f"{title}_1"  # pydantic's own definitions have no number
+    while definitions.setdefault(name, folded) != folded:
+        number += 1
+        name = f"{title}_{number}"
+    return {"$ref": f"#/$defs/{name}"}

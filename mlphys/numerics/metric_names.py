@@ -1,0 +1,38 @@
+"""What the metrics in history.csv and metrics.json mean, by name."""
+
+from __future__ import annotations
+
+MEANINGS = {
+    "accuracy": "the fraction of samples whose most probable class is right",
+    "error_rate": "1 - accuracy",
+    "balanced_accuracy": "the mean over the classes of the fraction that is found (recall)",
+    "majority_accuracy": "the accuracy of always the most frequent training class",
+    "uncalibrated_accuracy": "the accuracy of the largest energy, before calibration",
+    "loss": "what training minimizes, penalties included",
+    "reconstruction_loss": "the loss of the reconstructions, without penalties",
+    "mse": "the mean squared error, over samples and values",
+    "mae": "the mean absolute error, over samples and values",
+    "psnr": "10 log10(1 / mse) in decibels, for values from 0 to 1",
+    "squared_error": "the squared error summed over a sample's values, mean over samples",
+    "mean_target_mse": "the mse of always the mean training target",
+    "copy_input_mse": "the mse of the input itself as output",
+    "mean_image_mse": "the mse of always the mean training sample",
+    "pca_mse": "the mse of as many principal components as the code has numbers",
+    "pixel_mse": "the mse in the data's own units, before preprocessing",
+    "pixel_pca_mse": "the mse of principal components in the data's own units",
+    "corrupted_mse": "the mse of reconstructions of corrupted samples, compared with the clean ones",
+    "corruption_mse": "the mse of the corrupted samples as they are",
+    "corrupted_pca_mse": "the mse of the corrupted samples' principal components",
+    "mean_code": "the mean of the code's values",
+    "active_fraction": "the fraction of the code's values further than 0.01 from zero",
+    "population_sparsity": "how few values of a code are active, from 0 to 1 (Treves & Rolls 1991)",
+    "lifetime_sparsity": "how few samples activate a code unit, from 0 to 1 (Treves & Rolls 1991)",
+    "jacobian_norm": "|dh/dx|_F^2, mean over samples",
+    "saturated_fraction": "the fraction of the code's values at the ends of their activation's range",
+    "inertia": "the squared distances of the samples from their centroids, summed",
+    "explained_variance": "the fraction of the variance that the components hold",
+    "pseudo_log_likelihood": "the log-probability of one value given all others, summed over the values",
+    "free_energy": "the mean free energy F(v) of the samples",
+    "output_mean": "the mean over a sample's outputs",
+    "output_std": "the standard deviation over a sample's outputs",
+}
