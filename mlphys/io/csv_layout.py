@@ -60,9 +60,11 @@ def find(path: Path) -> Layout:
     """Raises UserError for what is no text."""
     encoding = _encoding(path)
     with path.open(encoding=encoding, newline="") as file:
-        lines = []
-        while len(lines) < LOOKED_AT and (len(lines) < 20 or sum(map(len, lines)) < LOOKED_AT_CHARACTERS):
+        lines: list[str] = []
+        characters = 0
+        while len(lines) < LOOKED_AT and (len(lines) < 20 or characters < LOOKED_AT_CHARACTERS):
             line = file.readline(LONGEST_LINE)
+            characters += len(line)
             if not line:
                 break
             lines.append(line.rstrip("\r\n"))
