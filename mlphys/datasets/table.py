@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from mlphys.data.labels import check_names
 from mlphys.errors import Refusal, UserError
-from mlphys.io import checksum, csv_table, csvfile
+from mlphys.io import checksum, csv_table, csvfile, memory
 from mlphys.io.csv_layout import Layout
 from mlphys.io.csv_table import Cells
 from mlphys.schema import units
@@ -27,6 +27,7 @@ from mlphys.schema.fields import as_tuple
 from mlphys.schema.messages import suggestion
 
 MOST_CATEGORIES = 100  # values of a column of text
+CHECKED_EVERY = 10_000_000  # cells, after which the memory they take is compared with what is free
 MOST_COMPARED = 1000  # names among which a wrong one's neighbour is searched
 
 
@@ -324,6 +325,7 @@ class _Body:
         """x float64 (n, features), y float64 (n, targets) and how many rows are dropped for missing cells."""
         places = [self.columns[name] for name in self.cells.names]
         x, y, dropped, wrong, first = array("d"), array("d"), 0, 0, ""
+        checked = CHECKED_EVERY
         for line, row in rows:
             if len(row) != width:
                 raise UserError(
@@ -347,6 +349,9 @@ class _Body:
                 wrong += 1
                 first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problems[name]}{self._hint(name, row)}"
             if not wrong:
+                if len(x) >= checked:  # the numbers, the same as float32, and those in the order of the splits
+                    memory.require(str(self.path), 16 * len(x), "save fewer rows, or name fewer data.features")
+                    checked += CHECKED_EVERY
                 x.extend(features)
                 y.extend(values)
         if wrong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError
 
 from mlphys.errors import UserError
+from mlphys.io import memory
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, dotted, read
 from mlphys.schema.fields import Count, Shape, Whole
@@ -123,6 +125,8 @@ class RunFiles:
 
         path = self.path / name
         self._regular(path)
+        needed = 4 * sum(math.prod(shape) for shape in wanted.values())
+        memory.require(str(path), needed, "open it on a machine with more memory")
         try:
             with safe_open(path, framework="numpy") as file:
                 slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
