@@ -26,7 +26,7 @@ def copy(name: str, folder: Path) -> Path:
     target = folder / f"{name}.yaml"
     if os.path.exists(target):
         raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder")
     atomic.write(target, known[name].read_bytes())
     return target

@@ -1,4 +1,4 @@
-"""Numbers of the user's own, from a CSV file."""
+"""The user's table, from a CSV file."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from mlphys.schema import units
 from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import as_tuple
 from mlphys.schema.messages import suggestion
+from mlphys.schema.paths import absolute
 
 MOST_CATEGORIES = 100  # values of a column of text
 CHECKED_EVERY = 10_000_000  # cells, after which the memory they take is compared with what is free
@@ -152,7 +153,7 @@ class Table(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> Table:
@@ -166,7 +167,7 @@ class Table(Dataset):
         return self
 
     def describe(self) -> Description:
-        """The whole file is read: no header tells how many samples and classes there are."""
+        """Read the whole file, which alone tells the number of samples and the classes."""
         table = self.read()
         shape = (*table.x.shape[1:], 1) if self.signals else table.x.shape[1:]
         return Description(shape, table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:])
@@ -188,7 +189,7 @@ class Table(Dataset):
         return {"name": "table", "path": str(path), "target": "kind"}
 
     def read(self) -> Contents:
-        """Raises UserError for what is not a table, for columns it lacks, and for cells that cannot be used."""
+        """Read the table. Raises UserError for other files, missing columns and unusable cells."""
         path, targets = Path(self.path), self.target or ()
         with self._opened() as (layout, header, rows):
             columns = _columns(path, header, self)
@@ -243,7 +244,7 @@ class Contents:
 
 
 class Labels:
-    """The names of the classes, in the order in which they are met."""
+    """The names of the classes, in order of appearance."""
 
     def __init__(self, asked_for: bool, layout: Layout) -> None:
         self.asked_for = asked_for
@@ -265,7 +266,7 @@ class Labels:
         return list(self.codes)
 
     def order(self) -> list[int]:
-        """By number where all are numbers, else by alphabet."""
+        """The order of the classes: numeric if all are numbers, else alphabetic."""
         values = [csvfile.parsed(name) for name in self.names]
         keys: Sequence[Any] = self.names if None in values else values
         return sorted(range(len(keys)), key=lambda i: keys[i])
@@ -330,7 +331,7 @@ class _Body:
             if len(row) != width:
                 raise UserError(
                     f"{self.path}:{line}: {len(row)} cells, but the first line names {width} columns; "
-                    "a cell with the delimiter in it must stand in quotes"
+                    "a cell with the delimiter in it must be quoted"
                 )
             features, problems = self.cells.features(row, places)
             values, more = self._targets(row)

@@ -19,7 +19,7 @@ from mlphys.io.csv_layout import Layout
 MOST_BYTES = 500_000_000
 LARGEST = float(np.finfo(np.float32).max)
 
-Row = tuple[int, list[str]]  # its line, its cells without the blanks around them
+Row = tuple[int, list[str]]  # line number, stripped cells
 
 
 @contextmanager
@@ -77,11 +77,11 @@ def _rows(path: Path, file: IO[str], layout: Layout) -> Iterator[Row]:
                 yield reader.line_num + layout.first, cells
     except csv.Error as error:
         line = reader.line_num + layout.first
-        raise UserError(f"{path}:{line}: not CSV: {error}; export the table as CSV anew") from None
+        raise UserError(f"{path}:{line}: not CSV: {error}; export the table as CSV again") from None
 
 
 def parsed(cell: str) -> float | None:
-    """None for text. Python alone would take 1_000 for a thousand."""
+    """The number in a cell, None for text. Rejects 1_000, which float() accepts."""
     try:
         return None if "_" in cell else float(cell)
     except ValueError:
@@ -99,7 +99,7 @@ def plain_numbers(cells: list[str]) -> list[float] | None:
 
 
 def number(cell: str) -> float:
-    """Raises ValueError for what is no finite float32, with the reason."""
+    """The number in a cell. Raises ValueError, with the reason, unless it is a finite float32."""
     value = parsed(cell)
     if value is None or not abs(value) <= LARGEST:
         raise ValueError(refusal(cell))

@@ -118,7 +118,7 @@ def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
 
 MEND = "; correct the file, or leave out these rows or columns"
 GAPS = "; data.missing: drop leaves out rows with missing cells, mean fills them in"
-QUOTES = "a cell with the delimiter in it must stand in quotes"
+QUOTES = "a cell with the delimiter in it must be quoted"
 REFUSED = [
     ("", {}, ": the first line must name the columns; received nothing"),
     (
@@ -171,7 +171,7 @@ REFUSED = [
         {"target": "k"},
         ":4: k: expected a finite number; received 'up'; if k holds labels, write data.target_is: classes" + MEND,
     ),
-    (IRIS.replace("5.1", '"5.1"x'), {}, ":2: not CSV: ',' expected after '\"'; export the table as CSV anew"),
+    (IRIS.replace("5.1", '"5.1"x'), {}, ":2: not CSV: ',' expected after '\"'; export the table as CSV again"),
     (b"PK\0\0a,b", {}, ": not a text: it holds zero bytes; export the table as CSV in UTF-8"),
     (b"\xff\xfea", {}, ": not a text in UTF-8 or UTF-16; export the table as CSV in UTF-8"),
 ]
@@ -212,7 +212,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path):
     os.mkfifo(path)
     with pytest.raises(UserError) as error:
         Table(name="table", path=str(path)).describe()
-    assert str(error.value) == f"{path}: is not a regular file; copy what it gives into one"
+    assert str(error.value) == f"{path}: is not a regular file; copy its content into one"
 
 
 ROWS = [[0.5, 1.25], [1.5, 2.25], [2.5, 3.25], [3.5, 4.25]]
