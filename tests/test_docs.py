@@ -64,7 +64,7 @@ def test_a_command_in_the_page_of_commands_has_the_options_that_stand_beside_it(
     for usage, text in rows:
         words = re.findall(r"^(?:config |data )?[a-z-]+", usage)
         options = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
-        named = set(re.findall(r"`(--[a-z]+)", text))
+        named = set(re.findall(r"`(--[a-z-]+)", text))
         assert named <= options | ({"--only"} if words == ["plot-filters"] else set()), usage
 
 
