@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlphys.config import checks, pretrained
-from mlphys.config.completion import completed, completed_without_samples, described, parsed, with_split_sizes
+from mlphys.config.completion import (
+    completed,
+    completed_without_samples,
+    described,
+    parsed,
+    with_pictures,
+    with_split_sizes,
+)
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment, ResolvedExperiment, net_input
 from mlphys.config.overrides import overridden
@@ -52,6 +59,7 @@ def validate(document: Document) -> ResolvedExperiment:
         experiment = completed(experiment, description)
         resolved = _with_pretrained(experiment, description, document.name)
         checks.require_fitting_model(resolved)
+        resolved = with_pictures(resolved)
     return _checked(
         problems, experiment, description, resolved, (*CHECKS_OF_TRAINING, checks.check_pictures, checks.check_analyses)
     )

@@ -77,6 +77,7 @@ class EnergyClassifier(ModelKind):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError", "BinaryCrossentropy")
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
         "mse", "pca_mse",

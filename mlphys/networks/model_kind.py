@@ -35,6 +35,7 @@ class ModelKind(Spec, ABC):
     LOSSES: ClassVar[Collection[str]]
     RECORDED: ClassVar[tuple[str, ...]]
     MEASURED: ClassVar[tuple[str, ...]]
+    PICTURES: ClassVar[tuple[str, ...]] = ()  # drawn where a config names none, as far as they apply
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost

@@ -22,6 +22,15 @@ NAMES = Choice(
 )
 
 
+def remedy(text: str, in_list: bool) -> str:
+    """What to write instead of a line of Keras code; nothing for other text."""
+    if written := as_yaml(text, in_list):
+        return f"; this is Python; write {written}"
+    if written := begins_a_call(text):
+        return f"; this is Python, and a comma ends it here; write {written}"
+    return ""
+
+
 def as_yaml(code: str, in_list: bool) -> str | None:
     """`Conv2D(7, (5, 5), activation="relu")` as `Conv2D: {filters: 7, ...}`; None for what is no call of a Keras class.
 
