@@ -41,11 +41,11 @@ def as_yaml(code: str, in_list: bool) -> str | None:
     try:
         node = ast.parse(code.strip().rstrip(","), mode="eval").body
         written = _value(node)
+        text = flow(written)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict) or not isinstance(written, str | dict):
         return None
-    text = flow(written)
     return text[1:-1] if in_list and text.startswith("{") else text
 
 

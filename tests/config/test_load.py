@@ -746,7 +746,7 @@ def test_an_override_may_use_a_key_that_the_file_leaves_out():
     assert experiment.training.early_stopping.monitor == "validation_loss"
 
 
-def test_every_default_is_filled_in():
+def test_every_default_is_filled_in(usual_pictures):
     minimal = (
         "data: {name: digits}\nmodel: {kind: classifier, layers: [Flatten, {Dense: {units: 10, activation: softmax}}]}"
     )
@@ -930,6 +930,29 @@ def blocks(schema: dict) -> list[dict]:
     found = [schema] if schema.get("type") == "object" and "properties" in schema else []
     parts = [*schema.values(), *(item for value in schema.values() if isinstance(value, list) for item in value)]
     return found + [block for part in parts if isinstance(part, dict) for block in blocks(part)]
+
+
+PICTURES = [(name, kind.example()) for name, kind in experiment.MODELS.items()]
+
+
+@pytest.mark.parametrize(("kind", "model"), PICTURES, ids=[name for name, _ in PICTURES])
+def test_every_kind_of_model_has_usual_pictures_which_an_empty_list_leaves_out(kind, model, usual_pictures):
+    data = {"name": "digits"} if kind != "regressor" else {"name": "line"}
+    config = {"name": "a", "data": {**data, "validation": 0.2, "test": 0.2}, "model": model}
+    if kind == "regressor":
+        config["model"] = {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]}
+    drawn = load(written(dump(config))).experiment.plots
+    assert drawn
+    assert set(drawn) <= set(PLOTS.split(", "))
+    assert load(written(dump({**config, "plots": []}))).experiment.plots == []
+
+
+def test_all_pictures_and_analyses_are_those_that_apply():
+    everything = load(written(GOOD.replace(SHOWN, "plots: all\nanalysis: all"))).experiment
+    assert {"confusion_matrix", "filters", "learning_curves"} <= set(everything.plots)
+    assert "stages" not in everything.plots
+    assert "energy" not in [experiment.ANALYSIS.names[type(analysis)] for analysis in everything.analysis]
+    assert "saliency" in [experiment.ANALYSIS.names[type(analysis)] for analysis in everything.analysis]
 
 
 def test_the_json_schema_knows_every_name_and_closes_every_block():
