@@ -160,13 +160,23 @@ def evaluate(
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--resize", is_flag=True, help="Scale image files to the size of the training images.")
 @click.option("--invert", is_flag=True, help="Turn black into white: MNIST's digits are white on black.")
+@click.option("--as-is", is_flag=True, help="Take photographs of digits as they are: no levelling, no centring.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV.")
+@click.option("--save-inputs", type=click.Path(path_type=Path), help="Write what the net saw as png into a new folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this new file instead of printing.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write all arrays, reconstructions too, to a new npz.")
 def predict(
-    run: str, paths: tuple[Path, ...], resize: bool, invert: bool, as_json: bool, out: Path | None, save: Path | None
+    run: str,
+    paths: tuple[Path, ...],
+    resize: bool,
+    invert: bool,
+    as_is: bool,
+    as_json: bool,
+    save_inputs: Path | None,
+    out: Path | None,
+    save: Path | None,
 ) -> None:
-    """Predict the class, value or code of each sample in png, jpg, npy, npz or csv files."""
+    """Predict the class, value or code of each sample in image, array or csv files, or in a folder of images."""
     from mlphys.commands import predict
     from mlphys.errors import UserError
     from mlphys.io import atomic
@@ -175,11 +185,15 @@ def predict(
     found = finished(find(run))
     if save and save.suffix != ".npz":
         raise UserError(f"{save}: --save writes an npz file; name it so")
-    for path in (out, save):
+    for path in (out, save, save_inputs):
         if path:
             atomic.new(path)
-    predictions = predict.predict(found, paths, resize, invert)
+    predictions = predict.predict(found, paths, resize, invert, as_is)
     text = predict.as_json(predictions) if as_json else predict.as_csv(predictions)
+    for note in predictions.notes:
+        click.echo(f"mlphys: {note}", err=True)
+    if save_inputs:
+        predict.save_inputs(predictions, save_inputs)
     if save:
         atomic.write(save, predict.as_npz(found, predictions))
     if out:
@@ -361,11 +375,14 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
 def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Check the samples of CONFIG's data: ranges, duplicates, class balance."""
     from mlphys import show
+    from mlphys.config import sample_checks
     from mlphys.config.load import load
     from mlphys.data import inspection
 
     loaded = load(config, overrides)
-    click.echo(show.inspected(inspection.check(loaded.dataset(), loaded.description)))
+    dataset = loaded.dataset()
+    found = inspection.check(dataset, loaded.description)
+    click.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 
 LISTS = [

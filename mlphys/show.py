@@ -295,8 +295,8 @@ def _headline(path: Any) -> str:
     return path.read_text().partition("\n")[0].removeprefix("# ").partition(": ")[2]
 
 
-def inspected(found: Inspection) -> str:
-    """The splits and classes of a dataset, and warnings."""
+def inspected(found: Inspection, remarks: Sequence[str] = ()) -> str:
+    """The splits and classes of a dataset, how its files were read, and warnings, `remarks` of the model among them."""
     splits = table(
         ["split", "samples", "smallest", "largest", "NaN or infinite", "duplicates"],
         [
@@ -316,11 +316,12 @@ def inspected(found: Inspection) -> str:
     classes = table(["class", *names], [[label, *(count[label] for count in counts)] for label in counts[0]])
     shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()]
     lines = [
+        *found.notes,
         *shared,
         f"values that are the same in all training samples: {found.constant_features} of {found.features}",
         f"smallest class / largest class in training: {found.balance:.3f}",
     ]
-    warnings = [f"warning: {warning}" for warning in found.warnings()] or ["no warnings"]
+    warnings = [f"warning: {warning}" for warning in (*found.warnings(), *remarks)] or ["no warnings"]
     return "\n".join([splits, "", classes, "", *lines, *warnings])
 
 

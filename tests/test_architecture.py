@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import mlphys
+from mlphys.schema import registry
 
 FOLDER = Path(mlphys.__file__).parent
 
 # A room imports from the rows above its own only, for types too. The modules of an open room import each other,
-# without a circle; the entries of a registry (datasets, models, plots, analysis) do not.
+# without a circle; the entries of a registry (datasets, models, plots, analysis) do not, but may share a helper, whose
+# name begins with an underscore.
 ROWS = [
     ["errors"],
     ["numerics", "native", "machine"],
@@ -86,6 +88,11 @@ def _within(name: str, package: str) -> bool:
     return f"{name}.".startswith(f"{package}.")
 
 
+def is_helper(name: str) -> bool:
+    """Whether a module in the folder of a registry is no entry."""
+    return name.rpartition(".")[2].startswith("_")
+
+
 def room(name: str) -> str:
     """The room of a module, by its dotted name."""
     return name.partition(".")[0]
@@ -119,8 +126,10 @@ def test_every_module_stands_in_the_table_and_every_room_of_the_table_exists():
 @pytest.mark.parametrize("name", modules())
 def test_a_module_imports_from_the_rows_above_its_own(name):
     own = room(name)
-    later = {other for other in map(room, used(modules()[name])) if RANK[other] >= RANK[own]}
-    assert later <= (set() if own in REGISTRIES else {own})
+    later = {other for other in used(modules()[name]) if RANK[room(other)] >= RANK[own]}
+    assert {room(other) for other in later} <= {own}
+    if own in REGISTRIES:
+        assert all(is_helper(other) for other in later)
 
 
 def test_no_module_needs_itself_by_way_of_others():
@@ -152,6 +161,47 @@ def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(pack
 )
 def test_nothing_imports_what_keeps_figures_in_a_global_or_can_run_code_from_a_file(module):
     assert importing(module) == set()
+
+
+def compared_texts(source: str) -> set[str]:
+    """The texts that a source compares something with: by ==, in, match, or as keys of a table that is looked up."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            if isinstance(node.left, ast.Constant) and isinstance(node.ops[0], ast.In | ast.NotIn):
+                continue  # a key of a table, such as a metric
+        elif isinstance(node, ast.MatchValue):
+            parts = [node.value]
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+            parts = [key for key in node.value.keys if key]
+        else:
+            continue
+        constants = (inner for part in parts for inner in ast.walk(part) if isinstance(inner, ast.Constant))
+        found |= {constant.value for constant in constants if isinstance(constant.value, str)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "texts"),
+    [
+        ("kind == 'rbm'", {"rbm"}),
+        ("model.kind not in ('rbm', 'pca')", {"rbm", "pca"}),
+        ("match kind:\n    case 'rbm' | 'pca':\n        pass", {"rbm", "pca"}),
+        ("{'rbm': 1, 'pca': 2}[kind]", {"rbm", "pca"}),
+        ("raise NotApplicable('rbm')", set()),
+        ("'pca' in numbers", set()),
+    ],
+)
+def test_texts_that_are_compared_are_found_however_they_are(source, texts):
+    assert compared_texts(source) == texts
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if room(name) != "models"])
+def test_outside_of_models_no_kind_of_model_is_recognized_by_its_name_or_class(name):
+    kinds = set(registry.names("mlphys.models"))
+    assert not compared_texts(modules()[name]) & kinds
+    assert not {f"mlphys.models.{kind}" for kind in kinds} & imports(modules()[name])
 
 
 def test_modules_are_imported_by_a_computed_name_in_the_registry_only():

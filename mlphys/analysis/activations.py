@@ -44,7 +44,7 @@ class Activations(SampledAnalysis):
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
         gathered: dict[str, Outputs] = {}
-        at_once = min(AT_ONCE, run.trained.network.evaluated_at_once)
+        at_once = min(AT_ONCE, run.trained.evaluated_at_once)
         rows = [row for row in run.rows if not (isinstance(row.layer, Flatten | Reshape) or row.layer.only_in_training)]
         for narrow in (False, True):  # the range of a histogram must be known before it is counted
             for start in range(0, len(some), at_once):

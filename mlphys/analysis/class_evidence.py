@@ -10,7 +10,8 @@ from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, PerClassAnalysis, needs_classes_of_images, scores
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture
-from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
+from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Count
@@ -41,16 +42,16 @@ class ClassEvidence(PerClassAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.of_each_class(run)
-        net, name = scores(run)
-        z = net.seen(some.x)
+        net, class_scores = run.trained, scores(run)
+        z = net.to_points(some.x)
         train = run.dataset().train.x
         base = chunked.mean(train)[None].astype(np.float32) if self.baseline == "mean" else np.zeros_like(some.x[:1])
-        b = net.seen(base)
-        at_z, at_b = (_compared(net.at(name, points).astype(np.float64)) for points in (z, b))
+        b = net.to_points(base)
+        at_z, at_b = (_compared(class_scores(points).astype(np.float64)) for points in (z, b))
         other = np.where(np.eye(at_z.shape[1], dtype=bool)[some.y], -np.inf, at_z).argmax(axis=1)
         left, shares, maps = [], [], {}
         for i, (point, k) in enumerate(zip(z, some.y, strict=True)):
-            evidence = attributions(net, name, point, b[0], self.steps)
+            evidence = attributions(class_scores, point, b[0], self.steps)
             difference = at_z[i] - at_b[0]
             left.append(abs(evidence.sum(axis=1) - difference).max() / max(abs(difference).max(), 1e-30))
             between = evidence[k] - evidence[other[i]]
@@ -81,10 +82,10 @@ class ClassEvidence(PerClassAnalysis):
         return classifier_of_images()
 
 
-def attributions(net: TrainedView, name: str, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+def attributions(class_scores: PointFunction, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     """Integrated gradients from b to z (d,) of each output less the mean of all: float64 (m, d)."""
     t = (np.arange(steps, dtype=np.float32)[:, None] + 0.5) / steps
-    sums = net.jacobians(name, b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
+    sums = class_scores.jacobians(b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
     return (z - b).astype(np.float64) * _compared(sums.sum(axis=0)[None])[0] / steps
 
 

@@ -20,7 +20,7 @@ from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Dense
+from mlphys.schema.layers import Dense, Weighted
 from mlphys.schema.preprocess import Whiten
 
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ class DecoderSmoothing(Analysis):
     """How many units the picture shows."""
 
     def check(self, resolved: ResolvedView) -> None:
-        model: Any = resolved.experiment.model
-        if model.kind != "autoencoder" or not model.tied:
+        rows = resolved.rows()
+        weighted = [row for row in rows if isinstance(row.layer, Weighted)]
+        if not weighted or weighted[-1].tied_to != weighted[0].name:
             raise NotApplicable("the decoder's weights are the encoder's in a tied kind: autoencoder only")
-        if not isinstance(model.encoder[0], Dense):
+        if not isinstance(rows[0].layer, Dense):
             raise NotApplicable("the encoder must begin with Dense, whose weights have one place for each value")
         steps = resolved.experiment.data.preprocess
         if not steps or not isinstance(steps[-1], Whiten):
@@ -55,7 +56,7 @@ class DecoderSmoothing(Analysis):
         needs_matrices(preprocessing.output_shape(steps[:-1], resolved.description.shape))
 
     def measure(self, run: RunView) -> AnalysisResult:
-        weights = run.weights["encoder.0.Dense.kernel"]
+        weights = run.weights[f"{run.rows[0].name}.kernel"]
         before, step, fitted = _whitening(run)
         shape = preprocessing.output_shape(before.steps, run.description.shape)
         d = math.prod(shape)

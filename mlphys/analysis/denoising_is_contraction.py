@@ -45,11 +45,11 @@ class DenoisingIsContraction(SampledAnalysis):
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
         net, noise = run.trained, sorted(self.noise)
-        z = net.seen(some.x)
-        r = net.at("reconstructions", z).astype(np.float64)
+        z = net.to_points(some.x)
+        r = net.output("reconstructions")(z).astype(np.float64)
         clean = ((z - r) ** 2).sum(axis=1)
-        norms = net.jacobians("reconstructions", z, _squared_norms)
-        bends = net.laplacians("reconstructions", z, r - z).astype(np.float64)
+        norms = net.output("reconstructions").jacobians(z, _squared_norms)
+        bends = net.output("reconstructions").laplacians(z, r - z).astype(np.float64)
         noisy = [_noisy(net, z, s, self.draws, run.config.seed) for s in noise]
         rows = [_row(s, found, clean, norms, bends) for s, found in zip(noise, noisy, strict=True)]
         numbers: dict[str, Any] = {
@@ -86,7 +86,7 @@ def _noisy(net: TrainedView, z: np.ndarray, s: float, draws: int, seed: int) -> 
     for _ in range(draws):
         e = np.float32(s) * generator.standard_normal(z.shape, dtype=np.float32)
         for shifted in (z + e, z - e):
-            total += ((z - net.at("reconstructions", shifted).astype(np.float64)) ** 2).sum(axis=1)
+            total += ((z - net.output("reconstructions")(shifted).astype(np.float64)) ** 2).sum(axis=1)
     return total / (2 * draws)
 
 

@@ -40,7 +40,7 @@ class Energy(SampledAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
-        z = run.trained.seen(some.x)
+        z = run.trained.to_points(some.x)
         net = _net(run)
         found = net.energies(z)
         shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
@@ -58,7 +58,7 @@ class Energy(SampledAnalysis):
             f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
         )
         if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
-            free = run.trained.at("free_energies", z)[:, 0]
+            free = run.trained.output("free_energies")(z)[:, 0]
             difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
             summary += f"; minus the free energy to {difference:.0e} of it"
@@ -106,7 +106,7 @@ def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:
     """|grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(grad E) - r(x)| / |r(x)|, at each point."""
     from mlphys.networks.autodiff import gradient
 
-    r = run.trained.at("reconstructions", z)
+    r = run.trained.output("reconstructions")(z)
     found = []
     for start in range(0, len(z), AT_ONCE):
         x, given = (values[start : start + AT_ONCE].astype(np.float64) for values in (z, r))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_matrices, relative
 from mlphys.figures.example_experiments import autoencoder_of_points
@@ -42,18 +41,16 @@ class Integrability(SampledAnalysis):
     """Points on each loop."""
 
     def check(self, resolved: ResolvedView) -> None:
-        model = resolved.experiment.model
-        if model.kind != "autoencoder":
-            raise NotApplicable(f"kind: {model.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+        resolved.experiment.model.without_output_activation()
         needs_matrices(resolved.net_input.shape)
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
-        z = run.trained.seen(some.x)
+        z = run.trained.to_points(some.x)
         first, second = _planes(z, run.config.seed)
         nets = {"r": run.trained}
-        before = _linear(run.config.model)
-        if before is not None:
+        before = run.config.model.without_output_activation()
+        if before != run.config.model:
             nets["a"] = run.trained.of(before)
         found = {name: _measured(net, z, first, second, self) for name, net in nets.items()}
         numbers: dict[str, Any] = {"split": split, "samples": len(z), "radius": self.radius}
@@ -71,14 +68,6 @@ class Integrability(SampledAnalysis):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return autoencoder_of_points()
-
-
-def _linear(model: Any) -> Any:
-    """The model without the last activation; None where it has none."""
-    last = model.decoder[-1]
-    if getattr(last, "activation", None) in (None, "linear"):
-        return None
-    return model.model_copy(update={"decoder": [*model.decoder[:-1], last.model_copy(update={"activation": "linear"})]})
 
 
 def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +102,7 @@ def _measured(
         curl = np.einsum("bi,bij,bj->b", plane[:, 1], part.astype(np.float64), plane[:, 0])
         return np.stack([relative(part, jacobians), curl], axis=1)
 
-    antisymmetric, curl = net.jacobians("reconstructions", z, antisymmetry).T
+    antisymmetric, curl = net.output("reconstructions").jacobians(z, antisymmetry).T
     angle = 2 * np.pi * np.arange(settings.points) / settings.points
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     along = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
@@ -121,7 +110,7 @@ def _measured(
     for point, u, v in zip(z, first, second, strict=True):
         plane = np.stack([u, v])
         places = (point + settings.radius * circle @ plane).astype(np.float32)
-        field = net.at("reconstructions", places).astype(np.float64) - places
+        field = net.output("reconstructions")(places).astype(np.float64) - places
         field -= field.mean(axis=0)
         integrals.append(((field @ plane.T) * along).sum())
         lengths.append(np.linalg.norm(field, axis=1).sum())

@@ -14,8 +14,9 @@ from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, befo
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_curves import short
 from mlphys.figures.picture import Picture
-from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
+from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.figures.weight_mosaic import mosaic
+from mlphys.networks.point_function import PointFunction
 from mlphys.numerics.randomness import rng
 from mlphys.schema.fields import Count, Positive, Shape
 from mlphys.schema.layers import Weighted, text
@@ -56,7 +57,7 @@ class MaximalExcitation(SampledAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
-        z = run.trained.seen(some.x)
+        z = run.trained.to_points(some.x)
         radius = self.radius or float(np.linalg.norm(z.astype(np.float64), axis=1).mean())
         low, high = float(z.min()), float(z.max())
         numbers: dict[str, Any] = {"split": split, "samples": len(z), "inside": self.inside, "layers": {}}
@@ -64,16 +65,16 @@ class MaximalExcitation(SampledAnalysis):
         pictures: list[Picture] = []
         ratios = []
         for i, row in _layers(run.rows):
-            net, units = before_activation(run, row), _units(row, self.units)
+            excitation, units = before_activation(run, row), _units(row, self.units)
             start = START * rng(run.config.seed, "analysis/maximal_excitation", i).standard_normal(
                 (len(units), z.shape[1])
             )
             if self.inside == "ball":
-                images, reached = ascended(net, row.name, units, radius * start, self.steps, _in_ball(radius))
+                images, reached = ascended(excitation, units, radius * start, self.steps, _in_ball(radius))
             else:
                 first = np.clip((low + high) / 2 + (high - low) * start, low, high)
-                images, reached = ascended(net, row.name, units, first, self.steps, _in_box(low, high))
-            best = _most(net, row.name, z)[units]
+                images, reached = ascended(excitation, units, first, self.steps, _in_box(low, high))
+            best = _most(excitation, z)[units]
             numbers["layers"][row.name] = {
                 "reached": reached.tolist(),
                 "best_sample": best.tolist(),
@@ -83,7 +84,7 @@ class MaximalExcitation(SampledAnalysis):
             if len(ratio):
                 ratios.append(f"{np.median(ratio):.2g} times at {short(row.name)}")
             name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
-            seen = _reach(net, row.name, units, images, run.loaded.net_input.shape)
+            seen = _reach(excitation, units, images, run.loaded.net_input.shape)
             pictures.append(_picture(run, self, name, row, images, seen, reached, best, radius))
         where = f"of norm {radius:.3g}" if self.inside == "ball" else f"from {low:g} to {high:g}"
         what = f"images {where} excite a unit (median) {', '.join(ratios)}" if ratios else "no sample excites a unit"
@@ -106,16 +107,16 @@ def _units(row: Row, most: int) -> np.ndarray:
     return int(middle) * count + np.arange(min(count, most))
 
 
-def _most(net: TrainedView, name: str, z: np.ndarray) -> np.ndarray:
+def _most(excitation: PointFunction, z: np.ndarray) -> np.ndarray:
     """The largest of each output over points z, float64 (m,)."""
-    at_once = net.network.evaluated_at_once
-    pieces = [net.at(name, z[start : start + at_once]).max(axis=0) for start in range(0, len(z), at_once)]
+    at_once = excitation.evaluated_at_once
+    pieces = [excitation(z[start : start + at_once]).max(axis=0) for start in range(0, len(z), at_once)]
     return np.max(pieces, axis=0).astype(np.float64)
 
 
-def _reach(net: TrainedView, name: str, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
+def _reach(excitation: PointFunction, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
     """The rows and the columns of the pixels that one of the units sees."""
-    gradients = net.gradients(name, images, _of_units(net, name, units, images))
+    gradients = excitation.gradients(images, _of_units(excitation, units, images))
     seen = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
     if not seen.any():
         return slice(0, shape[0]), slice(0, shape[1])
@@ -123,9 +124,9 @@ def _reach(net: TrainedView, name: str, units: np.ndarray, images: np.ndarray, s
     return slice(int(down[0]), int(down[-1]) + 1), slice(int(right[0]), int(right[-1]) + 1)
 
 
-def _of_units(net: TrainedView, name: str, units: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _of_units(excitation: PointFunction, units: np.ndarray, z: np.ndarray) -> np.ndarray:
     """1 at the place of the k-th unit in the k-th row, (k, m)."""
-    direction = np.zeros((len(units), net.at(name, z[:1]).shape[1]), np.float32)
+    direction = np.zeros((len(units), excitation(z[:1]).shape[1]), np.float32)
     direction[np.arange(len(units)), units] = 1
     return direction
 
@@ -147,19 +148,19 @@ def _in_box(low: float, high: float) -> Any:
 
 
 def ascended(
-    net: TrainedView, name: str, units: np.ndarray, start: np.ndarray, steps: int, step: Any
+    excitation: PointFunction, units: np.ndarray, start: np.ndarray, steps: int, step: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each unit of the layer, the image that excites it most (k, d), and how much (k,), from `start` (k, d) on."""
     every = np.arange(len(units))
-    direction = _of_units(net, name, units, start)
+    direction = _of_units(excitation, units, start)
     z, best, most = start, start, np.full(len(units), -np.inf)
     for i in range(steps + 1):
-        value = net.at(name, z)[every, units].astype(np.float64)
+        value = excitation(z)[every, units].astype(np.float64)
         better = value >= most - ROUNDING * abs(value)  # of equals the last: it has come nearer
         best = np.where(better[:, None], z, best)
         most = np.maximum(value, most)
         if i < steps:
-            gradient = net.gradients(name, z, direction).astype(np.float64)
+            gradient = excitation.gradients(z, direction).astype(np.float64)
             z = step(z, gradient, LONGEST * (1 - i / steps))
     return best, most
 

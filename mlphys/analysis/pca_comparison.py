@@ -49,12 +49,12 @@ class PCAComparison(SampledAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
-        z = run.trained.seen(some.x)
+        z = run.trained.to_points(some.x)
         train = run.preprocessing.apply(run.dataset().train.x)
         size, most = _code_size(run.loaded), min(len(train) - 1, z.shape[1])
         known = pca.fit(train, min(self.components or 2 * size, most))
         curve = _errors(known, z)
-        errors = ((run.trained.at("reconstructions", z).astype(np.float64) - z) ** 2).mean(axis=1)
+        errors = ((run.trained.output("reconstructions")(z).astype(np.float64) - z) ** 2).mean(axis=1)
         error, stderr = float(errors.mean()), mean_stderr(errors)
         reached = np.flatnonzero(curve <= error + ROUNDING * curve[0])
         needed = int(reached[0]) + 1 if len(reached) else None

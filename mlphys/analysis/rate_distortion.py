@@ -71,8 +71,8 @@ class RateDistortion(SampledAnalysis):
             scaled = ((decoded - low) / (high - low)).clip(0, 1)
             return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
 
-        z, seen = net.seen(some.x), net.seen(fitted)
-        codes, known = net.at("codes", z).astype(np.float64), net.at("codes", seen).astype(np.float64)
+        z, seen = net.to_points(some.x), net.to_points(fitted)
+        codes, known = net.output("codes")(z).astype(np.float64), net.output("codes")(seen).astype(np.float64)
         decode = _decoder(run)
         numbers: dict[str, Any] = {
             "split": split, "samples": len(images), "code_size": size,

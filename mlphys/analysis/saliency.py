@@ -37,19 +37,19 @@ class Saliency(PerClassAnalysis):
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.of_each_class(run)
-        net, name = scores(run)
-        z, shape = net.seen(some.x), run.loaded.net_input.shape
+        class_scores = scores(run)
+        z, shape = run.trained.to_points(some.x), run.loaded.net_input.shape
         own = np.eye(len(run.description.classes), dtype=np.float32)[some.y]
-        score = net.at(name, z)
+        score = class_scores(z)
         other = np.eye(len(own[0]), dtype=np.float32)[np.where(own == 1, -np.inf, score).argmax(axis=1)]
-        gradients = net.gradients(name, z, own)
+        gradients = class_scores.gradients(z, own)
         squares = np.square(gradients.reshape(-1, *shape), dtype=np.float64).sum(axis=3).reshape(len(z), -1)
         norms = np.sqrt(squares.sum(axis=1))
         has = norms > 0
         if not has.any():
             raise NotApplicable("no sample's score has a gradient: all units are dead or saturated")
         values = {"gradient_norm": norms[has], "pixels_with_half": half(squares[has]).astype(np.float64)}
-        slopes = np.linalg.norm(net.gradients(name, z, own - other).astype(np.float64), axis=1)
+        slopes = np.linalg.norm(class_scores.gradients(z, own - other).astype(np.float64), axis=1)
         margins = ((own - other) * score).sum(axis=1, dtype=np.float64)
         distances = np.where(slopes > 0, margins / np.where(slopes > 0, slopes, 1), np.sign(margins) * np.inf)
         quartiles = [float(q) for q in np.quantile(distances, [0.25, 0.5, 0.75], method="nearest")]

@@ -71,20 +71,20 @@ class VectorField(SampledAnalysis):
         return autoencoder_of_points()
 
     def _in_the_plane(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
-        net, z = run.trained, run.trained.seen(some.x)
+        net, z = run.trained, run.trained.to_points(some.x)
         low, high = z.min(axis=0), z.max(axis=0)
         extent = float((high - low).max()) or 1.0
         low, high = low - MARGIN * extent, high + MARGIN * extent
         columns, rows = np.linspace(low, high, FINE).T
         places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1).astype(np.float32)
-        field = net.at("reconstructions", places) - places
+        field = net.output("reconstructions")(places) - places
         points = _fixed_points(net, np.concatenate([z, _coarser(places)]), self, (low, high), extent)
         eigenvalues = np.linalg.eigvals(
-            net.jacobians("reconstructions", np.concatenate([points, z])).astype(np.float64)
+            net.output("reconstructions").jacobians(np.concatenate([points, z])).astype(np.float64)
         )
         of_points, of_samples = eigenvalues[: len(points)], np.sort(eigenvalues[len(points) :].real)
         kinds = [_kind(values) for values in of_points]
-        speeds = np.linalg.norm(net.at("reconstructions", z) - z, axis=1)
+        speeds = np.linalg.norm(net.output("reconstructions")(z) - z, axis=1)
         across, along = of_samples.T
         below = float((along < 1).mean())
         counted = {kind: kinds.count(kind) for kind in ("attracting", "saddle", "repelling")}
@@ -131,7 +131,7 @@ class VectorField(SampledAnalysis):
         return AnalysisResult(numbers, summary, [Picture("vector_field", figure, table)])
 
     def _of_images(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
-        net, clean = run.trained, run.trained.seen(some.x)
+        net, clean = run.trained, run.trained.to_points(some.x)
         drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
         z = clean + np.float32(self.noise) * drawn
         shown = sorted({round(step) for step in np.linspace(0, self.steps, LINES)})
@@ -141,7 +141,7 @@ class VectorField(SampledAnalysis):
             distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
             speeds.append((((moved - z) / self.eta).astype(np.float64) ** 2).mean(axis=1))
             if step in shown:
-                seen.append(net.unseen(z[:CHAINS]))
+                seen.append(net.to_data_space(z[:CHAINS]))
             z = moved
         means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
         best = int(np.argmin(means["distance"]))
@@ -185,12 +185,12 @@ def _fixed_points(
         led = _step(net, led, settings.eta)
     x = np.concatenate([starts, led]).astype(np.float64)
     for _ in range(NEWTON):
-        field = net.at("reconstructions", x).astype(np.float64) - x.astype(np.float32)
-        jacobian = net.jacobians("reconstructions", x).astype(np.float64) - np.eye(2)
+        field = net.output("reconstructions")(x).astype(np.float64) - x.astype(np.float32)
+        jacobian = net.output("reconstructions").jacobians(x).astype(np.float64) - np.eye(2)
         step = -np.einsum("bij,bj->bi", np.linalg.pinv(jacobian, rcond=1e-6), field)
         length = np.linalg.norm(step, axis=1, keepdims=True)
         x += step * np.minimum(1, 0.1 * extent / np.maximum(length, 1e-30))
-    rest = np.linalg.norm(net.at("reconstructions", x) - x, axis=1)
+    rest = np.linalg.norm(net.output("reconstructions")(x) - x, axis=1)
     inside = ((x >= box[0]) & (x <= box[1])).all(axis=1)
     found: list[np.ndarray] = []
     for point in x[inside & (rest < AT_REST * extent)]:
@@ -205,7 +205,7 @@ def _coarser(places: np.ndarray) -> np.ndarray:
 
 
 def _step(net: TrainedView, z: np.ndarray, eta: float) -> np.ndarray:
-    return (z + np.float32(eta) * (net.at("reconstructions", z) - z)).astype(np.float32)
+    return (z + np.float32(eta) * (net.output("reconstructions")(z) - z)).astype(np.float32)
 
 
 def _kind(eigenvalues: np.ndarray) -> str:

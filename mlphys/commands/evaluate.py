@@ -12,7 +12,7 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.networks.compiled import Mapped
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Network
+from mlphys.networks.network import Network
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import denoising, pixel_errors
 from mlphys.runs.run import MOST_SHOWN, Run

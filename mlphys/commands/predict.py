@@ -6,18 +6,21 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlphys.commands import similarity
+from mlphys.commands.similarity import Similarity
 from mlphys.datasets.array import Arrays
 from mlphys.datasets.table import Table
 from mlphys.errors import UserError
-from mlphys.io import sample_files
+from mlphys.io import atomic, sample_files
 from mlphys.io.sample_files import Expected
 from mlphys.runs.run import Run
+from mlphys.schema.layers import text
 from mlphys.schema.units import Units
 
 # CSV columns of predictions whose arrays have other names. Errors are means over the values of a sample, as in
@@ -45,14 +48,25 @@ class Predictions:
     classes: tuple[str, ...]
     x: np.ndarray
     arrays: dict[str, np.ndarray]
+    notes: tuple[str, ...] = ()
+    similarity: Similarity | None = None
 
 
-def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool = False) -> Predictions:
+def predict(
+    run: Run, paths: Sequence[Path], resize: bool = False, invert: bool = False, as_is: bool = False
+) -> Predictions:
     """Predict the samples in files with the network of a run; all files are read before the network is built.
 
-    Raises UserError for files that `inputs.read` refuses, and for outputs that are not finite.
+    Of a folder all images are read. With `as_is` photographs are not prepared. Raises UserError for files that
+    `sample_files.read` refuses, and for outputs that are not finite.
     """
-    expected = _expected(run)
+    expected = _expected(run, prepared=not as_is)
+    named, notes = [], []
+    for path in paths:
+        members, left_out = sample_files.members(path)
+        named += members
+        notes += [left_out] if left_out else []
+    paths = named
     read = [sample_files.read(path, expected, resize, invert) for path in paths]
     x = np.concatenate(read)
     arrays = run.trained.predictions(x)
@@ -60,10 +74,31 @@ def predict(run: Run, paths: Sequence[Path], resize: bool = False, invert: bool 
         raise UserError(f"{run.path}: its outputs for these samples are not finite; train it on data of their scale")
     files = tuple(str(path) for path, some in zip(paths, read, strict=True) for _ in some)
     samples = tuple(i for some in read for i in range(len(some)))
-    return Predictions(files, samples, run.description.classes, x, arrays)
+    found = Predictions(files, samples, run.description.classes, x, arrays, tuple(notes))
+    if "probabilities" not in arrays:
+        return found
+    compared = similarity.of(run, x)
+    if isinstance(compared, str):
+        return replace(found, notes=(*notes, compared))
+    return replace(found, notes=(*notes, *compared.notes(files)), similarity=compared)
 
 
-def _expected(run: Run) -> Expected:
+def save_inputs(found: Predictions, folder: Path) -> None:
+    """Write each sample as the network received it as png into a new folder. Raises UserError where it is no image."""
+    from PIL import Image
+
+    if found.x.ndim != 4 or found.x.shape[-1] not in (1, 3):
+        raise UserError(f"{folder}: samples of {text(found.x.shape[1:])} are no images; --save FILE.npz keeps them")
+    low, high = min(0.0, float(found.x.min())), max(1.0, float(found.x.max()))
+    atomic.make(folder)
+    pixels = ((found.x - low) / (high - low) * 255).round().astype(np.uint8)
+    for i, (file, sample, image) in enumerate(zip(found.files, found.samples, pixels, strict=True)):
+        content = io.BytesIO()
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, "png")
+        atomic.write(folder / f"{i}_{Path(file).stem[:100]}_{sample}.png", content.getvalue())
+
+
+def _expected(run: Run, prepared: bool = True) -> Expected:
     data, span = run.config.data, run.data["splits"]["train"]["range"]
     low, high = span or (None, None)
     facts = run.data["units"]
@@ -74,7 +109,7 @@ def _expected(run: Run) -> Expected:
         if units is None and data.scale:  # a run of an earlier version
             units = Units("float32", data.scale, given=True)
         return Expected(run.description.shape, low, high, units=units, array=data.x or "x")
-    return Expected(run.description.shape, low, high, units=units)
+    return Expected(run.description.shape, low, high, units=units, frame=data.FRAME if prepared else None)
 
 
 def as_csv(found: Predictions) -> str:
@@ -82,17 +117,17 @@ def as_csv(found: Predictions) -> str:
     columns: dict[str, Iterable[object]] = {"file": found.files, "sample": found.samples}
     for name, values in found.arrays.items():
         if name == "probabilities":
-            columns |= {"class": _classes(found), "probability": values.max(axis=1)}
+            columns |= {"class": _classes(found), "probability": values.max(axis=1), **_similarity(found)}
             columns |= {f"p_{label}": values[:, k] for k, label in enumerate(found.classes)}
             continue
         column, flat = COLUMNS.get(name, name), values.reshape(len(values), -1)
         numbered = flat.shape[1] > 1 or name == "codes"
         columns |= {f"{column}_{k}" if numbered else column: flat[:, k] for k in range(flat.shape[1])}
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue()
+    return content.getvalue()
 
 
 def as_json(found: Predictions) -> str:
@@ -104,6 +139,7 @@ def as_json(found: Predictions) -> str:
             if name == "probabilities":
                 p = _shortest(values[i])
                 row |= {"class": _classes(found)[i], "probability": max(p)}
+                row |= {name: column[i] for name, column in _similarity(found).items()}
                 row["probabilities"] = dict(zip(found.classes, p, strict=True))
             else:
                 row[COLUMNS.get(name, name)] = _shortest(values[i])
@@ -128,6 +164,15 @@ def as_npz(run: Run, found: Predictions) -> bytes:
 
 def _classes(found: Predictions) -> list[str]:
     return [found.classes[k] for k in found.arrays["probabilities"].argmax(axis=1)]
+
+
+def _similarity(found: Predictions) -> dict[str, list[float | None]]:
+    """The distance from all training samples, and the share of the validation samples that are nearer, of each sample."""
+    compared = found.similarity
+    if compared is None:
+        return dict.fromkeys(("distance", "farther_than"), [None] * len(found.files))
+    columns = {"distance": compared.distances, "farther_than": compared.farther_than}
+    return {name: [float(f"{value:.4g}") for value in values] for name, values in columns.items()}
 
 
 def _shortest(values: np.ndarray) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.commands import analyze, evaluate, plot
+from mlphys.config import sample_checks
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.config.load import validate_run
@@ -24,7 +26,8 @@ from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
-from mlphys.networks.phases import Gradient, Network, Phase
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Gradient, Phase
 from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
@@ -40,6 +43,17 @@ if TYPE_CHECKING:
     from mlphys.training.loop import Outcome
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run directory with all that its training takes: the experiment, its data, and fitted preprocessing."""
+
+    run: Run
+    writer: RunWriter
+    loaded: ResolvedExperiment
+    dataset: Splits
+    fitted: Preprocessing
 
 
 class Interrupted(Exception):
@@ -73,10 +87,12 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
     if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
-    splits.check_classes(dataset, data, loaded.description)
-    for line in splits.told(dataset):
-        say(line)
     fitted = _fitted(loaded, dataset, loaded.pretrained)  # before the run directory is created: a refusal leaves none
+    sample_checks.require_learnable(loaded, dataset, fitted)
+    for note in splits.reading_notes(dataset):
+        say(note)
+    for remark in sample_checks.remarks(loaded, dataset, fitted):
+        say(f"warning: {remark}")
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
     facts = splits.summary(dataset, data, loaded.description)
@@ -85,7 +101,7 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
             writer.pretrained(loaded.pretrained)
         writer.begin(loaded.experiment.model_dump(), facts)
         say(f"run {run.path}")
-        return _train(run, writer, loaded, dataset, fitted, reporter, None)
+        return _train(PreparedRun(run, writer, loaded, dataset, fitted), reporter, None)
 
 
 def resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, threads: int | None = None) -> Run:
@@ -147,7 +163,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, th
     if passed:
         said += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {said}")
-    return _train(Run(run.path), writer, loaded, dataset, fitted, reporter, checkpoint)
+    return _train(PreparedRun(Run(run.path), writer, loaded, dataset, fitted), reporter, checkpoint)
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
@@ -220,24 +236,11 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _train(
-    run: Run,
-    writer: RunWriter,
-    loaded: ResolvedExperiment,
-    dataset: Splits,
-    fitted: Preprocessing,
-    reporter: Reporter,
-    start: Checkpoint | None,
-) -> Run:
+def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> Run:
     """Train and evaluate on validation. If it stops early, status.json and the message say how to resume."""
+    run, writer = prepared.run, prepared.writer
     try:
-        network, outcome = _learn(run, writer, loaded, dataset, fitted, reporter, start)
-        writer.weights({**outcome.weights, **fitted.named_arrays()})
-        if len(dataset.validation):
-            metrics, predictions = evaluate.measure(loaded, network, fitted, dataset, "validation")
-            writer.predictions("validation", predictions)
-            writer.metrics({"validation": metrics})
-        writer.status("done", outcome.best_epoch or None, outcome.stopped)
+        _learn_and_measure(prepared, reporter, start)
     except BaseException as error:
         if run.status.get("state") == "diverged":
             raise
@@ -260,16 +263,21 @@ def _pictured(run: Run, say: Say) -> Run:
     return run
 
 
-def _learn(
-    run: Run,
-    writer: RunWriter,
-    loaded: ResolvedExperiment,
-    dataset: Splits,
-    fitted: Preprocessing,
-    reporter: Reporter,
-    start: Checkpoint | None,
-) -> tuple[Network, Outcome]:
+def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> None:
+    """Train, and write weights, validation metrics and the final status."""
+    writer, fitted, dataset = prepared.writer, prepared.fitted, prepared.dataset
+    network, outcome = _learn(prepared, reporter, start)
+    writer.weights({**outcome.weights, **fitted.named_arrays()})
+    if len(dataset.validation):
+        metrics, predictions = evaluate.measure(prepared.loaded, network, fitted, dataset, "validation")
+        writer.predictions("validation", predictions)
+        writer.metrics({"validation": metrics})
+    writer.status("done", outcome.best_epoch or None, outcome.stopped)
+
+
+def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> tuple[Network, Outcome]:
     """Train the network. Raises UserError if the loss diverges, after saving the last finite weights."""
+    run, writer, loaded, fitted = prepared.run, prepared.writer, prepared.loaded, prepared.fitted
     tensorflow.configure(operation_threads(loaded), machine.chosen_threads())
     from mlphys.training import epoch_data as feeds
     from mlphys.training.loop import Diverged, Training
@@ -279,11 +287,11 @@ def _learn(
     if run.pretrained:
         drawn = network.weight_arrays()
         network.load_weights({name: run.pretrained.get(name, value) for name, value in drawn.items()})
-    seen = fitted.dataset(dataset)
+    seen = fitted.dataset(prepared.dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
-    feed = feeds.feed(loaded, dataset, fitted)
+    feed = feeds.feed(loaded, prepared.dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
         return network, training.run(start)

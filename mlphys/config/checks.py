@@ -14,7 +14,7 @@ from mlphys.networks.model_kind import ModelKind
 from mlphys.numerics.activations import SATURATING
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
-from mlphys.schema.layers import text
+from mlphys.schema.layers import BatchNormalization, text
 from mlphys.schema.messages import choice, problems_of, quoted
 from mlphys.schema.training import EarlyStopping
 
@@ -72,6 +72,18 @@ def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, b
             path,
             f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
         )
+
+
+def check_batches(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """Statistics over a batch need more than one number of each feature."""
+    training, samples = resolved.experiment.training, resolved.net_input.samples
+    batch = samples if training.batch_size == "all" else min(int(training.batch_size), samples)
+    for row in resolved.rows():
+        alone = isinstance(row.layer, BatchNormalization) and row.trainable and len(row.input_shape) == 1
+        if batch == 1 and alone:
+            text = f"{row.name} of one sample is its bias, whatever the sample; write at least 2"
+            yield Refusal(("training", "batch_size"), text)
+            return
 
 
 def _phase_problems(experiment: Experiment) -> Iterable[Refusal]:

@@ -54,7 +54,7 @@ def described(experiment: Experiment) -> tuple[Experiment, Description]:
 
     Raises Refusal.
     """
-    data = experiment.data.wanted(experiment.model.wanted()).resolved()
+    data = experiment.data.for_model(experiment.model.data_requirements()).resolved()
     description: Description = data.describe()
     if class_selection.leaves_out(data):
         description, _ = class_selection.select(data, description, data.load())

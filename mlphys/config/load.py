@@ -61,8 +61,9 @@ def validate(document: Document) -> ResolvedExperiment:
         checks.require_fitting_model(resolved)
         resolved = with_pictures(resolved)
     return _checked(
-        problems, experiment, description, resolved, (*CHECKS_OF_TRAINING, checks.check_pictures, checks.check_analyses)
-    )
+        problems, experiment, description, resolved,
+        (*CHECKS_OF_TRAINING, checks.check_batches, checks.check_pictures, checks.check_analyses),
+    )  # fmt: skip
 
 
 def validate_run(document: Document, description: Description) -> ResolvedExperiment:

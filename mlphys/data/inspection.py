@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlphys.data.splits import NAMES, class_counts
+from mlphys.data.splits import NAMES, class_counts, reading_notes
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.numerics import chunked
@@ -47,6 +47,7 @@ class Inspection:
     shared: dict[tuple[str, str], int]
     features: int
     constant_features: int  # with the same value in all training samples
+    notes: tuple[str, ...]  # how the numbers of files were read, what is not used, and the range of the targets
     balance: float  # samples of the smallest class / of the largest, in training; 1 without classes
 
     def warnings(self) -> list[str]:
@@ -62,10 +63,13 @@ class Inspection:
             for (first, second), count in self.shared.items()
             if count
         ]
-        absent = [name for name, count in train.class_counts.items() if count == 0]
-        if absent:
-            found.append(f"train: no samples of {', '.join(absent)}")
-        elif self.balance < 0.5:
+        absent = {
+            split: [name for name, count in facts.class_counts.items() if count == 0]
+            for split, facts in self.splits.items()
+            if facts.samples
+        }
+        found += [f"{split}: no samples of {', '.join(names)}" for split, names in absent.items() if names]
+        if not absent.get("train") and self.balance < 0.5:
             found.append(
                 f"train: the smallest class has {self.balance:.2g} times the samples of the largest: "
                 "look at balanced_accuracy"
@@ -90,8 +94,14 @@ def check(dataset: Splits, description: Description) -> Inspection:
         shared=shared,
         features=math.prod(description.shape),
         constant_features=int((seen["train"].low == seen["train"].high).sum()),
+        notes=(*reading_notes(dataset), *_target_range(dataset, description)),
         balance=min(counts) / max(counts),
     )
+
+
+def _target_range(dataset: Splits, description: Description) -> list[str]:
+    y = dataset.train.y
+    return [] if description.classes or not y.size else [f"targets of train: from {y.min():g} to {y.max():g}"]
 
 
 @dataclass(frozen=True)

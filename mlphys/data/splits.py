@@ -90,7 +90,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     # The test samples come first, so that no other size can change which they are.
     drawn = [name for name in ("test", "validation", "train") if name not in found]
     x, y = samples.x, samples.y
-    if spec.SHUFFLED and found:
+    if found and not spec.OWN_FILES:
         start = 0
         for name in reversed(drawn):
             found[name] = Split(x[start : start + count[name]], y[start : start + count[name]])
@@ -109,7 +109,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
 
 def _part(spec: Dataset, description: Description, x: Array, y: np.ndarray, count: int) -> Split:
     """So many samples of a set that is a split already."""
-    if spec.SHUFFLED or count == len(x):
+    if not spec.OWN_FILES or count == len(x):
         return Split(x[:count], y[:count])
     rows = stratified(_groups(y, description), spec.split_seed)[:count]
     return Split(x[rows], y[rows])
@@ -121,7 +121,7 @@ def _groups(y: np.ndarray, description: Description) -> np.ndarray:
 
 def check_classes(dataset: Splits, spec: Dataset, description: Description) -> None:
     """Raise UserError where a split of the user's own samples has none of a class: nothing right is measured then."""
-    if spec.SHUFFLED:
+    if not spec.OWN_FILES:
         return
     counts = {name: class_counts(getattr(dataset, name).y, description) for name in NAMES}
     for name in NAMES:
@@ -133,7 +133,7 @@ def check_classes(dataset: Splits, spec: Dataset, description: Description) -> N
             raise UserError(f"{spec.name}: {name} has no sample of class {label} ({others}); {key}")
 
 
-def told(dataset: Splits) -> list[str]:
+def reading_notes(dataset: Splits) -> list[str]:
     """What the numbers of the user's files mean, and what of the files is not used: a line each."""
     lines = [f"x: {dataset.units}"] if dataset.units else []
     if dataset.target_units and dataset.target_units.scale != 1:

@@ -1,4 +1,4 @@
-"""Arrays of the user's own, from an npz file or from npy files."""
+"""Arrays of the user's own, from a file that holds them by name or from npy files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlphys.io.npz import Header
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.schema import units
-from mlphys.schema.data import Dataset, Description, Samples, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
@@ -30,7 +30,8 @@ ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_vali
 class Arrays(Dataset):
     """Your own samples: an npz file with x and y, or x_train, y_train and, if you like, _val and _test.
 
-    Or a folder of npy files with these names, or one npy file, which is x. More than 1 GB of
+    Or a folder of npy files with these names, or one npy file, which is x. HDF5 (.h5), MATLAB's
+    (.mat), FITS and IDX files are read too, with the paths of datasets as names. More than 1 GB of
     samples as float32 in an npy file stay on disk and are read as they are needed. Arrays of other
     names are read as `x: spins, y: temperature`, which also means spins_train and so on.
 
@@ -44,7 +45,7 @@ class Arrays(Dataset):
     is 255 for uint8, the white of the camera's bits for images of uint16, 1 for others.
     """
 
-    SHUFFLED: ClassVar[bool] = False
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["array"]
     path: str
@@ -67,15 +68,15 @@ class Arrays(Dataset):
     """
 
     def files(self) -> tuple[Path, ...]:
-        apart = array_files.apart(Path(self.path))
+        apart = array_files.parts(Path(self.path))
         used = [name for part in _parts(list(apart), self.x, self.y).values() for name in part if name]
         return tuple(apart[name] for name in used) or tuple(apart.values()) or (Path(self.path),)
 
-    def wanted(self, wanted: Wanted) -> Self:
-        if wanted.targets == "numbers" and self.class_names:
+    def for_model(self, requirements: DataRequirements) -> Self:
+        if requirements.targets == "numbers" and self.class_names:
             raise Refusal(("data", "class_names"), "this kind of model takes y as numbers; leave class_names out")
-        targets = "classes" if self.class_names else self.targets or wanted.targets
-        signals = wanted.signals if self.signals is None else self.signals
+        targets = "classes" if self.class_names else self.targets or requirements.targets
+        signals = requirements.signals if self.signals is None else self.signals
         return self.model_copy(update={"targets": targets, "signals": signals})
 
     @field_validator("path")
@@ -159,10 +160,13 @@ class _Contents:
     def notes(self) -> tuple[str, ...]:
         used = {name for part in self.parts.values() for name in part}
         others = [name for name in self.headers if name not in used]
-        if not others:
-            return ()
-        named = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        return (f"{self.path.name}: {len(others)} arrays are not used: {named}",)
+        refused = [f"{name} ({why.partition(';')[0]})" for name, why in array_files.unread(self.path).items()]
+        told = [("are not used", others), ("cannot be read", refused)]
+        return tuple(
+            f"{self.path.name}: {len(names)} arrays {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+            for what, names in told
+            if names
+        )
 
     def targets(self) -> _Targets:
         names = {part: y for part, (_, y) in self.parts.items() if y}
@@ -224,6 +228,8 @@ def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> N
     for key, name, place in (("x", spec.x, 0), ("y", spec.y, 1)):
         if name and not any(part[place] for part in parts.values()) and (key == "x" or parts):
             near = suggestion(name, headers)
+            if why := array_files.unread(path).get(name):
+                raise UserError(f"{path}: {name} {why}")
             raise UserError(f"{path}: no array {name}, which data.{key} names{near} (arrays: {have})")
     x, y = spec.x or "x", spec.y or "y"
     used = {name for part in parts.values() for name in part}
@@ -269,7 +275,8 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
     if not of_y:
         raise UserError(f"{path}: {y} has shape {of_y}; expected one value a sample")
     if of_x[0] != of_y[0]:
-        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many")
+        turned = f"; np.moveaxis({x}, -1, 0) puts its last axis first" if of_x[-1] == of_y[0] else ""
+        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many{turned}")
 
 
 def _shape(stored: tuple[int, ...], signals: bool) -> Shape:

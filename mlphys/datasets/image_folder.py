@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator, model_validator
@@ -15,23 +16,35 @@ from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Shape, Size2D
+from mlphys.schema.units import Units, white_level
 
 # Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.
 LARGEST_RESIDENT = 500_000_000
 NAMED = 3  # how many wrong files or folders a message names
 
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
 Classes = dict[str, list[Path]]  # the images of each, sorted
 
 
 class ImageFolder(Dataset):
-    """Your own images: a folder with one sub-folder of png or jpg files for each class.
+    """Your own images: a folder with one sub-folder of images for each class.
 
-    Images directly in the folder have no classes, for autoencoders. What is hidden or below the
-    classes' folders, and files of other types, are left out. Every image is resized to `size`,
-    [height, width]; null: all must have the same size. Values lie in [0, 1], 3 channels or, with
-    `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied. Images that take
-    more than 2 GB as float32 stay on disk and are decoded whenever they are needed.
+    png, jpg, tif, bmp, webp, and the first frame of gif, also in deeper folders; hidden ones are left
+    out. Images directly in the folder have no classes, for autoencoders. Folders train, val and test
+    (training, valid, validation, testing) hold the splits, each with its classes. Every image is
+    resized to `size`, [height, width]; null: all must have the same size. Values lie in [0, 1], 3
+    channels or, with `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied.
+    Grey values of 16 bits are divided by the white of the 10, 12, 14 or 16 bits that the largest
+    one needs. Images that take more than 2 GB as float32 stay on disk and are decoded whenever they
+    are needed.
     """
+
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["image_folder"]
     path: str
@@ -58,21 +71,23 @@ class ImageFolder(Dataset):
 
     def describe(self) -> Description:
         """Classes from the names, the shape from the key size or the first image's header."""
-        classes = _classes(Path(self.path))
-        paths = [path for members in classes.values() for path in members]
-        shape = self._shape(paths)
-        if "" in classes:
-            return Description(shape, classes=(), samples=len(paths), test_samples=None, target_shape=(0,))
-        return Description(shape, tuple(classes), samples=len(paths), test_samples=None)
+        found = _Contents.of(Path(self.path))
+        shape = self._shape(found.of_split("train"))
+        sizes = {part: len(found.of_split(part)) for part in found.parts}
+        target = () if found.classes else (0,)
+        return Description(shape, found.classes, sizes["train"], sizes.get("test"), target, sizes.get("validation"))
 
     def load(self) -> Samples:
         """The images class by class, each class sorted by file name."""
-        classes = _classes(Path(self.path))
-        paths = [path for members in classes.values() for path in members]
-        x = self._images(paths)
-        if "" in classes:
-            return Samples(x, np.zeros((len(x), 0), np.float32))
-        return Samples(x, np.repeat(np.arange(len(classes), dtype=np.int32), [len(m) for m in classes.values()]))
+        found = _Contents.of(Path(self.path))
+        paths = [path for part in found.parts for path in found.of_split(part)]
+        meant = _units(paths)
+        x = {part: self._images(found.of_split(part), meant) for part in found.parts}
+        y = {part: found.labels(part) for part in found.parts}
+        return Samples(
+            x["train"], y["train"], x.get("test"), y.get("test"), units=meant,
+            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=found.notes(),
+        )  # fmt: skip
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
@@ -84,23 +99,25 @@ class ImageFolder(Dataset):
             Image.new("L", (4, 4), 100 * (i % 2) + i).save(path)
         return {"name": "image_folder", "path": str(folder), "greyscale": True}
 
-    def _images(self, paths: list[Path]) -> Array:
+    def _images(self, paths: list[Path], meant: Units | None) -> Array:
         """float32 in [0, 1], (n, height, width, channels)."""
         shape = self._shape(paths)
+        white = meant.scale if meant else image_files.WHITE_OF_16_BITS
 
         def fetch(rows: np.ndarray) -> np.ndarray:
-            return self._decoded(paths, rows, shape)
+            return self._decoded(paths, rows, shape, white)
 
         if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
             return fetch(np.arange(len(paths)))
         image_files.quiet_in_threads()
         return chunked.lazy_array(len(paths), shape, fetch)
 
-    def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape) -> np.ndarray:
+    def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape, white: float) -> np.ndarray:
         """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
         x = np.empty((len(rows), *shape), np.float32)
         some = [paths[row] for row in rows]
-        for place, (_, image) in zip(x, image_files.decode_each(some, self.greyscale, self.size), strict=True):
+        decoded = image_files.decode_each(some, self.greyscale, self.size, white)
+        for place, (_, image) in zip(x, decoded, strict=True):
             if isinstance(image, UserError) or image.shape != shape:
                 raise self._unusable(paths, shape)
             place[...] = image
@@ -141,45 +158,89 @@ def _first_size(paths: list[Path]) -> image_files.Size:
     raise problem
 
 
-def _classes(folder: Path) -> Classes:
-    """The images of each class, sorted; those without a class under the name ""."""
-    loose, folders = _listed(folder)
+@dataclass(frozen=True)
+class _Contents:
+    """The images of each split by class, sorted; those without a class under the name ""."""
+
+    folder: Path
+    parts: dict[str, Classes]
+    others: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> _Contents:
+        """Raises UserError where there are no images, or some that no class can be told of."""
+        listed = image_files.listed(folder)
+        splits = _split_folders(listed)
+        others: list[Path] = []
+        parts = {part: _classes(path, others) for part, path in (splits or {"train": folder}).items()}
+        if splits:
+            beside = [path for path in listed if path not in splits.values()]
+            others += [path for path in beside if not path.is_dir()]
+            if len({"" in classes for classes in parts.values()}) > 1:
+                flat = [part for part, classes in parts.items() if "" in classes]
+                raise UserError(f"{folder}: the images of {_named(flat)} are in no folders of classes; move them there")
+        return cls(folder, parts, tuple(sorted(others)))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted({name for classes in self.parts.values() for name in classes if name}))
+
+    def of_split(self, part: str) -> list[Path]:
+        return [path for _, members in sorted(self.parts[part].items()) for path in members]
+
+    def labels(self, part: str) -> np.ndarray:
+        """int32 (n,), or float32 (n, 0) where there are no classes."""
+        if not self.classes:
+            return np.zeros((len(self.of_split(part)), 0), np.float32)
+        numbers = {name: k for k, name in enumerate(self.classes)}
+        members = sorted(self.parts[part].items())
+        return np.array([numbers[name] for name, paths in members for _ in paths], np.int32)
+
+    def notes(self) -> tuple[str, ...]:
+        told = image_files.left_out(self.folder, self.others)
+        return (told,) if told else ()
+
+
+def _split_folders(listed: list[Path]) -> dict[str, Path]:
+    """The folders of the splits, empty where the folders are others."""
+    folders = [path for path in listed if path.is_dir()]
+    found = {part: path for path in folders for part, names in SPLITS.items() if path.name.lower() in names}
+    loose = any(path.suffix.lower() in image_files.SUFFIXES for path in listed if path not in folders)
+    return found if "train" in found and 1 < len(found) == len(folders) and not loose else {}
+
+
+def _units(paths: list[Path]) -> Units | None:
+    """The white of grey values of 16 bits; None where all images have 8."""
+    largest = image_files.largest_of_16_bits(paths)
+    return None if largest is None else Units("uint16", max(255.0, white_level(largest)))
+
+
+def _classes(folder: Path, others: list[Path]) -> Classes:
+    """The images of each class, sorted; those without a class under the name "". Other files are added to `others`."""
+    listed = image_files.listed(folder)
+    folders = [path for path in listed if path.is_dir()]
+    files = [path for path in listed if not path.is_dir()]
+    loose = [path for path in files if path.suffix.lower() in image_files.SUFFIXES]
+    others += [path for path in files if path not in loose]
     if not folders:
         if not loose:
-            raise UserError(f"{folder}: has no png or jpg images and no folders of them; name a folder that has")
+            told = f"; {image_files.left_out(folder, others)}" if others else ""
+            raise UserError(f"{folder}: has no images and no folders of them; name a folder that has{told}")
         return {"": loose}
-    inside = {path.name: _listed(path) for path in folders}
-    empty = [name for name, (members, _) in inside.items() if not members]
-    if len(empty) == len(folders) and any(deeper for _, deeper in inside.values()):
-        raise UserError(
-            f"{folder}: no images in its folders {_named(empty)}, only folders again; name one of them as data.path"
-        )
-    if empty:
-        raise UserError(
-            f"{folder}: no png or jpg images in {_named(empty)}, so no samples of a class; "
-            "put some in, or move the folder away"
-        )
+    found: Classes = {}
+    for path in folders:
+        found[path.name], more = image_files.below(path)
+        others += more
+    if empty := [name for name, members in found.items() if not members]:
+        inside = image_files.left_out(folder, [path for path in others if path.parent != folder])
+        remedy = f"{inside}; save them as PNG" if inside else "put some in, or move the folder away"
+        raise UserError(f"{folder}: no images in {_named(empty)}, so no samples of a class; {remedy}")
     if loose:
         raise UserError(
             f"{folder}: {len(loose)} images, {loose[0].name} first, lie beside the folders of the classes "
-            f"{_named(list(inside))}; move them into one, or away"
+            f"{_named(list(found))}; move them into one, or away"
         )
-    return {name: members for name, (members, _) in inside.items()}
-
-
-def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The images and the folders in a folder, sorted, without hidden ones."""
-    try:
-        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no such folder; a relative path starts at {Path.cwd()}") from None
-    except NotADirectoryError:
-        raise UserError(f"{folder}: is a file; name the folder that holds the images") from None
-    except PermissionError as error:
-        raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
-    folders = [path for path in found if path.is_dir()]
-    others = sorted(set(found).difference(folders))
-    return [path for path in others if path.suffix.lower() in image_files.SUFFIXES], folders
+    return found
 
 
 def _named(names: list[str]) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io import npz
 from mlphys.io.download import KERAS_FILES, fetch
-from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, Frame, RemoteFile, Samples
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 class MNIST(Dataset):
     """70 000 handwritten digits, 28 x 28 pixels, the last 10 000 as official test set."""
+
+    FRAME: ClassVar[Frame | None] = Frame(size=28, box=20)
 
     name: Literal["mnist"]
 

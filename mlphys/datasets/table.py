@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -41,6 +41,8 @@ class Table(Dataset):
     for autoencoders. A target of text has classes, one of numbers is a number; labels that are
     written as numbers need `target_is: classes`.
     """
+
+    OWN_FILES: ClassVar[bool] = True
 
     name: Literal["table"]
     path: str

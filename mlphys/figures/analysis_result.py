@@ -12,7 +12,8 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
-from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
+from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split, SplitInMemory
 from mlphys.schema.fields import Count, Shape
@@ -118,9 +119,9 @@ def needs_matrices(shape: Shape) -> None:
 
 
 def needs_classes_of_images(loaded: ResolvedView) -> None:
-    """Raise NotApplicable unless a classifier sees images."""
+    """Raise NotApplicable unless a chain of layers gives images one score a class."""
     model = loaded.experiment.model
-    if model.kind != "classifier":
+    if not (model.ONE_CHAIN_TO_COST and "probabilities" in model.prediction_shapes(loaded.net_input)):
         raise NotApplicable(f"kind: {model.kind} gives no class a score; it takes kind: classifier")
     needs_images(loaded)
 
@@ -132,23 +133,23 @@ def needs_images(loaded: ResolvedView) -> None:
         raise NotApplicable(f"the net sees {text(shape)}, no images of 1 or 3 channels")
 
 
-def scores(run: RunView) -> tuple[TrainedView, str]:
-    """A classifier's net without its last activation, and the name of that output: one score a class."""
+def scores(run: RunView) -> PointFunction:
+    """The output of a classifier before its last activation: one score a class."""
     last = run.rows[-1]
     if isinstance(last.layer, Activation | Softmax) and len(run.rows) > 1:
-        return run.trained, run.rows[-2].name
-    return before_activation(run, last), last.name
+        return run.trained.layer_output(run.rows[-2].name)
+    return before_activation(run, last)
 
 
-def before_activation(run: RunView, row: Row) -> TrainedView:
-    """The net whose layer `row` gives what its activation would be applied to."""
+def before_activation(run: RunView, row: Row) -> PointFunction:
+    """What the activation of the layer `row` is applied to."""
     if getattr(row.layer, "activation", None) in (None, "linear"):
-        return run.trained
+        return run.trained.layer_output(row.name)
     model = run.config.model
     part, number = row.name.split(".")[:2]
     layers = list(getattr(model, part))
     layers[int(number)] = layers[int(number)].model_copy(update={"activation": "linear"})
-    return run.trained.of(model.model_copy(update={part: layers}))
+    return run.trained.of(model.model_copy(update={part: layers})).layer_output(row.name)
 
 
 def relative(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

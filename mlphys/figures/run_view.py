@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.networks.compiled import Pass
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Network
+from mlphys.networks.point_function import PointFunction
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, Description, Split, Splits
 from mlphys.schema.fields import Shape
@@ -53,10 +53,10 @@ class ResolvedView(Protocol):
 
 
 class TrainedView(Protocol):
-    """A trained network, asked about samples x (n, *shape) of the data, or points z (n, d) behind preprocessing."""
+    """A trained network as a function of samples x (n, *shape) of the data, or of preprocessed points z (n, d)."""
 
     @property
-    def network(self) -> Network: ...
+    def evaluated_at_once(self) -> int: ...
 
     @property
     def initial(self) -> Mapping[str, np.ndarray]: ...
@@ -68,17 +68,13 @@ class TrainedView(Protocol):
 
     def of(self, spec: ModelKind) -> TrainedView: ...
 
-    def seen(self, x: Array) -> np.ndarray: ...
+    def to_points(self, x: Array) -> np.ndarray: ...
 
-    def unseen(self, z: np.ndarray) -> np.ndarray: ...
+    def to_data_space(self, z: np.ndarray) -> np.ndarray: ...
 
-    def at(self, name: str, z: np.ndarray) -> np.ndarray: ...
+    def output(self, name: str) -> PointFunction: ...
 
-    def jacobians(self, name: str, z: np.ndarray, each: Callable[[np.ndarray], np.ndarray] = ...) -> np.ndarray: ...
-
-    def gradients(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray: ...
-
-    def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray: ...
+    def layer_output(self, name: str) -> PointFunction: ...
 
     def predictions(self, x: Array) -> Mapping[str, np.ndarray]: ...
 

@@ -109,9 +109,9 @@ def chosen(loaded: ResolvedView, number: int | None, smallest: int) -> ImageLaye
 
 def _of(loaded: ResolvedView) -> Iterator[ImageLayer]:
     sample, rows = loaded.net_input.shape, loaded.rows()
-    if loaded.experiment.model.kind == "rbm":
+    if kernel := loaded.experiment.model.unit_kernel():
         if len(sample) == 3:
-            yield ImageLayer(0, "hidden units", "rbm.kernel", loaded.weight_shapes()["rbm.kernel"], of_columns(sample))
+            yield ImageLayer(0, "hidden units", kernel, loaded.weight_shapes()[kernel], of_columns(sample))
         return
     if not rows:  # of principal components, or of clusters
         return

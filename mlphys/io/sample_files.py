@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.io import csvfile, image_files, npz
+from mlphys.io import array_files, csvfile, handwriting, image_files
+from mlphys.schema.data import Frame
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
 
-ENDINGS = (*image_files.SUFFIXES, ".npy", ".npz", ".csv")
+ENDINGS = (*image_files.SUFFIXES, *array_files.ENDINGS, ".csv")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Expected:
     `low` and `high` are the smallest and the largest value of its training samples, None where a
     run has not kept them; `features` the columns of its table and `targets` those that are no
     features, where they are known. `units` are what the numbers of its file meant, None where it had
-    no file of its own; `array` is the name of the samples in it.
+    no file of its own; `array` is the name of the samples in it; `frame` is how photographs become samples.
     """
 
     shape: Shape
@@ -38,6 +39,7 @@ class Expected:
     targets: tuple[str, ...] = ()
     units: Units | None = None
     array: str = "x"
+    frame: Frame | None = None
 
     @property
     def meant(self) -> Units:
@@ -59,26 +61,50 @@ class Expected:
         return 255.0 if low >= 0 and 128 <= high <= 255 else None
 
 
+def members(path: Path) -> tuple[list[Path], str]:
+    """A file itself; of a folder the images in it and in its folders, sorted, and what else is left out.
+
+    Raises UserError for a folder without images.
+    """
+    if not path.is_dir():
+        return [path], ""
+    found, others = image_files.below(path)
+    if not found:
+        raise UserError(f"{path}: a folder without images ({', '.join(image_files.SUFFIXES)}); name the files in it")
+    return found, image_files.left_out(path, others)
+
+
 def read(path: Path, expected: Expected, resize: bool = False, invert: bool = False) -> np.ndarray:
     """The samples of a file as the network's data were: float32 (n, *shape).
 
-    With `resize` an image file is stretched or shrunk to the size of the training images; with
+    Image files are prepared as the `frame` says; where there is none, or `resize` or `invert` say how, they are taken
+    as they are. With `resize` an image file is stretched or shrunk to the size of the training images; with
     `invert` black becomes white. Raises UserError for what cannot be read, has another shape,
     holds values that are not finite, or far from all that the network was trained on.
     """
     ending = path.suffix.lower()
     if ending in image_files.SUFFIXES:
-        x = _image(path, expected, resize)[None]
-    elif ending == ".npy":
-        x = _numbers(path, npz.read_npy(path), expected)
-    elif ending == ".npz":
-        x = _numbers(path, _only_array(path, expected.array), expected)
+        prepared = expected.frame is not None and not resize and not invert
+        x = (_photograph(path, expected) if prepared else _image(path, expected, resize))[None]
+    elif array_files.is_known(path):
+        x = _numbers(path, array_files.one(path, expected.array), expected)
     elif ending == ".csv":
         x = _numbers(path, _table(path, expected), expected)
     else:
         raise UserError(f"{path}: its ending must tell what it is; allowed {', '.join(ENDINGS)}")
     _check_values(path, x, expected)
     return _inverted(path, x, expected) if invert else x
+
+
+def _photograph(path: Path, expected: Expected) -> np.ndarray:
+    """A photographed character, prepared as the training images were."""
+    assert expected.frame is not None
+    grey = image_files.decode(path, greyscale=True)[..., 0]
+    try:
+        x = handwriting.prepared(grey, expected.frame)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; photograph it nearer, or give a sample with --as-is") from None
+    return x[..., None] * np.float32(expected.white or 1)
 
 
 def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
@@ -98,17 +124,9 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
         raise UserError(
             f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize scales it"
         )
-    x = image_files.decode(path, channels == 1, (height, width) if resize else None)
+    deep = {"white_of_16_bits": expected.units.scale} if expected.units and expected.units.dtype == "uint16" else {}
+    x = image_files.decode(path, channels == 1, (height, width) if resize else None, **deep)
     return x * np.float32(expected.white)
-
-
-def _only_array(path: Path, wanted: str) -> np.ndarray:
-    headers = npz.headers(path)
-    name = next((name for name in (wanted, "x") if name in headers), next(iter(headers), ""))
-    if name not in headers or (name not in (wanted, "x") and len(headers) > 1):
-        have = ", ".join(list(headers)[:20]) or "none"
-        raise UserError(f"{path}: expected an array {wanted}, or one array alone; received {have}")
-    return npz.read(path, {name: headers[name]})[name]
 
 
 def _table(path: Path, expected: Expected) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,17 +11,19 @@ from pydantic import Field, WrapValidator
 
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks import autoencoder, builder
-from mlphys.networks.autoencoder import RECORDED, chain, reconstructed
+from mlphys.networks.autoencoder import RECORDED
+from mlphys.networks.autoencoder_network import AutoencoderNetwork, VariationalNetwork
+from mlphys.networks.autoencoder_rows import chain, first_shape, last_activation
 from mlphys.networks.cost import Cost, Term
 from mlphys.networks.energies import EnergyForm
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, NotNegative, Shape
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
@@ -44,7 +45,7 @@ def _or_mirror(schema: dict[str, Any]) -> None:
 MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are known
 
 
-class Autoencoder(ModelKind):
+class Autoencoder(ModelKind[AutoencoderNetwork]):
     """An encoder and a decoder of any layers; the code between them is compared with PCA's of the same size.
 
     Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder turned
@@ -57,6 +58,7 @@ class Autoencoder(ModelKind):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
@@ -91,8 +93,8 @@ class Autoencoder(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "autoencoder", "encoder": [{"Dense": {"units": 6, "activation": "relu"}}], "decoder": "mirror"}
 
-    def wanted(self) -> Wanted:
-        return Wanted(signals=begins_with_sequence(self.encoder))
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements(signals=begins_with_sequence(self.encoder))
 
     def loss_per(self) -> Literal["output", "sample"]:
         return "sample" if self.variational else "output"
@@ -121,7 +123,7 @@ class Autoencoder(ModelKind):
                 "a variational encoder ends in two numbers for each of the code's; "
                 "write the decoder's layers instead of mirror",
             )
-        encoder = trace(self.encoder, autoencoder.first_shape(self.encoder, description.shape), path)
+        encoder = trace(self.encoder, first_shape(self.encoder, description.shape), path)
         return self.model_copy(update={"decoder": mirror(encoder, last, path, transposed=self.tied)})
 
     def rows(self, description: Description) -> list[Row]:
@@ -181,6 +183,14 @@ class Autoencoder(ModelKind):
         names = "encoder.0.Dense.kernel", "encoder.0.Dense.bias", "decoder.0.Dense.bias"
         return EnergyForm(*names, activation, last)
 
+    def without_output_activation(self) -> Autoencoder:
+        last = self.decoder[-1]
+        if getattr(last, "activation", None) in (None, "linear"):
+            return self
+        return self.model_copy(
+            update={"decoder": [*self.decoder[:-1], last.model_copy(update={"activation": "linear"})]}
+        )
+
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         layers = [*self.encoder, *self.decoder]
         linear = all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in layers)
@@ -195,57 +205,49 @@ class Autoencoder(ModelKind):
         decoder = encoder.T if self.tied else product("decoder", len(self.decoder))
         return {"decoder": decoder, "encoder": encoder.T}
 
-    def build(self, description: Description, seed: int) -> Network:
-        """The Keras model with its initial weights, and encoder and decoder as parts."""
-        chained = self.rows(description)
-        return self._with_measures(builder.build(chained, seed, self._parts(chained)), description)
-
-    def _parts(self, chained: list[Row]) -> dict[str, list[Row]]:
-        """The rows of the encoder, of the statistics of a variational code, and of the decoder."""
-        statistics, decoder = len(self.encoder), -len(self.decoder)
-        return {"encoder": chained[:decoder], "statistics": chained[:statistics], "decoder": chained[decoder:]}
-
-    def _with_measures(self, network: Network, description: Description) -> Network:
-        """The network with what is measured of a contractive code, and the randomness of a variational one."""
+    def build(self, description: Description, seed: int) -> AutoencoderNetwork:
+        """The Keras model with its initial weights, and encoder and decoder, which share its layers."""
+        rows = self.rows(description)
+        whole, encoder, decoder = builder.build(rows, seed), rows[: -len(self.decoder)], rows[-len(self.decoder) :]
         if self.variational:
-            return autoencoder.with_noise(network)
-        if not self.contraction:
-            return network
-        contraction = autoencoder.contraction(self, network)
-        return replace(network, measures={"jacobian_norms": lambda x: contraction(x) ** 0.5})
+            return VariationalNetwork.drawing(whole, encoder, rows[: len(self.encoder)], decoder)
+        return AutoencoderNetwork.of(whole, encoder, decoder)
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """One phase: the gradient of the cost over all weights."""
         chain = tuple(self.rows(description))
         return [Plan("train", training, self.cost_terms(training, description), trained(chain), chain)]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    def phases(
+        self, training: Training, description: Description, network: AutoencoderNetwork, train: Split
+    ) -> list[Gradient]:
         """The phase of `plans`."""
         [plan] = self.plans(training, description)
         forward, recorded = autoencoder.passing(self, network, description.shape), autoencoder.recorded(plan.terms)
         return [builder.gradient_phase(network, plan, forward, recorded, self.RECORDED, self.corruption)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: AutoencoderNetwork) -> Cost:
         """What is measured of a batch: losses and squared error of each sample, and the penalty.
 
         y is looked at where inputs are corrupted: there it is the clean samples.
         """
         return autoencoder.cost(self, self.cost_terms(training, description), network, description.shape)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: AutoencoderNetwork, x: Any) -> dict[str, Any]:
         """Of each sample of a batch: its code, and its squared and absolute error, means over the values."""
         from keras import ops
 
         flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
-        codes, r = reconstructed(network, x)
+        codes, r = network.reconstruct(x)
         difference = ops.reshape(r, ops.shape(flat)) - flat
-        seen = ops.reshape(x, (-1, *network.model.input_shape[1:]))
-        return {
+        predicted = {
             "codes": codes,
             "squared_errors": ops.mean(difference**2, axis=1),
             "absolute_errors": ops.mean(ops.abs(difference), axis=1),
-            **{name: measure(seen) for name, measure in network.measures.items()},
         }
+        if self.contraction:
+            predicted["jacobian_norms"] = autoencoder.contraction(self, network)(x) ** 0.5
+        return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each sample, of what `predictions` gives."""
@@ -256,16 +258,19 @@ class Autoencoder(ModelKind):
         self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split, from its per-sample arrays."""
-        found = reconstruction(arrays, split.x, train.x)
-        found["pca_mse"] = pca.error(train.x, split.x, math.prod(self.code_shape(description)))
-        return {**found, **code_statistics(arrays, autoencoder.last_activation(self.encoder))}
+        measured = reconstruction(arrays, split.x, train.x)
+        measured["pca_mse"] = pca.error(train.x, split.x, math.prod(self.code_shape(description)))
+        return {**measured, **code_statistics(arrays, last_activation(self.encoder))}
 
-    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: AutoencoderNetwork, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
-        return {"reconstructions": ops.reshape(reconstructed(network, x)[1], ops.shape(x))}
+        return {"reconstructions": ops.reshape(network.reconstruct(x)[1], ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
+
+    def decoded(self, network: AutoencoderNetwork, codes: Any) -> Any:
+        return network.decode(codes)

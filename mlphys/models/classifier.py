@@ -12,10 +12,11 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
-from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.model_kind import ModelKind, refuse_without_classes
+from mlphys.networks.network import LayeredNetwork
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
@@ -24,7 +25,7 @@ from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
 
-class Classifier(ModelKind):
+class Classifier(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks that tell classes apart.
 
     With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
@@ -49,14 +50,15 @@ class Classifier(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
 
-    def wanted(self) -> Wanted:
-        return Wanted("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("classes", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
 
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not fit the data or each other."""
+        refuse_without_classes(description)
         if len(description.classes) == 1:
             raise Refusal(("data",), f"there is one class only, {description.classes[0]}: nothing to tell apart")
         chain = rows_after_encoder(self.encoder, self.layers, description.shape)
@@ -100,7 +102,7 @@ class Classifier(ModelKind):
         """The cost as a formula with its numbers."""
         return "\n".join(formula(plan.terms) for plan in self.plans(training, description))
 
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model with its initial weights."""
         return builder.build(self.rows(description), seed)
 
@@ -113,7 +115,9 @@ class Classifier(ModelKind):
         chain = tuple(self.rows(description))
         return [Plan("train", training, (data, *others), trained(chain), chain)]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    def phases(
+        self, training: Training, description: Description, network: LayeredNetwork, train: Split
+    ) -> list[Gradient]:
         """The phase of `plans`; balanced weights of the classes follow from the training labels."""
         [plan] = self.plans(training, description)
         data, *others = plan.terms
@@ -124,12 +128,12 @@ class Classifier(ModelKind):
         forward, recorded = passing(network, len(description.classes)), right_or_wrong
         return [builder.gradient_phase(network, plan, forward, recorded, self.RECORDED)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: LayeredNetwork) -> Cost:
         """What is measured of a batch: the loss and accuracy of each sample, and the penalty."""
         terms = self.cost_terms(training, description)
         return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """What the net says of a batch: probabilities of shape (n, classes)."""
         return {"probabilities": network.model(x, training=False)}
 
@@ -166,7 +170,7 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
-def passing(network: Network, classes: int) -> Callable[[Any, Any, bool], Batch]:
+def passing(network: LayeredNetwork, classes: int) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
 

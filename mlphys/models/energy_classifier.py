@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from mlphys.errors import Refusal, UserError
+from mlphys.models._class_components import as_autoencoders, own_class_error
+from mlphys.models._energy_network import CALIBRATION, CalibratedCrossentropy, EnergyNetwork
+from mlphys.models._projection_error import ProjectionError
 from mlphys.networks import autoencoder, builder
-from mlphys.networks.autoencoder import chain
+from mlphys.networks.autoencoder_rows import chain, last_activation
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
-from mlphys.networks.energies import energy
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
-from mlphys.networks.phases import Fit, Network, Phase, Plan
-from mlphys.numerics import calibration, pca
+from mlphys.networks.phases import Fit, Phase, Plan
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
 from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
-from mlphys.schema.data import Dataset, Description, Generated, Split, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
 from mlphys.schema.fields import Count, NotNegative, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
@@ -65,7 +66,7 @@ class PCA(Block):
     """The number of principal components of each class. Example: 10"""
 
 
-class EnergyClassifier(ModelKind):
+class EnergyClassifier(ModelKind[EnergyNetwork]):
     """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
 
     Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
@@ -76,6 +77,7 @@ class EnergyClassifier(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError", "BinaryCrossentropy")
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
     MEASURED: ClassVar[tuple[str, ...]] = (
@@ -91,8 +93,8 @@ class EnergyClassifier(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4}}}
 
-    def wanted(self) -> Wanted:
-        return Wanted("classes")
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("classes")
 
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
@@ -193,9 +195,9 @@ class EnergyClassifier(ModelKind):
             energies = "E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
             return f"each class: mean over its samples of  {own}\n{calibrated}\n    {energies}"
         own = autoencoder.cost_formula(self.stage(description), self._class_terms(training, description, 0))
-        seen = "+ b x" if self.of.output == "sigmoid" else "- |x - b|^2 / 2"
+        visible = "+ b x" if self.of.output == "sigmoid" else "- |x - b|^2 / 2"
         hidden = ACTIVATIONS[self.of.activation].antiderivative_formula
-        energies = f"E_k(x) = sum_j {hidden} {seen}, s = x W + c, with W, c and b of class k"
+        energies = f"E_k(x) = sum_j {hidden} {visible}, s = x W + c, with W, c and b of class k"
         return f"each class: {own}\n{calibrated}\n    {energies}"
 
     def _class_terms(self, training: Training, description: Description, k: int) -> tuple[Term, ...]:
@@ -204,45 +206,15 @@ class EnergyClassifier(ModelKind):
             self.stage(description), training, description.shape, self.by_class(description)[k]
         )
 
-    def build(self, description: Description, seed: int) -> Network:
-        """An autoencoder a class as the parts "class 0", ..., the functions "energies" and "errors", (n, K) each."""
-        import keras
-        from keras import ops
-
-        own, values = self.stage(description), math.prod(description.shape)
-        activation, output = (autoencoder.last_activation(layers) for layers in (own.encoder, own.decoder))
-        networks = [
-            builder.build(pair, seed, {"encoder": pair[:1], "decoder": pair[1:]}) for pair in self.by_class(description)
-        ]
-
-        def energies(x: Any) -> Any:
-            flat, found = ops.reshape(x, (-1, values)), []
-            for network in networks:
-                kernel, hidden_bias, visible_bias = network.weights.values()
-                found.append(energy(flat, kernel, hidden_bias, visible_bias, activation, output))  # type: ignore[arg-type]
-            return ops.stack(found, axis=1)
-
-        def errors(x: Any) -> Any:
-            flat = ops.reshape(x, (-1, values))
-            return ops.stack([ops.mean((network.model(flat) - flat) ** 2, axis=1) for network in networks], axis=1)
-
-        inputs, size = keras.Input((values,)), len(networks)
-        scales, biases = (keras.Variable(start(size, dtype=np.float32)) for start in (np.ones, np.zeros))
-        merged: dict[str, dict[str, Any]] = {
-            name: {key: value for network in networks for key, value in getattr(network, name).items()}
-            for name in ("weights", "layers", "activations")
-        }
-        return Network(
-            model=keras.Model(inputs, [network.model(inputs) for network in networks]),
-            weights=merged["weights"] | dict(zip(CALIBRATION, (scales, biases), strict=True)),
-            seeds={},
-            compiles_in_xla=True,
-            evaluated_at_once=min(network.evaluated_at_once for network in networks),
-            parts={f"class {k}": network for k, network in enumerate(networks)}
-            | {"energies": energies, "errors": errors},
-            layers=merged["layers"],
-            activations=merged["activations"],
+    def build(self, description: Description, seed: int) -> EnergyNetwork:
+        """An autoencoder for each class, and the calibration of their energies."""
+        own = self.stage(description)
+        return EnergyNetwork.build(
+            self.by_class(description), seed, last_activation(own.encoder), last_activation(own.decoder)
         )
+
+    def class_units(self) -> str:
+        return self.of.noun
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for the autoencoder of each class; PCAs, and the calibration, are computed at once."""
@@ -254,14 +226,14 @@ class EnergyClassifier(ModelKind):
             for k, pair in enumerate(self.by_class(description))
         ]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Phase]:
+    def phases(self, training: Training, description: Description, network: EnergyNetwork, train: Split) -> list[Phase]:
         """One phase a class, or one for all PCAs; then the calibration.
 
         Raises UserError for a class without samples.
         """
         classes = description.classes
-        need_all(train, classes, "training samples", "raise data.train")
-        found: list[Phase] = []
+        _need_all(train, classes, "training samples", "raise data.train")
+        phases: list[Phase] = []
         if isinstance(self.of, PCA):
             few = np.bincount(train.y, minlength=len(classes)).min()
             if self.of.components > few - 1:
@@ -269,35 +241,35 @@ class EnergyClassifier(ModelKind):
                     f"model.of.pca.components: {self.of.components} components need {self.of.components + 1} training "
                     f"samples of each class, and one has {few}; lower it, or raise data.train"
                 )
-            own_errors = _own_errors(network, math.prod(description.shape), len(classes))
-            found.append(Fit("fit", _components(self.of, classes), own_errors, ("loss", "mse"), network))
+            components, own_error = self.of.components, network.own_error(math.prod(description.shape))
+            phases.append(Fit("fit", _components_by_class(components, classes), own_error, ("loss", "mse"), network))
         own = self.stage(description)
         for k, plan in enumerate(self.plans(training, description)):
-            forward = autoencoder.passing(own, network.parts[f"class {k}"], description.shape)
+            forward = autoencoder.passing(own, network.by_class[k], description.shape)
             recorded, metrics = autoencoder.recorded(plan.terms), autoencoder.RECORDED
             phase = builder.gradient_phase(network, plan, forward, recorded, metrics, own.corruption)
-            found.append(replace(phase, prepare=_of_class(k, classes)))
-        calibrate = self.cost(training, description, network)
-        return [*found, Fit("calibrate", _calibrated(network), calibrate, ("loss", "accuracy"), network)]
+            phases.append(replace(phase, prepare=_of_class(k, classes)))
+        cost = self.cost(training, description, network)
+        return [*phases, Fit("calibrate", _calibration(network), cost, ("loss", "accuracy"), network)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: EnergyNetwork) -> Cost:
         """What is measured of a batch: -log p of the class and accuracy of each sample."""
         from keras import ops
 
         def forward(x: Any, y: Any, training: bool) -> Batch:
-            scores = _scores(network, x)
+            scores = network.scores(x)
             return Batch(x, y, training, ops.one_hot(y, scores.shape[1]), scores)
 
         return Cost((CalibratedCrossentropy(),), forward, right_or_wrong)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: EnergyNetwork, x: Any) -> dict[str, Any]:
         """Of each sample of a batch, for each class: probability, energy, and squared error of its autoencoder."""
         from keras import ops
 
         return {
-            "probabilities": ops.softmax(_scores(network, x), axis=1),
-            "energies": network.parts["energies"](x),
-            "class_errors": network.parts["errors"](x),
+            "probabilities": ops.softmax(network.scores(x), axis=1),
+            "energies": network.energies(x),
+            "class_errors": network.errors(x),
         }
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
@@ -312,58 +284,25 @@ class EnergyClassifier(ModelKind):
         `pca_mse` is that of principal components of the samples of each class, as many as there are hidden units.
         """
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-        found = classification(split.y, arrays["probabilities"], losses, description.classes)
+        measured = classification(split.y, arrays["probabilities"], losses, description.classes)
         right = int((arrays["energies"].argmax(axis=1) == split.y).sum())
         own = arrays["class_errors"][np.arange(len(split)), split.y].astype(np.float64)
-        found |= {
+        measured |= {
             "uncalibrated_accuracy": right / len(split),
             "uncalibrated_accuracy_stderr": fraction_stderr(right, len(split)),
             "mse": float(own.mean()),
             "mse_stderr": mean_stderr(own),
         }
-        return found if isinstance(self.of, PCA) else {**found, "pca_mse": _pca_mse(self.of.units, split, train)}
+        if isinstance(self.of, Autoencoder):
+            measured["pca_mse"] = own_class_error(self.of.units, split, train)
+        return measured
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 
 
-CALIBRATION = ("calibration.scales", "calibration.biases")
-
-
-@dataclass(frozen=True)
-class ProjectionError(Term):
-    """The squared distance of each sample from the plane of its own class's principal components, over its values."""
-
-    separable: ClassVar[bool] = True
-
-    values: int
-
-    def formulas(self) -> list[str]:
-        return [f"1/{self.values} |x - m - V^T V (x - m)|^2, V V^T = 1"]
-
-    def each(self, batch: Batch) -> Any:
-        from keras import ops
-
-        return ops.sum(batch.prediction * batch.target, axis=1)  # errors of all classes, and which one is meant
-
-
-@dataclass(frozen=True)
-class CalibratedCrossentropy(Term):
-    """-log p of each sample's class."""
-
-    separable: ClassVar[bool] = True
-
-    def formulas(self) -> list[str]:
-        return ["-log softmax_k(a_k E_k(x) + b_k)"]
-
-    def each(self, batch: Batch) -> Any:
-        from keras import ops
-
-        return ops.logsumexp(batch.prediction, axis=1) - ops.sum(batch.prediction * batch.target, axis=1)
-
-
-def need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:
+def _need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:
     """Raise UserError unless each class has a sample."""
     counts = np.bincount(split.y, minlength=len(classes))
     absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
@@ -383,57 +322,19 @@ def _of_class(k: int, classes: Sequence[str]) -> Callable[[Split], Split]:
 
 
 def _need_validation(split: Split, classes: Sequence[str]) -> None:
-    need_all(split, classes, "validation samples", "raise data.validation")
+    _need_all(split, classes, "validation samples", "raise data.validation")
 
 
-def _components(of: PCA, classes: Sequence[str]) -> Callable[[Split, Split], dict[str, np.ndarray]]:
-    """The fit of a PCA a class: x V^T - m V^T are the codes, m + h V the reconstructions."""
+def _components_by_class(components: int, classes: Sequence[str]) -> Callable[[Split, Split], dict[str, np.ndarray]]:
+    """The fit of a PCA a class; it tells what calibration would lack."""
 
     def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         _need_validation(validation, classes)
-        arrays: dict[str, np.ndarray] = {}
-        for k in range(len(classes)):
-            found = pca.fit(train.x[np.flatnonzero(train.y == k)], of.components)
-            arrays |= {
-                f"class_{k}.encoder.0.Dense.kernel": found.vectors.T,
-                f"class_{k}.encoder.0.Dense.bias": -found.vectors @ found.mean,
-                f"class_{k}.decoder.0.Dense.bias": found.mean,
-            }
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
+        return as_autoencoders(train, len(classes), components)
 
     return solve
 
 
-def _calibrated(network: Network) -> Callable[[Split, Split], dict[str, np.ndarray]]:
-    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
-        energies = [np.asarray(network.parts["energies"](piece.x)) for piece in validation.pieces()]
-        found = calibration.fit(np.concatenate(energies), validation.y)
-        return {name: array.astype(np.float32) for name, array in zip(CALIBRATION, found, strict=True)}
-
-    return solve
-
-
-def _own_errors(network: Network, values: int, classes: int) -> Cost:
-    """The cost of the PCAs: each sample's squared error in its own class."""
-    from keras import ops
-
-    def forward(x: Any, y: Any, training: bool) -> Batch:
-        return Batch(x, y, training, ops.one_hot(y, classes), network.parts["errors"](x))
-
-    return Cost((ProjectionError(values),), forward, lambda batch, each, losses: {"mse": each})
-
-
-def _scores(network: Network, x: Any) -> Any:
-    scales, biases = (network.weights[name] for name in CALIBRATION)
-    return network.parts["energies"](x) * scales + biases
-
-
-def _pca_mse(components: int, split: Split, train: Split) -> float | None:
-    total = 0.0
-    for k in np.unique(split.y):
-        x = split.x[np.flatnonzero(split.y == k)]
-        error = pca.error(train.x[np.flatnonzero(train.y == k)], x, components)
-        if error is None:
-            return None
-        total += len(x) * error
-    return total / len(split)
+def _calibration(network: EnergyNetwork) -> Callable[[Split, Split], dict[str, np.ndarray]]:
+    """The fit of scales and biases, to the validation samples alone."""
+    return lambda train, validation: network.calibrated(validation)

@@ -15,7 +15,8 @@ from mlphys.errors import Refusal
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Fit, Network
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Fit
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
@@ -27,7 +28,7 @@ from mlphys.schema.training import Training
 MOST_CLUSTERS = 10_000
 
 
-class KMeans(ModelKind):
+class KMeans(ModelKind[Network]):
     """Clusters around centroids, each the mean of the samples nearest to it: the sparsest autoencoder.
 
     The code of a sample has a number for each centroid. `features: hard` gives the nearest a one, all
@@ -85,7 +86,7 @@ class KMeans(ModelKind):
         return formula(self.cost_terms(description))
 
     def build(self, description: Description, seed: int) -> Network:
-        """Centroids and shares as variables, and the encoder; there is no Keras model."""
+        """Centroids and shares as variables; there is no Keras model."""
         tensorflow.start()
         import keras
 
@@ -93,14 +94,11 @@ class KMeans(ModelKind):
         shapes = self.weight_shapes(description)
         centroids = keras.Variable(np.zeros(shapes["centroids"], np.float32))
         shares = keras.Variable(np.zeros(shapes["shares"], np.float32))
-        encode = {"hard": _hard, "triangle": _triangle}[self.features]
         return Network(
-            model=None,
             weights={"centroids": centroids, "shares": shares},
             seeds={"k-means++": keras.Variable(start, dtype="uint32", trainable=False)},
             compiles_in_xla=False,
             evaluated_at_once=1000,
-            parts={"encoder": lambda x: encode(_squared_distances(centroids, _flat(x)))},
         )
 
     def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Fit]:
@@ -126,9 +124,10 @@ class KMeans(ModelKind):
         """Of each sample of a batch: its code, and the squared and absolute error of the nearest centroid."""
         from keras import ops
 
+        encode = {"hard": _hard, "triangle": _triangle}[self.features]
         difference = _nearest(network, x) - _flat(x)
         return {
-            "codes": network.parts["encoder"](x),
+            "codes": encode(_squared_distances(network.weights["centroids"], _flat(x))),
             "squared_errors": ops.mean(difference**2, axis=1),
             "absolute_errors": ops.mean(ops.abs(difference), axis=1),
         }
@@ -145,10 +144,10 @@ class KMeans(ModelKind):
         Principal components, as many as there are clusters, are better on the training samples: the k
         centroids lie in a subspace of k - 1 dimensions (Ding & He 2004).
         """
-        found = reconstruction(arrays, split.x, train.x)
-        n, error = len(split), found["squared_error_stderr"]
-        inertia = {"inertia": n * found["squared_error"], "inertia_stderr": None if error is None else n * error}
-        return {**found, **inertia, "pca_mse": pca.error(train.x, split.x, self.clusters)}
+        measured = reconstruction(arrays, split.x, train.x)
+        n, error = len(split), measured["squared_error_stderr"]
+        inertia = {"inertia": n * measured["squared_error"], "inertia_stderr": None if error is None else n * error}
+        return {**measured, **inertia, "pca_mse": pca.error(train.x, split.x, self.clusters)}
 
     def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
@@ -198,7 +197,7 @@ def clustered(x: np.ndarray, clusters: int, restarts: int, iterations: int, seed
     for k in np.flatnonzero(counts):  # float32 sums of many samples lose digits
         centroids[k] = x[nearest == k].mean(axis=0, dtype=np.float64)
     order = np.argsort(-counts, kind="stable")
-    return {"centroids": centroids[order].astype(np.float32), "shares": (counts[order] / len(x)).astype(np.float32)}
+    return {"centroids": centroids[order], "shares": counts[order] / len(x)}
 
 
 def _flat(x: Any) -> Any:

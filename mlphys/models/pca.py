@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mlphys.errors import Refusal
+from mlphys.models._projection_error import ProjectionError
 from mlphys.networks import tensorflow
-from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.cost import Batch, Cost, formula
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Fit, Network
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Fit
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
@@ -24,7 +25,7 @@ from mlphys.schema.preprocess import Components, no_fraction, too_many
 from mlphys.schema.training import Training
 
 
-class PCA(ModelKind):
+class PCA(ModelKind[Network]):
     """The eigenvectors of the covariance of the training samples, those of the largest variance first.
 
     `components` is their number, or the fraction of the variance that they hold together. Saved are
@@ -90,9 +91,7 @@ class PCA(ModelKind):
 
         shapes = self.weight_shapes(description)
         return Network(
-            model=None,
             weights={name: keras.Variable(np.zeros(shape, np.float32)) for name, shape in shapes.items()},
-            seeds={},
             compiles_in_xla=False,
             evaluated_at_once=1000,
         )
@@ -101,13 +100,12 @@ class PCA(ModelKind):
         """One phase, that diagonalizes the covariance."""
 
         def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
-            found = pca.fit(train.x, self._variances(description))
-            arrays = {
-                "mean": found.mean,
-                "components": found.vectors[: self._count()],
-                "variances": found.variances,
+            fitted = pca.fit(train.x, self._variances(description))
+            return {
+                "mean": fitted.mean,
+                "components": fitted.vectors[: self._count()],
+                "variances": fitted.variances,
             }
-            return {name: array.astype(np.float32) for name, array in arrays.items()}
 
         return [Fit("fit", solve, self.cost(training, description, network), self.RECORDED, network)]
 
@@ -140,8 +138,8 @@ class PCA(ModelKind):
         self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split; explained_variance is of this split, around the training mean."""
-        found = reconstruction(arrays, split.x, train.x)
-        return {**found, "explained_variance": 1 - found["mse"] / found["mean_image_mse"]}
+        measured = reconstruction(arrays, split.x, train.x)
+        return {**measured, "explained_variance": 1 - measured["mse"] / measured["mean_image_mse"]}
 
     def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
@@ -161,23 +159,6 @@ class PCA(ModelKind):
         """How many variances are kept: all, unless only the leading ones are computed."""
         features = math.prod(description.shape)
         return features if features <= pca.MOST_FEATURES else self._count()
-
-
-@dataclass(frozen=True)
-class ProjectionError(Term):
-    """The squared distance of each sample from the plane of the components, over its values."""
-
-    separable: ClassVar[bool] = True
-
-    values: int
-
-    def formulas(self) -> list[str]:
-        return [f"1/{self.values} |x - m - V^T V (x - m)|^2, V V^T = 1"]
-
-    def each(self, batch: Batch) -> Any:
-        from keras import ops
-
-        return ops.mean((batch.prediction - batch.target) ** 2, axis=1)
 
 
 def _flat(x: Any) -> Any:

@@ -11,11 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import Refusal, UserError
+from mlphys.models._boltzmann_machine import MEASURING, Bernoulli, Gaussian, MachineNetwork, flat, initial_kernel
 from mlphys.networks import builder, tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.energies import EnergyForm, Output
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
@@ -29,7 +30,6 @@ from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
 
-MEASURING = (20021406, 0)  # the seed of what is drawn when measuring: the same numbers every time
 OUTSIDE = 1e-3  # by how much values may leave [0, 1] as rounding does
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
@@ -55,7 +55,7 @@ class PCD(Block):
     """The number of chains; null is the batch size. Example: 100"""
 
 
-class RBM(ModelKind):
+class RBM(ModelKind[MachineNetwork]):
     """A restricted Boltzmann machine, p(v, h) ~ exp(b v + c h + v W h): hidden units are 0 or 1, visible ones the data.
 
     `visible: bernoulli` takes values from 0 to 1 as probabilities, `gaussian` values of variance 1
@@ -72,6 +72,8 @@ class RBM(ModelKind):
         "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
     )  # fmt: skip
+
+    DRAWS_SAMPLES: ClassVar[bool] = True
 
     kind: Literal["rbm"]
     hidden: Count
@@ -122,13 +124,13 @@ class RBM(ModelKind):
         """The loss and the free energy as formulas with their numbers."""
         return formula(self.cost_terms(training, description))
 
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> MachineNetwork:
         """The machine with its initial weights, and its persistent chains, which start at zeros."""
         tensorflow.start()
         import keras
 
         shapes = self.weight_shapes(description)
-        kernel = _initial(self.visible, shapes["rbm.kernel"], rng(seed, "initial weights/rbm.kernel"))
+        kernel = initial_kernel(self.visible, shapes["rbm.kernel"], rng(seed, "initial weights/rbm.kernel"))
         arrays = [kernel, *(np.zeros(shapes[f"rbm.{name}"], np.float32) for name in ("visible_bias", "hidden_bias"))]
         variables = dict(zip(shapes, (keras.Variable(array) for array in arrays), strict=True))
         sampling, values = self.sampling, math.prod(description.shape)
@@ -144,15 +146,17 @@ class RBM(ModelKind):
             steps=sampling.steps,
             chains=chains,
         )
-        return Network(
-            model=machine,
+        return MachineNetwork(
+            machine=machine,
             weights=variables,
             seeds={"rbm": generator.state},
             state={} if chains is None else {"rbm.chains": chains},
             compiles_in_xla=False,  # ten times slower there: its random numbers
             evaluated_at_once=min(1000, max(1, builder.LARGEST_OUTPUT // max(values, self.hidden))),
-            parts={"samples": lambda x, lines, every: _samples(machine, x, lines, every)},
         )
+
+    def unit_kernel(self) -> str:
+        return "rbm.kernel"
 
     def energy_form(self) -> EnergyForm:
         output: Output = "sigmoid" if self.visible == "bernoulli" else "linear"
@@ -163,44 +167,52 @@ class RBM(ModelKind):
         names = tuple(self.weight_shapes(description))
         return [Plan("train", training, self.cost_terms(training, description), names)]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
-        """The phase of `plans`. Raises UserError for samples that are no probabilities."""
+    def check_samples(self, train: Split) -> None:
+        if self.visible != "bernoulli":
+            return
         lowest, highest = chunked.extremes(train.x)
         low, high = float(lowest.min()), float(highest.max())
-        if self.visible == "bernoulli" and not (low >= -OUTSIDE and high <= 1 + OUTSIDE):
-            raise UserError(
-                "model.visible: bernoulli takes values from 0 to 1, "
-                f"the training samples have {low:.3g} to {high:.3g}; "
-                "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
-            )
+        if low >= -OUTSIDE and high <= 1 + OUTSIDE:
+            return
+        spins = "save spins as (x + 1) / 2" if (low, high) == (-1, 1) else "bring them there (data.scale divides them)"
+        raise UserError(
+            f"model.visible: bernoulli takes values from 0 to 1, the training samples have {low:.3g} to {high:.3g}; "
+            f"{spins}, or write visible: gaussian and preprocess: [standardize]"
+        )
+
+    def phases(
+        self, training: Training, description: Description, network: MachineNetwork, train: Split
+    ) -> list[Gradient]:
+        """The phase of `plans`. Raises UserError for samples that are no probabilities."""
+        self.check_samples(train)
         metrics = self.RECORDED if self.visible == "bernoulli" else ("loss", "mse")
         [plan] = self.plans(training, description)
         return [builder.gradient_phase(network, plan, _sampling(network), _measured, metrics)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: MachineNetwork) -> Cost:
         """What is measured of a batch: F(v) - F(v_k) and the other recorded values of each sample."""
         return Cost(self.cost_terms(training, description), _sampling(network), _measured)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: MachineNetwork, x: Any) -> dict[str, Any]:
         """Of each sample of a batch: p(h|v), the errors of its mean-field reconstruction, and its free energy.
 
         With visible units of 0 and 1 also its pseudo-log-likelihood, measured at one of its values.
         """
         from keras import ops
 
-        machine: Machine = network.model
-        v = _flat(x)
+        machine = network.machine
+        v = flat(x)
         difference = machine.mean_field(v) - v
-        said = {
+        predicted = {
             "codes": machine.hidden(v),
             "squared_errors": ops.mean(difference**2, axis=1),
             "absolute_errors": ops.mean(ops.abs(difference), axis=1),
             "free_energies": machine.free_energy(v),
         }
         if isinstance(machine, Bernoulli):
-            _measure_alike(machine)
-            said["pseudo_log_likelihoods"] = machine.pseudo_log_likelihood(v)
-        return said
+            machine.measure_alike()
+            predicted["pseudo_log_likelihoods"] = machine.pseudo_log_likelihood(v)
+        return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each sample, of what `predictions` gives."""
@@ -219,10 +231,10 @@ class RBM(ModelKind):
 
         A free energy has no zero of its own; its difference between two splits tells overfitting (Hinton 2012).
         """
-        found = reconstruction(arrays, split.x, train.x)
+        measured = reconstruction(arrays, split.x, train.x)
         del (
-            found["reconstruction_loss"],
-            found["reconstruction_loss_stderr"],
+            measured["reconstruction_loss"],
+            measured["reconstruction_loss_stderr"],
         )  # the loss is no error of a reconstruction
         for name, array in (
             ("pseudo_log_likelihood", "pseudo_log_likelihoods"),
@@ -230,18 +242,21 @@ class RBM(ModelKind):
         ):
             if array in arrays:
                 values = arrays[array].astype(np.float64)
-                found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
-        return {**found, "pca_mse": pca.error(train.x, split.x, self.hidden)}
+                measured |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+        return {**measured, "pca_mse": pca.error(train.x, split.x, self.hidden)}
 
-    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: MachineNetwork, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
-        return {"reconstructions": ops.reshape(network.model.mean_field(_flat(x)), ops.shape(x))}
+        return {"reconstructions": ops.reshape(network.machine.mean_field(flat(x)), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
+
+    def sampled(self, network: MachineNetwork, x: Any, lines: int, every: int) -> Any:
+        return network.machine.sampled(x, lines, every)
 
 
 @dataclass(frozen=True)
@@ -252,172 +267,32 @@ class Divergence(Term):
     values: int
 
     def formulas(self) -> list[str]:
-        seen = "|v - b|^2 / 2" if self.spec.visible == "gaussian" else "-b v"
+        visible = "|v - b|^2 / 2" if self.spec.visible == "gaussian" else "-b v"
         sampling = self.spec.sampling
         chains = f"{sampling.chains} persistent chains" if isinstance(sampling, PCD) else "chains that start at v"
         hidden = f"sum_j log(1 + exp(c_j + v W_j)), j = 1 ... {self.spec.hidden}"
         return [
             f"F(v) - F(v_k), v_k after k = {sampling.steps} Gibbs steps of {chains}\n"
-            f"    F(v) = {seen} - {hidden}, v of {self.values} values"
+            f"    F(v) = {visible} - {hidden}, v of {self.values} values"
         ]
 
     def each(self, batch: Batch) -> Any:
         return batch.prediction - batch.target
 
 
-@dataclass(frozen=True)
-class Machine:
-    """kernel W (d, m), visible_bias b (d,) and hidden_bias c (m,); samples v have shape (n, d).
-
-    `steps` are those of a chain, `chains` (n, d) the persistent ones, None where each starts at a sample.
-    """
-
-    kernel: Any
-    visible_bias: Any
-    hidden_bias: Any
-    seed: Any
-    steps: int
-    chains: Any
-
-    def hidden(self, v: Any) -> Any:
-        """p(h_j = 1 | v), (n, m)."""
-        from keras import ops
-
-        return ops.sigmoid(self.field(v))
-
-    def field(self, v: Any) -> Any:
-        """c + v W, (n, m)."""
-        from keras import ops
-
-        return ops.matmul(v, self.kernel) + self.hidden_bias
-
-    def below(self, h: Any) -> Any:
-        """b + h W^T, (n, d)."""
-        from keras import ops
-
-        return ops.matmul(h, ops.transpose(self.kernel)) + self.visible_bias
-
-    def free_energy(self, v: Any) -> Any:
-        """F(v) = -log sum_h exp(-E(v, h)), (n,)."""
-        from keras import ops
-
-        return self.visible_energy(v) - ops.sum(ops.softplus(self.field(v)), axis=1)
-
-    def mean_field(self, v: Any) -> Any:
-        """Up and down once without drawing: the mean of v given p(h|v)."""
-        return self.visible(self.hidden(v))
-
-    def step(self, v: Any) -> tuple[Any, Any]:
-        """One step of Gibbs sampling: the next v, and the mean that it was drawn around."""
-        mean = self.visible(self.drawn(self.hidden(v)))
-        return self.drawn_visible(mean), mean
-
-    def gibbs(self, v: Any, steps: int) -> Any:
-        """v after so many steps."""
-        from keras import ops
-
-        if steps <= 2:  # a loop costs more than it saves
-            for _ in range(steps):
-                v = self.step(v)[0]
-            return v
-        return ops.fori_loop(0, steps, lambda i, v: self.step(v)[0], v)
-
-    def drawn(self, p: Any) -> Any:
-        """1 with probability p, else 0."""
-        import keras
-        from keras import ops
-
-        return ops.cast(keras.random.uniform(ops.shape(p), seed=self.seed) < p, "float32")
-
-    def visible(self, h: Any) -> Any:
-        """The mean of v given h, (n, d)."""
-        raise NotImplementedError
-
-    def drawn_visible(self, mean: Any) -> Any:
-        """v, drawn around its mean given h."""
-        raise NotImplementedError
-
-    def visible_energy(self, v: Any) -> Any:
-        """What v alone adds to the energy, (n,)."""
-        raise NotImplementedError
-
-
-class Bernoulli(Machine):
-    """Visible units that are 0 or 1."""
-
-    def visible(self, h: Any) -> Any:
-        from keras import ops
-
-        return ops.sigmoid(self.below(h))
-
-    def drawn_visible(self, mean: Any) -> Any:
-        return self.drawn(mean)
-
-    def visible_energy(self, v: Any) -> Any:
-        from keras import ops
-
-        return -ops.matmul(v, self.visible_bias)
-
-    def pseudo_log_likelihood(self, v: Any) -> Any:
-        """d log p(v_i | all others) at one i a sample, drawn at random, of values rounded to 0 and 1, (n,).
-
-        Its mean over i is the pseudo-log-likelihood (Besag 1975), sum_i log p(v_i | all others), with
-        p(v_i | all others) = sigmoid(F(v with v_i flipped) - F(v)).
-        """
-        import keras
-        from keras import ops
-
-        values = int(self.kernel.shape[0])
-        v = ops.round(v)
-        i = ops.minimum(
-            ops.cast(values * keras.random.uniform((ops.shape(v)[0],), seed=self.seed), "int32"), values - 1
-        )
-        change = 1 - 2 * ops.sum(v * ops.one_hot(i, values), axis=1)
-        field = self.field(v)
-        flipped = field + change[:, None] * ops.take(self.kernel, i, axis=0)
-        gain = ops.sum(ops.softplus(field) - ops.softplus(flipped), axis=1)
-        return -values * ops.softplus(-(gain - change * ops.take(self.visible_bias, i)))
-
-
-class Gaussian(Machine):
-    """Visible units of variance 1 around their means."""
-
-    def visible(self, h: Any) -> Any:
-        return self.below(h)
-
-    def drawn_visible(self, mean: Any) -> Any:
-        import keras
-        from keras import ops
-
-        return mean + keras.random.normal(ops.shape(mean), seed=self.seed)
-
-    def visible_energy(self, v: Any) -> Any:
-        from keras import ops
-
-        return ops.sum((v - self.visible_bias) ** 2, axis=1) / 2
-
-
-def _initial(visible: str, shape: Shape, random: np.random.Generator) -> np.ndarray:
-    """The deeplearning.net tutorial's for 0 and 1, Hinton's (2012) for Gaussian units, which large ones blow up."""
-    if visible == "gaussian":
-        return random.normal(0, 0.01, shape).astype(np.float32)
-    limit = 4 * math.sqrt(6 / sum(shape))
-    return random.uniform(-limit, limit, shape).astype(np.float32)
-
-
-def _sampling(network: Network) -> Callable[[Any, Any, bool], Batch]:
+def _sampling(network: MachineNetwork) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch: free energies as predictions, those at the ends of chains as what they are compared with.
 
     Chains start at the samples when measuring, where there are no persistent ones; y is not looked at.
     """
     from keras import ops
 
-    machine: Machine = network.model
+    machine = network.machine
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
-        v = _flat(x)
+        v = flat(x)
         if not training:
-            _measure_alike(machine)
+            machine.measure_alike()
         measured = {"mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
         if isinstance(machine, Bernoulli):
             measured["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
@@ -434,26 +309,3 @@ def _sampling(network: Network) -> Callable[[Any, Any, bool], Batch]:
 
 def _measured(batch: Batch, each: Any, losses: Any) -> Mapping[str, Any]:
     return batch.measured
-
-
-def _measure_alike(machine: Machine) -> None:
-    """From here on the same random numbers as whenever something is measured; an epoch's start sets its own."""
-    machine.seed.state.assign(np.array(MEASURING, np.uint32))
-
-
-def _samples(machine: Machine, x: Any, lines: int, every: int) -> Any:
-    """Chains that start at samples x (n, ...), each seen after every so many steps: means of v, (n, lines, ...)."""
-    from keras import ops
-
-    _measure_alike(machine)
-    v, seen = _flat(x), []
-    for _ in range(lines):
-        v, mean = machine.step(machine.gibbs(v, every - 1))
-        seen.append(mean)
-    return ops.reshape(ops.stack(seen, axis=1), (-1, lines, *x.shape[1:]))
-
-
-def _flat(x: Any) -> Any:
-    from keras import ops
-
-    return ops.reshape(x, (-1, math.prod(x.shape[1:])))

@@ -13,9 +13,10 @@ from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.network import LayeredNetwork
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
@@ -24,7 +25,7 @@ from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
 
-class Regressor(ModelKind):
+class Regressor(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks that give numbers, curves or images.
 
     With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
@@ -32,6 +33,7 @@ class Regressor(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "y"
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
@@ -49,8 +51,8 @@ class Regressor(ModelKind):
     def example(cls) -> dict[str, Any]:
         return {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 2}}]}
 
-    def wanted(self) -> Wanted:
-        return Wanted("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
+    def data_requirements(self) -> DataRequirements:
+        return DataRequirements("numbers", signals=begins_with_sequence(self.layers) and not self.encoder)
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         return self.encoder
@@ -58,8 +60,11 @@ class Regressor(ModelKind):
     def rows(self, description: Description) -> list[Row]:
         """The layers with their shapes. Raises Refusal where they do not end in the target's shape."""
         if description.classes or 0 in description.target_shape:
-            has = "classes" if description.classes else "no targets"
-            raise Refusal(("model", "kind"), f"a regressor needs targets that are numbers; this dataset has {has}")
+            has, remedy = "no targets", "kind: autoencoder needs none"
+            if description.classes:
+                has, remedy = "classes", "kind: classifier takes them"
+            why = f"a regressor needs targets that are numbers; this dataset has {has}; {remedy}"
+            raise Refusal(("model", "kind"), why)
         chain = rows_after_encoder(self.encoder, self.layers, description.shape)
         out, target = chain[-1].output_shape, description.target_shape
         if out != target:
@@ -81,7 +86,7 @@ class Regressor(ModelKind):
         """The cost as a formula with its numbers."""
         return formula(self.cost_terms(training, description))
 
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model with its initial weights."""
         return builder.build(self.rows(description), seed)
 
@@ -90,18 +95,20 @@ class Regressor(ModelKind):
         chain = tuple(self.rows(description))
         return [Plan("train", training, self.cost_terms(training, description), trained(chain), chain)]
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    def phases(
+        self, training: Training, description: Description, network: LayeredNetwork, train: Split
+    ) -> list[Gradient]:
         """The phase of `plans`."""
         [plan] = self.plans(training, description)
         forward = passing(network, math.prod(description.target_shape))
         return [builder.gradient_phase(network, plan, forward, squared_error, self.RECORDED)]
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: LayeredNetwork) -> Cost:
         """What is measured of a batch: the loss and squared error of each sample, and the penalty."""
         terms = self.cost_terms(training, description)
         return Cost(terms, passing(network, math.prod(description.target_shape)), squared_error)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """What the net says of a batch: outputs of the target's shape."""
         return {"outputs": network.model(x, training=False)}
 
@@ -114,15 +121,15 @@ class Regressor(ModelKind):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split, from its per-sample arrays."""
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-        found = regression(split.y, arrays["outputs"], losses, train.y)
+        measured = regression(split.y, arrays["outputs"], losses, train.y)
         if len(description.target_shape) == 3:
-            found |= peak_signal_to_noise(found["mse"], found["mse_stderr"])
+            measured |= peak_signal_to_noise(measured["mse"], measured["mse_stderr"])
         if description.target_shape == description.shape:
-            found["copy_input_mse"] = _distance(split)
-        return found
+            measured["copy_input_mse"] = _distance(split)
+        return measured
 
 
-def passing(network: Network, outputs: int) -> Callable[[Any, Any, bool], Batch]:
+def passing(network: LayeredNetwork, outputs: int) -> Callable[[Any, Any, bool], Batch]:
     """The way of a batch through the net; `forward` of its cost."""
     from keras import ops
 

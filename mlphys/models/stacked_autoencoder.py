@@ -11,17 +11,18 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mlphys.errors import Refusal
+from mlphys.errors import NotApplicable, Refusal
+from mlphys.models._stack_network import StackNetwork
 from mlphys.networks import autoencoder, builder
-from mlphys.networks.autoencoder import chain
-from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
+from mlphys.networks.autoencoder_rows import between_0_and_1, chain, first_shape, last_activation
+from mlphys.networks.cost import Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
-from mlphys.networks.phases import Gradient, Network, Plan
-from mlphys.numerics import chunked, pca
+from mlphys.networks.phases import Gradient, Plan
+from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.autoencoding import Stage
-from mlphys.schema.data import Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
@@ -30,7 +31,7 @@ from mlphys.schema.shapes import Row, trace, trained
 from mlphys.schema.training import PhaseTraining, Training
 
 
-class StackedAutoencoder(ModelKind):
+class StackedAutoencoder(ModelKind[StackNetwork]):
     """Autoencoders on the codes of those before them, then fine-tuned together, then a head with labels.
 
     Each of the `stages` has encoder, decoder (left out: the mirror), corruption, sparsity, contraction and tied of
@@ -41,6 +42,7 @@ class StackedAutoencoder(ModelKind):
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "stages")
     MEASURED: ClassVar[tuple[str, ...]] = (
@@ -68,15 +70,15 @@ class StackedAutoencoder(ModelKind):
         head = [{"Dense": {"units": 10, "activation": "softmax"}}]
         return {"kind": "stacked_autoencoder", "stages": [stage, stage], "head": head}
 
-    def wanted(self) -> Wanted:
+    def data_requirements(self) -> DataRequirements:
         signals = begins_with_sequence(self.stages[0].encoder)
-        return Wanted("classes" if self.head else None, signals)
+        return DataRequirements("classes" if self.head else None, signals)
 
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
     def encoder_rows(self, description: Description) -> list[Row]:
-        return [row for encoder, _ in self.staged(description) for row in encoder]
+        return [row for encoder, _ in self.stage_rows(description) for row in encoder]
 
     def why_no_decoder(self) -> str | None:
         if self.head and not self.frozen:
@@ -86,24 +88,27 @@ class StackedAutoencoder(ModelKind):
             )
         return None
 
+    def stage_codes(self, description: Description) -> list[Shape]:
+        return [decoder[0].input_shape for _, decoder in self.stage_rows(description)]
+
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> StackedAutoencoder:
         """The mirrored decoders written out."""
         shape, stages = description.shape, []
         for i, stage in enumerate(self.stages):
             path = ("model", "stages", i)
-            encoder = trace(stage.encoder, autoencoder.first_shape(stage.encoder, shape), (*path, "encoder"))
+            encoder = trace(stage.encoder, first_shape(stage.encoder, shape), (*path, "encoder"))
             if not stage.decoder:
                 binary = isinstance(training.loss, BinaryCrossentropy)
                 last: ActivationName = "sigmoid" if binary else "linear"
                 if i:  # it gives back a code, with the activation that made it
-                    last = autoencoder.last_activation(self.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
+                    last = last_activation(self.stages[i - 1].encoder) or "linear"  # type: ignore[assignment]
                 layers = mirror(encoder, last, (*path, "encoder"), transposed=stage.tied)
                 stage = stage.model_copy(update={"decoder": layers})
             stages.append(stage)
             shape = encoder[-1].output_shape
         return self.model_copy(update={"stages": stages})
 
-    def staged(self, description: Description) -> list[tuple[list[Row], list[Row]]]:
+    def stage_rows(self, description: Description) -> list[tuple[list[Row], list[Row]]]:
         """The rows of each stage's encoder, k-sparseness included, and of its decoder. Raises Refusal."""
         shape, rows = description.shape, []
         for i, stage in enumerate(self.stages):
@@ -115,7 +120,7 @@ class StackedAutoencoder(ModelKind):
 
     def rows(self, description: Description) -> list[Row]:
         """All encoders, all decoders in the reverse order, and the head."""
-        stages = self.staged(description)
+        stages = self.stage_rows(description)
         there = [row for encoder, _ in stages for row in encoder]
         back = [row for _, decoder in reversed(stages) for row in decoder]
         return there + back + self._head(there[-1].output_shape)
@@ -151,11 +156,11 @@ class StackedAutoencoder(ModelKind):
                 raise Refusal(("model", "head"), "tells classes apart, and this data has none; leave it out")
             if chained[-1].output_shape != (classes,):
                 raise Refusal(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
-            if autoencoder.last_activation(self.head) != "softmax":
+            if last_activation(self.head) != "softmax":
                 raise Refusal(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
         self._check_losses(training)
         shape = description.shape
-        for i, (stage, (_, decoder)) in enumerate(zip(self.stages, self.staged(description), strict=True)):
+        for i, (stage, (_, decoder)) in enumerate(zip(self.stages, self.stage_rows(description), strict=True)):
             autoencoder.check_penalties(stage, ("model", "stages", i), replace(description, shape=shape))
             shape = decoder[0].input_shape
 
@@ -169,7 +174,7 @@ class StackedAutoencoder(ModelKind):
         if not isinstance(training.loss, BinaryCrossentropy):
             return
         for i, stage in enumerate(self.stages[:-1]):
-            if not autoencoder.between_0_and_1(stage.encoder):
+            if not between_0_and_1(stage.encoder):
                 where = ("model", "stages", i, "encoder", len(stage.encoder) - 1)
                 text = (
                     f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
@@ -187,15 +192,15 @@ class StackedAutoencoder(ModelKind):
 
     def _stages(self, description: Description) -> list[tuple[Stage, list[Row], Shape]]:
         """Each stage with the layers of its encoder and decoder, and the shape of the samples that it gives back."""
-        shape, found = description.shape, []
-        for stage, (encoder, decoder) in zip(self.stages, self.staged(description), strict=True):
-            found.append((stage, encoder + decoder, shape))
+        shape, stages = description.shape, []
+        for stage, (encoder, decoder) in zip(self.stages, self.stage_rows(description), strict=True):
+            stages.append((stage, encoder + decoder, shape))
             shape = decoder[0].input_shape
-        return found
+        return stages
 
     def _whole(self, description: Description) -> tuple[Stage, list[Row]]:
         """All stages as one autoencoder, fine-tuned without corruption or penalties on its code, and its layers."""
-        stages = self.staged(description)
+        stages = self.stage_rows(description)
         layers = [row for there, _ in stages for row in there] + [row for _, back in stages[::-1] for row in back]
         return Stage(encoder=[layer for stage in self.stages for layer in stage.encoder], decoder=[]), layers
 
@@ -208,47 +213,40 @@ class StackedAutoencoder(ModelKind):
         data = DataTerm(CategoricalCrossentropy(), "classes", (len(description.classes),), "output")
         return data, LayerPenalties(tuple(self._classifier(description)))
 
-    def build(self, description: Description, seed: int) -> Network:
-        """The Keras models with their initial weights: all of it, each stage, and the classifier."""
-        stages = self.staged(description)
-        there = [row for encoder, _ in stages for row in encoder]
-        back = [row for _, decoder in reversed(stages) for row in decoder]
-        head = self._head(there[-1].output_shape)
-        parts = {"encoder": there, "decoder": back}
-        for i, (encoder, decoder) in enumerate(stages):
-            parts |= {f"encoder {i}": encoder, f"decoder {i}": decoder, f"stage {i}": encoder + decoder}
-            parts |= {f"below {i}": [row for before, _ in stages[:i] for row in before]} if i else {}
-        parts |= {"head": head, "classifier": there + head} if head else {}
-        network = builder.build(there + back, seed, parts, beside=head)
-        return _with_head_layers(network, there[-1].name, head) if head else network
+    def build(self, description: Description, seed: int) -> StackNetwork:
+        """The Keras models with their initial weights: all of it, each stage, and the head."""
+        stages = self.stage_rows(description)
+        return StackNetwork.build(stages, self._head(stages[-1][0][-1].output_shape), seed)
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
         wanted = self._wanted(training)
-        found = []
+        plans = []
         if "pretrain" in wanted:
             settings = training.of_phase("pretrain")
             for i, (stage, layers, shape) in enumerate(self._stages(description)):
                 terms = autoencoder.cost_terms(stage, settings, shape, layers)
-                found.append(Plan(f"pretrain_{i}", settings, terms, trained(layers), tuple(layers)))
+                plans.append(Plan(f"pretrain_{i}", settings, terms, trained(layers), tuple(layers)))
         if "fine_tune" in wanted:
             settings, (whole, layers) = training.of_phase("fine_tune"), self._whole(description)
             terms = autoencoder.cost_terms(whole, settings, description.shape, layers)
-            found.append(Plan("fine_tune", settings, terms, trained(layers), tuple(layers)))
+            plans.append(Plan("fine_tune", settings, terms, trained(layers), tuple(layers)))
         if "head" in wanted:
             layers = self._classifier(description)
             moved = layers[-len(self.head) :] if self.frozen else layers
             terms, labels = self._head_terms(description), _labels(wanted["head"])
-            found.append(Plan("head", training.of_phase("head"), terms, trained(moved), tuple(layers), labels))
-        return found
+            plans.append(Plan("head", training.of_phase("head"), terms, trained(moved), tuple(layers), labels))
+        return plans
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> list[Gradient]:
+    def phases(
+        self, training: Training, description: Description, network: StackNetwork, train: Split
+    ) -> list[Gradient]:
         """The phases of `plans`."""
         return [self._phase(training, description, network, plan) for plan in self.plans(training, description)]
 
-    def _phase(self, training: Training, description: Description, network: Network, plan: Plan) -> Gradient:
+    def _phase(self, training: Training, description: Description, network: StackNetwork, plan: Plan) -> Gradient:
         if plan.name == "head":
-            forward = _classifying(network, self.frozen, len(description.classes))
+            forward = network.classifying(self.frozen, len(description.classes))
             phase = builder.gradient_phase(network, plan, forward, right_or_wrong, ("loss", "accuracy"))
             labels = plan.most_samples
             if labels is None:
@@ -261,41 +259,38 @@ class StackedAutoencoder(ModelKind):
             return builder.gradient_phase(network, plan, forward, recorded, autoencoder.RECORDED)
         i = int(plan.name.removeprefix("pretrain_"))
         stage, _, shape = self._stages(description)[i]
-        own = replace(network, model=network.parts[f"stage {i}"], parts=_parts(network, i))
+        own = network.stages[i]
         forward = autoencoder.passing(stage, own, shape)
         phase = builder.gradient_phase(network, plan, forward, recorded, autoencoder.RECORDED, stage.corruption)
-        below = network.parts.get(f"below {i}")
-        return replace(phase, prepare=_codes_below(below)) if below else phase
+        return replace(phase, prepare=own.inputs) if i else phase
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: StackNetwork) -> Cost:
         """What is measured of a batch: the cost of the head, or of the reconstruction."""
         if self.head:
-            forward = _classifying(network, self.frozen, len(description.classes))
+            forward = network.classifying(self.frozen, len(description.classes))
             return Cost(self._head_terms(description), forward, right_or_wrong)
         whole, layers = self._whole(description)
         terms = autoencoder.cost_terms(whole, training, description.shape, layers)
         return autoencoder.cost(whole, terms, network, description.shape)
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: StackNetwork, x: Any) -> dict[str, Any]:
         """Of each sample of a batch: its code, its errors, and with a head its probabilities."""
         from keras import ops
 
         flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
-        codes, r = autoencoder.reconstructed(network, x)
+        codes, r = network.reconstruct(x)
         difference = ops.reshape(r, ops.shape(flat)) - flat
-        said = {
+        predicted = {
             "codes": codes,
             "squared_errors": ops.mean(difference**2, axis=1),
             "absolute_errors": ops.mean(ops.abs(difference), axis=1),
         }
-        return said | (
-            {"probabilities": network.parts["head"](codes, training=False)} if "head" in network.parts else {}
-        )
+        return predicted | ({"probabilities": network.head.probabilities(codes)} if network.head else {})
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each sample, of what `predictions` gives."""
         shapes: dict[str, Shape] = {
-            "codes": self.staged(description)[-1][1][0].input_shape, "squared_errors": (), "absolute_errors": (),
+            "codes": self.stage_codes(description)[-1], "squared_errors": (), "absolute_errors": (),
         }  # fmt: skip
         return shapes | ({"probabilities": (len(description.classes),)} if self.head else {})
 
@@ -306,9 +301,9 @@ class StackedAutoencoder(ModelKind):
         if self.head:
             losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
             return classification(split.y, arrays["probabilities"], losses, description.classes)
-        found = reconstruction(arrays, split.x, train.x)
-        found["pca_mse"] = pca.error(train.x, split.x, math.prod(arrays["codes"].shape[1:]))
-        return {**found, **code_statistics(arrays, autoencoder.last_activation(self.stages[-1].encoder))}
+        measured = reconstruction(arrays, split.x, train.x)
+        measured["pca_mse"] = pca.error(train.x, split.x, math.prod(arrays["codes"].shape[1:]))
+        return {**measured, **code_statistics(arrays, last_activation(self.stages[-1].encoder))}
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Which samples' images are kept: the surest mistakes of a classifier, else the first."""
@@ -316,15 +311,23 @@ class StackedAutoencoder(ModelKind):
             return surest_mistakes(split.y, arrays["probabilities"], most)
         return np.arange(min(most, len(split)))
 
-    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: StackNetwork, x: Any) -> dict[str, Any]:
         """What is kept of the shown samples beside their images."""
         from keras import ops
 
-        return {"reconstructions": ops.reshape(autoencoder.reconstructed(network, x)[1], ops.shape(x))}
+        return {"reconstructions": ops.reshape(network.reconstruct(x)[1], ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each shown sample, of what `image_outputs` gives."""
         return {"reconstructions": description.shape}
+
+    def decoded(self, network: StackNetwork, codes: Any) -> Any:
+        if reason := self.why_no_decoder():
+            raise NotApplicable(reason)
+        return network.decode(codes)
+
+    def through_stages(self, network: StackNetwork, x: Any) -> list[Any]:
+        return network.through_stages(x)
 
 
 def _labels(phase: PhaseTraining | None) -> int | None:
@@ -338,42 +341,3 @@ def _check_labels(name: str, labels: int, description: Description) -> None:
         raise Refusal(where, "only the head is trained with labels; leave it out")
     if labels > description.samples:
         raise Refusal(where, f"there are {description.samples} training samples; lower labels, or raise data.train")
-
-
-def _with_head_layers(network: Network, code: str, head: list[Row]) -> Network:
-    """The network with a model that ends at each layer of the head as well; it follows the layer `code`."""
-    import keras
-
-    layers, out = dict(network.layers), network.layers[code].output
-    for row, layer in zip(head, network.parts["head"].layers[1:], strict=True):
-        out = layer(out)
-        layers[row.name] = keras.Model(network.model.inputs, out)
-    return replace(network, layers=layers)
-
-
-def _parts(network: Network, i: int) -> dict[str, Any]:
-    return {part: network.parts[f"{part} {i}"] for part in ("encoder", "decoder")}
-
-
-def _codes_below(below: Any) -> Callable[[Split], Split]:
-    """The function that gives the codes of samples, with the weights as they are when it is called."""
-
-    def codes(split: Split) -> Split:
-        x = chunked.read(split.x).reshape(-1, *below.input_shape[1:])
-        return Split(np.asarray(below.predict(x, batch_size=1000, verbose=0)), split.y)
-
-    return codes
-
-
-def _classifying(network: Network, frozen: bool, classes: int) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch to its classes; frozen encoders have no noise, and no statistics that move."""
-    from keras import ops
-
-    model, encoder, head = (network.parts[part] for part in ("classifier", "encoder", "head"))
-
-    def forward(x: Any, y: Any, training: bool) -> Batch:
-        codes = encoder(ops.reshape(x, (-1, *model.input_shape[1:])), training=training and not frozen)
-        p = head(codes, training=training)
-        return Batch(x, y, training, ops.one_hot(y, classes), p, penalties=model.losses)
-
-    return forward

@@ -13,7 +13,7 @@ from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, Cost, Term
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Network
+from mlphys.networks.network import LayeredNetwork
 from mlphys.numerics.metrics import outputs
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
@@ -23,7 +23,7 @@ from mlphys.schema.shapes import Row, trace
 from mlphys.schema.training import Training
 
 
-class Transform(ModelKind):
+class Transform(ModelKind[LayeredNetwork]):
     """Fixed layers, to see what kernels do to an image: FixedConv2D, activations, pooling; nothing is trained."""
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
@@ -62,15 +62,15 @@ class Transform(ModelKind):
         """There is none."""
         return "none: nothing is trained"
 
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model."""
         return builder.build(self.rows(description), seed)
 
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: LayeredNetwork) -> Cost:
         """What is measured of a batch: nothing."""
         return Cost((Nothing(),), Batch, lambda batch, each, losses: {})
 
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """Mean and standard deviation over the values of each sample's output."""
         from keras import ops
 

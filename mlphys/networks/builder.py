@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mlphys.networks.cost import Batch
-from mlphys.networks.phases import Gradient, Network, Plan
+from mlphys.networks.network import LayeredNetwork, Network
+from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import start
 from mlphys.numerics.randomness import rng
 from mlphys.schema import registry, shapes
@@ -23,12 +24,10 @@ from mlphys.schema.spec import Spec, snake_case
 LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evaluating: 200 MB
 
 
-def build(
-    rows: Sequence[Row], seed: int, parts: Mapping[str, Sequence[Row]] | None = None, beside: Sequence[Row] = ()
-) -> Network:
+def build(rows: Sequence[Row], seed: int, branch: Sequence[Row] = (), after: str = "") -> LayeredNetwork:
     """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight.
 
-    `parts` names models of some of the rows, that share their layers; rows `beside` the chain are in parts only.
+    The rows of `branch` follow the layer `after` beside the chain, such as a head that stands on a code.
     """
     start()
     import keras
@@ -38,48 +37,51 @@ def build(
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     layers: dict[str, Any] = {}
-    for row in (*rows, *beside):
+    for row in (*rows, *branch):
         layers[row.name] = _layer(row, seed, layers)
     simd_conv.fuse_pooling([layers[row.name] for row in rows])
     inputs = keras.Input(rows[0].input_shape)
-    outputs = [inputs]
-    for row in rows:
-        outputs.append(layers[row.name](outputs[-1]))
-    models = {name: _part(chain, layers) for name, chain in (parts or {}).items()}
+    outputs = _outputs(rows, inputs, layers)
+    outputs |= _outputs(branch, outputs[after], layers) if branch else {}
     weights: dict[str, Any] = {}
     seeds: dict[str, Any] = {}
-    for row in (*rows, *beside):
+    for row in (*rows, *branch):
         layer = layers[row.name]
         weights |= dict(zip(row.weight_shapes(), layer.weights, strict=True))
         states = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
         seeds |= {f"{row.name}.{i}": state for i, state in enumerate(states)}
-    return Network(
-        model=keras.Model(inputs, outputs[-1]),
+    return LayeredNetwork(
+        model=keras.Model(inputs, outputs[rows[-1].name]),
         weights=weights,
         seeds=seeds,
-        compiles_in_xla=shapes.compile_in_xla((*rows, *beside)),
-        separable=shapes.separable((*rows, *beside)),
+        compiles_in_xla=shapes.compile_in_xla((*rows, *branch)),
+        separable=shapes.separable((*rows, *branch)),
         evaluated_at_once=min(1000, max(1, LARGEST_OUTPUT // max(math.prod(row.output_shape) for row in rows))),
-        parts=models,
-        layers={row.name: keras.Model(inputs, out) for row, out in zip(rows, outputs[1:], strict=True)},
+        layers={name: keras.Model(inputs, out) for name, out in outputs.items()},
         activations=activations(rows),
     )
+
+
+def part(network: Network, rows: Sequence[Row]) -> Any:
+    """A Keras model of some of a network's layers, one after the other: it shares them."""
+    import keras
+
+    inputs = keras.Input(rows[0].input_shape)
+    outputs = _outputs(rows, inputs, network.keras_layers(row.name for row in rows))
+    return keras.Model(inputs, outputs[rows[-1].name])
+
+
+def _outputs(rows: Sequence[Row], inputs: Any, layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The output of each layer of a chain, by its name."""
+    found, out = {}, inputs
+    for row in rows:
+        out = found[row.name] = layers[row.name](out)
+    return found
 
 
 def activations(rows: Sequence[Row]) -> dict[str, str]:
     """The activation of each layer that has one, by the layer's name."""
     return {row.name: name for row in rows if (name := row.layer.activation_name())}
-
-
-def _part(rows: Sequence[Row], layers: Mapping[str, Any]) -> Any:
-    """The model of some rows that follow each other."""
-    import keras
-
-    inputs = keras.Input(rows[0].input_shape)
-    out = inputs
-    for row in rows:
-        out = layers[row.name](out)
-    return keras.Model(inputs, out)
 
 
 def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:

@@ -13,7 +13,8 @@ import numpy as np
 from mlphys import machine
 from mlphys.networks import keras_internals
 from mlphys.networks.cost import Cost
-from mlphys.networks.phases import Network, Phase
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Phase
 from mlphys.networks.tensorflow import accelerators, operation_threads, tf
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks.cost import Cost
 from mlphys.networks.energies import EnergyForm
-from mlphys.networks.phases import Network, Phase, Plan
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Phase, Plan
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Dataset, Description, Split, Wanted
+from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
 from mlphys.schema.pretrained import PretrainedEncoder
@@ -22,9 +23,13 @@ from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training
 
+Built = TypeVar("Built", bound=Network)
 
-class ModelKind(Spec, ABC):
+
+class ModelKind(Spec, ABC, Generic[Built]):
     """An entry of models/: its fields are the keys of `model`, its docstring says what it is.
+
+    `Built` is the class of network that `build` returns and that all methods with a `network` take.
 
     A `description` is of what the net sees: the data behind its preprocessing. `RECORDED` are the metrics in
     history.csv, `MEASURED` those in metrics.json, the first the one that sums a run up. `ITERATIVE` is false where
@@ -38,7 +43,10 @@ class ModelKind(Spec, ABC):
     PICTURES: ClassVar[tuple[str, ...]] = ()  # drawn where a config names none, as far as they apply
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
+    COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
+
+    DRAWS_SAMPLES: ClassVar[bool] = False  # it is a distribution, which Gibbs sampling draws from
 
     kind: str
     """Which kind of model; `mlphys list models` describes them. Example: classifier"""
@@ -51,9 +59,9 @@ class ModelKind(Spec, ABC):
 
     # what others ask of a kind
 
-    def wanted(self) -> Wanted:
+    def data_requirements(self) -> DataRequirements:
         """What the data must be read as."""
-        return Wanted()
+        return DataRequirements()
 
     def input_corruption(self) -> Corruption | None:
         """What is done to the inputs in training, if the targets are the clean ones."""
@@ -89,10 +97,27 @@ class ModelKind(Spec, ABC):
             f"kind: {self.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
         )
 
+    def without_output_activation(self) -> Self:
+        """The model whose r(x) is what its last activation is applied to. Raises NotApplicable where no one decoder
+        gives r(x)."""
+        raise NotApplicable(f"kind: {self.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Where r(x) is linear, vectors (k, d) float64: `components` or `decoder` span what it can reach, of `encoder`
         each gives a number of the code; else none."""
         return {}
+
+    def stage_codes(self, description: Description) -> list[Shape]:
+        """The shape of the code of each autoencoder in a stack; none for a model that is no stack."""
+        return []
+
+    def unit_kernel(self) -> str | None:
+        """The name of the kernel (values, hidden units) of a model of hidden units without layers."""
+        return None
+
+    def class_units(self) -> str | None:
+        """What the columns of each class's own encoder belong to, such as hidden units; None where all share layers."""
+        return None
 
     # the config
 
@@ -102,6 +127,9 @@ class ModelKind(Spec, ABC):
 
     def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
+
+    def check_samples(self, train: Split) -> None:
+        """Raise UserError where the training samples, as the net sees them, are none that this model can learn."""
 
     @abstractmethod
     def check(self, training: Training, description: Description) -> None:
@@ -126,21 +154,21 @@ class ModelKind(Spec, ABC):
         return []
 
     @abstractmethod
-    def build(self, description: Description, seed: int) -> Network:
+    def build(self, description: Description, seed: int) -> Built:
         """The network with its initial weights."""
 
-    def phases(self, training: Training, description: Description, network: Network, train: Split) -> Sequence[Phase]:
+    def phases(self, training: Training, description: Description, network: Built, train: Split) -> Sequence[Phase]:
         """The phases of training, one after the other. Raises UserError for samples that do not fit."""
         return []
 
     @abstractmethod
-    def cost(self, training: Training, description: Description, network: Network) -> Cost:
+    def cost(self, training: Training, description: Description, network: Built) -> Cost:
         """What is measured of a trained network."""
 
     # evaluation
 
     @abstractmethod
-    def predictions(self, network: Network, x: Any) -> dict[str, Any]:
+    def predictions(self, network: Built, x: Any) -> dict[str, Any]:
         """What the net says of each sample of a batch."""
 
     @abstractmethod
@@ -157,13 +185,41 @@ class ModelKind(Spec, ABC):
         """Which samples' images are kept: the first."""
         return np.arange(min(most, len(split)))
 
-    def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
+    def image_outputs(self, network: Built, x: Any) -> dict[str, Any]:
         """Images, in the net's space, that are kept of the shown samples beside their own."""
         return {}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape, for each shown sample, of what `image_outputs` gives."""
         return {}
+
+    def decoded(self, network: Built, codes: Any) -> Any:
+        """What the decoder makes of codes (n, ...). Raises NotApplicable where there is none."""
+        raise NotApplicable(self.why_no_decoder() or f"kind: {self.kind} has no decoder")
+
+    def through_stages(self, network: Built, x: Any) -> list[Any]:
+        """What a stack makes of a batch through its first stage alone, the first two, ...: an array a stage."""
+        return []
+
+    def sampled(self, network: Built, x: Any, lines: int, every: int) -> Any:
+        """Markov chains that start at a batch, each shown after every so many steps: means, (n, lines, ...).
+
+        Raises NotApplicable where the model is no distribution.
+        """
+        raise NotApplicable(f"kind: {self.kind} draws no samples; train a model of kind: rbm")
+
+
+def refuse_without_classes(description: Description) -> None:
+    """For a kind of model that tells classes apart. Raises Refusal."""
+    if description.classes:
+        return
+    if 0 in description.target_shape:
+        text = (
+            "the data has no labels, which this kind of model needs; add them, y in a file of arrays, in a table target"
+        )
+    else:
+        text = "the targets are numbers, and this kind of model needs classes; kind: regressor takes numbers"
+    raise Refusal(("model", "kind"), text)
 
 
 def refuse_class_weights(training: Training) -> None:

@@ -9,8 +9,6 @@ from mlphys.networks.cost import Batch, Term
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.autoencoding import KL
 
-DERIVATIVES = tuple(ACTIVATIONS)  # activations whose slope follows from their value
-
 
 def l1(codes: Any) -> Any:
     """sum_j |h_j| of each sample, (n,)."""

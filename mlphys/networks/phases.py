@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlphys.networks.cost import Batch, Cost, Term
+from mlphys.networks.network import Network
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import Row
@@ -17,46 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Tensors = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Network:
-    """A built Keras model and its variables by name.
-
-    `weights` are what is saved, by the names of shapes.Row.weight_shapes; `seeds` the states of the
-    layers that draw random numbers, set anew at the start of each epoch; `state` is what training
-    changes beside the weights, such as Markov chains: it is kept for a resume, not with the weights.
-    `parts` are models of their own that share its layers, such as an autoencoder's "encoder"; `layers`
-    end at each layer; `activations` are the names of what their outputs have gone through. `measures`
-    are functions of a batch with a value for each sample, beside what a kind always tells; `noise` is
-    the source of random numbers of a code that is drawn.
-    """
-
-    model: Any
-    weights: Mapping[str, Any]
-    seeds: Mapping[str, Any]
-    compiles_in_xla: bool
-    evaluated_at_once: int  # samples; larger batches are not faster and need more memory
-    separable: bool = False  # no layer looks from one sample of a batch at another
-    parts: Mapping[str, Any] = field(default_factory=dict)
-    state: Mapping[str, Any] = field(default_factory=dict)
-    layers: Mapping[str, Any] = field(default_factory=dict)
-    activations: Mapping[str, str] = field(default_factory=dict)
-    measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    noise: Any = None
-
-    def weight_arrays(self) -> dict[str, np.ndarray]:
-        """A copy of the weights, by name."""
-        return {name: variable.numpy() for name, variable in self.weights.items()}
-
-    def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Set all weights, by name."""
-        for name, variable in self.weights.items():
-            variable.assign(arrays[name])
-
-    def keras_layers(self, names: Iterable[str]) -> dict[str, Any]:
-        """Keras's layer objects of these names."""
-        return {name: self.layers[name].layers[-1] for name in names}
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ class Filters(Plot):
     """Every kernel as an image, and the weights of each dense layer, Boltzmann machine or class that sees an image."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        if "rbm.kernel" in run.weights:
-            yield _of_hidden_units(run)
+        if kernel := run.config.model.unit_kernel():
+            yield _of_hidden_units(run, kernel)
             return
-        if run.config.model.kind == "energy_classifier":
-            yield _of_classes(run)
+        if units := run.config.model.class_units():
+            yield _of_classes(run, units)
             return
         if not run.rows:
             raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
@@ -50,23 +50,23 @@ class Filters(Plot):
         return classifier_of_images()
 
 
-def _of_hidden_units(run: RunView) -> Picture:
+def _of_hidden_units(run: RunView, kernel: str) -> Picture:
     """The weights between the visible units of a Boltzmann machine and each of its hidden ones."""
     image = run.loaded.net_input.shape
     if len(image) != 3:
         raise NotApplicable(f"its visible units are {text(image)}, no image")
-    kernels = weight_images.of_columns(image)(run.weights["rbm.kernel"])
+    kernels = weight_images.of_columns(image)(run.weights[kernel])
     return _picture("filters", f"{run.name}: weights of the hidden units", 0, kernels, ())
 
 
-def _of_classes(run: RunView) -> Picture:
-    """The weights of the hidden units, or principal components, of each class: a class a line."""
+def _of_classes(run: RunView, noun: str) -> Picture:
+    """The weights of the hidden units, or what else `noun` calls them, of each class: a class a line."""
     image = run.loaded.net_input.shape
     if len(image) != 3 or image[-1] != 1:
         raise NotApplicable(f"a line for each class is of grey images, and these samples are {text(image)}")
     encoders = [row for row in run.rows if not row.tied_to]
     kernels = np.stack([run.weights[f"{row.name}.kernel"].T.reshape(-1, *image[:2]) for row in encoders])
-    units, noun = kernels.shape[1], run.config.model.of.noun  # type: ignore[attr-defined]
+    units = kernels.shape[1]
     of = noun if units <= MOST_UNITS else f"of {units} {noun}"
     title, sides = f"{run.name}: {noun} of each class", {"class": "classes", "unit": of}
     return _picture("filters", title, 0, kernels[:, :MOST_UNITS], run.data["classes"], sides)

@@ -44,7 +44,7 @@ class JacobianSpectrum(Plot):
         self.check(run.loaded)
         split = run.shown_split()
         x = chunked.read(getattr(run.dataset(), split).x[:SAMPLES])
-        values = run.trained.jacobians("codes", run.trained.seen(x), _singular)
+        values = run.trained.output("codes").jacobians(run.trained.to_points(x), _singular)
         norms = np.sqrt((values**2).sum(axis=1))
         title = f"{run.name}: singular values of dh/dx, mean |dh/dx| {norms.mean():.3g}"
         caption = f"mean over the first {len(x)} {split} samples; shaded: from the first to the third quartile"

@@ -30,9 +30,9 @@ class Reconstructions(Plot):
     """Samples, what an autoencoder (or a net from images to images) makes of them, and the difference."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        kind = run.config.model.kind
-        if kind == "regressor" and len(run.data["target_shape"]) == 3:
-            yield from _to_images(run, tuple(run.data["target_shape"]))
+        kind, target = run.config.model.kind, run.config.model.prediction_shapes(run.loaded.net_input).get("outputs")
+        if target and len(target) == 3:
+            yield from _to_images(run, target)
             return
         otherwise = f"kind: {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
         split, predictions = predicted(run, "reconstructions", otherwise)

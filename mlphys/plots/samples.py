@@ -21,9 +21,9 @@ class Samples(Plot):
     """What a restricted Boltzmann machine dreams: Gibbs sampling that starts at samples."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        kind = run.config.model.kind
-        if kind != "rbm":
-            raise NotApplicable(f"kind: {kind} draws no samples; train a model of kind: rbm for this picture")
+        model = run.config.model
+        if not model.DRAWS_SAMPLES:
+            raise NotApplicable(f"kind: {model.kind} draws no samples; train a model of kind: rbm for this picture")
         shape = tuple(run.data["shape"])
         if len(shape) != 3 or shape[-1] not in (1, 3):
             raise NotApplicable(f"a sample of {text(shape)} is no image of 1 or 3 channels")

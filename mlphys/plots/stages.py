@@ -24,9 +24,10 @@ class Stages(Plot):
 
     def check(self, resolved: ResolvedView) -> None:
         """Raise NotApplicable where there are no stages whose decoders give images or signals."""
-        kind = resolved.experiment.model.kind
-        if kind != "stacked_autoencoder":
-            raise NotApplicable(f"{kind} is no stack; train a model of kind: stacked_autoencoder for this picture")
+        model = resolved.experiment.model
+        if not model.stage_codes(resolved.net_input):
+            text = f"{model.kind} is no stack; train a model of kind: stacked_autoencoder for this picture"
+            raise NotApplicable(text)
         need_decoder(resolved)
         need_images_or_signals(resolved)
 
@@ -36,10 +37,10 @@ class Stages(Plot):
         x = getattr(dataset, split).x
         shown = chunked.read(x[:MOST])
         images = np.concatenate([shown[None], run.trained.staged(shown)])
-        errors = _errors(run, x)
+        errors, codes = _errors(run, x), run.config.model.stage_codes(run.loaded.net_input)
         names = ["through stage 1", *(f"through 1 to {i}" for i in range(2, len(errors) + 1))]
         labels = ["input"]
-        for name, error, shape in zip(names, errors, _codes(run), strict=True):
+        for name, error, shape in zip(names, errors, codes, strict=True):
             linear = pca.error(dataset.train.x, x, math.prod(shape))
             beside = "" if linear is None else f"\nPCA-{math.prod(shape)} {theme.measured(linear)}"
             labels.append(f"{name}\nmse {theme.measured(error)}{beside}")
@@ -59,13 +60,6 @@ class Stages(Plot):
             "model": {"kind": "stacked_autoencoder", "stages": stages},
             "training": {"epochs": 2},
         }
-
-
-def _codes(run: RunView) -> list[tuple[int, ...]]:
-    """The shape of each stage's code."""
-    parts = run.trained.network.parts
-    names = sorted((name for name in parts if name.startswith("encoder ")), key=lambda name: int(name.split()[1]))
-    return [parts[name].output_shape[1:] for name in names]
 
 
 def _errors(run: RunView, x: Array) -> list[float]:

@@ -1,9 +1,8 @@
-"""A trained network, asked about samples of the data's own space."""
+"""A trained network as a function of samples in the data's own space."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,15 +11,15 @@ import numpy as np
 
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
-from mlphys.networks import autodiff
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
 from mlphys.networks.cost import Cost
 from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.network import arranged
+from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Split
-
-LARGEST_JACOBIANS = 20_000_000  # numbers that are computed at once: 80 MB
+from mlphys.schema.shapes import trained
 
 
 class TrainedNetwork:
@@ -35,7 +34,8 @@ class TrainedNetwork:
         self._fitted = fitted
         self.network = self._kind.build(loaded.net_input, loaded.experiment.seed)
         self.network.load_weights(weights)
-        self._compiled: dict[tuple[str, str], Mapped] = {}
+        self._outputs: dict[str, PointFunction] = {}
+        self._layer_outputs: dict[str, PointFunction] = {}
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> TrainedNetwork:
         """The same model with other weights, such as the initial ones."""
@@ -47,80 +47,45 @@ class TrainedNetwork:
         return TrainedNetwork(replace(self._loaded, experiment=experiment), self.weights, self._fitted)
 
     @property
+    def evaluated_at_once(self) -> int:
+        """The largest number of samples that is worth computing at once."""
+        return self.network.evaluated_at_once
+
+    @property
     def weights(self) -> dict[str, np.ndarray]:
         """What was learned, by name."""
         return self.network.weight_arrays()
 
-    def seen(self, x: Array) -> np.ndarray:
-        """Samples x as points z."""
+    def to_points(self, x: Array) -> np.ndarray:
+        """Samples x, preprocessed, as points z."""
         return chunked.read(self._split(x).x).reshape(len(x), -1)
 
-    def unseen(self, z: np.ndarray) -> np.ndarray:
-        """Points z brought where pictures are, (n, *shape)."""
+    def to_data_space(self, z: np.ndarray) -> np.ndarray:
+        """Points z, their preprocessing undone where it can be, as pictures show them: (n, *shape)."""
         return self._fitted.inverse(z.reshape(-1, *self._loaded.net_input.shape))
 
-    def at(self, name: str, z: np.ndarray) -> np.ndarray:
-        """An output at points z, its values in a row, float32 (n, m).
+    def output(self, name: str) -> PointFunction:
+        """An output of the kind of model as a function of points: reconstructions, codes, probabilities, ..."""
+        if name not in self._outputs:
+            kind, seen = self._kind, self._loaded.net_input
+            outputs = kind.image_outputs if name in kind.image_output_shapes(seen) else kind.predictions
 
-        Of those of the kind of model, such as reconstructions, codes, probabilities or outputs, or of a layer.
-        """
-        key = ("at", name)
-        if key not in self._compiled:
-            function = self._function(name)
-            self._compiled[key] = Mapped(lambda z, y: {"at": function(z)}, self.network.evaluated_at_once)
-        return self._compiled[key](_points(z))["at"]
+            def function(z: Any) -> Any:
+                return outputs(self.network, arranged(z, seen.shape))[name]
 
-    def jacobians(
-        self, name: str, z: np.ndarray, each: Callable[[np.ndarray], np.ndarray] = lambda jacobians: jacobians
-    ) -> np.ndarray:
-        """J[b, i, j] = d output_i / d z_j at points z, float32 (n, m, d), the output named as in `at`.
+            self._outputs[name] = PointFunction(function, self.network.evaluated_at_once)
+        return self._outputs[name]
 
-        `each(J)` makes something smaller, (k, ...), of the k Jacobians that are computed at once.
-        """
-        key = ("jacobians", name)
-        if key not in self._compiled:
-            function, size = self._function(name), self.at(name, z[:1]).shape[1] * z.shape[1]
-            self._compiled[key] = Mapped(
-                lambda z, y: {"at": autodiff.jacobians(function, z)}, max(1, LARGEST_JACOBIANS // size)
-            )
-        return self._compiled[key](_points(z), lambda values, rows: {"at": each(values["at"])})["at"]
+    def layer_output(self, name: str) -> PointFunction:
+        """The output of a layer, by its name in `Run.rows`, as a function of points."""
+        if name not in self._layer_outputs:
+            layer = self.network.layers[name]
 
-    def gradients(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """sum_i direction_i d output_i / d z_j at points z, float32 (n, d); direction (n, m)."""
-        key = ("gradients", name)
-        if key not in self._compiled:
-            function = self._function(name)
-            self._compiled[key] = Mapped(
-                lambda z, y: {"at": autodiff.gradients(function, z, y)}, self.network.evaluated_at_once
-            )
-        return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
+            def function(z: Any) -> Any:
+                return layer(arranged(z, layer.input_shape[1:]), training=False)
 
-    def laplacians(self, name: str, z: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """sum_ij direction_i d^2 output_i / d z_j^2 at points z, float32 (n,); direction (n, m)."""
-        key = ("laplacians", name)
-        if key not in self._compiled:
-            function = self._function(name)
-            self._compiled[key] = Mapped(
-                lambda z, y: {"at": autodiff.laplacians(function, z, y)}, max(1, LARGEST_JACOBIANS // z.shape[1] ** 2)
-            )
-        return self._compiled[key](Split(z.astype(np.float32), direction.astype(np.float32)))["at"]
-
-    def _function(self, name: str) -> Callable[[Any], Any]:
-        """Points (n, d) -> the output `name` (n, m), inside of a graph."""
-        from keras import ops
-
-        network, kind, seen = self.network, self._kind, self._loaded.net_input
-        pictured = kind.image_output_shapes(seen)
-
-        def output(z: Any) -> Any:
-            x = ops.reshape(z, (-1, *seen.shape))
-            if name in network.layers:
-                found = network.layers[name](ops.reshape(z, (-1, *network.model.input_shape[1:])), training=False)
-            else:
-                found = (kind.image_outputs if name in pictured else kind.predictions)(network, x)[name]
-            return ops.reshape(found, (-1, math.prod(found.shape[1:])))
-
-        return output
+            self._layer_outputs[name] = PointFunction(function, self.network.evaluated_at_once)
+        return self._layer_outputs[name]
 
     def predictions(self, x: Array) -> dict[str, np.ndarray]:
         """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
@@ -132,21 +97,23 @@ class TrainedNetwork:
 
     def sampled(self, x: Array, lines: int, every: int) -> np.ndarray:
         """Markov chains that start at samples x: what each shows after every so many steps, (n, lines, *shape)."""
-        draw = self.network.parts["samples"]
-        follow = Mapped(lambda x, y: {"seen": draw(x, lines, every)}, self.network.evaluated_at_once)
-        seen = follow(self._split(x))["seen"]
-        found = self._fitted.inverse(seen.reshape(-1, *seen.shape[2:]))
-        return found.reshape(len(x), lines, *found.shape[1:])
+        follow = Mapped(
+            lambda x, y: {"means": self._kind.sampled(self.network, x, lines, every)}, self.network.evaluated_at_once
+        )
+        means = follow(self._split(x))["means"]
+        pictures = self._fitted.inverse(means.reshape(-1, *means.shape[2:]))
+        return pictures.reshape(len(x), lines, *pictures.shape[1:])
 
     def decoded(self, codes: np.ndarray) -> np.ndarray:
         """What the decoder makes of codes (n, ...), in the space of the samples' pictures."""
-        seen = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
-        return self._fitted.inverse(seen["samples"])
+        decoded = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
+        return self._fitted.inverse(decoded["samples"])
 
     def staged(self, x: Array) -> np.ndarray:
         """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
-        found = self._through_stages(self._split(x))
-        return np.stack([self._fitted.inverse(found[str(i)]) for i in range(len(found))])
+        by_sample = self._through_stages(self._split(x))["stages"]  # (n, stages, *shape)
+        by_stage = np.ascontiguousarray(by_sample.swapaxes(0, 1))
+        return np.stack([self._fitted.inverse(reconstructions) for reconstructions in by_stage])
 
     def layers(self, x: Array) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
@@ -158,9 +125,8 @@ class TrainedNetwork:
         The p parameters are the weights one after the other, as the network names them. The network keeps its own.
         """
         kept = self.network.weight_arrays()
-        seen = self._fitted.split(split)
         try:
-            return self._mean_cost(seen, np.atleast_2d(parameters))
+            return self._mean_cost(self._fitted.split(split), np.atleast_2d(parameters))
         finally:
             self.network.load_weights(kept)
 
@@ -172,13 +138,12 @@ class TrainedNetwork:
     @property
     def trained_weights(self) -> list[str]:
         """The names of the weights that training moves, in the order of the gradients that `traversed` gives."""
-        names = {id(variable): name for name, variable in self.network.weights.items()}
-        return [names[id(variable)] for variable in self.network.model.trainable_variables]
+        return list(trained(self._kind.rows(self._loaded.net_input)))
 
     def traversed(self, split: Split) -> Pass:
         """A batch of samples x and y through the net and back, as it is evaluated: nothing drawn at random."""
-        seen, trained = self._fitted.split(split), list(self.network.model.trainable_variables)
-        return traversed(self.network, self._cost, seen.x, seen.y, False, trained)
+        preprocessed, moved = self._fitted.split(split), [self.network.weights[name] for name in self.trained_weights]
+        return traversed(self.network, self._cost, preprocessed.x, preprocessed.y, False, moved)
 
     @cached_property
     def _cost(self) -> Cost:
@@ -200,52 +165,33 @@ class TrainedNetwork:
 
     @cached_property
     def _decode(self) -> Mapped:
-        from keras import ops
-
-        decoder, shape = self.network.parts["decoder"], self._loaded.net_input.shape
-
-        def samples(codes: Any, y: Any) -> dict[str, Any]:
-            codes = ops.reshape(codes, (-1, *decoder.input_shape[1:]))
-            return {"samples": ops.reshape(decoder(codes, training=False), (-1, *shape))}
-
-        return Mapped(samples, self.network.evaluated_at_once)
+        shape = self._loaded.net_input.shape
+        return Mapped(
+            lambda codes, y: {"samples": arranged(self._kind.decoded(self.network, codes), shape)},
+            self.network.evaluated_at_once,
+        )
 
     @cached_property
     def _through_stages(self) -> Mapped:
         from keras import ops
 
-        parts, shape = self.network.parts, self._loaded.net_input.shape
-        stages = sum(name.startswith("stage ") for name in parts)
+        shape = self._loaded.net_input.shape
 
         def reconstructions(x: Any, y: Any) -> dict[str, Any]:
-            found, codes = {}, x
-            for i in range(stages):
-                encoder = parts[f"encoder {i}"]
-                codes = encoder(ops.reshape(codes, (-1, *encoder.input_shape[1:])), training=False)
-                back = codes
-                for j in range(i, -1, -1):
-                    decoder = parts[f"decoder {j}"]
-                    back = decoder(ops.reshape(back, (-1, *decoder.input_shape[1:])), training=False)
-                found[str(i)] = ops.reshape(back, (-1, *shape))
-            return found
+            stages = [arranged(r, shape) for r in self._kind.through_stages(self.network, x)]
+            return {"stages": ops.stack(stages, axis=1)}
 
         return Mapped(reconstructions, self.network.evaluated_at_once)
 
     @cached_property
     def _trace(self) -> Mapped:
-        from keras import ops
-
-        layers = self.network.layers
-
         def outputs(x: Any, y: Any) -> dict[str, Any]:
-            x = ops.reshape(x, (-1, *self.network.model.input_shape[1:]))
-            return {name: layer(x, training=False) for name, layer in layers.items()}
+            return {
+                name: layer(arranged(x, layer.input_shape[1:]), training=False)
+                for name, layer in self.network.layers.items()
+            }
 
         return Mapped(outputs, self.network.evaluated_at_once)
 
     def _split(self, x: Array) -> Split:
         return Split(self._fitted.apply(x), np.zeros((len(x), 0), np.float32))
-
-
-def _points(z: np.ndarray) -> Split:
-    return Split(z.astype(np.float32, copy=False), np.zeros((len(z), 0), np.float32))

@@ -55,7 +55,18 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Frame:
+    """How the pictures of handwriting were prepared: `size` x `size` pixels, white on black.
+
+    The character fills a `box` x `box`; its centre of mass is in the middle.
+    """
+
+    size: int
+    box: int
+
+
+@dataclass(frozen=True)
+class DataRequirements:
     """What a kind of model takes: labels or numbers as targets (None: either), samples as signals (steps, channels)."""
 
     targets: Literal["classes", "numbers"] | None = None
@@ -75,7 +86,8 @@ class Dataset(Spec, ABC):
     samples. `preprocess` is fitted to the training samples and applied to all.
     """
 
-    SHUFFLED: ClassVar[bool] = True  # a part of it in file order is as good as one drawn at random
+    FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
+    OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
     """Which dataset; `mlphys list datasets` describes them. Example: mnist"""
@@ -124,7 +136,11 @@ class Dataset(Spec, ABC):
         """These keys with what their defaults leave to the files' headers."""
         return self
 
-    def wanted(self, wanted: Wanted) -> Self:
+    def feature_names(self) -> tuple[str, ...]:
+        """What the values of a sample are called; none where they have no names."""
+        return ()
+
+    def for_model(self, requirements: DataRequirements) -> Self:
         """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
 

@@ -34,6 +34,7 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
         and issubclass(thing, base)
         and thing.__module__ == module.__name__
         and not key.startswith("_")
+        and key.isidentifier()  # pydantic keeps parametrized classes beside it, such as ModelKind[Network]
     ]
     if len(found) != 1:
         there = " and ".join(thing.__name__ for thing in found) or "none"

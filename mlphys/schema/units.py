@@ -59,7 +59,7 @@ class Units:
         return self.converted(x)
 
     def __str__(self) -> str:
-        """What is told: `uint8, divided by 255`."""
+        """In words: `uint8, divided by 255`."""
         parts = [self.dtype]
         if self.offset:
             low, high = min(self.offset), max(self.offset)

@@ -13,7 +13,8 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.io.history import quantities
 from mlphys.networks.compiled import Measurement
-from mlphys.networks.phases import Fit, Gradient, Network, Phase
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Fit, Gradient, Phase
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Split, Splits

@@ -38,6 +38,14 @@ def test_the_decoder_is_the_encoder_smoothed_by_the_covariance_to_rounding(steps
     assert "times as much" in result.summary
 
 
+def test_the_first_stage_of_a_tied_stack_has_such_a_decoder(tmp_path: Path):
+    stage = "{encoder: [{Dense: {units: 5}}], decoder: [{Dense: {units: 20}}], tied: true}"
+    data = WHITENED[: WHITENED.index("model:")]
+    result = found(random_run(tmp_path, f"{data}model: {{kind: stacked_autoencoder, stages: [{stage}]}}"))
+    assert result.numbers["units"] == 5
+    assert result.numbers["relative_difference"] < 1e-5
+
+
 def test_what_comes_before_whitening_is_part_of_its_space(tmp_path: Path):
     text = WHITENED.replace("[{whiten", "[{scale: 0.1}, subtract_mean, {whiten")
     assert found(random_run(tmp_path, text)).numbers["relative_difference"] < 1e-5

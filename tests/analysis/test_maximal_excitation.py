@@ -38,7 +38,7 @@ def test_in_the_ball_the_image_of_a_dense_unit_is_its_weights_at_the_norm_allowe
     assert drawn(result) == pytest.approx(3 * (weights / norms).T, abs=1e-5)
     layer = result.numbers["layers"]["layers.1.Dense"]
     assert layer["reached"] == pytest.approx(3 * norms + bias, rel=1e-5)
-    x = run.trained.seen(run.dataset().train.x).astype(float)
+    x = run.trained.to_points(run.dataset().train.x).astype(float)
     assert layer["best_sample"] == pytest.approx((x @ weights + bias).max(axis=0), rel=1e-5)
 
 
@@ -62,7 +62,7 @@ def test_a_filter_is_excited_by_itself_in_the_middle_of_its_map(tmp_path: Path):
 
 def test_no_sample_of_that_norm_excites_a_unit_of_a_deeper_layer_more(tmp_path: Path):
     run = random_run(tmp_path, IMAGES)
-    z = run.trained.seen(run.dataset().train.x)
+    z = run.trained.to_points(run.dataset().train.x)
     layer = found(run, radius=float(np.linalg.norm(z, axis=1).max())).numbers["layers"]["layers.2.Dense"]
     assert all(reached > best for reached, best in zip(layer["reached"], layer["best_sample"], strict=True))
 

@@ -48,7 +48,7 @@ def test_the_distance_to_another_answer_of_a_linear_net_is_that_to_the_plane_bet
     run = random_run(tmp_path, LINEAR_IMAGES)
     weights, bias = (run.weights[f"layers.1.Dense.{name}"].astype(float) for name in ("kernel", "bias"))
     data = run.dataset().validation
-    x = run.trained.seen(data.x).astype(float)
+    x = run.trained.to_points(data.x).astype(float)
     scores = x @ weights + bias
     distances = []
     for k, of_sample in zip(data.y, scores, strict=True):

@@ -93,7 +93,7 @@ def test_images_follow_the_field_as_the_formula_has_it(tmp_path: Path):
     assert value[:, 0] == pytest.approx(run.dataset().validation.x[:10], abs=1e-5)
     assert value[:, 1] == pytest.approx(value[:, 0], abs=1e-5)
     assert value[:, -1] == pytest.approx(0.9**10 * value[:, 0], abs=1e-4)
-    mean = (run.trained.seen(run.dataset().validation.x) ** 2).mean()
+    mean = (run.trained.to_points(run.dataset().validation.x) ** 2).mean()
     assert result.numbers["squared_speed"][-1] == pytest.approx((0.5 * 0.9**10) ** 2 * mean, rel=1e-3)
     assert result.numbers["squared_distance_from_the_sample"][5] == pytest.approx((1 - 0.9**5) ** 2 * mean, rel=1e-3)
     assert result.numbers["nearest_after"] == 0

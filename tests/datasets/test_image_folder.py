@@ -49,14 +49,72 @@ def test_classes_are_the_sorted_folders_and_samples_are_sorted_in_them(animals):
     assert samples.files == spec(animals).files() == ()
 
 
-def test_what_is_hidden_deeper_or_of_another_type_is_left_out(animals):
+def test_images_in_deeper_folders_are_of_their_class_and_files_of_other_types_are_counted(animals):
     save(animals / ".hidden/a.png")
     save(animals / "cat/.a.png")
     save(animals / "cat/kittens/a.png")
     save(animals / "cat/folder.png/a.png")
     (animals / "cat/notes.txt").write_text("a cat")
     (animals / "README.md").write_text("animals")
-    assert spec(animals).describe().samples == 4
+    assert spec(animals).describe().samples == 6
+    samples = spec(animals, size=[4, 6]).load()
+    assert np.bincount(samples.y).tolist() == [1, 4, 1]
+    assert samples.notes == (f"{animals.name}: 2 files are no images and are not read: 1 .md, 1 .txt",)
+
+
+@pytest.mark.parametrize(
+    ("names", "drawn"),
+    [
+        (("train", "val", "test"), {}),
+        (("Training", "testing"), {"validation": 0}),
+        (("train", "valid"), {"test": 0}),
+        (("train", "validation", "TEST"), {}),
+    ],
+)
+def test_folders_of_splits_are_the_splits(tmp_path, names, drawn):
+    for n, name in enumerate(names, start=2):
+        for label, value in (("cat", 10), ("dog", 200)):
+            for k in range(n):
+                save(tmp_path / name / label / f"{k}.png", value + n, mode="L")
+    (tmp_path / "labels.csv").write_text("")
+    data = spec(tmp_path, greyscale=True, **drawn)
+    parts = split(data, data.describe(), data.load())
+    assert data.describe().classes == ("cat", "dog")
+    found = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    for n, name in enumerate(names, start=2):
+        (part,) = [part for part in found if part.startswith(name.lower()[:3])]
+        y = found[part].y
+        assert sorted(y) == [0] * n + [1] * n
+        assert np.allclose(found[part].x[:, 0, 0, 0] * 255, np.where(y == 0, 10, 200) + n)
+    assert parts.notes == (f"{tmp_path.name}: 1 files are no images and are not read: 1 .csv",)
+
+
+def test_splits_without_classes_are_read_too(tmp_path):
+    for name, n in (("train", 5), ("test", 2)):
+        for k in range(n):
+            save(tmp_path / name / f"{k}.png", k, mode="L")
+    description = spec(tmp_path).describe()
+    assert (description.classes, description.samples, description.test_samples) == ((), 5, 2)
+
+
+@pytest.mark.parametrize("names", [("train", "cat"), ("test", "val"), ("train",), ("cat", "dog")])
+def test_folders_that_are_not_all_splits_are_classes(tmp_path, names):
+    for name in names:
+        save(tmp_path / name / "a.png")
+    assert spec(tmp_path).describe().classes == tuple(sorted(names))
+
+
+@pytest.mark.parametrize(
+    ("largest", "white"), [(900, 1023), (4095, 4095), (9000, 16_383), (50_000, 65_535), (200, 255)]
+)
+def test_a_cameras_16_bits_are_divided_by_the_white_of_the_bits_it_uses(tmp_path, largest, white):
+    for k, value in enumerate((0, largest // 2, largest)):
+        Image.fromarray(np.full((2, 2), value, np.uint16)).save(tmp_path / f"{k}.tif")
+    samples = spec(tmp_path, greyscale=True).load()
+    assert samples.units.scale == white
+    assert np.allclose(samples.x[:, 0, 0, 0], np.array([0, largest // 2, largest]) / white)
+    save(tmp_path / "8 bits.png", 255, mode="L", size=(2, 2))
+    assert spec(tmp_path, greyscale=True).load().x[3, 0, 0, 0] == 1
 
 
 def test_a_linked_folder_is_a_class(animals, tmp_path_factory):
@@ -118,7 +176,7 @@ def test_all_damaged_images_are_counted_and_the_first_three_named(animals):
     (animals / "ant/0.png").write_bytes(whole[: whole.index(b"IDAT") + 8])
     os.mkfifo(animals / "cat/pipe.png")
     ant = animals / "ant"
-    no_image = "not a PNG or JPEG image; save it as PNG, or leave it out"
+    no_image = "not a PNG, JPEG, TIFF, BMP, GIF or WebP image; save it as PNG, or leave it out"
     assert spec(animals).describe().samples == 9
     lines = error_of(animals, ImageFolder.load).splitlines()
     assert lines[0] == f"{animals}: 5 of 9 images cannot be used"
@@ -129,13 +187,16 @@ def test_all_damaged_images_are_counted_and_the_first_three_named(animals):
 
 def test_when_no_image_can_be_read_the_first_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    assert error_of(tmp_path) == f"{tmp_path}/a.png: not a PNG or JPEG image; save it as PNG, or leave it out"
+    assert (
+        error_of(tmp_path)
+        == f"{tmp_path}/a.png: not a PNG, JPEG, TIFF, BMP, GIF or WebP image; save it as PNG, or leave it out"
+    )
 
 
 def test_folders_that_are_no_classes_are_refused(animals):
     (animals / "empty").mkdir()
     assert error_of(animals) == (
-        f"{animals}: no png or jpg images in empty, so no samples of a class; put some in, or move the folder away"
+        f"{animals}: no images in empty, so no samples of a class; put some in, or move the folder away"
     )
     (animals / "empty").rmdir()
     save(animals / "own.png")
@@ -145,17 +206,26 @@ def test_folders_that_are_no_classes_are_refused(animals):
     )
 
 
-def test_a_folder_of_training_and_test_folders_is_explained(tmp_path):
-    for name in ("train/cat", "train/dog", "test/cat", "test/dog"):
-        save(tmp_path / name / "a.png")
+def test_splits_with_and_without_classes_are_refused(tmp_path):
+    save(tmp_path / "train/cat/a.png")
+    save(tmp_path / "test/a.png")
+    assert error_of(tmp_path) == f"{tmp_path}: the images of test are in no folders of classes; move them there"
+
+
+def test_folders_of_files_of_other_types_are_counted(tmp_path):
+    for k in range(3):
+        path = tmp_path / f"{'ab'[k % 2]}/{k}.xcf"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
     assert error_of(tmp_path) == (
-        f"{tmp_path}: no images in its folders test, train, only folders again; name one of them as data.path"
+        f"{tmp_path}: no images in a, b, so no samples of a class; {tmp_path.name}: 3 files are no images and are not "
+        "read: 3 .xcf; save them as PNG"
     )
 
 
 def test_a_path_that_is_no_folder_of_images_is_refused(tmp_path):
     assert error_of(tmp_path / "no") == f"{tmp_path}/no: no such folder; a relative path starts at {Path.cwd()}"
-    assert error_of(tmp_path) == f"{tmp_path}: has no png or jpg images and no folders of them; name a folder that has"
+    assert error_of(tmp_path) == f"{tmp_path}: has no images and no folders of them; name a folder that has"
     (tmp_path / "a.txt").write_text("")
     assert error_of(tmp_path / "a.txt") == f"{tmp_path}/a.txt: is a file; name the folder that holds the images"
 

@@ -10,7 +10,8 @@ import numpy as np
 from mlphys.errors import Refusal
 from mlphys.networks.compiled import Mapped, Measurement
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Gradient, Network
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Gradient
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training.backend import BACKENDS

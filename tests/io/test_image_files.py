@@ -116,8 +116,8 @@ def test_many_are_decoded_in_their_order_and_errors_stand_in_their_places(tmp_pa
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "not a PNG or JPEG image; save it as PNG, or leave it out"),
-        (b"GIF89a" + bytes(100), "not a PNG or JPEG image; save it as PNG, or leave it out"),
+        (b"", "not a PNG, JPEG, TIFF, BMP, GIF or WebP image; save it as PNG, or leave it out"),
+        (b"%PDF" + bytes(100), "not a PNG, JPEG, TIFF, BMP, GIF or WebP image; save it as PNG, or leave it out"),
         (
             png_claiming(10_000, 5_001),
             "its size [5001, 10000] has more than the 50000000 pixels that an image may have; save it smaller",
@@ -127,7 +127,7 @@ def test_many_are_decoded_in_their_order_and_errors_stand_in_their_places(tmp_pa
             "it has more than the 50000000 pixels that an image may have; save it smaller",
         ),
     ],
-    ids=["empty", "gif", "large", "bomb"],
+    ids=["empty", "pdf", "large", "bomb"],
 )
 @pytest.mark.parametrize(
     "function", [image_files.header, lambda path: image_files.decode(path, True)], ids=["header", "decode"]
@@ -169,3 +169,81 @@ def test_damaged_bytes_give_an_image_or_one_error_whatever_they_are(tmp_path, en
         path.write_bytes(broken)
         outcomes.add(outcome())
     assert {3, "not", "damaged:"} <= outcomes
+
+
+@pytest.mark.parametrize("ending", ["tif", "tiff", "bmp", "gif", "webp"])
+def test_images_of_other_formats_are_read_as_png_is(tmp_path, ending):
+    lossless = {"lossless": True} if ending == "webp" else {}
+    Image.fromarray(STEP).convert("RGB").save(tmp_path / f"a.{ending}", **lossless)
+    Image.fromarray(STEP).save(tmp_path / "a.png")
+    for size in (None, (4, 2)):
+        found = image_files.decode(tmp_path / f"a.{ending}", greyscale=True, size=size)
+        assert np.allclose(found, image_files.decode(tmp_path / "a.png", greyscale=True, size=size), atol=0.01)
+
+
+def test_of_an_animation_the_first_frame_is_read(tmp_path):
+    frames = [Image.new("L", (2, 2), value) for value in (51, 255, 0)]
+    for name in ("a.gif", "a.webp", "a.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        assert np.allclose(image_files.decode(tmp_path / name, greyscale=True), 0.2, atol=0.01)
+
+
+@pytest.mark.parametrize(("largest", "white"), [(1000, 1023), (3000, 4095), (16_000, 16_383), (60_000, 65_535)])
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_grey_values_of_16_bits_are_divided_by_the_white_that_is_given(tmp_path, largest, white, ending):
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(np.array([[0, largest]], np.uint16)).save(path)
+    assert image_files.largest_of_16_bits([path]) == largest
+    x = image_files.decode(path, greyscale=True, white_of_16_bits=white)
+    assert np.array_equal(x[0, :, 0], np.array([0, largest], np.float32) / np.float32(white))
+
+
+def test_images_of_8_bits_have_no_largest_value_of_16(tmp_path):
+    Image.fromarray(STEP).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"damaged")
+    assert image_files.largest_of_16_bits([tmp_path / "a.png", tmp_path / "b.png"]) is None
+
+
+AS_ARRAY = "save all as one array with np.save, and write data: {name: array, path: ...}"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.array([[0.5, 1e6]], np.float32), "has fractions as values, and nothing tells which is white"),
+        (np.array([[0, 70_000]], np.int32), "has values from 0 to 70000, more than 16 bits"),
+        (np.array([[-5, 3]], np.int32), "has values from -5 to 3, more than 16 bits"),
+    ],
+)
+def test_values_without_a_white_are_refused_with_what_reads_them(tmp_path, values, told):
+    path = tmp_path / "a.tif"
+    Image.fromarray(values).save(path)
+    with pytest.raises(UserError) as error:
+        image_files.decode(path, greyscale=True)
+    assert str(error.value) == f"{path}: {told}; {AS_ARRAY}"
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(STEP.repeat(8, axis=0).repeat(8, axis=1)).save(path, progressive=True)
+    whole = path.read_bytes()
+    start, end = whole.rindex(b"\xff\xda"), whole.rindex(b"\xff\xd9")
+    assert image_files.decode(path, greyscale=True).shape == (16, 24, 1)
+    path.write_bytes(whole[:end] + 2000 * whole[start:end] + whole[end:])
+    scans = whole.count(b"\xff\xda") + 2000
+    with pytest.raises(UserError) as error:
+        image_files.decode(path, greyscale=True)
+    assert str(error.value) == f"{path}: a JPEG of {scans} scans, more than 100; save it anew"
+
+
+def test_images_are_found_in_deeper_folders_and_other_files_are_counted(tmp_path):
+    for name in ("a.png", "deep/b.JPG", "deep/deeper/c.webp", "deep/.hidden/d.png", "notes.txt", "deep/e.xcf", "f.xcf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "deep/circle").symlink_to(tmp_path)
+    images, others = image_files.below(tmp_path)
+    assert [path.name for path in images] == ["a.png", "b.JPG", "c.webp"]
+    assert image_files.left_out(tmp_path, others) == (
+        f"{tmp_path.name}: 3 files are no images and are not read: 2 .xcf, 1 .txt"
+    )
+    assert image_files.left_out(tmp_path, []) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from mlphys.config.experiment import MODELS
+from mlphys.errors import NotApplicable
 from mlphys.models.classifier import Classifier
 from mlphys.networks.model_kind import ModelKind
+from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient
 from tests.helpers import kind_contract
 from tests.helpers.made_up_entry import mlphys_with
@@ -31,6 +33,21 @@ def test_a_kind_keeps_the_contract(kind, check):
 def test_a_kind_says_what_it_is(kind):
     assert inspect.getdoc(MODELS[kind]).partition("\n")[0].endswith((".", ";"))
     assert MODELS[kind].example()["kind"] == kind
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_what_a_kind_says_that_it_cannot_do_it_refuses(kind):
+    example = kind_contract.Example(MODELS[kind])
+    network, spec = example.build(), example.spec
+    if reason := spec.why_no_decoder():
+        with pytest.raises(NotApplicable) as refused:
+            spec.decoded(network, np.zeros((1, 2), np.float32))
+        assert str(refused.value) == reason
+    if not spec.DRAWS_SAMPLES:
+        with pytest.raises(NotApplicable, match="draws no samples"):
+            spec.sampled(network, example.data.train.x, 1, 1)
+    x = example.data.train.x[:3]
+    assert len(spec.through_stages(network, x)) == len(spec.stage_codes(example.description))
 
 
 def test_a_kind_that_lacks_something_cannot_be_made():
@@ -59,21 +76,25 @@ class Unseeded(Classifier):
         return network
 
 
+@dataclass(frozen=True, kw_only=True)
+class CountingNetwork(LayeredNetwork):
+    steps: Any
+
+
 class HiddenState(Classifier):
     """Counts its steps in a variable that has no name."""
 
     def build(self, description, seed):
         import keras
 
-        network = super().build(description, seed)
-        return replace(network, parts={"steps": keras.Variable(1.0, trainable=False)})
+        return CountingNetwork(**vars(super().build(description, seed)), steps=keras.Variable(1.0, trainable=False))
 
     def plans(self, training, description):
         return [replace(plan, rows=None) for plan in super().plans(training, description)]
 
     def phases(self, training, description, network, train):
         [phase] = super().phases(training, description, network, train)
-        steps = network.parts["steps"]
+        steps = network.steps
 
         def forward(x, y, training):
             batch = phase.forward(x, y, training)
@@ -104,18 +125,23 @@ def _squared(variable: Any) -> Any:
     return ops.sum(variable**2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScalingNetwork(LayeredNetwork):
+    scale: list[float]
+
+
 class Unrestored(Classifier):
     """Predicts with a number that training finds and no weight holds."""
 
     def build(self, description, seed):
-        return replace(super().build(description, seed), parts={"scale": [1.0]})
+        return ScalingNetwork(**vars(super().build(description, seed)), scale=[1.0])
 
     def phases(self, training, description, network, train):
-        network.parts["scale"][0] = 1 + float(train.x.mean())
+        network.scale[0] = 1 + float(train.x.mean())
         return super().phases(training, description, network, train)
 
     def predictions(self, network, x):
-        return {"probabilities": network.model(x, training=False) * network.parts["scale"][0]}
+        return {"probabilities": network.model(x, training=False) * network.scale[0]}
 
 
 BROKEN: dict[type[ModelKind], Any] = {
@@ -157,7 +183,8 @@ import numpy as np
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.model_kind import ModelKind
-from mlphys.networks.phases import Fit, Network
+from mlphys.networks.network import Network
+from mlphys.networks.phases import Fit
 from mlphys.numerics import chunked
 from mlphys.numerics.metrics import reconstruction
 from mlphys.schema.losses import MeanSquaredError
@@ -192,7 +219,7 @@ class MeanImage(ModelKind):
         import keras
 
         mean = keras.Variable(np.zeros(math.prod(description.shape), np.float32))
-        return Network(None, {"mean": mean}, {}, compiles_in_xla=False, evaluated_at_once=1000)
+        return Network(weights={"mean": mean}, compiles_in_xla=False, evaluated_at_once=1000)
 
     def phases(self, training, description, network, train):
         cost = self.cost(training, description, network)

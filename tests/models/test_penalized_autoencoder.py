@@ -91,7 +91,7 @@ def test_a_tied_dense_decoder_computes_with_the_transposed_kernel():
     h = rng.normal(size=(4, 5))
     expected = np.tanh(h @ w["encoder.1.Dense.kernel"].T + w["decoder.0.Dense.bias"])
     expected = expected @ w["encoder.0.Dense.kernel"].T + w["decoder.1.Dense.bias"]
-    np.testing.assert_allclose(network.parts["decoder"](h.astype(np.float32)).numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network.decoder(h.astype(np.float32)).numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_tied_convolutional_decoder_is_the_adjoint_of_its_encoder(padding, str
     _, network = built(encoder=[layer], tied=True)
     rng = np.random.default_rng(1)
     x = rng.normal(size=(6, 8, 8, 1)).astype(np.float32)
-    code = network.parts["encoder"](x).numpy()
+    code = network.encoder(x).numpy()
     h = rng.normal(size=code.shape).astype(np.float32)
-    back = network.parts["decoder"](h).numpy()
+    back = network.decoder(h).numpy()
     assert list(network.weights) == ["encoder.0.Conv2D.kernel", "decoder.0.Conv2DTranspose.bias"]
     np.testing.assert_allclose((code * h).sum((1, 2, 3)), (x * back).sum((1, 2, 3)), rtol=1e-4, atol=1e-4)
 
@@ -135,7 +135,7 @@ def test_relu_layers_and_noise_between_tied_layers_have_no_kernel_to_tie():
     _, network = built(encoder=encoder, decoder=[dense(64, use_bias=False)], tied=True)
     assert list(network.weights) == ["encoder.0.Dense.kernel"]
     s = 3 * digits(5).reshape(5, 64) @ network.weights["encoder.0.Dense.kernel"].numpy()
-    codes = network.parts["encoder"](3 * digits(5).reshape(5, 64), training=False).numpy()
+    codes = network.encoder(3 * digits(5).reshape(5, 64), training=False).numpy()
     np.testing.assert_allclose(codes, np.where(s > 1, s, 0), rtol=1e-5)
     assert 0 < (codes > 0).mean() < 1
 
@@ -192,7 +192,7 @@ def test_what_cannot_be_tied_is_refused_with_its_place(keys, where, why):
 def test_the_contraction_of_a_dense_layer_is_that_of_automatic_differentiation_and_of_finite_differences(activation):
     model, network = built(encoder=[dense(6, activation)], contraction=0.1)
     x = digits(5).reshape(5, 64)
-    encoder = network.parts["encoder"]
+    encoder = network.encoder
     found = contraction(model, network)(x).numpy()
     np.testing.assert_allclose(found, autodiff.contraction(encoder, tf.constant(x)).numpy(), rtol=1e-4)
     step = np.eye(64, dtype=np.float32) * 1e-2
@@ -212,7 +212,7 @@ def test_the_contraction_of_other_encoders_is_the_numerical_jacobians(encoder):
     found = contraction(model, network)(tf.constant(x)).numpy()
     step = (np.eye(64, dtype=np.float32) * 1e-2).reshape(64, *shape)
     for i in range(3):
-        part = network.parts["encoder"]
+        part = network.encoder
         jacobian = (part(x[i] + step).numpy() - part(x[i] - step).numpy()) / 2e-2
         assert found[i] == pytest.approx((jacobian.astype(np.float64) ** 2).sum(), rel=2e-3)
 
@@ -256,7 +256,7 @@ def test_penalties_are_added_to_the_loss_and_not_to_the_reconstruction_loss():
     model, network = built(encoder=[dense(6, "sigmoid")], sparsity=sparsity, contraction=0.5)
     x = digits(20)
     values, penalty = model.cost(Training(), DIGITS, network)(x, x, False)
-    h = network.parts["encoder"](x.reshape(20, 64)).numpy().astype(np.float64)
+    h = network.encoder(x.reshape(20, 64)).numpy().astype(np.float64)
     w, q = network.weights["encoder.0.Dense.kernel"].numpy().astype(np.float64), h.mean(0)
     kl = (0.1 * np.log(0.1 / q) + 0.9 * np.log(0.9 / (1 - q))).sum()
     contracted = ((h * (1 - h)) ** 2 @ (w**2).sum(0)).mean()
@@ -310,12 +310,12 @@ def test_the_cost_of_a_variational_autoencoder_is_reconstruction_and_divergence(
     assert model.loss_per() == "sample"
     x = digits(20)
     flat = x.reshape(20, 64)
-    statistics = network.parts["statistics"](flat).numpy()
+    statistics = network.statistics(flat).numpy()
     means, logs = statistics[:, :3], statistics[:, 3:]
-    np.testing.assert_array_equal(network.parts["encoder"](flat).numpy(), means)
+    np.testing.assert_array_equal(network.encoder(flat).numpy(), means)
     settings = Training.model_validate({"loss": "binary_crossentropy", "loss_per": "sample"})
     values, penalty = model.cost(settings, DIGITS, network)(x, x, False)
-    r = network.parts["decoder"](means).numpy().astype(np.float64)
+    r = network.decoder(means).numpy().astype(np.float64)
     np.testing.assert_allclose(values["loss"], -(flat * np.log(r) + (1 - flat) * np.log(1 - r)).sum(1), rtol=1e-4)
     divergence = 0.5 * (means**2 + np.exp(logs) - 1 - logs).sum(1)
     assert float(penalty) == pytest.approx(0.5 * divergence.mean(), rel=1e-4)

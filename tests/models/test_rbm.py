@@ -71,7 +71,7 @@ def test_the_free_energy_is_minus_the_logarithm_of_a_sum_over_all_hidden_states(
     network, _, (w, b, c) = made(visible)
     v = samples(visible)
     np.testing.assert_allclose(
-        network.model.free_energy(v).numpy(), free_energies(v.astype(np.float64), w, b, c, visible), rtol=1e-5
+        network.machine.free_energy(v).numpy(), free_energies(v.astype(np.float64), w, b, c, visible), rtol=1e-5
     )
 
 
@@ -81,7 +81,7 @@ def test_the_gradient_of_the_free_energy_is_that_of_its_formula(visible):
     v = samples(visible)
     p = logistic(c + v @ w)
     expected = (v - b if visible == "gaussian" else -b) - p @ w.T
-    np.testing.assert_allclose(gradient(network.model.free_energy, v), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient(network.machine.free_energy, v), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
@@ -139,7 +139,7 @@ def test_after_many_steps_the_gradient_is_that_of_the_exact_log_likelihood(sampl
 
 def test_chains_end_in_the_distribution_of_the_machine():
     network, _, (w, b, c) = made()
-    end = network.model.gibbs(np.zeros((20_000, V), np.float32), 30).numpy()
+    end = network.machine.gibbs(np.zeros((20_000, V), np.float32), 30).numpy()
     assert set(np.unique(end)) == {0.0, 1.0}
     weight = np.exp(-free_energies(ALL_V, w, b, c))
     counts = np.bincount((end @ 2 ** np.arange(V)[::-1]).astype(int), minlength=2**V)
@@ -151,7 +151,7 @@ def test_chains_end_in_the_distribution_of_the_machine():
 def test_gaussian_chains_end_in_a_mixture_of_gaussians():
     """p(v) is a Gaussian of variance 1 around b + W h for each h; its mean is a sum over all h."""
     network, _, (w, b, c) = made("gaussian")
-    end = network.model.gibbs(np.zeros((20_000, V), np.float32), 60).numpy()
+    end = network.machine.gibbs(np.zeros((20_000, V), np.float32), 60).numpy()
     centres = b + ALL_H @ w.T
     weight = np.exp(ALL_H @ c + ((centres**2).sum(axis=1) - b @ b) / 2)
     p = weight / weight.sum()
@@ -172,7 +172,7 @@ def test_the_pseudo_log_likelihood_is_on_average_the_sum_of_log_p_of_each_value_
             flipped = state.copy()
             flipped[i] = 1 - flipped[i]
             exact[row, i] = np.log(number[tuple(state)] / (number[tuple(state)] + number[tuple(flipped)]))
-    drawn = network.model.pseudo_log_likelihood(v.astype(np.float32)).numpy().reshape(3000, 2)
+    drawn = network.machine.pseudo_log_likelihood(v.astype(np.float32)).numpy().reshape(3000, 2)
     for row in range(2):
         # every value is one of V times log p(v_i | all others), and all of them come
         assert np.abs(drawn[:, row, None] - V * exact[row]).min(axis=1).max() < 1e-4
@@ -314,16 +314,26 @@ def test_a_gaussian_machine_learns_standardized_data_and_has_no_pseudo_likelihoo
         assert (trained.path / "figures" / f"{picture}.png").exists()
 
 
-def test_values_that_are_no_probabilities_are_refused():
+@pytest.mark.parametrize(
+    ("values", "has", "remedy"),
+    [
+        ([-1, 1], "-1 to 1", "save spins as (x + 1) / 2"),
+        ([-0.5, -0.5], "-0.5 to -0.5", "bring them there (data.scale divides them)"),
+        ([0, 255], "0 to 255", "bring them there (data.scale divides them)"),
+        ([0, 1.5], "0 to 1.5", "bring them there (data.scale divides them)"),
+    ],
+)
+def test_values_that_are_no_probabilities_are_refused(values, has, remedy):
     spec = rbm.RBM(kind="rbm", hidden=H)
     description = Description((V,), (), 4, None)
     network = spec.build(description, seed=0)
-    split = Split(np.full((4, V), -0.5, np.float32), np.zeros(4, np.int32))
+    split = Split(np.full((4, V), values[0], np.float32), np.zeros(4, np.int32))
+    split.x[1] = values[1]
     with pytest.raises(UserError) as caught:
         spec.phases(Training(), description, network, split)
     assert str(caught.value) == (
-        "model.visible: bernoulli takes values from 0 to 1, the training samples have -0.5 to -0.5; "
-        "leave data.preprocess out, or write visible: gaussian and preprocess: [standardize]"
+        f"model.visible: bernoulli takes values from 0 to 1, the training samples have {has}; "
+        f"{remedy}, or write visible: gaussian and preprocess: [standardize]"
     )
 
 

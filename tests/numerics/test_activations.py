@@ -10,7 +10,6 @@ from keras import ops
 
 from mlphys.models.energy_classifier import Autoencoder
 from mlphys.native import vector_math
-from mlphys.networks import penalties
 from mlphys.numerics.activations import ACTIVATIONS, NEAR, SATURATING, Known, NumPyOps
 
 S = np.linspace(-6, 6, 400)  # without 0, where relu has no slope
@@ -24,7 +23,6 @@ def differences(function, s: np.ndarray) -> np.ndarray:
 def test_all_places_that_name_activations_name_those_of_the_table():
     names = list(ACTIVATIONS)
     assert names == list(get_args(Known)) == list(vector_math.SUPPORTED)
-    assert set(penalties.DERIVATIVES) == set(names)
     assert Autoencoder.model_fields["activation"].annotation == Known
 
 

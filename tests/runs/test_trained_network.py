@@ -63,7 +63,7 @@ AUTOENCODER = """
 
 def weights_and_points(run: Run) -> tuple[list[np.ndarray], np.ndarray]:
     weights = [value.astype(np.float64) for name, value in run.weights.items() if not name.startswith("preprocess")]
-    return weights, run.trained.seen(run.dataset().train.x)
+    return weights, run.trained.to_points(run.dataset().train.x)
 
 
 def test_outputs_at_points_are_those_of_the_formula(tmp_path: Path):
@@ -72,21 +72,21 @@ def test_outputs_at_points_are_those_of_the_formula(tmp_path: Path):
     assert z.shape == (len(run.dataset().train), 2)
     assert z.std(axis=0) == pytest.approx([1, 1], rel=1e-5)
     h = np.tanh(z @ w + c)
-    assert run.trained.at("codes", z) == pytest.approx(h, abs=1e-6)
-    assert run.trained.at("encoder.0.Dense", z) == pytest.approx(h, abs=1e-6)
-    assert run.trained.at("reconstructions", z) == pytest.approx(1 / (1 + np.exp(-h @ v - b)), abs=1e-6)
-    assert run.trained.unseen(z) == pytest.approx(run.dataset().train.x, abs=1e-5)
+    assert run.trained.output("codes")(z) == pytest.approx(h, abs=1e-6)
+    assert run.trained.layer_output("encoder.0.Dense")(z) == pytest.approx(h, abs=1e-6)
+    assert run.trained.output("reconstructions")(z) == pytest.approx(1 / (1 + np.exp(-h @ v - b)), abs=1e-6)
+    assert run.trained.to_data_space(z) == pytest.approx(run.dataset().train.x, abs=1e-5)
 
 
 def test_jacobians_are_those_of_the_formula_in_whatever_pieces(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("mlphys.runs.trained_network.LARGEST_JACOBIANS", 4 * 5)
+    monkeypatch.setattr("mlphys.networks.point_function.LARGEST_JACOBIANS", 4 * 5)
     run = random_run(tmp_path, AUTOENCODER)
     (w, c, v, b), z = weights_and_points(run)
     h = np.tanh(z @ w + c)
     r = 1 / (1 + np.exp(-h @ v - b))
     expected = np.einsum("bi,ki,bk,jk->bij", r * (1 - r), v, 1 - h**2, w)
-    assert run.trained.jacobians("reconstructions", z) == pytest.approx(expected, abs=1e-5)
-    counts = run.trained.jacobians("reconstructions", z, lambda some: np.full(len(some), len(some)))
+    assert run.trained.output("reconstructions").jacobians(z) == pytest.approx(expected, abs=1e-5)
+    counts = run.trained.output("reconstructions").jacobians(z, lambda some: np.full(len(some), len(some)))
     assert set(counts) == {5, len(z) % 5 or 5}
 
 
@@ -95,7 +95,7 @@ def test_a_network_of_another_model_has_the_same_weights(tmp_path: Path):
     (w, c, v, b), z = weights_and_points(run)
     model = run.config.model
     linear = model.model_copy(update={"decoder": [model.decoder[0].model_copy(update={"activation": "linear"})]})
-    assert run.trained.of(linear).at("reconstructions", z) == pytest.approx(np.tanh(z @ w + c) @ v + b, abs=1e-5)
+    assert run.trained.of(linear).output("reconstructions")(z) == pytest.approx(np.tanh(z @ w + c) @ v + b, abs=1e-5)
 
 
 def test_laplacians_along_a_direction_are_those_of_the_formula(tmp_path: Path):
@@ -105,4 +105,4 @@ def test_laplacians_along_a_direction_are_those_of_the_formula(tmp_path: Path):
     direction = np.random.default_rng(1).normal(size=z.shape)
     h = np.tanh(z @ w + c)
     expected = np.einsum("bk,k,ki,bi->b", -2 * h * (1 - h**2), (w**2).sum(axis=0), v, direction)
-    assert run.trained.laplacians("reconstructions", z, direction) == pytest.approx(expected, abs=1e-4)
+    assert run.trained.output("reconstructions").laplacians(z, direction) == pytest.approx(expected, abs=1e-4)

@@ -165,7 +165,7 @@ def test_a_head_on_frozen_encoders_leaves_their_bytes_and_sees_them_without_nois
     }  # fmt: skip
     weights, training = stacked_weights(settings, stages=[stage], head=head, frozen=True)
     assert changed(weights["pretrain_0"], weights["head"]) == {"head.0.Dense"}
-    codes = training.network.parts["encoder"](digits().train.x.reshape(100, 64), training=False).numpy()
+    codes = training.network.encoder(digits().train.x.reshape(100, 64), training=False).numpy()
     targets = np.eye(10)[digits().train.y]
     step = 0.5 * codes.T.astype(np.float64) @ (targets - 0.1) / 100
     np.testing.assert_allclose(weights["head"]["weights/head.0.Dense.kernel"], step, atol=1e-6)
@@ -202,7 +202,7 @@ def test_a_head_with_n_labels_sees_the_first_n_samples_and_no_other():
     under_way = loop.PhaseInTraining(again, again.phases[-1], [], None)
     assert (under_way.engine.samples, len(under_way.train_split)) == (30, 30)
     # validation keeps all its labels
-    p = training.network.parts["classifier"](digits().validation.x.reshape(40, 64)).numpy()
+    p = training.network.head.classifier(digits().validation.x.reshape(40, 64)).numpy()
     right = (p.argmax(1) == digits().validation.y).mean()
     assert training.recorder.rows[-1]["validation_accuracy"] == pytest.approx(right)
 

@@ -1,0 +1,143 @@
+"""What is wrong, or strange, with the samples themselves: known before the first step of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from mlphys.config.experiment import ResolvedExperiment
+from mlphys.data import preprocessing, splits
+from mlphys.data.preprocessing import Preprocessing
+from mlphys.errors import UserError
+from mlphys.numerics import chunked
+from mlphys.schema.data import Split, Splits
+from mlphys.schema.losses import BinaryCrossentropy
+
+TOLERANCE = 1e-3  # how far rounding may take a probability out of [0, 1]
+FAR = 1e3  # a root mean square beyond it, or below its inverse, is far from one
+UNEQUAL = 1e3  # targets whose spreads differ by more are of very different sizes
+REMOTE = 20  # times the range of the middle 90 %: a value so far outside belongs to something else
+FEW = 0.01  # the share of samples up to which remote values are outliers
+LOOKED_AT = 5000  # samples from which the range of the middle is found
+MOST_NAMED = 3  # features that one remark names
+
+
+def require_learnable(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) -> None:
+    """Raise UserError for samples that the model or its cost cannot take."""
+    experiment = loaded.experiment
+    splits.check_classes(dataset, experiment.data, loaded.description)
+    kind = experiment.model
+    if isinstance(experiment.training.loss, BinaryCrossentropy) and kind.COMPARES_WITH:
+        for name in splits.NAMES[:2]:
+            _require_probabilities(loaded, fitted.split(getattr(dataset, name)), name)
+    kind.check_samples(fitted.split(dataset.train))
+
+
+def _require_probabilities(loaded: ResolvedExperiment, split: Split, name: str) -> None:
+    if not len(split):
+        return
+    of_x = loaded.experiment.model.COMPARES_WITH == "x"
+    low, high = _extremes(split) if of_x else (float(split.y.min()), float(split.y.max()))
+    if low >= -TOLERANCE and high <= 1 + TOLERANCE:
+        return
+    what = "samples" if of_x else "targets"
+    if of_x and loaded.experiment.data.preprocess:
+        remedy = "leave data.preprocess out"
+    elif low < 0:
+        remedy = "save spins as (x + 1) / 2" if (low, high) == (-1, 1) else "bring them into this range"
+    else:
+        white = 255 if 128 <= high <= 255 else high
+        remedy = f"write data.scale: {white:g}" if of_x else f"save them divided by {white:g}"
+    raise UserError(
+        f"training.loss: BinaryCrossentropy compares probabilities, from 0 to 1; the {what} of {name} go from "
+        f"{low:.4g} to {high:.4g}; {remedy}, or write loss: mean_squared_error"
+    )
+
+
+def _extremes(split: Split) -> tuple[float, float]:
+    low, high = chunked.extremes(split.x)
+    return float(low.min()), float(high.max())
+
+
+def all_remarks(loaded: ResolvedExperiment, dataset: Splits) -> list[str]:
+    """What `train` would say of these samples, refusals among them."""
+    fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
+    try:
+        require_learnable(loaded, dataset, fitted)
+    except UserError as refusal:
+        return [str(refusal), *remarks(loaded, dataset, fitted)]
+    return remarks(loaded, dataset, fitted)
+
+
+def remarks(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) -> list[str]:
+    """What may be meant, and makes a training fail where it is not: a sentence each, of the user's own samples."""
+    data = loaded.experiment.data
+    if not data.OWN_FILES:
+        return []
+    found = [*_outliers(dataset.train, data.feature_names()), *_sizes(fitted.split(dataset.train))]
+    if not loaded.description.classes and dataset.train.y.size:
+        found += _target_sizes(dataset.train.y)
+    return found
+
+
+def _sizes(train: Split) -> Iterator[str]:
+    """Of the values that the net sees."""
+    total = sum(float(np.square(piece, dtype=np.float64).sum()) for piece in chunked.pieces(train.x))
+    size = math.sqrt(total / max(1, train.x.size))
+    if size > FAR or 0 < size < 1 / FAR:
+        side = "above" if size > FAR else "below"
+        yield (
+            f"the values of x are far {side} one (root mean square {size:.2g}); networks learn best from values "
+            "near one: preprocess: [standardize] brings them there"
+        )
+
+
+def _target_sizes(y: np.ndarray) -> Iterator[str]:
+    flat = y.reshape(len(y), -1).astype(np.float64)
+    size = float(np.sqrt(np.square(flat).mean()))
+    if size > FAR or 0 < size < 1 / FAR:
+        side = "above" if size > FAR else "below"
+        yield (
+            f"the targets are far {side} one (root mean square {size:.2g}), and a net begins with outputs near "
+            f"one; save them divided by {size:.1g}"
+        )
+    spread = flat.std(axis=0)
+    if y.ndim == 2 and y.shape[1] > 1 and spread.min() > 0 and spread.max() > UNEQUAL * spread.min():
+        large, small = int(spread.argmax()), int(spread.argmin())
+        yield (
+            f"the targets are of very different sizes: number {large} varies by {spread[large]:.2g}, number "
+            f"{small} by {spread[small]:.2g}, which the loss hardly sees; save each divided by its spread"
+        )
+
+
+def _outliers(train: Split, names: Sequence[str]) -> Iterator[str]:
+    """Features whose spread a few values make, as -9999 and 1e20 that stand for missing ones do."""
+    if len(train.x.shape) != 2 or len(train) < 20:
+        return
+    some = train.some(LOOKED_AT).x
+    below, middle, above = np.percentile(some, (5, 50, 95), axis=0)
+    low, high = chunked.extremes(train.x)
+    reach = REMOTE * (above - below)
+    remote = (reach > 0) & ((low < middle - reach) | (high > middle + reach))
+    for told, i in enumerate(np.flatnonzero(remote).tolist()):
+        values = _column(train, i)
+        far = np.abs(values - middle[i]) > reach[i]
+        if not 0 < far.sum() <= max(1, FEW * len(values)):
+            continue
+        if told >= MOST_NAMED:
+            yield f"{int(remote.sum()) - told} more features have values far outside of all others"
+            return
+        value = float(values[far][np.abs(values[far] - middle[i]).argmax()])
+        name = names[i] if names else f"x[:, {i}]"
+        yield (
+            f"{name}: {int(far.sum())} of {len(values)} training samples lie far outside of all others "
+            f"(such as {value:g}; the others are near {middle[i]:.3g}) and make its spread; if {value:g} stands for "
+            f"missing values, leave these samples out"
+        )
+
+
+def _column(train: Split, feature: int) -> np.ndarray:
+    pieces: Iterable[np.ndarray] = chunked.pieces(train.x)
+    return np.concatenate([piece[:, feature] for piece in pieces]).astype(np.float64)

@@ -1,0 +1,182 @@
+"""The machine of a restricted Boltzmann machine (Smolensky 1986): energies, and Gibbs sampling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlphys.networks.network import Network
+from mlphys.schema.fields import Shape
+
+MEASURING = (20021406, 0)  # the seed of what is drawn when measuring: the same numbers every time
+
+
+@dataclass(frozen=True)
+class Machine:
+    """kernel W (d, m), visible_bias b (d,) and hidden_bias c (m,); samples v have shape (n, d).
+
+    `steps` are those of a chain, `chains` (n, d) the persistent ones, None where each starts at a sample.
+    """
+
+    kernel: Any
+    visible_bias: Any
+    hidden_bias: Any
+    seed: Any
+    steps: int
+    chains: Any
+
+    def hidden(self, v: Any) -> Any:
+        """p(h_j = 1 | v), (n, m)."""
+        from keras import ops
+
+        return ops.sigmoid(self.field(v))
+
+    def field(self, v: Any) -> Any:
+        """c + v W, (n, m)."""
+        from keras import ops
+
+        return ops.matmul(v, self.kernel) + self.hidden_bias
+
+    def below(self, h: Any) -> Any:
+        """b + h W^T, (n, d)."""
+        from keras import ops
+
+        return ops.matmul(h, ops.transpose(self.kernel)) + self.visible_bias
+
+    def free_energy(self, v: Any) -> Any:
+        """F(v) = -log sum_h exp(-E(v, h)), (n,)."""
+        from keras import ops
+
+        return self.visible_energy(v) - ops.sum(ops.softplus(self.field(v)), axis=1)
+
+    def mean_field(self, v: Any) -> Any:
+        """Up and down once without drawing: the mean of v given p(h|v)."""
+        return self.visible(self.hidden(v))
+
+    def step(self, v: Any) -> tuple[Any, Any]:
+        """One step of Gibbs sampling: the next v, and the mean that it was drawn around."""
+        mean = self.visible(self.drawn(self.hidden(v)))
+        return self.drawn_visible(mean), mean
+
+    def gibbs(self, v: Any, steps: int) -> Any:
+        """v after so many steps."""
+        from keras import ops
+
+        if steps <= 2:  # a loop costs more than it saves
+            for _ in range(steps):
+                v = self.step(v)[0]
+            return v
+        return ops.fori_loop(0, steps, lambda i, v: self.step(v)[0], v)
+
+    def measure_alike(self) -> None:
+        """From here on the same random numbers as whenever something is measured; an epoch's start sets its own."""
+        self.seed.state.assign(np.array(MEASURING, np.uint32))
+
+    def sampled(self, x: Any, lines: int, every: int) -> Any:
+        """Chains that start at samples x (n, ...), each seen after every so many steps: means of v, (n, lines, ...)."""
+        from keras import ops
+
+        self.measure_alike()
+        v, means = flat(x), []
+        for _ in range(lines):
+            v, mean = self.step(self.gibbs(v, every - 1))
+            means.append(mean)
+        return ops.reshape(ops.stack(means, axis=1), (-1, lines, *x.shape[1:]))
+
+    def drawn(self, p: Any) -> Any:
+        """1 with probability p, else 0."""
+        import keras
+        from keras import ops
+
+        return ops.cast(keras.random.uniform(ops.shape(p), seed=self.seed) < p, "float32")
+
+    def visible(self, h: Any) -> Any:
+        """The mean of v given h, (n, d)."""
+        raise NotImplementedError
+
+    def drawn_visible(self, mean: Any) -> Any:
+        """v, drawn around its mean given h."""
+        raise NotImplementedError
+
+    def visible_energy(self, v: Any) -> Any:
+        """What v alone adds to the energy, (n,)."""
+        raise NotImplementedError
+
+
+class Bernoulli(Machine):
+    """Visible units that are 0 or 1."""
+
+    def visible(self, h: Any) -> Any:
+        from keras import ops
+
+        return ops.sigmoid(self.below(h))
+
+    def drawn_visible(self, mean: Any) -> Any:
+        return self.drawn(mean)
+
+    def visible_energy(self, v: Any) -> Any:
+        from keras import ops
+
+        return -ops.matmul(v, self.visible_bias)
+
+    def pseudo_log_likelihood(self, v: Any) -> Any:
+        """d log p(v_i | all others) at one i a sample, drawn at random, of values rounded to 0 and 1, (n,).
+
+        Its mean over i is the pseudo-log-likelihood (Besag 1975), sum_i log p(v_i | all others), with
+        p(v_i | all others) = sigmoid(F(v with v_i flipped) - F(v)).
+        """
+        import keras
+        from keras import ops
+
+        values = int(self.kernel.shape[0])
+        v = ops.round(v)
+        i = ops.minimum(
+            ops.cast(values * keras.random.uniform((ops.shape(v)[0],), seed=self.seed), "int32"), values - 1
+        )
+        change = 1 - 2 * ops.sum(v * ops.one_hot(i, values), axis=1)
+        field = self.field(v)
+        flipped = field + change[:, None] * ops.take(self.kernel, i, axis=0)
+        gain = ops.sum(ops.softplus(field) - ops.softplus(flipped), axis=1)
+        return -values * ops.softplus(-(gain - change * ops.take(self.visible_bias, i)))
+
+
+class Gaussian(Machine):
+    """Visible units of variance 1 around their means."""
+
+    def visible(self, h: Any) -> Any:
+        return self.below(h)
+
+    def drawn_visible(self, mean: Any) -> Any:
+        import keras
+        from keras import ops
+
+        return mean + keras.random.normal(ops.shape(mean), seed=self.seed)
+
+    def visible_energy(self, v: Any) -> Any:
+        from keras import ops
+
+        return ops.sum((v - self.visible_bias) ** 2, axis=1) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineNetwork(Network):
+    """The variables of a machine, and what it does with them."""
+
+    machine: Machine
+
+
+def initial_kernel(visible: str, shape: Shape, random: np.random.Generator) -> np.ndarray:
+    """The deeplearning.net tutorial's for 0 and 1, Hinton's (2012) for Gaussian units, which large ones blow up."""
+    if visible == "gaussian":
+        return random.normal(0, 0.01, shape).astype(np.float32)
+    limit = 4 * math.sqrt(6 / sum(shape))
+    return random.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def flat(x: Any) -> Any:
+    from keras import ops
+
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))

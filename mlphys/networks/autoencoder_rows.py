@@ -1,0 +1,115 @@
+"""The layers of an autoencoder with their shapes: encoder, code and decoder, and which weights are tied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mlphys.errors import Refusal
+from mlphys.schema.autoencoding import CodeMean, KSparse, Sparsity, Variational
+from mlphys.schema.document import KeyPath
+from mlphys.schema.fields import Shape
+from mlphys.schema.layers import (
+    ELU,
+    Activation,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Weighted,
+    text,
+)
+from mlphys.schema.shapes import Row, trace
+
+
+def first_shape(encoder: Sequence[Layer], shape: Shape) -> Shape:
+    """A sample's shape as the encoder takes it: in one row if it begins with Dense."""
+    return (math.prod(shape),) if isinstance(encoder[0], Dense) else shape
+
+
+def chain(
+    encoder: Sequence[Layer],
+    decoder: Sequence[Layer],
+    shape: Shape,
+    path: KeyPath,
+    sparsity: Sparsity | None,
+    variational: Variational | None,
+    tied: bool,
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """The rows of the encoder, of what makes its output the code, and of the decoder, for samples of `shape`.
+
+    Raises Refusal where they do not fit, or the decoder does not end in the input's shape.
+    """
+    there = trace(encoder, first_shape(encoder, shape), (*path, "encoder"))
+    between: list[Layer] = [CodeMean()] if variational else []
+    if sparsity and sparsity.k:
+        between.append(KSparse(k=sparsity.k))
+    try:
+        code = trace(between, there[-1].output_shape, (*path, "code"))
+    except Refusal as refusal:
+        raise Refusal((*path, "encoder"), refusal.text) from None
+    back = trace(decoder, (code or there)[-1].output_shape, (*path, "decoder"))
+    out = back[-1].output_shape
+    if out not in (shape, (math.prod(shape),)):
+        last = (*path, "decoder", len(back) - 1, type(back[-1].layer).__name__)
+        ends = f"the decoder ends in {text(out)}; it must end in the input's {text(shape)}, or in {math.prod(shape)}"
+        raise Refusal(last, ends)
+    return there, code, _tied(there, back, path) if tied else back
+
+
+WITHOUT_KERNEL = (Flatten, Reshape, Activation, ReLU, LeakyReLU, ELU)  # beside layers that act in training only
+
+
+def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list[Row]:
+    """The decoder's rows, each with a kernel tied to the encoder's that it undoes, in reverse order."""
+    plain = (Dense, Conv2D, Conv2DTranspose, *WITHOUT_KERNEL)
+    for part, rows in (("encoder", encoder), ("decoder", decoder)):
+        for i, row in enumerate(rows):
+            if not (isinstance(row.layer, plain) or row.layer.only_in_training):
+                name = type(row.layer).__name__
+                raise Refusal((*path, part, i, name), f"tied weights have no transpose of {name}; leave it or tied out")
+    sources = [row for row in reversed(encoder) if isinstance(row.layer, Weighted)]
+    taken = [row for row in decoder if isinstance(row.layer, Weighted)]
+    if len(sources) != len(taken):
+        raise Refusal(
+            (*path, "tied"), f"{len(taken)} decoder layers with weights for {len(sources)} of the encoder; "
+            "they must be as many, or decoder: mirror"
+        )  # fmt: skip
+    tied = {row.name: source for row, source in zip(taken, sources, strict=True)}
+    return [_tied_row(row, tied[row.name], path) if row.name in tied else row for row in decoder]
+
+
+def _tied_row(row: Row, source: Row, path: KeyPath) -> Row:
+    where = (*path, "decoder", int(row.name.split(".")[-2]), type(row.layer).__name__)
+    wanted = {Dense: Dense, Conv2D: Conv2DTranspose}.get(type(source.layer))
+    if wanted is None or not isinstance(row.layer, wanted):
+        instead = f"; write {wanted.__name__}" if wanted else ""
+        raise Refusal(where, f"does not undo {source.name}, to whose weights it would be tied{instead}")
+    assert isinstance(row.layer, Weighted)
+    assert isinstance(source.layer, Weighted)
+    if isinstance(source.layer, Conv2D) and max(source.layer.dilation_rate) > 1:
+        raise Refusal(where, f"{source.name} is dilated, and a transposed convolution is not; leave dilation_rate out")
+    own, other = row.layer.kernel(row.input_shape), source.layer.kernel(source.input_shape)
+    if own != (other[::-1] if len(other) == 2 else other):
+        raise Refusal(where, f"its kernel {text(own)} is not the transpose of {source.name}'s {text(other)}")
+    for key in ("kernel_initializer", "kernel_regularizer"):
+        if getattr(row.layer, key) != type(row.layer).model_fields[key].default:
+            raise Refusal((*where, key), f"has no kernel of its own: its weights are those of {source.name}")
+    return replace(row, tied_to=source.name)
+
+
+def last_activation(encoder: Sequence[Layer]) -> str:
+    """The activation in which an encoder ends; "" where its last layer has none to name."""
+    last = encoder[-1]
+    if isinstance(last, Activation | Weighted):
+        return last.activation or "linear"
+    return ""
+
+
+def between_0_and_1(encoder: Sequence[Layer]) -> bool:
+    return last_activation(encoder) in ("sigmoid", "hard_sigmoid", "softmax")
