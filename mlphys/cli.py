@@ -6,15 +6,19 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import mlphys
+
+if TYPE_CHECKING:
+    from mlphys.config.experiment import ResolvedExperiment
 
 
 class Commands(click.Group):
@@ -28,6 +32,10 @@ class Commands(click.Group):
         except UserError as error:
             click.echo(f"mlphys: {error}", err=True)
             ctx.exit(2)
+        except click.UsageError as error:
+            if hint := _as_override(error):
+                raise click.UsageError(f"{error.format_message().rstrip('.')}{hint}", error.ctx) from None
+            raise
         except KeyboardInterrupt:
             click.echo("mlphys: interrupted", err=True)
             ctx.exit(130)
@@ -36,18 +44,30 @@ class Commands(click.Group):
             ctx.exit(0)
 
 
+def _as_override(error: click.UsageError) -> str:
+    """How a key of the config is set that was written as an option or as an argument; nothing for other mistakes."""
+    takes_overrides = error.ctx and any(parameter.name == "overrides" for parameter in error.ctx.command.params)
+    word = re.search(r"(?:--|\()([\w.-]+)(?:=([^)]*))?", error.message)
+    if not takes_overrides or not word:
+        return ""
+    from mlphys.config.reference import path_of
+
+    path = path_of(word[1].replace("-", "_"))
+    return f"; write --set {path}={word[2] or 'VALUE'}" if path else ""
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mlphys.__version__, prog_name="mlphys")
 def main() -> None:
     """Machine-learning experiments for physics: one YAML file, one trained and measured network.
 
-    Start with `mlphys train configs/conv_digits.yaml`.
+    Start with `mlphys train conv_digits`; `mlphys explain KEY` says what a key of a config means.
     """
 
 
-CONFIG = click.argument("config", type=click.Path(path_type=Path))
+CONFIG = click.argument("config", type=click.Path(path_type=Path))  # a file, a run, or the name of a shipped one
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
-QUIET = click.option("--quiet", is_flag=True, help="Show no progress.")
+QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 RUN = click.argument("run", required=False)
 FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
 DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")
@@ -65,6 +85,23 @@ def _interruptible() -> Iterator[None]:
         click.echo(f"mlphys: {interrupted}", err=True)
         sys.stdout.flush()
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
+
+
+def _loaded(config: Path, overrides: tuple[str, ...] = (), of_run: bool = True) -> ResolvedExperiment:
+    """The experiment of a config; stderr says which file was meant, and which words were taken in another meaning.
+
+    The config of a run is read as the run's, whose data may be gone, unless something new is made of it.
+    """
+    from mlphys.config.load import load, load_run
+    from mlphys.config.sources import config_file, is_of_run
+
+    path = config_file(config)
+    if path != config:
+        click.echo(f"mlphys: config {path}", err=True)
+    loaded = load_run(path.parent) if of_run and is_of_run(path) and not overrides else load(path, overrides)
+    for note in loaded.notes:
+        click.echo(f"mlphys: {note}", err=True)
+    return loaded
 
 
 THREADS = click.option(
@@ -93,9 +130,7 @@ def train(
 
     On a terminal the values in brackets are those on validation; Ctrl-C keeps what is trained.
     """
-    from mlphys.config.load import load
-
-    loaded = load(config, (*overrides, f"seed={seed}") if seed is not None else overrides)
+    loaded = _loaded(config, (*overrides, f"seed={seed}") if seed is not None else overrides, of_run=False)
     from mlphys import show
     from mlphys.commands import train
     from mlphys.training.progress import reporter
@@ -108,7 +143,7 @@ def train(
             run = train.resume(unfinished, (), reporter(quiet), _say(quiet), threads)
         else:
             run = train.train(loaded, out, reporter(quiet), _say(quiet), threads)
-    _say(quiet)(show.trained(run))
+    click.echo(run.path if quiet else show.trained(run))
 
 
 @main.command()
@@ -125,7 +160,7 @@ def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: boo
 
     with _interruptible():
         done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
-    _say(quiet)(show.trained(done))
+    click.echo(done.path if quiet else show.trained(done))
 
 
 @main.command()
@@ -134,9 +169,16 @@ def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: boo
 @DATA
 @click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
 @click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
+@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
-    run: str | None, split: str, path: str | None, shift: int | None, noise: float | None, as_json: bool
+    run: str | None,
+    split: str,
+    path: str | None,
+    shift: int | None,
+    noise: float | None,
+    no_plots: bool,
+    as_json: bool,
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys import show
@@ -150,6 +192,8 @@ def evaluate(
     click.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
     if curves and not as_json:
         click.echo(show.changed(curves))
+    if no_plots:
+        return
     drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
     if not as_json:
         click.echo(show.drawn(drawn))
@@ -269,11 +313,13 @@ def config() -> None:
 @SET
 def config_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Validate CONFIG without training."""
-    from mlphys.config.load import load
+    from mlphys.config.advice import advice
 
-    loaded = load(config, overrides)
+    loaded = _loaded(config, overrides)
     parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     click.echo(f"{config}: OK ({loaded.experiment.data.name}, {parameters} parameters)")
+    for warning in advice(loaded):
+        click.echo(f"warning: {warning}")
 
 
 @config.command("show")
@@ -281,10 +327,9 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
 @SET
 def config_show(config: Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG complete, with every default."""
-    from mlphys.config.load import load
     from mlphys.schema.document import dump
 
-    click.echo(dump(load(config, overrides).experiment.model_dump()), nl=False)
+    click.echo(dump(_loaded(config, overrides).experiment.model_dump()), nl=False)
 
 
 @config.command("explain")
@@ -293,21 +338,19 @@ def config_show(config: Path, overrides: tuple[str, ...]) -> None:
 def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
     """Print the layers of CONFIG with shapes, and its cost as a formula."""
     from mlphys import show
-    from mlphys.config.load import load
 
-    click.echo(show.explained(load(config, overrides)))
+    click.echo(show.explained(_loaded(config, overrides)))
 
 
 @config.command("diff")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 def config_diff(first: Path, second: Path) -> None:
-    """Print the keys in which two configs differ, defaults included."""
+    """Print the keys in which two configs, or two runs, differ, defaults included."""
     from mlphys import show
     from mlphys.config.difference import difference
-    from mlphys.config.load import load
 
-    click.echo(show.differing(difference(load(first).experiment, load(second).experiment)))
+    click.echo(show.differing(difference(_loaded(first).experiment, _loaded(second).experiment)))
 
 
 @config.command("schema")
@@ -321,11 +364,13 @@ def config_schema() -> None:
 @config.command("copy")
 @click.argument("name")
 @click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default: the current one.")
-def config_copy(name: str, to: Path) -> None:
+@click.option("--name", "new_name", help="The name of the copy; what the original was expected to reach is left out.")
+def config_copy(name: str, to: Path, new_name: str | None) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
     from mlphys.config.examples import copy
 
-    click.echo(f"{copy(name, to)}: written; `mlphys train {to / name}.yaml` trains it")
+    path = copy(name, to, new_name)
+    click.echo(f"{path}: written; `mlphys train {path}` trains it")
 
 
 @main.group()
@@ -361,10 +406,11 @@ def data_fetch(name: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
 def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
     """Draw a sheet of samples of each class of CONFIG's data."""
-    from mlphys.config.load import load
     from mlphys.data import inspection
+    from mlphys.io import atomic
 
-    loaded = load(config, overrides)
+    atomic.new(out)
+    loaded = _loaded(config, overrides)
     inspection.sheet(loaded.dataset(), loaded.description, out)
     click.echo(f"{out}: written")
 
@@ -376,10 +422,9 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Check the samples of CONFIG's data: ranges, duplicates, class balance."""
     from mlphys import show
     from mlphys.config import sample_checks
-    from mlphys.config.load import load
     from mlphys.data import inspection
 
-    loaded = load(config, overrides)
+    loaded = _loaded(config, overrides)
     dataset = loaded.dataset()
     found = inspection.check(dataset, loaded.description)
     click.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))

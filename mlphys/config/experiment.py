@@ -146,11 +146,13 @@ class ResolvedExperiment:
     """A complete experiment that fits its data, with what the data's headers told.
 
     `pretrained` are the arrays of other runs that its training begins with; a run has them in a file of its own.
+    `notes` tell which words of the config mean something else here than in Keras.
     """
 
     experiment: Experiment
     description: Description
     pretrained: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def net_input(self) -> Description:

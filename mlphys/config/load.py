@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlphys.config import checks, pretrained
@@ -25,6 +26,8 @@ from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, read
+from mlphys.schema.losses import SPARSE
+from mlphys.schema.spec import plain
 
 Check = Callable[[ResolvedExperiment], Iterable[Refusal]]
 CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.check_tracking)
@@ -41,7 +44,22 @@ def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
         if "name" not in document.data:
             document = document.with_value(("name",), path.stem, str(path))
         document = overridden(document, overrides)
-    return validate(document)
+    return replace(validate(document), notes=tuple(_notes(document)))
+
+
+def _notes(document: Document) -> Iterable[str]:
+    """What a word of Keras's means here, where that is not the same; the document is one that was accepted."""
+    loss = (document.data.get("training") or {}).get("loss")
+    name = next(iter(loss)) if isinstance(loss, dict) and loss else loss
+    if isinstance(name, str) and plain(name) == plain(SPARSE):
+        place = document.place(("training", "loss"))
+        yield f"{place}: training.loss: {name} is categorical_crossentropy here: labels are encoded one-hot"
+
+
+def load_run(path: Path) -> ResolvedExperiment:
+    """The experiment of a run directory, without its data. Raises UserError."""
+    run = RunFiles(path)
+    return validate_run(run.document, run.description)
 
 
 def validate(document: Document) -> ResolvedExperiment:

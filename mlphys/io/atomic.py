@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlphys.errors import UserError
+from mlphys.errors import Unwritable, UserError
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -59,6 +59,15 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def held(folder: Path) -> bool:
+    """Whether another process holds `folder`."""
+    try:
+        with locked(folder):
+            return False
+    except UserError:
+        return True
+
+
 def write_json(path: Path, value: Any) -> None:
     write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
@@ -102,7 +111,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError) -> UserError:
+def unwritable(path: Path, error: OSError) -> Unwritable:
     """The message for a file that cannot be written."""
     remedies: dict[int | None, str] = {
         errno.ENOSPC: "free some space, or ",
@@ -111,7 +120,7 @@ def unwritable(path: Path, error: OSError) -> UserError:
     if isinstance(error, PermissionError):
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"
-    return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
+    return Unwritable(f"{path}: cannot be written: {error.strerror}; {remedy}")
 
 
 def _umask() -> int:

@@ -19,7 +19,7 @@ from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, restored
 from mlphys.errors import UserError
-from mlphys.io import npz
+from mlphys.io import atomic, npz
 from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.schema.data import Splits
@@ -274,6 +274,10 @@ def finished(run: Run) -> Run:
     state = run.status.get("state")
     if state in ("done", "diverged"):
         return run
+    if atomic.held(run.path):
+        raise UserError(
+            f"{run.path}: is being trained now ({run.status.get('epochs')} epochs so far); wait for it, or stop it"
+        )
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
         f"`mlphys resume {run.path}` continues it"

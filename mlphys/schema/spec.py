@@ -130,14 +130,14 @@ class Choice:
     def __init__(self, noun: str, options: Mapping[str, type[Spec]], aliases: Mapping[str, str] | None = None):
         self.noun = noun
         self.options = options
-        self.short = {_plain(name): name for name in options}
-        self.short |= {_plain(alias): name for alias, name in (aliases or {}).items()}
+        self.short = {plain(name): name for name in options}
+        self.short |= {plain(alias): name for alias, name in (aliases or {}).items()}
         self.names = {spec: name for name, spec in options.items()}
 
     def find(self, name: Any) -> type[Spec] | None:
         if not isinstance(name, str):
             return None
-        return self.options.get(name) or self.options.get(self.short.get(_plain(name), ""))
+        return self.options.get(name) or self.options.get(self.short.get(plain(name), ""))
 
     def validate(self, value: Any) -> Spec:
         if isinstance(value, tuple(self.options.values())):
@@ -283,5 +283,6 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z][a-z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name).lower()
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without what Keras's long and short forms differ in."""
     return name.replace("_", "").lower()
