@@ -19,6 +19,7 @@ import mlphys
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import ResolvedExperiment
+    from mlphys.runs.run import Run
 
 
 class Commands(click.Group):
@@ -104,6 +105,24 @@ def _loaded(config: Path, overrides: tuple[str, ...] = (), of_run: bool = True) 
     return loaded
 
 
+def _measurable(run: str | None, data: str | None = None) -> Run:
+    """A run that is trained; of an interrupted one stderr says which weights are used."""
+    from mlphys.runs.run import Run, find, finished
+
+    return _told(Run(finished(find(run)).path, data))
+
+
+def _told(found: Run) -> Run:
+    if left := found.unfinished:
+        which = "best" if left.best else "last saved"
+        click.echo(
+            f"mlphys: {found.path}: its training was interrupted: weights of epoch {left.epoch}, the {which} one; "
+            f"`mlphys resume {found.path}` continues it",
+            err=True,
+        )
+    return found
+
+
 THREADS = click.option(
     "--threads", type=click.IntRange(1, 1024), help="Train with so many threads; default one a core."
 )
@@ -183,9 +202,9 @@ def evaluate(
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys import show
     from mlphys.commands import evaluate, plot, robustness
-    from mlphys.runs.run import Run, find, finished
+    from mlphys.runs.run import Run
 
-    found = finished(find(run))
+    found = _measurable(run, path)
     robustness.check(found, shift, noise)
     metrics = evaluate.evaluate(found, split, path)
     curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
@@ -224,9 +243,8 @@ def predict(
     from mlphys.commands import predict
     from mlphys.errors import UserError
     from mlphys.io import atomic
-    from mlphys.runs.run import find, finished
 
-    found = finished(find(run))
+    found = _measurable(run)
     if save and save.suffix != ".npz":
         raise UserError(f"{save}: --save writes an npz file; name it so")
     for path in (out, save, save_inputs):
@@ -256,7 +274,7 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
     from mlphys.commands import plot
     from mlphys.runs.run import find
 
-    found = find(run)
+    found = _told(find(run))
     names = only.split(",") if only else found.config.plots
     click.echo(show.drawn(plot.draw(found, names, formats.split(","))))
 
@@ -270,9 +288,8 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
     """Make the analyses of RUN (default: the newest finished one): those of its config, or all that apply."""
     from mlphys.commands import analyze
-    from mlphys.runs.run import Run, find, finished
 
-    found = Run(finished(find(run)).path, path)
+    found = _measurable(run, path)
     if analyze.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
         _say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
 

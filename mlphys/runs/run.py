@@ -17,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
-from mlphys.data.preprocessing import Preprocessing, display_shape, restored
+from mlphys.data.preprocessing import Preprocessing, display_shape, fit, restored
 from mlphys.errors import UserError
 from mlphys.io import atomic, npz
 from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
+from mlphys.runs.unfinished import Unfinished, newest
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
@@ -36,6 +37,8 @@ LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
 MOST_AMOUNTS = 1000  # of shift or noise
 
+
+FINISHED = ("done", "diverged")
 
 Number = int | float | None
 
@@ -143,8 +146,22 @@ class Run(RunFiles):
             raise UserError(f"{path}: damaged; retrain the experiment") from None
 
     @cached_property
+    def unfinished(self) -> Unfinished | None:
+        """What can be measured of a training that was interrupted; None of a finished one."""
+        if self.status.get("state") in FINISHED:
+            return None
+        return newest(self.path, self.loaded.weight_shapes())
+
+    @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """The kept weights, the net's and preprocessing's, by name, compared with what the config says."""
+        """The kept weights, the net's and preprocessing's, by name, compared with what the config says.
+
+        Those of an interrupted training are its newest checkpoint's; preprocessing is fitted again.
+        """
+        if found := self.unfinished:
+            steps = self.config.data.preprocess
+            fitted = fit(steps, self.dataset().train.x).named_arrays() if self.loaded.fitted_shapes() else {}
+            return {**found.weights, **fitted}
         return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
@@ -270,14 +287,16 @@ def every(root: Path = Path("runs")) -> list[Run]:
 
 
 def finished(run: Run) -> Run:
-    """`run`, unless its training is not done."""
+    """`run`, unless its training is not done and left nothing to measure, or goes on now."""
     state = run.status.get("state")
-    if state in ("done", "diverged"):
+    if state in FINISHED:
         return run
     if atomic.held(run.path):
         raise UserError(
             f"{run.path}: is being trained now ({run.status.get('epochs')} epochs so far); wait for it, or stop it"
         )
+    if run.unfinished:
+        return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "
         f"`mlphys resume {run.path}` continues it"
