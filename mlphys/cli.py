@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mlphys
+from mlphys import terminal
 
 if TYPE_CHECKING:
     from mlphys.config.experiment import ResolvedExperiment
@@ -25,23 +27,38 @@ if TYPE_CHECKING:
 class Commands(click.Group):
     """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
+        terminal.open_streams()
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:
+            if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF):
+                raise
+            terminal.give_up(sys.stdout)
+            with contextlib.suppress(OSError):
+                terminal.complain(f"standard output: cannot be written: {error.strerror}; print to another place")
+            terminal.give_up(sys.stderr)
+            sys.exit(2)
+
     def invoke(self, ctx: click.Context) -> Any:
         from mlphys.errors import UserError
 
         try:
+            _require_folder()
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"mlphys: {error}", err=True)
+            terminal.complain(str(error))
             ctx.exit(2)
         except click.UsageError as error:
             if hint := _as_override(error):
                 raise click.UsageError(f"{error.format_message().rstrip('.')}{hint}", error.ctx) from None
             raise
         except KeyboardInterrupt:
-            click.echo("mlphys: interrupted", err=True)
+            terminal.complain("interrupted")
             ctx.exit(130)
         except BrokenPipeError:  # `mlphys ... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            terminal.give_up(sys.stdout)
             ctx.exit(0)
 
 
@@ -55,6 +72,15 @@ def _as_override(error: click.UsageError) -> str:
 
     path = path_of(word[1].replace("-", "_"))
     return f"; write --set {path}={word[2] or 'VALUE'}" if path else ""
+
+
+def _require_folder() -> None:
+    from mlphys.errors import UserError
+
+    try:
+        os.getcwd()
+    except OSError:
+        raise UserError("the folder that the command was given in is gone; change into another one") from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,7 +109,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except Interrupted as interrupted:
-        click.echo(f"mlphys: {interrupted}", err=True)
+        terminal.complain(str(interrupted))
         sys.stdout.flush()
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
 
@@ -98,10 +124,10 @@ def _loaded(config: Path, overrides: tuple[str, ...] = (), of_run: bool = True) 
 
     path = config_file(config)
     if path != config:
-        click.echo(f"mlphys: config {path}", err=True)
+        terminal.complain(f"config {path}")
     loaded = load_run(path.parent) if of_run and is_of_run(path) and not overrides else load(path, overrides)
     for note in loaded.notes:
-        click.echo(f"mlphys: {note}", err=True)
+        terminal.complain(note)
     return loaded
 
 
@@ -115,10 +141,9 @@ def _measurable(run: str | None, data: str | None = None) -> Run:
 def _told(found: Run) -> Run:
     if left := found.unfinished:
         which = "best" if left.best else "last saved"
-        click.echo(
-            f"mlphys: {found.path}: its training was interrupted: weights of epoch {left.epoch}, the {which} one; "
-            f"`mlphys resume {found.path}` continues it",
-            err=True,
+        terminal.complain(
+            f"{found.path}: its training was interrupted: weights of epoch {left.epoch}, the {which} one; "
+            f"`mlphys resume {found.path}` continues it"
         )
     return found
 
@@ -162,7 +187,7 @@ def train(
             run = train.resume(unfinished, (), reporter(quiet), _say(quiet), threads)
         else:
             run = train.train(loaded, out, reporter(quiet), _say(quiet), threads)
-    click.echo(run.path if quiet else show.trained(run))
+    terminal.echo(str(run.path) if quiet else show.trained(run))
 
 
 @main.command()
@@ -179,13 +204,18 @@ def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: boo
 
     with _interruptible():
         done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
-    click.echo(done.path if quiet else show.trained(done))
+    terminal.echo(str(done.path) if quiet else show.trained(done))
 
 
 @main.command()
 @RUN
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
-@DATA
+@click.option(
+    "--data",
+    "path",
+    metavar="PATH",
+    help="The run's data, if it has moved; or another labelled set, measured apart.",
+)
 @click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
 @click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
@@ -201,21 +231,28 @@ def evaluate(
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys import show
-    from mlphys.commands import evaluate, plot, robustness
+    from mlphys.commands import evaluate, labelled_set, plot, robustness
+    from mlphys.errors import UserError
     from mlphys.runs.run import Run
 
-    found = _measurable(run, path)
+    found = _measurable(run)
     robustness.check(found, shift, noise)
+    if path and (other := labelled_set.unless_own(found, Path(path))):
+        if shift or noise:
+            raise UserError("--shift and --noise measure on the run's own splits; leave them out, or --data")
+        metrics = evaluate.evaluate_other(found, other)
+        terminal.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated_other(found, other, metrics))
+        return
     metrics = evaluate.evaluate(found, split, path)
     curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
-    click.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
+    terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
     if curves and not as_json:
-        click.echo(show.changed(curves))
+        terminal.echo(show.changed(curves))
     if no_plots:
         return
     drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
     if not as_json:
-        click.echo(show.drawn(drawn))
+        terminal.echo(show.drawn(drawn))
 
 
 @main.command()
@@ -247,13 +284,15 @@ def predict(
     found = _measurable(run)
     if save and save.suffix != ".npz":
         raise UserError(f"{save}: --save writes an npz file; name it so")
+    if out and save and os.path.realpath(out) == os.path.realpath(save):
+        raise UserError(f"--out and --save name the same file {save}; name two")
     for path in (out, save, save_inputs):
         if path:
             atomic.new(path)
     predictions = predict.predict(found, paths, resize, invert, as_is)
     text = predict.as_json(predictions) if as_json else predict.as_csv(predictions)
     for note in predictions.notes:
-        click.echo(f"mlphys: {note}", err=True)
+        terminal.complain(note)
     if save_inputs:
         predict.save_inputs(predictions, save_inputs)
     if save:
@@ -261,7 +300,7 @@ def predict(
     if out:
         atomic.write(out, text)
     else:
-        click.echo(text, nl=False)
+        terminal.echo_data(text)
 
 
 @main.command()
@@ -276,7 +315,7 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 
     found = _told(find(run))
     names = only.split(",") if only else found.config.plots
-    click.echo(show.drawn(plot.draw(found, names, formats.split(","))))
+    terminal.echo(show.drawn(plot.draw(found, names, formats.split(","))))
 
 
 @main.command()
@@ -314,7 +353,7 @@ def check(run: str | None) -> None:
 
     found = finished(find(run))
     results = evaluate.against_expectation(found)
-    click.echo(show.checked(found, results))
+    terminal.echo(show.checked(found, results))
     missed = [name for name, _, _, inside in results if not inside]
     if missed:
         raise UserError(f"{found.path}: outside the range that its config expects: {', '.join(missed)}")
@@ -334,9 +373,9 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
 
     loaded = _loaded(config, overrides)
     parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
-    click.echo(f"{config}: OK ({loaded.experiment.data.name}, {parameters} parameters)")
+    terminal.echo(f"{config}: OK ({loaded.experiment.data.name}, {parameters} parameters)")
     for warning in advice(loaded):
-        click.echo(f"warning: {warning}")
+        terminal.echo(f"warning: {warning}")
 
 
 @config.command("show")
@@ -346,7 +385,7 @@ def config_show(config: Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG complete, with every default."""
     from mlphys.schema.document import dump
 
-    click.echo(dump(_loaded(config, overrides).experiment.model_dump()), nl=False)
+    terminal.echo_data(dump(_loaded(config, overrides).experiment.model_dump()))
 
 
 @config.command("explain")
@@ -356,7 +395,7 @@ def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
     """Print the layers of CONFIG with shapes, and its cost as a formula."""
     from mlphys import show
 
-    click.echo(show.explained(_loaded(config, overrides)))
+    terminal.echo(show.explained(_loaded(config, overrides)))
 
 
 @config.command("diff")
@@ -367,7 +406,7 @@ def config_diff(first: Path, second: Path) -> None:
     from mlphys import show
     from mlphys.config.difference import difference
 
-    click.echo(show.differing(difference(_loaded(first).experiment, _loaded(second).experiment)))
+    terminal.echo(show.differing(difference(_loaded(first).experiment, _loaded(second).experiment)))
 
 
 @config.command("schema")
@@ -375,7 +414,7 @@ def config_schema() -> None:
     """Print the JSON schema of the config language, for completion in editors."""
     from mlphys.config.json_schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    terminal.echo(json.dumps(json_schema(), indent=2))
 
 
 @config.command("copy")
@@ -387,7 +426,7 @@ def config_copy(name: str, to: Path, new_name: str | None) -> None:
     from mlphys.config.examples import copy
 
     path = copy(name, to, new_name)
-    click.echo(f"{path}: written; `mlphys train {path}` trains it")
+    terminal.echo(f"{path}: written; `mlphys train {path}` trains it")
 
 
 @main.group()
@@ -400,7 +439,7 @@ def data_list() -> None:
     """List the datasets that a config can name."""
     from mlphys import show
 
-    click.echo(show.datasets())
+    terminal.echo(show.datasets())
 
 
 @data.command("fetch")
@@ -414,7 +453,7 @@ def data_fetch(name: str) -> None:
     sources = dataset(name).sources()
     with show.download() as progress:
         paths = [fetch(source, progress) for source in sources]
-    click.echo("\n".join(f"{path}: present, checksum OK" for path in paths) or f"{name}: needs no download")
+    terminal.echo("\n".join(f"{path}: present, checksum OK" for path in paths) or f"{name}: needs no download")
 
 
 @data.command("show")
@@ -429,7 +468,7 @@ def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
     atomic.new(out)
     loaded = _loaded(config, overrides)
     inspection.sheet(loaded.dataset(), loaded.description, out)
-    click.echo(f"{out}: written")
+    terminal.echo(f"{out}: written")
 
 
 @data.command("check")
@@ -444,7 +483,7 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     loaded = _loaded(config, overrides)
     dataset = loaded.dataset()
     found = inspection.check(dataset, loaded.description)
-    click.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
+    terminal.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 
 LISTS = [
@@ -459,7 +498,7 @@ def explain(key: str) -> None:
     """Say what KEY of a config means: training.epochs, or a name such as Conv2D, adam, moons."""
     from mlphys.commands import explain as explanation
 
-    click.echo(explanation.explain(key))
+    terminal.echo(explanation.explain(key))
 
 
 @main.command("list")
@@ -468,8 +507,8 @@ def list_(what: str) -> None:
     """List what a config can name."""
     from mlphys import show
 
-    click.echo(show.listed(what))
+    terminal.echo(show.listed(what))
 
 
 def _say(quiet: bool) -> Any:
-    return (lambda text: None) if quiet else click.echo
+    return (lambda text: None) if quiet else terminal.echo

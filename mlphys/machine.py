@@ -9,6 +9,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,6 +21,7 @@ import mlphys
 MOST_THREADS = 1024
 TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # CPU quota of a container: microseconds of CPU time per period
 DECISIVE = ("tensorflow", "keras", "numpy", "llvmlite")  # packages whose version may change the trained bytes
+LONGEST_EXCLUDE = 100_000  # bytes of the checkout's info/exclude
 PACKAGES = ("tensorflow", "keras", "numpy", "llvmlite", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
@@ -117,13 +119,49 @@ def _cpu() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit of the working directory's git checkout and whether it is dirty; None outside of a checkout."""
+    """Commit of the working directory's git checkout and whether it is dirty; None outside of a checkout.
+
+    The folder may have come with its `.git`, whose config can name commands that git runs: fsmonitor, filters, hooks,
+    helpers of remotes. `rev-parse` runs none of them; the state is found by way of a repository of our own that has
+    the other's objects and index, but neither its config nor its hooks, and leaves submodules alone.
+    """
+    wanted = ("--git-path", "objects", "--git-path", "index", "--git-path", "info/exclude", "--show-toplevel")
     try:
-        commit = _said("git", "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_said("git", "status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
+        commit, objects, index, exclude, top = _said("rev-parse", "HEAD", *wanted).split("\n")
+        with tempfile.TemporaryDirectory() as folder:
+            _bare(Path(folder), commit, Path(exclude))
+            files = {"GIT_OBJECT_DIRECTORY": os.path.abspath(objects), "GIT_INDEX_FILE": os.path.abspath(index)}
+            arguments = ("status", "--porcelain", "--ignore-submodules=all")
+            changed = _said(*arguments, GIT_DIR=folder, GIT_WORK_TREE=top, **files)
+        return {"commit": commit, "dirty": bool(changed)}
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
-def _said(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+def _bare(folder: Path, commit: str, exclude: Path) -> None:
+    """A repository without objects at a commit, with the other's list of files to leave out."""
+    for name in ("objects", "refs", "info"):
+        (folder / name).mkdir()
+    sha256 = len(commit) == 64
+    extension = "[extensions]\n\tobjectFormat = sha256\n" if sha256 else ""
+    (folder / "config").write_text(f"[core]\n\trepositoryFormatVersion = {int(sha256)}\n{extension}")
+    (folder / "HEAD").write_text(f"{commit}\n")
+    if exclude.is_file():
+        with exclude.open("rb") as file:
+            (folder / "info" / "exclude").write_bytes(file.read(LONGEST_EXCLUDE))
+
+
+def _said(*arguments: str, **variables: str) -> str:
+    """What git prints; `variables` may name the repository that it looks at."""
+    off = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.untrackedCache=false")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    result = subprocess.run(
+        ("git", "--no-optional-locks", "--no-pager", *off, *arguments),
+        env={**kept, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=5,
+        check=True,
+    )
+    return result.stdout.strip()

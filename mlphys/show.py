@@ -20,6 +20,7 @@ from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
+from mlphys.terminal import printable
 from mlphys.training.backend import choose
 
 MOST_REASONS = 4  # for pictures that are not drawn
@@ -31,7 +32,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
     Where that leaves no room for it every cell gets a line of its own: no number is ever cut.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    columns = [printable(column) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
     width = shutil.get_terminal_size((120, 24)).columns
     needed = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     gaps = 3 * (len(columns) - 1) + 2
@@ -95,7 +97,7 @@ def explained(loaded: ResolvedExperiment) -> str:
     sizes = f"{data.train} training, {data.validation} validation, {data.test} test samples"
     parts = [
         layers,
-        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_taken(loaded)]),
+        "\n".join([f"{parameters} parameters; {sizes} of {data.name}", *_pretrained(loaded)]),
         f"cost = {loaded.cost()}",
     ]
     if loaded.experiment.model.ITERATIVE:
@@ -107,23 +109,23 @@ def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
     """The backend that trains each phase on a CPU, and why a faster one cannot."""
     experiment = loaded.experiment
     plans = experiment.model.plans(experiment.training, loaded.net_input)
-    told = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
-    if len(set(told.values())) == 1:
-        yield next(iter(told.values()))
-    elif told:
-        yield from (f"{name}: {text}" for name, text in told.items())
+    choices = {plan.name: str(choose(plan, loaded.net_input.samples)) for plan in plans}
+    if len(set(choices.values())) == 1:
+        yield next(iter(choices.values()))
+    elif choices:
+        yield from (f"{name}: {text}" for name, text in choices.items())
 
 
-def _taken(loaded: ResolvedExperiment) -> Iterable[str]:
+def _pretrained(loaded: ResolvedExperiment) -> Iterable[str]:
     """The runs that provide pretrained weights."""
     encoder, initial = loaded.experiment.model.pretrained_encoder(), loaded.experiment.training.initial
     if initial:
         yield f"all parameters begin as in {initial.run}"
     if encoder:
         rows = loaded.pretrained_rows()
-        told = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
+        encoder_text = f"the encoder's {sum(row.parameters() for row in rows)} parameters"
         origin = "" if initial else f" are those of {encoder.run} and"
-        yield f"{told}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
+        yield f"{encoder_text}{origin} are {'trained on' if encoder.trainable else 'not trained'}"
 
 
 def _optimizer(loaded: ResolvedExperiment) -> str:
@@ -185,6 +187,12 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         ]
         lines += ["", table(["class", "samples", *names], rows)]
     return "\n".join([*lines, ""])
+
+
+def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
+    """The metrics on another labelled set, and where they are kept."""
+    kept = f"another set than the run's own; numbers in {run.path / 'analysis' / other.name}.json"
+    return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), kept])
 
 
 def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,12 +1,12 @@
-"""Time an epoch of mlphys beside Keras, PyTorch, scikit-learn and the machine's limit.
+"""Benchmark an epoch of mlphys, Keras, PyTorch and scikit-learn, with the machine's limit.
 
 python -m scripts.bench                         all nets, the table to stdout and to bench.json
 python -m scripts.bench --epochs 9 dense        one net
 python -m scripts.bench --write                 into docs/performance.md too
 
-Every peer trains the same net on the same samples in a process of its own, two seconds or an epoch
-at a time in turn, so that what else the machine does falls on all of them. The first epoch compiles
-and is left out; what is told is the median of the others.
+Every peer trains the same net on the same samples in a separate process, in turns of two seconds or
+an epoch, so that other load affects all of them equally. The first epoch includes compilation and is
+left out; the table has the median of the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from scripts import marked_tables
 
 DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 SAMPLES = 50_000
-TURN = 2.0  # seconds, at least: the threads of the peer before go on spinning for a while when their work is done
+TURN = 2.0  # seconds, at least: threads of the previous peer spin for a while after their work
 
 RELU = {"activation": "relu"}
 SAME = {"kernel_size": 5, "padding": "same", **RELU}
@@ -42,7 +42,7 @@ UP = {"UpSampling2D": {"size": 2}}
 SIGMOID = {"activation": "sigmoid"}
 SIGMOID_IMAGE = {"Conv2D": {"filters": 1, "kernel_size": 5, "padding": "same", "activation": "sigmoid"}}
 
-# What each net is, as in a config: layers, or encoder and decoder, and how it is trained.
+# Each net as in a config: layers, or encoder and decoder, and its training.
 NETS: dict[str, dict[str, Any]] = {
     "dense": {
         "about": "784-30-10, batch 100",
@@ -126,7 +126,7 @@ def experiment(net: str) -> dict[str, Any]:
 
 
 def phases(net: str) -> int:
-    """How many phases its training has: a stacked one each stage, and all of them together."""
+    """The number of phases: for a stack each stage, and all stages together."""
     return len(NETS[net]["stages"]) + 1 if "stages" in NETS[net] else 1
 
 
@@ -138,7 +138,7 @@ def loaded(net: str) -> Any:
 
 
 def samples(net: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, 28, 28, 1) and their targets: labels, or the images as the net gives them."""
+    """Images (n, 28, 28, 1) and their targets: labels, or the images in the shape of the net's output."""
     with np.load(os.environ["MLPHYS_BENCH_SAMPLES"]) as arrays:
         x, y = arrays["x"], arrays["y"]
     if "layers" in NETS[net]:
@@ -148,7 +148,7 @@ def samples(net: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def waited_for() -> Iterator[int]:
-    """The epochs as the parent asks for them; between two of them the worker tells that it is done."""
+    """Yield the epochs that the parent requests; report after each one."""
     for number, _ in enumerate(sys.stdin):
         began = time.perf_counter()
         yield number
@@ -156,9 +156,9 @@ def waited_for() -> Iterator[int]:
 
 
 def train_mlphys(net: str, number: int) -> None:
-    """All that an epoch of `mlphys train` does without validation: history and checkpoint included.
+    """An epoch of `mlphys train` without validation, history and checkpoint included.
 
-    Phase `number` starts from the initial weights: how fast it is does not depend on them.
+    Phase `number` starts from the initial weights, on which its speed does not depend.
     """
     from mlphys.networks import tensorflow
     from mlphys.networks.phases import Gradient
@@ -212,7 +212,7 @@ def train_keras(net: str, number: int, **compiled: Any) -> None:
 
 
 def keras_chain(layers: list[Any], shape: tuple[int, ...], contraction: float = 0) -> Any:
-    """The model; the first layer is penalized by its Jacobian (Rifai et al. 2011) as Keras's users do it."""
+    """The model; the first layer is penalized by its Jacobian (Rifai et al. 2011) as Keras users do."""
     import keras
 
     class Contractive(keras.layers.Dense):
@@ -231,7 +231,7 @@ def keras_chain(layers: list[Any], shape: tuple[int, ...], contraction: float = 
 
 
 def keras_stage(stages: list[Any], number: int, x: np.ndarray) -> tuple[Any, np.ndarray]:
-    """The model of a stage and the codes below it as its samples; behind the last stage, all of them."""
+    """The model of a stage with the codes below it as samples; after the last stage, the complete model."""
     there = [stage["encoder"] for stage in stages]
     back = [stage["decoder"] for stage in stages]
     if number == len(stages):
@@ -242,7 +242,7 @@ def keras_stage(stages: list[Any], number: int, x: np.ndarray) -> tuple[Any, np.
 
 
 def train_torch(net: str, channels_last: bool) -> None:
-    """The usual loop over batches that are taken from the samples in memory."""
+    """The usual loop over batches of the samples in memory."""
     import torch
 
     x, y = (torch.from_numpy(np.ascontiguousarray(array)) for array in samples(net))
@@ -266,7 +266,7 @@ def train_torch(net: str, channels_last: bool) -> None:
 
 
 def torch_net(net: str) -> Any:
-    """The same layers in PyTorch; its cross-entropy takes the softmax in."""
+    """The same layers in PyTorch; its cross-entropy includes the softmax."""
     from torch import nn
 
     layers: list[Any] = []
@@ -288,7 +288,7 @@ def torch_net(net: str) -> Any:
 
 
 def train_sklearn(net: str) -> None:
-    """MLPClassifier, an epoch a call; only for the dense classifier."""
+    """MLPClassifier, one epoch per call; only for the dense classifier."""
     from sklearn.neural_network import MLPClassifier
 
     x, y = samples(net)
@@ -314,7 +314,7 @@ def worker(peer: str, net: str, number: int) -> None:
 
 
 class Process:
-    """A peer at work on one phase."""
+    """The process of a peer that trains one phase."""
 
     def __init__(self, peer: str, net: str, number: int):
         command = [sys.executable, "-m", "scripts.bench", "--worker", peer, str(number), net]
@@ -359,9 +359,9 @@ def runs_here(peer: str, net: str) -> bool:
 
 
 def operations(net: str) -> int:
-    """Floating-point operations of one training step a sample: forward, and back to weights and inputs.
+    """Floating-point operations of a training step per sample: forward, and backward to weights and inputs.
 
-    The first layer's inputs need no gradient. A stacked net passes each stage alone, and all of them together.
+    The first layer's inputs need no gradient. A stacked net has a pass for each stage alone, and one for all together.
     """
     forward = []
     for row in loaded(net).rows():
@@ -373,7 +373,7 @@ def operations(net: str) -> int:
 def rate_of_the_machine() -> float:
     """Floating-point operations a second of a large float32 matrix product, the best of nine, by TensorFlow.
 
-    In a process of its own: NumPy's libraries are slower on some processors.
+    In a separate process. NumPy's libraries are slower on some processors.
     """
     script = (
         "import time, tensorflow as tf\n"
@@ -401,7 +401,7 @@ class Seconds:
 
 
 def measured(net: str, epochs: int) -> dict[str, Seconds]:
-    """An epoch of each phase at a time, by peer, the peers in turn."""
+    """Seconds by peer, for epochs of each phase, the peers in turn."""
     numbers = range(phases(net))
     peers = {peer: [Process(peer, net, number) for number in numbers] for peer in PEERS if runs_here(peer, net)}
     seconds = {peer: Seconds(sum(process.start for process in processes), []) for peer, processes in peers.items()}
@@ -425,7 +425,7 @@ HEAD = ["net", *PEERS, "machine's limit", "first epoch", "measured on"]
 
 
 def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
-    """Median seconds an epoch, and how many times those of mlphys that is; and the start to the first epoch's end."""
+    """Median seconds per epoch with the factor relative to mlphys, and the time from start to the end of epoch 1."""
     ours = seconds["mlphys"].median()
     limit = operations(net) * SAMPLES / rate
     medians = [seconds[peer].median() if peer in seconds else None for peer in PEERS] + [limit]
@@ -435,7 +435,7 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
 
 
 def table(rows: dict[str, str]) -> str:
-    """The rows by net, without the columns that none of them fills."""
+    """The rows by net, without empty columns."""
     told = [cells(rows[net]) for net in NETS if net in rows]
     used = [i for i in range(len(HEAD)) if any(line[i] for line in told)]
     lines = [HEAD, ["---"] * len(HEAD), *told]
@@ -456,7 +456,7 @@ def known_rows() -> dict[str, str]:
 
 
 def machine_line(rate: float) -> str:
-    """On what a row was measured; `rate` in operations a second."""
+    """The machine of a row; `rate` in operations per second."""
     from mlphys import machine
 
     facts, info = machine.describe([], xla=True), Path("/proc/cpuinfo")

@@ -13,13 +13,13 @@ def table(document: Path, script: str) -> str:
 
 
 def write_table(document: Path, script: str, text: str) -> None:
-    """Replace the text between the marks of a script; the rest of the document stays as it is."""
+    """Replace the text between the marks of a script."""
     before, _, after = _parts(document, script)
     document.write_text(f"{before}\n{text}\n{after}")
 
 
 def _parts(document: Path, script: str) -> tuple[str, str, str]:
-    """The document up to the first mark, between the two, and from the second on."""
+    """The document before, between and after the marks."""
     begin, end = f"<!-- {script}: made by scripts/{script}.py -->", f"<!-- end of {script} -->"
     before, rest = document.read_text().split(begin)
     inside, after = rest.split(end)

@@ -1,7 +1,7 @@
 """Train two of the configs and put their pictures, scaled for a web page, into docs/images.
 
 python -m scripts.pictures                   # both trainings, about two minutes
-python -m scripts.pictures --runs runs       # take them from runs that are there already
+python -m scripts.pictures --runs runs       # use existing runs
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 from scripts.marked_tables import ROOT
 
 IMAGES = ROOT / "docs" / "images"
-LARGEST = (900, 900)  # pixels; a page shows them smaller, which keeps them sharp on fine screens
+LARGEST = (900, 900)  # pixels; larger than shown, for high-resolution screens
 COLOURS = 256
 
 # The config whose run draws each picture.
@@ -43,7 +43,7 @@ def train(folder: Path) -> None:
 
 
 def scaled(picture: Path) -> Image.Image:
-    """The picture in at most so many pixels, with a palette: a tenth of the bytes."""
+    """The picture with at most LARGEST pixels and a palette, a tenth of the bytes."""
     with Image.open(picture) as image:
         small = image.convert("RGB")
     small.thumbnail(LARGEST, Image.Resampling.LANCZOS)

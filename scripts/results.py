@@ -1,6 +1,6 @@
-"""Train the configs, measure them on their test splits, and write what was found where it is quoted.
+"""Train the configs, evaluate them on their test splits, and update the tables that quote the results.
 
-Where a config has no test samples, it is measured on those it was trained with.
+A config without test samples is evaluated on its training samples.
 
 python -m scripts.results --seeds 5                  all configs, the table to stdout
 python -m scripts.results --write dense_mnist        one config; its header, docs/results.md, README.md
@@ -34,7 +34,7 @@ COLUMNS = "| config | on the test split | published | seconds |\n|---|---|---|--
 
 @dataclass(frozen=True)
 class Result:
-    """A metric on a split and whole-process seconds of training, a value a seed.
+    """A metric on a split and wall seconds of `mlphys train`, one value per seed.
 
     The metric is what `about.quote` of the config names, or the first of its kind of model.
     """
@@ -46,10 +46,10 @@ class Result:
     values: list[float]
     stderr: float | None
     seconds: list[float]
-    errors: list[tuple[float, float]]  # of reconstructions, and of as many principal components; empty for others
+    errors: list[tuple[float, float]]  # mse of reconstructions and of PCA of the same size; empty for others
 
     def value(self) -> str:
-        """Mean and spread over the seeds; of a single run, its sampling error. PCA's error beside reconstructions'."""
+        """Mean and standard deviation over seeds; for a single run its standard error; PCA's mse of reconstructions."""
         if not self.errors:
             return self._value()
         ours, pca = (statistics.mean(column) for column in zip(*self.errors, strict=True))
@@ -80,7 +80,7 @@ class Result:
 
 
 def measured(name: str, path: Path, seeds: int) -> Result:
-    """Train and evaluate one config with each seed, in processes of their own, after the runs that it begins with."""
+    """Train and evaluate one config with each seed, in separate processes, after its pretrained runs."""
     values, seconds, errors, stderr = [], [], [], None
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -108,14 +108,14 @@ def mlphys(*arguments: object) -> str:
 
 
 def quote_in_config(path: Path, result: Result) -> None:
-    """Make the second line of a config tell what was measured."""
+    """Write the result into the second line of a config."""
     lines = path.read_text().splitlines(keepends=True)
     lines[1] = f"# mlphys train configs/{path.name}        {result.header()}\n"
     path.write_text("".join(lines))
 
 
 def quote_in_documents(result: Result) -> None:
-    """Replace the row of a measured config, or add it; in the README where it stands there already."""
+    """Replace or add the row of a config; in the README only existing rows."""
     for document in (DOCUMENT, README):
         rows = known_rows(document)
         if document == DOCUMENT or result.name in rows:

@@ -1,4 +1,4 @@
-"""Train six small configs from two checkouts on this machine and compare what they wrote, byte for byte.
+"""Train six small configs from two checkouts on this machine and compare their runs byte for byte.
 
 python -m scripts.same_bytes ../before .     # exit code 1 if a weight, an epoch or a metric differs
 """
@@ -21,7 +21,7 @@ SIGMOID = {"activation": "sigmoid"}
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 TRAINING = {"optimizer": "adam", "batch_size": 40, "epochs": 4}
 
-# One for each way that steps are taken: whole steps in machine code, our convolutions, XLA, phases, sampling, noise.
+# One for each way of training: machine code, our convolutions, XLA, phases, sampling, noise.
 CONFIGS: dict[str, dict[str, Any]] = {
     "dense": {
         "model": {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 20, "activation": "relu"}}, SOFTMAX]},
@@ -77,14 +77,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def trained(checkout: Path, name: str, folder: Path) -> dict[str, Any]:
-    """What `mlphys train` of a checkout writes for a config: files by name, history without its seconds."""
+    """The files by name that `mlphys train` of a checkout writes, history without seconds."""
     config = folder / f"{name}.yaml"
     config.write_text(yaml.safe_dump({"name": name, "data": DIGITS, **CONFIGS[name]}))
     command = "from mlphys.cli import main; main()"
     subprocess.run(
         [sys.executable, "-c", command, "train", str(config), "--out", name, "--quiet"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(checkout.resolve())},  # before what is installed
+        env={**os.environ, "PYTHONPATH": str(checkout.resolve())},  # overrides the installed package
         check=True,
     )
     run = folder / name
@@ -95,7 +95,7 @@ def trained(checkout: Path, name: str, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print a line a config; exit code 1 where anything differs."""
+    """Print one line per config; exit code 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)

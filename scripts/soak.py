@@ -60,15 +60,15 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 }
 COMPARED = ["weights.safetensors", "metrics.json", "predictions_validation.npz"]
 
-# What a training does, in one byte that it shares with who kills it.
+# The current activity of a training, in a byte shared with the killing process.
 BEGIN, TRAIN, WRITE, PRUNE, RESUME, END = range(6)
 DOING = ("began", "trained", "wrote", "pruned", "resumed", "was measured")
-LONGEST = 120  # seconds until a training has begun, or done what is waited for
-MOMENT = 0.4  # seconds that a resume takes, about
+LONGEST = 120  # seconds to wait for an activity
+MOMENT = 0.4  # seconds of a resume, about
 
 
 def trained(note: Path, config: Path, run: Path) -> None:
-    """`mlphys train --resume` with a checkpoint after every epoch, noting what it does."""
+    """`mlphys train --resume` with a checkpoint after every epoch, recording its activity."""
     with note.open("r+b") as file:
         shared = mmap.mmap(file.fileno(), 1)
 
@@ -98,7 +98,7 @@ def trained(note: Path, config: Path, run: Path) -> None:
 
 
 class Training:
-    """A process that trains the experiment in `config`, or goes on with it."""
+    """A process that trains or resumes the experiment in `config`."""
 
     def __init__(self, folder: Path, config: Path, run: Path):
         note = folder / "doing"
@@ -109,7 +109,7 @@ class Training:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     def wait_for(self, *doing: int) -> bool:
-        """Whether it does one of these now; False: it ended before."""
+        """Wait for one of these activities; False if it ended before."""
         until = time.monotonic() + LONGEST
         while self.process.poll() is None:
             if self.shared[0] in doing:
@@ -120,12 +120,12 @@ class Training:
         return False
 
     def finish(self) -> None:
-        _, said = self.process.communicate()
+        _, printed = self.process.communicate()
         if self.process.returncode:
-            raise SystemExit(f"soak: a training ended with {self.process.returncode}: {said}")
+            raise SystemExit(f"soak: a training ended with {self.process.returncode}: {printed}")
 
     def kill(self, rng: random.Random, seconds: float) -> int | None:
-        """Kill it at a random instant of the `seconds` that it would take; what it did then, None if it was faster."""
+        """Kill it at a random instant within `seconds`; return its activity, or None if it ended before."""
         aim = rng.choice([TRAIN, WRITE, PRUNE, RESUME])
         instant = rng.random()
         if not self.wait_for(TRAIN, WRITE, PRUNE, RESUME, END):
@@ -141,7 +141,7 @@ class Training:
 
 
 def digests(run: Path) -> dict[str, str]:
-    """Of everything but how long the epochs took."""
+    """Digests of all files, without the seconds of epochs."""
     found = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in COMPARED}
     with (run / "history.csv").open() as file:
         rows = [[value for name, value in row.items() if name != "seconds"] for row in csv.DictReader(file)]
@@ -149,7 +149,7 @@ def digests(run: Path) -> dict[str, str]:
 
 
 def soaked(name: str, kills: int, rng: random.Random, folder: Path) -> Counter[int]:
-    """Kill trainings of an experiment so many times; what they did then. Ends the process at the first difference."""
+    """Kill trainings of an experiment `kills` times; count their activities. Exits at the first difference."""
     import yaml
 
     folder.mkdir()
@@ -183,7 +183,7 @@ def soaked(name: str, kills: int, rng: random.Random, folder: Path) -> Counter[i
 
 
 def table(killed: dict[str, Counter[int]]) -> str:
-    """How many kills fell into what, by experiment."""
+    """Number of kills by activity and experiment."""
     doings = sorted({doing for counts in killed.values() for doing in counts})
     lines = [
         f"| killed while it | {' | '.join(DOING[doing] for doing in doings)} | all |",
@@ -214,7 +214,7 @@ def main() -> None:
     for i, name in enumerate(names):
         share = arguments.kills * (i + 1) // len(names) - arguments.kills * i // len(names)
         killed[name] = soaked(name, share, rng, folder / name)
-    shutil.rmtree(folder)  # kept where something went wrong
+    shutil.rmtree(folder)  # kept after a failure
     print(table(killed))
     if arguments.write:
         write_table(DOCUMENT, "soak", table(killed))

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Markers, random examples and options of all tests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A worker trains nets of all sorts, and the first would choose for those after it how many threads an operation
-# has; the bytes of one that another process trains depend on that.
+# In one process the first network would set the threads per operation for all later ones, on which their bytes depend.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 
 TESTS = Path(__file__).parent
 
-# Rooms whose tests train networks, draw pictures or start processes.
+# Folders whose tests train networks, draw plots or start processes.
 SLOW = {"analysis", "commands", "known_answers", "models", "native", "networks", "plots", "runs", "training"}
 
 # The same examples in every run, so that a failure belongs to the change before it; --hypothesis-profile=search looks
@@ -25,20 +24,20 @@ settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("same")
 
 
-def in_slow_room(path: Path) -> bool:
+def in_slow_folder(path: Path) -> bool:
     return path.is_relative_to(TESTS) and not SLOW.isdisjoint(path.relative_to(TESTS).parts[:1])
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where no slow tests are run, a slow room is not even read, whose imports take long."""
-    return True if "not slow" in config.option.markexpr and in_slow_room(collection_path) else None
+    """Without slow tests, do not even collect slow folders, whose imports take long."""
+    return True if "not slow" in config.option.markexpr and in_slow_folder(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Marks what stands in a slow room, starts a process, or takes a run that was trained for all tests of its file."""
+    """Mark tests in slow folders, tests that start a process, and tests that use a trained run of their file."""
     for item in items:
         starts_a_process = "subprocess" in item.function.__code__.co_names
-        if in_slow_room(item.path) or starts_a_process or "trained_once" in item.fixturenames:
+        if in_slow_folder(item.path) or starts_a_process or "trained_once" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
 
 

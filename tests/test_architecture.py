@@ -18,7 +18,7 @@ FOLDER = Path(mlphys.__file__).parent
 # without a circle; the entries of a registry (datasets, models, plots, analysis) do not, but may share a helper, whose
 # name begins with an underscore.
 ROWS = [
-    ["errors"],
+    ["errors", "terminal"],
     ["numerics", "native", "machine"],
     ["schema"],
     ["io"],
@@ -206,3 +206,30 @@ def test_outside_of_models_no_kind_of_model_is_recognized_by_its_name_or_class(n
 
 def test_modules_are_imported_by_a_computed_name_in_the_registry_only():
     assert importing("importlib") - importing("importlib.metadata") == {"schema.registry"}
+
+
+# Where runs are read and written: nothing there touches a file but by `RunFolder`, which follows no link.
+OF_RUNS = {"io.history", "io.run_files", "figures.save", "training.checkpoint"}
+TOUCHING = {
+    "open", "fdopen", "write_text", "write_bytes", "read_text", "read_bytes", "unlink", "rmdir", "rename", "mkdir",
+    "iterdir", "glob", "rglob", "touch", "symlink_to", "hardlink_to", "rmtree", "savez", "savez_compressed",
+    "save_file", "load_file", "safe_open", "savefig", "makedirs", "listdir", "scandir",
+}  # fmt: skip
+# Folders of many runs, which are the user's; pictures and arrays that are made in memory.
+ALLOWED = {
+    ("io.run_files", "iterdir"), ("runs.run", "glob"), ("runs.writer", "iterdir"), ("runs.writer", "mkdir"),
+    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"), ("figures.save", "savefig"),
+}  # fmt: skip
+
+
+def test_files_of_a_run_are_touched_by_its_folder_only():
+    found = set()
+    for name, source in modules().items():
+        if name in OF_RUNS or room(name) in ("runs", "commands", "show"):
+            calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+            called = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+            called |= {call.id for call in calls if isinstance(call, ast.Name)}
+            found |= {(name, each) for each in called & TOUCHING}
+            found |= {(name, "atomic.write")} if "atomic.write(" in source else set()
+    # a shipped config's first line
+    assert found - {("show", "read_text")} == ALLOWED

@@ -1,1 +1,1 @@
-"""One file is one analysis of a trained net."""
+"""The analyses of trained networks, one file each."""

@@ -1,4 +1,4 @@
-"""The outputs of the layers."""
+"""Statistics of the layers' outputs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ AT_ONCE = 200  # samples, at most
 
 
 class Activations(SampledAnalysis):
-    """What each layer gives: its histogram, units that are dead, and outputs that are saturated.
+    """The distribution of each layer's outputs: histogram, dead units, saturated outputs.
 
-    The outputs h of each layer over `samples`.
+    Outputs h of each layer over `samples`.
 
-    Saturated: h < .05 or h > .95 of a sigmoid, |h| > .95 of tanh, h = 0 of relu, where an output hardly changes
-    with its input, or not at all (Glorot & Bengio 2010). A relu unit that is 0 for every sample is dead: it has no
+    Saturated: h < .05 or h > .95 of a sigmoid, |h| > .95 of tanh, h = 0 of relu, where an output depends little
+    or not at all on its input (Glorot & Bengio 2010). A relu unit that is 0 for every sample is dead: it has no
     gradient, and stays so. A filter is a unit; it is dead where its whole map is 0.
     """
 
@@ -46,7 +46,7 @@ class Activations(SampledAnalysis):
         gathered: dict[str, Outputs] = {}
         at_once = min(AT_ONCE, run.trained.evaluated_at_once)
         rows = [row for row in run.rows if not (isinstance(row.layer, Flatten | Reshape) or row.layer.only_in_training)]
-        for narrow in (False, True):  # the range of a histogram must be known before it is counted
+        for narrow in (False, True):  # first pass: the range of the histogram
             for start in range(0, len(some), at_once):
                 found = run.trained.layers(some.x[start : start + at_once])
                 for row in rows:
@@ -68,7 +68,7 @@ class Activations(SampledAnalysis):
 
 
 class Outputs:
-    """Of one layer: gathered piece by piece."""
+    """Statistics of the outputs of one layer, accumulated over chunks."""
 
     def __init__(self, row: Row):
         kind = row.layer.activation_name()
@@ -81,7 +81,7 @@ class Outputs:
         self._saturated: list[np.ndarray] = []
 
     def see(self, h: np.ndarray) -> None:
-        """Outputs (n, ..., units)."""
+        """Update the extremes with outputs (n, ..., units)."""
         every = tuple(range(1, h.ndim))
         self.low, self.high = min(self.low, float(h.min())), max(self.high, float(h.max()))
         self._alive = self._alive | (h != 0).any(axis=tuple(range(h.ndim - 1)))
@@ -161,7 +161,7 @@ def _panel(
         flat = ACTIVATIONS[outputs.kind].saturated(middles)
     colours = np.where(flat, theme.VERMILLION, theme.BLUE)
     axes.bar(edges[:-1], fractions, np.diff(edges), align="edge", color=list(colours))
-    # a relu's zeros would leave nothing to see of all others
+    # the zeros of a relu would hide all other bins
     rest = float(fractions[~flat].max(initial=0)) if outputs.kind == "relu" else 0.0
     top = min(float(fractions.max()), 2 * rest) if rest else float(fractions.max())
     axes.set_ylim(0, 1.1 * top)

@@ -20,15 +20,15 @@ MOST_CLASSES = 12
 
 
 class ClassEvidence(PerClassAnalysis):
-    """What in an image speaks for and against each class: integrated gradients (Sundararajan et al. 2017).
+    """Contribution of each pixel to the score of each class: integrated gradients (Sundararajan et al. 2017).
 
     A_ki = (x_i - b_i) int_0^1 dS_k/dx_i (b + t (x - b)) dt, S_k the score of class k before softmax or sigmoid.
 
-    From each S_k the mean of all classes' is taken, because an answer is a comparison. Complete: sum_i A_ki =
-    S_k(x) - S_k(b); for a linear net A_ki = w_ki (x_i - b_i), w_k less the mean of all. The `baseline` b is the mean
-    training sample, against which ink that is missing speaks too, or zeros. The integral is the mean over `steps`
-    midpoints; how complete its sums are is measured. Also: how much of the evidence between the sample's class and
-    the strongest other one, sum |A_ci - A_ki|, is for the class.
+    The mean over the classes is subtracted from each S_k, because a prediction is a comparison. Complete:
+    sum_i A_ki = S_k(x) - S_k(b); for a linear net A_ki = w_ki (x_i - b_i), w_k minus its mean over the classes. The
+    `baseline` b is the mean training sample, for which missing ink contributes too, or zeros. The integral is the mean
+    over `steps` midpoints; the error of its completeness is measured. Also the fraction of the evidence between the
+    sample's class and the strongest other one, sum |A_ci - A_ki|, that favours the class.
     """
 
     per_class: Count = 2
@@ -83,14 +83,14 @@ class ClassEvidence(PerClassAnalysis):
 
 
 def attributions(class_scores: PointFunction, z: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """Integrated gradients from b to z (d,) of each output less the mean of all: float64 (m, d)."""
+    """Integrated gradients from b to z (d,) of each output minus the mean over the outputs: float64 (m, d)."""
     t = (np.arange(steps, dtype=np.float32)[:, None] + 0.5) / steps
     sums = class_scores.jacobians(b + t * (z - b), lambda j: j.sum(axis=0, keepdims=True, dtype=np.float64))
     return (z - b).astype(np.float64) * _compared(sums.sum(axis=0)[None])[0] / steps
 
 
 def _compared(scores: np.ndarray) -> np.ndarray:
-    """(n, classes, ...) less their mean over the classes."""
+    """Values (n, classes, ...) minus their mean over the classes."""
     return scores - scores.mean(axis=1, keepdims=True)
 
 
@@ -104,7 +104,7 @@ def _picture(
     grown: np.ndarray,
     summary: str,
 ) -> Picture:
-    """A row for the first sample of each class: the sample, then the evidence for each class."""
+    """One row for the first sample of each class: the sample, then the evidence for each class."""
     shape, classes = run.loaded.net_input.shape, run.description.classes
     count = min(len(classes), MOST_CLASSES)
     start = "the mean training sample" if settings.baseline == "mean" else "zeros"

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 class DecoderSmoothing(Analysis):
-    """On whitened data a tied decoder, seen in pixels, is the encoder smoothed by the data's covariance (Memisevic).
+    """For whitened data, a tied decoder in pixel space is the encoder smoothed by the data's covariance (Memisevic).
 
-    The weights W of a tied layer on whitened samples z = P (x - mean), brought into the space of x.
+    The weights W of a tied layer on whitened samples z = P (x - mean), transformed into the space of x.
 
         encoder: W^T z = (P^T W)^T (x - mean),   W_pixel = P^T W
         decoder: x = P^+ z + mean,               A_pixel = P^+ W = C W_pixel
 
-    because P^+ = C P^T for P P^T = C^-1: filters that are sharp give back patterns that are smooth (Haufe et al. 2014).
-    Compared are W_pixel as whitening takes unit vectors, A_pixel as it is undone, and C as the training samples
-    have it, plus whitening's epsilon. The picture shows the first `units`; each has its own scale.
+    because P^+ = C P^T for P P^T = C^-1: sharp filters have smooth patterns (Haufe et al. 2014). W_pixel is computed
+    by whitening unit vectors, A_pixel by inverting the whitening, and C is the covariance of the training samples plus
+    whitening's epsilon. The plot shows the first `units`, each on its own scale.
     """
 
     units: Annotated[int, Field(ge=1, le=30)] = 10
@@ -94,7 +94,7 @@ class DecoderSmoothing(Analysis):
 
 
 def _whitening(run: RunView) -> tuple[Preprocessing, Whiten, Mapping[str, np.ndarray]]:
-    """What comes before it, the step, and what was fitted."""
+    """The steps before whitening, the whitening step, and its fitted arrays."""
     fitted = run.preprocessing
     step = fitted.steps[-1]
     assert isinstance(step, Whiten)
@@ -102,7 +102,7 @@ def _whitening(run: RunView) -> tuple[Preprocessing, Whiten, Mapping[str, np.nda
 
 
 def _covariance(x: Array, columns: np.ndarray) -> np.ndarray:
-    """C times columns (d, m), C the covariance of samples x."""
+    """C @ columns (d, m), with C the covariance of samples x."""
     mean, product = chunked.mean(x).ravel(), np.zeros_like(columns)
     for piece in chunked.pieces(x):
         centred = piece.reshape(len(piece), -1) - mean
@@ -111,14 +111,14 @@ def _covariance(x: Array, columns: np.ndarray) -> np.ndarray:
 
 
 def _roughness(columns: np.ndarray, shape: Shape) -> np.ndarray:
-    """Of each column (d, m), an image of `shape`: squared differences of neighbours over squared values, rooted."""
+    """Roughness of each column (d, m), an image of `shape`: rms difference of neighbours / rms value."""
     images = columns.T.reshape(-1, *shape)
     steps = (np.diff(images, axis=axis) ** 2 for axis in (1, 2))
     return np.sqrt(sum(step.sum(axis=(1, 2, 3)) for step in steps) / (images**2).sum(axis=(1, 2, 3)))
 
 
 def _images(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: str, caption: str) -> Figure:
-    """A column a unit; each image in its own colours around zero."""
+    """One column per unit; each image on its own color scale around zero."""
     count = min(units, next(iter(parts.values())).shape[1])
     figure = theme.figure(
         max(1.05 * count + 1.5, 9), 4.9, title, f"{caption}; each image has its own scale around zero"
@@ -137,7 +137,7 @@ def _images(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: st
 
 
 def _points(parts: Mapping[str, np.ndarray], shape: Shape, units: int, title: str, caption: str) -> Figure:
-    """The weights of the decoder against those of the encoder, smoothed."""
+    """Weights of the decoder against the smoothed weights of the encoder."""
     figure = theme.figure(8, 6.5, title, caption)
     axes = figure.subplots()
     decoder, smoothed = (parts[name][:, :units].ravel() for name in ("decoder A", "C W"))

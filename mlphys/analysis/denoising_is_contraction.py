@@ -20,13 +20,13 @@ from mlphys.schema.fields import Count, Positive, as_tuple
 class DenoisingIsContraction(SampledAnalysis):
     """Denoising is contraction: the error with noisy inputs against the Jacobian's norm (Alain & Bengio 2014).
 
-    E|x - r(x + e)|^2 for e from N(0, s^2), at each s of `noise` in the units of the net's input.
+    E|x - r(x + e)|^2 for e from N(0, s^2), for each s of `noise` in the units of the network's input.
 
-    With r(x + e) = r + J e + e H e / 2 + ... what is odd in e vanishes in the mean, and
+    With r(x + e) = r + J e + e H e / 2 + ... odd terms in e have zero mean, and
 
         E|x - r(x + e)|^2 = |x - r|^2 + s^2 (|J|_F^2 + (r - x) Laplacian r) + O(s^4).
 
-    The contractive penalty |J|_F^2 is the whole of it where r is linear or has reached x; the second term is of the
+    The contractive penalty |J|_F^2 is the complete s^2 term if r is linear or r = x; the second term is of the
     same order in s, and is measured too. Each of `samples` gets `draws` pairs e and -e.
     """
 
@@ -80,7 +80,7 @@ def _squared_norms(jacobians: np.ndarray) -> np.ndarray:
 
 
 def _noisy(net: TrainedView, z: np.ndarray, s: float, draws: int, seed: int) -> np.ndarray:
-    """The mean of |x - r(x + e)|^2 over pairs e and -e at each point (n, d); e differs between s in its size only."""
+    """The mean of |x - r(x + e)|^2 over pairs e and -e at each point (n, d); e is the same for all s but for scale."""
     generator = rng(seed, "analysis/denoising_is_contraction")
     total = np.zeros(len(z))
     for _ in range(draws):
@@ -91,7 +91,7 @@ def _noisy(net: TrainedView, z: np.ndarray, s: float, draws: int, seed: int) -> 
 
 
 def _row(s: float, noisy: np.ndarray, clean: np.ndarray, norms: np.ndarray, bends: np.ndarray) -> dict[str, Any]:
-    """Both sides at one s: means over the samples, and what noise adds over s^2."""
+    """Both sides of the equation for one s: means over the samples, and the increase by noise over s^2."""
     excess = (noisy - clean) / s**2
     return {
         "s": s,
@@ -99,7 +99,7 @@ def _row(s: float, noisy: np.ndarray, clean: np.ndarray, norms: np.ndarray, bend
         "contraction_only": float((clean + s**2 * norms).mean()),
         "with_curvature": float((clean + s**2 * (norms + bends)).mean()),
         "excess": float(excess.mean()),
-        # of what is left when each sample's own prediction is taken away: the draws' part
+        # of the residual after subtracting each sample's prediction: the sampling error of the draws
         "excess_stderr": mean_stderr(excess - norms - bends),
     }
 

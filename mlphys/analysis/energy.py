@@ -28,10 +28,10 @@ class Energy(SampledAnalysis):
 
     E(x) = sum_k H(x W_k + c_k) - |x - b|^2 / 2 of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
 
-    It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output the square gives way to b x, and
+    It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output b x replaces the square, and
     grad E = logit r(x). For f = sigmoid, and so for a Boltzmann machine, it is minus the free energy.
-    Measured at samples, by class, and at samples whose every value is drawn from another sample
-    (`shuffled`: the same values without what ties them together), with the fraction of pairs in which the
+    Measured for samples, by class, and for samples in which every value comes from another sample
+    (`shuffled`: the same values without correlations), with the fraction of pairs in which the
     sample has the higher energy; and how well the gradient, by automatic differentiation, agrees with r(x).
     """
 
@@ -86,7 +86,7 @@ class Net:
         return energies.energy(x, self.kernel, self.hidden_bias, self.visible_bias, self.activation, self.output)
 
     def energies(self, z: np.ndarray) -> np.ndarray:
-        """E of points (n, d), float64 (n,)."""
+        """E at points (n, d), float64 (n,)."""
         pieces = [z[start : start + AT_ONCE].astype(np.float64) for start in range(0, len(z), AT_ONCE)]
         return np.concatenate([np.asarray(self.energy(piece)) for piece in pieces])
 
@@ -134,7 +134,7 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
 def _picture(
     run: RunView, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
 ) -> Picture:
-    """A histogram for each class and one of the shuffled values, each at its own height."""
+    """A histogram for each class and one for shuffled values, each scaled to its maximum."""
     names = [theme.short(name) for name in run.data["classes"]] or ["samples"]
     rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
     edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)

@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 SMALLEST = 5  # pixels: 3 x 3 numbers are hardly more than a Gabor function's eight
 GOOD = 0.8
-FLAT = 1e-3  # kernels that vary by less than this fraction of what the most varying one does are left out
+FLAT = 1e-3  # kernels with a smaller standard deviation, relative to the largest one, are left out
 LOWEST, HIGHEST = 0.005, math.sqrt(0.5)  # cycles per pixel: still a wave; two pixels in both directions
 NARROWEST = 0.3  # pixels
-PADDED = 64  # samples of the Fourier transform that a fit begins with, in each direction
+PADDED = 64  # samples per direction of the Fourier transform for initial values
 STARTS = 4
 SCALES = (1, 1, 1, 1, 0.3, 0.05)  # of steps in the six parameters
-WIDTHS = (1.0, 1.8, 3.2)  # pixels, of the envelopes that a fit may begin with
+WIDTHS = (1.0, 1.8, 3.2)  # pixels: initial widths of the envelope
 MOST_STEPS = 200
 SHOWN, ACROSS = 40, 10
 
 
 class Gabor(Analysis):
-    """How far each kernel is a Gabor function, with its frequency, orientation, phase and shape (Ringach 2002).
+    """Fit of a Gabor function to each kernel: R^2, frequency, orientation, phase and shape (Ringach 2002).
 
     A Gabor function fitted to each kernel by least squares (Gabor 1946; Jones & Palmer 1987; Ringach 2002):
 
@@ -48,8 +48,8 @@ class Gabor(Analysis):
     (sigma_x f, sigma_y f) is the envelope in periods: blobs are near 0, filters of many stripes far from it.
 
     `layer` is a number as `config explain` has it, null the first one that sees images; weights on components of
-    images, as behind `whiten: pca`, are brought back to these. `kernels`: so many, evenly from all filters and
-    channels. As a comparison `shuffled` of them are fitted with their weights shuffled.
+    images, as after `whiten: pca`, are transformed back to pixels. `kernels`: the number of kernels, evenly spaced over
+    all filters and channels. For comparison, `shuffled` of them are fitted with shuffled weights.
     """
 
     layer: Whole | None = None
@@ -66,23 +66,23 @@ class Gabor(Analysis):
         layer = weight_images.chosen(run.loaded, self.layer, SMALLEST)
         kernels, channels = weight_images.each_of_run(layer, run)
         spread = kernels.std(axis=(1, 2))
-        taken = [i for i in image_pairs.evenly(len(kernels), self.kernels) if spread[i] > FLAT * spread.max()]
-        if not taken:
+        selected = [i for i in image_pairs.evenly(len(kernels), self.kernels) if spread[i] > FLAT * spread.max()]
+        if not selected:
             raise NotApplicable(f"the weights of {layer.title} do not vary")
-        found = {i: fitted(kernels[i]) for i in taken}
-        ranked = sorted(taken, key=lambda i: -found[i][0].r2)
+        found = {i: fitted(kernels[i]) for i in selected}
+        ranked = sorted(selected, key=lambda i: -found[i][0].r2)
         r2 = np.array([found[i][0].r2 for i in ranked])
         good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
         numbers: dict[str, Any] = {
-            "layer": layer.number, "kernels": len(taken),
-            "left_out_as_flat": min(len(kernels), self.kernels) - len(taken),
+            "layer": layer.number, "kernels": len(selected),
+            "left_out_as_flat": min(len(kernels), self.kernels) - len(selected),
             "good_share": good, "good_share_stderr": error, "median_r2": float(np.median(r2)),
         }  # fmt: skip
-        summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(taken)} kernels of {layer.title}"
+        summary = f"R^2 > {GOOD:g} for {rounded(good, error)} of {len(selected)} kernels of {layer.title}"
         summary += f", median {numbers['median_r2']:.2f}"
         if self.shuffled:
             random = rng(run.config.seed, "analysis/gabor")
-            some = [kernels[taken[i]] for i in image_pairs.evenly(len(taken), self.shuffled)]
+            some = [kernels[selected[i]] for i in image_pairs.evenly(len(selected), self.shuffled)]
             control = np.array(
                 [fitted(random.permutation(kernel.ravel()).reshape(kernel.shape))[0].r2 for kernel in some]
             )

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class GradientFlow(SampledAnalysis):
-    """How the gradient shrinks or grows on its way back through the layers (Hochreiter 1991; Glorot & Bengio 2010).
+    """Vanishing or exploding gradients through the layers (Hochreiter 1991; Glorot & Bengio 2010).
 
-    Of each layer with outputs h and weights w, at the weights that training began with and at those it has kept:
-    |dC/dh|_2 of one sample, the mean over `samples`, and |dC/dw|_2 of a batch of training's size, the mean over those.
+    For each layer with outputs h and weights w, with the initial and with the trained weights: |dC/dh|_2 of one
+    sample, mean over `samples`, and |dC/dw|_2 of a batch of training's size, mean over batches.
 
     Back through one layer dC/dh_(l-1) = W^T (f'(a) * dC/dh_l): a sigmoid, f' <= 1/4, leaves at most |W|_2 / 4 of it,
-    a linear layer with W = 1 all. `factor_per_layer` is the geometric mean of |dC/dh_(l-1)| / |dC/dh_l|. Without
-    the outputs of a softmax or sigmoid whose cost is computed from what goes into it. Nothing is drawn at random:
-    Dropout lets all through, and BatchNormalization takes its running means.
+    a linear layer with W = 1 all. `factor_per_layer` is the geometric mean of |dC/dh_(l-1)| / |dC/dh_l|. Outputs
+    of a softmax or sigmoid whose cost is computed from its logits are left out. Layers are in inference mode:
+    Dropout is the identity, and BatchNormalization uses its moving averages.
     """
 
     def check(self, resolved: ResolvedView) -> None:
@@ -70,7 +70,7 @@ class GradientFlow(SampledAnalysis):
 
 
 def norms(net: TrainedView, some: Split, batch: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """By layer |dC/dh|_2 of each sample, and |dC/dw|_2 of each whole batch; w are all trained weights of a layer."""
+    """By layer: |dC/dh|_2 of each sample and |dC/dw|_2 of each complete batch, w all trained weights of a layer."""
     outputs: dict[str, list[np.ndarray]] = {}
     weights: dict[str, list[float]] = {}
     names = net.trained_weights

@@ -1,4 +1,4 @@
-"""Whether r(x) - x is a gradient (Kamyshanska & Memisevic 2015)."""
+"""Test whether r(x) - x is a gradient field (Kamyshanska & Memisevic 2015)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mlphys.schema.fields import Count, Positive
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROUNDING = 1e-3  # relative antisymmetric parts below this are float32's
+ROUNDING = 1e-3  # relative antisymmetric parts below this are float32 rounding
 
 
 class Integrability(SampledAnalysis):
-    """Whether the field r(x) - x has an energy: the antisymmetric part of dr/dx, and integrals around loops.
+    """Test whether r(x) - x is the gradient of an energy: antisymmetric part of dr/dx, and integrals around loops.
 
-    Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy where df/dx is symmetric everywhere.
+    Poincare's lemma: a field f(x) = r(x) - x is the gradient of an energy if df/dx is symmetric everywhere.
 
     At each sample |J - J^T|_F / |J|_F of J = dr/dx, 0 for a symmetric and 2 for an antisymmetric one. Around each a
     circle of `radius`, in the plane to two other samples, of `points`: the integral of f dx, over that of
@@ -71,13 +71,13 @@ class Integrability(SampledAnalysis):
 
 
 def _planes(z: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two orthonormal directions at each point (n, d): to two others, drawn at random."""
+    """Two orthonormal directions at each point (n, d), spanning the directions to two random other points."""
     generator = rng(seed, "analysis/integrability")
     n, d = z.shape
     ways = []
     for _ in range(2):
         others = (np.arange(n) + generator.integers(1, max(n, 2), n)) % n
-        # where samples coincide, or there is one, any direction will do
+        # for coinciding samples, or a single one, any direction
         way = z[others].astype(np.float64) - z
         short = np.linalg.norm(way, axis=1) < 1e-6
         way[short] = generator.standard_normal((int(short.sum()), d))
@@ -163,5 +163,5 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
 
 
 def _curve(axes: Axes, values: np.ndarray, colour: str, label: str) -> None:
-    """The values in order against the fraction of those below."""
+    """The empirical cumulative distribution of the values."""
     axes.plot((np.arange(len(values)) + 0.5) / len(values), np.sort(values), "o", color=colour, label=label)

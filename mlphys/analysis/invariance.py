@@ -1,4 +1,4 @@
-"""Invariance under shifts, turns, scales and noise."""
+"""Invariance under shift, rotation, scaling and noise."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ Tuple = BeforeValidator(as_tuple)
 
 
 class Invariance(SampledAnalysis):
-    """How the answer, and that of each layer, changes when samples are shifted, turned, scaled, or get noise.
+    """Change of the prediction and of each layer's output under shift, rotation, scaling and noise.
 
     For each change x -> T x of the samples, before data.preprocess: the accuracy (of a regressor the mse), and of
     each layer h
 
         |h(T x) - h(x)|_2 / E |h(x') - h(x)|_2,
 
-    with x' another sample: 0 for what is invariant, 1 where T x is as strange to the layer as another sample. Shifts
-    are the mean over left, right, up and down, rotations over both senses, about the middle; zeros come in. Noise is
+    with x' another sample: 0 for invariance, 1 if T x is as different for the layer as another sample. Shifts are the
+    mean over left, right, up and down, rotations over both senses, about the center; zero-padded. Noise is
     Gaussian, on every value. For maps also the `equivariance_error` of each shift by whole pixels of the map,
     the same fraction with |h(T x) - T h(x)| over what both show, and 0 for a convolution of images with a wide
     enough empty border. Where targets are images only the layers are compared. An empty list leaves
-    a change out, as do shifts by the whole image and more.
+    a change out; shifts by the whole image and more are left out.
     """
 
     samples: Count = 500
@@ -73,7 +73,7 @@ class Invariance(SampledAnalysis):
             raise NotApplicable("its samples are no images, and there is no noise to add")
 
     def _changes(self, shape: Shape) -> dict[str, list[float]]:
-        """The amounts of each change that samples of this shape can undergo."""
+        """The amounts of each change that apply to samples of this shape."""
         amounts = {name: sorted(set(getattr(self, name))) for name in LABELS}
         if len(shape) == 3:
             amounts["shift"] = [pixels for pixels in amounts["shift"] if pixels < min(shape[:2])]
@@ -114,7 +114,7 @@ class Invariance(SampledAnalysis):
 
 
 def changed(name: str, x: np.ndarray, amount: float, noise: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
-    """The samples in each of the ways that count for this amount, and by how many pixels they were shifted."""
+    """The samples changed in each way that is averaged for this amount, with the shift in pixels."""
     if name == "shift":
         for way in four_ways(int(amount)):
             yield shifted(x, *way), way
@@ -126,13 +126,13 @@ def changed(name: str, x: np.ndarray, amount: float, noise: np.ndarray) -> Itera
 
 
 def _pieces(rows: Sequence[Row], count: int) -> int:
-    """How many pieces of the samples it takes for the outputs of all layers to fit, two samples at least in each."""
+    """Number of chunks such that the outputs of all layers fit into memory, with at least two samples each."""
     at_once = max(2, LARGEST // sum(math.prod(row.output_shape) for row in rows))
     return max(1, min(count // 2, math.ceil(count / at_once)))
 
 
 class Piece:
-    """Samples x and targets y, what the layers make of them, N(0, 1), and the place of another sample for each."""
+    """A chunk of samples x and targets y: the layers' outputs, unit noise, and the index of another sample for each."""
 
     def __init__(self, run: RunView, x: np.ndarray, y: np.ndarray | None, noise: np.ndarray, others: np.ndarray):
         self._trained, self._x, self._y, self._noise, self._others = run.trained, x, y, noise, others
@@ -142,7 +142,7 @@ class Piece:
         self._strides = strides(run.rows)
 
     def measured(self, name: str, amount: float) -> dict[tuple[str, ...], np.ndarray]:
-        """Of each sample the score, and of each layer distances from what is compared, and those to another sample."""
+        """Per sample: the score, and for each layer the distance to the unchanged output and to another sample's."""
         ways: list[dict[tuple[str, ...], np.ndarray]] = []
         for x, way in changed(name, self._x, amount, self._noise):
             values: dict[tuple[str, ...], np.ndarray] = {}
@@ -161,7 +161,7 @@ class Piece:
         return _distance(found, clean), _distance(clean[self._others], clean)
 
     def _aligned(self, layer: str, found: np.ndarray, way: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
-        """The parts of the maps of changed and unchanged samples that show the same; None where there is none."""
+        """The overlapping parts of the maps of changed and unchanged samples; None if there is no overlap."""
         if layer not in self._strides:
             return None
         down, right = (n / stride for n, stride in zip(way, self._strides[layer], strict=True))
@@ -174,7 +174,7 @@ class Piece:
 
 
 def _means(found: Mapping[tuple[str, ...], np.ndarray], metric: str | None) -> dict[str, Any]:
-    """The metric, and of each layer the fractions, with standard errors."""
+    """The metric, and the relative change of each layer, with standard errors."""
     numbers: dict[str, Any] = {}
     if metric:
         score = found["score",]
@@ -183,14 +183,14 @@ def _means(found: Mapping[tuple[str, ...], np.ndarray], metric: str | None) -> d
     for key, values in found.items():
         if len(key) == 2:
             what, layer = key
-            wide = found[what, layer, "wide"].mean() or 1.0  # else it says the same of all samples
+            wide = found[what, layer, "wide"].mean() or 1.0  # constant outputs
             of_layer = numbers["layers"].setdefault(layer, {})
             of_layer |= {what: float(values.mean() / wide), f"{what}_stderr": mean_stderr(values / wide)}
     return numbers
 
 
 def strides(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
-    """By layer whose outputs are maps of the samples: pixels of the sample from one place of the map to the next."""
+    """For each layer with feature maps: its stride in pixels of the sample."""
     found: dict[str, tuple[float, float]] = {}
     down = right = 1.0
     for row in rows:
@@ -283,7 +283,7 @@ def _layers(axes: Axes, rows: list[dict[str, Any]]) -> None:
 
 
 def _table(numbers: Mapping[str, Any], names: list[str], metric: str | None) -> dict[str, list[Any]]:
-    """The metric stands as the change of no layer."""
+    """The table; the metric has an empty layer name."""
     rows: list[tuple[Any, ...]] = []
     for name in names:
         for row in numbers[name]:

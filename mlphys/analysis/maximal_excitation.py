@@ -30,14 +30,14 @@ PARTS = ("layers", "encoder", "decoder")
 class MaximalExcitation(SampledAnalysis):
     """The image that excites each unit or filter most, by gradient ascent (Erhan et al. 2009).
 
-    argmax of a unit's input to its activation, over images z |z|_2 <= `radius` (ball) or low <= z_i <= high (box).
+    argmax of a unit's pre-activation, over images z |z|_2 <= `radius` (ball) or low <= z_i <= high (box).
 
     For a unit of the first Dense layer it is radius w/|w| in the ball, and high where w > 0 and low elsewhere in
-    the box. A filter is the unit in the middle of its map. Each of `steps` goes along the gradient, by its
-    direction in the ball and by its signs in the box, shorter from step to step, and back to the nearest allowed
-    image; it begins at small random numbers, and the best image on the way is kept: a local maximum. `radius: null`
-    is the samples' mean norm; the box is their range. Beside it stands the largest value among `samples` of
-    training. For each layer with weights the first `units`; an image is what the net sees, behind data.preprocess.
+    the box. A filter is the unit in the middle of its map. Each of `steps` follows the gradient (its
+    direction in the ball, its signs in the box) with decreasing length, and is projected to the nearest allowed
+    image; the start is small random numbers, and the best image is kept: a local maximum. `radius: null`
+    is the samples' mean norm; the box is their range. For comparison: the largest value among `samples`
+    training samples. For each layer with weights the first `units`; images are network inputs, after data.preprocess.
     """
 
     split: Literal["train", "validation", "test"] | None = "train"
@@ -101,21 +101,21 @@ def _layers(rows: Sequence[Row]) -> list[tuple[int, Row]]:
 
 
 def _units(row: Row, most: int) -> np.ndarray:
-    """The places of a layer's units in its output in a row: of maps those in the middle."""
+    """Indices of a layer's units in its flattened output; for maps the unit in the center."""
     *place, count = row.output_shape
     middle = np.ravel_multi_index([n // 2 for n in place], place) if place else 0
     return int(middle) * count + np.arange(min(count, most))
 
 
 def _most(excitation: PointFunction, z: np.ndarray) -> np.ndarray:
-    """The largest of each output over points z, float64 (m,)."""
+    """Maximum of each output over points z, float64 (m,)."""
     at_once = excitation.evaluated_at_once
     pieces = [excitation(z[start : start + at_once]).max(axis=0) for start in range(0, len(z), at_once)]
     return np.max(pieces, axis=0).astype(np.float64)
 
 
 def _reach(excitation: PointFunction, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
-    """The rows and the columns of the pixels that one of the units sees."""
+    """The rows and columns of the pixels in the receptive field of any of the units."""
     gradients = excitation.gradients(images, _of_units(excitation, units, images))
     seen = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
     if not seen.any():
@@ -125,7 +125,7 @@ def _reach(excitation: PointFunction, units: np.ndarray, images: np.ndarray, sha
 
 
 def _of_units(excitation: PointFunction, units: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """1 at the place of the k-th unit in the k-th row, (k, m)."""
+    """One-hot rows (k, m) for the units."""
     direction = np.zeros((len(units), excitation(z[:1]).shape[1]), np.float32)
     direction[np.arange(len(units)), units] = 1
     return direction
@@ -156,7 +156,7 @@ def ascended(
     z, best, most = start, start, np.full(len(units), -np.inf)
     for i in range(steps + 1):
         value = excitation(z)[every, units].astype(np.float64)
-        better = value >= most - ROUNDING * abs(value)  # of equals the last: it has come nearer
+        better = value >= most - ROUNDING * abs(value)  # of equal ones the last, which is closer
         best = np.where(better[:, None], z, best)
         most = np.maximum(value, most)
         if i < steps:
@@ -176,7 +176,7 @@ def _picture(
     best: Any,
     radius: float,
 ) -> Picture:
-    """The part of the images that is seen, above each what it and the best sample bring about."""
+    """The visible part of the images, labelled with their value and that of the best sample."""
     shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]
     tiles = images.reshape(-1, *shape)[:, *seen].transpose(0, 3, 1, 2)
     classes = run.description.classes if row is run.rows[-1] and outputs == len(run.description.classes) else ()

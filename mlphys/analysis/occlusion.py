@@ -25,14 +25,13 @@ LARGEST = 20_000_000  # numbers of occluded images at once: 80 MB
 
 
 class Occlusion(PerClassAnalysis):
-    """Occlusion maps: the probability of the true class against the place of a square (Zeiler & Fergus 2014).
+    """Occlusion maps: the probability of the true class against the position of a square (Zeiler & Fergus 2014).
 
-    p(true class) where all pixels in a square are `fill`, for every place of the square, `stride` pixels apart.
+    p(true class) with all pixels in a square set to `fill`, for every position of the square, `stride` pixels apart.
 
-    The side of the square is `size`, null a quarter of the image's shorter side; stride null is 1, and more where
-    it would take more than 32 places along a side. Pixels are those of the data, before data.preprocess. Measured:
-    the least of these p and its drop below the whole image's, and how often the answer is another than for the
-    whole image.
+    The side of the square is `size`, null a quarter of the image's shorter side; stride null is 1, or more, so
+    that there are at most 32 positions along a side. Pixels are those of the data, before data.preprocess. Measured:
+    the minimum of these p and the decrease from the whole image's p, and how often the predicted class changes.
     """
 
     per_class: Count = 5
@@ -109,7 +108,7 @@ def _probabilities(run: RunView, x: np.ndarray, places: list[tuple[int, int]], s
 
 
 def occluded(x: np.ndarray, places: Sequence[tuple[int, int]], size: int, fill: float) -> np.ndarray:
-    """An image (height, width, channels) with a square of `fill` at each place (row, column) in turn."""
+    """Copies of an image (height, width, channels) with a square of `fill` at each position (row, column)."""
     covered = np.repeat(x[None], len(places), axis=0)
     for image, (row, column) in zip(covered, places, strict=True):
         image[row : row + size, column : column + size] = fill
@@ -119,7 +118,7 @@ def occluded(x: np.ndarray, places: Sequence[tuple[int, int]], size: int, fill: 
 def _picture(
     run: RunView, x: np.ndarray, labels: np.ndarray, p: np.ndarray, size: int, stride: int, summary: str
 ) -> Picture:
-    """The first sample of each class, and below it its map at the place of the square's middle."""
+    """The first sample of each class, and below it its map, drawn at the center of the square."""
     classes = run.description.classes[:MOST_CLASSES]
     first = [int(np.flatnonzero(labels == k)[0]) for k in range(len(classes)) if (labels == k).any()]
     tile = min(2.0, max(1.2, 8 / len(first)))  # inches

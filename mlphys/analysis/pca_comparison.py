@@ -1,4 +1,4 @@
-"""Autoencoders beside PCA (Baldi & Hornik 1989)."""
+"""Comparison of autoencoders with PCA (Baldi & Hornik 1989)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1000  # samples
 ROUNDING = 1e-9  # errors below this fraction of the first component's are zero
-DOTTED = 30  # components up to which each gets a dot
+DOTTED = 30  # components up to which each has a dot
 
 
 class PCAComparison(SampledAnalysis):
-    """The reconstruction error beside PCA's at every code size, and a linear net's subspace (Baldi & Hornik 1989).
+    """Reconstruction error compared with PCA of all code sizes; subspace of a linear net (Baldi & Hornik 1989).
 
-    Mean squared errors per value, as the net sees them: of the run, and of PCA with 1 ... `components` components.
+    Mean squared errors per value of the network's input: of the run, and of PCA with 1 ... `components` components.
 
-    PCA is fitted to the training samples; `components: null` is twice the size of the code, as far as there are
-    so many. Of an autoencoder of linear Dense layers also the principal angles (Jordan 1875; Bjorck & Golub 1973)
+    PCA is fitted to the training samples; `components: null` is twice the size of the code, if there are
+    that many. Of an autoencoder of linear Dense layers also the principal angles (Jordan 1875; Bjorck & Golub 1973)
     between the plane of PCA with as many components and that of r(x), which the decoder's weights span, and that
     of C E, the covariance of samples and codes: the encoder's weights E themselves are free where samples do not
     vary. Zero for one that has converged: PCA's plane is the only minimum.
@@ -92,16 +92,16 @@ def _code_size(loaded: ResolvedView) -> int:
 
 def _errors(known: Components, z: np.ndarray) -> np.ndarray:
     """Mean squared error per value of points (n, d), projected on the first 1, 2, ... components."""
-    lost, held = 0.0, np.zeros(len(known.vectors))
+    lost, explained = 0.0, np.zeros(len(known.vectors))
     for start in range(0, len(z), AT_ONCE):
         centred = z[start : start + AT_ONCE] - known.mean
         lost += float((centred**2).sum())
-        held += ((centred @ known.vectors.T) ** 2).sum(axis=0)
-    return (lost - np.cumsum(held)).clip(0) / z.size
+        explained += ((centred @ known.vectors.T) ** 2).sum(axis=0)
+    return (lost - np.cumsum(explained)).clip(0) / z.size
 
 
 def _planes(run: RunView, train: Array) -> dict[str, np.ndarray]:
-    """Vectors (k, d) that span what r(x) can reach, and what varies with the code; none where r is not linear."""
+    """Vectors (k, d) that span the range of r(x), and the covariance with the code; empty if r is not linear."""
     planes = run.config.model.linear_planes(run.weights)
     if "encoder" in planes:
         encoder = planes["encoder"].T

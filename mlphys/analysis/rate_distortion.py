@@ -1,4 +1,4 @@
-"""Error against bytes (Shannon 1959)."""
+"""Rate-distortion curves (Shannon 1959)."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ MOST_FITTED = 20_000_000  # values of training samples, or of their codes: 160 M
 
 
 class RateDistortion(SampledAnalysis):
-    """The error of images against their bytes (Shannon 1959): quantized codes beside JPEG, PNG and PCA.
+    """Error of images against their bytes (Shannon 1959): quantized codes compared with JPEG, PNG and PCA.
 
     Each number of a code is divided into 2^b equal intervals of its range in training, b = 1 ... `bits`.
 
-    An interval stands for the mean of the training values in it. The bytes of an image are those of an ideal entropy
-    coder that knows how often the training samples were in each interval:
+    An interval is decoded as the mean of the training values in it. The bytes of an image are those of an ideal entropy
+    coder with the training samples' frequencies of the intervals:
 
         bytes = 1/8 sum_j -log2 q_j(k_j),   q_j(k) = (n_jk + 1) / (n + 2^b)
 
     with n_jk of n training samples, `fitted` of them, whose number j is in interval k. The weights of the decoder are
-    not counted, as JPEG's tables of cosines are not. PCA of the images with as many components is quantized alike. JPEG
-    and PNG are those of Pillow, with and without all that comes before and behind the coded pixels, 8 bits a value.
+    not counted, as JPEG's tables of cosines are not. PCA of the images with as many components is quantized in
+    the same way. JPEG and PNG are written by Pillow, 8 bits per value, counted with and without headers.
     Values are scaled to 0 ... 1 by the training samples' range, and decoded ones clipped to it.
     """
 
@@ -67,7 +67,7 @@ class RateDistortion(SampledAnalysis):
         images = ((some.x - low) / (high - low)).clip(0, 1).astype(np.float64)
 
         def error(decoded: np.ndarray) -> np.ndarray:
-            """Of each image the mean squared error of what was decoded."""
+            """Mean squared error of each decoded image."""
             scaled = ((decoded - low) / (high - low)).clip(0, 1)
             return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
 
@@ -95,8 +95,8 @@ class RateDistortion(SampledAnalysis):
 
 @dataclass(frozen=True)
 class Quantizer:
-    """Intervals of equal width for each of m numbers; `values` and `bits`, (m, intervals), are what each stands for
-    and costs."""
+    """Uniform quantizer of m numbers; `values` and `bits`, (m, intervals), are the decoded value and the cost of
+    each interval."""
 
     low: np.ndarray
     width: np.ndarray
@@ -104,7 +104,7 @@ class Quantizer:
     bits: np.ndarray
 
     def __call__(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Quantized codes (n, m), and the bits of each of the n."""
+        """Quantized codes (n, m), and the bits of each sample (n,)."""
         k, j = self._intervals(codes), np.arange(len(self.low))
         return self.values[j, k], self.bits[j, k].sum(axis=1)
 
@@ -113,7 +113,7 @@ class Quantizer:
 
 
 def quantizer(codes: np.ndarray, bits: int) -> Quantizer:
-    """Of 2^bits intervals, fitted to codes (n, m). A number that never changes costs nothing."""
+    """A quantizer with 2^bits intervals, fitted to codes (n, m). A constant number costs nothing."""
     n, m = codes.shape
     count = 2**bits
     low, high = codes.min(axis=0), codes.max(axis=0)
@@ -139,7 +139,7 @@ def _code_shape(run: RunView) -> Shape:
 
 
 def _range(run: RunView, fitted: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest training value; of runs of earlier versions, those of some samples."""
+    """Minimum and maximum of the training values; for runs of earlier versions, of some samples."""
     low, high = run.data["splits"]["train"].get("range") or (float(fitted.min()), float(fitted.max()))
     if high <= low:
         raise NotApplicable("all training values are the same")
@@ -147,7 +147,7 @@ def _range(run: RunView, fitted: np.ndarray) -> tuple[float, float]:
 
 
 def _decoder(run: RunView) -> Callable[[np.ndarray], np.ndarray]:
-    """From codes (n, m) to images."""
+    """The decoder as a function from codes (n, m) to images."""
     if not run.config.model.PROJECTS_LINEARLY:
         return run.trained.decoded
     back = _linear(run.weights["components"], run.weights["mean"], run.loaded.net_input.shape)
@@ -155,14 +155,14 @@ def _decoder(run: RunView) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _linear(vectors: np.ndarray, mean: np.ndarray, shape: Shape) -> Callable[[np.ndarray], np.ndarray]:
-    """From coordinates (n, m) along vectors (m, d) to samples of a shape."""
+    """A function from coordinates (n, m) along vectors (m, d) to samples of a shape."""
     return lambda codes: (codes @ vectors + mean).astype(np.float32).reshape(-1, *shape)
 
 
 def _curve(
     codes: np.ndarray, known: np.ndarray, error: Callable[[np.ndarray], np.ndarray], most: int
 ) -> list[dict[str, Any]]:
-    """For each number of bits the bytes and the error of codes, quantized as the `known` ones tell."""
+    """Bytes and error of quantized codes for each number of bits; quantizers are fitted to the codes `known`."""
     rows = []
     for bits in range(1, most + 1):
         quantized, cost = quantizer(known, bits)(codes)
@@ -175,7 +175,7 @@ def _measured(name: str, values: np.ndarray) -> dict[str, float | None]:
 
 
 def jpeg(images: np.ndarray, qualities: Sequence[int]) -> list[dict[str, Any]]:
-    """Bytes of the files, of their coded pixels alone, and errors of images (n, height, width, 1 or 3) in [0, 1]."""
+    """Bytes of the JPEG files, of their pixel data alone, and errors of images (n, height, width, 1 or 3) in [0, 1]."""
     rows = []
     for quality in qualities:
         files = [_file(image, "JPEG", quality=quality) for image in images]
@@ -187,7 +187,7 @@ def jpeg(images: np.ndarray, qualities: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def png(images: np.ndarray) -> dict[str, Any]:
-    """Bytes of the files, and of their coded pixels alone: nothing is lost but what 8 bits a value cannot hold."""
+    """Bytes of the PNG files, and of their pixel data alone: lossless after rounding to 8 bits per value."""
     return _bytes([_file(image, "PNG", optimize=True) for image in images], pixel_chunks)
 
 
@@ -242,7 +242,7 @@ def _summary(numbers: dict[str, Any]) -> str:
 
 
 def _needed(rows: list[dict[str, Any]], mse: float, name: str) -> str:
-    """The bytes at which a curve reaches an error, between two of its points on logarithmic axes."""
+    """The bytes at which a curve reaches an error, interpolated on logarithmic axes."""
     errors, sizes = np.array([row["mse"] for row in rows]), np.array([row[name] for row in rows])
     if mse > errors.max():
         return f"less than {sizes.min():.3g}"
@@ -264,10 +264,10 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         ("JPEG files", qualities, numbers["jpeg"], "bytes", theme.VERMILLION, "--"),
     ]
     table: dict[str, list[Any]] = {"what": [], "setting": [], "bytes": [], "mse": []}
-    for label, told, rows, size, colour, style in curves:
+    for label, setting, rows, size, colour, style in curves:
         if rows:
             sizes, errors = [row[size] for row in rows], [row["mse"] for row in rows]
-            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=f"{label}\n{told}")
+            axes.plot(sizes, errors, style, color=colour, marker="o", markersize=5, label=f"{label}\n{setting}")
             settings = [row.get("bits", row.get("quality")) for row in rows]
             for key, values in zip(table, ([label] * len(rows), settings, sizes, errors), strict=True):
                 table[key] += values

@@ -22,14 +22,14 @@ MOST_CLASSES = 12
 
 
 class Saliency(PerClassAnalysis):
-    """Saliency maps: which pixels would change a class's score the most (Simonyan et al. 2013).
+    """Saliency maps: gradient of a class's score with respect to the pixels (Simonyan et al. 2013).
 
     M = max over channels of |dS_c/dx|, S_c the score of the sample's class c before softmax or sigmoid.
 
-    Measured: |dS_c/dx|_2; how many pixels hold half of its square; and how far another answer is to first order,
-    (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong answer: its quartiles,
-    null where it is infinite. Samples without a gradient count in the last only. The gradient is with respect to
-    what the net sees, behind data.preprocess.
+    Measured: |dS_c/dx|_2; the number of pixels with half of its square; and the first-order distance to another
+    predicted class, (S_c - S_k) / |d(S_c - S_k)/dx|_2 with k the strongest other class, below 0 for a wrong prediction:
+    its quartiles, null if infinite. Samples without a gradient count in the last only. The gradient is with respect
+    to the network's input, after data.preprocess.
     """
 
     def check(self, resolved: ResolvedView) -> None:
@@ -78,13 +78,13 @@ class Saliency(PerClassAnalysis):
 
 
 def half(squares: np.ndarray) -> np.ndarray:
-    """How many of the values (n, d) it takes, the largest first, for half of their sum."""
+    """The number of values (n, d), the largest first, that make up half of their sum."""
     most = np.cumsum(np.sort(squares, axis=1)[:, ::-1], axis=1)
     return (most < 0.5 * most[:, -1:]).sum(axis=1) + 1
 
 
 def _picture(run: RunView, images: np.ndarray, maps: np.ndarray, labels: np.ndarray, summary: str) -> Picture:
-    """A column a class; samples and their maps below each other."""
+    """One column per class; samples with their maps below."""
     classes = run.description.classes[:MOST_CLASSES]
     rows = [np.flatnonzero(labels == k)[:SHOWN] for k in range(len(classes))]
     caption = f"dark: the score changes much with this pixel, each map on its own scale; {summary.replace('+-', '±')}"

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 AXES = {"samples": "training samples", "parameters": "parameters", "seconds": "seconds of training"}
-VARIED = 2.0  # the ratio of the largest to the smallest from which on a quantity was varied
-SIGMAS = 2  # from which on an exponent is told, and its line drawn
+VARIED = 2.0  # smallest ratio of largest to smallest that counts as varied
+SIGMAS = 2  # significance of an exponent for its line and text
 METRICS = ("error_rate", "mse")
 
 
 class Size(Analysis):
-    """The error of all runs in this run's folder against training samples, parameters and seconds, with power laws.
+    """Scaling of the error of all runs in this run's folder with training samples, parameters and seconds.
 
     error = c N^-a (Hestness et al. 2017) over a study: all finished runs of this one's folder, on the same data.
 
@@ -77,8 +77,8 @@ class Size(Analysis):
             "power_laws": laws, "runs": members,
         }  # fmt: skip
         summary = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
-        told = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
-        summary += f", goes like {', like '.join(told)}" if told else ""
+        laws_text = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
+        summary += f", goes like {', like '.join(laws_text)}" if laws_text else ""
         return AnalysisResult(
             numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)]
         )
@@ -89,7 +89,7 @@ class Size(Analysis):
 
 
 def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> dict[str, Any] | None:
-    """What counts of a run; None of one that is unfinished, damaged, not measured or of other samples."""
+    """The numbers of a run; None if it is unfinished, damaged, not evaluated or has other samples."""
     try:
         same = all(run.data[key] == data[key] for key in ("name", "shape", "classes", "target_shape"))
         measured = run.metrics.get(split, {})
@@ -108,14 +108,14 @@ def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> d
 
 
 def _varied(values: list[float]) -> bool:
-    """Whether there is a largest and a smallest one, both above zero."""
+    """Whether the values vary by the factor VARIED, all above zero."""
     return len(values) > 1 and min(values) > 0 and max(values) >= VARIED * min(values)
 
 
 def _law(sizes: list[float], errors: list[float]) -> dict[str, Any] | None:
-    """exponent and factor of error = factor N^exponent; None where not all errors are above zero.
+    """Exponent and factor of error = factor N^exponent; None unless all errors are positive.
 
-    Two runs tell no standard error of the exponent.
+    Two runs give no standard error of the exponent.
     """
     if min(errors) <= 0:
         return None

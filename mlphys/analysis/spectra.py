@@ -27,9 +27,9 @@ SHOWN, ACROSS = 40, 10
 
 
 class Spectra(Analysis):
-    """The power spectrum of each filter, the frequency that it answers to most, and their mean by frequency (Fourier).
+    """The power spectrum of each filter, its peak frequency, and the mean spectrum by frequency (Fourier).
 
-    |sum_xy w(x, y) exp(-2 pi i (f_x x + f_y y))|^2 of the weights w of each filter: what it lets through of a wave.
+    |sum_xy w(x, y) exp(-2 pi i (f_x x + f_y y))|^2 of the weights w of each filter: its power transmission.
 
     Computed at `size` frequencies in each direction, from -.5 to .5 cycles per pixel: more than the filter has
     weights, which interpolates. A filter's peak is the largest value: its frequency, and the orientation of this
@@ -37,7 +37,8 @@ class Spectra(Analysis):
     each divided by its sum, is taken in rings of equal frequency.
 
     `layer` is a number as `config explain` has it, null the first one that sees images; weights on components of
-    images, as behind `whiten: pca`, are brought back to these. `filters`: so many, evenly from all, and all channels.
+    images, as after `whiten: pca`, are transformed back to pixels. `filters`: their number, evenly spaced, with all
+    channels.
     """
 
     layer: Whole | None = None
@@ -53,28 +54,30 @@ class Spectra(Analysis):
     def measure(self, run: RunView) -> AnalysisResult:
         layer = weight_images.chosen(run.loaded, self.layer, SMALLEST)
         kernels, channels = weight_images.each_of_run(layer, run)
-        taken = [i for i in image_pairs.evenly(len(kernels), self.filters) if kernels[i].any()]
-        if not taken:
+        selected = [i for i in image_pairs.evenly(len(kernels), self.filters) if kernels[i].any()]
+        if not selected:
             raise NotApplicable(f"the weights of {layer.title} are all zero")
         size = max(self.size, *kernels.shape[1:])
-        spectra = [spectrum(kernels[i], size) for i in taken]
+        spectra = [spectrum(kernels[i], size) for i in selected]
         peaks = [peak(power) for power in spectra]
         rings, mean, error = _radial(spectra)
         frequencies = np.array([frequency for frequency, _ in peaks])
         middle = float(frequencies.mean()), mean_stderr(frequencies)
         numbers: dict[str, Any] = {
             "layer": layer.number,
-            "filters": len(taken),
+            "filters": len(selected),
             "mean_peak_frequency": middle[0],
             "mean_peak_frequency_stderr": middle[1],
             "peaks": [
                 {"filter": i // channels, "channel": i % channels, "frequency": frequency, "orientation": orientation}
-                for i, (frequency, orientation) in zip(taken, peaks, strict=True)
+                for i, (frequency, orientation) in zip(selected, peaks, strict=True)
             ],
             "radial": {"frequency": rings, "mean_power": mean, "mean_power_stderr": error},
         }
-        summary = f"{len(taken)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
-        shown = [kernels[i] for i in taken]
+        summary = (
+            f"{len(selected)} filters of {layer.title} answer most to {rounded(*middle)} cycles per pixel on average"
+        )
+        shown = [kernels[i] for i in selected]
         return AnalysisResult(
             numbers, summary, [_picture(f"{run.name}: filters and their spectra", summary, shown, spectra, numbers)]
         )
@@ -110,7 +113,7 @@ def _radial(spectra: list[np.ndarray]) -> tuple[list[float], list[float], list[f
     """Middle of each ring, the mean over the filters of their part of the power in a place of it, and its error."""
     radius = np.hypot(*_frequencies(len(spectra[0])))
     ring = np.floor(radius / HIGHEST * RINGS).astype(int)
-    within = ring < RINGS  # the corners hold no whole ring
+    within = ring < RINGS  # the corners have incomplete rings
     counts = np.bincount(ring[within], minlength=RINGS)
     means = np.array([np.bincount(ring[within], power[within], RINGS) / counts / power.sum() for power in spectra])
     middles = [(i + 0.5) * HIGHEST / RINGS for i in range(RINGS)]

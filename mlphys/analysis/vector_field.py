@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MARGIN = 0.25  # around the samples, as a fraction of their range
 FINE = 41  # places along each side where the field is computed
 NEWTON = 40  # steps
-SAME = 1e-3  # of the range: fixed points that near are one
+SAME = 1e-3  # of the range: closer fixed points are the same
 AT_REST = 1e-4  # of the range: |r(x) - x| at a fixed point
 MOST_POINTS = 200
 CHAINS, LINES = 10, 6
@@ -38,11 +38,11 @@ class VectorField(SampledAnalysis):
 
     x <- x + eta (r(x) - x), from `samples` on for `steps` steps.
 
-    In the plane: stream lines; fixed points r(x) = x, where that iteration from samples and a grid has led and
-    Newton's method then went; the eigenvalues of dr/dx there and at the samples. A fixed point attracts where all
-    have a real part below 1, which denoising and contraction bring about at the data. Of images: a strip of what
-    they become, beginning at samples with N(0, noise^2) added, and how far they are from the samples and from rest.
-    Coordinates are those of the net's input.
+    In the plane: stream lines; fixed points r(x) = x, found by this iteration from samples and a grid, followed by
+    Newton's method; the eigenvalues of dr/dx there and at the samples. A fixed point is attractive if all eigenvalues
+    have a real part below 1, as denoising and contraction favour near the data. For images: the sequence of images
+    from samples with added noise N(0, noise^2), and their distances from the samples and from rest. Coordinates are
+    those of the network's input.
     """
 
     eta: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -160,8 +160,8 @@ class VectorField(SampledAnalysis):
         labels = ["sample", *(f"{step}" if step else "start" for step in shown)]
         title = f"{run.name}: x ← x + {self.eta:g} (r(x) − x)"
         caption = (
-            f"each column is a {split} sample with N(0, {self.noise:g}²) added, the steps taken beside the rows; mean "
-            f"squared distance from the sample {means['distance'][0]:.3g} at the start, "
+            f"each column is a {split} sample with N(0, {self.noise:g}²) added, the number of steps beside the rows; "
+            f"mean squared distance from the sample {means['distance'][0]:.3g} at the start, "
             f"{means['distance'][-1]:.3g} at the end, smallest after {best} steps"
         )
         curve: dict[str, list] = {"step": list(range(self.steps + 1)), **means}
@@ -176,9 +176,10 @@ class VectorField(SampledAnalysis):
 def _fixed_points(
     net: TrainedView, starts: np.ndarray, settings: VectorField, box: tuple[np.ndarray, np.ndarray], extent: float
 ) -> np.ndarray:
-    """The different points (k, 2) of the box in which r(x) = x, float64, in the order of their first coordinate.
+    """The distinct fixed points (k, 2) r(x) = x in the box, float64, ordered by the first coordinate.
 
-    Newton's steps begin both at the starts and where these are led to; they are cut to a tenth of the range.
+    Newton's method starts both from the starts and from the ends of their iterations; steps are at most a tenth of
+    the range.
     """
     led = starts
     for _ in range(settings.steps):
@@ -209,7 +210,7 @@ def _step(net: TrainedView, z: np.ndarray, eta: float) -> np.ndarray:
 
 
 def _kind(eigenvalues: np.ndarray) -> str:
-    """What the flow dx/dt = r(x) - x does near a fixed point."""
+    """The type of a fixed point of the flow dx/dt = r(x) - x."""
     below = (eigenvalues.real < 1).sum()
     return "attracting" if below == len(eigenvalues) else "saddle" if below else "repelling"
 
@@ -225,7 +226,7 @@ def _streams(axes: Axes, columns: np.ndarray, rows: np.ndarray, field: np.ndarra
 def _from_zero(largest: float) -> Any:
     from matplotlib.colors import Normalize
 
-    return Normalize(-0.6 * largest, largest)  # white would not be seen
+    return Normalize(-0.6 * largest, largest)  # avoid white
 
 
 def _dots(axes: Axes, z: np.ndarray, points: np.ndarray, kinds: Sequence[str]) -> None:
@@ -251,7 +252,7 @@ def _places(parts: Sequence[tuple[str, Any, np.ndarray | None]]) -> dict[str, li
 
 
 def _strip(images: np.ndarray, labels: Sequence[str], title: str, caption: str) -> Figure:
-    """A column a chain: images (n, lines, height, width, channels)."""
+    """One column per chain: images (n, lines, height, width, channels)."""
     count, lines, height, width, channels = images.shape
     tile = 0.85 * min(max(height / width, 0.3), 2)
     figure = theme.figure(max(0.9 * count + 1.4, 9), (tile + 0.06) * lines + 1.5, title, caption)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
+from mlphys.commands import plot
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
-from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.figures.analysis_result import Analysis, AnalysisResult
 from mlphys.figures.save import FORMATS, save
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
@@ -38,7 +39,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     for name in [name for name in analyses if name not in left_out]:
         try:
             with theme.applied():
-                result = analyses[name].measure(run)
+                result = _measured(run, analyses[name])
                 _finite(run, name, result)
                 RunWriter(run.path).analysis(name, result.numbers)
                 for picture in result.pictures:
@@ -52,6 +53,13 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     for name, why in left_out.items():
         say(f"{name}: left out: {why}")
     return made
+
+
+def _measured(run: Run, analysis: Analysis) -> AnalysisResult:
+    try:
+        return analysis.measure(run)
+    except (ArithmeticError, ValueError) as error:
+        raise plot.too_large(run, error) from None
 
 
 def _finite(run: Run, name: str, result: AnalysisResult) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mlphys.commands.labelled_set import LabelledSet
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
@@ -38,8 +40,8 @@ def measure(
 
     def values(x: Any, y: Any) -> dict[str, Any]:
         recorded, penalty = cost(x, y, False)
-        said = kind.predictions(network, x)
-        return {**said, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
+        predictions = kind.predictions(network, x)
+        return {**predictions, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
     at_once = network.evaluated_at_once
     arrays = Mapped(values, at_once)(split)
@@ -104,6 +106,21 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     writer = RunWriter(run.path)
     writer.predictions(split, predictions)
     writer.metrics({**run.metrics, split: metrics})
+    return metrics
+
+
+def evaluate_other(run: Run, other: LabelledSet) -> dict[str, Any]:
+    """Measure a finished run on another labelled set and keep the metrics under that set's own name.
+
+    The baselines are those of the run's training samples.
+    """
+    from mlphys.runs.writer import RunWriter
+
+    splits = replace(run.dataset(), test=other.split)
+    metrics, _ = measure(run.loaded, run.trained.network, run.preprocessing, splits, "test")
+    if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
+        raise UserError(f"{other.path}: the outputs of {run.path} for it are not finite; bring it to the run's scale")
+    RunWriter(run.path).analysis(other.name, {"path": str(other.path.absolute()), **metrics})
     return metrics
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Plot
@@ -15,6 +17,7 @@ from mlphys.schema import registry
 from mlphys.schema.messages import require_known
 
 PLOTS = "mlphys.plots"
+LARGEST_WEIGHT = 1e15
 
 
 @dataclass(frozen=True)
@@ -42,4 +45,14 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
                     paths += save(picture, folder, formats)
             except NotApplicable as reason:
                 skipped[name] = str(reason)
+            except (ArithmeticError, ValueError) as error:
+                skipped[name] = str(too_large(run, error))
     return Drawn(tuple(paths), skipped)
+
+
+def too_large(run: Run, error: Exception) -> NotApplicable:
+    """Why numbers of the run could not be computed with. Raises `error` where its weights are not the reason."""
+    largest = max((float(np.abs(value).max(initial=0)) for value in run.weights.values()), default=0.0)
+    if largest <= LARGEST_WEIGHT:
+        raise error
+    return NotApplicable(f"its weights reach {largest:.2g}, whose squares are beyond float32")

@@ -60,7 +60,7 @@ def predict(
     Of a folder all images are read. With `as_is` photographs are not prepared. Raises UserError for files that
     `sample_files.read` refuses, and for outputs that are not finite.
     """
-    expected = _expected(run, prepared=not as_is)
+    expected = expected_samples(run, prepared=not as_is)
     named, notes = [], []
     for path in paths:
         members, left_out = sample_files.members(path)
@@ -98,7 +98,8 @@ def save_inputs(found: Predictions, folder: Path) -> None:
         atomic.write(folder / f"{i}_{Path(file).stem[:100]}_{sample}.png", content.getvalue())
 
 
-def _expected(run: Run, prepared: bool = True) -> Expected:
+def expected_samples(run: Run, prepared: bool = True) -> Expected:
+    """What the files of other samples must hold; photographs are prepared unless told otherwise."""
     data, span = run.config.data, run.data["splits"]["train"]["range"]
     low, high = span or (None, None)
     facts = run.data["units"]
@@ -167,7 +168,7 @@ def _classes(found: Predictions) -> list[str]:
 
 
 def _similarity(found: Predictions) -> dict[str, list[float | None]]:
-    """The distance from all training samples, and the share of the validation samples that are nearer, of each sample."""
+    """How far each sample is from all training samples, and the share of the validation samples that are nearer."""
     compared = found.similarity
     if compared is None:
         return dict.fromkeys(("distance", "farther_than"), [None] * len(found.files))

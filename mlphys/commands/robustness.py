@@ -11,7 +11,8 @@ from mlphys.errors import UserError
 from mlphys.numerics.image_transforms import four_ways, shifted
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
-from mlphys.runs.run import MOST_AMOUNTS, Run
+from mlphys.runs.measured_files import MOST_AMOUNTS
+from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Split
 from mlphys.schema.layers import text
@@ -30,8 +31,8 @@ def check(run: Run, shift: int | None, noise: float | None) -> None:
     if noise is not None and not 0 < noise < MOST_NOISE:
         raise UserError(f"--noise {noise:g}: expected a standard deviation above 0 and below {MOST_NOISE:g}")
     kind, shape, target = run.config.model.kind, run.description.shape, run.description.target_shape
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if not {"probabilities", "outputs"} & said.keys():
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if not {"probabilities", "outputs"} & outputs.keys():
         raise UserError(
             f"{run.path}: kind: {kind} has no labels or targets; --shift and --noise need a classifier or regressor"
         )

@@ -1,1 +1,1 @@
-"""From a YAML file to a complete, checked experiment."""
+"""From a YAML file to a complete, validated experiment."""

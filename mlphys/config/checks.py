@@ -1,4 +1,4 @@
-"""What is wrong with an experiment as a whole: keys that do not go with each other, or with the data."""
+"""Checks across blocks of the config and against the data."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ MOST_LAYERS = 100  # tracked, up to three columns each
 
 
 def require_encoder_layers(model: ModelKind) -> None:
-    """Raise Refusal unless a run's config tells the layers of an encoder that was another run's."""
+    """Raise Refusal unless a run's config contains the layers of its pretrained encoder."""
     encoder = model.pretrained_encoder()
     if encoder and not encoder.layers:
         raise Refusal(("model", "encoder", "layers"), "a run's config holds the encoder's layers; retrain it")
 
 
 def require_fitting_model(resolved: ResolvedExperiment) -> None:
-    """Raise Refusal unless model, training and data go together, as the kind of model says."""
+    """Raise Refusal unless model, training and data are compatible according to the kind of model."""
     experiment = resolved.experiment
     experiment.model.check_data(experiment.data)
     experiment.model.check(experiment.training, resolved.net_input)
 
 
 def check_experiment(experiment: Experiment, description: Description) -> Iterable[Refusal]:
-    """Keys of several blocks that do not go together; they can be asked whether or not the model fits the data."""
+    """Refuse incompatible keys of several blocks. Does not require that the model fits the data."""
     yield from _loss_problems(experiment)
     yield from _training_problems(experiment)
     yield from _phase_problems(experiment)
@@ -110,7 +110,7 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
 
 
 def check_fresh_samples(resolved: ResolvedExperiment) -> Iterable[Refusal]:
-    """An epoch's fresh samples are in memory together, as the dataset's own are."""
+    """Refuse more fresh samples per epoch than fit into memory."""
     data, training = resolved.experiment.data, resolved.experiment.training
     if not isinstance(data, Generated) or not data.fresh or training.steps_per_epoch is None:
         return
@@ -125,7 +125,7 @@ def check_fresh_samples(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 
 
 def check_tracking(resolved: ResolvedExperiment) -> Iterable[Refusal]:
-    """What is tracked in training must be there, and not too much for the columns of history.csv."""
+    """Refuse tracked quantities that do not exist or need too many columns of history.csv."""
     track, rows = resolved.experiment.training.track, resolved.rows()
     parameters = sum(math.prod(shape) for shape in resolved.weight_shapes().values())
     if "parameters" in track and parameters > MOST_TRACKED:
@@ -154,7 +154,7 @@ def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     for i, analysis in enumerate(resolved.experiment.analysis):
         name = ANALYSIS.names[type(analysis)]
         if name in names:
-            yield Refusal(("analysis", i), f"{name} is there twice, and would be written over; leave one out")
+            yield Refusal(("analysis", i), f"{name} is listed twice and would be overwritten; leave one out")
         names.append(name)
         try:
             analysis.check(resolved)

@@ -1,4 +1,4 @@
-"""Which terms of an autoencoder's cost go together: asked of the config language itself."""
+"""Which cost terms of an autoencoder can be combined, determined by validating configs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TERMS: dict[str, Any] = {
 
 
 def refused() -> dict[tuple[str, str], str | None]:
-    """For each two terms why they are refused together, None where they are not: on a dense net of sigmoid units."""
+    """For each pair of terms the reason for its refusal, or None, in a dense network of sigmoid units."""
     return {pair: _why(*pair) for pair in combinations(TERMS, 2) if pair != ("sparsity", "sparsity: k")}
 
 

@@ -1,4 +1,4 @@
-"""What a config leaves to its data: counts of samples and of components, a mirrored decoder."""
+"""Completion of a config from its data: counts of samples and components, mirrored decoders."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from mlphys.schema.fields import LARGEST, Shape
 from mlphys.schema.messages import complain, problems_of
 from mlphys.schema.preprocess import Step
 
-TrainingSamples = Callable[[KeyPath], Array]  # read for the key that needs them
+TrainingSamples = Callable[[KeyPath], Array]  # reads the training samples for the key that needs them
 
 
 def parsed(document: Document) -> Experiment:
-    """The experiment that a document states. Raises UserError with all that is wrong in its words."""
+    """Parse a document into an experiment. Raises UserError with every invalid key or value."""
     try:
         return Experiment.model_validate(document.data)
     except ValidationError as error:
@@ -50,7 +50,7 @@ def _losses(document: Document) -> dict[KeyPath, list[str]]:
 
 
 def described(experiment: Experiment) -> tuple[Experiment, Description]:
-    """The experiment and its data as the headers of files tell; where classes are left out, labels are read.
+    """The experiment with the description of its data, from file headers; labels are read if classes are selected.
 
     Raises Refusal.
     """
@@ -62,18 +62,18 @@ def described(experiment: Experiment) -> tuple[Experiment, Description]:
 
 
 def with_split_sizes(experiment: Experiment, description: Description) -> Experiment:
-    """The splits as counts of samples. Raises Refusal where they do not fit the data."""
+    """The experiment with split sizes as counts. Raises Refusal if they do not fit the data."""
     data = experiment.data.model_copy(update=splits.sizes(experiment.data, description))
     return experiment.model_copy(update={"data": data})
 
 
 def completed(experiment: Experiment, description: Description) -> Experiment:
-    """All that the data decides, written out; samples are read where nothing less tells. Raises Refusal."""
+    """The experiment with everything filled in that depends on the data; reads samples if necessary. Raises Refusal."""
     return _completed(experiment, description, partial(_read, experiment.data, description))
 
 
 def completed_without_samples(experiment: Experiment, description: Description) -> Experiment:
-    """The same for a run's config, which may be a stranger's. Raises Refusal where samples would have to be read."""
+    """The same for an untrusted run's config. Raises Refusal instead of reading samples."""
     return _completed(experiment, description, _refuse_to_read)
 
 
@@ -119,9 +119,9 @@ def _completed(experiment: Experiment, description: Description, samples: Traini
 
 
 def _resolved_steps(data: Dataset, shape: Shape, samples: TrainingSamples) -> list[Step]:
-    """The steps of preprocessing, checked along the way of a sample's shape, with their numbers of components."""
+    """The preprocessing steps with counts of components filled in, after checking the shapes between them."""
     steps = data.preprocess
-    count = data.train if isinstance(data.train, int) else LARGEST  # sizes that do not fit are told elsewhere
+    count = data.train if isinstance(data.train, int) else LARGEST  # invalid sizes are reported elsewhere
     for i in range(len(steps)):
         path = ("data", "preprocess", i)
         try:

@@ -1,4 +1,4 @@
-"""The keys in which two experiments differ."""
+"""Differences between two experiments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlphys.schema.document import KeyPath, dotted
 
 
 def difference(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:
-    """The keys in which two experiments differ: (key path, first value, second value), None where there is none."""
+    """The differing keys of two experiments: (key path, first value, second value), None for a missing value."""
     ours, theirs = _leaves(first.model_dump(), ()), _leaves(second.model_dump(), ())
     return [
         (dotted(key), ours.get(key), theirs.get(key))

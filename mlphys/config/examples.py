@@ -34,7 +34,7 @@ def copy(name: str, folder: Path, new_name: str | None = None) -> Path:
     target = folder / f"{new_name or name}.yaml"
     if os.path.exists(target):
         raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to, or a --name")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder; --to names one that is there, --name the copy")
     text = known[name].read_text()
     atomic.write(target, renamed(text, new_name) if new_name else text)

@@ -1,4 +1,4 @@
-"""Experiment: a config whose words are known. ResolvedExperiment: a complete one, with the description of its data."""
+"""Experiment: a validated config. ResolvedExperiment: a complete one with the description of its data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANALYSES = registry.entries("mlphys.analysis", Analysis)
 ANALYSIS = Choice("analysis", ANALYSES)
 PLOTS = registry.names("mlphys.plots")
 
-# A file of a stranger's must not be able to write outside runs/.
+# An untrusted file must not be able to write outside runs/.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
@@ -88,7 +88,7 @@ def _or_all(schema: dict[str, Any]) -> None:
 
 
 class Experiment(Spec):
-    """One experiment, every default filled in; what its data decides may be open."""
+    """One experiment with every default; values that depend on the data may be open."""
 
     name: Name
     """The name of the experiment, and of its folder under runs/; left out, it is the file's name. Example: conv_mnist
@@ -124,7 +124,7 @@ class Experiment(Spec):
 
 
 def net_input(data: Dataset, description: Description) -> Description:
-    """The data as the net sees it, behind its preprocessing; its samples are those of training."""
+    """The description of the data after preprocessing; its count of samples is that of the training split."""
     samples = data.train if isinstance(data.train, int) else description.samples
     shape = preprocessing.output_shape(data.preprocess, description.shape)
     return replace(description, shape=shape, samples=samples)
@@ -136,16 +136,16 @@ def read_splits(data: Dataset, description: Description) -> Splits:
     if class_selection.leaves_out(data):
         try:
             _, samples = class_selection.select(data, data.describe(), samples)
-        except Refusal as refusal:  # the config was right once, or is a stranger's
+        except Refusal as refusal:  # the data have changed, or the config is untrusted
             raise UserError(f"{dotted(refusal.path)}: {refusal.text}") from None
     return splits.split(data, description, samples)
 
 
 @dataclass(frozen=True)
 class ResolvedExperiment:
-    """A complete experiment that fits its data, with what the data's headers told.
+    """A complete experiment that fits its data, with the description of the data.
 
-    `pretrained` are the arrays of other runs that its training begins with; a run has them in a file of its own.
+    `pretrained` are arrays from other runs that replace initial weights; a run saves them in a separate file.
     `notes` tell which words of the config mean something else here than in Keras.
     """
 
@@ -156,7 +156,7 @@ class ResolvedExperiment:
 
     @property
     def net_input(self) -> Description:
-        """The data as the net sees it, behind its preprocessing; its samples are those of training."""
+        """The description of the data after preprocessing; its count of samples is that of the training split."""
         return net_input(self.experiment.data, self.description)
 
     def dataset(self) -> Splits:
@@ -167,20 +167,20 @@ class ResolvedExperiment:
         return self.experiment.model.rows(self.net_input)
 
     def pretrained_rows(self) -> Sequence[Row]:
-        """Those of the net's rows that are another run's encoder."""
+        """The rows of the pretrained encoder."""
         encoder = self.experiment.model.pretrained_encoder()
         return self.rows()[: len(encoder.layers or [])] if encoder else []
 
     def weight_shapes(self) -> dict[str, Shape]:
-        """The shapes of what is learned, by name."""
+        """Shapes of the network's weights, by name."""
         return self.experiment.model.weight_shapes(self.net_input)
 
     def fitted_shapes(self) -> dict[str, Shape]:
-        """The shapes of what preprocessing is fitted with, by name."""
+        """Shapes of the fitted arrays of preprocessing, by name."""
         return preprocessing.fitted_shapes(self.experiment.data.preprocess, self.description.shape)
 
     def pretrained_shapes(self) -> dict[str, Shape]:
-        """The shapes of what is taken from other runs, by name; none where nothing is."""
+        """Shapes of the arrays from other runs, by name; empty if there are none."""
         if self.experiment.training.initial:
             return self.weight_shapes() | self.fitted_shapes()
         rows = self.pretrained_rows()

@@ -1,4 +1,4 @@
-"""From a YAML file and its overrides to a complete experiment, checked against its data."""
+"""Load a config: parse, override, complete and validate it against its data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.chec
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
-    """Read, override and validate a config. Raises UserError with every problem found, a line each."""
+    """Read, override and validate a config. Raises UserError with every problem, one line each."""
     if not os.path.exists(path) and path.stem in shipped():
         raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
@@ -63,9 +63,9 @@ def load_run(path: Path) -> ResolvedExperiment:
 
 
 def validate(document: Document) -> ResolvedExperiment:
-    """Parse, complete and check a config; of its data the headers are read, and samples where nothing less tells.
+    """Parse, complete and check a config. Of its data only headers are read, samples only if necessary.
 
-    Raises UserError with every problem found, a line each.
+    Raises UserError with every problem, one line each.
     """
     problems, experiment, resolved = Problems(document), parsed(document), None
     with problems.collected():
@@ -85,9 +85,9 @@ def validate(document: Document) -> ResolvedExperiment:
 
 
 def validate_run(document: Document, description: Description) -> ResolvedExperiment:
-    """The same for a run's own config, which is complete: no sample is read for it, and no other run is opened.
+    """The same for the complete config of a run, without reading samples or opening other runs.
 
-    Its pictures are drawn, or not, by what they find in the run: it is not refused for them.
+    Plots and analyses are not checked: those that do not apply to the run are skipped when it is plotted.
     """
     problems, experiment, resolved = Problems(document), parsed(document), None
     with problems.collected():
@@ -122,7 +122,7 @@ def _checked(
 
 
 def _with_pretrained(experiment: Experiment, description: Description, file: str) -> ResolvedExperiment:
-    """What the config in `file` takes from other runs, written out and with their arrays. Raises Refusal."""
+    """Fill in what the config in `file` uses from other runs, with their arrays. Raises Refusal."""
     data, model, training = experiment.data, experiment.model, experiment.training
     arrays: Arrays = {}
     if encoder := model.pretrained_encoder():
@@ -131,7 +131,7 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
         model = model.model_copy(update={"encoder": encoder})
     if initial := training.initial:
         if not experiment.model.ITERATIVE:
-            text = f"kind: {model.kind} is computed at once and begins with no weights; leave it out"
+            text = f"kind: {model.kind} is solved directly, without initial weights; leave it out"
             raise Refusal(pretrained.INITIAL, text)
         run = _opened(pretrained.finished(initial.run, pretrained.INITIAL, file))
         shapes = model.weight_shapes(net_input(data, description))
@@ -142,7 +142,7 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
 
 
 def _opened(run: RunFiles) -> PretrainedRun:
-    """A finished run with its arrays, which are compared with its own config."""
+    """A finished run with its arrays, validated against its config."""
     resolved = validate_run(run.document, run.description)
     arrays = run.tensors(WEIGHTS, resolved.weight_shapes() | resolved.fitted_shapes())
     return PretrainedRun(run.path, resolved, arrays, checksum.sha256(run.path / WEIGHTS))

@@ -1,16 +1,17 @@
-"""`--set a.b.0.c=value`: one key of a config, put in its place from the command line."""
+"""`--set a.b.0.c=value`: override a key of a config from the command line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from mlphys.errors import UserError
-from mlphys.schema.document import Document, KeyPath, dotted, parse
+from mlphys.schema.document import DEEPEST, Document, KeyPath, dotted, parse
 
 
 def overridden(document: Document, overrides: Sequence[str]) -> Document:
-    """The document with each `a.b.0.c=value` put in its place."""
+    """The document with each override `a.b.0.c=value` applied."""
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
@@ -22,17 +23,19 @@ def overridden(document: Document, overrides: Sequence[str]) -> Document:
 
 def _key_path(data: Any, key: str, source: str) -> KeyPath:
     """The parts of a dotted key, numbers where the config has a list."""
+    if key.count(".") > DEEPEST:
+        raise UserError(f"{source}: a key of {key.count('.') + 1} parts; no config is deeper than {DEEPEST}")
     parts: list[str | int] = []
     for part in key.split("."):
         if isinstance(data, list):
-            if not part.isdecimal() or int(part) >= len(data):
+            if not re.fullmatch("[0-9]{1,9}", part) or int(part) >= len(data):
                 entries = f"write the number of an entry, 0 to {len(data) - 1}" if data else "write all of it"
                 raise UserError(
                     f"{source}: {dotted(tuple(parts))} is a list of {len(data)}; {entries}; received {part!r}"
                 )
             parts.append(int(part))
             data = data[int(part)]
-        elif parts[:1] == ["expect"]:  # its keys hold dots themselves
+        elif parts[:1] == ["expect"]:  # its keys contain dots
             return ("expect", key.partition(".")[2])
         else:
             parts.append(part)

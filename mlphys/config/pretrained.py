@@ -1,4 +1,4 @@
-"""Finished runs that a training begins with: the encoder of one, or all of its weights."""
+"""Pretrained weights: the encoder, or all weights, of a finished run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class PretrainedRun:
-    """A finished run, and all that it has learned or fitted."""
+    """A finished run with its weights and fitted preprocessing."""
 
     path: Path
     resolved: ResolvedExperiment
@@ -36,17 +36,17 @@ class PretrainedRun:
     sha256: str
 
     def fitted(self) -> Arrays:
-        """What preprocessing was fitted with."""
+        """The fitted arrays of preprocessing."""
         return {name: self.arrays[name] for name in self.resolved.fitted_shapes()}
 
     def learned(self) -> Arrays:
-        """The net's weights."""
+        """The network's weights."""
         fitted = self.fitted()
         return {name: value for name, value in self.arrays.items() if name not in fitted}
 
 
 def runs_before(path: Path) -> list[str]:
-    """The runs that a config takes weights from, as it names them; nothing else of it is checked."""
+    """Names of the runs whose weights a config uses; the rest of the config is not checked."""
     data = read(path).data
     blocks = [data.get(part, {}).get(key) for part, key in (ENCODER, INITIAL)]
     return [block["run"] for block in blocks if isinstance(block, dict)]
@@ -55,7 +55,7 @@ def runs_before(path: Path) -> list[str]:
 def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
     """The run that the block at `path` of the config in `file` names.
 
-    Raises Refusal, with the remedy, unless it is there and trained to its end.
+    Raises Refusal, with the remedy, unless it exists and its training is finished.
     """
     found = located(name)
     if found is None:
@@ -74,7 +74,7 @@ def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
 
 
 def _making(run: str, file: str) -> str:
-    """How a run that the config in `file` names comes about."""
+    """The command that creates a run which the config in `file` names."""
     if run not in shipped():
         return "train it first, or name another"
     beside = Path(file).with_name(f"{run}.yaml")
@@ -86,7 +86,7 @@ def _making(run: str, file: str) -> str:
 def encoder(
     block: PretrainedEncoder, run: PretrainedRun, data: Dataset, description: Description
 ) -> tuple[PretrainedEncoder, Arrays]:
-    """The block complete, and the arrays that a net for this data begins with, by its own names.
+    """The completed block, and the pretrained arrays under the names of the new network.
 
     Raises Refusal where the run has no encoder, was trained on other samples, or has changed since the block
     was completed.
@@ -117,16 +117,16 @@ def encoder(
 def initial(
     block: Initial, run: PretrainedRun, data: Dataset, description: Description, shapes: Mapping[str, Shape]
 ) -> tuple[Initial, Arrays]:
-    """The block complete, and the arrays that training begins with; `shapes` are those of the net's weights.
+    """The completed block, and the initial arrays; `shapes` are those of the network's weights.
 
-    Raises Refusal where the run's weights have other names or shapes, naming the first, where its samples were
-    prepared differently, or where it has changed since the block was completed.
+    Raises Refusal where the run's weights have other names or shapes, naming the first, its
+    preprocessing differs, or it has changed since the block was completed.
     """
     theirs = {name: value.shape for name, value in run.learned().items()}
     for name in [*shapes, *theirs]:
         if theirs.get(name) != shapes.get(name):
-            told = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
-            raise Refusal((*INITIAL, "run"), f"{run.path}: is another architecture: {name} is {told}")
+            difference = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
+            raise Refusal((*INITIAL, "run"), f"{run.path}: is another architecture: {name} is {difference}")
     _check_steps(run, data, description)
     _check_unchanged(block, run, INITIAL)
     return block.model_copy(update={"run": _absolute(run), "sha256": run.sha256}), run.arrays
@@ -141,11 +141,11 @@ def _absolute(run: PretrainedRun) -> str:
 
 
 def _check_steps(run: PretrainedRun, data: Dataset, description: Description) -> None:
-    """What a net has learned means something behind its own preprocessing only."""
+    """Refuse a run with other preprocessing: its weights would be meaningless."""
     ours, theirs = (spec.model_dump()["preprocess"] for spec in (data, run.resolved.experiment.data))
     if ours != theirs:
-        told = flow(theirs) if theirs else "none"
-        raise Refusal(STEPS, f"{run.path}: was trained behind other preprocessing; write the same: {told}")
+        difference = flow(theirs) if theirs else "none"
+        raise Refusal(STEPS, f"{run.path}: was trained with other preprocessing; write the same: {difference}")
     there = run.resolved.description.shape
     if theirs and description.shape != there:
         _refuse_shape("its preprocessing", run, there, description.shape, STEPS)
@@ -159,5 +159,5 @@ def _check_unchanged(block: PretrainedEncoder | Initial, run: PretrainedRun, pat
     if block.sha256 not in (None, run.sha256):
         raise Refusal(
             (*path, "sha256"),
-            f"{run.path}: its weights are not those that were taken; leave sha256 out to take them as they are now",
+            f"{run.path}: its weights have changed; leave sha256 out to use the current ones",
         )

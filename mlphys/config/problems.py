@@ -1,4 +1,4 @@
-"""The problems of a config, collected so that they are told together."""
+"""Collects the problems of a config to report them together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlphys.schema.messages import complain
 
 
 class Problems:
-    """What a document is refused for so far, in the order in which it was found."""
+    """The problems of a document so far, in the order of their detection."""
 
     def __init__(self, document: Document):
         self._document = document
@@ -21,19 +21,19 @@ class Problems:
         return bool(self._found)
 
     def add(self, *refusals: Refusal) -> None:
-        """One that is known already is not told twice: a later step may fail for the reason of an earlier one."""
+        """Add a problem unless it is known: later steps may fail for the same reason."""
         known = {(refusal.path, refusal.text) for refusal in self._found}
         self._found += [refusal for refusal in refusals if (refusal.path, refusal.text) not in known]
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """A Refusal ends the block, and is added."""
+        """Context manager that adds a Refusal raised inside."""
         try:
             yield
         except Refusal as refusal:
             self.add(refusal)
 
     def raise_any(self) -> None:
-        """Raise UserError, a line for each of them, if there are any."""
+        """Raise UserError, one line per problem, if there are any."""
         if self._found:
             raise complain(self._found, self._document)

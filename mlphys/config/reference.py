@@ -125,7 +125,7 @@ TOP = Block((), Experiment)
 
 
 def first_line(thing: Any) -> str:
-    """What a docstring says before its first empty line."""
+    """The first paragraph of a docstring."""
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
 
 

@@ -1,1 +1,1 @@
-"""Samples on their way to the net: splits, a choice of classes, preprocessing, a first look."""
+"""Data between dataset and network: splits, class selection, preprocessing, inspection."""

@@ -1,4 +1,4 @@
-"""Some classes of a dataset, or fewer samples of them."""
+"""Selection of classes, and subsampling of classes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mlphys.schema.messages import choice
 
 
 def leaves_out(spec: Dataset) -> bool:
-    """Whether `classes` or `imbalance` leave anything out."""
+    """Whether `classes` or `imbalance` drop samples."""
     return spec.classes is not None or bool(spec.imbalance)
 
 
 def select(spec: Dataset, description: Description, samples: Samples) -> tuple[Description, Samples]:
-    """What `classes` and `imbalance` leave of all samples, official test set included, in their order.
+    """Apply `classes` and `imbalance` to all samples, official test set included, keeping their order.
 
-    Raises Refusal for a class that is not there.
+    Raises Refusal for an unknown class.
     """
     classes = description.classes if spec.classes is None else spec.classes
     for path, names in ((("data", "classes"), spec.classes or ()), (("data", "imbalance"), tuple(spec.imbalance))):

@@ -1,4 +1,4 @@
-"""A look at a dataset before anything is trained on it: its numbers, and a sheet of samples."""
+"""Inspection of a dataset before training: statistics, warnings and a sheet of samples."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ ENDINGS = ("png", "pdf", "svg")
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What one split holds. `smallest` and `largest` are of its values, None where it has no samples."""
+    """Statistics of a split. `smallest` and `largest` are extreme values, None without samples."""
 
     samples: int
     class_counts: dict[str, int]
     smallest: float | None
     largest: float | None
     not_finite: int
-    duplicates: int  # samples that are byte for byte an earlier one of the split
+    duplicates: int  # samples that equal an earlier one of the split
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `check` found. `shared` tells how many samples of the second split are also in the first."""
+    """The result of `check`. `shared` counts the samples of the second split that are also in the first."""
 
     splits: dict[str, SplitFacts]
     shared: dict[tuple[str, str], int]
@@ -51,7 +51,7 @@ class Inspection:
     balance: float  # samples of the smallest class / of the largest, in training; 1 without classes
 
     def warnings(self) -> list[str]:
-        """What deserves a second look, a sentence each."""
+        """Warnings, one sentence each."""
         train = self.splits["train"]
         found = [
             f"{name}: {facts.not_finite} values are NaN or infinite"
@@ -59,7 +59,7 @@ class Inspection:
             if facts.not_finite
         ]
         found += [
-            f"{count} {second} samples are also in {first}: what is measured on {second} is too good"
+            f"{count} {second} samples are also in {first}: metrics on {second} are too good"
             for (first, second), count in self.shared.items()
             if count
         ]
@@ -106,7 +106,7 @@ def _target_range(dataset: Splits, description: Description) -> list[str]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one pass over a split finds: a hash of each sample, and the extremes in each place of a sample."""
+    """Result of one pass over a split: a hash of each sample, and the minimum and maximum of each feature."""
 
     hashes: list[bytes]
     not_finite: int
@@ -137,7 +137,7 @@ def _facts(split: Split, seen: _Seen, description: Description) -> SplitFacts:
 
 
 def sheet(dataset: Splits, description: Description, path: Path) -> None:
-    """Draw the first ten training samples of each class: images as they look, other samples as curves.
+    """Draw the first ten training samples of each class: images, or curves for other samples.
 
     Without classes the first forty are drawn.
 
@@ -147,7 +147,7 @@ def sheet(dataset: Splits, description: Description, path: Path) -> None:
 
     ending = path.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
-        raise UserError(f"{path}: the ending says which format to write; allowed {', '.join(ENDINGS)}")
+        raise UserError(f"{path}: the extension selects the format; allowed {', '.join(ENDINGS)}")
     rows = _first_of_each_class(dataset.train, description)
     shape = description.shape
     is_image = len(shape) == 3 and shape[2] in (1, 3)
@@ -160,7 +160,7 @@ def sheet(dataset: Splits, description: Description, path: Path) -> None:
     if len(rows) < len(description.classes):
         caption += f"; {len(description.classes) - len(rows)} more classes are not shown"
     axes.set_title(caption, fontsize=14, loc="left")
-    # A dollar sign in a class name is a dollar sign, not the start of a formula.
+    # escape dollar signs in class names, which would start a formula
     centres = [row + 0.5 for row in range(len(rows))]
     if description.classes:
         axes.set_yticks(centres, list(rows), fontsize=15, parse_math=False)
@@ -185,7 +185,7 @@ def _first_of_each_class(split: Split, description: Description) -> dict[str, np
 
 
 def _images(axes: Axes, rows: list[np.ndarray]) -> str:
-    """Each image in a unit cell, all on one scale of grey, or of colours."""
+    """Each image in a unit cell, all with the same gray or color scale."""
     low, high = _range(rows)
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
@@ -202,7 +202,7 @@ def _images(axes: Axes, rows: list[np.ndarray]) -> str:
 
 
 def _curves(axes: Axes, rows: list[np.ndarray]) -> str:
-    """Each sample's values against their number in a unit cell, all on one scale."""
+    """The values of each sample over their index in a unit cell, all on the same scale."""
     low, high = _range(rows)
     for row, samples in enumerate(rows):
         for column, sample in enumerate(samples.reshape(len(samples), math.prod(samples.shape[1:]))):
@@ -215,7 +215,7 @@ def _curves(axes: Axes, rows: list[np.ndarray]) -> str:
 
 
 def _range(rows: list[np.ndarray]) -> tuple[float, float]:
-    """From 0 to 1 for values within, else from the smallest to the largest that is shown."""
+    """(0, 1) if all values are inside, else their minimum and maximum."""
     shown = np.concatenate([row.ravel() for row in rows])
     low, high = float(shown.min(initial=np.inf)), float(shown.max(initial=-np.inf))
     if low >= 0 and high <= 1:

@@ -1,4 +1,4 @@
-"""Classes from labels as people have them: text, whole numbers with gaps or signs, booleans, one-hot."""
+"""Classes from labels in common forms: text, whole numbers with gaps or signs, booleans, one-hot."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.schema.messages import quoted
 
-FEW = 20  # different whole numbers that are always labels; more may be a quantity
+FEW = 20  # distinct whole numbers that always count as labels; more may be a quantity
 MOST_CLASSES = 10_000
 LONGEST_NAME = 100
 
-Arrays = Mapping[str, np.ndarray]  # by name, one target a sample in each
+Arrays = Mapping[str, np.ndarray]  # targets by name, one per sample
 
 
 def look_like_labels(arrays: Arrays) -> bool:
-    """Whether targets that nothing is said about name classes: text, or few different whole numbers, one a sample."""
+    """Whether targets are labels unless the config decides: text, or few distinct whole numbers, one per sample."""
     if all(y.dtype.kind in "US" or is_one_hot(y) for y in arrays.values()):
         return True
     if not all(y.size == len(y) and y.dtype.kind in "buif" and _whole(y).all() for y in arrays.values()):
@@ -33,11 +33,11 @@ def is_one_hot(y: np.ndarray) -> bool:
 
 
 def classes(where: str, arrays: Arrays, names: Sequence[str] | None) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """The names of the classes, and of each array int32 (n,), their numbers.
+    """The names of the classes, and for each array the class indices, int32 (n,).
 
-    Without `names` every different label is a class, numbers in their order, text in the alphabet's; none is empty.
-    With them labels are the places in `names`, the names themselves, or as many different ones as there are names.
-    `where` begins messages. Raises UserError for what does not name classes.
+    Without `names` every distinct label is a class, in numeric or alphabetic order. With `names` labels are indices
+    into them, the names themselves, or as many distinct labels as names. `where` begins messages. Raises UserError
+    for invalid labels.
     """
     columns = {name: _column(where, name, y) for name, y in arrays.items()}
     if len({y.dtype.kind == "U" for y in columns.values()}) > 1:
@@ -49,26 +49,26 @@ def classes(where: str, arrays: Arrays, names: Sequence[str] | None) -> tuple[tu
 
 
 def _column(where: str, name: str, y: np.ndarray) -> np.ndarray:
-    """One label a sample: text, or a whole float64."""
+    """One label per sample: text, or a whole float64."""
     if y.dtype.kind == "S":
         y = np.char.decode(y, "latin-1")
     if y.dtype.kind == "U":
         if y.size != len(y):
-            raise UserError(f"{where}: {name} has shape {y.shape}; expected one label a sample")
+            raise UserError(f"{where}: {name} has shape {y.shape}; expected one label per sample")
         y = np.char.strip(y.reshape(-1))
         numbers = _numbers(y)
         return y if numbers is None else numbers
     if is_one_hot(y):
         return y.argmax(axis=1).astype(np.float64)
     if y.size != len(y):
-        raise UserError(f"{where}: {name} has shape {y.shape}; expected one whole number a sample, or one-hot")
+        raise UserError(f"{where}: {name} has shape {y.shape}; expected one whole number per sample, or one-hot")
     y = y.reshape(-1)
     _refuse(where, name, y, ~_whole(y), "labels are text or whole numbers; kind: regressor takes numbers")
     return y.astype(np.float64)
 
 
 def _numbers(y: np.ndarray) -> np.ndarray | None:
-    """Text that holds nothing but whole numbers, as float64; None for other text."""
+    """Whole numbers written as text, as float64; None for other text."""
     if not all(cell.lstrip("-").isdecimal() and len(cell) < 16 for cell in np.unique(y).tolist()):
         return None
     return y.astype(np.float64)
@@ -92,7 +92,7 @@ def _by_label(where: str, columns: Arrays, found: np.ndarray) -> tuple[tuple[str
 
 
 def check_names(where: str, names: Sequence[str]) -> None:
-    """Raise UserError for a name that no later command could print or read back."""
+    """Raise UserError for a name that other commands cannot print or read."""
     for name in names:
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise UserError(

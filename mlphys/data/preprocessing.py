@@ -1,4 +1,4 @@
-"""The fitted steps of `data.preprocess`, between the data's space and the net's."""
+"""Fitted preprocessing, between the space of the data and the network's input space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlphys.schema.spec import snake_case
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A chain of steps with what was fitted to the training samples, for samples of `shape`."""
+    """A chain of steps with their arrays fitted to the training samples, for samples of `shape`."""
 
     steps: tuple[Step, ...]
     shape: Shape
@@ -32,10 +32,10 @@ class Preprocessing:
         return all(step.invertible for step in self.steps)
 
     def apply(self, x: Array) -> Array:
-        """Samples (n, *shape) as the net sees them, float32; stored ones are changed when they are read.
+        """Network inputs of samples (n, *shape), float32; a LazyArray stays lazy.
 
-        Steps along components round differently with what is multiplied together, so that such stored
-        samples are those in memory but for the last digits; all other steps give the same bytes.
+        Steps along components round differently for different chunks, so that lazy samples then differ from those
+        in memory in the last digits; all other steps give the same bytes.
         """
         if not self.steps:
             return x
@@ -53,7 +53,7 @@ class Preprocessing:
         return Split(self.apply(split.x), split.y) if self.steps else split
 
     def dataset(self, dataset: Splits) -> Splits:
-        """The three splits as the net sees them."""
+        """The three splits after preprocessing."""
         if not self.steps:
             return dataset
         train, validation, test = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
@@ -72,7 +72,7 @@ class Preprocessing:
         return z.astype(np.float32, copy=False)
 
     def named_arrays(self) -> dict[str, np.ndarray]:
-        """What was fitted, by the names of `fitted_shapes`."""
+        """The fitted arrays, by the names of `fitted_shapes`."""
         return {
             _name(i, step, key): value
             for i, (step, arrays) in enumerate(zip(self.steps, self.arrays, strict=True))
@@ -86,7 +86,7 @@ class Preprocessing:
 
 
 def fit(steps: Sequence[Step], x: Array) -> Preprocessing:
-    """The steps, each fitted to the training samples (n, ...) as the steps before it leave them."""
+    """Fit each step to the training samples (n, ...) after the steps before it."""
     shape, arrays = x.shape[1:], []
     for number, step in enumerate(steps, start=1):
         arrays.append(step.fit(x))
@@ -104,7 +104,7 @@ def resolved(steps: Sequence[Step], x: Array) -> list[Step]:
 
 
 def restored(steps: Sequence[Step], shape: Shape, weights: Mapping[str, np.ndarray]) -> Preprocessing:
-    """The steps as they were fitted when `weights` were saved."""
+    """The fitted steps with the arrays saved in `weights`."""
     shapes = _shapes(steps, shape)
     arrays = tuple(
         {key: weights[_name(i, step, key)] for key in step.arrays(shapes[i])} for i, step in enumerate(steps)
@@ -113,18 +113,18 @@ def restored(steps: Sequence[Step], shape: Shape, weights: Mapping[str, np.ndarr
 
 
 def fitted_shapes(steps: Sequence[Step], shape: Shape) -> dict[str, Shape]:
-    """The shapes of what is fitted, by name: `preprocess.0.subtract_mean.mean`."""
+    """Shapes of the fitted arrays by name: `preprocess.0.subtract_mean.mean`."""
     shapes = _shapes(steps, shape)
     return {_name(i, step, key): size for i, step in enumerate(steps) for key, size in step.arrays(shapes[i]).items()}
 
 
 def output_shape(steps: Sequence[Step], shape: Shape) -> Shape:
-    """The shape of a sample behind the steps."""
+    """The shape of a sample after the steps."""
     return _shapes(steps, shape)[-1]
 
 
 def display_shape(steps: Sequence[Step], shape: Shape) -> Shape:
-    """The shape of a sample as pictures show it."""
+    """The shape of a sample in pictures."""
     return _shapes(steps, shape)[first_invertible(steps)]
 
 
@@ -134,7 +134,7 @@ def first_invertible(steps: Sequence[Step]) -> int:
 
 
 def _shapes(steps: Sequence[Step], shape: Shape) -> list[Shape]:
-    """Before each step, and behind the last."""
+    """The shapes before each step and after the last."""
     shapes = [shape]
     for step in steps:
         shapes.append(step.output_shape(shapes[-1]))

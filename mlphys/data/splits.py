@@ -1,4 +1,4 @@
-"""The splits of a dataset: how many samples each has, which they are, and what they hold."""
+"""The splits of a dataset: sizes, samples and summaries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = ("train", "validation", "test")
 
 
 def sizes(spec: Dataset, description: Description) -> dict[str, int]:
-    """Each split's number of samples, fractions and defaults resolved as Dataset says.
+    """The number of samples of each split, with fractions and defaults resolved as in Dataset.
 
     Raises Refusal when they do not fit.
     """
@@ -33,7 +33,7 @@ def sizes(spec: Dataset, description: Description) -> dict[str, int]:
             raise Refusal(("data", "validation"), f"{named} samples leave none of {total} to train; lower them")
         return {"train": left, "validation": validation, "test": test}
     train = _count("train", spec.train, total)
-    if isinstance(spec.train, float) and train == left + 1:  # each fraction is rounded by itself
+    if isinstance(spec.train, float) and train == left + 1:  # fractions are rounded separately
         train = left
     if train == 0:
         raise Refusal(("data", "train"), "without training samples nothing is learned; write at least 1")
@@ -54,7 +54,7 @@ def _test_size(spec: Dataset, description: Description) -> int:
 
 
 def _validation_size(spec: Dataset, description: Description) -> int:
-    """Of validation samples that the file brings all are taken, unless the key says how many."""
+    """The number of validation samples: all of the file's own, unless the key gives a number."""
     own = description.validation_samples
     if own is None:
         return _count("validation", spec.validation, description.samples)
@@ -74,9 +74,9 @@ def _count(key: str, size: int | float, total: int) -> int:
 
 
 def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
-    """Official sets in file order, without a copy; others by `split_seed`, stratified where there are classes.
+    """Split the samples: official sets in file order without a copy, others by `split_seed`, stratified by class.
 
-    The user's own validation and test samples are those splits; what they lack is drawn from the training samples.
+    Validation and test samples of the user's file are used as such; missing splits are drawn from the training samples.
 
     Raises UserError if the samples are not as described, or a class has too few of them.
     """
@@ -87,7 +87,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
         found["validation"] = _part(spec, description, samples.x_validation, samples.y_validation, count["validation"])
     if samples.x_test is not None and samples.y_test is not None:
         found["test"] = _part(spec, description, samples.x_test, samples.y_test, count["test"])
-    # The test samples come first, so that no other size can change which they are.
+    # Test samples are drawn first, so that the other sizes do not affect them.
     drawn = [name for name in ("test", "validation", "train") if name not in found]
     x, y = samples.x, samples.y
     if found and not spec.OWN_FILES:
@@ -108,7 +108,7 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
 
 
 def _part(spec: Dataset, description: Description, x: Array, y: np.ndarray, count: int) -> Split:
-    """So many samples of a set that is a split already."""
+    """A number of samples of a set that is a split already."""
     if not spec.OWN_FILES or count == len(x):
         return Split(x[:count], y[:count])
     rows = stratified(_groups(y, description), spec.split_seed)[:count]
@@ -120,7 +120,7 @@ def _groups(y: np.ndarray, description: Description) -> np.ndarray:
 
 
 def check_classes(dataset: Splits, spec: Dataset, description: Description) -> None:
-    """Raise UserError where a split of the user's own samples has none of a class: nothing right is measured then."""
+    """Raise UserError if a split of the user's samples has no sample of a class, which metrics would need."""
     if not spec.OWN_FILES:
         return
     counts = {name: class_counts(getattr(dataset, name).y, description) for name in NAMES}
@@ -134,7 +134,7 @@ def check_classes(dataset: Splits, spec: Dataset, description: Description) -> N
 
 
 def reading_notes(dataset: Splits) -> list[str]:
-    """What the numbers of the user's files mean, and what of the files is not used: a line each."""
+    """Units of the user's files, and arrays that are not used, one line each."""
     lines = [f"x: {dataset.units}"] if dataset.units else []
     if dataset.target_units and dataset.target_units.scale != 1:
         lines.append(f"y: {dataset.target_units}")
@@ -142,7 +142,7 @@ def reading_notes(dataset: Splits) -> list[str]:
 
 
 def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:
-    """Files may have changed since they were described, and a run's description may be a stranger's."""
+    """Raise UserError for files that changed after `describe`, or untrusted descriptions that differ."""
     official, own = (None if x is None else len(x) for x in (samples.x_test, samples.x_validation))
     found = (len(samples.x), official, own, samples.x.shape[1:])
     if found != (description.samples, description.test_samples, description.validation_samples, description.shape):
@@ -157,16 +157,16 @@ def _check_members(spec: Dataset, description: Description, y: np.ndarray, neede
     for name, members in class_counts(y, description).items():
         if 0 < members < needed:
             raise UserError(
-                f"{spec.name}: the class {name} has {members} of the {needed} samples it needs, one a split; "
+                f"{spec.name}: the class {name} has {members} of the {needed} samples it needs, one per split; "
                 "add samples, leave the class out, or set data.validation or data.test to 0"
             )
 
 
 def stratified(y: np.ndarray, seed: int) -> np.ndarray:
-    """A random order of the samples of which every stretch holds the classes in their proportions.
+    """A random order of the samples in which every section has the classes in proportion.
 
     Systematic sampling (Madow & Madow 1944): of the n_k samples of class k, in random order, the
-    one numbered j stands at (j + u_k) / n_k, with u_k uniform in [0, 1).
+    one numbered j is placed at (j + u_k) / n_k, with u_k uniform in [0, 1).
     """
     generator = rng(seed, "split")
     place = np.empty(len(y))
@@ -178,12 +178,12 @@ def stratified(y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def fingerprint(split: Split) -> str:
-    """The sha256 of the bytes of x and of y."""
+    """SHA-256 of the bytes of x and of y."""
     return _read_once(split)[0]
 
 
 def _read_once(split: Split) -> tuple[str, list[float]]:
-    """The sha256 of the bytes of x and of y, and the smallest and the largest value of x."""
+    """SHA-256 of the bytes of x and of y, and minimum and maximum of x."""
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
     for piece in chunked.pieces(split.x):
         digest.update(np.ascontiguousarray(piece).data)
@@ -193,7 +193,7 @@ def _read_once(split: Split) -> tuple[str, list[float]]:
 
 
 def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[str, Any]:
-    """What data.json holds."""
+    """The content of data.json."""
     return {
         "name": spec.name,
         "shape": list(description.shape),
@@ -219,14 +219,14 @@ def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[st
 
 
 def _facts(split: Split, description: Description, with_range: bool = False) -> dict[str, Any]:
-    """With the range of values, what samples that are predicted later are held against."""
+    """Facts of the training split, with the range of values for checks in `mlphys predict`."""
     sha256, values = _read_once(split)
     facts = {"samples": len(split), "class_counts": class_counts(split.y, description), "sha256": sha256}
     return {**facts, "range": values} if with_range else facts
 
 
 def class_counts(y: np.ndarray, description: Description) -> dict[str, int]:
-    """How many samples each class has; empty where there are no classes."""
+    """The number of samples of each class; empty without classes."""
     if not description.classes:
         return {}
     counts = np.bincount(y, minlength=len(description.classes))

@@ -1,1 +1,1 @@
-"""One file, one dataset: its keys, what its headers tell, its samples, the files it needs."""
+"""The datasets, one file each."""

@@ -22,25 +22,26 @@ from mlphys.schema import units
 from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.messages import suggestion
+from mlphys.schema.paths import absolute
 from mlphys.schema.units import Units
 
 ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
 
 
 class Arrays(Dataset):
-    """Your own samples: an npz file with x and y, or x_train, y_train and, if you like, _val and _test.
+    """Your own samples: an npz file with x and y, or x_train, y_train and optionally _val and _test.
 
     Or a folder of npy files with these names, or one npy file, which is x. HDF5 (.h5), MATLAB's
     (.mat), FITS and IDX files are read too, with the paths of datasets as names. More than 1 GB of
-    samples as float32 in an npy file stay on disk and are read as they are needed. Arrays of other
+    samples as float32 in an npy file stay on disk and are read when needed. Arrays of other
     names are read as `x: spins, y: temperature`, which also means spins_train and so on.
 
     x has shape (samples, features) or (samples, height, width[, channels]) and holds numbers, y
-    labels or numbers, one or an array a sample; without y there are no targets, for autoencoders.
-    Samples of x_val are the validation split, those of x_test the test split; what the file lacks
-    of them is drawn from the training samples, stratified. Labels are text, whole numbers or
-    one-hot. `class_names` names them in their order; null names them as they are written.
-    `targets`: null takes labels as classes, or what the kind of model needs. `signals`: x is
+    labels or numbers, one number or one array per sample; without y there are no targets, for autoencoders.
+    Samples of x_val are the validation split, those of x_test the test split; missing splits
+    are drawn from the training samples, stratified. Labels are text, whole numbers or
+    one-hot. `class_names` names them in their order; null uses the labels as written.
+    `targets`: null treats labels as classes, or as the kind of model needs. `signals`: x is
     (samples, steps[, channels]); null: as the first layer needs it. x is divided by `scale`; null
     is 255 for uint8, the white of the camera's bits for images of uint16, 1 for others.
     """
@@ -55,7 +56,7 @@ class Arrays(Dataset):
     y: str | None = None
     """The name of the array of labels or targets; null is y. Example: temperature"""
     class_names: Annotated[list[str], Field(min_length=1)] | None = None
-    """The names of the classes, in the order of their labels; null names them as they are written. Example: [electron,
+    """The names of the classes, in the order of their labels; null uses the labels as written. Example: [electron,
     muon]
     """
     targets: Literal["classes", "numbers"] | None = None
@@ -82,7 +83,7 @@ class Arrays(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @field_validator("class_names")
     @classmethod
@@ -98,7 +99,7 @@ class Arrays(Dataset):
         return self
 
     def describe(self) -> Description:
-        """Shapes from the file's headers; of the data, the targets alone are read."""
+        """Shapes from the headers; only the targets are read."""
         found = _Contents.of(self)
         targets = found.targets()
         sizes = {name: len(y) for name, y in targets.by_part.items()}
@@ -124,7 +125,7 @@ class Arrays(Dataset):
         return {"name": "array", "path": str(path)}
 
 
-Parts = dict[str, tuple[str, str | None]]  # of each split that the file has: the names of samples and of targets
+Parts = dict[str, tuple[str, str | None]]  # for each split in the file: the names of samples and of targets
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class _Contents:
         )
 
     def samples(self) -> tuple[dict[str, Array], Units]:
-        """Of each part float32 (n, *shape), divided by the scale: in memory, or left in its npy file."""
+        """The samples of each split, float32 (n, *shape), divided by the scale: in memory or lazy."""
         apart = array_files.apart(self.path)
         names = {part: x for part, (x, _) in self.parts.items()}
         large = {x for x in names.values() if apart and math.prod(self.headers[x].shape) > chunked.LARGEST_RESIDENT}
@@ -206,7 +207,7 @@ class _Contents:
 
 
 def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
-    """Which arrays are samples and targets of which split; empty where none are."""
+    """The names of samples and targets of each split; empty without any."""
     lower = {name.lower(): name for name in names}
 
     def found(base: str, ending: str) -> str | None:
@@ -222,7 +223,7 @@ def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
 
 
 def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
-    """Raise UserError where arrays are missing, or do not go together."""
+    """Raise UserError if arrays are missing or inconsistent."""
     path = Path(spec.path)
     have = ", ".join(list(headers)[:20]) or "none"
     for key, name, place in (("x", spec.x, 0), ("y", spec.y, 1)):
@@ -273,25 +274,25 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
         )
     of_y = headers[y].shape if y else of_x
     if not of_y:
-        raise UserError(f"{path}: {y} has shape {of_y}; expected one value a sample")
+        raise UserError(f"{path}: {y} has shape {of_y}; expected one value per sample")
     if of_x[0] != of_y[0]:
         turned = f"; np.moveaxis({x}, -1, 0) puts its last axis first" if of_x[-1] == of_y[0] else ""
         raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many{turned}")
 
 
 def _shape(stored: tuple[int, ...], signals: bool) -> Shape:
-    """Of one sample, with a last axis of channels where it is an image or a signal."""
+    """The shape of a sample, with a last axis of channels for images and signals."""
     axes = 2 if signals else 3
     return (*stored[1:], 1) if len(stored) == axes else stored[1:]
 
 
 def _column(y: np.ndarray) -> np.ndarray:
-    """A value a sample as a column, images with a last axis of channels."""
+    """Single values as a column, images with a last axis of channels."""
     return y.reshape(len(y), -1) if y.ndim < 2 else y.reshape(len(y), *_shape(y.shape, signals=False))
 
 
 def _image_units(y: np.ndarray) -> Units:
-    """Targets that are images of bytes or of a camera are read as samples are; others are numbers as they stand."""
+    """The units of targets: images of bytes or of a camera like samples, other numbers unchanged."""
     if y.ndim > 2 and y.dtype in (np.uint8, np.uint16):
         return units.decide(y.dtype, 3, partial(_pieces, y))
     return Units(str(y.dtype))
@@ -303,7 +304,7 @@ def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant: Units) -> LazyArray:
-    """Samples (n, ...) of `shape`, left in their npy file and converted when they are read."""
+    """Samples (n, ...) of `shape`, lazily read from their npy file and converted."""
 
     def fetch(rows: np.ndarray) -> np.ndarray:
         found = meant.converted(_rows(x, rows)).reshape(len(rows), *shape[1:])
@@ -315,7 +316,7 @@ def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant
 
 
 def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Samples of a file, which is read from front to back."""
+    """Samples of a file with the indices `rows`, read in file order."""
     if len(rows) and (np.diff(rows) == 1).all():
         return np.array(x[rows[0] : rows[-1] + 1])
     order = np.argsort(rows, kind="stable")
@@ -330,7 +331,7 @@ def _finite(path: Path, name: str | None, x: np.ndarray) -> np.ndarray:
 
 
 def _check_finite(path: Path, name: str, pieces: Iterable[np.ndarray]) -> None:
-    """Raise UserError that counts the values of all pieces that are not finite."""
+    """Raise UserError with the count of values that are not finite, over all chunks."""
     wrong, before, first = 0, 0, ""
     for x in pieces:
         finite = np.isfinite(x)

@@ -1,4 +1,4 @@
-"""Normally distributed clusters of points, by scikit-learn."""
+"""Gaussian clusters of points, by scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_POINTS = 125_000_000  # coordinates of all samples together: 1 GB while 
 
 
 class Blobs(Generated):
-    """Normally distributed clusters of points, one a class.
+    """Gaussian clusters of points, one per class.
 
     As scikit-learn's make_blobs: `centers` clusters of equal size around points drawn uniformly from
     -10 to 10 in each of the `features` coordinates; `cluster_std` is their standard deviation.
@@ -33,7 +33,7 @@ class Blobs(Generated):
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Blobs:
         if self.fresh:
-            raise ValueError("fresh samples would lie around other points in every epoch; leave fresh out")
+            raise ValueError("fresh samples would have other cluster centers in every epoch; leave fresh out")
         if self.samples < self.centers:
             raise ValueError(f"{self.samples} samples leave some of {self.centers} centers empty; raise samples")
         values = self.samples * self.features

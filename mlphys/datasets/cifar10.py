@@ -20,7 +20,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 FOLDER = "cifar-10-batches-bin/"
 TRAINING = tuple(f"{FOLDER}data_batch_{k}.bin" for k in range(1, 6))
 TEST = f"{FOLDER}test_batch.bin"
-RECORDS = 10_000  # in each of the six
+RECORDS = 10_000  # in each of the six files files files files files
 SHAPE = (3, 32, 32)  # red, green, blue, row by row
 RECORD = 1 + 3 * 32 * 32  # bytes: the label and the pixels
 
@@ -47,7 +47,7 @@ class CIFAR10(Dataset):
 
 
 def sources(base: str = TORONTO) -> tuple[RemoteFile, ...]:
-    name = "cifar-10-binary.tar.gz"  # unlike the other two archives it needs no unpickling
+    name = "cifar-10-binary.tar.gz"  # the other two archives need unpickling
     sha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
     return (RemoteFile("cifar10", name, f"{base}{name}", sha256),)
 
@@ -55,7 +55,7 @@ def sources(base: str = TORONTO) -> tuple[RemoteFile, ...]:
 def read(path: Path, records: int = RECORDS) -> Samples:
     """The samples of an archive with `records` in each of its files.
 
-    Raises UserError for an archive that is damaged or another one.
+    Raises UserError for a damaged or another archive.
     """
     found = _members(path, dict.fromkeys((*TRAINING, TEST), records * RECORD))
     x, y = _samples(path, b"".join(found[name] for name in TRAINING))
@@ -98,5 +98,5 @@ def _samples(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 def _not_it(path: Path, why: str) -> UserError:
     return UserError(
         f"{path}: damaged or not the archive of CIFAR-10: {why}; "
-        "remove it, then `mlphys data fetch cifar10` downloads it anew"
+        "remove it, then `mlphys data fetch cifar10` downloads it again"
     )

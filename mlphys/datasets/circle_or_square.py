@@ -1,4 +1,4 @@
-"""A circle or a square, to be told apart (Marquardt, Machine Learning for Physicists)."""
+"""Classification of circles and squares (Marquardt, Machine Learning for Physicists)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CENTRE = (-0.8, 0.8)
 
 
 class CircleOrSquare(GeneratedImages):
-    """A filled circle or a filled square in each image, as many of one as of the other.
+    """One filled circle or filled square per image, half of each.
 
-    The `size` x `size` pixel centres lie on linspace(-1, 1); a pixel is 1 inside, 0 outside. The
+    The `size` x `size` pixel centres are linspace(-1, 1); a pixel is 1 inside, 0 outside. The
     radius, half the side of a square, is drawn from U(0.2, 1), the centre from U(-0.8, 0.8)^2.
     """
 

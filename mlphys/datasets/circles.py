@@ -1,4 +1,4 @@
-"""Filled circles of random radius and place (Marquardt, Machine Learning for Physicists)."""
+"""Filled circles of random radius and position (Marquardt, Machine Learning for Physicists)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mlphys.schema.fields import Count, PlaceRange, RadiusRange
 
 
 class Circles(GeneratedImages):
-    """Filled circles of random radius and place, without a target: images for autoencoders.
+    """Filled circles of random radius and position, without targets: images for autoencoders.
 
-    The image's `size` x `size` pixel centres lie on linspace(-1, 1); a pixel is 1 inside, 0 outside.
+    The `size` x `size` pixel centres are linspace(-1, 1); a pixel is 1 inside, 0 outside.
     The radius and both coordinates of the centre are drawn uniformly between their two numbers.
     """
 

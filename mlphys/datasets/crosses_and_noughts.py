@@ -1,4 +1,4 @@
-"""The X and the O that a convolutional network tells apart (Bianco, Machine Learning)."""
+"""Classification of X and O by a convolutional network (Bianco, Machine Learning)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlphys.schema.fields import Count, Whole
 
 
 class CrossesAndNoughts(GeneratedImages):
-    """A cross or a nought in each image, as many of one as of the other: shifted, some pixels flipped.
+    """One cross or nought per image, half of each, shifted and with some pixels flipped.
 
     A drawn pixel is +1, one of the background -1. The cross is both diagonals of the square of
     2 `arm` + 1 pixels in the middle, the nought all pixels less than half a pixel off the circle of

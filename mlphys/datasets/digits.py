@@ -1,4 +1,4 @@
-"""The 8 x 8 digits that come with scikit-learn (Alpaydin & Kaynak 1998)."""
+"""The 8 x 8 digits of scikit-learn (Alpaydin & Kaynak 1998)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlphys.schema.data import Dataset, Description, Samples
 
 
 class Digits(Dataset):
-    """1 797 handwritten digits, 8 x 8 pixels, inside scikit-learn: no download."""
+    """1 797 handwritten digits, 8 x 8 pixels, part of scikit-learn: no download."""
 
     name: Literal["digits"]
 

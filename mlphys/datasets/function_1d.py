@@ -1,4 +1,4 @@
-"""Functions of one variable, to be fitted (Bishop 2006, figure 5.3)."""
+"""Regression of functions of one variable (Bishop 2006, figure 5.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlphys.schema.data import Description, Generated, Samples
 
 
 class Function1D(Generated):
-    """Points of x^2, sin x, |x| or a step on [-1, 1], to be fitted: a number in, a number out.
+    """Points of x^2, sin x, |x| or a step on [-1, 1] for regression: one input, one output.
 
     x is drawn from U(-1, 1); the step is 0 below zero and 1 above.
     """
@@ -35,7 +35,7 @@ class Function1D(Generated):
 
 
 def step(x: np.ndarray) -> np.ndarray:
-    """Heaviside's: 0 below zero, 1 above, 1/2 at it."""
+    """The Heaviside step: 0 below zero, 1 above, 1/2 at zero."""
     return np.heaviside(x, x.dtype.type(0.5))
 
 

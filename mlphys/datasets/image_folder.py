@@ -1,4 +1,4 @@
-"""Images of the user's own, from a folder."""
+"""The user's images, from a folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Shape, Size2D
+from mlphys.schema.paths import absolute
 from mlphys.schema.units import Units, white_level
 
-# Of all images together: 2 GB of float32. More stay on disk: to decode them in every epoch takes longer than to train.
+# values of all images: 2 GB of float32; more stay on disk, and decoding every epoch takes longer than training
 LARGEST_RESIDENT = 500_000_000
 NAMED = 3  # how many wrong files or folders a message names
 
@@ -37,7 +38,7 @@ class ImageFolder(Dataset):
     png, jpg, tif, bmp, webp, and the first frame of gif, also in deeper folders; hidden ones are left
     out. Images directly in the folder have no classes, for autoencoders. Folders train, val and test
     (training, valid, validation, testing) hold the splits, each with its classes. Every image is
-    resized to `size`, [height, width]; null: all must have the same size. Values lie in [0, 1], 3
+    resized to `size`, [height, width]; null: all must have the same size. Values are in [0, 1], 3
     channels or, with `greyscale`, 1; transparent pixels are white, and EXIF orientation is applied.
     Grey values of 16 bits are divided by the white of the 10, 12, 14 or 16 bits that the largest
     one needs. Images that take more than 2 GB as float32 stay on disk and are decoded whenever they
@@ -59,7 +60,7 @@ class ImageFolder(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @model_validator(mode="after")
     def _is_an_image(self) -> ImageFolder:
@@ -113,7 +114,7 @@ class ImageFolder(Dataset):
         return chunked.lazy_array(len(paths), shape, fetch)
 
     def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape, white: float) -> np.ndarray:
-        """Some of the images. Raises UserError that counts which of all `paths` cannot be used."""
+        """Decode some of the images. Raises UserError with the count of unusable files among all `paths`."""
         x = np.empty((len(rows), *shape), np.float32)
         some = [paths[row] for row in rows]
         decoded = image_files.decode_each(some, self.greyscale, self.size, white)
@@ -147,7 +148,7 @@ class ImageFolder(Dataset):
 
 
 def _first_size(paths: list[Path]) -> image_files.Size:
-    """Of the first image whose header can be read: damaged ones are counted when all are decoded."""
+    """The size of the first readable image; damaged ones are counted when all are decoded."""
     problem = None
     for path in paths:
         try:
@@ -216,7 +217,7 @@ def _units(paths: list[Path]) -> Units | None:
 
 
 def _classes(folder: Path, others: list[Path]) -> Classes:
-    """The images of each class, sorted; those without a class under the name "". Other files are added to `others`."""
+    """The images of each class, sorted; images without a class have the key "". Other files are added to `others`."""
     listed = image_files.listed(folder)
     folders = [path for path in listed if path.is_dir()]
     files = [path for path in listed if not path.is_dir()]

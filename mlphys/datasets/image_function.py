@@ -1,4 +1,4 @@
-"""An image as a function of the place (Marquardt, Machine Learning for Physicists)."""
+"""An image as a function of position (Marquardt, Machine Learning for Physicists)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import Count
+from mlphys.schema.paths import absolute
 
 PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
 
 
 class ImageFunction(Dataset):
-    """The grey value at each place of an image, to be fitted: two numbers in, one out.
+    """The grey value at each position of an image, for regression: two inputs, one output.
 
     The samples are the pixels, row by row. x and y grow to the right and down, from -1 at the first
     column and row to 1 at the last; grey is 0 for black, 1 for white. `path` names a png or jpg file,
-    null is a photograph that scikit-learn brings. An image with more than `size` pixels on its longer
-    side is shrunk to that; null leaves it as it is. Transparent pixels are white.
+    null is a photograph from scikit-learn. An image with more than `size` pixels on its longer
+    side is reduced to it; null keeps the size. Transparent pixels are white.
     """
 
     name: Literal["image_function"]
@@ -37,7 +38,7 @@ class ImageFunction(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().absolute())
+        return None if path is None else absolute(path)
 
     def describe(self) -> Description:
         height, width = self._size()
@@ -55,7 +56,7 @@ class ImageFunction(Dataset):
         return {"name": "image_function", "size": 12}
 
     def _size(self) -> image_files.Size:
-        """Height and width, the longer at most `size`, in the image's proportion as far as whole pixels allow."""
+        """Height and width, the longer at most `size`, with the aspect ratio rounded to whole pixels."""
         height, width = PHOTOGRAPH
         for path in self.files():
             height, width = image_files.header(path)
@@ -78,6 +79,6 @@ def _refuse_animation(path: Path) -> None:
     from PIL import Image
 
     with Image.open(path, formats=image_files.FORMATS) as image:
-        # A JPEG may hold several pictures too: phones put a preview behind the first.
+        # A JPEG may contain several pictures: phones append a preview.
         if image.format == "PNG" and (frames := getattr(image, "n_frames", 1)) > 1:
             raise UserError(f"{path}: an animation of {frames} images; save one of them as a file")

@@ -17,11 +17,11 @@ Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Line(Dataset):
-    """Points of a straight line, with noise and outliers as you like: a number in, a number out.
+    """Points of a straight line with optional noise and outliers: one input, one output.
 
     y = slope x + intercept + noise N(0, 1) at x = start, start + step, ... below stop, as
-    numpy.arange counts. The last `outliers` points, where they pull the slope most, lie
-    `outlier_shift` higher (lower, if it is negative).
+    numpy.arange counts. The last `outliers` points, where they affect the slope most, are shifted up by
+    `outlier_shift` (down, if it is negative).
     """
 
     name: Literal["line"]
@@ -55,7 +55,7 @@ class Line(Dataset):
         return self
 
     def points(self) -> int:
-        """How many x there are from start to below stop; rounded first, since 0.1 is not a binary fraction."""
+        """The number of x from start to below stop; rounded first, since 0.1 is not a binary fraction."""
         return math.ceil(round((self.stop - self.start) / self.step, 6))
 
     def describe(self) -> Description:

@@ -1,4 +1,4 @@
-"""Lorentz and Gauss peaks, to be told apart (Marquardt, Machine Learning for Physicists)."""
+"""Classification of Lorentz and Gauss peaks (Marquardt, Machine Learning for Physicists)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_CURVES = 125_000_000  # points of all samples together: 1 GB while they 
 
 
 class LorentzGauss(Generated):
-    """Curves with a Lorentz or a Gauss peak, as many of one as of the other.
+    """Curves with a Lorentz or a Gauss peak, half of each.
 
     `points` values of A / (((x - x0) / R)^2 + 1) or A exp(-((x - x0) / R)^2) on linspace(-1, 1),
     with A and R from U(0, 1), x0 from U(-1, 1).
@@ -62,5 +62,5 @@ def lorentz(x: np.ndarray, amplitude: np.ndarray, centre: np.ndarray, width: np.
 
 
 def gauss(x: np.ndarray, amplitude: np.ndarray, centre: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """A exp(-((x - x0) / R)^2); R is where the height has fallen to A / e."""
+    """A exp(-((x - x0) / R)^2); the height is A / e at distance R."""
     return amplitude * np.exp(-(((x - centre) / width) ** 2))

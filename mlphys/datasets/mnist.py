@@ -46,7 +46,7 @@ def sources(base: str = KERAS_FILES) -> tuple[RemoteFile, ...]:
             dataset="mnist",
             name="mnist.npz",
             url=f"{base}mnist.npz",
-            # Of the content: the same digits circulate in npz files that were zipped differently.
+            # Checksum of the content: the same digits exist in npz files with different compression.
             sha256="06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
             digest=content_sha256,
             digested="its arrays",
@@ -65,7 +65,7 @@ def arrays(path: Path) -> list[np.ndarray]:
 
 
 def content_sha256(path: Path) -> str:
-    """The sha256 of the four arrays' bytes, one after the other."""
+    """SHA-256 of the bytes of the four arrays, concatenated."""
     digest = hashlib.sha256()
     for array in arrays(path):
         digest.update(array.tobytes())

@@ -14,9 +14,9 @@ from mlphys.schema.fields import LARGEST
 
 
 class Moons(Generated):
-    """Points on two interleaving half circles of radius 1 in the plane, one a class.
+    """Points on two interleaving half circles of radius 1 in the plane, one per class.
 
-    `noise` is the standard deviation of what is added to both coordinates.
+    `noise` is the standard deviation of Gaussian noise on both coordinates.
     """
 
     name: Literal["moons"]

@@ -17,9 +17,9 @@ HEIGHT, WIDTH = 427, 640  # of both
 
 
 class PhotoPatches(GeneratedImages):
-    """Square patches from everywhere in two photographs, a pagoda and a flower, without a target.
+    """Square patches of two photographs, a pagoda and a flower, without targets.
 
-    Of each patch of `size` x `size` pixels, photograph and place are drawn uniformly; patches may
+    Photograph and position of each patch of `size` x `size` pixels are drawn uniformly; patches may
     overlap. Grey is .299 R + .587 G + .114 B; `greyscale: false` keeps the three channels.
     """
 
@@ -29,7 +29,7 @@ class PhotoPatches(GeneratedImages):
     """false keeps the three colour channels."""
 
     def images(self) -> int:
-        """How many are drawn; a colour counts as one."""
+        """Number of generated images; each color channel counts."""
         return self.samples * (1 if self.greyscale else 3)
 
     @field_validator("size")

@@ -1,4 +1,4 @@
-"""Squares, squares turned by 45 degrees, and circles (Marquardt, Machine Learning for Physicists)."""
+"""Squares, squares rotated by 45 degrees, and circles (Marquardt, Machine Learning for Physicists)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Kind = Literal["square", "diamond", "circle"]
 
 
 class Shapes(GeneratedImages):
-    """Squares, squares turned by 45 degrees, circles: one or several added up, also image to image.
+    """Squares, squares rotated by 45 degrees, circles: one or several per image, also image to image.
 
-    Each image holds `count` objects of one of the `kinds`, every kind equally often. The `size` x
-    `size` pixel centres lie on linspace(-1, 1); a pixel is the number of objects that cover it. The
+    Each image has `count` objects of one of the `kinds`, every kind equally often. The `size` x
+    `size` pixel centres are linspace(-1, 1); a pixel is the number of objects that cover it. The
     radius, half the side of a square, and both coordinates of the centre are drawn uniformly between
     their two numbers. The target is the kind, or with `target: squares` the image of squares with
     the same centres and radii.
@@ -75,7 +75,7 @@ class Shapes(GeneratedImages):
         return {"name": "shapes", "samples": 30, "size": 9}
 
     def _place(self, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One object a sample: its pixels' distances dx (n, 1, size), dy (n, size, 1) from its centre; its radius."""
+        """One object per sample: distances dx (n, 1, size), dy (n, size, 1) of pixels from the centre; its radius."""
         radius = generator.uniform(*self.radius, (self.samples, 1, 1)).astype(np.float32)
         centre_x, centre_y = generator.uniform(*self.centre, (2, self.samples, 1, 1)).astype(np.float32)
         pixel = np.linspace(-1, 1, self.size, dtype=np.float32)
@@ -83,7 +83,7 @@ class Shapes(GeneratedImages):
 
 
 def _inside(kind: Kind, dx: np.ndarray, dy: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Which pixels an object covers, (n, size, size)."""
+    """Mask (n, size, size) of the pixels that an object covers."""
     match kind:
         case "circle":
             return dx**2 + dy**2 < radius**2

@@ -16,7 +16,7 @@ SPIRALS = 3
 
 
 class Spirals(Dataset):
-    """Three spirals of points in the plane, one a class.
+    """Three spirals of points in the plane, one per class.
 
     x = (r sin t, r cos t) with r = linspace(0, 1) and, for class j, t = linspace(angle j,
     angle (j + 1)) + noise N(0, 1): a spiral turns by `angle` radians from its inner end to the outer one.

@@ -1,4 +1,4 @@
-"""Numbers of the user's own, from a CSV file."""
+"""The user's table, from a CSV file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, csvfile
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.fields import as_tuple
+from mlphys.schema.paths import absolute
 
 
 def _names(value: Any) -> Any:
@@ -36,10 +37,10 @@ ColumnNames = Annotated[
 class Table(Dataset):
     """Your own table: a CSV file whose first line names the columns.
 
-    Its delimiter is comma, semicolon or tab. `features` are the columns of x; null: all but the
-    target. `target` is the column to be told from them, or a list of columns of numbers; null: none,
-    for autoencoders. A target of text has classes, one of numbers is a number; labels that are
-    written as numbers need `target_is: classes`.
+    The delimiter is comma, semicolon or tab. `features` are the columns of x; null: all but the
+    target. `target` is the column to predict, or a list of numeric columns; null: none, for
+    autoencoders. A target of text has classes, a target of numbers is a regression target; labels
+    that are numbers need `target_is: classes`.
     """
 
     OWN_FILES: ClassVar[bool] = True
@@ -58,7 +59,7 @@ class Table(Dataset):
         return (Path(self.path),)
 
     def resolved(self) -> Self:
-        """The features by their names, so that a run knows them when the file is gone."""
+        """Fill in the names of the features, so that a run does not depend on the file."""
         with csvfile.opened(Path(self.path)) as rows:
             _, header = next(rows, (1, []))
             columns = _columns(Path(self.path), header, self)
@@ -67,7 +68,7 @@ class Table(Dataset):
     @field_validator("path")
     @classmethod
     def _wherever_the_run_is(cls, path: str) -> str:
-        return str(Path(path).expanduser().absolute())
+        return absolute(path)
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> Table:
@@ -81,7 +82,7 @@ class Table(Dataset):
         return self
 
     def describe(self) -> Description:
-        """The whole file is read: no header tells how many samples and classes there are."""
+        """Read the whole file, which alone tells the number of samples and the classes."""
         table = self.read()
         return Description(
             table.x.shape[1:], table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:]
@@ -99,7 +100,7 @@ class Table(Dataset):
         return {"name": "table", "path": str(path), "target": "kind"}
 
     def read(self) -> Contents:
-        """Raises UserError for what is not a table, for columns it lacks, and for cells that cannot be used."""
+        """Read the table. Raises UserError for other files, missing columns and unusable cells."""
         path, targets = Path(self.path), self.target or ()
         with csvfile.opened(path) as rows:
             _, header = next(rows, (1, []))
@@ -129,14 +130,14 @@ class Contents:
 
 
 class Labels:
-    """The names of the classes, in the order in which they are met."""
+    """The names of the classes, in order of appearance."""
 
     def __init__(self, asked_for: bool) -> None:
         self.asked_for = asked_for
         self.codes: dict[str, int] = {}
 
     def code(self, cell: str) -> int:
-        """Raises ValueError for what names no class. 1, 1.0 and 01 are one label."""
+        """The index of a label. Raises ValueError for invalid labels. 1, 1.0 and 01 are the same label."""
         value = csvfile.parsed(cell)
         if cell == "" or (value is not None and not math.isfinite(value)):
             raise ValueError(csvfile.refusal(cell))
@@ -150,14 +151,14 @@ class Labels:
         return list(self.codes)
 
     def order(self) -> list[int]:
-        """By number where all are numbers, else by alphabet."""
+        """The order of the classes: numeric if all are numbers, else alphabetic."""
         values = [csvfile.parsed(name) for name in self.names]
         keys: Sequence[Any] = self.names if None in values else values
         return sorted(range(len(keys)), key=lambda i: keys[i])
 
 
 def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
-    """Where the features, and behind them the targets, stand in a row."""
+    """Column indices of the features, then of the targets."""
     if all(csvfile.parsed(name) is not None for name in header):
         raise UserError(f"{path}: the first line must name the columns; received {', '.join(header) or 'nothing'}")
     targets = dataset.target or ()
@@ -180,12 +181,12 @@ def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
 
 
 def _labels(path: Path, dataset: Table, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
-    """None for a target of numbers: as the key says, else as the target in the first row is no text."""
+    """Labels for classes, None for numbers: according to `target_is`, else to the target in the first row."""
     if dataset.target_is or dataset.target is None or len(dataset.target) != 1:
         return Labels(asked_for=True) if dataset.target_is == "classes" else None
     place = columns[dataset.target[0]]
     if place >= len(row):
-        return None  # refused for its length
+        return None  # the wrong length is refused later
     if not row[place]:
         raise UserError(f"{path}:{line}: {dataset.target[0]}: the cell is empty; fill it, or leave out the row")
     return Labels(asked_for=False) if csvfile.parsed(row[place]) is None else None
@@ -194,7 +195,7 @@ def _labels(path: Path, dataset: Table, columns: dict[str, int], line: int, row:
 def _values(
     path: Path, rows: Iterable[csvfile.Row], width: int, columns: dict[str, int], labels: Labels | None
 ) -> np.ndarray:
-    """The cells of the columns: float64 (n, columns), those of the last one as codes where there are labels."""
+    """The columns as float64 (n, columns), with labels in the last one as indices."""
     convert = [csvfile.number] * len(columns)
     if labels:
         convert[-1] = labels.code
@@ -203,7 +204,7 @@ def _values(
         if len(row) != width:
             raise UserError(
                 f"{path}:{line}: {len(row)} cells, but the first line names {width} columns; "
-                "a cell with the delimiter in it must stand in quotes"
+                "a cell with the delimiter in it must be quoted"
             )
         for (name, place), number in zip(columns.items(), convert, strict=True):
             try:

@@ -1,1 +1,1 @@
-"""What pictures share: their look, saving, grids, curves, and what an analysis gives."""
+"""Shared parts of plots and analyses: style, saving, grids, curves, scatter plots, results of analyses."""

@@ -1,4 +1,4 @@
-"""Small experiments of which several pictures and analyses can be made; each call gives a config of its own."""
+"""Small example experiments for several plots and analyses; each call returns a new config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of small images or curves that are compared with each other, each row with its label."""
+"""Grids of small images or curves, in labelled rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TILE, GAP = 0.8, 0.3  # inches: an image's width, and what stands between groups of rows
+TILE, GAP = 0.8, 0.3  # inches: width of an image, gap between groups of rows
 PAD = 0.03
-BEYOND = 0.2  # of the samples' span: what images go further than this is told
+BEYOND = 0.2  # of the samples' range: images beyond it are mentioned in the caption
 MARGIN = 0.05  # of a signal's span
 LETTER = 0.12  # inches, of a row's label
 
@@ -29,10 +29,10 @@ def page(
     above: Sequence[str] = (),
     grouped: int = 0,
 ) -> Figure:
-    """Images (rows, columns, height, width, channels) on the scale of grey, or of colours, of some samples.
+    """Images (rows, columns, height, width, channels) on the gray or color scale of some samples.
 
-    Signals (rows, columns, steps[, channels]) are curves, on an axis that fits these samples.
-    `above` labels the columns; after every `grouped` rows there is a gap.
+    Signals (rows, columns, steps[, channels]) are drawn as curves on the scale of these samples.
+    `above` labels the columns; there is a gap after every `grouped` rows.
     """
     lines, count, *shape = images.shape
     tile = TILE * (min(max(shape[0] / shape[1], 0.3), 2) if len(shape) == 3 else 1)
@@ -60,12 +60,12 @@ def page(
 
 
 def span(samples: np.ndarray) -> tuple[float, float]:
-    """From 0 to 1, and as far beyond as the samples go."""
+    """The range of the samples, at least from 0 to 1."""
     return float(samples.min(initial=0.0)), float(samples.max(initial=1.0))
 
 
 def extent(samples: np.ndarray) -> tuple[float, float]:
-    """From the smallest to the largest value of signals, with a margin."""
+    """The range of the signals, with a margin."""
     low, high = float(samples.min(initial=np.inf)), float(samples.max(initial=-np.inf))
     if not low < high:
         low, high = (low - 0.5, low + 0.5) if low == high else (0.0, 1.0)
@@ -74,7 +74,7 @@ def extent(samples: np.ndarray) -> tuple[float, float]:
 
 
 def tile_signal(panel: Axes, signal: np.ndarray, low: float, high: float) -> None:
-    """The curves of a signal (steps[, channels]), a colour a channel."""
+    """Draw a signal (steps[, channels]), one color per channel."""
     panel.set_prop_cycle(color=theme.LINES)
     panel.plot(signal.clip(low, high), linewidth=1.2)
     panel.set(xticks=[], yticks=[], xlim=(0, len(signal) - 1), ylim=(low, high))
@@ -91,7 +91,7 @@ def tile_image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:
 
 
 def table(images: np.ndarray, rows: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, list]:
-    """A row for each number of images (rows, columns, height, width, channels) or signals (..., steps[, channels]).
+    """One row per value of images (rows, columns, height, width, channels) or signals (..., steps[, channels]).
 
     `rows` are values for each row of images; `columns` for each column of them, or (rows, columns) for each image.
     """

@@ -1,4 +1,4 @@
-"""Pairs of small images below each other, each in its own colours."""
+"""Pairs of small images, one above the other, each on its own color scale."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POINTS = 11
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """At most so many of 0 ... count - 1, from the first to the last."""
+    """At most `most` evenly spaced indices from 0 to count - 1."""
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
@@ -31,7 +31,7 @@ def draw(
     across: int,
     lower_signed: bool = True,
 ) -> None:
-    """Images (height, width), `across` pairs in a line with a label above each; a line goes on in the next."""
+    """Images (height, width), `across` pairs per line, each with a label above."""
     height, width = upper[0].shape
     tall, wide = height / max(height, width), width / max(height, width)
     below = wide * lower[0].shape[0] / lower[0].shape[1]

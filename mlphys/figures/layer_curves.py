@@ -1,4 +1,4 @@
-"""A number of each layer against the epoch, coloured from the first layer to the last."""
+"""A quantity of each layer against the epoch, colored by the layer's position."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mlphys.figures.run_view import RunView
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RAMP, PALEST = "viridis", 0.82  # told apart by the colour-blind; its yellow end is too pale on white
-DOTTED = 40  # epochs up to which each gets a dot
-FEW = 300  # up to which factor 2 and 5 are written beside the powers of ten
-MOST_LABELS = 16  # that stand below each other beside the curves
+RAMP, PALEST = "viridis", 0.82  # colour-blind safe; its yellow end is too pale on white
+DOTTED = 40  # epochs up to which each has a dot
+FEW = 300  # range up to which 2 and 5 are labelled beside powers of ten
+MOST_LABELS = 16  # labels beside the curves
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-DECADES = 12  # below the largest value: what is smaller is at the lower border
+DECADES = 12  # below the largest value; smaller values are drawn at the lower border
 
 
 def picture(
@@ -101,7 +101,7 @@ def limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def _labels(axes: Axes, ends: Sequence[tuple[float, str, Any]], low: float, high: float, log: bool) -> None:
-    """The layers' names at the ends of their curves, moved apart, of many layers every second or third."""
+    """Layer names at the ends of their curves, spread apart; of many layers every second or third."""
     step = math.ceil(len(ends) / MOST_LABELS)
     chosen = [end for i, end in enumerate(ends) if i % step == 0 or i == len(ends) - 1]
 
@@ -113,17 +113,17 @@ def _labels(axes: Axes, ends: Sequence[tuple[float, str, Any]], low: float, high
     line = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)}
     style: dict[str, Any] = {"va": "center", "fontsize": 13, "annotation_clip": False}
     style |= {"xycoords": ("data", "axes fraction"), "textcoords": "axes fraction"}
-    wanted = sorted((height(value), i) for i, (value, _, _) in enumerate(chosen))
-    places = _apart([place for place, _ in wanted], 1 / MOST_LABELS)
-    for (own, i), place in zip(wanted, places, strict=True):
+    targets = sorted((height(value), i) for i, (value, _, _) in enumerate(chosen))
+    places = _apart([place for place, _ in targets], 1 / MOST_LABELS)
+    for (own, i), place in zip(targets, places, strict=True):
         _, name, colour = chosen[i]
         start = axes.get_xlim()[1], own
         axes.annotate(name, start, (1.05, place), color=colour, arrowprops={**line, "color": colour}, **style)
 
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:
-    """Rising places moved as little as possible (least squares) to be `gap` apart, and then into [0, 1]."""
-    blocks: list[list[float]] = []  # of places without their gaps, each moved to its block's mean
+    """Ascending positions moved as little as possible (least squares) to be `gap` apart, then into [0, 1]."""
+    blocks: list[list[float]] = []  # of positions minus their gaps, each moved to the mean of its block
     for i, place in enumerate(places):
         blocks.append([place - i * gap])
         while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):

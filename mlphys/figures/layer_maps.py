@@ -1,4 +1,4 @@
-"""The outputs of a net's layers on one page: their numbers in cells, or images, bars and strips of colours."""
+"""The outputs of a network's layers on one page: as numbers in cells, images, bars or color strips."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CHANNELS = 16
-SMALL, FEW, BRIEF = 9, 4, 10  # pixels across, channels, and outputs up to which the numbers are written
-MOST_CELLS = 32  # side by side, in all blocks together
+SMALL, FEW, BRIEF = 9, 4, 10  # pixels across, channels, and outputs up to which numbers are printed
+MOST_CELLS = 32  # side by side, over all blocks
 CELL = 0.5  # inches, of a number
 MOST_BARS = 64  # outputs; more are a strip of colours
-# inches, of what stands in rows
+# inches, in rows
 WIDTH, HEIGHT, LABEL, TILE, GAP, GUTTER = 9.2, 8.0, 2.15, 1.05, 0.1, 0.4
 BAR, STRIP, BETWEEN, LINE, LETTER = 0.75, 0.4, 0.26, 0.21, 0.115
 
 
 @dataclass(frozen=True)
 class Block:
-    """The values behind one layer, channels last: (h, w, c) of an image, (steps, c) of a sequence, or (n,).
+    """The outputs of one layer, channels last: (h, w, c) of an image, (steps, c) of a sequence, or (n,).
 
-    `said` stands below the layer's name; `photo` marks three channels that are red, green and blue;
+    `notes` are printed below the layer's name; `photo` marks three channels that are red, green and blue;
     `classes` are the names of n outputs; `apart` gives each map its own scale.
     """
 
     key: str
     name: str
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     values: np.ndarray
     photo: bool = False
     classes: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Block:
 
     @property
     def tiles(self) -> np.ndarray:
-        """What is drawn as images, (tiles, height, width), or (1, height, width, 3) of a photograph."""
+        """The images to draw, (tiles, height, width), or (1, height, width, 3) for a photograph."""
         match self.values.ndim:
             case 3 if self.photo:
                 return self.values[None]
@@ -55,7 +55,7 @@ class Block:
 
     @property
     def numbered(self) -> bool:
-        """Whether its numbers can be written."""
+        """Whether its numbers can be printed."""
         if self.values.ndim == 3:
             height, width, channels = self.values.shape
             return max(height, width) <= SMALL and channels <= FEW and not self.photo
@@ -70,16 +70,16 @@ class Block:
 
 
 def page(blocks: Sequence[Block], title: str, caption: str) -> Figure:
-    """Few and small blocks side by side with their numbers written, as on a slide; others below each other."""
+    """A page of blocks: a few small ones side by side with their numbers, as on a slide; others in rows."""
     cells = sum(block.cell_shape()[1] + 2 for block in blocks if block.numbered)
     written = all(block.numbered for block in blocks) and cells <= MOST_CELLS
     return (_in_numbers if written else _in_rows)(blocks, title, caption)
 
 
 def _scale(values: np.ndarray, depth: float = 1.0) -> dict[str, Any]:
-    """The colours of a layer: around zero where there are negative values, else grey from zero.
+    """The color scale of a layer: around zero if there are negative values, else gray from zero.
 
-    `depth` is how far the largest value goes towards the darkest colour.
+    `depth` is the position of the largest value on the scale.
     """
     limit = (float(abs(values).max()) or 1.0) / depth
     if values.min() < 0:
@@ -97,7 +97,7 @@ def _empty(width: float, height: float, title: str, caption: str) -> tuple[Figur
 
 
 def _tile(axes: Axes, image: np.ndarray, left: float, top: float, width: float, height: float, **scale: Any) -> None:
-    """One image in a pale frame, because a zero is as pale as the page."""
+    """One image in a pale frame, since zero is white."""
     from matplotlib.patches import Rectangle
 
     extent = (left, left + width, top + height, top)
@@ -105,27 +105,27 @@ def _tile(axes: Axes, image: np.ndarray, left: float, top: float, width: float, 
     axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=theme.PALE, linewidth=0.8, zorder=2))
 
 
-def _head(axes: Axes, x: float, y: float, block: Block, said: Sequence[str], **place: Any) -> None:
+def _head(axes: Axes, x: float, y: float, block: Block, notes: Sequence[str], **place: Any) -> None:
     """The layer's name, and smaller lines below it; y is the upper edge."""
     axes.text(x, y, block.name, fontsize=13, fontweight="bold", va="top", **place)
-    for i, line in enumerate(said, start=1):
+    for i, line in enumerate(notes, start=1):
         axes.text(x, y + 0.03 + i * LINE, line, fontsize=11, color=theme.GREY, va="top", **place)
 
 
 def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     """The blocks side by side, their numbers in the cells, as on a slide."""
-    heads = [max(LETTER * max(len(block.name), *(len(line) for line in block.said)), 0.8) for block in blocks]
+    heads = [max(LETTER * max(len(block.name), *(len(line) for line in block.notes)), 0.8) for block in blocks]
     names = [LETTER * max((len(name) for name in block.classes), default=0) for block in blocks]
     cells = [CELL * block.cell_shape()[1] for block in blocks]
     widths = [max(head, cell + name) for head, cell, name in zip(heads, cells, names, strict=True)]
-    arrow, top = 0.7, 0.2 + LINE * (1 + max(len(block.said) for block in blocks))
+    arrow, top = 0.7, 0.2 + LINE * (1 + max(len(block.notes) for block in blocks))
     tallest = CELL * max(block.cell_shape()[0] for block in blocks)
     figure, axes = _empty(sum(widths) + arrow * (len(blocks) - 1), top + tallest, title, caption)
     left = 0.0
     for block, width in zip(blocks, widths, strict=True):
         down, across = block.cell_shape()
         middle, first = left + width / 2, top + (tallest - CELL * down) / 2
-        _head(axes, middle, first - top, block, block.said, ha="center")
+        _head(axes, middle, first - top, block, block.notes, ha="center")
         _cells(axes, block, middle - CELL * across / 2, first)
         if block is not blocks[-1]:
             tail, tip = ((left + width + x, top + tallest / 2) for x in (0.12, arrow - 0.12))
@@ -160,7 +160,7 @@ def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
 
 
 def _writer(values: np.ndarray) -> Callable[[float], str]:
-    """How the numbers of a layer are written: whole ones as such, others with about two digits."""
+    """A formatter for the numbers of a layer: whole numbers as integers, others with about two digits."""
     largest = float(abs(values).max())
     places = 0 if (values == values.round()).all() or largest >= 100 else 1 if largest >= 10 else 2
     return lambda value: f"{value:.{places}f}".replace("-", "−") if value else "0"
@@ -168,7 +168,7 @@ def _writer(values: np.ndarray) -> Callable[[float], str]:
 
 @dataclass(frozen=True)
 class Column:
-    """How blocks stand below each other: inches, and how many tiles go side by side."""
+    """Layout of blocks in a column: inches, and the number of tiles side by side."""
 
     width: float
     across: int
@@ -178,7 +178,7 @@ class Column:
         return min(TILE, (self.width + GAP) / self.across - GAP)
 
     def size(self, block: Block) -> tuple[float, float]:
-        """Width and height of one image of a block; those alone are large."""
+        """Width and height of one image of a block; a single image is large."""
         height, width = block.values.shape[:2]
         longer = TILE if len(block.tiles) == 1 else self.tile
         return longer * max(width / max(height, width), 0.2), longer * max(height / max(height, width), 0.2)
@@ -202,7 +202,7 @@ BESIDE = Column(4.6, MOST_CHANNELS // 2)
 
 
 def _in_rows(blocks: Sequence[Block], title: str, caption: str) -> Figure:
-    """A block below the other, in two columns if they are many."""
+    """Blocks in rows, in two columns if there are many."""
     column = next((column for column in ALONE if column.total(blocks) <= HEIGHT), BESIDE)
     parts = _halves(blocks) if column is BESIDE else [blocks]
     width = len(parts) * (LABEL + column.width + GUTTER) - GUTTER
@@ -210,7 +210,7 @@ def _in_rows(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     for i, part in enumerate(parts):
         left, top = i * (LABEL + column.width + GUTTER), 0.0
         for block in part:
-            _head(axes, left, top, block, [", ".join(block.said), _span(block.values)])
+            _head(axes, left, top, block, [", ".join(block.notes), _span(block.values)])
             _row(axes, block, left + LABEL, top, column)
             top += column.height(block) + BETWEEN
     return figure
@@ -232,7 +232,7 @@ def _span(values: np.ndarray) -> str:
 
 
 def _row(axes: Axes, block: Block, left: float, top: float, column: Column) -> None:
-    """Images as tiles, few outputs as bars, many as a strip of colours."""
+    """Draw images as tiles, a few outputs as bars, many as a color strip."""
     if _has_bars(block):
         _bars(axes, block, left, top, column.width)
     elif block.values.ndim == 3:
@@ -263,7 +263,7 @@ def _maps(axes: Axes, block: Block, left: float, top: float, column: Column) -> 
 
 
 def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> None:
-    """A bar an output, up from zero or down; of classes the most probable one stands out."""
+    """One bar per output; of classes the most probable one is highlighted."""
     values, count = block.values, len(block.values)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     unit = BAR / ((high - low) or 1.0)

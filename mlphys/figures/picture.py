@@ -1,4 +1,4 @@
-"""What a plot gives: a figure and the numbers in it."""
+"""A plot's figure with its numbers, and the base class of plots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """`name` is the file's, without ending; `table` the plotted numbers by column."""
+    """`name` is the file name without extension; `table` the plotted numbers by column."""
 
     name: str
     figure: Figure
@@ -26,25 +26,25 @@ class Picture:
 
 
 class Plot(ABC):
-    """An entry of plots/."""
+    """Base class of the entries of plots/."""
 
-    def check(self, resolved: ResolvedView) -> None:  # noqa: B027  most refuse nothing before they have a run
-        """Raise NotApplicable, with the reason, for what the config alone tells to have no such picture."""
+    def check(self, resolved: ResolvedView) -> None:  # noqa: B027  most have no condition on the config
+        """Raise NotApplicable, with the reason, if the config alone rules out this plot."""
 
     @abstractmethod
     def draw(self, run: RunView) -> Iterable[Picture]:
-        """The pictures of a run. Raises NotApplicable, with the reason, for one that has no such picture."""
+        """The figures of a run. Raises NotApplicable, with the reason, if the plot does not apply to it."""
 
     @classmethod
     @abstractmethod
     def example(cls) -> dict[str, Any]:
-        """The config of a small experiment that has it, once its run is evaluated."""
+        """The config of a small experiment whose evaluated run has this plot."""
 
 
 def predicted(run: RunView, array: str, otherwise: str) -> tuple[str, Mapping[str, np.ndarray]]:
-    """The split that pictures show and its predictions.
+    """The split that plots show, and its predictions.
 
-    Raises NotApplicable where there are none, and with `otherwise` where `array` is not among them.
+    Raises NotApplicable if there are none, or with the reason `otherwise` if `array` is missing.
     """
     split = run.best_split()
     predictions = run.predictions(split)

@@ -1,4 +1,4 @@
-"""What an experiment must be for pictures of codes and of what is made of them."""
+"""Requirements of plots of codes and reconstructions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlphys.figures.run_view import ResolvedView
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
 
-MOST_CHANNELS = 6  # of a signal: as many curves as colours can tell apart
+MOST_CHANNELS = 6  # of a signal: as many curves as distinguishable colors
 FEWEST_STEPS = 3  # of a curve
 
 
@@ -17,7 +17,7 @@ def is_signal(shape: Shape) -> bool:
 
 
 def need_images(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where what a net gives back is no image."""
+    """Raise NotApplicable unless reconstructions are images."""
     shape = loaded.description.shape
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise NotApplicable(f"a sample of {text(shape)} is no image of 1 or 3 channels")
@@ -25,7 +25,7 @@ def need_images(loaded: ResolvedView) -> None:
 
 
 def need_images_or_signals(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where what a net gives back is neither an image nor a few curves."""
+    """Raise NotApplicable unless reconstructions are images or a few curves."""
     shape = loaded.description.shape
     if is_signal(shape):
         _need_invertible(loaded, "signals")
@@ -39,7 +39,7 @@ def need_images_or_signals(loaded: ResolvedView) -> None:
 
 
 def need_decoder(loaded: ResolvedView) -> None:
-    """Raise NotApplicable where nothing can be made of codes."""
+    """Raise NotApplicable unless there is a decoder."""
     if reason := loaded.experiment.model.why_no_decoder():
         raise NotApplicable(reason)
 

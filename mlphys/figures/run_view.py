@@ -1,4 +1,4 @@
-"""What pictures and analyses see of a run, as types: the rooms that make runs stand above them."""
+"""The run as plots and analyses see it: protocols, since the package `runs` may import plots but not vice versa."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlphys.schema.training import Training
 
 
 class ExperimentView(Protocol):
-    """A checked config, every default filled in."""
+    """A validated config with every default."""
 
     @property
     def seed(self) -> int: ...
@@ -36,7 +36,7 @@ class ExperimentView(Protocol):
 
 
 class ResolvedView(Protocol):
-    """An experiment that fits its data; `description` is of these, `net_input` of what preprocessing makes of them."""
+    """An experiment that fits its data; `description` is of the data, `net_input` of the preprocessed data."""
 
     @property
     def experiment(self) -> ExperimentView: ...
@@ -94,7 +94,7 @@ class TrainedView(Protocol):
 
 
 class RunView(Protocol):
-    """A run directory; each part raises UserError where its file is missing or damaged."""
+    """A run directory; each property raises UserError if its file is missing or damaged."""
 
     @property
     def path(self) -> Path: ...

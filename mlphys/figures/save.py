@@ -1,4 +1,4 @@
-"""A picture as files: in every format that is asked for, its numbers beside it."""
+"""Saving of figures in the requested formats, with their numbers as CSV."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
-from mlphys.io import atomic
+from mlphys.io.run_folder import RunFolder
 
+LARGEST_DRAWN = 1e30
 # What matplotlib would write of itself and the time: two runs with equal numbers give equal files.
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
@@ -22,25 +26,32 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     """Write the picture in every format, and its numbers; drawn and saved inside of looks.applied()."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise atomic.unwritable(folder, error) from None
+    _require_drawable(picture)
+    run = RunFolder(folder.parent)
+    run.make(folder.name)
     picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine("none")  # what has its place keeps it in every format
+    picture.figure.set_layout_engine("none")  # keep the layout in every format
     paths = []
     for ending in dict.fromkeys(formats):
         content = io.BytesIO()
         picture.figure.savefig(content, format=ending, dpi=theme.DPI, metadata=FORMATS[ending])
         paths.append(folder / f"{picture.name}.{ending}")
-        atomic.write(paths[-1], content.getvalue())
+        run.write(f"{folder.name}/{paths[-1].name}", content.getvalue())
     paths.append(folder / f"{picture.name}.csv")
-    atomic.write(paths[-1], _csv(picture.table).encode("utf-8", "replace"))
+    run.write(f"{folder.name}/{paths[-1].name}", _csv(picture.table).encode("utf-8", "replace"))
     return paths
 
 
+def _require_drawable(picture: Picture) -> None:
+    """Raise NotApplicable where a number is so large that axes, colours and sizes cannot be computed from it."""
+    for name, column in picture.table.items():
+        numbers = [abs(float(value)) for value in column if isinstance(value, int | float | np.number)]
+        if largest := max((value for value in numbers if value > LARGEST_DRAWN), default=0.0):
+            raise NotApplicable(f"{name} reaches {largest:.2g}, too large to draw")
+
+
 def _csv(table: Mapping[str, Sequence[object]]) -> str:
-    """The columns as RFC 4180 has it."""
+    """The columns as CSV (RFC 4180)."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table)

@@ -1,4 +1,4 @@
-"""Points in the plane or on a line, coloured by their class."""
+"""Scatter plots in the plane or on a line, colored by class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's eight, with grey for their yellow, which is not seen on white; then these with other markers.
+# Okabe and Ito's eight, with gray for yellow, which is invisible on white; then the same with other markers
 COLOURS = (*theme.LINES, theme.INK, "#999999")
 MARKERS = "ox^"
 BINS = 60
@@ -25,7 +25,7 @@ LETTER = (0.03, 0.05)  # the size of a name's letter, as a fraction of the axes
 
 @dataclass(frozen=True)
 class Projection:
-    """points (n, 1) or (n, 2), the names of their axes, and how they were made."""
+    """Points (n, 1) or (n, 2), the names of their axes, and a description of the projection."""
 
     points: np.ndarray
     axes: tuple[str, ...]
@@ -34,9 +34,9 @@ class Projection:
 
 @dataclass(frozen=True)
 class Colouring:
-    """The class of each point, (n,), and the classes' names; a single nameless class where there are no colours.
+    """The class of each point, (n,), and the class names; a single nameless class without colors.
 
-    `note` says why there are none, if there are classes.
+    `note` says why classes have no colors.
     """
 
     labels: np.ndarray
@@ -45,7 +45,7 @@ class Colouring:
 
 
 def colouring(labels: np.ndarray, classes: Sequence[str]) -> Colouring:
-    """A colour for each class, as far as they can be told apart."""
+    """One color per class, if there are not too many to distinguish."""
     if 0 < len(classes) <= len(COLOURS) * len(MARKERS):
         return Colouring(labels, [theme.short(name) for name in classes])
     note = f"{len(classes)} classes are too many to be told apart" if classes else ""
@@ -55,7 +55,7 @@ def colouring(labels: np.ndarray, classes: Sequence[str]) -> Colouring:
 def picture(
     name: str, title: str, notes: Sequence[str], projection: Projection, labels: np.ndarray, classes: Sequence[str]
 ) -> Picture:
-    """Points that stand for the first samples of a split; `labels` are only looked at where there are classes."""
+    """Plot of points for the first samples of a split; `labels` are used if there are classes."""
     coloured = colouring(labels, classes)
     caption = "; ".join(note for note in (*notes, projection.method, coloured.note) if note)
     points = projection.points
@@ -66,13 +66,13 @@ def picture(
 
 
 def scatter(axes: Axes, points: np.ndarray, coloured: Colouring, alpha: float = 0.7) -> None:
-    """Draw points (n, 2), with a legend where there are classes."""
+    """Draw points (n, 2), with a legend if there are classes."""
     from matplotlib.lines import Line2D
 
     labels, classes = coloured.labels, coloured.classes
     size = 12 if len(points) > 1000 else 40
     for k in range(0, len(classes), len(COLOURS)):
-        # classes of one marker lie in the samples' order, so that none hides the others
+        # classes with the same marker are drawn in the order of the samples, so that none hides the others
         some = (labels >= k) & (labels < k + len(COLOURS))
         colours = [_style(label)["color"] for label in labels[some]]
         x, y = points[some].T
@@ -102,16 +102,16 @@ def _plane(points: np.ndarray, coloured: Colouring, names: Sequence[str], title:
 
 
 def _names(axes: Axes, points: np.ndarray, coloured: Colouring) -> None:
-    """A class's name at its median, unless another name is in its way: the legend has them all."""
+    """Class names at the medians, except those that would overlap; the legend has all of them."""
     from matplotlib.patheffects import withStroke
 
     labels, classes = coloured.labels, coloured.classes
     room = np.array([LETTER[0] * max(len(name) for name in classes), LETTER[1]]) * np.ptp(points, axis=0)
-    taken: list[np.ndarray] = []
+    occupied: list[np.ndarray] = []
     for k in np.unique(labels):
         place = np.median(points[labels == k], axis=0)
-        if all((abs(place - other) > room).any() for other in taken):
-            taken.append(place)
+        if all((abs(place - other) > room).any() for other in occupied):
+            occupied.append(place)
             halo = [withStroke(linewidth=4, foreground="white")]
             style: dict[str, Any] = {
                 "color": _style(k)["color"],
@@ -124,7 +124,7 @@ def _names(axes: Axes, points: np.ndarray, coloured: Colouring) -> None:
 
 
 def _histograms(points: np.ndarray, coloured: Colouring, names: Sequence[str], title: str, caption: str) -> Figure:
-    """A class below the other, in the same bins and at the same scale."""
+    """One histogram per class, with the same bins and scale."""
     labels, classes = coloured.labels, coloured.classes
     edges = np.histogram_bin_edges(points, BINS)
     counts = [np.histogram(points[labels == k], edges)[0] for k in range(len(classes))]

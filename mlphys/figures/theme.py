@@ -1,4 +1,4 @@
-"""The looks of all pictures: read from the last row, by the colour-blind too."""
+"""Matplotlib style: legible from the back row, colour-blind safe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlphys.numerics.uncertainty import rounded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008): told apart with every kind of colour vision.
+# Okabe and Ito (2008): distinguishable with every kind of colour vision
 BLUE, VERMILLION, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
 LINES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", SKY)
 INK, GREY, PALE = "#1A1A1A", "#666666", "#D9D9D9"
@@ -22,10 +22,10 @@ DPI = 150
 
 SETTINGS: dict[Any, Any] = {
     "figure.dpi": DPI,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.family": "DejaVu Sans",  # included in matplotlib: the same on every machine
     "font.size": 14,
     "text.color": INK,
-    "text.parse_math": False,  # names come from the user: a $ in one is a dollar
+    "text.parse_math": False,  # a $ in a user's name is a dollar
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.labelsize": 15,
@@ -50,19 +50,19 @@ SETTINGS: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
-    """Draw and save inside of this: neither the user's matplotlibrc nor the time changes a byte."""
+    """Context for drawing and saving, independent of the user's matplotlibrc and of the time."""
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
-        # A class named in Chinese is drawn as boxes, which says enough.
+        # missing glyphs are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         yield
 
 
 def figure(width: float, height: float, title: str, caption: str = "") -> Figure:
-    """An empty figure, sizes in inches, with the title above and the caption below, both to the left."""
+    """An empty figure, size in inches, with a title above and a caption below, left-aligned."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
@@ -73,7 +73,7 @@ def figure(width: float, height: float, title: str, caption: str = "") -> Figure
 
 
 def short(name: str, most: int = 14) -> str:
-    """A name on one line, cut to at most `most` signs."""
+    """A name on one line, truncated to at most `most` characters."""
     line = "".join(sign if sign.isprintable() else " " for sign in name)
     return line if len(line) <= most else line[: most - 1] + "…"
 

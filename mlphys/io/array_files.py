@@ -51,8 +51,8 @@ def is_known(path: Path) -> bool:
 
 
 def apart(path: Path) -> dict[str, Path]:
-    """The npy files that hold one array each, by the names of the arrays; none where one file holds them all."""
-    if os.path.isdir(path):  # unlike Path's own, it answers for any path
+    """The npy files by array name, empty for an npz file."""
+    if os.path.isdir(path):  # unlike Path.is_dir, it accepts any path
         return {file.stem: file for file in sorted(path.glob("*.npy")) if not file.name.startswith(".")}
     return {"x": path} if path.suffix == ".npy" else {}
 
@@ -63,7 +63,7 @@ def parts(path: Path) -> dict[str, Path]:
 
 
 def headers(path: Path) -> dict[str, Header]:
-    """All arrays by name, their data unread. Raises UserError for what cannot be read."""
+    """The headers of all arrays by name. Raises UserError for unreadable files."""
     if kind := _confined(path):
         return confined.headers(path, kind)
     files, packed = apart(path), _idx_files(path)
@@ -81,7 +81,7 @@ def unread(path: Path) -> dict[str, str]:
 
 
 def read(path: Path, headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
-    """The arrays that `headers` names. Raises UserError for what is damaged, or larger than the memory that is free."""
+    """The arrays named in `headers`. Raises UserError for damaged files, or arrays larger than the free memory."""
     if kind := _confined(path):
         return confined.read(path, kind, list(headers)) if headers else {}
     files, packed = apart(path), _idx_files(path)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes, locks and folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,31 +21,43 @@ def write(path: Path, content: bytes | str) -> None:
 
     Raises UserError when it cannot be written; the old file is then untouched.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_in(folder, path.name, content)
+        finally:
+            os.close(folder)
+    except (OSError, ValueError) as error:
+        raise unwritable(path, error) from None
+
+
+def write_in(folder: int, name: str, content: bytes | str) -> None:
+    """The same for a file in an open folder, of which `folder` is the handle. Raises OSError."""
+    data = content.encode() if isinstance(content, str) else content
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    temporary = f".{name}.{secrets.token_hex(4)}"
+    made = False
+    try:
+        handle = os.open(temporary, flags, 0o666, dir_fd=folder)
+        made = True
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except BaseException as error:  # Ctrl-C too
-        if temporary:
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except BaseException:  # Ctrl-C too
+        if made:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise unwritable(path, error) from None
+                os.unlink(temporary, dir_fd=folder)
         raise
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; the lock goes with the process, however it ends.
+    """Lock `folder` for this process; the operating system releases the lock when the process ends.
 
-    Raises UserError while another process holds it.
+    Raises UserError while another process has the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -68,33 +80,26 @@ def held(folder: Path) -> bool:
         return True
 
 
-def write_json(path: Path, value: Any) -> None:
-    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+def as_json(value: Any) -> str:
+    """What a file of JSON holds."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def new(path: Path) -> None:
-    """Raise UserError unless a file can be made at `path` that is not there yet."""
+    """Raise UserError unless a new file can be created at `path`."""
     if os.path.lexists(path):
         raise UserError(f"{path}: exists; it is not overwritten; name another file")
     if not os.path.isdir(path.parent):
         raise UserError(f"{path}: no such folder as {path.parent}; make it, or name another file")
 
 
-def torn(path: Path) -> bool:
-    """Whether this is the temporary file of a `write` that was killed."""
-    return re.fullmatch(r"\..+\.[a-z0-9_]{8}", path.name) is not None and path.is_file()
-
-
-def remove(path: Path) -> None:
-    """Remove a file that may be gone already. Raises UserError when that is not allowed."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be removed: {error.strerror}") from None
+def is_temporary(name: str) -> bool:
+    """Whether a file is called as the temporary ones of `write` are, which a kill may leave."""
+    return re.fullmatch(r"\..+\.[a-z0-9_]{8}", name) is not None
 
 
 def make(folder: Path) -> None:
-    """Make a folder, and those it is in, that outlast a power cut. It may be there already."""
+    """Create a folder and its parents durably (fsync); it may exist."""
     if not folder.is_dir():
         if not folder.parent.exists():
             make(folder.parent)
@@ -103,7 +108,7 @@ def make(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make outlast a power cut what was made, renamed or removed in `folder`."""
+    """Make changes in `folder` durable (fsync)."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -111,8 +116,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError) -> Unwritable:
+def unwritable(path: Path, error: OSError | ValueError) -> Unwritable:
     """The message for a file that cannot be written."""
+    if isinstance(error, ValueError):  # NUL in the name
+        return Unwritable(f"{path}: cannot be written: {error}; write to another place")
     remedies: dict[int | None, str] = {
         errno.ENOSPC: "free some space, or ",
         errno.EDQUOT: "free some space, or ",
@@ -121,9 +128,3 @@ def unwritable(path: Path, error: OSError) -> Unwritable:
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"
     return Unwritable(f"{path}: cannot be written: {error.strerror}; {remedy}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,4 +1,4 @@
-"""Whether a file is the one that it should be."""
+"""Checksums of files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlphys.errors import UserError
 
 
 def regular(path: Path) -> None:
-    """Raise UserError unless `path` is a regular file: to open a pipe or a device may never end."""
+    """Raise UserError unless `path` is a regular file: opening a pipe or a device may block."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -22,7 +22,7 @@ def regular(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise UserError(f"{path}: is a folder; name a file in it")
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path}: is not a regular file; copy what it gives into one")
+        raise UserError(f"{path}: is not a regular file; copy its content into one")
 
 
 def sha256(path: Path) -> str:
@@ -36,12 +36,12 @@ def sha256(path: Path) -> str:
 
 
 def record(path: Path) -> dict[str, Any]:
-    """What data.json keeps of a file of the user's."""
+    """The record of a user's file for data.json."""
     return {"path": str(path.resolve()), "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def verify(path: Path, recorded: Mapping[str, Any]) -> None:
-    """Raise UserError unless the file at `path` has the size and the sha256 that `record` told."""
+    """Raise UserError unless the file at `path` has the size and the SHA-256 of `record`."""
     regular(path)
     size = path.stat().st_size
     if size != recorded.get("bytes"):

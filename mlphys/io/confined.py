@@ -1,4 +1,4 @@
-"""Files that C libraries parse, read by a process of their own with bounds on memory and time."""
+"""File formats of C libraries, parsed in a separate process with limits on memory and time."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from mlphys.errors import UserError
 from mlphys.io import checksum
 from mlphys.io.npz import Header
 
-SECONDS = 60  # of processor time, and more for what is large
+SECONDS = 60  # of processor time, more for large files
 BYTES_A_SECOND = 20_000_000
-WAIT = 4  # times the processor time, by the clock
-GRACE = 5  # seconds for a process that has answered to end
+WAIT = 4  # wall time per processor time
+GRACE = 5  # seconds for a process to end after its answer
 LONGEST_LINE = 10_000_000
 MOST_GROWTH = 1032  # no deflate stream grows by a larger factor
 START = """
@@ -37,7 +37,7 @@ main()
 """
 
 
-Described = tuple[Header, str]  # and why it is not read; empty where it is
+Described = tuple[Header, str]  # and the reason why it cannot be read, or ""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ class Limits:
 
     @classmethod
     def of(cls, path: Path) -> Limits:
-        """All memory there is, and the time that a file of this size may take."""
+        """The limits for a file of this size: the machine's memory, and processor time."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return cls(memory, SECONDS + path.stat().st_size // BYTES_A_SECOND)
 
 
 def headers(path: Path, kind: str) -> dict[str, Header]:
-    """The arrays of a file of the format `kind` (hdf5, mat, fits) that can be read. Raises UserError."""
+    """The readable arrays of a file of the format `kind` (hdf5, mat, fits). Raises UserError."""
     return {name: header for name, (header, refusal) in described(path, kind).items() if not refusal}
 
 
 def described(path: Path, kind: str, limits: Limits | None = None) -> dict[str, Described]:
-    """All arrays of a file by name, each with the reason why it is not read, empty where it is."""
+    """All arrays of a file by name, each with the reason why it cannot be read, or an empty text."""
     checksum.regular(path)
     facts = path.stat()
     return _described(path, kind, limits or Limits.of(path), (facts.st_size, facts.st_mtime_ns))
@@ -73,7 +73,7 @@ def _described(path: Path, kind: str, limits: Limits, version: tuple[int, int]) 
 
 
 def read(path: Path, kind: str, names: Sequence[str], limits: Limits | None = None) -> dict[str, np.ndarray]:
-    """The arrays called `names`. Raises UserError for what is damaged, or takes too much memory or time."""
+    """The arrays called `names`. Raises UserError for damaged files, and beyond the limits."""
     checksum.regular(path)
     limits = limits or Limits.of(path)
     with _process(path, kind, list(names), limits) as content:
@@ -106,14 +106,14 @@ def _array(content: IO[bytes], limits: Limits) -> np.ndarray:
 
 
 class _Reported(Exception):
-    """What a reading process says is wrong with a file."""
+    """An error that the reading process reports."""
 
 
 @contextmanager
 def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterator[IO[bytes]]:
-    """The answer of a reading process: a line that describes all arrays, and those called `names`.
+    """The answer of a reading process: a description of all arrays, and those called `names`.
 
-    An answer that breaks off or makes no sense (ValueError, KeyError, TypeError inside) is a UserError.
+    An incomplete or invalid answer (ValueError, KeyError, TypeError) becomes a UserError.
     """
     process = _started()
     assert process.stdin is not None
@@ -129,7 +129,7 @@ def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterato
     except _Reported as reported:
         raise UserError(f"{path}: {reported}") from None
     except (ValueError, KeyError, TypeError, OSError):
-        raise UserError(f"{path}: {_end(process, limits, late)}; copy it again, or save it anew") from None
+        raise UserError(f"{path}: {_end(process, limits, late)}; copy it again, or save it again") from None
     finally:
         late.cancel()
         process.kill()
@@ -150,7 +150,7 @@ def _started() -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes], limits: Limits, late: threading.Timer) -> str:
-    """Why a reading process gave no answer."""
+    """The reason why a reading process gave no answer."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
     code = process.poll()
@@ -176,7 +176,7 @@ def _header(shape: Any, dtype: Any) -> Header:
 
 
 def _checked(path: Path, line: bytes) -> dict[str, Described]:
-    """What a reading process tells of all arrays, compared with the size of the file."""
+    """The descriptions of all arrays from a reading process, validated against the size of the file."""
     found = {}
     for name, (shape, dtype, refusal) in _facts(line)["arrays"].items():
         header = _header(shape, dtype)

@@ -1,4 +1,4 @@
-"""CSV files as people have them: comma, semicolon or tab, with or without a byte order mark."""
+"""CSV files with comma, semicolon or tab, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mlphys.io import checksum
 MOST_BYTES = 500_000_000
 LARGEST = float(np.finfo(np.float32).max)
 
-Row = tuple[int, list[str]]  # its line, its cells without the blanks around them
+Row = tuple[int, list[str]]  # line number, stripped cells
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Iterator[Row]]:
-    """The rows of a file, blank ones left out; its first line tells the delimiter.
+    """The rows of a file except blank ones; the delimiter is detected in the first line.
 
-    Raises UserError for what is not a regular file, too large, not UTF-8, or not CSV.
+    Raises UserError for a file that is not regular, too large, not UTF-8, or not CSV.
     """
     checksum.regular(path)
     if (size := path.stat().st_size) > MOST_BYTES:
@@ -41,13 +41,13 @@ def opened(path: Path) -> Iterator[Iterator[Row]]:
         raise UserError(f"{path}: not a text in UTF-8; export the table as CSV in UTF-8") from None
     except csv.Error as error:
         line = reader.line_num if reader else 1
-        raise UserError(f"{path}:{line}: not CSV: {error}; export the table as CSV anew") from None
+        raise UserError(f"{path}:{line}: not CSV: {error}; export the table as CSV again") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def parsed(cell: str) -> float | None:
-    """None for text. Python alone would take 1_000 for a thousand."""
+    """The number in a cell, None for text. Rejects 1_000, which float() accepts."""
     try:
         return None if "_" in cell else float(cell)
     except ValueError:
@@ -55,7 +55,7 @@ def parsed(cell: str) -> float | None:
 
 
 def number(cell: str) -> float:
-    """Raises ValueError for what is no finite float32, with the reason."""
+    """The number in a cell. Raises ValueError, with the reason, unless it is a finite float32."""
     value = parsed(cell)
     if value is None or not abs(value) <= LARGEST:
         raise ValueError(refusal(cell))

@@ -1,4 +1,4 @@
-"""Files of public datasets: looked for on this machine, downloaded where they are missing, checked always."""
+"""Files of public datasets: located or downloaded, and always verified."""
 
 from __future__ import annotations
 
@@ -18,26 +18,34 @@ KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all (0: the server does not say)
+Progress = Callable[[int, int], None]  # bytes done, total bytes (0: unknown)
 
 
 def places(source: RemoteFile) -> list[Path]:
     """Where the file may lie: below MLPHYS_DATA where that is set, and in Keras's cache."""
-    keras = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets"
-    own = os.environ.get("MLPHYS_DATA")
-    roots = [Path(own), keras] if own else [keras]
-    return [root.expanduser() / source.folder / source.name for root in roots]
+    own, keras = os.environ.get("MLPHYS_DATA"), os.environ.get("KERAS_HOME")
+    roots = [_root("MLPHYS_DATA", own)] if own else []
+    if keras or not own or "HOME" in os.environ:
+        roots.append(_root("KERAS_HOME", keras or "~/.keras") / "datasets")
+    return [root / source.folder / source.name for root in roots]
+
+
+def _root(variable: str, path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{variable}: no home folder is known for {path}; set it to a folder of yours") from None
 
 
 def locate(source: RemoteFile) -> Path | None:
-    """The file on this machine, unchecked; None where there is none."""
+    """The first existing candidate, unverified; None if there is none."""
     return next((path for path in places(source) if os.path.isfile(path)), None)
 
 
 def fetch(source: RemoteFile, progress: Progress | None = None) -> Path:
-    """The checked file on this machine, downloaded if it is on none of its places.
+    """The verified file, downloaded if none exists.
 
-    Raises UserError, which names checksum and places, for a wrong file and for one that cannot be had.
+    Raises UserError, with checksum and paths, for a wrong file or a failed download.
     """
     found = locate(source)
     if found is None:
@@ -50,7 +58,7 @@ def fetch(source: RemoteFile, progress: Progress | None = None) -> Path:
 def _fault(source: RemoteFile, path: Path) -> str | None:
     try:
         found = (source.digest or checksum.sha256)(path)
-    except UserError as error:  # without its remedy, which is for files of one's own
+    except UserError as error:  # without its remedy, which is for the user's own files
         return str(error).removeprefix(f"{path}: ").partition(";")[0]
     if found != source.sha256:
         return f"damaged or another file (sha256 of {source.digested}: {found})"
@@ -66,11 +74,11 @@ def _remedy(source: RemoteFile) -> str:
 
 
 def _target(source: RemoteFile) -> Path:
-    """The first place that can be written to."""
+    """The first writable candidate path."""
     for path in places(source):
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent.is_dir() and os.access(path.parent, os.W_OK):
+        if os.path.isdir(path.parent) and os.access(path.parent, os.W_OK):
             return path
     folders = " nor ".join(str(path.parent) for path in places(source))
     raise UserError(
@@ -79,7 +87,7 @@ def _target(source: RemoteFile) -> Path:
 
 
 def _download(source: RemoteFile, path: Path, progress: Progress) -> Path:
-    """Write beside `path`, check, rename: a file of its name is whole."""
+    """Download beside `path`, verify, rename: the file at `path` is always complete."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("wb") as file:
@@ -94,7 +102,7 @@ def _download(source: RemoteFile, path: Path, progress: Progress) -> Path:
             f"free some space or set MLPHYS_DATA to another folder, then {_remedy(source)}"
         ) from None
     finally:
-        with suppress(OSError):  # its folder may be none
+        with suppress(OSError):  # the folder may not exist
             partial.unlink()
     return path
 

@@ -17,6 +17,7 @@ DEEPEST = 0.003  # of all pixels: those that tell how deep ink is
 SPECK = 0.08  # of the largest stroke's area: what is smaller is dirt
 THINNEST = 1.7  # pixels of the frame: thinner strokes vanish when they are scaled down
 FITTED_ON = 64  # of them, those that the paper's light is fitted to
+DIMMEST = 0.05  # light of a paper on which ink can be seen
 ROUNDS = 12
 ASYMMETRY = 0.02  # weight of what lies on ink's side of the paper (Eilers & Boelens 2005)
 
@@ -58,8 +59,8 @@ def _reduced(image: np.ndarray) -> np.ndarray:
 def _ink(image: np.ndarray) -> np.ndarray:
     """How much of the light of the paper the ink takes away, or adds to dark paper: 0 on paper."""
     light, dark = _paper(image, above=True), _paper(image, above=False)
-    on_light = 1 - image / np.maximum(light, 1e-3)
-    on_dark = (image - dark) / np.maximum(1 - dark, 1e-3)
+    on_light = (light - image) / np.maximum(light, DIMMEST)
+    on_dark = (image - dark) / np.maximum(1 - dark, DIMMEST)
     return (on_light if _is_light(image, light, dark) else on_dark).clip(0, 1)
 
 
@@ -94,7 +95,7 @@ def _strokes(depth: np.ndarray) -> np.ndarray:
     """Ink from 0 to 1, without lines of the paper, specks, and what lies beside the strokes."""
     from scipy import ndimage
 
-    count = max(4, round(DEEPEST * depth.size))
+    count = min(max(4, round(DEEPEST * depth.size)), depth.size)
     deepest = float(np.median(np.partition(depth.ravel(), -count)[-count:]))
     if deepest < 0.05:
         return np.zeros_like(depth)

@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST's own files (LeCun, Cortes & Burges), also compressed by gzip."""
+"""IDX, the format of the MNIST files (LeCun, Cortes & Burges), optionally gzipped."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MOST_AXES = 8
 
 
 def is_idx(path: Path) -> bool:
-    """Whether it is named as these files are: train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, x.idx."""
+    """Whether the name is that of an IDX file: train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, x.idx."""
     return any(part.startswith("idx") and part[3:4] in ("", *"12345678") for part in _words(path))
 
 
 def header(path: Path) -> Header:
-    """What the file says of its array. Raises UserError for what is no IDX file, truncated, or lies about its size."""
+    """The header of the array. Raises UserError for files that are not IDX, truncated, or that claim wrong sizes."""
     with _opened(path) as file:
         return _header(path, file)
 

@@ -36,7 +36,7 @@ Size = tuple[int, int]  # height, width
 
 
 def header(path: Path) -> Size:
-    """Height and width as the image is shown, from the header alone. Raises UserError, as `decode` does."""
+    """Height and width after EXIF rotation, from the header alone. Raises UserError as `decode` does."""
     with _quiet(), _opened(path) as image:
         return _shown_size(image)
 
@@ -68,6 +68,8 @@ def listed(folder: Path) -> list[Path]:
         raise UserError(f"{folder}: no such folder; a relative path starts at {Path.cwd()}") from None
     except NotADirectoryError:
         raise UserError(f"{folder}: is a file; name the folder that holds the images") from None
+    except ValueError as error:  # NUL, or a character that no file name has
+        raise UserError(f"{folder}: cannot be read: {error}; name another folder") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror or error}") from None
 
@@ -99,7 +101,7 @@ def largest_of_16_bits(paths: Sequence[Path]) -> int | None:
 def decode(
     path: Path, greyscale: bool, size: Size | None = None, white_of_16_bits: float = WHITE_OF_16_BITS
 ) -> np.ndarray:
-    """The pixels: float32 in [0, 1], (height, width, 1) or (height, width, 3), turned as its EXIF says.
+    """The pixels: float32 in [0, 1], (height, width, 1) or (height, width, 3), rotated according to EXIF.
 
     With a `size` the image is stretched or shrunk to it. Greyscale is the luma of ITU-R BT.601;
     what is transparent is laid on white; of an animation the first frame is read. Grey values of 16
@@ -111,7 +113,7 @@ def decode(
 
 
 def quiet_in_threads() -> None:
-    """Silence Pillow for good, before other threads decode: the filters of warnings are global."""
+    """Disable Pillow's warnings before threads decode: warning filters are global."""
     warnings.filterwarnings("ignore", module="PIL")
 
 
@@ -121,7 +123,7 @@ def decode_each(
     size: Size | None = None,
     white_of_16_bits: float = WHITE_OF_16_BITS,
 ) -> Iterator[tuple[Path, np.ndarray | UserError]]:
-    """What `decode` gives or raises for each image, in their order, by several threads."""
+    """The result or exception of `decode` for each image, in order, by several threads."""
 
     def attempt(path: Path) -> np.ndarray | UserError:
         try:
@@ -162,7 +164,7 @@ def _deep(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _on_white(image: Image.Image, greyscale: bool) -> Image.Image:
-    """8 bits a channel: L or RGB."""
+    """The image in mode L or RGB, 8 bits per channel, composited on white."""
     from PIL import Image
 
     if image.has_transparency_data:
@@ -179,7 +181,7 @@ def _shown_size(image: Image.Image) -> Size:
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What the camera's position asks for (Exif 2.32, tag 0x0112)."""
+    """The rotation or reflection for the EXIF orientation (Exif 2.32, tag 0x0112)."""
     from PIL import Image
 
     turns = Image.Transpose
@@ -192,7 +194,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         7: turns.TRANSVERSE,
         8: turns.ROTATE_90,
     }
-    # The base class's: that of PNG decodes the whole image to look behind its pixels.
+    # the method of the base class: PNG's own decodes the whole image
     return wanted.get(Image.Image.getexif(image).get(0x0112))
 
 
@@ -217,7 +219,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except Image.DecompressionBombError:
         raise UserError(_too_large(path, "it")) from None
-    except Exception as error:  # damaged bytes make Pillow raise whatever its decoder stumbles on
+    except Exception as error:  # damaged bytes make Pillow raise arbitrary exceptions
         raise UserError(f"{path}: damaged: {error}; copy it again, or leave it out") from None
 
 
@@ -239,7 +241,7 @@ def _too_large(path: Path, what: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Pillow warns about what is refused here, or does not matter."""
+    """Suppress Pillow's warnings: irrelevant, or refused here anyway."""
     if threading.current_thread() is not threading.main_thread():
         yield  # the filters are global
         return

@@ -1,4 +1,4 @@
-"""npz and npy files, also a stranger's: nothing is unpickled, no memory is taken for a size that is only claimed."""
+"""Untrusted npz and npy files: no pickle, and no memory is allocated for a size that the file does not have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
 
 @dataclass(frozen=True)
 class Header:
-    """What an array says of itself before its data."""
+    """The header of an array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -35,20 +35,22 @@ class Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def headers(path: Path) -> dict[str, Header]:
-    """The arrays of an npz file by name, their data unread.
+def headers(path: Path, file: IO[bytes] | None = None) -> dict[str, Header]:
+    """The arrays of an npz file by name, their data unread; `file` is the one at `path`, where it is open already.
 
-    Raises UserError for what is not a regular file, not an npz file, truncated, or lies about sizes.
+    Raises UserError for a file that is not regular, not npz, truncated, or that claims wrong sizes.
     """
-    with _archive(path) as archive:
+    with _archive(path, file) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         return {info.filename.removesuffix(".npy"): _header(path, archive, info) for info in members}
 
 
-def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -> dict[str, np.ndarray]:
+def read(
+    path: Path, headers: Mapping[str, Header], memory: int | None = None, file: IO[bytes] | None = None
+) -> dict[str, np.ndarray]:
     """The arrays named in `headers`.
 
-    Raises UserError when they are damaged, or larger than `memory` bytes (None: all that there is).
+    Raises UserError if they are damaged, or larger than `memory` bytes (None: the machine's).
     """
     needed = sum(header.nbytes for header in headers.values())
     memory = memory or _memory()
@@ -58,7 +60,7 @@ def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -
             "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
         )
     arrays = {}
-    with _archive(path) as archive:
+    with _archive(path, file) as archive:
         for name in headers:
             with archive.open(f"{name}.npy") as member:
                 arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
@@ -66,7 +68,7 @@ def read(path: Path, headers: Mapping[str, Header], memory: int | None = None) -
 
 
 def npy_header(path: Path) -> Header:
-    """What the array of an npy file says of itself. Raises UserError, as `headers` does."""
+    """The header of an npy file. Raises UserError, as `headers` does."""
     with _npy(path) as file:
         return _npy_header(path, file)
 
@@ -80,14 +82,14 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def mapped_npy(path: Path) -> np.ndarray:
-    """The array of an npy file, left on disk. Raises UserError, as `headers` does."""
+    """The array of an npy file, memory-mapped. Raises UserError, as `headers` does."""
     with _npy(path) as file:
         _npy_header(path, file)
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     if not array.flags.c_contiguous:
         raise UserError(
-            f"{path}: is written column by column, so that no sample can be read by itself; "
-            "write it anew with np.save(path, np.ascontiguousarray(x))"
+            f"{path}: is in Fortran order, so that samples cannot be read one by one; "
+            "save it again with np.save(path, np.ascontiguousarray(x))"
         )
     return array
 
@@ -97,10 +99,10 @@ def _npy_header(path: Path, file: IO[bytes]) -> Header:
     shape, _, dtype = _parsed(start)
     header = Header(shape, dtype)
     if dtype.hasobject:
-        raise UserError(f"{path}: holds Python objects, not numbers; write it anew with np.save")
+        raise UserError(f"{path}: holds Python objects, not numbers; save it again with np.save")
     if min(shape, default=0) < 0 or header.nbytes != path.stat().st_size - start.tell():
         raise UserError(
-            f"{path}: claims the shape {shape} of {dtype}, which is not what the file holds; write it anew with np.save"
+            f"{path}: claims the shape {shape} of {dtype}, which is not what the file holds; save it again with np.save"
         )
     return header
 
@@ -124,13 +126,15 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
         start = io.BytesIO(member.read(LONGEST_HEADER))
     shape, _, dtype = _parsed(start)
     header = Header(shape, dtype)
-    if dtype.hasobject:  # of unknown size, and never read
+    if dtype.hasobject:  # of unknown size, never read
         return header
     held = info.file_size - start.tell()
-    if min(shape, default=0) < 0 or header.nbytes != held or held > MOST_INFLATED * path.stat().st_size:
+    assert archive.fp
+    most = MOST_INFLATED * os.fstat(archive.fp.fileno()).st_size
+    if min(shape, default=0) < 0 or header.nbytes != held or held > most:
         raise UserError(
             f"{path}: {info.filename} claims the shape {shape} of {dtype}, which is not what the file holds; "
-            "write it anew with np.savez"
+            "save it again with np.savez"
         )
     return header
 
@@ -147,10 +151,11 @@ def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    checksum.regular(path)
+def _archive(path: Path, file: IO[bytes] | None) -> Iterator[zipfile.ZipFile]:
+    if file is None:
+        checksum.regular(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file or path) as archive:
             yield archive
     except zipfile.BadZipFile as error:
         raise UserError(
@@ -163,5 +168,5 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _memory() -> int:
-    """Bytes of memory that this machine has."""
+    """The machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""The process that parses one file of a format that C libraries read, and gives its arrays as plain bytes."""
+"""The process that parses one file with a C library, and returns its arrays as plain bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlphys.io.formats import fits, hdf5, matlab
 from mlphys.io.formats.content import Unreadable
 
 FORMATS: dict[str, Any] = {"hdf5": hdf5, "mat": matlab, "fits": fits}
-RESERVE = 100_000_000  # bytes that libraries take beside the arrays
+RESERVE = 100_000_000  # bytes for the libraries
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     The request has format, path, memory, seconds, and the names of the arrays that are read; all are described.
     """
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # libraries print to stderr
     request = json.load(sys.stdin)
     try:
         with open(request["path"], "rb") as file:
@@ -36,10 +36,10 @@ def main() -> None:
         _line(out, {"error": str(error)})
     except MemoryError:
         _line(out, {"error": f"takes more than {request['memory'] / 1e9:.3g} GB of memory to read; save fewer samples"})
-    except Exception as error:  # damaged bytes make the libraries raise whatever their parsers stumble on
-        _line(out, {"error": f"damaged ({type(error).__name__}: {str(error)[:200]}); copy it again, or save it anew"})
+    except Exception as error:  # damaged bytes make libraries raise arbitrary exceptions
+        _line(out, {"error": f"damaged ({type(error).__name__}: {str(error)[:200]}); copy it again, or save it again"})
     out.flush()
-    os._exit(0)  # what libraries do at the end is of no use
+    os._exit(0)  # skip the libraries' exit handlers
 
 
 def _answer(out: BinaryIO, kind: Any, file: BinaryIO, names: list[str]) -> None:
@@ -47,7 +47,7 @@ def _answer(out: BinaryIO, kind: Any, file: BinaryIO, names: list[str]) -> None:
     _line(out, {"arrays": {name: [array.shape, array.dtype, array.refusal] for name, array in found.items()}})
     if not names:
         return
-    out.flush()  # who asked may refuse before anything is read
+    out.flush()  # the parent may refuse before anything is read
     file.seek(0)
     arrays: Iterable[np.ndarray] = kind.read(file, names)
     for values in arrays:
@@ -72,7 +72,7 @@ def _import(kind: str) -> None:
 
 
 def _limit(memory: int, seconds: int) -> None:
-    """Bound what the process can take. It writes no file and starts no other process."""
+    """Limit the resources of the process. It cannot write files or start processes."""
     limits = {
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_FSIZE: 0,

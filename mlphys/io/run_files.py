@@ -1,10 +1,11 @@
-"""The files of a run directory, which may be a stranger's: found, bounded, and held against what they should be."""
+"""Untrusted run files: located, size-limited and validated."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-import stat
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError
 
 from mlphys.errors import UserError
+from mlphys.io.run_folder import RunFolder
 from mlphys.schema.data import Description
-from mlphys.schema.document import Document, dotted, read
+from mlphys.schema.document import LARGEST_FILE, Document, decoded, dotted
 from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
@@ -23,13 +25,13 @@ LARGEST_TEXT = 2_000_000  # bytes of JSON
 
 
 def _printable(name: str) -> str:
-    if not name.isprintable():  # it goes to the terminal
+    if not name.isprintable():  # printed to the terminal
         raise ValueError
     return name
 
 
 class SplitFacts(BaseModel):
-    """What data.json holds of a split."""
+    """The entry of a split in data.json."""
 
     samples: Whole
     class_counts: dict[str, Whole]
@@ -37,7 +39,7 @@ class SplitFacts(BaseModel):
 
 
 class TrainFacts(SplitFacts):
-    """With the smallest and the largest value, which runs of earlier versions lack."""
+    """The entry of the training split, with minimum and maximum, which runs of earlier versions lack."""
 
     range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None = None
 
@@ -86,15 +88,16 @@ class StatusFile(BaseModel):
 
 
 class RunFiles:
-    """What a run's files say of themselves. Each raises UserError, with its name, when it is missing or damaged."""
+    """The validated content of a run's files. Raises UserError with the file's name if one is missing or damaged."""
 
     def __init__(self, path: Path):
         self.path = path
+        self.folder = RunFolder(path)
 
     @cached_property
     def document(self) -> Document:
-        self._regular(self.path / "config.yaml")
-        return read(self.path / "config.yaml")
+        path = self.path / "config.yaml"
+        return decoded(self.folder.read("config.yaml", LARGEST_FILE), str(path))
 
     @cached_property
     def description(self) -> Description:
@@ -118,23 +121,23 @@ class RunFiles:
 
     def tensors(self, name: str, wanted: Mapping[str, Shape]) -> dict[str, np.ndarray]:
         """The float32 arrays of a safetensors file. Raises UserError unless they are finite and just those wanted."""
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
 
         path = self.path / name
-        self._regular(path)
+        largest = LARGEST_TEXT + 4 * sum(math.prod(shape) for shape in wanted.values())
         try:
-            with safe_open(path, framework="numpy") as file:
-                slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-                shapes = {name: tuple(held.get_shape()) for name, held in slices.items() if held.get_dtype() == "F32"}
-                if shapes != wanted:
-                    name = sorted(set(shapes.items()) ^ set(wanted.items()))[0][0]
-                    raise UserError(
-                        f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                        f"the config says {wanted.get(name, 'none')}; retrain the experiment"
-                    )
-                arrays = {name: file.get_tensor(name) for name in wanted}
-        except (OSError, SafetensorError) as error:
+            arrays = load(self.folder.read(name, largest))
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
+        shapes = {name: value.shape for name, value in arrays.items() if value.dtype == np.float32}
+        if shapes != wanted or len(arrays) > len(shapes):
+            differing = set(shapes.items()) ^ set(wanted.items()) or {(name, ()) for name in arrays.keys() - shapes}
+            name = min(differing, key=str)[0]
+            raise UserError(
+                f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
+                f"the config says {wanted.get(name, 'none')}; retrain the experiment"
+            )
         if not all(np.isfinite(value).all() for value in arrays.values()):
             raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
         return arrays
@@ -143,10 +146,10 @@ class RunFiles:
         try:
             return content.model_validate(self._json(name)).model_dump()
         except ValidationError as error:
-            where = dotted(error.errors()[0]["loc"])
-            raise UserError(
-                f"{self.path / name}: damaged: {where} is missing or wrong; retrain the experiment"
-            ) from None
+            first = error.errors()[0]
+            where = dotted(first["loc"])
+            why = str(first.get("ctx", {}).get("error", "")) or "is missing or wrong"
+            raise UserError(f"{self.path / name}: damaged: {where} {why}; retrain the experiment") from None
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -158,30 +161,13 @@ class RunFiles:
         return value
 
     def _text(self, name: str, largest: int = LARGEST_TEXT) -> str:
-        path = self.path / name
-        self._regular(path)
-        try:
-            with path.open("rb") as file:
-                content = file.read(largest + 1)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-        if len(content) > largest:
-            raise UserError(f"{path}: larger than {largest} bytes, so not the file of a run")
-        return content.decode("utf-8", errors="replace")
-
-    def _regular(self, path: Path) -> None:
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            raise UserError(f"{path}: not there; {self.path} is not a run, or an unfinished one") from None
-        if not stat.S_ISREG(mode):
-            raise UserError(f"{path}: not a regular file")
+        return self.folder.read(name, largest).decode("utf-8", errors="replace")
 
 
 def located(name: str, root: Path = Path("runs")) -> Path | None:
-    """The folder of the run at a path, or of a name under `root`, its newest; None where there is none."""
+    """The folder of the run at a path, or the newest run of a name under `root`; None if there is none."""
     for path in (Path(name), root / name):
-        if os.path.exists(path / "config.yaml"):  # unlike Path's own, it answers for names of any length
+        if os.path.exists(path / "config.yaml"):  # unlike Path.exists, it accepts names of any length
             return path
         if found := members(path):
             return found[-1]
@@ -189,8 +175,9 @@ def located(name: str, root: Path = Path("runs")) -> Path | None:
 
 
 def members(folder: Path) -> list[Path]:
-    """The run directories `folder`/1, `folder`/2, ... in this order."""
+    """The run directories `folder`/1, `folder`/2, ... in this order; none that is a link to one elsewhere."""
     if not os.path.isdir(folder):
         return []
-    paths = [path for path in folder.iterdir() if path.name.isdecimal() and (path / "config.yaml").is_file()]
+    numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    paths = [path for path in numbered if not path.is_symlink() and os.path.lexists(path / "config.yaml")]
     return sorted(paths, key=lambda path: int(path.name))

@@ -1,4 +1,4 @@
-"""Samples of the user's own for a trained network: images, arrays, tables."""
+"""The user's samples for prediction: images, arrays, tables."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
 
+LARGEST_IMAGE = 25_000_000  # values: 5,000 x 5,000 pixels
 ENDINGS = (*image_files.SUFFIXES, *array_files.ENDINGS, ".csv")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a network was trained on.
+    """The samples that a network expects.
 
-    `low` and `high` are the smallest and the largest value of its training samples, None where a
-    run has not kept them; `features` the columns of its table and `targets` those that are no
-    features, where they are known. `units` are what the numbers of its file meant, None where it had
-    no file of its own; `array` is the name of the samples in it; `frame` is how photographs become samples.
+    `low` and `high` are the minimum and maximum of its training samples, None if the run does not record them;
+    `features` the columns of its table and `targets` its target columns, if known. `units` are the units of its
+    data file, None without a file; `array` is the name of its samples; `frame` is how photographs become samples.
     """
 
     shape: Shape
@@ -43,7 +43,7 @@ class Expected:
 
     @property
     def meant(self) -> Units:
-        """What the numbers of another file mean: bytes of images are pixels where the network saw 0 to 1."""
+        """The units of another file: bytes of images are pixels if the network was trained on 0 to 1."""
         if self.units:
             return self.units
         return Units("uint8", 255.0) if self.is_image and self.white == 1 else Units("float32")
@@ -54,7 +54,7 @@ class Expected:
 
     @property
     def white(self) -> float | None:
-        """The value of a white pixel, 1 or 255; None where the training samples tell neither."""
+        """The value of a white pixel, 1 or 255; None if unknown."""
         low, high = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
         if low >= 0 and high <= 1:
             return 1.0
@@ -75,12 +75,12 @@ def members(path: Path) -> tuple[list[Path], str]:
 
 
 def read(path: Path, expected: Expected, resize: bool = False, invert: bool = False) -> np.ndarray:
-    """The samples of a file as the network's data were: float32 (n, *shape).
+    """Read samples from a file in the form of the training data: float32 (n, *shape).
 
     Image files are prepared as the `frame` says; where there is none, or `resize` or `invert` say how, they are taken
-    as they are. With `resize` an image file is stretched or shrunk to the size of the training images; with
-    `invert` black becomes white. Raises UserError for what cannot be read, has another shape,
-    holds values that are not finite, or far from all that the network was trained on.
+    as they are. With `resize` an image is resized to the size of the training images; with `invert` black
+    becomes white. Raises UserError for unreadable files, other shapes, values that are not finite,
+    and values far outside of the training range.
     """
     ending = path.suffix.lower()
     if ending in image_files.SUFFIXES:
@@ -91,7 +91,7 @@ def read(path: Path, expected: Expected, resize: bool = False, invert: bool = Fa
     elif ending == ".csv":
         x = _numbers(path, _table(path, expected), expected)
     else:
-        raise UserError(f"{path}: its ending must tell what it is; allowed {', '.join(ENDINGS)}")
+        raise UserError(f"{path}: unknown file extension; allowed {', '.join(ENDINGS)}")
     _check_values(path, x, expected)
     return _inverted(path, x, expected) if invert else x
 
@@ -119,6 +119,8 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
             f"{expected.low:g} to {expected.high:g}; give pixels on that scale as npy"
         )
     height, width, channels = expected.shape
+    if math.prod(expected.shape) > LARGEST_IMAGE:
+        raise UserError(f"{path}: {height} x {width} pixels are more than {LARGEST_IMAGE:,} values; give them as npy")
     size = image_files.header(path)
     if size != (height, width) and not resize:
         raise UserError(
@@ -130,7 +132,7 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
 
 
 def _table(path: Path, expected: Expected) -> np.ndarray:
-    """The numbers of a CSV file, float64 (rows, columns), with a line of names above them or without."""
+    """The numbers of a CSV file, float64 (rows, columns), with or without a header line."""
     values, columns = array("d"), 0
     with csvfile.opened(path) as rows:
         line, first = next(rows, (1, []))
@@ -153,7 +155,7 @@ def _table(path: Path, expected: Expected) -> np.ndarray:
 
 
 def _places(path: Path, header: Sequence[str], expected: Expected) -> Sequence[int]:
-    """Where the features stand in a row: those of the training table, else all columns but the targets."""
+    """Column indices of the features: those of the training table, else all columns except targets."""
     names = expected.features or tuple(name for name in header if name not in expected.targets)
     for name in expected.features:
         if name not in header:
@@ -174,7 +176,7 @@ def _numbers(path: Path, values: np.ndarray, expected: Expected) -> np.ndarray:
 
 
 def _samples(path: Path, values: np.ndarray, shape: Shape) -> np.ndarray:
-    """(n, *shape), also of one sample alone, of samples without their one channel, and of flat ones."""
+    """Reshape to (n, *shape): accepts a single sample, images without channel axis, and flat samples."""
     layouts = {shape, (math.prod(shape),)}
     if shape[-1] == 1:
         layouts.add(shape[:-1])

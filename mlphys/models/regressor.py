@@ -35,6 +35,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "y"
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    PREDICTS_TARGETS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")

@@ -46,6 +46,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
+    PREDICTS_TARGETS: ClassVar[bool] = False  # its outputs are numbers of the targets' shape
     DRAWS_SAMPLES: ClassVar[bool] = False  # it is a distribution, which Gibbs sampling draws from
 
     kind: str
@@ -140,7 +141,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
         return []
 
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shapes of what is learned, by name."""
+        """Shapes of the network's weights, by name."""
         return weight_shapes(self.rows(description))
 
     # training

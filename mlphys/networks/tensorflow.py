@@ -69,15 +69,20 @@ def accelerators() -> list[str]:
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
     """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
+    try:
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - entered below
+    except OSError:  # no folder for temporary files can be written to: the notices are shown
+        yield
+        return
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with kept as stderr:
+        os.dup2(stderr.fileno(), 2)
         try:
             yield
         except Exception:
-            held.seek(0)
-            os.write(saved, held.read())
+            stderr.seek(0)
+            os.write(saved, stderr.read())
             raise
         finally:
             os.dup2(saved, 2)

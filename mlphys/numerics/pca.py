@@ -50,9 +50,9 @@ def count(x: Array, components: int | float) -> int:
     if isinstance(components, int):
         return components
     features = math.prod(x.shape[1:])
-    found = fit(x, features)
-    held = np.cumsum(found.variances)
-    return min(int(np.searchsorted(held, components * found.total)) + 1, len(x) - 1, features)
+    leading = fit(x, features)
+    explained = np.cumsum(leading.variances)
+    return min(int(np.searchsorted(explained, components * leading.total)) + 1, len(x) - 1, features)
 
 
 def _centred(x: Array, mean: np.ndarray) -> Iterator[np.ndarray]:
@@ -99,12 +99,12 @@ def most(train: Array) -> int:
     return min(len(train) - 1, math.prod(train.shape[1:])) - 1
 
 
-def errors(found: Components, x: Array, counts: Sequence[int]) -> list[float]:
+def errors(leading: Components, x: Array, counts: Sequence[int]) -> list[float]:
     """Mean squared error per value of x (n, ...), projected on the first k components, for each k in `counts`."""
     lost = np.zeros(len(counts))
     for piece in chunked.pieces(x):
-        centred = piece.reshape(len(piece), -1) - found.mean
-        held = np.cumsum(np.square(centred @ found.vectors.T).sum(axis=0))
+        centred = piece.reshape(len(piece), -1) - leading.mean
+        explained = np.cumsum(np.square(centred @ leading.vectors.T).sum(axis=0))
         # Pythagoras: squared error = squared norm - squared norm of the projection
-        lost += float((centred**2).sum()) - held[np.array(counts) - 1]
+        lost += float((centred**2).sum()) - explained[np.array(counts) - 1]
     return [float(value) for value in lost / math.prod(x.shape)]

@@ -1,5 +1,4 @@
-"""One file, one picture; each gets a run and reads from its files what it shows.
+"""The plots, one file each, drawn from the files of a run.
 
-An entry whose `check(loaded)` raises NotApplicable cannot be drawn of any run of that config: it is refused before
-training.
+A config with a plot whose `check` raises NotApplicable is refused before training.
 """

@@ -25,7 +25,7 @@ BASELINES = {
 
 
 class AccuracyAgainst(Plot):
-    """The accuracy, or the error, against the shift of the images and against added noise."""
+    """The accuracy, or the error, as a function of image shift and of added noise."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         curves: dict[str, Mapping[str, Any]] = {
@@ -65,11 +65,11 @@ def _samples(run: RunView, curves: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def _caption(curves: Mapping[str, Any]) -> str:
-    said = {
-        "shift": "shift: mean over left, right, up and down, zeros come in",
+    captions = {
+        "shift": "shift: mean over left, right, up and down, zero-padded",
         "noise": "noise: Gaussian, added to every value",
     }
-    return "; ".join([*(said[name] for name in curves), "the band is one standard error"])
+    return "; ".join([*(captions[name] for name in curves), "the band is one standard error"])
 
 
 def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[str, Any]) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 ACROSS, MOST = 10, 50  # images in a line, images
 CURVES_ACROSS, MOST_CURVES = 5, 15
-DOTTED = 30  # features up to which each gets a dot
+DOTTED = 30  # features up to which each has a dot
 
 
 class Centroids(Plot):
-    """The centroids of k-means as images, those of the largest clusters first."""
+    """The centroids of k-means as images, largest clusters first."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         if "centroids" not in run.weights:
@@ -99,7 +99,7 @@ def _percent(share: float) -> str:
 
 
 def _table(centroids: np.ndarray, shares: np.ndarray) -> dict[str, list]:
-    """A row for each number of each centroid."""
+    """One row per value of each centroid."""
     number, *places = np.indices(centroids.shape).reshape(centroids.ndim, -1)
     names = ("row", "column", "channel") if len(places) == 3 else ("feature",)
     columns = {name: place.tolist() for name, place in zip(names, places, strict=True)}

@@ -15,12 +15,12 @@ from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics.metrics import ACTIVE, code_statistics
 
 BINS = 80
-DOTTED = 40  # numbers of a code up to which each gets a dot
+DOTTED = 40  # numbers of a code up to which each has a dot
 NAMES = {"population_sparsity": "population sparsity", "lifetime_sparsity": "lifetime sparsity"}
 
 
 class CodeHistogram(Plot):
-    """How the values of an autoencoder's code are distributed, and how often each of them is active."""
+    """The distribution of an autoencoder's code values, and how often each is active."""
 
     def check(self, resolved: ResolvedView) -> None:
         """Raise NotApplicable for a model without codes."""
@@ -46,7 +46,7 @@ def _otherwise(kind: str) -> str:
 
 
 def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
-    """The histogram of all values; the axis of counts is logarithmic, as most values of a sparse code are near 0."""
+    """The histogram of all values, logarithmic, since most values of a sparse code are near 0."""
     counts, edges = np.histogram(codes, BINS)
     share = counts / counts.sum()
     caption = (
@@ -62,10 +62,10 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
     axes.yaxis.set_minor_formatter("")
     axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
     axes.axvline(found["mean_code"], color=theme.VERMILLION, linewidth=2)
-    said = [f"mean {found['mean_code']:.3g}"]
-    said += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
+    lines = [f"mean {found['mean_code']:.3g}"]
+    lines += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
     axes.text(
-        0.98, 0.96, "\n".join(said), transform=axes.transAxes, ha="right", va="top",
+        0.98, 0.96, "\n".join(lines), transform=axes.transAxes, ha="right", va="top",
         bbox={"facecolor": "white", "edgecolor": theme.PALE, "boxstyle": "round"},
     )  # fmt: skip
     table = {"from": list(edges[:-1]), "to": list(edges[1:]), "values": counts.tolist(), "share": list(share)}
@@ -73,7 +73,7 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
 
 
 def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
-    """For each number of the code the fraction of the samples for which it is active, most often first."""
+    """For each number of the code the fraction of samples for which it is active, in descending order."""
     active = (np.abs(codes) > ACTIVE).mean(axis=0)
     order = np.argsort(-active, kind="stable")
     silent, mean = int((active == 0).sum()), found["active_fraction"]

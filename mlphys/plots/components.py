@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 ACROSS, MOST = 8, 15  # images in a line, components beside the mean
 MOST_CURVES = 5
-DOTTED = 30  # features up to which each gets a dot
+DOTTED = 30  # features up to which each has a dot
 MARKS = (0.8, 0.9, 0.95, 0.99)
-ROUNDING = 1e-7  # variances that are smaller fractions of the largest are what float32 leaves of zero
+ROUNDING = 1e-7  # smaller variances, relative to the largest, are float32 rounding of zero
 
 
 class Components(Plot):
@@ -65,12 +65,12 @@ class Components(Plot):
 
 
 def _share(variance: float, total: float | None) -> str:
-    """`9.7 %` of the variance; the variance itself where the whole is not known."""
+    """`9.7 %` of the variance; the variance itself if the total is unknown."""
     return f"variance {variance:.3g}" if total is None else f"{100 * variance / (total or 1.0):.2g} %"
 
 
 def _images(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[str], title: str, behind: str) -> Figure:
-    """The mean in grey, or in colours around zero if it has two signs; the components on one scale around zero."""
+    """The mean in gray, or in colors around zero if it has both signs; the components on one scale around zero."""
     count = 1 + len(vectors)
     across, down = min(count, ACROSS), math.ceil(count / ACROSS)
     tile = 1.25 * min(max(shape[0] / shape[1], 0.3), 2)
@@ -108,7 +108,7 @@ def _mean(panel: Axes, image: np.ndarray) -> None:
 
 
 def _curves(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[str], title: str, behind: str) -> Figure:
-    """The mean above, the components below; features one after the other."""
+    """Curves over the features: the mean above, the components below."""
     caption = f"the components' shares of the variance beside their numbers{behind}"
     figure = theme.figure(10, 6.5, title, caption)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.5])
@@ -127,7 +127,7 @@ def _curves(mean: np.ndarray, vectors: np.ndarray, shape: Shape, labels: list[st
 
 
 def _values(mean: np.ndarray, vectors: np.ndarray, shape: Shape) -> dict[str, list]:
-    """A row for each number; component 0 is the mean."""
+    """One row per value; component 0 is the mean."""
     values = np.concatenate([mean[None], vectors]).reshape(-1, *shape)
     names = ("row", "column", "channel") if len(shape) == 3 else ("feature", "channel")[: len(shape)]
     if len(shape) > 3:
@@ -137,7 +137,7 @@ def _values(mean: np.ndarray, vectors: np.ndarray, shape: Shape) -> dict[str, li
 
 
 def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, note: str) -> Picture:
-    """The variances on a logarithmic scale, and what the first ones hold together."""
+    """The variances on a logarithmic scale, and their cumulative share."""
     numbers = np.arange(1, len(variances) + 1)
     drawn = np.where(variances > ROUNDING * max(variances.max(), 1e-300), variances, np.nan)
     notes = [f"of {len(variances):,} components {kept:,} kept"] if total else []
@@ -145,7 +145,7 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     notes += [f"{hidden} {'variance is' if hidden == 1 else 'variances are'} zero up to rounding"] if hidden else []
     notes += ["the total variance is not known: only the leading components are computed"] if total is None else []
     notes += [note] if note else []
-    held = np.cumsum(variances) / (total or 1.0)
+    cumulative = np.cumsum(variances) / (total or 1.0)
     title = f"{name}: variance along the principal components"
     figure = theme.figure(12 if total else 8, 5.4, title, "; ".join(notes))
     left, *right = figure.subplots(1, 2 if total else 1, squeeze=False)[0]
@@ -153,26 +153,26 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     left.plot(numbers, drawn, color="#A6A6A6", **style)
     left.plot(numbers[:kept], drawn[:kept], color=theme.BLUE, **style)
     left.set(xlabel="component", ylabel="variance")
-    if variances.max() > 10 * variances.min():  # less than a decade is read better without
+    if variances.max() > 10 * variances.min():  # linear for less than a decade
         left.set_yscale("log")
         left.yaxis.set_major_formatter("{x:g}")
         left.yaxis.set_minor_formatter("")
     left.locator_params(axis="x", integer=True)
     if right:
-        _cumulative(right[0], numbers, held, kept)
+        _cumulative(right[0], numbers, cumulative, kept)
     columns = {"component": numbers.tolist(), "variance": list(variances)}
-    shares = {"share": list(variances / total), "cumulative": list(held)} if total else {}
+    shares = {"share": list(variances / total), "cumulative": list(cumulative)} if total else {}
     return Picture("components_spectrum", figure, {**columns, **shares})
 
 
-def _cumulative(axes: Axes, numbers: np.ndarray, held: np.ndarray, kept: int) -> None:
-    """Marks where 80, 90, 95 and 99 % are reached, and at the components that are kept."""
+def _cumulative(axes: Axes, numbers: np.ndarray, cumulative: np.ndarray, kept: int) -> None:
+    """The cumulative share, with marks at 80, 90, 95 and 99 % and at the kept components."""
     from matplotlib.patheffects import withStroke
 
-    last = min(len(held), max(kept, int(np.searchsorted(held, MARKS[-1])) + 1) * 5 // 4 + 1)
-    axes.plot(numbers[:last], held[:last], color=theme.INK, marker="o" if last <= DOTTED else "", markersize=6)
+    last = min(len(cumulative), max(kept, int(np.searchsorted(cumulative, MARKS[-1])) + 1) * 5 // 4 + 1)
+    axes.plot(numbers[:last], cumulative[:last], color=theme.INK, marker="o" if last <= DOTTED else "", markersize=6)
     halo = [withStroke(linewidth=3, foreground="white")]
-    counts = [min(int(np.searchsorted(held, mark)) + 1, len(held)) for mark in MARKS]
+    counts = [min(int(np.searchsorted(cumulative, mark)) + 1, len(cumulative)) for mark in MARKS]
     for mark, count in zip(MARKS, counts, strict=True):
         axes.plot([0, count, count], [mark, mark, 0], color=theme.GREY, linewidth=0.9, linestyle=":")
         if counts.count(count) == 1 or mark == MARKS[-1]:
@@ -180,7 +180,7 @@ def _cumulative(axes: Axes, numbers: np.ndarray, held: np.ndarray, kept: int) ->
                 str(count), (count, 0), (4, 4), textcoords="offset points", fontsize=13, color=theme.GREY,
                 path_effects=halo,
             )  # fmt: skip
-    share = held[kept - 1]
+    share = cumulative[kept - 1]
     axes.plot([kept, kept], [0, share], color=theme.BLUE, linewidth=1.5)
     axes.plot(kept, share, "o", color=theme.BLUE, markersize=10, zorder=4)
     right = kept < 0.6 * last

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
@@ -16,18 +17,21 @@ from mlphys.figures.run_view import RunView
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NUMBERED = 20  # classes up to which the counts fit into the cells
-NAMED = 30  # classes up to which each gets its name
+NUMBERED = 20  # classes up to which counts fit into the cells
+NAMED = 30  # classes up to which each has its name
 ROOM = 40  # letters along an axis
+MOST_CLASSES = 500
 
 
 class ConfusionMatrix(Plot):
-    """How often each class was taken for each other one."""
+    """The confusion matrix: how often each class is predicted as each other."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        otherwise = "only a model of kind: classifier tells classes apart"
+        otherwise = "only a model of kind: classifier distinguishes classes"
         split, predictions = predicted(run, "probabilities", otherwise)
         classes = run.data["classes"]
+        if len(classes) > MOST_CLASSES:
+            raise NotApplicable(f"{len(classes):,} classes are too many to read; up to {MOST_CLASSES} are drawn")
         counts = np.zeros((len(classes), len(classes)), dtype=int)
         np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
         error = run.metrics.get(split, {}).get("accuracy_stderr")
@@ -48,7 +52,7 @@ class ConfusionMatrix(Plot):
 
 
 def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
-    """Only the errors are coloured, by the square root of their fraction: few of them must show."""
+    """Only errors are colored, by the square root of their fraction, so that few are visible."""
     from matplotlib.colors import ListedColormap, PowerNorm
 
     right = np.eye(len(classes), dtype=bool)
@@ -76,7 +80,7 @@ def _numbers(axes: Axes, counts: np.ndarray, depth: np.ndarray) -> None:
 
 
 def _names(axes: Axes, classes: list[str]) -> None:
-    """Names along both axes, every second or third where they would run into each other."""
+    """Names along both axes, every second or third if they would overlap."""
     places = range(0, len(classes), math.ceil(len(classes) / NAMED))
     shown = [classes[i] for i in places]
     size = min(15, 400 / len(shown))

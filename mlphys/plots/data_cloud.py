@@ -39,7 +39,7 @@ class DataCloud(Plot):
         deviations = np.sqrt(run.weights["variances"])
         caption = "; ".join(
             [f"{len(points):,} training samples" + (f", the first {MOST:,} drawn" if len(points) > MOST else "")]
-            + [_held(points, mean, vectors, deviations)]
+            + [_inside(points, mean, vectors, deviations)]
             + (["behind data.preprocess"] if run.preprocessing.steps else [])
         )
         figure = theme.figure(10, 7.5, f"{run.name}: mean and principal axes", caption)
@@ -68,8 +68,8 @@ class DataCloud(Plot):
         }
 
 
-def _held(points: np.ndarray, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> str:
-    """The fractions of the samples in the two ellipses, beside those of a normal distribution."""
+def _inside(points: np.ndarray, mean: np.ndarray, vectors: np.ndarray, deviations: np.ndarray) -> str:
+    """The fractions of the samples in the two ellipses, compared with a normal distribution."""
     scaled = (points - mean) @ vectors.T / np.where(deviations > 0, deviations, 1)
     radii = (scaled**2).sum(axis=1)
     inside = " and ".join(f"{100 * (radii <= k**2).mean():.0f} % within {k}σ" for k in (1, 2))

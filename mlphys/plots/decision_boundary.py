@@ -21,18 +21,18 @@ from mlphys.schema.layers import text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FINE = 301  # points of the grid along each side; the net is asked at all of them
-COARSE = 6  # every so many-th along each side stands in the table: 51 x 51
+FINE = 301  # grid points along each side
+COARSE = 6  # stride of the points in the table: 51 x 51
 MARGIN = 0.08  # around the samples, as a fraction of their range
 MOST = 2_000  # samples drawn
-FAINT, FULL = 0.07, 0.43  # how much of its colour a region has where classes are equally probable, where one is sure
+FAINT, FULL = 0.07, 0.43  # color intensity of a region for equally probable classes, and for a certain class
 STRETCHED = 3  # times longer than high: then a unit is not as long in both directions
-TINY = 1e-30  # probabilities below are taken for this
+TINY = 1e-30  # lower bound of probabilities
 
 
 @dataclass(frozen=True)
 class Plane:
-    """What the net says on a grid: columns (w,), rows (h,), probabilities (h, w, classes)."""
+    """Predictions on a grid: columns (w,), rows (h,), probabilities (h, w, classes)."""
 
     columns: np.ndarray
     rows: np.ndarray
@@ -40,7 +40,7 @@ class Plane:
 
 
 class DecisionBoundary(Plot):
-    """The regions of the plane that a classifier gives to each class, with the samples on them."""
+    """The decision regions of a classifier in the plane, with the samples."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         _need_plane(run)
@@ -71,9 +71,9 @@ class DecisionBoundary(Plot):
 
 
 def _need_plane(run: RunView) -> None:
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if "probabilities" not in said:
-        raise NotApplicable("only a model of kind: classifier tells classes apart")
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if "probabilities" not in outputs:
+        raise NotApplicable("only a model of kind: classifier distinguishes classes")
     shape, classes = tuple(run.data["shape"]), run.data["classes"]
     if shape != (2,):
         raise NotApplicable(f"a sample of {text(shape)} is not a point of the plane")
@@ -101,7 +101,7 @@ def _regions(axes: Axes, plane: Plane) -> None:
     depth = FAINT + (FULL - FAINT) * sure
     extent = (*plane.columns[[0, -1]], *plane.rows[[0, -1]])
     axes.imshow(1 - depth * (1 - colours), origin="lower", extent=extent, aspect="auto", interpolation="bilinear")
-    # differences of logarithms are those of the logits: no steps where probabilities are all but 0 and 1
+    # differences of log p equal those of the logits: no steps where p is almost 0 or 1
     scores = np.log(np.maximum(p, TINY)) if p.min() >= 0 else p
     for k in range(classes if classes > 2 else 1):
         lead = scores[..., k] - np.delete(scores, k, axis=-1).max(axis=-1)
@@ -126,7 +126,7 @@ def _legend(axes: Axes, mistakes: str) -> None:
 
 
 def _table(plane: Plane, samples: SplitInMemory, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, list]:
-    """Some points of the grid, then the samples."""
+    """The table: some points of the grid, then the samples."""
     grid = [values.ravel() for values in np.meshgrid(plane.columns[::COARSE], plane.rows[::COARSE])]
     of_grid = plane.probabilities[::COARSE, ::COARSE].reshape(-1, len(classes))
     x, y, p = samples.x[:MOST], samples.y[:MOST], np.concatenate([of_grid, probabilities[:MOST]])

@@ -19,7 +19,7 @@ from mlphys.schema.shapes import Row
 
 
 class FeatureMaps(Plot):
-    """One sample on its way through the net: what every layer makes of it."""
+    """One sample through the network: the output of every layer."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         if not run.rows:
@@ -30,7 +30,7 @@ class FeatureMaps(Plot):
             raise NotApplicable(f"no sample is kept; `mlphys evaluate {run.path} --split {split}` keeps some")
         place = _place(predictions)
         sample = predictions["images"][place]
-        if not run.preprocessing.invertible:  # then the pictures are not the data's samples
+        if not run.preprocessing.invertible:  # then the saved images are not the samples of the data
             sample = chunked.read(getattr(run.dataset(), split).x[shown[place : place + 1]])[0]
         blocks = list(_blocks(run, sample, "probabilities" in predictions))
         caption = "; ".join(
@@ -45,7 +45,7 @@ class FeatureMaps(Plot):
 
 
 def _place(predictions: Mapping[str, np.ndarray]) -> int:
-    """Which of the shown samples: the first that is classified right, else the first."""
+    """Which of the saved samples: the first correctly classified one, else the first."""
     if "probabilities" not in predictions:
         return 0
     shown = predictions["shown"]
@@ -66,19 +66,19 @@ def _named(run: RunView, predictions: Mapping[str, np.ndarray], index: int) -> s
 
 
 def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
-    """The sample, what preprocessing makes of it, and every layer's output that has numbers of its own."""
+    """Blocks for the sample, the preprocessed sample, and the outputs of all layers that change values."""
     shape, photo = sample.shape, sample.ndim == 3 and sample.shape[-1] == 3
     yield Block("input", "input", (text(shape),), sample, photo)
     if run.preprocessing.steps:
         seen = chunked.read(run.preprocessing.apply(sample[None]))[0]
         yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
     outputs = run.trained.layers(sample[None])
-    rows = [row for row in run.rows if row.name in outputs]  # a head stands beside the decoder
+    rows = [row for row in run.rows if row.name in outputs]  # a head is beside the decoder
     for row in rows:
         if _changes_nothing(row):
             continue
         values, last = outputs[row.name][0], row is rows[-1]
-        said, photographed = (_which(row), text(values.shape)), False
+        notes, photographed = (_which(row), text(values.shape)), False
         classes: tuple[str, ...] = ()
         if last and not classifies and values.size == sample.size and values.ndim == 1:
             values = values.reshape(shape)  # a reconstruction
@@ -89,7 +89,7 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
         yield Block(
             row.name,
             type(row.layer).__name__,
-            said,
+            notes,
             values,
             photographed,
             classes,
@@ -98,7 +98,7 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
 
 
 def _changes_nothing(row: Row) -> bool:
-    """A flattening, and what acts in training only."""
+    """Whether a layer only reshapes, or acts only in training."""
     if isinstance(row.layer, Flatten | Reshape):
         return len(row.output_shape) == 1
     return row.layer.only_in_training
@@ -124,7 +124,7 @@ def _notes(run: RunView, blocks: Sequence[Block]) -> Iterator[str]:
 
 
 def _table(blocks: Sequence[Block]) -> dict[str, list]:
-    """A row for each drawn number; an output of (n,) is n channels of one pixel, a sequence one of one row."""
+    """One row per drawn number; an output (n,) is n channels of one pixel, a sequence an image of one row."""
     columns: dict[str, list] = {"layer": [], "channel": [], "row": [], "column": [], "value": []}
     for block in blocks:
         match block.values.ndim:

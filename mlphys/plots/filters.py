@@ -17,11 +17,11 @@ from mlphys.figures.weight_mosaic import mosaic
 from mlphys.schema.layers import Weighted, text
 
 MOST_TILES, MOST_CHANNELS, MOST_UNITS = 400, 20, 25
-CUT, FAR_OUT = 0.005, 1.75  # the fraction of weights that may be cut, if the largest is so many times larger
+CUT, FAR_OUT = 0.005, 1.75  # fraction of weights that may be clipped, if the largest is that many times larger
 
 
 class Filters(Plot):
-    """Every kernel as an image, and the weights of each dense layer, Boltzmann machine or class that sees an image."""
+    """Kernels of convolutions, and weights of units that receive an image, as images."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         if kernel := run.config.model.unit_kernel():
@@ -33,7 +33,7 @@ class Filters(Plot):
         if not run.rows:
             raise NotApplicable(f"kind: {run.config.model.kind} has no layers")
         image, drawn, sample = run.rows[0].input_shape, 0, tuple(run.data["shape"])
-        if image == (math.prod(sample),):  # an autoencoder's samples come flattened
+        if image == (math.prod(sample),):  # an autoencoder flattens its samples
             image = sample
         last = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)][-1:]
         for layer in weight_images.image_layers(run.rows, image):
@@ -88,7 +88,7 @@ def _picture(
     shown = kernels[: max(1, MOST_TILES // across), :across]
     names = [theme.short(name) for name in classes] if len(classes) == filters else _numbers(filters)
     sides = [(f"{filters} {nouns[0]}", names[: len(shown)]), (f"{channels} {nouns[1]}", _numbers(across))]
-    wide = across > 3 * len(shown)  # then the channels go down the page, for the outputs to go across
+    wide = across > 3 * len(shown)  # then channels are rows and outputs are columns
     (down, labels), (right, _) = sides[::-1] if wide else sides
     caption = f"rows: {down}; columns: {right}" if channels > 1 else down
     caption += f"; {text(kernels.shape[2:])} weights each"
@@ -106,9 +106,9 @@ def _numbers(count: int) -> list[str]:
 
 
 def _scale(kernels: np.ndarray) -> tuple[float, str]:
-    """The largest weight that the colours tell, and what the colour bar says.
+    """The largest weight of the color scale, and the label of the color bar.
 
-    A few weights that stand far out would leave all others pale: they are cut, and this is said.
+    A few outliers would leave all other weights pale: they are clipped, and the label says so.
     """
     sizes = np.abs(kernels[np.isfinite(kernels)])
     largest = float(sizes.max(initial=0)) or 1.0

@@ -18,14 +18,14 @@ from mlphys.schema.layers import Weighted, text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INSIDE, OUTSIDE = 401, 60  # points of the curve over the data, and at each side where there is none
-BEYOND = 0.15  # how far the sides reach, as a fraction of the data's range
+INSIDE, OUTSIDE = 401, 60  # points of the curve inside the range of the data, and outside on each side
+BEYOND = 0.15  # extent of each side, as a fraction of the data's range
 MOST_UNITS = 8
 MOST = 2_000  # samples drawn of a split
 
 
 class Fit1D(Plot):
-    """The function of one variable that a net has learned, with its data and hidden units (Bishop 2006, figure 5.3)."""
+    """A learned function of one variable, with its data and hidden units (Bishop 2006, figure 5.3)."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         _need_curve(run)
@@ -58,8 +58,8 @@ class Fit1D(Plot):
 
 
 def _need_curve(run: RunView) -> None:
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if "outputs" not in said:
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if "outputs" not in outputs:
         raise NotApplicable("only a model of kind: regressor fits a function")
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
     if shapes != ((1,), (1,)):
@@ -69,7 +69,7 @@ def _need_curve(run: RunView) -> None:
 
 
 def _places(dataset: Splits) -> np.ndarray:
-    """x of the curve (n, 1): over the training samples, and a little beyond."""
+    """x of the curve (n, 1): the range of the training samples and a margin."""
     low, high = (float(value.item()) for value in chunked.extremes(dataset.train.x))
     wide = BEYOND * (high - low or 1.0)
     left, right = np.linspace(low - wide, low, OUTSIDE + 1)[:-1], np.linspace(high, high + wide, OUTSIDE + 1)[1:]
@@ -77,7 +77,7 @@ def _places(dataset: Splits) -> np.ndarray:
 
 
 def _hidden_units(run: RunView, x: np.ndarray) -> np.ndarray:
-    """What the last layer with weights is fed (n, units); (n, 0) where that is the data itself, or too much."""
+    """The input of the last layer with weights (n, units); (n, 0) if that is the data itself or too large."""
     weighted = [i for i, row in enumerate(run.rows) if isinstance(row.layer, Weighted)]
     if len(weighted) > 1:
         hidden = run.rows[weighted[-1] - 1]
@@ -94,12 +94,12 @@ def _units(axes: Axes, x: np.ndarray, units: np.ndarray) -> None:
     right.set_ylabel("hidden units", color=theme.GREY)
     right.spines["right"].set_visible(True)
     right.set_zorder(0)
-    axes.set_zorder(1)  # the data and the curve lie over the units
+    axes.set_zorder(1)  # data and curve above the units
     axes.patch.set_visible(False)
 
 
 def _samples(axes: Axes, drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """The training samples are pale beside others."""
+    """Samples; those of training are paler than others."""
     names = {"train": "training", "validation": "validation", "test": "test"}
     for name, (x, y) in drawn.items():
         pale = name == "train" and len(drawn) > 1
@@ -122,7 +122,7 @@ def _curve(axes: Axes, x: np.ndarray, curve: np.ndarray) -> None:
 def _table(
     x: np.ndarray, curve: np.ndarray, units: np.ndarray, drawn: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> dict[str, list]:
-    """The points of the curve with the hidden units there, then the samples."""
+    """The table: points of the curve with the hidden units, then the samples."""
     rows: list[tuple] = [("curve", *values) for values in zip(x, curve, *units.T, strict=True)]
     none = [""] * units.shape[1]
     rows += [(name, *point, *none) for name, points in drawn.items() for point in zip(*points, strict=True)]

@@ -12,7 +12,7 @@ from mlphys.figures.run_view import RunView
 
 
 class GradientNorms(Plot):
-    """How large the cost's gradient is in each layer, against the epoch: whether it vanishes or explodes."""
+    """The norm of the cost's gradient in each layer against the epoch: does it vanish or explode?"""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         yield picture(

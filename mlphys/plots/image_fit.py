@@ -1,4 +1,4 @@
-"""An image, fitted as a function of the place."""
+"""An image, fitted as a function of the position."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mlphys.schema.layers import text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST = 0.1  # the fraction of the pixels that must be there
+LEAST = 0.1  # minimum fraction of the pixels
 TILE = 4.2  # inches
 NAMES = "image", "the net's image", "the net's − image"
-MISSING = "#F7E3B5"  # neither a grey nor a colour of differences
+MISSING = "#F7E3B5"  # neither gray nor a color of differences
 
 
 class ImageFit(Plot):
-    """An image, the image that a net has learned as a function of the place, and the difference."""
+    """An image, the network's approximation of it as a function of position, and their difference."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         _need_image(run)
@@ -57,8 +57,8 @@ class ImageFit(Plot):
 
 
 def _need_image(run: RunView) -> None:
-    said = run.config.model.prediction_shapes(run.loaded.net_input)
-    if "outputs" not in said:
+    outputs = run.config.model.prediction_shapes(run.loaded.net_input)
+    if "outputs" not in outputs:
         raise NotApplicable("only a model of kind: regressor fits an image")
     shapes = tuple(run.data["shape"]), tuple(run.data["target_shape"])
     if shapes != ((2,), (1,)):
@@ -69,7 +69,7 @@ def _need_image(run: RunView) -> None:
 
 
 def _image(dataset: Splits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The places of the columns and rows, and the image on them, nan where a pixel is in no split."""
+    """The positions of columns and rows, and the image on them, NaN for pixels that are in no split."""
     splits = dataset.train, dataset.validation, dataset.test
     x, y = np.concatenate([chunked.read(split.x) for split in splits]), np.concatenate([split.y for split in splits])
     columns, j = np.unique(x[:, 0], return_inverse=True)

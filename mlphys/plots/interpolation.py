@@ -16,14 +16,14 @@ from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 
 PAIRS, STEPS = 5, 9
-SOUGHT = 100  # samples that pairs are made of
+SOUGHT = 100  # samples from which pairs are selected
 
 
 class Interpolation(Plot):
-    """From one sample to another: in a straight line between their codes, and between their pixels."""
+    """Interpolation between two samples, linear in the code and linear in the pixels."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where no images or signals can be made of codes."""
+        """Raise NotApplicable unless a decoder makes images or signals from codes."""
         need_decoder(resolved)
         need_images_or_signals(resolved)
 
@@ -65,7 +65,7 @@ class Interpolation(Plot):
 
 
 def _pairs(labels: np.ndarray) -> np.ndarray:
-    """Numbers (pairs, 2) of samples: each of the first with the next unused one of another class, (n,) labels."""
+    """Indices (pairs, 2) of samples, each with the next unused one of another class; labels are (n,)."""
     free = list(range(len(labels)))
     found: list[tuple[int, int]] = []
     while free and len(found) < PAIRS:
@@ -78,6 +78,6 @@ def _pairs(labels: np.ndarray) -> np.ndarray:
 
 
 def _line(ends: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(pairs, steps, ...) from ends (pairs, 2, ...)."""
+    """Linear interpolation (pairs, steps, ...) between ends (pairs, 2, ...)."""
     share = share.reshape(1, -1, *[1] * (ends.ndim - 2))
     return (1 - share) * ends[:, :1] + share * ends[:, 1:]

@@ -1,4 +1,4 @@
-"""The spectrum of the encoder's Jacobian (Rifai et al. 2011)."""
+"""Spectrum of the encoder's Jacobian (Rifai et al. 2011)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 SAMPLES = 100
 LARGEST = 2_000_000  # values of a Jacobian
-ROUNDING = 1e-6  # of the largest singular value: what is smaller float32 does not tell from zero
-DOTTED = 40  # singular values up to which each gets a dot
+ROUNDING = 1e-6  # of the largest singular value; smaller ones are float32 rounding of zero
+DOTTED = 40  # singular values up to which each has a dot
 
 
 class JacobianSpectrum(Plot):
     """Singular values of dh/dx: how far an encoder stretches or contracts small changes (Rifai et al. 2011)."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where there is no encoder, or its Jacobian is too large."""
+        """Raise NotApplicable without an encoder, or if its Jacobian is too large."""
         behind = [row for row in resolved.rows() if ".encoder." in f".{row.name}"]
         if not behind:
             kind = resolved.experiment.model.kind
@@ -63,7 +63,7 @@ class JacobianSpectrum(Plot):
 
 
 def _singular(jacobians: np.ndarray) -> np.ndarray:
-    """Singular values of each, largest first: the square roots of the eigenvalues of J J^T, or of J^T J if smaller."""
+    """Singular values of each Jacobian, largest first: roots of the eigenvalues of the smaller of J J^T and J^T J."""
     j = jacobians.astype(np.float64)
     back = j.transpose(0, 2, 1)
     squares = j @ back if j.shape[1] <= j.shape[2] else back @ j

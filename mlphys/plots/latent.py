@@ -18,7 +18,7 @@ MOST = 5_000  # points
 
 
 class Latent(Plot):
-    """The codes that an encoder gives the samples, coloured by class."""
+    """The codes of the samples, colored by class."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         kind = run.config.model.kind
@@ -43,7 +43,7 @@ def _projection(codes: np.ndarray) -> Projection:
 
 
 def _principal(codes: np.ndarray) -> Projection:
-    """On the first two eigenvectors of the codes' covariance, their signs such that the largest entry is positive."""
+    """Projection on the first two eigenvectors of the codes' covariance; their largest entry is positive."""
     found = pca.fit(codes.astype(np.float64), 2)
     largest = np.take_along_axis(found.vectors, abs(found.vectors).argmax(axis=1)[:, None], axis=1)
     points = (codes[:MOST] - found.mean) @ (found.vectors * np.sign(largest)).T

@@ -20,7 +20,7 @@ PERPLEXITY = 20
 
 
 class LatentTSNE(Plot):
-    """The codes by t-SNE, which keeps neighbours together (van der Maaten & Hinton 2008), coloured by class."""
+    """The codes by t-SNE, which preserves neighbourhoods (van der Maaten & Hinton 2008), colored by class."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         kind = run.config.model.kind
@@ -46,12 +46,12 @@ class LatentTSNE(Plot):
 
 
 def _embedded(codes: np.ndarray) -> Projection:
-    """The perplexity is lower for a few codes, of which none has so many neighbours."""
+    """The t-SNE projection; the perplexity is reduced for a small number of codes."""
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     perplexity = min(PERPLEXITY, (len(codes) - 1) / 3)
-    with threadpool_limits(1):  # the order of the threads' sums would change the points
+    with threadpool_limits(1):  # the order of sums over threads would change the points
         embedding = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1)
         points = embedding.fit_transform(codes.astype(np.float64))
     method = (

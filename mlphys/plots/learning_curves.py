@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 
-DECADES = 2  # a loss that spans more gets a logarithmic axis
+DECADES = 2  # a loss over a larger range has a logarithmic axis
 LETTER = 0.022  # of the width of the axes: a letter of a phase's name
-DOTTED = 40  # epochs up to which each gets a dot
+DOTTED = 40  # epochs up to which each has a dot
 
 
 class LearningCurves(Plot):
@@ -33,6 +33,8 @@ class LearningCurves(Plot):
         rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]
         last_of = {name: i for i, row in enumerate(run.history, start=1) for name in row if row[name] is not None}
         metrics = [name for name in quantities(rows[0]) if name in last_of and not name.startswith("validation_")]
+        if not metrics:
+            raise NotApplicable("history.csv has no loss in any epoch")
         metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
         kept, which = _kept(run, rows)
         across = min(len(metrics), 3)
@@ -58,7 +60,7 @@ class LearningCurves(Plot):
 
 
 def _kept(run: RunView, rows: Rows) -> tuple[int, str]:
-    """The epoch whose weights were kept, counted through all phases, and why that one."""
+    """The epoch of the saved weights, counted through all phases, and why."""
     training = run.config.training
     if training.early_stopping or any(phase.early_stopping for phase in (training.phases or {}).values()):
         best = (rows[-1]["phase"], run.status.get("best_epoch"))
@@ -69,13 +71,13 @@ def _kept(run: RunView, rows: Rows) -> tuple[int, str]:
 
 
 def _spans(rows: Rows) -> list[tuple[str, range]]:
-    """The phases and their epochs, counted through all of them."""
+    """The phases and their epochs, counted through all phases."""
     phases = itertools.groupby(range(1, len(rows) + 1), key=lambda epoch: rows[epoch - 1]["phase"])
     return [(phase, range(first := next(epochs), first + 1 + len(list(epochs)))) for phase, epochs in phases]
 
 
 def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
-    """One line a phase: nothing leads from the last epoch of one to the first of the next."""
+    """One line per phase, not connected with the next phase."""
     curves = [("training", metric, theme.BLUE), ("validation", f"validation_{metric}", theme.VERMILLION)]
     for name, column, colour in [curve for curve in curves if curve[1] in rows[0]]:
         label = f"{name} {theme.measured(rows[kept - 1][column])}"
@@ -88,7 +90,7 @@ def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
 
 
 def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
-    if metric in test:
+    if test.get(metric) is not None:
         value, error = test[metric], test.get(f"{metric}_stderr")
         style: dict[str, Any] = {"color": theme.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
         label = f"test {theme.measured(value, error)}"
@@ -119,13 +121,13 @@ def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
 
 
 def _fitting(name: str, share: float) -> str:
-    """A phase's name above its share of the axes, or only its number, or nothing where it has no room."""
+    """A phase's name above its part of the axes, or its number, or nothing if the space is too small."""
     candidates = [name, name.rpartition("_")[2]]
     return next((text for text in candidates if len(text) * LETTER <= share), "")
 
 
 def _legend(axes: Axes, title: str) -> None:
-    """Above the axes, where it hides no curve; the phases' names stay below it."""
+    """The legend above the axes and the phase names, where it hides no curve."""
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.08 if axes.texts else 1.01)}
     tight: dict[str, Any] = {"borderaxespad": 0, "borderpad": 0.2, "handlelength": 1.3, "columnspacing": 1}
     axes.legend(**place, **tight, ncols=2, title=title, alignment="left", fontsize=12.5, title_fontsize=12.5)

@@ -1,4 +1,4 @@
-"""The landscape of the loss."""
+"""The loss surface."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Losses = Callable[[np.ndarray], np.ndarray]  # places (n, 2) -> (n,)
+Losses = Callable[[np.ndarray], np.ndarray]  # points (n, 2) -> losses (n,)
 
 FINE = 141  # points along each side at which the loss is computed
-COARSE = 4  # every so many-th along each side stands in the table: 36 x 36
+COARSE = 4  # stride of the points in the table: 36 x 36
 LINES = 24  # of equal loss
-MOST_DECADES = 5  # that they span
-MARGIN = 0.2  # around what must be seen, as a fraction of its range
-CLOSER = 2.5  # a second panel shows the path, where the landscape is so many times longer
-DOTTED = 100  # epochs up to which each gets a dot
+MOST_DECADES = 5  # range of the contour levels
+MARGIN = 0.2  # as a fraction of the visible range
+CLOSER = 2.5  # ratio of landscape to path from which a second panel shows the path
+DOTTED = 100  # epochs up to which each has a dot
 STEP = 0.1  # of the finite differences, as a fraction of the path's range
-FAR = 10  # a minimum so many times the path's range away is not shown
+FAR = 10  # in path ranges: a minimum farther away is not shown
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Landscape:
 
 
 class LossSurface(Plot):
-    """The loss of a model of two parameters as a landscape, with the path that training took."""
+    """The loss of a model of two parameters as a surface, with the path of training."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         columns = _columns(run)
@@ -93,7 +93,7 @@ def _columns(run: RunView) -> list[str]:
 
 
 def _short(columns: list[str]) -> list[str]:
-    """`kernel` and `bias`; the whole names, where these would be the same."""
+    """`kernel` and `bias`; the full names if these are equal."""
     words = [[word for word in name.split(".") if not word.isdecimal()][-1] for name in columns]
     return words if words[0] != words[1] else columns
 
@@ -103,21 +103,21 @@ def _initial(run: RunView) -> list[float]:
 
 
 def _minimum(losses: Losses, path: np.ndarray) -> Minimum | None:
-    """The one that the path leads to, None where there is none nearby."""
+    """The minimum at the end of the path, None if there is none nearby."""
     extent = _extent(path)
     found = find(losses, path[-1], STEP * extent)
     return found if found and (abs(found.place - path[-1]) <= FAR * extent).all() else None
 
 
 def _extent(path: np.ndarray) -> np.ndarray:
-    """How far the path reaches along each axis, more than nothing."""
+    """The extent of the path along each axis, above zero."""
     return np.maximum(np.ptp(path, axis=0), 1e-3 * np.maximum(abs(path).max(axis=0), 1))
 
 
 def _views(path: np.ndarray, start: float, minimum: Minimum | None) -> tuple[np.ndarray, np.ndarray]:
-    """Two boxes (2, 2), lowest and highest corner: of the path, and of the landscape that it lies in.
+    """Two boxes (2, 2), lowest and highest corner: around the path, and around the landscape.
 
-    In the landscape the ellipse d H d / 2 = loss at the start - loss at the minimum fits in.
+    The landscape contains the ellipse d H d / 2 = loss at the start - loss at the minimum.
     """
     seen = path if minimum is None else np.vstack([path, minimum.place])
     near = np.array([seen.min(axis=0), seen.max(axis=0)])
@@ -155,12 +155,12 @@ def _figure(
         panels[1].spines[:].set(visible=True, color=theme.INK, linewidth=1.2)
         panels[1].set_title("the small frame, enlarged")
     legend = panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1)
-    legend.set_in_layout(not near)  # beside the other panel's title there is room
+    legend.set_in_layout(not near)  # the other panel's title leaves space
     return figure
 
 
 def _contours(figure: Figure, panels: Sequence[Axes], views: Sequence[Landscape], lowest: float) -> None:
-    """Lines of equal loss, equally many for each power of ten of what it is above the lowest."""
+    """Contour lines, equally many per power of ten of the loss above its minimum."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter, LogLocator
 
@@ -195,7 +195,7 @@ def _path(axes: Axes, path: np.ndarray, minimum: Minimum | None) -> None:
 def _table(
     landscapes: dict[str, Landscape], path: np.ndarray, along: np.ndarray, minimum: Minimum | None, columns: list[str]
 ) -> dict[str, list]:
-    """The points of each landscape, the path from epoch 0 on, and the minimum."""
+    """The table: points of each landscape, the path from epoch 0, and the minimum."""
     rows: list[tuple] = []
     for part, view in landscapes.items():
         first, second = np.meshgrid(view.columns[::COARSE], view.rows[::COARSE])

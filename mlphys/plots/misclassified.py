@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DOWN, ACROSS = 5, 8
-MOST_LINES = 6  # channels of a sequence that can be told apart by colour
+MOST_LINES = 6  # channels of a sequence that colors can distinguish
 
 
 class Misclassified(Plot):
-    """Misclassified samples, the surest first; "8 (3!)" is a 3 taken for an 8 (Marquardt, lecture 5)."""
+    """Misclassified samples, most confident first; "8 (3!)" is a 3 predicted as an 8 (Marquardt, lecture 5)."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        otherwise = "only a model of kind: classifier tells classes apart"
+        otherwise = "only a model of kind: classifier distinguishes classes"
         split, predictions = predicted(run, "probabilities", otherwise)
         labels, probabilities = predictions["labels"], predictions["probabilities"]
         guesses, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)

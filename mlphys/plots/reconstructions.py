@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 MOST = 10  # samples
 ACROSS = 5  # panels of curves
-MOST_LINES = 6  # channels of a sequence that can be told apart by colour
-DOTTED = 30  # features up to which each gets a dot
+MOST_LINES = 6  # channels of a sequence that colors can distinguish
+DOTTED = 30  # features up to which each has a dot
 
 
 class Reconstructions(Plot):
-    """Samples, what an autoencoder (or a net from images to images) makes of them, and the difference."""
+    """Samples, their reconstructions (or outputs of a net from images to images), and the difference."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        kind, target = run.config.model.kind, run.config.model.prediction_shapes(run.loaded.net_input).get("outputs")
-        if target and len(target) == 3:
-            yield from _to_images(run, target)
+        kind = run.config.model.kind
+        if run.config.model.PREDICTS_TARGETS and len(run.data["target_shape"]) == 3:
+            yield from _to_images(run, tuple(run.data["target_shape"]))
             return
         otherwise = f"kind: {kind} reconstructs nothing; train a model of kind: autoencoder for this picture"
         split, predictions = predicted(run, "reconstructions", otherwise)
@@ -74,7 +74,7 @@ class Reconstructions(Plot):
 
 
 def _to_images(run: RunView, shape: Shape) -> Iterator[Picture]:
-    """A net from images to images: the input, the target, the output, and the difference of the last two."""
+    """For a net from images to images: input, target, output, and the difference of the last two."""
     split, predictions = predicted(run, "outputs", "")
     indices, inputs = predictions["shown"][:MOST], predictions["images"][:MOST]
     if inputs.ndim != 4 or inputs.shape[-1] not in (1, 3) or shape[-1] not in (1, 3):
@@ -101,17 +101,17 @@ def _need_drawable(shape: Shape) -> None:
 
 
 def _baselines(metrics: Mapping[str, Any], code_size: int) -> str:
-    """What is compared with: PCA only where the code is smaller than the samples."""
+    """The baselines; PCA only if the code is smaller than the samples."""
     pca = metrics.get("pca_mse")
     components = "" if pca is None else f"PCA with {code_size} components {theme.measured(pca)}, of "
     return f"{components}the mean image {theme.measured(metrics['mean_image_mse'])}"
 
 
 def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
-    """A row of images for each name, and the difference of the last two; the mse of a sample stands below it."""
+    """One row of images per name, and the difference of the last two; the mse of a sample is below it."""
     from matplotlib.ticker import MaxNLocator
 
-    (wanted, targets), (_, outputs) = list(rows.items())[-2:]
+    (target_name, targets), (_, outputs) = list(rows.items())[-2:]
     count, height, width = targets.shape[:3]
     differences = (outputs - targets).mean(axis=-1)
     limit = float(abs(differences).max()) or 1.0
@@ -129,7 +129,7 @@ def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
     for panel in [panel for row in axes for panel in row]:
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set(visible=True, color=theme.PALE)
-    for row, name in zip(axes, (*rows, f"output\n− {wanted}"), strict=True):
+    for row, name in zip(axes, (*rows, f"output\n− {target_name}"), strict=True):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     axes[-1][0].text(-0.1, -0.06, "mse", transform=axes[-1][0].transAxes, ha="right", va="top", color=theme.GREY)
     bar = figure.colorbar(drawn, cax=figure.add_subplot(grid[down - 1, count]))
@@ -147,7 +147,7 @@ def _grey(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
 
 
 def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -> Figure:
-    """A panel a sample: its curve broad and pale, what was made of it thin over that; a colour a channel."""
+    """One panel per sample: its curve broad and pale, the reconstruction thin; one color per channel."""
     from matplotlib.lines import Line2D
 
     count, across = len(inputs), min(len(inputs), ACROSS)
@@ -171,7 +171,7 @@ def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -
 
 
 def _table(indices: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, list]:
-    """A row for each number of each sample."""
+    """One row per value of each sample."""
     shape = next(iter(rows.values())).shape
     names = ("row", "column", "channel") if len(shape) == 4 else ("feature", "channel")[: len(shape) - 1]
     samples, *places = np.indices(shape).reshape(len(shape), -1)

@@ -19,10 +19,10 @@ MOST = 10  # samples
 
 
 class ReconstructionsByCodeSize(Plot):
-    """What 1, 2, 4, ... principal components keep of samples, and beside it an autoencoder of as large a code."""
+    """Reconstructions by 1, 2, 4, ... principal components, compared with an autoencoder of the same code size."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where nothing is reconstructed, or what is is neither an image nor a signal."""
+        """Raise NotApplicable unless reconstructions are images or signals."""
         if not resolved.experiment.model.PROJECTS_LINEARLY:
             need_decoder(resolved)
         need_images_or_signals(resolved)
@@ -63,7 +63,7 @@ class ReconstructionsByCodeSize(Plot):
 
 
 def _sizes(most: int) -> list[int]:
-    """1, 2, 4, ... and `most` itself."""
+    """Code sizes 1, 2, 4, ... and `most`."""
     return [*(2**i for i in range(max(most, 1).bit_length()) if 2**i < most), max(most, 1)]
 
 

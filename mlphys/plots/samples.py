@@ -18,7 +18,7 @@ CHAINS, LINES, EVERY = 12, 8, 100  # steps from line to line
 
 
 class Samples(Plot):
-    """What a restricted Boltzmann machine dreams: Gibbs sampling that starts at samples."""
+    """Gibbs samples of a restricted Boltzmann machine, starting at samples of the data."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         model = run.config.model
@@ -34,7 +34,7 @@ class Samples(Plot):
         drawn = run.trained.sampled(starts, LINES, EVERY)
         title = f"{run.name}: Gibbs sampling, {EVERY * LINES} steps"
         caption = (
-            f"each column is a chain that starts at a {split} sample, the steps taken beside the rows; "
+            f"each column is a chain that starts at a {split} sample, the number of steps beside the rows; "
             "drawn are the means of the visible units"
         )
         images = np.concatenate([starts[:, None], drawn], axis=1).swapaxes(0, 1)
@@ -51,7 +51,7 @@ class Samples(Plot):
 
 
 def _table(drawn: np.ndarray) -> dict[str, list]:
-    """A row for each number of each drawn image; `sample` is the one of the split that its chain started at."""
+    """One row per value of each generated image; `sample` is the index at which its chain started."""
     chains, lines, *places = np.indices(drawn.shape).reshape(drawn.ndim, -1)
     columns = dict(zip(("row", "column", "channel"), (place.tolist() for place in places), strict=True))
     steps = ((lines + 1) * EVERY).tolist()

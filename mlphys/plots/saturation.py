@@ -12,7 +12,7 @@ from mlphys.figures.run_view import RunView
 
 
 class Saturation(Plot):
-    """The fraction of each layer's outputs where its activation is flat, against the epoch."""
+    """The fraction of saturated outputs of each layer, against the epoch."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         yield picture(

@@ -20,10 +20,10 @@ MOST = 10  # samples
 
 
 class Stages(Plot):
-    """What a stacked autoencoder makes of samples through its first stage, the first two, ..., all of them."""
+    """Reconstructions by a stacked autoencoder through the first stage, the first two, ..., all stages."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where there are no stages whose decoders give images or signals."""
+        """Raise NotApplicable without stages whose decoders give images or signals."""
         model = resolved.experiment.model
         if not model.stage_codes(resolved.net_input):
             text = f"{model.kind} is no stack; train a model of kind: stacked_autoencoder for this picture"
@@ -63,7 +63,7 @@ class Stages(Plot):
 
 
 def _errors(run: RunView, x: Array) -> list[float]:
-    """The mean squared error of all samples through the first so many stages."""
+    """Mean squared error over all samples through the first 1, 2, ... stages."""
     sums: Any = 0.0  # (stages,)
     for piece in chunked.pieces(x):
         found = run.trained.staged(piece)

@@ -23,10 +23,10 @@ ACROSS = 13  # images in a line of the plane
 
 
 class Traversals(Plot):
-    """What the decoder makes of codes in which one number runs from small to large and the others stay."""
+    """Decoded codes in which one number varies from small to large and the others are constant."""
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable where no images or signals can be made of codes."""
+        """Raise NotApplicable unless a decoder makes images or signals from codes."""
         need_decoder(resolved)
         need_images_or_signals(resolved)
 
@@ -66,7 +66,7 @@ class Traversals(Plot):
 
 
 def _strongest(run: RunView, base: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The numbers of the code whose smallest and largest value give the most different images."""
+    """The numbers of the code whose extremes give the most different images."""
     ends = np.tile(base, (len(base), 2, 1))
     places = np.arange(len(base))
     ends[places, :, places] = values[:, [0, -1]]
@@ -90,7 +90,7 @@ def _decoded(run: RunView, codes: np.ndarray) -> np.ndarray:
 
 
 def _plane(run: RunView, codes: np.ndarray, normal: bool, of: str, samples: np.ndarray) -> Picture:
-    """The images of all codes of two numbers, at equally probable distances (Kingma & Welling 2014, figure 4)."""
+    """Images over the plane of a code of two numbers, at equally probable steps (Kingma & Welling 2014, figure 4)."""
     levels = (np.arange(ACROSS) + 0.5) / ACROSS
     first, second = (_quantiles(codes[:, j], levels, normal) for j in (0, 1))
     places = np.stack(np.meshgrid(first, second[::-1]), axis=-1)  # the second number grows upwards

@@ -12,7 +12,7 @@ from mlphys.figures.run_view import RunView
 
 
 class WeightNorms(Plot):
-    """How large the weights of each layer are, against the epoch."""
+    """The norm of each layer's weights against the epoch."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         yield picture(

@@ -1,1 +1,1 @@
-"""Run directories: read, written, found again, and the network that one holds."""
+"""Run directories: reading, writing, provenance, and the trained network."""

@@ -1,10 +1,12 @@
-"""Writes a run directory while its training goes on."""
+"""Writes a run directory during training."""
 
 from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.history import History
 from mlphys.io.run_files import PRETRAINED, WEIGHTS
+from mlphys.io.run_folder import RunFolder
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
@@ -24,7 +27,7 @@ from mlphys.training.checkpoint import Checkpoint
 def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
     """A new, empty run directory: `out`, or the next number under `root`/`name`.
 
-    Raises UserError when `out` holds something already, or the folder cannot be made.
+    Raises UserError if `out` is not empty, or the folder cannot be created.
     """
     try:
         if out is not None:
@@ -36,54 +39,56 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
                 )
             atomic.make(out)
             with atomic.locked(out):
-                for path in out.iterdir():
-                    atomic.remove(path)
+                folder = RunFolder(out)
+                for left in folder.names():
+                    folder.remove(left)
             return out
-        folder = root / name
-        atomic.make(folder)
-        taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+        runs = root / name
+        atomic.make(runs)
+        taken = [int(path.name) for path in runs.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
         for number in itertools.count(max(taken, default=0) + 1):
             try:
-                (folder / str(number)).mkdir()
+                (runs / str(number)).mkdir()
             except FileExistsError:  # another process was faster
                 continue
-            atomic.sync_folder(folder)
-            return folder / str(number)
+            atomic.sync_folder(runs)
+            return runs / str(number)
     except OSError as error:
         raise atomic.unwritable(Path(error.filename or out or root), error) from None
     raise AssertionError("unreachable")
 
 
 def _empty(folder: Path) -> bool:
-    """Whether nothing is in it, or only what a run wrote that was killed before it had its config."""
+    """Whether it is empty, or only has files of a run that was killed before its config was written."""
     begun = ("data.json", "status.json", PRETRAINED)
-    return folder.is_dir() and all(path.name in begun or atomic.torn(path) for path in folder.iterdir())
+    return folder.is_dir() and {*RunFolder(folder).names()} <= {*begun, *RunFolder(folder).torn()}
 
 
 class RunWriter:
-    """The files of one run, as training sees them."""
+    """Writes the files of one run; implements the loop's Recorder."""
 
     def __init__(self, path: Path):
         self.path = path
+        self._folder = RunFolder(path)
         self.history = History(path / "history.csv")
         self._phase = ""
         self._epochs = 0
 
     def pretrained(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """What training begins with of other runs, before it begins: it needs those no longer."""
+        """Save the pretrained arrays, so that the run no longer depends on other runs."""
         self._arrays(PRETRAINED, arrays)
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """What was asked for and with which data. The config comes last: with it the folder is a run."""
-        atomic.write_json(self.path / "data.json", data)
+        self._folder.write_json("data.json", data)
         self.status("running")
         self.config(config)
 
     def config(self, config: Mapping[str, Any]) -> None:
-        atomic.write(self.path / "config.yaml", document.dump(dict(config)))
+        self._folder.write("config.yaml", document.dump(dict(config)))
 
     def environment(self, environment: Mapping[str, Any]) -> None:
-        atomic.write_json(self.path / "environment.json", environment)
+        self._folder.write_json("environment.json", environment)
 
     def row(self, row: Mapping[str, Any]) -> None:
         self.history.append(row)
@@ -95,25 +100,21 @@ class RunWriter:
         self.status("running", best_epoch=checkpoint.watch.best_epoch or None)
 
     def resume_from(self, checkpoint: Checkpoint | None) -> None:
-        """Leave of the run what belongs to the checkpoint, and nothing that was measured or drawn later."""
+        """Restore the run to the state of a checkpoint: remove later rows, metrics, predictions and analyses."""
         rows = checkpoint.rows if checkpoint else 0
         if checkpoint:
             self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
         self.status("running", best_epoch=checkpoint.watch.best_epoch or None if checkpoint else None)
         checkpoints.keep_up_to(self.path / "checkpoints", rows)
-        measured = [
-            self.path / "metrics.json",
-            *self.path.glob("predictions_*.npz"),
-            *self.path.glob("analysis/*.json"),
-        ]
-        torn = [path for path in self.path.rglob(".*") if atomic.torn(path)]
-        for path in measured + torn:
-            atomic.remove(path)
+        measured = [name for name in self._folder.names() if fnmatch(name, "predictions_*.npz")]
+        analyses = [f"analysis/{name}" for name in self._folder.names("analysis") if name.endswith(".json")]
+        for name in ["metrics.json", *measured, *analyses, *self._folder.torn()]:
+            self._folder.remove(name)
         self.history.cut(rows)
 
     def status(self, state: str, best_epoch: int | None = None, stopped: str | None = None) -> None:
-        atomic.write_json(
-            self.path / "status.json",
+        self._folder.write_json(
+            "status.json",
             {
                 "state": state,
                 "phase": self._phase or None,
@@ -127,20 +128,16 @@ class RunWriter:
         self._arrays(WEIGHTS, weights)
 
     def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        atomic.write(self.path / name, save(as_saved(arrays)))
+        self._folder.write(name, save(as_saved(arrays)))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        atomic.write(self.path / f"predictions_{split}.npz", content.getvalue())
+        self._folder.write(f"predictions_{split}.npz", content.getvalue())
 
     def analysis(self, name: str, result: Mapping[str, Any]) -> None:
-        folder = self.path / "analysis"
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise atomic.unwritable(folder, error) from None
-        atomic.write_json(folder / f"{name}.json", result)
+        self._folder.make("analysis")
+        self._folder.write_json(f"analysis/{name}.json", result)
 
     def metrics(self, by_split: Mapping[str, Any]) -> None:
-        atomic.write_json(self.path / "metrics.json", by_split)
+        self._folder.write_json("metrics.json", by_split)

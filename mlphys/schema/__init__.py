@@ -1,1 +1,1 @@
-"""The config language, apart from what datasets and models add to it."""
+"""The config language, except for the entries of datasets, models, plots and analyses."""

@@ -1,4 +1,4 @@
-"""The keys of `training.augmentation`: how training images are distorted, anew in every epoch."""
+"""The keys of `training.augmentation`: random distortions of the training images in every epoch."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Elastic(Spec):
 
 
 class Augmentation(Spec):
-    """Each image is turned by up to `rotation` degrees either way, magnified by a factor within `scale`, shifted
-    by up to `shift` pixels in each direction, all drawn uniformly, and bent by `elastic`; bilinear.
+    """Each image is rotated by up to `rotation` degrees, magnified by a factor within `scale`, shifted by up to
+    `shift` pixels in each direction, all uniformly distributed, and distorted by `elastic`; bilinear.
 
-    `noise` is the standard deviation of what is then added to each pixel. `edges` says what lies outside
-    of the image: constant (0), nearest, reflect or wrap.
+    Then Gaussian noise of standard deviation `noise` is added to each pixel. `edges` fills pixels from outside of
+    the image: constant (0), nearest, reflect or wrap.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -53,5 +53,5 @@ class Augmentation(Spec):
         return self
 
     def moves(self) -> bool:
-        """Whether pixels change their places."""
+        """Whether pixels move, not only change by noise."""
         return bool(self.rotation or self.shift or self.elastic or self.scale != (1.0, 1.0))

@@ -1,4 +1,4 @@
-"""What is added to an autoencoder's cost |r(x + noise) - x|^2 + penalties: the blocks beside encoder and decoder."""
+"""The blocks of an autoencoder beside encoder and decoder: corruption, sparsity, contraction, variational, stages."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Emphasis(Spec):
 
 
 class Corruption(Spec):
-    """What is done to the inputs of a denoising autoencoder (Vincent et al. 2008); the target stays clean.
+    """Corruption of the inputs of a denoising autoencoder (Vincent et al. 2008); the targets stay clean.
 
     One of GaussianNoise, `masking` (the fraction of values that are set to zero), `salt_and_pepper`
     (the fraction that is set to 0 or 1) and `occlude` (squares that are set to zero); then values are
-    cut to `clip`. Drawn anew for every epoch; `fixed: true` draws once for all of them.
+    clipped to `clip`. Random in every epoch; with `fixed: true` the same in all epochs.
     """
 
     GaussianNoise: Gaussian | None = None
@@ -73,7 +73,7 @@ class Corruption(Spec):
                 f"one of GaussianNoise, masking, salt_and_pepper and occlude must be given; received {given}"
             )
         if self.emphasis and self.GaussianNoise:
-            raise ValueError("emphasis tells corrupted values from others; GaussianNoise corrupts all of them")
+            raise ValueError("emphasis distinguishes corrupted values from others; GaussianNoise corrupts all of them")
         return self
 
 
@@ -87,7 +87,7 @@ class KL(Spec):
 
 
 class Sparsity(Spec):
-    """A penalty on the code h, or its k largest values only.
+    """A sparsity penalty on the code h, or a restriction to its k largest values.
 
     `l1`: l1 sum_j |h_j|. `kl`: the divergence of each unit's mean activity, between 0 and 1, from a target.
     `k`: all but the k largest values of a code are zero (Makhzani & Frey 2014).
@@ -108,7 +108,7 @@ class Sparsity(Spec):
 
 
 class Stage(Spec):
-    """One autoencoder of a stack; its decoder left out, it is the encoder's mirror image."""
+    """One autoencoder of a stack; without `decoder` the mirror image of the encoder."""
 
     encoder: Annotated[list[LayerField], Field(min_length=1)]
     """The layers of the encoder, from the input to the code. Example: [{Dense: {units: 32, activation: sigmoid}}]"""
@@ -129,9 +129,9 @@ class Stage(Spec):
 
 
 class Variational(Spec):
-    """The code is drawn from N(mean, variance), told by the encoder (Kingma & Welling 2014).
+    """The code is drawn from N(mean, variance), both outputs of the encoder (Kingma & Welling 2014).
 
-    The last encoder layer gives the means and behind them as many log variances; `beta` is the weight
+    The last encoder layer gives the means, then as many log variances; `beta` is the weight
     of the divergence from N(0, 1) (Higgins et al. 2017).
     """
 

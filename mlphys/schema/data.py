@@ -1,4 +1,4 @@
-"""What every dataset has: the keys of its splits, its description, its samples."""
+"""The base class of datasets, with the keys for splits; descriptions and samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlphys.schema.units import Units
 
 
 def _size(value: Any) -> int | float:
-    """A count of samples, or a fraction of those there are."""
+    """A count of samples, or a fraction of the dataset."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
         return value
     if isinstance(value, float) and 0 < value < 1:
@@ -49,9 +49,9 @@ class RemoteFile:
     name: str
     url: str
     sha256: str
-    folder: str = ""  # below the places where data is kept
-    digest: Callable[[Path], str] | None = None  # the sha256 of what counts in a file; None: of the file itself
-    digested: str = "the file"  # what `sha256` is the checksum of, in words
+    folder: str = ""  # below the data directories
+    digest: Callable[[Path], str] | None = None  # the sha256 of relevant content; None: of the file
+    digested: str = "the file"  # what `sha256` is the checksum of, for messages
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ class DataRequirements:
 
 
 class Dataset(Spec, ABC):
-    """An entry of datasets/: its samples, and the keys that every dataset takes beside its own.
+    """Base class of the entries of datasets/, with the keys that every dataset has.
 
-    Counts, or fractions of what the dataset holds. `train: null` is all that the other splits
-    leave. A dataset with an official test set is split in file order: train from the front,
-    validation behind it, and `test: null` is the whole official set. Any other is split by
+    Sizes of splits are counts, or fractions of the dataset. `train: null` is everything that the other splits
+    leave. A dataset with an official test set is split in file order: train first, then
+    validation, and `test: null` is the whole official test set. Any other is split by
     `split_seed`, stratified by class, and `test: null` is a fifth of it. Your own files may bring
     validation and test samples: those are the splits, and what they lack is drawn from the rest.
 
-    `classes` keeps these classes only, in this order; `imbalance` keeps that fraction of a class's
-    samples. `preprocess` is fitted to the training samples and applied to all.
+    `classes` selects these classes, in this order; `imbalance` keeps that fraction of the samples of a
+    class. `preprocess` is fitted to the training samples and applied to all.
     """
 
     FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
@@ -112,28 +112,28 @@ class Dataset(Spec, ABC):
 
     @abstractmethod
     def describe(self) -> Description:
-        """What headers tell, before any sample is read. Raises UserError for files that cannot be used."""
+        """Shapes, classes and counts, from file headers if possible. Raises UserError for unusable files."""
 
     @abstractmethod
     def load(self) -> Samples:
-        """All samples, the same whenever they are loaded. Raises UserError for files that cannot be used."""
+        """All samples, the same at every call. Raises UserError for unusable files."""
 
     @classmethod
     @abstractmethod
     def example(cls, folder: Path) -> dict[str, Any]:
-        """The keys of a small one; files of the user's that it takes are written into `folder`."""
+        """The keys of a small example; user files that it needs are written into `folder`."""
 
     @classmethod
     def sources(cls) -> tuple[RemoteFile, ...]:
-        """What is downloaded before the dataset can be read."""
+        """The files that must be downloaded first."""
         return ()
 
     def files(self) -> tuple[Path, ...]:
-        """The files of the user's that hold the samples."""
+        """The user's files that contain the samples."""
         return ()
 
     def resolved(self) -> Self:
-        """These keys with what their defaults leave to the files' headers."""
+        """The keys, with defaults that depend on file headers filled in."""
         return self
 
     def feature_names(self) -> tuple[str, ...]:
@@ -146,10 +146,9 @@ class Dataset(Spec, ABC):
 
 
 class Generated(Dataset):
-    """The keys of samples that are drawn at random from `sample_seed`; the experiment's seed changes none.
+    """Keys of datasets that are generated from `sample_seed`, independent of the experiment's seed.
 
-    With `fresh: true` those are what is measured on, and every epoch is trained on samples that
-    were never drawn before.
+    With `fresh: true` every epoch is trained on new samples; metrics are computed on the fixed ones.
     """
 
     samples: Count
@@ -162,7 +161,7 @@ class Generated(Dataset):
     @model_validator(mode="after")
     def _fresh_of_all(self) -> Generated:
         if self.fresh and (self.classes is not None or self.imbalance):
-            raise ValueError("fresh samples are of all classes alike; leave classes and imbalance out, or fresh")
+            raise ValueError("fresh samples are balanced over all classes; leave classes and imbalance out, or fresh")
         return self
 
 
@@ -170,13 +169,13 @@ LARGEST_IMAGES = 250_000_000  # pixels of all samples together: 1 GB of float32
 
 
 class GeneratedImages(Generated):
-    """The keys of images that are drawn at random."""
+    """Keys of datasets of generated images."""
 
     size: Count
     """The height and width of an image, in pixels."""
 
     def images(self) -> int:
-        """How many are drawn, targets included."""
+        """Number of generated images, target images included."""
         return self.samples
 
     @model_validator(mode="after")
@@ -192,11 +191,11 @@ class GeneratedImages(Generated):
 
 @dataclass(frozen=True)
 class Description:
-    """A dataset as its headers tell it, before any sample is read."""
+    """Shapes, classes and counts of a dataset, known before samples are read."""
 
     shape: Shape  # of one sample, channels last
     classes: tuple[str, ...]  # empty: the samples have no labels
-    samples: int  # from which train and validation are taken, and test where there is no official one
+    samples: int  # for train and validation, and for test without an official test set
     test_samples: int | None  # of the official test set; None: there is none
     target_shape: Shape = ()  # of one target; () for a label, (0,) where the samples have no target
     validation_samples: int | None = None  # of a validation set of the file's own; None: there is none
@@ -204,7 +203,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples of a dataset: x float32 of shape (n, *shape), images in [0, 1], in memory or stored.
+    """All samples of a dataset: x float32 of shape (n, *shape), images in [0, 1]; an array or a LazyArray.
 
     y of shape (n, *target_shape) are int32 labels, or float32 targets.
 
@@ -227,7 +226,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: x float32 (n, *shape), in memory or stored, y (n, *target_shape) int32 labels or float32 targets."""
+    """One split: x float32 (n, *shape), array or LazyArray; y (n, *target_shape), int32 labels or float32 targets."""
 
     x: Array
     y: np.ndarray
@@ -236,12 +235,12 @@ class Split:
         return len(self.x)
 
     def some(self, most: int) -> SplitInMemory:
-        """At most so many, evenly from the front to the end."""
+        """At most `most` samples, evenly spaced."""
         rows = np.arange(min(most, len(self))) * len(self) // max(1, min(most, len(self)))
         return SplitInMemory(chunked.read(self.x[rows]), self.y[rows])
 
     def pieces(self) -> Iterator[SplitInMemory]:
-        """It from front to back, in pieces."""
+        """Iterate over the split in chunks."""
         start = 0
         for x in chunked.pieces(self.x):
             yield SplitInMemory(x, self.y[start : start + len(x)])
@@ -250,7 +249,7 @@ class Split:
 
 @dataclass(frozen=True)
 class SplitInMemory(Split):
-    """A split, or a part of one, that is read."""
+    """A split, or a part of one, in memory."""
 
     x: np.ndarray
 

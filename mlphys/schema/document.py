@@ -1,10 +1,11 @@
-"""Safe YAML that remembers on which line each key stands."""
+"""Safe YAML that records the line of each key."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mlphys.errors import UserError
 
 KeyPath = tuple[str | int, ...]
 
-LARGEST_FILE = 200_000  # bytes; an experiment of a thousand layers stays below
+LARGEST_FILE = 200_000  # bytes; enough for a thousand layers
 DEEPEST = 40
 
 # The scalars of YAML 1.2: 1e-3 is a number, `no` is text (PyYAML alone follows YAML 1.1).
@@ -30,7 +31,7 @@ CONSTANTS = {
 
 RESOLVER = yaml.resolver.Resolver()
 
-# PyYAML speaks of its own parser; people look for the place and the remedy.
+# PyYAML's messages describe its parser; these give the remedy.
 IN_WORDS = {
     "mapping values are not allowed here": "a second colon in one line, or the wrong indentation",
     "expected <block end>": "the indentation does not fit the lines above",
@@ -44,7 +45,7 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Document:
-    """Plain dicts, lists and scalars, and where each of their keys was read or overridden."""
+    """Plain dicts, lists and scalars, with the file and line (or override) of each key."""
 
     data: Any
     name: str
@@ -52,9 +53,9 @@ class Document:
     overrides: dict[KeyPath, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> str:
-        """`file:line` of the key path, or of the nearest enclosing key that was written.
+        """`file:line` of the key path, or of the nearest enclosing key that is present.
 
-        A block that an override changed is the override's: without it the block was as written.
+        The place of a block that an override changed is the override.
         """
         for changed, at in self.overrides.items():
             if path and changed[: len(path)] == path:
@@ -65,7 +66,7 @@ class Document:
         return self.name
 
     def with_value(self, path: KeyPath, value: Any, place: str) -> Document:
-        """A copy in which `path` holds `value`, said to come from `place`."""
+        """A copy with `value` at `path`, whose source is `place`."""
         places = {known: at for known, at in self.places.items() if known[: len(path)] != path}
         overrides = {**self.overrides, path: place}
         return Document(_replaced(self.data, path, value), self.name, {**places, path: place}, overrides)
@@ -76,38 +77,56 @@ def read(path: Path) -> Document:
 
     Raises UserError for a file that is missing, a folder, unreadable, too large or not YAML.
     """
-    if os.path.isdir(path):
-        raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it")
+    return decoded(_content(path), str(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        # Without waiting: to open a pipe that nobody writes to would never end.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UserError(f"{path}: is not a regular file; copy what it gives into one")
+            return file.read(LARGEST_FILE + 1)
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it") from None
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `mlphys list configs` names those that come along") from None
+        raise UserError(f"{path}: no such file; `mlphys list configs` names the shipped configs") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # NUL in its name
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def decoded(content: bytes, name: str) -> Document:
+    """Parse the content of a YAML file; `name` is what messages call it. Raises UserError, as `read` does."""
     if len(content) > LARGEST_FILE:
-        raise UserError(f"{path}: larger than {LARGEST_FILE} bytes, so not the config of an experiment")
+        raise UserError(f"{name}: larger than {LARGEST_FILE} bytes, so not the config of an experiment")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start})") from None
-    return parse(text, str(path))
+        raise UserError(f"{name}: not a text file in UTF-8 (byte {error.start})") from None
+    return parse(text, name)
 
 
 def parse(text: str, name: str) -> Document:
-    """Parse YAML text; `name` is what messages call its source."""
+    """Parse YAML text; `name` is its source in messages."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise UserError(_syntax_message(text, name, error)) from None
     except yaml.YAMLError as error:
         raise UserError(f"{name}: not readable as YAML: {str(error).splitlines()[0]}") from None
+    except (ValueError, OverflowError):  # of PyYAML's: a version of thousands of digits, a character beyond Unicode
+        raise UserError(
+            f"{name}: not readable as YAML: the number of a %YAML version, or of a character such as \\U0001F600, "
+            "is too large"
+        ) from None
     except RecursionError:
         raise UserError(f"{name}: nested deeper than {DEEPEST} levels") from None
     places: dict[KeyPath, str] = {}
     if node is None:
         return Document(None, name, places)
-    # An alias makes one node appear twice: a few lines could stand for more than memory holds.
+    # With aliases a few lines could expand to more than fits in memory.
     seen: set[int] = set()
     data = _value(node, (), name, places, seen)
     return Document(data, name, places)
@@ -152,7 +171,7 @@ def _mapping(
         if key in result:
             first = places[(*path, key)].rsplit(":", 1)[-1]
             where = f"{name}:{line}: {dotted((*path, key))}"
-            raise UserError(f"{where}: the key stands twice, first on line {first}; remove one")
+            raise UserError(f"{where}: the key appears twice, first on line {first}; remove one")
         places[(*path, key)] = f"{name}:{line}"
         result[key] = _value(value_node, (*path, key), name, places, seen)
     return result
@@ -160,7 +179,7 @@ def _mapping(
 
 def _scalar(node: yaml.ScalarNode, where: str) -> Any:
     text = node.value
-    if node.style is not None:  # quoted or a block: text, whatever it looks like
+    if node.style is not None:  # quoted or a block: always text
         return text
     if text in CONSTANTS:
         return CONSTANTS[text]
@@ -210,7 +229,7 @@ def dotted(path: KeyPath) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `parse` reads: text that looks like a YAML 1.2 number is quoted."""
+    """Dumper matching `parse`: text that looks like a YAML 1.2 number is quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -236,11 +255,11 @@ _Dumper.add_representer(list, _represent_list)
 
 
 def dump(data: Any) -> str:
-    """Plain data as YAML, in the order it has."""
+    """Plain data as YAML, in its order."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True, default_flow_style=False)
 
 
 def flow(data: Any) -> str:
-    """Plain data on one line, as `--set` takes it."""
+    """Plain data on one line, as for `--set`."""
     text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=1_000_000, default_flow_style=True)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -1,4 +1,4 @@
-"""The types of single values."""
+"""Types of single values of a config."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlphys.schema.spec import refuse
 
 Shape = tuple[int, ...]  # of one sample or one array, channels last
 
-# More than any machine that runs this holds; a typo of three zeros is caught here.
+# More than any machine can store; catches typos of three zeros.
 LARGEST = 100_000_000
 
 Length = Annotated[float, Field(ge=0, le=LARGEST)]
@@ -31,7 +31,7 @@ ActivationName = Literal[
 
 
 def _both(value: Any, kind: str = "two_directions") -> Any:
-    """Keras writes one number for both directions."""
+    """One number stands for both directions, as in Keras."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
     if isinstance(value, list | tuple) and len(value) == 2:

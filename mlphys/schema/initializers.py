@@ -11,10 +11,10 @@ from mlphys.schema.spec import Choice, Spec
 
 
 class Initializer(Spec):
-    """The start of one weight tensor. Random ones get their seed from the experiment's."""
+    """Initial values of one weight tensor. Random ones derive their seed from the experiment's."""
 
-    ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can start
-    random: ClassVar[bool] = False  # Keras's class takes a seed
+    ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can initialize
+    random: ClassVar[bool] = False  # Keras's class has a seed
 
 
 class Zeros(Initializer):
@@ -128,9 +128,9 @@ class VarianceScaling(Initializer):
 
 
 class Regularizer(Spec):
-    """A penalty on a tensor, added to the cost as it is."""
+    """A penalty on a tensor, added to the cost."""
 
-    ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can measure
+    ranks: ClassVar[range] = range(1, 5)  # of the tensors that it can penalize
 
     @abstractmethod
     def formula(self, symbol: str) -> str: ...

@@ -1,4 +1,4 @@
-"""Kernels that are written down, not learned: numbers, or a formula by name."""
+"""Fixed kernels, not learned: numbers, or a formula by name."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SMALLEST = 1e-12  # below it a formula's values are rounding errors
 
 
 class Kernel(Spec):
-    """`size` x `size` values of a formula in the pixels' places x (to the right) and y (down) from the middle, r
-    being sqrt(x^2 + y^2). `normalize: true` divides by the sum of the absolute values."""
+    """`size` x `size` values of a formula at the pixels x (to the right) and y (down) from the center, with
+    r = sqrt(x^2 + y^2). `normalize: true` divides by the sum of the absolute values."""
 
     size: Side
     """The height and width of the kernel, in pixels. Example: 5"""
@@ -138,7 +138,7 @@ def array(kernel: Matrix | Kernel) -> np.ndarray:
 
 
 def dump(kernels: tuple[Matrix | Kernel, ...]) -> list[Any]:
-    """The kernels as YAML holds them."""
+    """The kernels as plain data for YAML."""
     return [
         FORMULAS.dump(kernel) if isinstance(kernel, Kernel) else [list(row) for row in kernel] for kernel in kernels
     ]

@@ -44,32 +44,32 @@ class Layer(Spec):
 
     # False: XLA's version is slower on a CPU (convolutions five times, random numbers three times)
     compiles_in_xla: ClassVar[bool] = True
-    separable: ClassVar[bool] = False  # what it gives for a sample depends on that sample alone
+    separable: ClassVar[bool] = False  # its output for a sample depends on that sample alone
     takes_sequence: ClassVar[bool] = False  # (steps, channels)
-    only_in_training: ClassVar[bool] = False  # it passes its input on when the net is evaluated
+    only_in_training: ClassVar[bool] = False  # identity when the network is evaluated
 
     def keras_layer(self) -> str:
         """The class in keras.layers that takes `arguments`."""
         return type(self).__name__
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Raises Refusal where the layer cannot take `shape`."""
+        """The shape of the output. Raises Refusal for unsuitable input shapes."""
         return shape
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
-        """The trained weights by Keras's names, in Keras's order."""
+        """Shapes of the trainable weights by Keras's names, in Keras's order."""
         return {}
 
     def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
-        """The weights that are measured, not trained."""
+        """Shapes of the non-trainable weights, such as moving averages."""
         return {}
 
     def activation_name(self) -> str | None:
-        """The function that its outputs come from, None where it has none."""
+        """The activation function of its outputs, None if it has none."""
         return None
 
     def window(self) -> Window | None:
-        """What one output sees of the input; None: all of it."""
+        """The receptive field of one output in the input, per direction; None: all of it."""
         return ()
 
 
@@ -87,9 +87,9 @@ def need_rank(layer: str, shape: Shape, rank: int) -> None:
     """Raise Refusal unless `shape` has `rank` entries."""
     if len(shape) == rank:
         return
-    wanted = {2: "a sequence (steps, channels)", 3: "an image (height, width, channels)"}[rank]
+    expected = {2: "a sequence (steps, channels)", 3: "an image (height, width, channels)"}[rank]
     remedy = "put it before Flatten, or put a Reshape before it" if len(shape) == 1 else "put a Reshape before it"
-    raise Refusal((), f"{layer} needs {wanted}; received {text(shape)}; {remedy}")
+    raise Refusal((), f"{layer} needs {expected}; received {text(shape)}; {remedy}")
 
 
 def text(shape: Shape) -> str:
@@ -98,7 +98,7 @@ def text(shape: Shape) -> str:
 
 
 def _slid(layer: str, n: int, kernel: int, stride: int, padding: str, dilation: int = 1) -> int:
-    """Positions of a window that slides along n pixels."""
+    """Number of positions of a window that slides along n pixels."""
     if padding != "valid":
         return math.ceil(n / stride)
     reach = dilation * (kernel - 1) + 1
@@ -421,8 +421,8 @@ class Reshape(Layer):
         have, fixed = math.prod(shape), math.prod(n for n in self.target_shape if n != -1)
         free = self.target_shape.count(-1)
         if free > 1 or 0 in self.target_shape:
-            wanted = text(self.target_shape)
-            raise Refusal((), f"target_shape takes numbers of at least 1, and -1 at most once; received {wanted}")
+            received = text(self.target_shape)
+            raise Refusal((), f"target_shape takes numbers of at least 1, and -1 at most once; received {received}")
         if (free and have % fixed) or (not free and have != fixed):
             raise Refusal(
                 (),
@@ -496,8 +496,8 @@ class BatchNormalization(Layer):
     """A penalty on gamma, added to the cost. Example: {L2: {l2: 0.001}}"""
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
-        wanted = {"gamma": self.scale, "beta": self.center}
-        return {name: (shape[-1],) for name, used in wanted.items() if used}
+        used_by_name = {"gamma": self.scale, "beta": self.center}
+        return {name: (shape[-1],) for name, used in used_by_name.items() if used}
 
     def statistic_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"moving_mean": (shape[-1],), "moving_variance": (shape[-1],)}
@@ -523,8 +523,8 @@ class LayerNormalization(Layer):
     """A penalty on gamma, added to the cost. Example: {L2: {l2: 0.001}}"""
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
-        wanted = {"gamma": self.scale, "beta": self.center}
-        return {name: (shape[-1],) for name, used in wanted.items() if used}
+        used_by_name = {"gamma": self.scale, "beta": self.center}
+        return {name: (shape[-1],) for name, used in used_by_name.items() if used}
 
 
 class Activation(Layer):
@@ -583,9 +583,9 @@ class Softmax(Layer):
 
 
 class FixedConv2D(Layer):
-    """A convolution with given kernels, each of which adds up all input channels: an output a kernel, no bias.
+    """A convolution with fixed kernels, each summed over all input channels: one output per kernel, no bias.
 
-    As in Keras's Conv2D the kernel is not turned round.
+    As in Keras's Conv2D, a cross-correlation: kernels are not flipped.
     """
 
     separable = True

@@ -1,4 +1,4 @@
-"""Keras's losses, with Keras's arguments, and the one of Boltzmann machines."""
+"""Keras's losses with Keras's arguments, and the loss of Boltzmann machines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mlphys.schema.spec import Choice, Spec
 class Loss(Spec):
     """`formula` is one sample's loss, p the output and t the one-hot target.
 
-    `over_outputs` is true where Keras takes the mean over the outputs; `loss_per: sample`
-    makes that a sum. `probabilities` is true where p must be between 0 and 1.
+    `over_outputs`: Keras takes the mean over the outputs, which `loss_per: sample` turns into a
+    sum. `probabilities`: p must be between 0 and 1.
     """
 
     for_classes: ClassVar[bool] = False  # a classifier can be trained with it
@@ -31,7 +31,7 @@ class Loss(Spec):
 
 
 def _smoothed(share: float, kinds: str) -> str:
-    """How label smoothing changes the target, for a loss that tells `kinds` cases apart."""
+    """The target after label smoothing, for a loss with `kinds` classes."""
     return f" with t replaced by {1 - share:g} t + {share:g}/{kinds}" if share else ""
 
 
@@ -151,7 +151,7 @@ class LogCosh(Elementwise):
 
 
 class FreeEnergyDifference(Loss):
-    """Of a Boltzmann machine; v_k is drawn from it."""
+    """The loss of a Boltzmann machine; v_k is a sample of its Markov chain."""
 
     def formula(self) -> str:
         return "F(v) - F(v_k)"

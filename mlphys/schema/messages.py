@@ -1,4 +1,4 @@
-"""What is wrong with a config, in words that name the remedy."""
+"""Error messages for configs, with remedies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlphys.schema.document import Document, KeyPath, dotted, flow
 MOST_SHOWN = 10
 FEW, MANY = 8, 14  # names: so many stand behind a suggestion; so many are listed where there is none
 
-# What people write by habit, and what it is called here.
+# Common habits, and the right key.
 SLIPS = {
     "lr": "write learning_rate",
     "learning_rate": "it belongs to the optimizer: {Adam: {learning_rate: ...}}",
@@ -72,7 +72,7 @@ OTHER_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}  # YA
 
 
 def complain(problems: Iterable[Refusal], document: Document) -> UserError:
-    """All problems as one error: a line each, `file:line: key.path: text`."""
+    """All problems as one error, one line each: `file:line: key.path: text`."""
     lines = []
     for problem in problems:
         key = f" {dotted(problem.path)}:" if problem.path else ""
@@ -84,7 +84,7 @@ def complain(problems: Iterable[Refusal], document: Document) -> UserError:
 
 
 def problems_of(error: ValidationError, narrower: Mapping[KeyPath, Sequence[str]] | None = None) -> list[Refusal]:
-    """pydantic's findings in our words, each place named once.
+    """pydantic's errors in our wording, each key once.
 
     `narrower` has, for some places, the names that the rest of the document leaves of those allowed.
     """
@@ -92,7 +92,7 @@ def problems_of(error: ValidationError, narrower: Mapping[KeyPath, Sequence[str]
     for item in error.errors(include_url=False):
         path = tuple(item["loc"])
         if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
-            continue  # its entries are wrong, which is told of each of them
+            continue  # its entries are reported themselves
         context = dict(item.get("ctx") or {})
         if item["type"] == "unknown_name" and narrower and path in narrower:
             context["allowed"] = narrower[path]
@@ -109,7 +109,7 @@ def require_known(noun: str, received: Sequence[str], allowed: Sequence[str]) ->
 
 
 def suggestion(wrong: Any, allowed: Iterable[str]) -> str:
-    """`; did you mean X?`, the known slip's own hint, or nothing."""
+    """`; did you mean X?`, the hint for a known mistake, or nothing."""
     if not isinstance(wrong, str) or not wrong:
         return ""
     by_lower = {name.lower(): name for name in allowed}
@@ -136,7 +136,7 @@ def _nearest(wrong: str, names: Sequence[str]) -> str | None:
 
 
 def choice(wrong: Any, allowed: Sequence[str]) -> str:
-    """What is allowed, the likeliest first: a list of all layers hides what stands behind it."""
+    """The allowed values, the most similar first; long lists are shortened."""
     hint = suggestion(wrong, allowed)
     if hint:
         return f"{hint} (allowed: {', '.join(allowed)})" if 0 < len(allowed) <= FEW else hint
@@ -150,7 +150,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A received value, short, in the words of YAML."""
+    """A received value as short YAML text."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -161,7 +161,7 @@ def quoted(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, tuple):
         value = list(value)
-    text = f"text {value!r}" if isinstance(value, str) else f"{value}"
+    text = f"text {value[:60]!r}" if isinstance(value, str) else f"{value}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -191,7 +191,7 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "keys":
             return f"expected a block of keys{got}; allowed {', '.join(context['allowed'])}"
         case "name":
-            return f"expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder{got}"
+            return f"expected 1 to 100 letters, digits, '.', '-', '_', first a letter or digit: it names a folder{got}"
         case "range":
             return f"expected a range such as [0.985, 0.993], the smaller number first{got}"
         case "remark":
@@ -230,6 +230,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected a number{got}{_habit(received)}"
         case "finite_number":
             return f"expected a finite number{got}"
+        case "beyond_float32":
+            return f"must lie between -{context['largest']:g} and {context['largest']:g}: computed in float32{got}"
         case "bool_type" | "bool_parsing":
             return f"expected true or false{got}{_habit(received)}"
         case "string_type":
@@ -275,9 +277,9 @@ def _key_hint(context: dict[str, Any], path: KeyPath) -> str:
 
 
 def _one_of(received: Any, context: dict[str, Any], path: KeyPath) -> str:
-    """Why a block of several keys is not one name, and how it was meant."""
+    """The message for a block of several keys where one name is expected."""
     keys, known = [str(key) for key in received], context["known"]
-    if known == keys[:1]:  # its arguments stand beside it, not below it
+    if known == keys[:1]:  # its arguments are beside it, not below it
         return f"; received the keys {', '.join(keys)}; write {keys[0]}: {{{keys[1]}: ...}}"
     if isinstance(path[-1], int):
         return f"; received {', '.join(keys)}; keep one (in a list each begins with a dash of its own)"
@@ -286,7 +288,7 @@ def _one_of(received: Any, context: dict[str, Any], path: KeyPath) -> str:
 
 
 def _habit(received: Any) -> str:
-    """The remedy for a value as other languages write it."""
+    """The remedy for a value in the notation of another language."""
     if isinstance(received, float):
         return f"; write {received:.0f}" if received.is_integer() else ""
     if not isinstance(received, str):

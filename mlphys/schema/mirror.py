@@ -1,4 +1,4 @@
-"""`decoder: mirror`: the encoder's layers turned round."""
+"""`decoder: mirror`: the encoder's layers in reverse."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ REMEDY = "write the decoder's layers instead of mirror"
 
 
 def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transposed: bool = False) -> list[Layer]:
-    """The decoder that leads back through the shapes of the encoder at `path`, ending with the activation `last`.
+    """The decoder that reverses the encoder at `path`, ending with the activation `last`.
 
-    Each of its layers gives what an encoder's layer took, with the activation that this had come
-    with; noise has no part in it. Pooling becomes UpSampling, padding cropping, a convolution one of as
-    many filters as it had channels, transposed where it changed the size. Raises Refusal for what has no
-    mirror image. With `transposed` every convolution is turned into its transpose, as tied weights need it.
+    Each layer restores the input shape of an encoder layer, with the activation that this input came
+    from; noise layers are left out. Pooling becomes UpSampling, padding becomes cropping, a convolution one
+    with as many filters as it had input channels, transposed if it changed the size. Raises Refusal for layers without
+    mirror image. With `transposed` every convolution becomes its transpose, as tied weights require.
     """
     decoder: list[Layer] = []
     for i in reversed(range(len(encoder))):
@@ -58,12 +58,12 @@ def mirror(encoder: Sequence[Row], last: ActivationName, path: KeyPath, transpos
             raise Refusal(where, _no_way_back(row, out))
         decoder.append(turned)
     if not decoder:
-        raise Refusal(path, f"nothing in it changes the shape, so there is nothing to turn round; {REMEDY}")
+        raise Refusal(path, f"nothing in it changes the shape, so there is nothing to reverse; {REMEDY}")
     return decoder
 
 
 def _activation_before(encoder: Sequence[Row], i: int) -> ActivationName | None:
-    """The activation with which the input of layer i comes out of the layers before it; None: it is the sample."""
+    """The activation that the input of layer i comes from; None if it is the sample itself."""
     for row in reversed(encoder[:i]):
         if isinstance(row.layer, Activation):
             return row.layer.activation

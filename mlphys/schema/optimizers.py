@@ -14,7 +14,7 @@ from mlphys.schema.spec import Choice, Spec, refuse
 
 
 class Schedule(Spec):
-    """The learning rate as a function of the step (one batch is one step)."""
+    """A learning rate as a function of the training step (one batch)."""
 
 
 class ExponentialDecay(Schedule):

@@ -19,7 +19,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def _components(value: object) -> int | float:
-    """A count, or the fraction of the variance to hold."""
+    """A count, or the fraction of the variance to explain."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
         return value
     if isinstance(value, float) and 0 < value < 1:
@@ -35,9 +35,9 @@ Components = Annotated[
 
 
 class Step(Spec):
-    """One step. Samples x have shape (n, *shape), float32; what is fitted has names and shapes of its own.
+    """One preprocessing step, for samples x (n, *shape), float32; its fitted arrays have names and shapes.
 
-    It is fitted to samples in memory or stored, and applied to those in memory.
+    It can be fitted to a LazyArray, and is applied to arrays in memory.
     """
 
     invertible: ClassVar[bool] = True
@@ -46,18 +46,18 @@ class Step(Spec):
         return shape
 
     def arrays(self, shape: Shape) -> dict[str, Shape]:
-        """What is fitted."""
+        """Shapes of the fitted arrays by name."""
         return {}
 
     def check(self, shape: Shape, samples: int) -> None:
-        """Raise Refusal where it cannot be fitted to so many samples of `shape`."""
+        """Raise Refusal if it cannot be fitted to that many samples of `shape`."""
 
     def is_resolved(self) -> bool:
-        """Whether the shapes behind it are known before the samples are read."""
+        """Whether its output shape is known without reading samples."""
         return True
 
     def resolved(self, x: Array) -> Step:
-        """This step, determined by the training samples."""
+        """The step with numbers that depend on the training samples x filled in."""
         return self
 
     def fit(self, x: Array) -> dict[str, np.ndarray]:
@@ -67,7 +67,7 @@ class Step(Spec):
         raise NotImplementedError
 
     def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
-        """The samples of `shape` that `apply` makes z of; the nearest ones where it drops directions."""
+        """The inverse of `apply`; the nearest samples of `shape` if directions were dropped."""
         raise NotImplementedError
 
 
@@ -88,7 +88,7 @@ class SubtractMean(Step):
 
 
 class Standardize(Step):
-    """(x - mean) / standard deviation, a feature at a time; a feature that never varies is only shifted."""
+    """(x - mean) / standard deviation for each feature; constant features are only shifted."""
 
     def arrays(self, shape: Shape) -> dict[str, Shape]:
         return {"mean": shape, "std": shape}
@@ -108,7 +108,7 @@ class Standardize(Step):
 
 
 class Scale(Step):
-    """x / by: `{scale: 255}` makes pixels of 0 to 255 those of 0 to 1."""
+    """x / by: `{scale: 255}` maps pixels of 0 to 255 to 0 to 1."""
 
     shorthand: ClassVar[str] = "by"
     by: Positive
@@ -122,7 +122,7 @@ class Scale(Step):
 
 
 class _Principal(Step):
-    """What the steps along the principal components share."""
+    """Base class of steps along principal components."""
 
     def _count(self) -> int | float | None:
         raise NotImplementedError
@@ -139,7 +139,7 @@ class _Principal(Step):
 
 
 def too_many(count: int, features: int, samples: int) -> str:
-    """What is wrong with more components than directions."""
+    """The message for more components than directions."""
     return (
         f"{count} components, but {samples} training samples of {features} values vary in "
         f"{min(features, samples - 1)} directions at most; lower it"
@@ -147,13 +147,13 @@ def too_many(count: int, features: int, samples: int) -> str:
 
 
 def no_fraction(features: int) -> str:
-    """Why a fraction of the variance is refused."""
+    """The message for a fraction of the variance that is too expensive."""
     return f"a fraction needs all components, for which {features} values are too many; write their number"
 
 
 class Project(_Principal):
-    """The coordinates along the first principal components, a number of them or what holds that fraction of the
-    variance."""
+    """The coordinates along the first principal components: a number of them, or as many as explain that fraction
+    of the variance."""
 
     shorthand: ClassVar[str] = "components"
     components: Components
@@ -185,8 +185,8 @@ class Project(_Principal):
 
 
 class Whiten(_Principal):
-    """Coordinates without correlation, each of variance 1: along the principal components (pca), or turned back
-    to the features (zca; Bell & Sejnowski 1997).
+    """Whitening: uncorrelated coordinates of variance 1, along the principal components (pca) or rotated back to
+    the features (zca; Bell & Sejnowski 1997).
 
     Component i is divided by sqrt(variance_i + epsilon). `components` drops the smaller ones; null keeps all.
     """
@@ -225,10 +225,10 @@ class Whiten(_Principal):
     def fit(self, x: Array) -> dict[str, np.ndarray]:
         found = pca.fit(x, self._kept(x.shape[1:]))
         largest = found.variances.max()
-        # float32 resolves no smaller variance, and its rounding is too small to matter beside a larger epsilon
+        # the smallest variance that float32 resolves; irrelevant beside a larger epsilon
         if found.variances.min() <= np.finfo(np.float32).eps * largest and self.epsilon <= 1e-12 * largest:
             raise UserError(
-                "data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
+                "data.preprocess: whiten: some directions are constant and cannot get variance 1; "
                 "lower components, or raise epsilon"
             )
         arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(found.variances + self.epsilon)}
@@ -251,8 +251,7 @@ class Whiten(_Principal):
 class ContrastNormalize(Step):
     """(x - mean) / sqrt(variance + epsilon), over each sample's own values (Coates, Ng & Lee 2011).
 
-    The default epsilon is their 10 for pixels of 0 to 255. It cannot be undone: what is
-    subtracted is in no output.
+    The default epsilon corresponds to their 10 for pixels of 0 to 255. Not invertible.
     """
 
     invertible: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""What a config takes from a finished run: an encoder, or all weights to begin with."""
+"""Pretrained weights from a finished run: an encoder, or all initial weights."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ CodeLayerField = Annotated[Layer, Choice("layer", {**LAYERS, "CodeMean": CodeMea
 
 
 class PretrainedEncoder(Spec):
-    """The encoder of a finished run, its weights kept as they are, or with `trainable: true` trained on.
+    """The pretrained encoder of a finished run, frozen, or fine-tuned with `trainable: true`.
 
-    `run` is a run directory or a name under runs/, then its newest. Layers and the sha256 of its weights are
+    `run` is a run directory, or a name under runs/ for its newest run. Layers and the sha256 of its weights are
     filled in.
     """
 
@@ -51,7 +51,7 @@ class PretrainedEncoder(Spec):
 
 
 class Initial(Spec):
-    """All weights of a finished run with the same architecture; `run` and `sha256` as those of an encoder."""
+    """All weights of a finished run of the same architecture; `run` and `sha256` as for an encoder."""
 
     run: RunName
     """The finished run: a run directory, or a name under runs/. Example: dense_mnist"""
@@ -62,6 +62,6 @@ class Initial(Spec):
 
 
 def rows_after_encoder(encoder: PretrainedEncoder | None, layers: Sequence[Layer], shape: Shape) -> list[Row]:
-    """The rows of `model.layers` behind those of an encoder, if there is one. Raises Refusal."""
+    """The rows of the optional encoder, followed by those of `model.layers`. Raises Refusal."""
     before = encoder.rows(shape) if encoder else []
     return before + trace(layers, shape, ("model", "layers"), before)

@@ -1,6 +1,6 @@
-"""A folder is a registry, a file in it is an entry; a name that begins with an underscore is a helper's.
+"""Registries: a folder is a registry and a file in it an entry, unless its name begins with an underscore.
 
-A file can be a registry too: of the classes in it.
+A file can be a registry of its classes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:
 def classes(module: str, base: type[Base]) -> dict[str, type[Base]]:
     """The public classes of a file that are derived from `base` and complete, by name, in the order of the file.
 
-    Called at the end of that file. A class with an abstract method is what others are derived from, and no entry.
+    Called at the end of that file. A class with an abstract method is a base class and no entry.
     """
     return {
         key: thing

@@ -1,4 +1,4 @@
-"""The way of a sample's shape through a chain of layers."""
+"""Shape inference through a chain of layers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LARGEST_NETWORK = 250_000_000  # weights: 1 GB of float32
 
 @dataclass(frozen=True)
 class Row:
-    """One layer in its place. `receptive_field` counts input pixels a direction, None is all.
+    """One layer of a model summary. `receptive_field`: input pixels per direction, None for all.
 
-    A layer that is `tied_to` another, by its name, uses that one's kernel and has none of its own; one that
-    is not `trainable` keeps its weights and works in training as it does afterwards.
+    A layer that is `tied_to` another, by name, uses that kernel instead of its own. A layer that is not
+    `trainable` is frozen and runs in inference mode.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Row:
     trainable: bool = True
 
     def weight_shapes(self) -> dict[str, Shape]:
-        """Trained and measured weights by `<name>.<Keras's name>`."""
+        """Shapes of trainable and non-trainable weights by `<name>.<Keras's name>`."""
         trained, measured = self.layer.weight_shapes(self.input_shape), self.layer.statistic_shapes(self.input_shape)
         own = {weight: shape for weight, shape in trained.items() if weight != "kernel" or not self.tied_to}
         return {f"{self.name}.{weight}": shape for weight, shape in {**own, **measured}.items()}
 
     def trained(self) -> tuple[str, ...]:
-        """The names of the weights that training moves, in Keras's order."""
+        """The names of the trainable weights, in Keras's order."""
         own = [name for name in self.layer.weight_shapes(self.input_shape) if name != "kernel" or not self.tied_to]
         return tuple(f"{self.name}.{name}" for name in own) if self.trainable else ()
 
@@ -46,31 +46,31 @@ class Row:
 
 
 def compile_in_xla(rows: Iterable[Row]) -> bool:
-    """Whether XLA is the faster way through all of them."""
+    """Whether XLA is faster for all of these layers."""
     return all(row.layer.compiles_in_xla for row in rows)
 
 
 def separable(rows: Iterable[Row]) -> bool:
-    """Whether every layer says that it looks at one sample of a batch at a time."""
+    """Whether every layer treats the samples of a batch independently."""
     return all(row.layer.separable for row in rows)
 
 
 def weight_shapes(rows: Sequence[Row]) -> dict[str, Shape]:
-    """The weights of a chain of layers, shapes by name."""
+    """Shapes of the weights of a chain of layers, by name."""
     return {name: shape for row in rows for name, shape in row.weight_shapes().items()}
 
 
 def trained(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The names of the weights that training moves, layer after layer."""
+    """The names of the trainable weights, layer by layer."""
     return tuple(name for row in rows for name in row.trained())
 
 
 def trace(
     layers: Sequence[Layer], shape: Shape, path: KeyPath, before: Sequence[Row] = (), trainable: bool = True
 ) -> list[Row]:
-    """The rows of a chain of layers that stands at `path`, fed with samples of `shape` through the rows `before` it.
+    """Infer the shapes of the layers at `path` for samples of `shape`, after the rows `before`.
 
-    Raises Refusal at the first layer that cannot take its input, and for a network too large.
+    Raises Refusal at the first layer with an unsuitable input, and for networks that are too large.
     """
     rows: list[Row] = []
     view = View(len(shape) - 1)
@@ -100,14 +100,14 @@ def trace(
 
 
 class View:
-    """What one output sees of the input, in pixels a direction, layer after layer."""
+    """The receptive field of one output, in input pixels per direction, updated layer by layer."""
 
     def __init__(self, directions: int):
         self._field, self._jump = [1.0] * directions, [1.0] * directions
         self._all = False
 
     def widen(self, layer: Layer, out: Shape) -> None:
-        """Look through one more layer, whose outputs have the shape `out`."""
+        """Add a layer with outputs of the shape `out`."""
         window = layer.window()
         self._all = self._all or window is None or len(out) == 1
         if window and not self._all:
@@ -120,14 +120,14 @@ class View:
 
 
 def _check_matrices(row: Row, path: KeyPath) -> None:
-    """Raise Refusal where an initializer or a regularizer is not made for the tensor it is given."""
+    """Raise Refusal for an initializer or a regularizer that does not fit the rank of its tensor."""
     tensors = {name.rpartition(".")[2]: shape for name, shape in row.weight_shapes().items()}
     for tensor, shape in {**tensors, "activity": (1, *row.output_shape)}.items():
         for role in ("initializer", "regularizer"):
             chosen = getattr(row.layer, f"{tensor}_{role}", None)
             if chosen is not None and len(shape) not in chosen.ranks:
-                wanted = "two axes" if 3 not in chosen.ranks else "at least two axes"
+                needed = "two axes" if 3 not in chosen.ranks else "at least two axes"
                 raise Refusal(
                     (*path, f"{tensor}_{role}"),
-                    f"{type(chosen).__name__} needs {wanted}; received {text(shape)}; choose another {role}",
+                    f"{type(chosen).__name__} needs {needed}; received {text(shape)}; choose another {role}",
                 )

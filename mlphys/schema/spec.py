@@ -1,22 +1,24 @@
-"""The base of everything that a config can hold: frozen, strictly typed, closed."""
+"""The base class of config blocks: frozen, strictly typed, without unknown keys."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from mlphys.schema.descriptions import describe
 
+LARGEST_FLOAT = 1e30  # its square may overflow float32, itself not
+
 
 class Spec(BaseModel):
     """A block of the config: its fields are the keys, their types the grammar."""
 
-    shorthand: ClassVar[str] = ""  # the key whose value may stand alone in a Choice
+    shorthand: ClassVar[str] = ""  # the key whose value can replace the block in a Choice
     positional: ClassVar[tuple[str, ...]] = ()  # the arguments that Keras takes without their names, in its order
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
@@ -24,7 +26,7 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys_only(cls, data: Any) -> Any:
-        """Report unknown keys alone: what they leave missing is the same mistake."""
+        """Report only unknown keys: missing keys are usually the same mistake."""
         if isinstance(data, cls):
             return data
         allowed = cls.key_names()
@@ -51,9 +53,19 @@ class Spec(BaseModel):
                 facts["description"] = found.sentence
         return schema
 
+    @model_validator(mode="after")
+    def _within_float32(self) -> Self:
+        """Networks are computed in float32: a larger number would be infinite there."""
+        for name, value in self:
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(number, float) and abs(number) > LARGEST_FLOAT for number in numbers):
+                found = [problem("beyond_float32", (name,), value, {"largest": LARGEST_FLOAT})]
+                raise ValidationError.from_exception_data(type(self).__name__, found)
+        return self
+
     @classmethod
     def key_names(cls) -> list[str]:
-        """The keys, those that must be given first."""
+        """The keys, required ones first."""
         return sorted(cls.model_fields, key=lambda name: not cls.model_fields[name].is_required())
 
     @classmethod
@@ -83,7 +95,7 @@ class Spec(BaseModel):
 
 
 def problem(kind: str, path: tuple[str | int, ...], received: Any, context: dict[str, Any]) -> InitErrorDetails:
-    """One finding in pydantic's form; `messages` knows each kind's wording."""
+    """An error in pydantic's form; `messages` has the wording for each kind."""
     return InitErrorDetails(
         type=PydanticCustomError(kind, kind, context),
         loc=path,
@@ -92,12 +104,12 @@ def problem(kind: str, path: tuple[str | int, ...], received: Any, context: dict
 
 
 def refuse(kind: str, received: Any, **context: Any) -> ValidationError:
-    """A finding about a whole value."""
+    """An error about a whole value."""
     return ValidationError.from_exception_data(kind, [problem(kind, (), received, context)])
 
 
 def under(key: str | int, check: Callable[[Any], Any], value: Any) -> Any:
-    """`check(value)`, its findings moved below `key`."""
+    """`check(value)`, with `key` prepended to the path of its errors."""
     try:
         return check(value)
     except ValidationError as error:
@@ -121,9 +133,9 @@ _BUILT_IN = set(get_args(core_schema.ErrorType))
 class Choice:
     """One of a closed list of Specs, by name: `Flatten`, or `{Conv2D: {filters: 8}}`.
 
-    An annotation for a field. `options` maps each name to its Spec; `noun` is what messages
-    call it. Keras's own lower-case names (`adam`, `categorical_crossentropy`) stand for the
-    class with its defaults. A Spec with a `shorthand` takes that key's value alone: `{scale: 255}`.
+    An annotation for a field. `options` maps each name to its Spec; `noun` is its term in
+    messages. Keras's lower-case names (`adam`, `categorical_crossentropy`) mean the class
+    with its defaults. A Spec with a `shorthand` accepts the value of that key: `{scale: 255}`.
     `aliases` are other names that Keras has for some of them.
     """
 

@@ -38,7 +38,7 @@ def _validation(monitor: Any) -> Any:
 class EarlyStopping(Spec):
     """Stop when `monitor` has not improved by more than min_delta for `patience` epochs, or reached `target`.
 
-    As in Keras, patience 0 is patience 1. The weights kept are those of the best epoch. Any
+    As in Keras, patience 0 is patience 1. The weights of the best epoch are restored. Any
     column of history.csv can be monitored.
     """
 
@@ -80,7 +80,7 @@ ClassWeight = Annotated[
 
 
 class PhaseTraining(Spec):
-    """The keys of `training` that are other in one phase; `labels` is how many labelled samples a head sees."""
+    """Keys of `training` that differ in one phase; `labels` is the number of labelled samples for a head."""
 
     optimizer: OptimizerField | None = None
     """The optimizer of this phase; null is that of `training`. Example: {SGD: {learning_rate: 0.01}}"""
@@ -99,22 +99,22 @@ class PhaseTraining(Spec):
 class Training(Spec):
     """How a model is trained. `batch_size: all` is one step an epoch; `epochs: 0` leaves the net untrained.
 
-    An epoch is one pass over the training samples, or `steps_per_epoch` batches, the order running
-    on across passes. `class_weight: balanced` weighs the loss of a sample of class k with
-    n / (K n_k), so that each of the K classes counts alike; or give a weight for each class.
+    An epoch is one pass over the training samples, or `steps_per_epoch` batches, in which case passes
+    continue across epochs. `class_weight: balanced` weighs the loss of a sample of class k with
+    n / (K n_k), so that each of the K classes counts equally; or give a weight for each class.
     `phases` overrides keys for each phase of a model that has several: `{pretrain: {epochs: 15}, ...}`.
-    `track` records more in each epoch, columns of history.csv named after the layers: `gradient_norms`
-    |dC/dw| of the cost by a layer's trained weights, the mean over the steps; `weight_norms` |w| at the
+    `track` adds columns to history.csv, named after the layers: `gradient_norms`
+    |dC/dw| of the cost with respect to a layer's trained weights, the mean over the steps; `weight_norms` |w| at the
     end; `saturation` the fraction of a layer's outputs h in training with h < .05 or h > .95 (sigmoid),
     |h| > .95 (tanh), h = 0 (relu); `parameters` every weight of a small net.
-    `initial` is the finished run whose weights this training begins with.
+    `initial` is the finished run whose weights are the initial weights.
     """
 
     optimizer: OptimizerField = Adam()
     """The optimizer, with Keras's arguments. Example: {Adam: {learning_rate: 0.001}}"""
-    loss: LossField | None = None  # null: the kind of model's own
+    loss: LossField | None = None  # null: the default of the kind of model
     """The loss, by Keras's name; null is the usual one of the kind of model. Example: categorical_crossentropy"""
-    loss_per: Literal["output", "sample"] | None = None  # null: the kind of model's own
+    loss_per: Literal["output", "sample"] | None = None  # null: the default of the kind of model
     """Whether a sample's loss is the mean over its outputs (output, as in Keras) or their sum (sample); null is the
     usual one of the kind of model.
     """
@@ -144,7 +144,7 @@ class Training(Spec):
     """The finished run whose weights training begins with; null: initializers draw them. Example: {run: dense_mnist}"""
 
     def of_phase(self, name: str) -> Training:
-        """These keys with what `phases` says of one phase."""
+        """These keys with those that `phases` overrides for one phase."""
         given = (self.phases or {}).get(name)
         if given is None:
             return self

@@ -1,4 +1,4 @@
-"""What the numbers of a file mean: decided once, from the training file, and the same for every later file."""
+"""Units of the numbers in a file, decided with the training file and used for all later files."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from mlphys.errors import UserError
 
 CAMERA_BITS = (10, 12, 14, 16)
-COARSE = 1e-3  # of a feature's standard deviation: larger steps of float32 lose what it tells
-EXACT = 2**24  # float32 holds all whole numbers up to it
+COARSE = 1e-3  # of a feature's standard deviation: larger float32 steps lose information
+EXACT = 2**24  # float32 represents all whole numbers up to it
 MOST_OFFSETS = 1000  # features with an offset of their own; more share one, as all values of a signal or image do
 
-Pieces = Callable[[], Iterable[np.ndarray]]  # the samples (n, ...) from front to back, whenever it is called
+Pieces = Callable[[], Iterable[np.ndarray]]  # an iterator over the samples (n, ...)
 
 
 @dataclass(frozen=True)
 class Units:
-    """A number of a file stands for (number - offset) / scale.
+    """A number in a file means (number - offset) / scale.
 
-    `offset` has a value for each feature, one for all, or none. `given`: the config names the scale, which then holds
-    for every file. Otherwise it follows from `dtype`, the training file's: whole numbers are pixels, and a file of
-    floats holds them divided already.
+    `offset` has a value for each feature, one for all, or none. `given`: the config sets the scale, which then applies
+    to every file. Otherwise it follows from `dtype`, the training file's: whole numbers are pixels, and a file of
+    floats contains them already divided.
     """
 
     dtype: str
@@ -80,8 +80,8 @@ def decide(dtype: np.dtype, sample_axes: int, pieces: Pieces, scale: float | Non
     """The units of the training samples, whose values have `dtype` and `sample_axes` axes a sample.
 
     `scale` is the config's. Without it uint8 is divided by 255 unless it holds nothing but 0 and 1 (spins, masks), and
-    images of uint16 by the largest value of the camera's 10, 12, 14 or 16 bits, unless all fit into 8. What float32
-    cannot tell apart loses an offset: Julian dates, Unix times.
+    images of uint16 by the largest value of the camera's 10, 12, 14 or 16 bits, unless all fit into 8. Values
+    that float32 cannot distinguish, such as Julian dates and Unix times, are reduced by an offset.
     """
     offset = _offset(pieces, sample_axes) if _wide(dtype) else ()
     if scale is not None:
@@ -102,14 +102,14 @@ def _divisor(dtype: np.dtype, sample_axes: int, pieces: Pieces) -> float:
 
 
 def white_level(largest: int) -> float:
-    """The value of white of 16-bit files of a camera whose largest is `largest`; 1 where all fit into 8 bits."""
+    """The white level of 16-bit camera files with the maximum `largest`; 1 if all fit into 8 bits."""
     if largest <= 255:
         return 1.0
     return float(next(2**bits - 1 for bits in CAMERA_BITS if largest < 2**bits))
 
 
 def _offset(pieces: Pieces, sample_axes: int) -> tuple[float, ...]:
-    """What is subtracted from each feature; empty where float32 holds all of them well enough."""
+    """The offset of each feature; empty if float32 resolves all of them."""
     extent = Extent.of(pieces)
     if extent is None or not extent.coarse().any():
         return ()
@@ -121,7 +121,7 @@ def _offset(pieces: Pieces, sample_axes: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Extent:
-    """Of each feature, in float64: extremes, standard deviation, and whether all its values are whole numbers."""
+    """Extremes and standard deviation of each feature in float64, and whether all values are whole numbers."""
 
     low: np.ndarray
     high: np.ndarray
@@ -130,7 +130,7 @@ class Extent:
 
     @classmethod
     def of(cls, pieces: Pieces) -> Extent | None:
-        """None where a value is no finite float32, which is refused elsewhere."""
+        """The extent; None if a value is not a finite float32, which is refused elsewhere."""
         low: np.ndarray | None = None
         n = 0
         for piece in pieces():
@@ -155,7 +155,7 @@ class Extent:
         return np.spacing(largest.astype(np.float32)).astype(np.float64)
 
     def coarse(self) -> np.ndarray:
-        """Whether float32 loses what tells the values apart, and an offset would keep it."""
+        """Whether float32 loses differences between values that an offset would preserve."""
         largest = np.maximum(np.abs(self.low), np.abs(self.high))
         counted = self.whole & (largest > EXACT) & (self.high - self.low < EXACT)
         return np.asarray(
@@ -163,17 +163,17 @@ class Extent:
         )
 
     def centre(self) -> np.ndarray:
-        """A round number near the middle: a power of two of the spread divides it, so that nothing is rounded."""
+        """A round offset near the middle, a multiple of a power of two of the range, so that nothing is rounded."""
         with np.errstate(divide="ignore", invalid="ignore"):
             step = 2.0 ** np.ceil(np.log2(self.high - self.low))
             return np.where(self.high > self.low, np.round((self.low + self.high) / 2 / step) * step, self.low)
 
     def together(self) -> Extent:
-        """All features as one."""
+        """The extent of all features together."""
         each = self.low.min(), self.high.max(), self.std.min(), self.whole.all()
         return Extent(*(np.array([value]) for value in each))
 
     def _relief(self) -> np.ndarray:
-        """How much smaller the largest value becomes when the offset is subtracted."""
+        """The factor by which the offset reduces the largest value."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.maximum(np.abs(self.low), np.abs(self.high)) / (self.high - self.low)

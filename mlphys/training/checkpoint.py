@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from mlphys.errors import UserError
-from mlphys.io import atomic, checksum
 from mlphys.io.history import History
+from mlphys.io.run_folder import RunFolder
+from mlphys.schema.fields import Whole
 from mlphys.training.early_stopping import Watch
 
 ANOTHER_HISTORY = "history.csv has changed"
+LONGEST_NAME = 200  # characters of a phase, a version, a sha256
 KEPT = 2  # the newest may be damaged
 
 
@@ -47,6 +52,28 @@ class Checkpoint:
             raise Incomplete(f"its checkpoint lacks what training needs ({name}); retrain it")
 
 
+class WatchFacts(BaseModel):
+    """What a checkpoint's file holds of early stopping."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    best: FiniteFloat | None
+    best_epoch: Whole
+    waited: Whole
+    reached: bool
+
+
+class CheckpointFacts(BaseModel):
+    """What a checkpoint's file holds beside the arrays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    phase: Annotated[str, Field(max_length=LONGEST_NAME)]
+    epoch: Whole
+    rows: Whole
+    history: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    watch: WatchFacts
+    fingerprints: Annotated[dict[str, Annotated[str, Field(max_length=LONGEST_NAME)]], Field(max_length=100)]
+
+
 class Incomplete(UserError):
     """An undamaged checkpoint that lacks arrays which this training needs."""
 
@@ -69,11 +96,9 @@ def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     path = folder / f"{checkpoint.rows:06d}.safetensors"
     content = save(tensors, metadata={"checkpoint": text, "sha256": _digest(text, tensors)})
-    try:
-        atomic.make(folder)
-    except OSError as error:
-        raise atomic.unwritable(folder, error) from None
-    atomic.write(path, content)
+    run = RunFolder(folder.parent)
+    run.make(folder.name)
+    run.write(f"{folder.name}/{path.name}", content)
     _prune(folder)
     return path
 
@@ -82,7 +107,7 @@ def keep_up_to(folder: Path, rows: int) -> None:
     """Remove the checkpoints after `rows` rows of history, from which training resumes."""
     for path in _paths(folder):
         if int(path.stem) > rows:
-            atomic.remove(path)
+            _remove(path)
     _prune(folder)  # a killed process may have left old ones
 
 
@@ -94,36 +119,40 @@ def newest(folder: Path, history: History) -> tuple[Checkpoint | None, dict[Path
             return _read(path, history), passed
         except AnotherHistory:
             passed[path] = ANOTHER_HISTORY
-        except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError):
+        except (UserError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
             passed[path] = "damaged"
     return None, passed
 
 
 def _prune(folder: Path) -> None:
     for old in _paths(folder)[:-KEPT]:
-        atomic.remove(old)
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    RunFolder(path.parent.parent).remove(f"{path.parent.name}/{path.name}")
 
 
 def _paths(folder: Path) -> list[Path]:
-    paths = [path for path in folder.glob("*.safetensors") if path.stem.isdecimal()]
+    names = RunFolder(folder.parent).names(folder.name)
+    paths = [folder / name for name in names if re.fullmatch(r"[0-9]{1,9}\.safetensors", name)]
     return sorted(paths, key=lambda path: int(path.stem))
 
 
 def _read(path: Path, history: History) -> Checkpoint:
-    checksum.regular(path)
-    with safe_open(path, framework="numpy") as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    content = RunFolder(path.parent.parent).read(f"{path.parent.name}/{path.name}")
+    tensors = load(content)
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    metadata = json.loads(header)["__metadata__"]
     if metadata["sha256"] != _digest(metadata["checkpoint"], tensors):
         raise ValueError("checksum")
-    facts = json.loads(metadata["checkpoint"])
-    sha256, watch = facts.pop("history"), Watch.from_dict(facts.pop("watch"))
-    checkpoint = Checkpoint(**facts, watch=watch, tensors=tensors)
-    if checkpoint.rows != int(path.stem):
+    facts = CheckpointFacts.model_validate_json(metadata["checkpoint"])
+    if facts.rows != int(path.stem):
         raise ValueError("renamed")
-    if not history.begins_with(checkpoint.rows, sha256):
+    if not history.begins_with(facts.rows, facts.history):
         raise AnotherHistory
-    return checkpoint
+    watch = Watch.from_dict(facts.watch.model_dump())
+    return Checkpoint(facts.phase, facts.epoch, facts.rows, watch, facts.fingerprints, tensors)
 
 
 def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> str:

@@ -24,16 +24,16 @@ def feed(
     augment = Augmenter(augmentation, experiment.seed) if augmentation else None
 
     def fresh(epoch: int, samples: int) -> Split:
-        drawn_from = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
-        drawn = data.model_copy(update={"samples": samples, "sample_seed": drawn_from}).load()
+        seed = int(rng(experiment.seed, "fresh samples", epoch).integers(2**63))
+        drawn = data.model_copy(update={"samples": samples, "sample_seed": seed}).load()
         return Split(drawn.x, drawn.y)
 
-    drawn_anew = isinstance(data, Generated) and data.fresh
-    if not drawn_anew and augment is None:
+    is_fresh = isinstance(data, Generated) and data.fresh
+    if not is_fresh and augment is None:
         return None
 
     def of_epoch(epoch: int, samples: int) -> tuple[Split, Change | None]:
-        split = fresh(epoch, samples) if drawn_anew else dataset.train
+        split = fresh(epoch, samples) if is_fresh else dataset.train
         if augment is None:
             return fitted.split(split), None
         return split, lambda block, number: Split(fitted.apply(augment(block.x, epoch, number)), block.y)

@@ -19,7 +19,7 @@ from mlphys.numerics.memory_layout import as_saved
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Split, Splits
 from mlphys.training import divergence
-from mlphys.training.checkpoint import Checkpoint
+from mlphys.training.checkpoint import Checkpoint, Incomplete
 from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
@@ -100,6 +100,10 @@ class Training:
         rows = start.rows if start else 0
         outcome = Outcome(self.network.weight_arrays(), 0, "epochs")
         names = [phase.name for phase in self.phases]
+        if start and start.phase not in names:
+            raise Incomplete(
+                f"its checkpoint is of a phase that this training has not ({start.phase!r}); train it anew"
+            )
         first = names.index(start.phase) if start else 0
         for phase in self.phases[first:]:
             resumed = start if start and start.phase == phase.name else None

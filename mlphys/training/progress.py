@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from mlphys.io.history import quantities
+from mlphys.terminal import echo
 
 NARROWEST = 80  # columns of a terminal; on a narrower one the bar would cut numbers
 LESS_OFTEN_AFTER = 100  # epochs; longer trainings log 100 lines
@@ -51,7 +52,7 @@ class Lines(Silence):
     def epoch(self, row: Mapping[str, Any]) -> None:
         epoch = row["epoch"]
         if epoch == 1 or epoch == self._epochs or epoch % self._every == 0:
-            print(f"{row['phase']} {epoch}/{self._epochs}  {described(row)}  {row['seconds']:.2f} s", flush=True)
+            echo(f"{row['phase']} {epoch}/{self._epochs}  {described(row)}  {row['seconds']:.2f} s")
 
 
 class Bar(Silence):

@@ -1,4 +1,4 @@
-"""Runs for analyses, written as files with weights of our own."""
+"""Runs for analyses, written as files with given weights."""
 
 from __future__ import annotations
 

@@ -22,23 +22,23 @@ def found(run: Run, **settings: Any) -> tuple[dict, str]:
 
 
 def test_tied_weights_have_a_symmetric_jacobian_and_no_loop_integral(tmp_path: Path):
-    numbers, said = found(random_run(tmp_path, TIED))
+    numbers, output_name = found(random_run(tmp_path, TIED))
     assert numbers["r"]["antisymmetric_part"]["max"] < 1e-6
     assert numbers["r"]["loop_integral"]["max"] < 1e-4
-    assert "(symmetric, there is an energy)" in said
+    assert "(symmetric, there is an energy)" in output_name
 
 
 def test_the_antisymmetric_part_of_a_linear_net_is_that_of_its_matrix_and_stokes_theorem_is_exact(tmp_path: Path):
     linear = UNTIED.replace("tanh", "linear")
     w, v = np.array([[1.0, 0, 2, 0, 0], [0, 1, 0, 0, 1]]), np.array([[0.5, 1], [-2, 0.3], [0, 0], [1, 1], [0, 0]])
-    numbers, said = found(written(tmp_path, linear, [w, np.zeros(5), v, np.zeros(2)]), radius=0.3)
+    numbers, output_name = found(written(tmp_path, linear, [w, np.zeros(5), v, np.zeros(2)]), radius=0.3)
     jacobian = (w @ v).T
     expected = np.linalg.norm(jacobian - jacobian.T) / np.linalg.norm(jacobian)
     assert numbers["r"]["antisymmetric_part"]["mean"] == pytest.approx(expected, rel=1e-5)
     assert numbers["r"]["loop_integral"]["mean"] == pytest.approx(
         numbers["r"]["loop_integral_by_stokes"]["mean"], rel=1e-4
     )
-    assert "(not symmetric, there is no energy)" in said
+    assert "(not symmetric, there is no energy)" in output_name
 
 
 def test_a_rotation_has_a_loop_integral_of_one(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_a_rotation_has_a_loop_integral_of_one(tmp_path: Path):
 
 def test_with_a_sigmoid_output_it_is_the_field_before_it_that_has_an_energy(tmp_path: Path):
     text = TIED.replace("units: 2", "units: 2, activation: sigmoid")
-    numbers, said = found(random_run(tmp_path, text))
+    numbers, output_name = found(random_run(tmp_path, text))
     assert numbers["a"]["antisymmetric_part"]["max"] < 1e-6
     assert numbers["r"]["antisymmetric_part"]["mean"] > 0.01
-    assert "da/dx before the last activation" in said
+    assert "da/dx before the last activation" in output_name

@@ -20,10 +20,10 @@ LINEAR = UNTIED.replace("tanh", "linear")
 LISTED = TIED + "    analysis: [{integrability: {samples: 7, radius: 0.2}}]\n"
 
 
-def said_of(run: Run, *only: str, formats: tuple[str, ...] = ("png",)) -> list[str]:
-    said: list[str] = []
-    analyze(run, only, formats, said.append)
-    return said
+def lines_of(run: Run, *only: str, formats: tuple[str, ...] = ("png",)) -> list[str]:
+    lines: list[str] = []
+    analyze(run, only, formats, lines.append)
+    return lines
 
 
 def numbers(path: Path, name: str) -> dict:
@@ -31,31 +31,31 @@ def numbers(path: Path, name: str) -> dict:
 
 
 def test_the_analyses_of_the_config_are_made_with_its_settings(tmp_path: Path):
-    (said,) = said_of(random_run(tmp_path, LISTED))
-    assert said.startswith("integrability: ")
-    assert said.endswith("; 7 validation samples")
+    (lines,) = lines_of(random_run(tmp_path, LISTED))
+    assert lines.startswith("integrability: ")
+    assert lines.endswith("; 7 validation samples")
     found = numbers(tmp_path, "integrability")
     assert (found["samples"], found["radius"]) == (7, 0.2)
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"integrability.png", "integrability.csv"}
 
 
 def test_a_named_one_is_made_with_its_defaults_where_the_config_does_not_list_it(tmp_path: Path):
-    said_of(random_run(tmp_path, TIED), "integrability")
+    lines_of(random_run(tmp_path, TIED), "integrability")
     assert numbers(tmp_path, "integrability")["radius"] == 0.1
 
 
 def test_without_any_listed_all_that_apply_are_made_and_of_the_others_the_reason_is_said(tmp_path: Path):
-    said = said_of(random_run(tmp_path, CLASSIFIER))
+    lines = lines_of(random_run(tmp_path, CLASSIFIER))
     made = {path.stem for path in tmp_path.glob("analysis/*.json")}
-    left_out = {line.partition(":")[0] for line in said if ": left out: " in line}
-    assert {line.partition(":")[0] for line in said} == made | left_out == set(ANALYSES)
+    left_out = {line.partition(":")[0] for line in lines if ": left out: " in line}
+    assert {line.partition(":")[0] for line in lines} == made | left_out == set(ANALYSES)
     reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
-    assert f"integrability: left out: {reason}" in said
+    assert f"integrability: left out: {reason}" in lines
 
 
 def test_a_named_one_that_does_not_apply_is_refused_before_anything_is_measured(tmp_path: Path):
     with pytest.raises(UserError) as refused:
-        said_of(written(tmp_path, CLASSIFIER), "integrability")
+        lines_of(written(tmp_path, CLASSIFIER), "integrability")
     reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
     assert str(refused.value) == f"{tmp_path}: integrability: {reason}"
     assert not (tmp_path / "analysis").exists()
@@ -64,10 +64,10 @@ def test_a_named_one_that_does_not_apply_is_refused_before_anything_is_measured(
 def test_a_named_one_whose_samples_are_none_is_refused(tmp_path: Path):
     run = random_run(tmp_path, LISTED.replace("samples: 7", "split: validation").replace("20, test", "0, test"))
     with pytest.raises(UserError) as refused:
-        said_of(run, "integrability")
+        lines_of(run, "integrability")
     reason = "its validation split has no samples; name another one as split"
     assert str(refused.value) == f"{tmp_path}: integrability: {reason}"
-    assert said_of(run) == [f"integrability: left out: {reason}"]
+    assert lines_of(run) == [f"integrability: left out: {reason}"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_named_one_whose_samples_are_none_is_refused(tmp_path: Path):
 )  # fmt: skip
 def test_an_unknown_name_is_refused(only: str, formats: str, message: str, tmp_path: Path):
     with pytest.raises(UserError) as refused:
-        said_of(written(tmp_path, TIED), only, formats=(formats,))
+        lines_of(written(tmp_path, TIED), only, formats=(formats,))
     assert str(refused.value).startswith(message)
 
 
@@ -88,7 +88,7 @@ def test_an_unknown_name_is_refused(only: str, formats: str, message: str, tmp_p
     ("analysis", "problem"),
     [
         ("[integrability, {integrability: {samples: 5}}]",
-         "analysis.1: integrability is there twice, and would be written over; leave one out"),
+         "analysis.1: integrability is listed twice and would be overwritten; leave one out"),
         ("[{integrability: {sampels: 5}}]",
          "analysis.0.integrability.sampels: unknown key; did you mean samples? "
          "(allowed: split, samples, radius, points)"),
@@ -149,7 +149,7 @@ def test_what_needs_matrices_that_are_too_large_is_refused_before_training(tmp_p
 def test_numbers_that_are_not_finite_are_one_message(tmp_path: Path):
     run = written(tmp_path, LINEAR, [np.full((2, 5), 1e30), np.zeros(5), np.full((5, 2), 1e30), np.zeros(2)])
     with np.errstate(all="ignore"), pytest.raises(UserError) as error:
-        said_of(run, "pca_comparison")
+        lines_of(run, "pca_comparison")
     assert str(error.value) == (
         f"{tmp_path}: pca_comparison: the net gives numbers that are not finite; retrain with a smaller learning_rate"
     )

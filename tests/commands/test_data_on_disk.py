@@ -68,15 +68,15 @@ def test_a_run_on_samples_on_disk_holds_the_same_bytes_as_one_on_those_in_memory
         config["training"] = {"batch_size": 32, "epochs": 2, "optimizer": "adam", **config.get("training", {})}
     Path("c.yaml").write_text(dump(config))
     small_pieces(monkeypatch)
-    said, checked = {}, []
+    printed, checked = {}, []
     for name in ("here", "there"):
-        said[name] = mlphys("train", "c.yaml", "--out", name)
+        printed[name] = mlphys("train", "c.yaml", "--out", name)
         mlphys("evaluate", name, *(("--shift", 1, "--noise", 0.2) if case == "classifier" else ()))
         checked.append(mlphys("data", "check", "c.yaml"))
         mlphys("data", "show", "c.yaml", "--out", f"{name}.png")
         all_large(monkeypatch)
-    assert "stay on disk" not in said["here"]
-    assert " GB of samples stay on disk; they are read once now to compute their checksum" in said["there"]
+    assert "stay on disk" not in printed["here"]
+    assert " GB of samples stay on disk; they are read once now to compute their checksum" in printed["there"]
     tables = sorted(f"figures/{path.name}" for path in Path("here/figures").glob("*.csv"))
     assert tables
     for file in ("weights.safetensors", "metrics.json", "data.json", *tables):

@@ -125,7 +125,7 @@ def test_an_unknown_name_is_refused_before_anything_is_drawn(
 
 def test_a_folder_that_cannot_be_made_is_one_message(tmp_path: Path):
     (tmp_path / "figures").write_text("a file of the user's")
-    with pytest.raises(UserError, match="figures: cannot be written: File exists; "):
+    with pytest.raises(UserError, match="figures: cannot be written: Not a directory; "):
         plot.draw(complete(tmp_path), ["filters"], ["png"])
     assert (tmp_path / "figures").read_text() == "a file of the user's"
 

@@ -94,7 +94,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = ", ".join(SCHEDULES)
 KINDS = ", ".join(registry.names("mlphys.models"))
 KNOWN = ", ".join(LOSSES)
-A_NAME = "expected 1 to 100 letters, digits, '.', '-' and '_', no sign first: it names a folder"
+A_NAME = "expected 1 to 100 letters, digits, '.', '-', '_', first a letter or digit: it names a folder"
 A_SIZE = "expected a count of samples, or a fraction between 0 and 1"
 A_RANGE = "expected a range such as [0.985, 0.993], the smaller number first"
 TWO = "expected a whole number, or two for rows and columns such as [3, 3]"
@@ -518,7 +518,7 @@ BROKEN = [
     (
         EPOCHS,
         "epochs: 2\n  epochs: 3",
-        "f.yaml:15: training.epochs: the key stands twice, first on line 14; remove one",
+        "f.yaml:15: training.epochs: the key appears twice, first on line 14; remove one",
     ),
     (
         f"  {EPOCHS}",
@@ -616,7 +616,7 @@ def test_a_file_without_an_experiment_is_refused(content, message):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("f.yaml", "f.yaml: no such file; `mlphys list configs` names those that come along"),
+        ("f.yaml", "f.yaml: no such file; `mlphys list configs` names the shipped configs"),
         (
             "configs/conv_mnist.yaml",
             "configs/conv_mnist.yaml: no such file; "
@@ -909,7 +909,7 @@ def test_a_shipped_config_is_copied_as_it_is_and_nothing_is_overwritten():
     assert copy("conv_digits", Path(".")) == Path("conv_digits.yaml")
     assert Path("conv_digits.yaml").read_bytes() == shipped()["conv_digits"].read_bytes()
     Path("conv_digits.yaml").write_text("mine")
-    message = "conv_digits.yaml: exists; it is not overwritten; name another folder with --to"
+    message = "conv_digits.yaml: exists; it is not overwritten; name another folder with --to, or a --name"
     assert error_of(copy, "conv_digits", Path(".")) == message
     assert Path("conv_digits.yaml").read_text() == "mine"
     assert error_of(copy, "conv_digits", Path("nowhere")) == "nowhere: no such folder"

@@ -208,8 +208,8 @@ def test_the_completed_config_of_a_run_takes_the_same_and_refuses_what_has_chang
     assert load(complete) == loaded
     path = Path("runs/plain/1/weights.safetensors")
     save_file({name: 2 * value for name, value in load_file(path).items()}, path)
-    told = "its weights are not those that were taken; leave sha256 out to take them as they are now"
-    assert message(complete) == f"model.encoder.sha256: {path.parent.absolute()}: {told}"
+    text = "its weights have changed; leave sha256 out to use the current ones"
+    assert message(complete) == f"model.encoder.sha256: {path.parent.absolute()}: {text}"
     layers = complete.read_text().replace("units: 12", "units: 13")
     complete.write_text("\n".join(line for line in layers.splitlines() if "sha256" not in line))
     assert message(complete) == (
@@ -225,11 +225,11 @@ def test_a_name_is_the_newest_of_its_runs_and_a_number_that_one():
 
 def test_explained_layers_tell_whose_they_are():
     place = Path("runs/plain/1").absolute()
-    said = mlphys("config", "explain", on_code("plain"))
-    assert " encoder.1.Dense" in said
-    assert f"\nthe encoder's 780 parameters are those of {place} and are not trained\n" in said
-    said = mlphys("config", "explain", on_code("plain", trainable=True))
-    assert f"\nthe encoder's 780 parameters are those of {place} and are trained on\n" in said
+    printed = mlphys("config", "explain", on_code("plain"))
+    assert " encoder.1.Dense" in printed
+    assert f"\nthe encoder's 780 parameters are those of {place} and are not trained\n" in printed
+    printed = mlphys("config", "explain", on_code("plain", trainable=True))
+    assert f"\nthe encoder's 780 parameters are those of {place} and are trained on\n" in printed
     assert f"\nall parameters begin as in {place}\n" in mlphys("config", "explain", begun_with("plain"))
 
 
@@ -252,7 +252,7 @@ def test_a_missing_run_is_told_with_the_command_that_makes_it():
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "text"),
     [
         (
             "interrupted",
@@ -261,11 +261,11 @@ def test_a_missing_run_is_told_with_the_command_that_makes_it():
         ("diverged", "its training diverged; name another run"),
     ],
 )
-def test_an_unfinished_or_diverged_run_is_refused(state, told):
+def test_an_unfinished_or_diverged_run_is_refused(state, text):
     status = Path("runs/plain/1/status.json")
     status.write_text(status.read_text().replace("done", state))
-    assert message(on_code("plain")) == f"model.encoder.run: runs/plain/1: {told}"
-    assert message(begun_with("plain")) == f"training.initial.run: runs/plain/1: {told}"
+    assert message(on_code("plain")) == f"model.encoder.run: runs/plain/1: {text}"
+    assert message(begun_with("plain")) == f"training.initial.run: runs/plain/1: {text}"
 
 
 def test_a_run_without_an_encoder_is_refused():
@@ -282,11 +282,11 @@ def test_an_encoder_of_other_samples_is_refused():
 
 
 def test_other_preprocessing_is_refused():
-    told = "runs/whitened/1: was trained behind other preprocessing; write the same"
+    text = "runs/whitened/1: was trained with other preprocessing; write the same"
     for path in (on_code("whitened"), begun_with("whitened")):
-        assert message(path) == f"data.preprocess: {told}: [standardize]"
+        assert message(path) == f"data.preprocess: {text}: [standardize]"
     assert message(on_code("plain", STEPS)) == (
-        "data.preprocess: runs/plain/1: was trained behind other preprocessing; write the same: none"
+        "data.preprocess: runs/plain/1: was trained with other preprocessing; write the same: none"
     )
 
 
@@ -295,26 +295,26 @@ def test_preprocessing_of_other_samples_is_refused():
     steps = {"preprocess": [{"project": 5}]}
     small = {"kind": "autoencoder", "encoder": DENSE, "decoder": [{"Dense": {"units": 5}}]}
     run = fake_run.write(config("projected", small, steps))
-    told = f"data.preprocess: {run}: its preprocessing takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
-    assert message(begun_with("projected", small, CIRCLES | steps)) == told
+    text = f"data.preprocess: {run}: its preprocessing takes samples of 8 x 8 x 1, and those here are 20 x 20 x 1"
+    assert message(begun_with("projected", small, CIRCLES | steps)) == text
     behind = {"kind": "classifier", "encoder": {"run": "projected"}, "layers": [{"Dense": {"units": 2}}]}
-    assert message(config("top", behind, CIRCLES | steps)) == told
+    assert message(config("top", behind, CIRCLES | steps)) == text
 
 
 def test_weights_of_another_architecture_are_refused_by_the_first_that_differs():
     wide = SOURCES["plain"] | {"encoder": [{"Dense": {"units": 9}}]}
-    told = "training.initial.run: runs/plain/1: is another architecture"
-    assert message(begun_with("plain", wide)) == f"{told}: encoder.0.Dense.kernel is 64 x 9 here, 64 x 12 there"
+    text = "training.initial.run: runs/plain/1: is another architecture"
+    assert message(begun_with("plain", wide)) == f"{text}: encoder.0.Dense.kernel is 64 x 9 here, 64 x 12 there"
     deep = SOURCES["plain"] | {"decoder": [*BACK, *BACK]}
-    assert message(begun_with("plain", deep)) == f"{told}: decoder.1.Dense.kernel is 64 x 64 here, missing there"
+    assert message(begun_with("plain", deep)) == f"{text}: decoder.1.Dense.kernel is 64 x 64 here, missing there"
     tied = SOURCES["tied"]
-    assert message(begun_with("plain", tied)) == f"{told}: decoder.0.Dense.kernel is missing here, 12 x 64 there"
+    assert message(begun_with("plain", tied)) == f"{text}: decoder.0.Dense.kernel is missing here, 12 x 64 there"
 
 
 def test_what_is_computed_at_once_begins_with_no_weights():
     model = {"kind": "pca", "components": 3}
     assert message(config("more", model, initial={"run": "plain"})) == (
-        "training.initial: kind: pca is computed at once and begins with no weights; leave it out"
+        "training.initial: kind: pca is solved directly, without initial weights; leave it out"
     )
 
 
@@ -334,7 +334,7 @@ def not_finite(arrays: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "text"),
     [
         (
             wider,
@@ -344,10 +344,10 @@ def not_finite(arrays: dict[str, np.ndarray]) -> None:
         (not_finite, "holds values that are not finite; retrain the experiment"),
     ],
 )
-def test_damaged_weights_are_refused(change, told):
+def test_damaged_weights_are_refused(change, text):
     tampered(change)
     for path in (on_code("plain"), begun_with("plain")):
-        assert reason("config", "check", path) == f"runs/plain/1/weights.safetensors: {told}"
+        assert reason("config", "check", path) == f"runs/plain/1/weights.safetensors: {text}"
 
 
 def test_a_file_that_is_no_safetensors_is_refused():

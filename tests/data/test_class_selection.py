@@ -121,11 +121,11 @@ ALL = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
         ),
         (
             "{name: circle_or_square, size: 9, samples: 99, fresh: true, imbalance: {circle: 0.5}}",
-            "data: fresh samples are of all classes alike; leave classes and imbalance out, or fresh",
+            "data: fresh samples are balanced over all classes; leave classes and imbalance out, or fresh",
         ),
         (
             "{name: blobs, samples: 99, fresh: true}",
-            "data: fresh samples would lie around other points in every epoch; leave fresh out",
+            "data: fresh samples would have other cluster centers in every epoch; leave fresh out",
         ),
     ],
 )  # fmt: skip

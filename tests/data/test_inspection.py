@@ -49,7 +49,7 @@ def test_copies_across_splits_are_counted_and_warned_of():
     test.x[2] = test.x[5] = train.x[0]
     found = inspection.check(Splits(train, validation, test), CURVES)
     assert found.shared == {("train", "validation"): 0, ("train", "test"): 2, ("validation", "test"): 0}
-    assert found.warnings() == ["2 test samples are also in train: what is measured on test is too good"]
+    assert found.warnings() == ["2 test samples are also in train: metrics on test are too good"]
 
 
 def test_features_that_never_change_are_counted():
@@ -129,7 +129,7 @@ def test_another_ending_is_refused(tmp_path):
     path = tmp_path / "sheet.jpg"
     with pytest.raises(UserError) as error:
         inspection.sheet(dataset(), CURVES, path)
-    assert str(error.value) == f"{path}: the ending says which format to write; allowed png, pdf, svg"
+    assert str(error.value) == f"{path}: the extension selects the format; allowed png, pdf, svg"
 
 
 def test_a_class_name_with_dollar_signs_is_shown_as_it_is(tmp_path):

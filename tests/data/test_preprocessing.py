@@ -237,10 +237,10 @@ def test_a_trained_network_is_asked_in_the_space_of_the_data(run):
     found = Run(run)
     validation = found.dataset().validation
     with np.load(run / "predictions_validation.npz") as arrays:
-        said = found.trained.predictions(validation.x)["probabilities"]
-        np.testing.assert_allclose(said, arrays["probabilities"], atol=1e-6)
+        predictions = found.trained.predictions(validation.x)["probabilities"]
+        np.testing.assert_allclose(predictions, arrays["probabilities"], atol=1e-6)
     layers = found.trained.layers(validation.x)
-    np.testing.assert_allclose(layers["layers.0.Dense"], said, atol=1e-6)
+    np.testing.assert_allclose(layers["layers.0.Dense"], predictions, atol=1e-6)
 
 
 def test_the_losses_along_parameters_are_those_of_nets_with_these_weights_and_the_net_keeps_its_own(run):
@@ -288,7 +288,7 @@ def test_what_cannot_be_fitted_leaves_no_run_behind(folder):
     steps = "data.preprocess=[{whiten: {kind: zca, epsilon: 0.0}}]"
     layers = "model.layers=[Flatten, {Dense: {units: 10, activation: softmax}}]"
     assert refused("train", "small.yaml", "--set", steps, "--set", layers) == (
-        "mlphys: data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
+        "mlphys: data.preprocess: whiten: some directions are constant and cannot get variance 1; "
         "lower components, or raise epsilon\n"
     )
     assert not Path("runs").exists()
@@ -300,12 +300,12 @@ def test_reconstructions_are_measured_in_pixels_too_beside_pcas_there(folder):
     run = Run(Path("run"))
     measured = run.metrics["validation"]
     dataset = run.dataset()
-    said = run.trained.image_outputs(dataset.validation.x)["reconstructions"]
-    assert measured["pixel_mse"] == pytest.approx(((said - dataset.validation.x) ** 2).mean(), rel=1e-4)
+    reconstructions = run.trained.image_outputs(dataset.validation.x)["reconstructions"]
+    assert measured["pixel_mse"] == pytest.approx(((reconstructions - dataset.validation.x) ** 2).mean(), rel=1e-4)
     assert measured["mse"] != pytest.approx(measured["pixel_mse"], rel=0.1)
     with np.load("run/predictions_validation.npz") as arrays:
         np.testing.assert_allclose(arrays["images"], dataset.validation.x[:100], atol=1e-6)
-        np.testing.assert_allclose(arrays["reconstructions"], said[:100], atol=1e-5)
+        np.testing.assert_allclose(arrays["reconstructions"], reconstructions[:100], atol=1e-5)
     projected = preprocessing.fit((Project(components=6),), dataset.train.x)
     nearest = projected.inverse(projected.apply(dataset.validation.x))
     expected = ((nearest - dataset.validation.x) ** 2).mean()

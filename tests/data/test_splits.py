@@ -225,7 +225,7 @@ def test_a_class_with_too_few_samples_for_the_splits_is_refused():
     with pytest.raises(UserError) as error:
         splits.split(spec(), WHOLE, numbered(WHOLE, y))
     assert str(error.value) == (
-        "numbered: the class c has 2 of the 3 samples it needs, one a split; "
+        "numbered: the class c has 2 of the 3 samples it needs, one per split; "
         "add samples, leave the class out, or set data.validation or data.test to 0"
     )
     assert len(splits.split(spec(validation=0), WHOLE, numbered(WHOLE, y)).train) == 240

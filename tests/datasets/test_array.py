@@ -185,7 +185,7 @@ REFUSED = [
     ({"x": X * 1j, "y": Y}, "x holds complex64; expected real numbers"),
     ({"x": X[:0], "y": Y[:0]}, "x has shape (0, 5): no samples in it"),
     ({"x": X[:, 0], "y": Y}, "x has shape (12,); expected (samples, features) or images"),
-    ({"x": X, "y": np.array(3)}, "y has shape (); expected one value a sample"),
+    ({"x": X, "y": np.array(3)}, "y has shape (); expected one value per sample"),
     (
         {"x_train": X, "x_test": X, "y_test": Y},
         "has x_test and y_test, but not all of x_train, y_train, x_test, y_test; add the others, or leave the "
@@ -236,7 +236,7 @@ def test_arrays_that_cannot_be_used_are_refused_before_any_sample_is_read(save, 
             np.where(Y, Y, np.nan),
             "y[0] is nan: labels are text or whole numbers; kind: regressor takes numbers; 4 of 12 are wrong",
         ),
-        (X, "y has shape (12, 5); expected one whole number a sample, or one-hot"),
+        (X, "y has shape (12, 5); expected one whole number per sample, or one-hot"),
     ],
 )
 @pytest.mark.parametrize("keys", [{"targets": "classes"}, {"class_names": ["up", "down", "strange"]}])
@@ -326,7 +326,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, kind):
         "missing": f"{path}: no such file; a relative path starts at {os.getcwd()}",
         "folder": f"{path}: needs npy files of the arrays x_train and y_train (and x_test, y_test), or x and y, "
         "all without y for an autoencoder; received none; data.x and data.y name others",
-        "pipe": f"{path}: is not a regular file; copy what it gives into one",
+        "pipe": f"{path}: is not a regular file; copy its content into one",
     }
     with pytest.raises(UserError) as error:
         Arrays(name="array", path=str(path)).describe()
@@ -429,8 +429,8 @@ def test_a_large_file_that_is_written_column_by_column_is_refused(tmp_path):
     with pytest.raises(UserError) as error:
         spec.load()
     assert str(error.value) == (
-        f"{tmp_path}/x.npy: is written column by column, so that no sample can be read by itself; "
-        "write it anew with np.save(path, np.ascontiguousarray(x))"
+        f"{tmp_path}/x.npy: is in Fortran order, so that samples cannot be read one by one; "
+        "save it again with np.save(path, np.ascontiguousarray(x))"
     )
 
 
@@ -442,5 +442,5 @@ def test_a_file_that_is_not_as_long_as_its_header_says_is_never_mapped(tmp_path,
         spec.describe()
     assert str(error.value) == (
         f"{tmp_path}/x.npy: claims the shape (12, 4, 5) of uint8, which is not what the file holds; "
-        "write it anew with np.save"
+        "save it again with np.save"
     )

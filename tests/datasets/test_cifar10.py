@@ -15,7 +15,7 @@ RECORDS = 4  # in each file, where the real ones have 10 000
 LABELS = np.arange(6 * RECORDS, dtype=np.uint8) % 10
 PIXELS = np.random.default_rng(0).integers(0, 256, (6 * RECORDS, 3, 32, 32), np.uint8)
 NAMES = [f"cifar-10-batches-bin/{name}.bin" for name in (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")]
-REMEDY = "remove it, then `mlphys data fetch cifar10` downloads it anew"
+REMEDY = "remove it, then `mlphys data fetch cifar10` downloads it again"
 
 
 def batches(labels=LABELS):

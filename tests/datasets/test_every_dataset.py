@@ -143,14 +143,14 @@ def mlphys(tmp_path, monkeypatch):
 
 def test_a_new_dataset_is_one_file(mlphys):
     assert "ramp                  Numbers from 0 to 1, with their squares." in mlphys("list", "datasets")
-    assert mlphys("config", "check", "ramp.yaml") == "ramp.yaml: right (ramp, 2 parameters)\n"
+    assert mlphys("config", "check", "ramp.yaml") == "ramp.yaml: OK (ramp, 2 parameters)\n"
     assert "train 20" in " ".join(mlphys("data", "check", "ramp.yaml").split())
 
 
 def test_a_new_dataset_is_validated(mlphys):
-    said = mlphys("config", "check", "ramp.yaml", "--set", "data.sampels=3", code=2)
-    assert "unknown key" in said
-    assert "samples" in said
+    printed = mlphys("config", "check", "ramp.yaml", "--set", "data.sampels=3", code=2)
+    assert "unknown key" in printed
+    assert "samples" in printed
 
 
 def test_a_dataset_that_lacks_something_cannot_be_made():

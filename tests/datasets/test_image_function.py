@@ -190,7 +190,7 @@ def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path):
     for path, text in [
         (tmp_path / "none.png", f"no such file; a relative path starts at {Path.cwd()}"),
         (tmp_path, "is a folder; name a file in it"),
-        (tmp_path / "pipe.png", "is not a regular file; copy what it gives into one"),
+        (tmp_path / "pipe.png", "is not a regular file; copy its content into one"),
     ]:
         assert refusals(ImageFunction(name="image_function", path=str(path))) == {f"{path}: {text}"}
 

@@ -116,7 +116,7 @@ def test_the_file_is_recorded_with_size_and_checksum(save, tmp_path):
 
 
 MEND = "; correct the file, or leave out these rows or columns"
-QUOTES = "a cell with the delimiter in it must stand in quotes"
+QUOTES = "a cell with the delimiter in it must be quoted"
 REFUSED = [
     ("", {}, ": the first line must name the columns; received nothing"),
     ("1,2\n3,4\n", {}, ": the first line must name the columns; received 1, 2"),
@@ -158,7 +158,7 @@ REFUSED = [
         {"target": "k"},
         ":4: k: expected a finite number; received 'up'" + MEND,
     ),
-    (IRIS.replace("5.1", '"5.1"x'), {}, ":2: not CSV: ',' expected after '\"'; export the table as CSV anew"),
+    (IRIS.replace("5.1", '"5.1"x'), {}, ":2: not CSV: ',' expected after '\"'; export the table as CSV again"),
     ("größe,b\n1,2\n".encode("latin-1"), {}, ": not a text in UTF-8; export the table as CSV in UTF-8"),
     (OHM.encode("utf-16"), {}, ": not a text in UTF-8; export the table as CSV in UTF-8"),
 ]
@@ -199,4 +199,4 @@ def test_a_path_that_is_no_file_is_refused(tmp_path):
     os.mkfifo(path)
     with pytest.raises(UserError) as error:
         Table(name="table", path=str(path)).describe()
-    assert str(error.value) == f"{path}: is not a regular file; copy what it gives into one"
+    assert str(error.value) == f"{path}: is not a regular file; copy its content into one"

@@ -1,4 +1,4 @@
-"""The command line, called in this process."""
+"""Run commands in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlphys.cli import main
 
 
 def mlphys(*arguments: object, code: int = 0) -> str:
-    """What the command prints, which ends with `code` and no traceback."""
+    """Run a command; return what it prints. Asserts the exit code and that there is no traceback."""
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
@@ -16,10 +16,10 @@ def mlphys(*arguments: object, code: int = 0) -> str:
 
 
 def refused(*arguments: object) -> str:
-    """What a command prints that the user can mend."""
+    """Run a command that must fail with exit code 2; return its message."""
     return mlphys(*arguments, code=2)
 
 
 def reason(*arguments: object) -> str:
-    """The one message of a command that is refused."""
+    """The single line of the message of a command that must fail."""
     return refused(*arguments).removeprefix("mlphys: ").removesuffix("\n")

@@ -1,4 +1,4 @@
-"""Checkpoints changed behind mlphys's back, with the right checksum."""
+"""Checkpoints with altered content and a valid checksum."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlphys.training import checkpoint as checkpoints
 
 
 def facts_of(path: Path) -> dict[str, Any]:
-    """What the checkpoint at `path` holds beside the arrays."""
+    """The metadata of the checkpoint at `path`."""
     with safe_open(path, framework="numpy") as file:
         return json.loads(file.metadata()["checkpoint"])
 

@@ -1,4 +1,4 @@
-"""The runs of what entries of a registry name as their example, trained by the command."""
+"""Runs of the examples of registry entries, trained by the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.cli import mlphys
 
 
 class ExampleRuns:
-    """Trains each experiment once in `folder`, however often it is asked for."""
+    """Trains each experiment once in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,11 +31,11 @@ class ExampleRuns:
         return self._resolved[file]
 
     def run(self, config: Mapping[str, Any]) -> Run:
-        """A run that was evaluated on its test split."""
+        """A run, evaluated on its test split."""
         return Run(self._trained(config, 1, self.resolved(config).experiment.data.train))
 
     def in_study(self, config: Mapping[str, Any]) -> Run:
-        """The same, beside one of half as many training samples."""
+        """The same, with a second run in its folder that has half as many training samples."""
         samples = self.resolved(config).experiment.data.train
         self._trained(config, 2, int(samples) // 2)
         return self.run(config)
@@ -57,7 +57,7 @@ class ExampleRuns:
 
 
 def _evaluate(run: Path) -> None:
-    """Also on shifted samples, where they can be shifted."""
+    """Evaluate, also on shifted samples if possible."""
     result = CliRunner().invoke(main, ["evaluate", str(run), "--shift", "1"])
     if result.exit_code == 2:
         mlphys("evaluate", run)

@@ -1,4 +1,4 @@
-"""A disk that is watched: file operations by name, stopped at any of them, and what a power cut leaves of them."""
+"""A fake disk: records file operations, stops at any of them, and simulates power cuts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Operation:
-    """`path` and `target` are relative to the watched folder."""
+    """A file operation; `path` and `target` are relative to the observed folder."""
 
-    kind: str  # create, open, write, truncate, chmod, fsync, replace, unlink, mkdir
+    kind: str  # create, open, write, truncate, fsync, replace, unlink, mkdir
     path: str
     data: bytes = b""
     size: int = 0
@@ -32,9 +32,9 @@ def steady(path: str) -> str:
 
 
 class Disk:
-    """While it is entered, `before` is called with each operation below `root` before it is done.
+    """Context in which `before` is called before each operation below `root`.
 
-    It may raise or kill. With `half`, half of a write's bytes are there when `before` is called.
+    `before` may raise or kill. With `half`, half of the bytes are written before it is called.
     Nothing is really synchronized: a kill of the process does not need it.
     """
 
@@ -44,7 +44,7 @@ class Disk:
         self._real: dict[str, Any] = {}
 
     def __enter__(self) -> Disk:
-        names = ("open", "fsync", "replace", "unlink", "mkdir", "fchmod")
+        names = ("open", "fsync", "replace", "unlink", "mkdir")
         self._real = {name: getattr(os, name) for name in names} | {"io.open": io.open}
         for name in names:
             setattr(os, name, getattr(self, f"_{name}"))
@@ -60,18 +60,24 @@ class Disk:
         if path is not None:
             self.before(Operation(kind, path, **facts))
 
-    def _below(self, path: Any) -> str | None:
-        """The path relative to the root, None for one outside."""
+    def _below(self, path: Any, dir_fd: int | None = None) -> str | None:
+        """The path relative to the root, None for one outside; `dir_fd` is the folder that it begins in."""
         if isinstance(path, int):
             return self._paths.get(path)
+        if dir_fd is not None:
+            if dir_fd not in self._paths:
+                return None
+            path = self.root / self._paths[dir_fd] / path
         path = Path(os.path.abspath(path))
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else None
 
-    def _open(self, path: Any, flags: int, *rest: Any, **options: Any) -> int:
-        below = self._below(path)
+    def _open(self, path: Any, flags: int, *rest: Any, dir_fd: int | None = None) -> int:
+        below = self._below(path, dir_fd)
         if flags & os.O_CREAT:
             self.do("create", below)
-        handle = self._real["open"](path, flags, *rest, **options)
+        elif flags & (os.O_WRONLY | os.O_RDWR):
+            self.do("open", below)
+        handle = self._real["open"](path, flags, *rest, dir_fd=dir_fd)
         self._paths.pop(handle, None)
         if below is not None:
             self._paths[handle] = below
@@ -92,27 +98,31 @@ class Disk:
     def _fsync(self, handle: int) -> None:
         self.do("fsync", self._below(handle))
 
-    def _replace(self, path: Any, target: Any) -> None:
-        self.do("replace", self._below(path), target=self._below(target))
-        self._real["replace"](path, target)
+    def _replace(self, path: Any, target: Any, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
+        self.do("replace", self._below(path, src_dir_fd), target=self._below(target, dst_dir_fd))
+        self._real["replace"](path, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
-    def _unlink(self, path: Any, **options: Any) -> None:
-        if os.path.lexists(path):
-            self.do("unlink", self._below(path))
-        self._real["unlink"](path, **options)
+    def _unlink(self, path: Any, dir_fd: int | None = None) -> None:
+        if _is_there(path, dir_fd):
+            self.do("unlink", self._below(path, dir_fd))
+        self._real["unlink"](path, dir_fd=dir_fd)
 
-    def _mkdir(self, path: Any, *rest: Any, **options: Any) -> None:
-        if not os.path.lexists(path):
-            self.do("mkdir", self._below(path))
-        self._real["mkdir"](path, *rest, **options)
+    def _mkdir(self, path: Any, *rest: Any, dir_fd: int | None = None) -> None:
+        if not _is_there(path, dir_fd):
+            self.do("mkdir", self._below(path, dir_fd))
+        self._real["mkdir"](path, *rest, dir_fd=dir_fd)
 
-    def _fchmod(self, handle: int, mode: int) -> None:
-        self.do("chmod", self._below(handle))
-        self._real["fchmod"](handle, mode)
+
+def _is_there(path: Any, dir_fd: int | None) -> bool:
+    try:
+        os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class _File:
-    """A file opened for writing; what is written is on its way to the disk at once."""
+    """A file opened for writing, without buffering."""
 
     def __init__(self, file: Any, path: str, disk: Disk):
         self._file, self._path, self._disk = file, path, disk
@@ -166,13 +176,13 @@ Tree = dict[str, bytes | None]
 
 
 class Platter:
-    """What may be on the disk after a power cut: what was synchronized, and any part of the rest.
+    """Possible disk contents after a power cut: everything synchronized, and any part of the rest.
 
     Each folder's changes are lost or kept one by one, as POSIX allows; real file systems lose less.
     """
 
     def __init__(self, root: Path) -> None:
-        """With the files below `root`, all of them synchronized."""
+        """Start with the files below `root`, all synchronized."""
         self.durable: Entries = {
             str(path.relative_to(root)): None if path.is_dir() else _Inode(path.read_bytes())
             for path in root.rglob("*")
@@ -245,7 +255,7 @@ def _applied(entries: Entries, change: tuple[str, Entries, str]) -> Entries:
 
 
 def lay(tree: Tree, folder: Path) -> None:
-    """Make the files of `tree` in `folder`, which is empty."""
+    """Write the files of `tree` into the empty `folder`."""
     for path, content in sorted(tree.items()):
         if content is None:
             (folder / path).mkdir()

@@ -1,4 +1,4 @@
-"""Run directories that look trained, written without training: for tests that need no net."""
+"""Run directories written without training, for tests that need no network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlphys.runs.writer import RunWriter, create
 
 
 def write(config: Path) -> Path:
-    """A finished run of `config` under runs/, all its weights 1; no sample is read."""
+    """Write a finished run of `config` under runs/ with all weights 1, without reading samples."""
     loaded = load(config)
     known, data = loaded.description, loaded.experiment.data
     sizes = {name: getattr(data, name) for name in ("train", "validation", "test")}

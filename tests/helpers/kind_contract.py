@@ -1,4 +1,4 @@
-"""What every kind of model promises, as checks that take a kind; each raises AssertionError."""
+"""The contract of kinds of models, as checks; each raises AssertionError."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Example:
         return replace(self.spec.build(self.description, seed), compiles_in_xla=False)  # compiling takes the longest
 
     def train(self, network: Network, start: Checkpoint | None = None, memory: Memory | None = None) -> Memory:
-        """Train all phases; what was kept."""
+        """Train all phases; return the outcome."""
         memory = memory or Memory()
         phases = self.spec.phases(self.training, self.description, network, self.data.train)
         training = Training(network, phases, self.data, None, 0, {}, memory, Silence())
@@ -80,9 +80,9 @@ def shapes_are_as_promised(kind: type[ModelKind]) -> None:
     network, description = example.build(), example.description
     built = {name: tuple(variable.shape) for name, variable in network.weights.items()}
     assert built == example.spec.weight_shapes(description)
-    said = {name: value.shape for name, value in example.predictions(network).items()}
+    shapes = {name: value.shape for name, value in example.predictions(network).items()}
     promised = example.spec.prediction_shapes(description)
-    assert said == {name: (7, *shape) for name, shape in promised.items()}
+    assert shapes == {name: (7, *shape) for name, shape in promised.items()}
     pictures = Mapped(lambda x, y: example.spec.image_outputs(network, x), network.evaluated_at_once)
     if promised := example.spec.image_output_shapes(description):
         seen = {name: value.shape for name, value in pictures(samples(7, description, 9)).items()}
@@ -112,7 +112,7 @@ def a_step_lowers_the_loss(kind: type[ModelKind]) -> None:
 
 
 def step(phase: Gradient, seen: Split, backend: Any = BACKENDS[-1]) -> list[np.ndarray]:
-    """One step with all samples; how far it takes each trained weight."""
+    """One step with all samples; return the change of each trained weight."""
     phase.optimizer.build(list(phase.trained))
     variables = {f"weights/{name}": variable for name, variable in phase.network.weights.items()}
     variables |= {f"optimizer/{i}": variable for i, variable in enumerate(phase.optimizer.variables)}
@@ -148,7 +148,7 @@ def every_backend_that_accepts_it_takes_the_same_step(kind: type[ModelKind]) -> 
 
 
 def all_that_a_step_changes_is_a_named_variable(kind: type[ModelKind]) -> None:
-    """A training that goes on from a checkpoint of its middle ends with the same bytes."""
+    """Training resumed from a checkpoint in the middle ends with the same bytes."""
     example = Example(kind)
     first = example.build()
     start = first.weight_arrays()

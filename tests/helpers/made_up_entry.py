@@ -1,4 +1,4 @@
-"""The command with one more file in the folder of a registry."""
+"""Run the command line with an additional file in a registry's folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def mlphys_with(package: str, name: str, source: str, folder: Path) -> Callable[..., str]:
-    """A function that calls `mlphys` in a new process, as if `source` were the package's file `name`.py.
+    """A function that runs `mlphys` in a new process with `source` as the package's file `name`.py.
 
-    It gives what the command prints, errors too, and asserts its exit code.
+    It returns the output, errors included, and asserts the exit code.
     """
     folder.mkdir()
     (folder / f"{name}.py").write_text(source)

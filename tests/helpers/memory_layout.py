@@ -1,4 +1,4 @@
-"""How arrays lie in memory."""
+"""The memory layout of arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def assert_as_saved(arrays: Mapping[str, np.ndarray]) -> None:
-    """float32, row by row; strides too: with an axis of length 1 others than a file's are C-contiguous as well."""
+    """Assert float32 in C order with a file's strides: with an axis of length 1 other strides are C-contiguous too."""
     for name, value in arrays.items():
         assert value.dtype == np.float32, name
         assert value.flags.c_contiguous, name

@@ -1,4 +1,4 @@
-"""What a training keeps, in memory."""
+"""A Recorder in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Memory:
-    """Keeps rows and checkpoints; can interrupt after an epoch's checkpoint."""
+    """Records rows and checkpoints; can interrupt after the checkpoint of an epoch."""
 
     def __init__(self, interrupt_after: int | None = None):
         self.rows: list[Any] = []

@@ -61,7 +61,7 @@ def test_what_of_an_hdf5_file_leads_out_of_it_or_is_no_number_is_refused_by_its_
         file.create_dataset("huge", (10**6, 10**6), "f8", chunks=(100, 100))
         file["circle/back"] = file["/"]
         file["x"] = X
-    told = {
+    expected = {
         "link": "link is a link into another file; copy what it leads to",
         "soft": "soft is a link inside the file; name what it leads to",
         "virtual": "virtual is virtual: its numbers are in other files; copy them into this one",
@@ -73,8 +73,8 @@ def test_what_of_an_hdf5_file_leads_out_of_it_or_is_no_number_is_refused_by_its_
         "huge": "huge claims the shape (1000000, 1000000) of float64, which is more than the file can hold",
     }
     found = confined.described(path, "hdf5")
-    assert {name: f"{name} {why}" for name, (_, why) in found.items() if why} == told
-    assert message(path, "hdf5", "x", "virtual") == told["virtual"]
+    assert {name: f"{name} {why}" for name, (_, why) in found.items() if why} == expected
+    assert message(path, "hdf5", "x", "virtual") == expected["virtual"]
     assert list(confined.headers(path, "hdf5")) == ["x"]
 
 
@@ -131,9 +131,9 @@ def test_a_truncated_file_is_one_message(kind: str, part: float, tmp_path: Path)
             fits.PrimaryHDU(np.random.default_rng(0).normal(size=(100, 100))).writeto(path)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     name = "PRIMARY" if kind == "fits" else "x"
-    told = message(path, kind, name)
-    assert "\n" not in told
-    assert "Traceback" not in told
+    expected = message(path, kind, name)
+    assert "\n" not in expected
+    assert "Traceback" not in expected
 
 
 def test_more_memory_than_the_limit_is_refused_before_or_while_a_file_is_read(tmp_path: Path):
@@ -155,7 +155,7 @@ def test_more_time_than_the_limit_ends_the_reading(tmp_path: Path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = X
     assert message(tmp_path / "a.h5", "hdf5", "x", limits=Limits(10**9, 0)) == (
-        "takes more than 0 s of processor time to read; copy it again, or save it anew"
+        "takes more than 0 s of processor time to read; copy it again, or save it again"
     )
 
 

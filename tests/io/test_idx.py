@@ -53,7 +53,7 @@ WHOLE = content(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
 
 
 @pytest.mark.parametrize(
-    ("damaged", "told"),
+    ("damaged", "message"),
     [
         (b"", "not an IDX file; copy it again, or write it with np.save"),
         (b"\x00\x00\x07\x01" + bytes(8), "not an IDX file; copy it again, or write it with np.save"),
@@ -73,12 +73,12 @@ WHOLE = content(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     ],
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
-def test_what_is_damaged_or_lies_about_its_size_is_refused(damaged: bytes, told: str, pack, tmp_path: Path):
+def test_what_is_damaged_or_lies_about_its_size_is_refused(damaged: bytes, message: str, pack, tmp_path: Path):
     path = tmp_path / ("a-idx3-ubyte.gz" if pack is gzip.compress else "a-idx3-ubyte")
     path.write_bytes(pack(damaged))
     with pytest.raises(UserError) as error:
         idx.read(path)
-    assert str(error.value) == f"{path}: {told}"
+    assert str(error.value) == f"{path}: {message}"
 
 
 def test_a_gzip_file_that_breaks_off_is_refused(tmp_path: Path):

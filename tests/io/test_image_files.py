@@ -142,7 +142,7 @@ def test_what_is_no_image_or_too_large_a_one_is_refused_from_its_header(tmp_path
 
 def test_a_pipe_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"is not a regular file; copy what it gives into one"):
+    with pytest.raises(UserError, match=r"is not a regular file; copy its content into one"):
         image_files.header(tmp_path / "a.png")
 
 

@@ -87,7 +87,7 @@ def test_an_array_that_claims_more_than_there_is_is_refused_before_memory_is_tak
             archive.filelist[0].file_size = len(header) + 10**12
     assert refusal(path) == (
         f"{path}: a.npy claims the shape (1000000000000,) of uint8, which is not what the file holds; "
-        "write it anew with np.savez"
+        "save it again with np.savez"
     )
 
 

@@ -177,12 +177,12 @@ def test_values_up_to_one_width_outside_of_the_training_range_are_taken():
 
 def test_objects_in_an_npy_file_are_not_unpickled_and_claims_are_compared():
     np.save("a.npy", np.array([{}], dtype=object), allow_pickle=True)
-    assert refusal("a.npy", GREY) == "a.npy: holds Python objects, not numbers; write it anew with np.save"
+    assert refusal("a.npy", GREY) == "a.npy: holds Python objects, not numbers; save it again with np.save"
     np.save("b.npy", PIXELS)
     with open("b.npy", "r+b") as file:
         file.truncate(140)
     assert refusal("b.npy", GREY) == (
-        "b.npy: claims the shape (1, 3, 4, 1) of float32, which is not what the file holds; write it anew with np.save"
+        "b.npy: claims the shape (1, 3, 4, 1) of float32, which is not what the file holds; save it again with np.save"
     )
     with open("c.npy", "wb") as file:
         file.write(b"no array")
@@ -190,9 +190,7 @@ def test_objects_in_an_npy_file_are_not_unpickled_and_claims_are_compared():
 
 
 def test_what_is_no_sample_is_told_apart_by_its_ending():
-    assert refusal("a.txt", GREY) == (
-        f"a.txt: its ending must tell what it is; allowed {', '.join(sample_files.ENDINGS)}"
-    )
+    assert refusal("a.txt", GREY) == (f"a.txt: unknown file extension; allowed {', '.join(sample_files.ENDINGS)}")
     Image.fromarray(BYTES).save("a.png")
     assert refusal("a.png", VECTOR) == (
         "a.png: is an image, and the network was trained on samples of 3 numbers; give those as npy, npz or csv"

@@ -1,4 +1,4 @@
-"""Small runs: made of arrays, with the attributes of mlphys.run.Run that the plots read, or written as files."""
+"""Small runs for plots: from arrays with the attributes of RunView, or written as files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mlphys.commands import evaluate
 from mlphys.config.load import load
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.models.classifier import Classifier
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from mlphys.schema.data import Split, Splits
@@ -69,7 +70,7 @@ def config(monitor: str | None) -> SimpleNamespace:
         name="made",
         data=SimpleNamespace(preprocess=[]),
         training=SimpleNamespace(early_stopping=stopping, phases=None),
-        model=SimpleNamespace(kind="classifier"),
+        model=Classifier.model_validate(Classifier.example()),
     )
 
 
@@ -85,7 +86,7 @@ def history(losses: list[float], phase: str = "train") -> list[dict[str, str | f
 
 
 def tracked(losses: list[float], rows: list[Row]) -> list[dict[str, str | float]]:
-    """A history with what can be tracked of layers."""
+    """A history with the tracked columns of layers."""
     columns = [
         f"{name}.{row.name}"
         for name in ("gradient_norm", "saturation", "weight_norm")
@@ -98,7 +99,7 @@ def tracked(losses: list[float], rows: list[Row]) -> list[dict[str, str | float]
 def predictions(
     labels: list[int], guesses: list[int], sureness: list[float], shape: tuple[int, ...] = (4, 4, 1)
 ) -> dict[str, np.ndarray]:
-    """Ten classes; `guesses` have the probability `sureness`, all others share what is left."""
+    """Ten classes; `guesses` have the probability `sureness`, the others share the rest."""
     n = len(labels)
     probabilities = np.repeat((1 - np.array(sureness))[:, None] / 9, 10, axis=1)
     probabilities[np.arange(n), guesses] = sureness
@@ -113,7 +114,7 @@ def predictions(
 
 
 def encoded(images: np.ndarray, outputs: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """What an autoencoder's run holds of n samples, all of them shown and of class 0, 1, 2, ..., 9, 0, ..."""
+    """Predictions of an autoencoder for n samples, all of them shown and of class 0, 1, 2, ..., 9, 0, ..."""
     n = len(images)
     return {
         "labels": np.arange(n) % 10, "codes": codes,
@@ -143,13 +144,13 @@ class Layers:
 
 
 def pca_weights(mean: np.ndarray, vectors: np.ndarray, variances: np.ndarray) -> dict[str, np.ndarray]:
-    """What a run of kind pca holds."""
+    """Weights of a run of kind pca."""
     arrays = {"mean": mean, "components": vectors, "variances": variances}
     return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
 
 
 def complete(path: Path) -> MadeRun:
-    """A run for the pictures that ask its files only: images of two pixels, for those that show two features."""
+    """A run for plots that use only its files: images of two pixels, for plots of two features."""
     shape = (1, 2, 1)
     classified = predictions([3, 1, 2, 0], [8, 1, 2, 5], [0.9, 0.8, 0.7, 0.6], shape)
     images = {"images": classified["images"], "reconstructions": classified["images"] / 2}
@@ -192,7 +193,7 @@ CODED = """
         data: {name: circles, size: 3, samples: 30, train: 20, validation: 10, test: 0}
         model: {kind: autoencoder, encoder: [{Dense: {units: 2}}], decoder: [{Dense: {units: 9}}]}
     """
-# Small runs of which pictures are drawn that ask the network itself.
+# Small runs for plots that use the network.
 ASKED = {
     "decision_boundary": """
         data: {name: moons, samples: 60}
@@ -232,7 +233,7 @@ PATH = [
 
 
 def written(path: Path, text: str, weights: Sequence[np.ndarray] = (), rows: Sequence[dict[str, Any]] = ()) -> Run:
-    """A run directory of the experiment `text`, as if training had ended in `weights`: else they are all 1."""
+    """Write a run directory of the experiment `text` whose trained weights are `weights`, by default all 1."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "experiment.yaml").write_text(f"name: made\n{textwrap.dedent(text)}")
     loaded = load(path / "experiment.yaml")

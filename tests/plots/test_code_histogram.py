@@ -36,8 +36,8 @@ def test_the_histogram_holds_every_value_and_the_title_how_many_are_active():
 def test_sparsities_stand_beside_the_histogram():
     """One number alone is active: population sparsity 1; its lifetime sparsity is 0, that of two silent ones 1."""
     constant = np.tile(np.eye(3, dtype=np.float32)[2], (10, 1))
-    (said,) = drawn(constant)[0].figure.axes[0].texts
-    assert said.get_text() == "mean 0.333\npopulation sparsity 1\nlifetime sparsity 0.667"
+    (numbers,) = drawn(constant)[0].figure.axes[0].texts
+    assert numbers.get_text() == "mean 0.333\npopulation sparsity 1\nlifetime sparsity 0.667"
 
 
 def test_the_numbers_are_sorted_by_how_often_they_are_active_and_silent_ones_are_counted():

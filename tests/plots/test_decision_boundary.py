@@ -143,7 +143,7 @@ def test_outputs_that_are_no_probabilities_have_their_boundary_where_they_are_eq
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (ASKED["fit_1d"], "only a model of kind: classifier tells classes apart"),
+        (ASKED["fit_1d"], "only a model of kind: classifier distinguishes classes"),
         (
             BLOBS.replace("features: 2", "features: 3").replace("CENTERS", "2"),
             "a sample of 3 is not a point of the plane",

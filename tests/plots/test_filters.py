@@ -8,6 +8,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
+from mlphys.models.rbm import RBM
 from mlphys.plots.filters import Filters
 from mlphys.schema.layers import (
     AveragePooling2D,
@@ -133,7 +134,8 @@ def machine(shape: tuple[int, ...]) -> SimpleNamespace:
     size = int(np.prod(shape))
     kernel = np.arange(size * 3, dtype=np.float32).reshape(size, 3) / 100 - 1
     loaded = SimpleNamespace(net_input=SimpleNamespace(shape=shape))
-    return SimpleNamespace(name="made/1", weights={"rbm.kernel": kernel}, loaded=loaded)
+    settings = SimpleNamespace(model=RBM.model_validate(RBM.example()))
+    return SimpleNamespace(name="made/1", config=settings, weights={"rbm.kernel": kernel}, loaded=loaded)
 
 
 def test_the_weights_of_each_hidden_unit_of_a_boltzmann_machine_are_an_image():

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
+from mlphys.models.rbm import RBM
 from mlphys.plots.samples import Samples
 from mlphys.schema.data import Split
 from tests.plots.runs import ASKED, MadeRun, config, written
@@ -21,7 +21,7 @@ class Counting:
 
 def counting(shape: tuple[int, ...] = (2, 3, 1), count: int = 20) -> MadeRun:
     settings = config(None)
-    settings.model = SimpleNamespace(kind="rbm")
+    settings.model = RBM.model_validate(RBM.example())
     x = np.broadcast_to(np.arange(count).reshape(-1, *[1] * len(shape)) / 100, (count, *shape))
     splits = {"validation": {"samples": count}}
     data = {"shape": list(shape), "classes": [], "splits": splits}

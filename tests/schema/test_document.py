@@ -119,8 +119,8 @@ def test_an_override_leaves_the_document_as_it_was():
 
 
 BROKEN = [
-    ("a: 1\na: 2", "f.yaml:2: a: the key stands twice, first on line 1; remove one"),
-    ("a:\n  b: 1\n  c: 2\n  b: 3", "f.yaml:4: a.b: the key stands twice, first on line 2; remove one"),
+    ("a: 1\na: 2", "f.yaml:2: a: the key appears twice, first on line 1; remove one"),
+    ("a:\n  b: 1\n  c: 2\n  b: 3", "f.yaml:4: a.b: the key appears twice, first on line 2; remove one"),
     ("a:\n\tb: 1", "f.yaml:2: a tab in the indentation; YAML allows spaces only, two for each level"),
     ("\ta: 1", "f.yaml:1: a tab in the indentation; YAML allows spaces only, two for each level"),
     ("a: 1\t# one", "f.yaml:1: a tab between the words; write spaces instead"),
@@ -205,7 +205,7 @@ def test_a_file_is_read_with_its_path_as_name(tmp_path):
 
 def test_a_file_that_cannot_be_a_config_is_refused_with_the_reason(tmp_path):
     path = tmp_path / "f.yaml"
-    assert error_of(read, path) == f"{path}: no such file; `mlphys list configs` names those that come along"
+    assert error_of(read, path) == f"{path}: no such file; `mlphys list configs` names the shipped configs"
     assert error_of(read, tmp_path) == f"{tmp_path}: is a folder; name the YAML file of one experiment in it"
     path.write_bytes(b"a: \xff\xfe")
     assert error_of(read, path) == f"{path}: not a text file in UTF-8 (byte 3)"

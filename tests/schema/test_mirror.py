@@ -206,7 +206,7 @@ WRITE = "write the decoder's layers instead of mirror"
         ),
         (
             [{"GaussianNoise": {"stddev": 0.1}}],
-            f"model.encoder: nothing in it changes the shape, so there is nothing to turn round; {WRITE}",
+            f"model.encoder: nothing in it changes the shape, so there is nothing to reverse; {WRITE}",
         ),
     ],
 )

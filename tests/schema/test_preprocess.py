@@ -128,7 +128,7 @@ def test_whitening_drops_the_smaller_components():
 
 def test_a_direction_that_does_not_vary_cannot_be_whitened_without_epsilon():
     message = (
-        "data.preprocess: whiten: some directions do not vary at all, and cannot get variance 1; "
+        "data.preprocess: whiten: some directions are constant and cannot get variance 1; "
         "lower components, or raise epsilon"
     )
     with pytest.raises(UserError) as raised:

@@ -17,7 +17,7 @@ def decide(x, scale=None, axes=None):
 
 
 @pytest.mark.parametrize(
-    ("x", "scale", "told"),
+    ("x", "scale", "text"),
     [
         (np.full((9, 4), 200, np.uint8), 255, "uint8, divided by 255"),
         (np.arange(36, dtype=np.uint8).reshape(9, 4) % 2, 1, "uint8, taken as they are"),  # spins
@@ -31,9 +31,9 @@ def decide(x, scale=None, axes=None):
         (np.full((9, 4), 255.0), 1, "float64, taken as they are"),
     ],
 )
-def test_the_scale_follows_from_the_dtype_and_the_largest_value(x, scale, told):
+def test_the_scale_follows_from_the_dtype_and_the_largest_value(x, scale, text):
     found = decide(x)
-    assert (found.scale, found.offset, str(found)) == (scale, (), told)
+    assert (found.scale, found.offset, str(found)) == (scale, (), text)
     assert np.array_equal(found.converted(x), (x / scale).astype(np.float32))
 
 

@@ -1,6 +1,6 @@
-"""A training whose steps are arithmetic, and whose files are those of any other: no TensorFlow, a few milliseconds.
+"""Training with arithmetic steps and real files: no TensorFlow, a few milliseconds.
 
-`python -m tests.training.arithmetic FOLDER` kills it at each of its steps and prints, as JSON, what became of it.
+`python -m tests.training.arithmetic FOLDER` kills it at each of its steps and prints the results as JSON.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ Stage = Callable[[str], None]
 
 
 class Refused(Exception):
-    """A run that `mlphys resume` would refuse to go on with."""
+    """A run that `mlphys resume` would refuse."""
 
 
 def train(path: Path, seconds: float = 0.0, stage: Stage = lambda name: None) -> None:
-    """Train the run at `path`, or go on with it, as mlphys does. The rows take `seconds`."""
+    """Train or resume the run at `path` as mlphys does; each row takes `seconds`."""
     checkpoint = None
     writer = RunWriter(path)
     if (path / "config.yaml").is_file():
@@ -74,7 +74,7 @@ def train(path: Path, seconds: float = 0.0, stage: Stage = lambda name: None) ->
 
 
 def outcome(path: Path) -> dict[str, Any]:
-    """What may not depend on how often it was stopped. A power cut may bring an older checkpoint back, without harm."""
+    """The files that must not depend on interruptions. A power cut may restore an older checkpoint."""
     with (path / "history.csv").open() as file:
         history = [{**row, "seconds": ""} for row in csv.DictReader(file)]
     read = {name: (path / name).read_bytes().hex() for name in ("weights.safetensors", "metrics.json", "config.yaml")}
@@ -83,7 +83,7 @@ def outcome(path: Path) -> dict[str, Any]:
 
 
 def judged(path: Path, wanted: dict[str, Any], epoch: int = 0) -> str:
-    """What is wrong with a run that was stopped, and with what it ends with when it goes on.
+    """Faults of a stopped run, and of its result after it is resumed.
 
     `epoch` is that of the last checkpoint that was reported as written: it must be there.
     """
@@ -98,7 +98,7 @@ def judged(path: Path, wanted: dict[str, Any], epoch: int = 0) -> str:
     except Refused:
         return "it is refused"
     except (UserError, OSError, ValueError) as error:
-        return f"it does not go on: {error}"
+        return f"it cannot be resumed: {error}"
     try:
         return "the same" if outcome(path) == wanted else "another outcome"
     except FileNotFoundError as error:
@@ -136,11 +136,11 @@ def stopped_at(number: int, half: bool, run: Callable[[Stage], None], root: Path
 
 
 def begun(path: Path) -> None:
-    """Nothing yet."""
+    """An empty folder."""
 
 
 def torn(path: Path) -> None:
-    """A finished run to be trained longer, its last checkpoint damaged, and two rows and a temporary file too many."""
+    """A finished run to be extended, with a damaged last checkpoint, two extra rows and a temporary file."""
     train(path)
     (path / "status.json").write_text((path / "status.json").read_text().replace("done", "running"))
     last = path / "checkpoints" / f"{EPOCHS:06d}.safetensors"
@@ -169,7 +169,7 @@ def main(folder: Path) -> None:
         root = folder / "root"
         path = root / "run"
 
-        def anew(start: Callable[[Path], None] = start, root: Path = root, path: Path = path) -> None:
+        def restart(start: Callable[[Path], None] = start, root: Path = root, path: Path = path) -> None:
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir()
             start(path)
@@ -177,11 +177,11 @@ def main(folder: Path) -> None:
         def run(stage: Stage, path: Path = path) -> None:
             train(path, 1.0, stage)
 
-        anew()
+        restart()
         results[name] = {}
         for number, (stage, operation) in enumerate(steps(run, root)):
             for half in (False, True) if operation.kind == "write" else (False,):
-                anew()
+                restart()
                 stopped_at(number, half, run, root)
                 step = f"{stage}: {'half of ' if half else ''}{operation}"
                 times = sum(earlier.partition(" again")[0] == step for earlier in results[name])

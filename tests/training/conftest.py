@@ -1,4 +1,4 @@
-"""Folders for tests that write thousands of times."""
+"""In-memory folders for tests that write thousands of times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def memory() -> Iterator[Path]:
-    """A folder in memory where there is such a place: on a disk, renaming over a file takes long."""
+    """A folder in memory if possible: on disk, replacing a file takes long."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=place) as folder:
         yield Path(folder)

@@ -96,7 +96,7 @@ def test_what_is_drawn_follows_from_seed_purpose_and_epoch_and_with_fixed_not_fr
         ),
         (
             {"GaussianNoise": {"stddev": 0.1}, "emphasis": {"corrupted": 2.0}},
-            "emphasis tells corrupted values from others; GaussianNoise corrupts all of them",
+            "emphasis distinguishes corrupted values from others; GaussianNoise corrupts all of them",
         ),
     ],
 )

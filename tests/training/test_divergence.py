@@ -17,7 +17,7 @@ TWO = ["Flatten", {"Dense": {"units": 16}}, {"Dense": {"units": 10}}]
 SQUARED = {"loss": "mean_squared_error", "batch_size": 30, "epochs": 3, "shuffle": False}
 
 
-def told(layers, settings, dataset=None):
+def explanation_of(layers, settings, dataset=None):
     with pytest.raises(loop.Diverged) as caught:
         trained(layers, settings, dataset)
     assert all(np.isfinite(value).all() for value in caught.value.outcome.weights.values())
@@ -29,7 +29,7 @@ def sgd(rate):
 
 
 def test_the_first_layer_whose_outputs_are_not_finite_is_named_with_epoch_step_and_rate():
-    assert told(TWO, SQUARED | sgd(1e30)) == (
+    assert explanation_of(TWO, SQUARED | sgd(1e30)) == (
         "the loss is not finite any more in epoch 1, step 2 of 9, at learning rate 1e+30: "
         f"the outputs of layers.2.Dense are the first that are not; {SMALLER.format('1e+29')}"
     )
@@ -37,7 +37,7 @@ def test_the_first_layer_whose_outputs_are_not_finite_is_named_with_epoch_step_a
 
 def test_an_untrained_net_that_overflows_needs_other_weights_and_no_other_rate():
     steep = [{"Dense": {"units": 16, "kernel_initializer": {"RandomNormal": {"stddev": 1e7}}}} for _ in range(6)]
-    assert told(["Flatten", *steep, {"Dense": {"units": 10}}], SQUARED) == (
+    assert explanation_of(["Flatten", *steep, {"Dense": {"units": 10}}], SQUARED) == (
         "the loss is not finite any more in epoch 1, step 1 of 9, at learning rate 0.001: "
         "the outputs of layers.5.Dense are the first that are not; "
         "the net is untrained: try smaller initial weights (kernel_initializer), or standardize the data"
@@ -46,7 +46,7 @@ def test_an_untrained_net_that_overflows_needs_other_weights_and_no_other_rate()
 
 def test_weights_that_overflow_are_named_where_the_loss_is_still_finite():
     steep = {"Dense": {"units": 16, "kernel_initializer": {"RandomNormal": {"stddev": 30}}}}
-    assert told(["Flatten", steep, TWO[2]], SQUARED | sgd(1e38) | {"batch_size": "all"}) == (
+    assert explanation_of(["Flatten", steep, TWO[2]], SQUARED | sgd(1e38) | {"batch_size": "all"}) == (
         "the weights are not finite any more in epoch 1, step 1 of 1, at learning rate 1e+38: "
         f"all outputs and gradients are finite, the new weights of layers.1.Dense are not; {SMALLER.format('1e+37')}"
     )
@@ -60,14 +60,14 @@ def test_a_gradient_that_overflows_is_named_by_the_layer_that_it_reaches_first()
         {"Dense": {"units": 10, "kernel_initializer": {"RandomNormal": {"stddev": 1e20}}}},
     ]
     settings = SQUARED | sgd(0.01) | {"loss": "mean_absolute_error"}
-    assert told(layers, settings) == (
+    assert explanation_of(layers, settings) == (
         "the weights are not finite any more in epoch 1, step 1 of 9, at learning rate 0.01: "
         f"all outputs are finite, the gradient of layers.1.Dense is not; {SMALLER.format('0.001')}"
     )
 
 
 def test_a_validation_alone_that_overflows_is_told():
-    assert told(TWO, SQUARED | sgd(1e30) | {"batch_size": "all"}) == (
+    assert explanation_of(TWO, SQUARED | sgd(1e30) | {"batch_size": "all"}) == (
         "the validation loss is not finite any more after epoch 1 at learning rate 1e+30: "
         f"the outputs of layers.2.Dense are the first that are not; {SMALLER.format('1e+29')}"
     )
@@ -77,7 +77,7 @@ def test_samples_that_are_not_finite_are_blamed_on_no_layer():
     good = digits()
     x = good.train.x.copy()
     x[100, 3, 3] = np.nan
-    assert told(TWO, SQUARED, Splits(Split(x, good.train.y), good.validation, good.test)) == (
+    assert explanation_of(TWO, SQUARED, Splits(Split(x, good.train.y), good.validation, good.test)) == (
         "the loss is not finite any more in epoch 1, step 4 of 9, at learning rate 0.001: its samples are not; "
         "`mlphys data check CONFIG` counts the values that are not finite"
     )

@@ -211,7 +211,7 @@ def test_the_tracked_parameters_are_the_weights_after_each_epoch():
     assert recorder.rows[0]["layers.2.Dense.bias.0"] != recorder.rows[1]["layers.2.Dense.bias.0"]
 
 
-def test_dropout_is_drawn_anew_in_every_epoch_and_the_same_for_the_same_seed():
+def test_dropout_differs_in_every_epoch_and_the_same_for_the_same_seed():
     settings = {
         "optimizer": {"SGD": {"learning_rate": 1e-12}},
         "batch_size": 250,

@@ -21,7 +21,7 @@ from tests.training.arithmetic import judged, outcome, steps, train
 def writing(stage: str, path: str, folder: str = "run") -> list[str]:
     """The steps of a file that is there whole or not at all."""
     temporary = f"{folder}/.{path}.~"
-    done = ["create", "write", "half of write", "chmod", "fsync"]
+    done = ["create", "write", "half of write", "fsync"]
     return [
         *(f"{stage}: {step} {temporary}" for step in done),
         f"{stage}: replace {folder}/{path}",
@@ -108,8 +108,8 @@ def killed(memory) -> dict[str, dict[str, str]]:
     folder.mkdir()
     command = [sys.executable, "-m", "tests.training.arithmetic", str(folder)]
     root = Path(__file__).parents[2]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=300).stdout
-    return json.loads(said)
+    printed = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=300).stdout
+    return json.loads(printed)
 
 
 @pytest.mark.parametrize("doing", STEPS)
@@ -218,16 +218,16 @@ def test_an_error_at_any_step_is_told_and_harms_nothing(room, whole, doing, numb
     root = room / "root"
     path, start = root / "run", arithmetic.STARTS[doing]
 
-    def anew() -> None:
+    def restart() -> None:
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
         with Disk(root, lambda operation: None):
             start(path)
 
-    anew()
+    restart()
     operations = steps(lambda stage: train(path, 1.0, stage), root)
     for i, (stage, operation) in enumerate(operations):
-        anew()
+        restart()
         seen = []
 
         def failing(now: Operation, i: int = i, seen: list = seen) -> None:

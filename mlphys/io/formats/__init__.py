@@ -1,1 +1,1 @@
-"""Formats that C libraries parse: each file is one of them, and is imported by the reading process only."""
+"""File formats of C libraries, one file each, imported only by the reading process."""

@@ -1,4 +1,4 @@
-"""What a reading process tells of the arrays in a file."""
+"""Descriptions of the arrays in a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Described:
-    """An array: its shape and dtype, or why it is not read."""
+    """Shape and dtype of an array, or the reason why it cannot be read."""
 
     shape: tuple[int, ...] = ()
     dtype: str = "<f8"
@@ -17,11 +17,11 @@ class Described:
 
 
 class Unreadable(Exception):
-    """What is wrong with the file, in words that the user can act on."""
+    """An unreadable file; the text is for the user."""
 
 
 def plain(values: np.ndarray) -> np.ndarray:
-    """The same numbers or texts in the processor's byte order and in C order; texts as str."""
+    """The numbers or texts in native byte order and C order; texts as str."""
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     return np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="), copy=False))

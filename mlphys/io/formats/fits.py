@@ -15,7 +15,7 @@ MOST_COLUMNS = 10_000
 
 
 def describe(file: BinaryIO) -> dict[str, Described]:
-    """The dtypes are those of the scaled values, which no header tells, so the data are read."""
+    """Describe all arrays. The dtypes of scaled values are not in the headers, so data are read."""
     found = {}
     for name, place in _arrays(file):
         values, refusal = _values(*place)
@@ -33,7 +33,7 @@ def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
 
 
 def _values(hdu: Any, column: str | None) -> tuple[np.ndarray, str]:
-    """The numbers or texts of an image or a column, or why they are not read."""
+    """The numbers or texts of an image or a column, or the reason why they cannot be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -1,4 +1,4 @@
-"""HDF5: the datasets of a file by their paths, without what leads out of it or runs other code."""
+"""HDF5: the datasets of a file by path, without external links and filters."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _datasets(root: Any, links: dict[str, str]) -> Iterator[tuple[str, Any]]:
                 continue
             member = group[name]
             address = h5py.h5o.get_info(member.id).addr
-            if address in seen:  # a second name, or a circle
+            if address in seen:  # a second name, or a cycle
                 continue
             seen.add(address)
             if len(seen) > MOST_OBJECTS or path.count("/") > DEEPEST:

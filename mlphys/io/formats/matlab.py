@@ -64,12 +64,12 @@ def _guarded(call: Any) -> Any:
         return call()
     except MemoryError:
         raise
-    except Exception as error:  # damaged bytes make SciPy raise whatever its parser stumbles on
+    except Exception as error:  # damaged bytes make SciPy raise arbitrary exceptions
         raise Unreadable(f"not a MATLAB file, or a damaged one ({error}); save it again") from None
 
 
 def _vector(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """MATLAB knows no vectors: a row or a column is one."""
+    """A row or a column as a vector, which MATLAB does not have."""
     return (max(shape),) if len(shape) == 2 and min(shape) == 1 else shape
 
 

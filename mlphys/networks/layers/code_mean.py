@@ -1,4 +1,4 @@
-"""The means in the statistics that a variational encoder ends in (Kingma & Welling 2014)."""
+"""The means among the outputs of a variational encoder (Kingma & Welling 2014)."""
 
 from __future__ import annotations
 

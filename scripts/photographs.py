@@ -1,8 +1,14 @@
-"""Photographs of handwritten digits, simulated from images of MNIST: grey values (height, width), all uint8."""
+"""How many photographs of handwritten digits a run of MNIST reads right: `python -m scripts.photographs RUN`.
+
+The photographs are simulated from digits of the test set: grey values (height, width), uint8.
+"""
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -76,3 +82,27 @@ def _written(found: np.ndarray, paper: np.ndarray) -> np.ndarray:
 
 def _grey(values: np.ndarray) -> np.ndarray:
     return values.round().clip(0, 255).astype(np.uint8)
+
+
+def main(run: str) -> None:
+    from PIL import Image
+
+    from mlphys.commands.predict import predict
+    from mlphys.runs.run import Run, find
+
+    found: Run = find(run)
+    test = found.dataset().test.some(200)
+    labels = test.y[:]
+    chosen = np.concatenate([np.flatnonzero(labels == digit)[:2] for digit in range(10)])
+    for name, kind in KINDS.items():
+        random = np.random.default_rng(0)
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder, f"{i}.png") for i in chosen]
+            for i, path in zip(chosen, paths, strict=True):
+                Image.fromarray(kind((255 * test.x[i, ..., 0]).round().astype(np.uint8), random)).save(path)
+            said = predict(found, paths).arrays["probabilities"].argmax(axis=1)
+        print(f"{name:14} {(said == labels[chosen]).sum()} of {len(chosen)} right")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,98 @@
+"""What is printed steers no terminal, and a stream that takes nothing is no bug."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlphys import terminal
+from mlphys.show import table
+
+STEERING = [
+    "\x1b[31m",
+    "\x00",
+    "\x07",
+    "\r",
+    "\x9b",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\u2028",
+    "\ufeff",
+    "\udcff",
+    "\x7f",
+]
+WRITING = ["Größe", "粒子", "می\u200cخواهم", "👩\u200d🔬", "Zusammen\u00adhang", "1\u00a0000", "e\u0301"]
+
+
+@pytest.mark.parametrize("sign", STEERING)
+def test_what_steers_a_terminal_is_written_out(sign):
+    for shown in (terminal.printable(f"a{sign}b"), terminal.printable_lines(f"a\n{sign}b")):
+        assert sign not in shown
+        assert "\\" in shown
+    assert sign not in table([f"a{sign}"], [[f"b{sign}"]])
+
+
+@pytest.mark.parametrize("word", WRITING)
+def test_words_of_all_scripts_stay_as_they_are(word):
+    assert terminal.printable(word) == word
+    assert terminal.message(word) == word
+
+
+def test_line_breaks_stay_in_a_message_and_not_in_a_name():
+    assert terminal.printable("a\nb\tc") == r"a\nb\tc"
+    assert terminal.message("a\nb\tc") == "a\nb\tc"
+
+
+@pytest.mark.parametrize(
+    "long", ["x" * 100_000, "\x1b" * 100_000, "粒" * 100_000, "\n" * 100_000, ", ".join(["c"] * 50_000)]
+)
+def test_a_long_message_keeps_its_begin_and_the_remedy_at_its_end(long):
+    shown = terminal.message(f"data.csv: unknown column; allowed {long}; did you mean a?")
+    assert len(shown.encode()) <= terminal.LONGEST_MESSAGE
+    assert shown.startswith("data.csv: unknown column")
+    assert shown.endswith("did you mean a?")
+
+
+COMMAND = f"{sys.executable} -c 'from mlphys.cli import main; main()'"
+ROOT = Path(terminal.__file__).parents[1]
+
+
+def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(["bash", "-c", line], cwd=folder, env=environment, capture_output=True, timeout=60)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", ["config schema", "--help"])
+def test_output_that_cannot_be_written_is_one_message(arguments, tmp_path):
+    done = shell(f"{COMMAND} {arguments} > /dev/full", tmp_path)
+    told = b"mlphys: standard output: cannot be written: No space left on device; print to another place\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_closed_streams_an_old_terminal_and_a_reader_that_leaves_are_no_bugs(tmp_path):
+    assert shell(f"{COMMAND} --version <&- >&- 2>&-", tmp_path).returncode == 0
+    assert shell(f"{COMMAND} config check none.yaml >&- 2>&-", tmp_path).returncode == 2
+    done = shell(f"{COMMAND} config check ł.yaml", tmp_path, PYTHONIOENCODING="latin-1")
+    assert done.stderr.startswith(rb"mlphys: \u0142.yaml: no such file")
+    assert shell(f"{COMMAND} config schema | head -c 1", tmp_path).stderr == b""
+
+
+def test_a_working_folder_that_is_gone_is_one_message(tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = shell(f"cd gone && rmdir ../gone && {COMMAND} list models", tmp_path)
+    told = b"mlphys: the folder that the command was given in is gone; change into another one\n"
+    assert (done.returncode, done.stderr.splitlines(keepends=True)[-1]) == (2, told)
+
+
+def test_a_closed_stream_takes_the_place_of_no_file(tmp_path):
+    script = (
+        "import os; from mlphys import terminal; os.close(1); terminal.open_streams(); "
+        "print(os.open('written', os.O_CREAT | os.O_WRONLY) > 2, file=__import__('sys').stderr)"
+    )
+    assert shell(f'{sys.executable} -c "{script}"', tmp_path).stderr == b"True\n"
