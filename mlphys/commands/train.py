@@ -24,6 +24,7 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import Unwritable, UserError
 from mlphys.io import atomic
 from mlphys.io.download import locate
+from mlphys.io.run_files import require_readable
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
 from mlphys.networks.network import Network
@@ -31,6 +32,7 @@ from mlphys.networks.phases import Gradient, Phase
 from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
+from mlphys.schema import document
 from mlphys.schema.data import Splits
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import microbatches
@@ -93,9 +95,10 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
         say(note)
     for remark in sample_checks.remarks(loaded, dataset, fitted):
         say(f"warning: {remark}")
+    facts = splits.summary(dataset, data, loaded.description)
+    require_readable(document.dump(loaded.experiment.model_dump()), facts)
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
-    facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
         if loaded.pretrained:
             writer.pretrained(loaded.pretrained)

@@ -33,7 +33,8 @@ def write(path: Path, content: bytes | str) -> None:
 
 def write_in(folder: int, name: str, content: bytes | str) -> None:
     """The same for a file in an open folder, of which `folder` is the handle. Raises OSError."""
-    data = content.encode() if isinstance(content, str) else content
+    # A file's name may hold bytes that are no text, which tables of predictions name.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     temporary = f".{name}.{secrets.token_hex(4)}"
     made = False

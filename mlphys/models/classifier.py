@@ -1,4 +1,4 @@
-"""A chain of layers that ends in one output a class."""
+"""Classifiers: a chain of layers with one output per class."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from mlphys.schema.training import Training
 
 
 class Classifier(ModelKind[LayeredNetwork]):
-    """Dense and convolutional networks that tell classes apart.
+    """Dense and convolutional networks for classification.
 
-    With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
+    With `encoder: {run: RUN}` the layers follow the encoder of a finished run.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = CategoricalCrossentropy()
@@ -134,7 +134,7 @@ class Classifier(ModelKind[LayeredNetwork]):
         return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
 
     def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
-        """What the net says of a batch: probabilities of shape (n, classes)."""
+        """Probabilities (n, classes) of a batch."""
         return {"probabilities": network.model(x, training=False)}
 
     def metrics(
@@ -145,11 +145,11 @@ class Classifier(ModelKind[LayeredNetwork]):
         return classification(split.y, arrays["probabilities"], losses, description.classes)
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-        """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+        """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"probabilities": (len(description.classes),)}
 
 
@@ -171,7 +171,7 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
 
 
 def passing(network: LayeredNetwork, classes: int) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch through the net; `forward` of its cost."""
+    """The forward pass of a batch, as `forward` of the cost."""
     from keras import ops
 
     def forward(x: Any, y: Any, training: bool) -> Batch:

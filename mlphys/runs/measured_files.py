@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StrictInt
 
+from mlphys.io.run_files import Text
+
 LARGEST_NUMBER = 1e100  # of a metric; a loss in float32 stays far below
 MOST_METRICS = 1000
 MOST_AMOUNTS = 1000  # of shift or noise
@@ -49,7 +51,7 @@ def _possible_numbers(numbers: dict[str, Any]) -> None:
 
 
 Metrics = Annotated[
-    dict[str, Number | dict[str, dict[str, Number]]], Field(max_length=MOST_METRICS), AfterValidator(_possible)
+    dict[str, Number | dict[Text, dict[str, Number]]], Field(max_length=MOST_METRICS), AfterValidator(_possible)
 ]
 
 

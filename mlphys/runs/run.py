@@ -89,7 +89,7 @@ class Run(RunFiles):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """By split; empty before anything was measured."""
+        """The metrics by split; empty before an evaluation."""
         if not self.folder.has("metrics.json"):
             return {}
         return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
@@ -159,7 +159,8 @@ class Run(RunFiles):
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.model
-        expected |= {name: (samples, *shape) for name, shape in kind.prediction_shapes(description).items()}
+        outputs = kind.prediction_shapes(description)
+        expected |= {name: (samples, *shape) for name, shape in outputs.items()}
         with self.folder.opened(path.name) as file:
             headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
@@ -194,7 +195,7 @@ class Run(RunFiles):
         return {key: value for key, value in curve.items() if value is not None}
 
     def best_split(self) -> str:
-        """The split whose predictions the pictures show: test once it was evaluated."""
+        """The split whose predictions plots show: test if it was evaluated."""
         return "test" if self.folder.has("predictions_test.npz") else "validation"
 
     def shown_split(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from mlphys.errors import UserError
+from mlphys.terminal import printable
 
 KeyPath = tuple[str | int, ...]
 
@@ -85,7 +86,7 @@ def _content(path: Path) -> bytes:
         # Without waiting: to open a pipe that nobody writes to would never end.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path}: is not a regular file; copy what it gives into one")
+                raise UserError(f"{path}: is not a regular file; copy its content into one")
             return file.read(LARGEST_FILE + 1)
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it") from None
@@ -97,10 +98,10 @@ def _content(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read: {error}") from None
 
 
-def decoded(content: bytes, name: str) -> Document:
+def decoded(content: bytes, name: str, largest: int = LARGEST_FILE) -> Document:
     """Parse the content of a YAML file; `name` is what messages call it. Raises UserError, as `read` does."""
-    if len(content) > LARGEST_FILE:
-        raise UserError(f"{name}: larger than {LARGEST_FILE} bytes, so not the config of an experiment")
+    if len(content) > largest:
+        raise UserError(f"{name}: larger than {largest} bytes, so not the config of an experiment")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -166,7 +167,7 @@ def _mapping(
         if not isinstance(key_node, yaml.ScalarNode):
             raise UserError(f"{name}:{line}: a key must be a plain word; received a list or a block")
         key = key_node.value
-        if not key.isprintable():
+        if printable(key) != key:
             raise UserError(f"{name}:{line}: a key must be a plain word; received {key!r}")
         if key in result:
             first = places[(*path, key)].rsplit(":", 1)[-1]
