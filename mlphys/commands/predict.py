@@ -103,7 +103,7 @@ def expected_samples(run: Run, prepared: bool = True) -> Expected:
     facts = run.data["units"]
     units = Units.from_json(facts) if facts else None
     if isinstance(data, Table):
-        return Expected(run.description.shape, low, high, data.features or (), data.target or (), units)
+        return Expected(run.description.shape, low, high, data.cells(), data.target or (), units)
     if isinstance(data, Arrays):
         if units is None and data.scale:  # a run of an earlier version
             units = Units("float32", data.scale, given=True)
