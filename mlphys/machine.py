@@ -127,12 +127,12 @@ def _git() -> dict[str, Any] | None:
     """
     wanted = ("--git-path", "objects", "--git-path", "index", "--git-path", "info/exclude", "--show-toplevel")
     try:
-        commit, objects, index, exclude, top = _said("rev-parse", "HEAD", *wanted).split("\n")
+        commit, objects, index, exclude, top = _output("rev-parse", "HEAD", *wanted).split("\n")
         with tempfile.TemporaryDirectory() as folder:
             _bare(Path(folder), commit, Path(exclude))
             files = {"GIT_OBJECT_DIRECTORY": os.path.abspath(objects), "GIT_INDEX_FILE": os.path.abspath(index)}
             arguments = ("status", "--porcelain", "--ignore-submodules=all")
-            changed = _said(*arguments, GIT_DIR=folder, GIT_WORK_TREE=top, **files)
+            changed = _output(*arguments, GIT_DIR=folder, GIT_WORK_TREE=top, **files)
         return {"commit": commit, "dirty": bool(changed)}
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
@@ -151,7 +151,7 @@ def _bare(folder: Path, commit: str, exclude: Path) -> None:
             (folder / "info" / "exclude").write_bytes(file.read(LONGEST_EXCLUDE))
 
 
-def _said(*arguments: str, **variables: str) -> str:
+def _output(*arguments: str, **variables: str) -> str:
     """What git prints; `variables` may name the repository that it looks at."""
     off = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.untrackedCache=false")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

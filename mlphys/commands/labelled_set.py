@@ -56,7 +56,7 @@ def read(run: Run, path: Path) -> LabelledSet:
     if path.is_dir():
         return _of_images(run, path)
     raise UserError(
-        f"{path}: {data.name} is found by its name; another set is a folder with a folder of images for each class"
+        f"{path}: {data.name} is located by its name; another set is a folder with a folder of images for each class"
     )
 
 

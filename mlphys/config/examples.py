@@ -12,15 +12,23 @@ from mlphys.schema.messages import suggestion
 
 def shipped() -> dict[str, Path]:
     """The configs that come with mlphys, by name."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The configs of studies that come with mlphys, by name."""
+    return {path.stem: path for path in sorted((_folder() / "studies").glob("*.yaml"))}
+
+
+def _folder() -> Path:
     package = Path(__file__).parents[1]
     inside, beside = package / "configs", package.parent / "configs"
-    folder = inside if inside.is_dir() else beside
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return inside if inside.is_dir() else beside
 
 
 def copy(name: str, folder: Path) -> Path:
     """Copy a shipped config into a folder. Raises UserError rather than overwrite a file."""
-    known = shipped()
+    known = shipped() | shipped_studies()
     if name not in known:
         raise UserError(f"{name}: no such config; there are {', '.join(known)}{suggestion(name, known)}")
     target = folder / f"{name}.yaml"

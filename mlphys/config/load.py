@@ -25,6 +25,11 @@ CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.chec
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
     """Read, override and validate a config. Raises UserError with every problem, one line each."""
+    return validate(overridden_document(path, overrides))
+
+
+def overridden_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """A config as it is written, with its overrides and its file's name where it has none. Raises UserError."""
     if not os.path.exists(path) and path.stem in shipped():
         raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
@@ -34,7 +39,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
         if "name" not in document.data:
             document = document.with_value(("name",), path.stem, str(path))
         document = overridden(document, overrides)
-    return validate(document)
+    return document
 
 
 def validate(document: Document) -> ResolvedExperiment:

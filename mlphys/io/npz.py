@@ -40,7 +40,7 @@ class Header:
 def headers(path: Path, file: IO[bytes] | None = None) -> dict[str, Header]:
     """The arrays of an npz file by name, their data unread; `file` is the one at `path`, where it is open already.
 
-    Raises UserError for a file that is not regular, not npz, truncated, or that claims wrong sizes.
+    Raises UserError for what is not a regular file, not an npz file, truncated, or lies about sizes.
     """
     with _archive(path, file) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -130,10 +130,10 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
     header = Header(shape, dtype)
     if dtype.hasobject:  # of unknown size, never read
         return header
-    held = info.file_size - start.tell()
+    data_bytes = info.file_size - start.tell()
     assert archive.fp
     most = MOST_INFLATED * os.fstat(archive.fp.fileno()).st_size
-    if min(shape, default=0) < 0 or header.nbytes != held or held > most:
+    if min(shape, default=0) < 0 or header.nbytes != data_bytes or data_bytes > most:
         raise UserError(
             f"{path}: {info.filename} claims the shape {shape} of {dtype}, which is not what the file holds; "
             "save it again with np.savez"

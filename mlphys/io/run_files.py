@@ -22,6 +22,7 @@ from mlphys.schema.document import Document, decoded, dotted
 from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
+STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
 LARGEST_TEXT = 32_000_000  # bytes of JSON: the metrics of ten thousand classes
 LARGEST_CONFIG = 2_000_000  # bytes of a run's config.yaml: tables of 20,000 columns, kernels of 250 x 250
 LONGEST_NAME = 5000  # characters of a class or a path
@@ -134,13 +135,13 @@ class RunFiles:
     def status(self) -> dict[str, Any]:
         return self._checked("status.json", StatusFile)
 
-    def tensors(self, name: str, wanted: Mapping[str, Shape]) -> dict[str, np.ndarray]:
-        """The float32 arrays of a safetensors file. Raises UserError unless they are finite and just those wanted."""
+    def tensors(self, name: str, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+        """The float32 arrays of a safetensors file. Raises UserError unless shapes match and all are finite."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         path = self.path / name
-        needed = 4 * sum(math.prod(shape) for shape in wanted.values())
+        needed = 4 * sum(math.prod(shape) for shape in expected.values())
         memory.require(str(path), needed, "open it on a machine with more memory")
         largest = LARGEST_TEXT + needed
         try:
@@ -148,12 +149,12 @@ class RunFiles:
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
         shapes = {name: value.shape for name, value in arrays.items() if value.dtype == np.float32}
-        if shapes != wanted or len(arrays) > len(shapes):
-            differing = set(shapes.items()) ^ set(wanted.items()) or {(name, ()) for name in arrays.keys() - shapes}
+        if shapes != expected or len(arrays) > len(shapes):
+            differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in arrays.keys() - shapes}
             name = min(differing, key=str)[0]
             raise UserError(
                 f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                f"the config says {wanted.get(name, 'none')}; retrain the experiment"
+                f"the config says {expected.get(name, 'none')}; retrain the experiment"
             )
         if not all(np.isfinite(value).all() for value in arrays.values()):
             raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
@@ -216,6 +217,9 @@ def members(folder: Path) -> list[Path]:
     """The run directories `folder`/1, `folder`/2, ... in this order; none that is a link to one elsewhere."""
     if not os.path.isdir(folder):
         return []
-    numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    try:
+        numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    except OSError:  # another user's, among one's own
+        return []
     paths = [path for path in numbered if not path.is_symlink() and os.path.lexists(path / "config.yaml")]
     return sorted(paths, key=lambda path: int(path.name))

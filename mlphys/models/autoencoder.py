@@ -1,4 +1,4 @@
-"""Encoder and decoder, trained to give back what they are shown (Rumelhart, Hinton & Williams 1986)."""
+"""Autoencoders (Rumelhart, Hinton & Williams 1986)."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are k
 class Autoencoder(ModelKind[AutoencoderNetwork]):
     """An encoder and a decoder of any layers; the code between them is compared with PCA's of the same size.
 
-    Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder turned
-    round, its last activation sigmoid for a binary cross-entropy and linear otherwise. The cost is
+    Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder
+    in reverse, with a last activation sigmoid for binary cross-entropy and linear otherwise. The cost is
     |r(x + corruption) - x|^2 + penalties: `sparsity` of the code, `contraction` |dh/dx|_F^2 (Rifai et al.
     2011), or the divergence of a `variational` code. `tied: true` gives the decoder the encoder's kernels,
     transposed, and biases of its own.
@@ -156,7 +156,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
     def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
-        """The loss of the reconstruction, and what is added to it."""
+        """The reconstruction loss and the penalties."""
         return autoencoder.cost_terms(self, training, description.shape, self.rows(description))
 
     def cost_formula(self, training: Training, description: Description) -> str:
@@ -249,7 +249,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {"codes": self.code_shape(description), "squared_errors": (), "absolute_errors": ()}
         return {**shapes, "jacobian_norms": ()} if self.contraction else shapes
 
@@ -262,13 +262,13 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return {**measured, **code_statistics(arrays, last_activation(self.encoder))}
 
     def image_outputs(self, network: AutoencoderNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.reconstruct(x)[1], ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def decoded(self, network: AutoencoderNetwork, codes: Any) -> Any:

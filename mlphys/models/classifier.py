@@ -1,4 +1,4 @@
-"""A chain of layers that ends in one output a class."""
+"""Classifiers: a chain of layers with one output per class."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from mlphys.schema.training import Training
 
 
 class Classifier(ModelKind[LayeredNetwork]):
-    """Dense and convolutional networks that tell classes apart.
+    """Dense and convolutional networks for classification.
 
-    They end in one output for each class; of two classes one sigmoid unit, the probability of the second, tells enough.
+    They end in one output for each class; for two classes one sigmoid unit, the probability of the second, is enough.
 
-    With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
+    With `encoder: {run: RUN}` the layers follow the encoder of a finished run.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = CategoricalCrossentropy()
@@ -153,7 +153,7 @@ class Classifier(ModelKind[LayeredNetwork]):
         return Cost(terms, passing(network, len(description.classes)), right_or_wrong)
 
     def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
-        """What the net says of a batch: probabilities of shape (n, classes)."""
+        """Probabilities (n, classes) of a batch."""
         return {"probabilities": each_class(network.model(x, training=False))}
 
     def metrics(
@@ -164,11 +164,11 @@ class Classifier(ModelKind[LayeredNetwork]):
         return classification(split.y, arrays["probabilities"], losses, description.classes)
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-        """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+        """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"probabilities": (len(description.classes),)}
 
 
@@ -201,7 +201,7 @@ def each_class(p: Any) -> Any:
 
 
 def passing(network: LayeredNetwork, classes: int) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch through the net; `forward` of its cost."""
+    """The forward pass of a batch, as `forward` of the cost."""
     from keras import ops
 
     def forward(x: Any, y: Any, training: bool) -> Batch:

@@ -272,7 +272,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         }
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return dict.fromkeys(("probabilities", "energies", "class_errors"), (len(description.classes),))
 
     def metrics(
@@ -297,7 +297,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         return measured
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-        """Which samples' images are kept: the surest mistakes, and of each class the first that is classified right."""
+        """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
 
 

@@ -130,7 +130,7 @@ class PCA(ModelKind[Network]):
         }
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"codes": (self._count(),), "squared_errors": (), "absolute_errors": ()}
 
     def metrics(
@@ -141,13 +141,13 @@ class PCA(ModelKind[Network]):
         return {**measured, "explained_variance": 1 - measured["mse"] / measured["mean_image_mse"]}
 
     def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(_reconstructed(network, x), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def _count(self) -> int:

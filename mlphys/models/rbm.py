@@ -214,7 +214,7 @@ class RBM(ModelKind[MachineNetwork]):
         return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {
             "codes": (self.hidden,),
             "squared_errors": (),
@@ -245,13 +245,13 @@ class RBM(ModelKind[MachineNetwork]):
         return {**measured, "pca_mse": pca.error(train.x, split.x, self.hidden)}
 
     def image_outputs(self, network: MachineNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.machine.mean_field(flat(x)), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def sampled(self, network: MachineNetwork, x: Any, lines: int, every: int) -> Any:

@@ -1,4 +1,4 @@
-"""A chain of layers that ends in the shape of its target: numbers, a curve, an image."""
+"""Regression: a chain of layers that ends in the shape of the target: numbers, a curve, an image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mlphys.schema.training import Training
 class Regressor(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks that give numbers, curves or images.
 
-    With `encoder: {run: RUN}` the layers stand behind the encoder of a finished run.
+    With `encoder: {run: RUN}` the layers follow the encoder of a finished run.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
@@ -113,7 +113,7 @@ class Regressor(ModelKind[LayeredNetwork]):
         return {"outputs": network.model(x, training=False)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"outputs": description.target_shape}
 
     def metrics(
@@ -130,7 +130,7 @@ class Regressor(ModelKind[LayeredNetwork]):
 
 
 def passing(network: LayeredNetwork, outputs: int) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch through the net; `forward` of its cost."""
+    """The forward pass of a batch, as `forward` of the cost."""
     from keras import ops
 
     def forward(x: Any, y: Any, training: bool) -> Batch:

@@ -287,7 +287,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         return predicted | ({"probabilities": network.head.probabilities(codes)} if network.head else {})
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {
             "codes": self.stage_codes(description)[-1], "squared_errors": (), "absolute_errors": (),
         }  # fmt: skip
@@ -311,13 +311,13 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         return np.arange(min(most, len(split)))
 
     def image_outputs(self, network: StackNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.reconstruct(x)[1], ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def decoded(self, network: StackNetwork, codes: Any) -> Any:

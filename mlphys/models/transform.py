@@ -78,7 +78,7 @@ class Transform(ModelKind[LayeredNetwork]):
         return {"output_means": ops.mean(out, axis=axes), "output_stds": ops.std(out, axis=axes)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"output_means": (), "output_stds": ()}
 
     def metrics(

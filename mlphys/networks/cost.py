@@ -1,4 +1,4 @@
-"""What a phase of training minimizes, said once: terms that are summed, printed, and known to a backend by type."""
+"""The cost of a phase as a list of terms, which TensorFlow sums, `config explain` prints, and backends know by type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlphys.schema.shapes import Row
 
 @dataclass(frozen=True)
 class Batch:
-    """n samples that went through a model, as the terms of a cost see them; what a kind of model lacks is None.
+    """The inputs of cost terms for a batch of n samples; None for what a kind of model does not have.
 
     `x` and `y` are what the model was fed with, `target` and `prediction` (n, m) what a loss compares. The `code`
     (n, ...) of a variational autoencoder are its means, with `log_variance` (n, k); `contraction()` is |dh/dx|_F^2 of
@@ -38,7 +38,7 @@ class Batch:
 
 
 class Term(ABC):
-    """One summand of a cost. Its type is what a backend knows it by, so each formula is a class of its own.
+    """One summand of a cost. Backends know terms by their type, so each formula is a class.
 
     `per_sample`: `each` gives a value of each sample, (n,), else one of the batch, (). `separable`: the term of a batch
     is the mean of its parts', weighted by their samples, so that a batch may be split into micro-batches.
@@ -54,7 +54,7 @@ class Term(ABC):
 
     @abstractmethod
     def each(self, batch: Batch) -> Any:
-        """Its values before `weight`; differentiable."""
+        """The values before `weighted`; differentiable."""
 
     def weighted(self, each: Any, batch: Batch) -> Any:
         """What the cost counts of the values that `each` gave."""
@@ -189,7 +189,7 @@ def keras_loss(spec: Loss) -> Any:
 
 
 def right_or_wrong(batch: Batch, each: Any, losses: Any) -> dict[str, Any]:
-    """Recorded beside a classifier's loss: 1 for each sample that is classified right, else 0."""
+    """The recorded accuracy of a classifier: 1 for each correctly classified sample, else 0."""
     from keras import ops
 
     return {"accuracy": ops.cast(guesses(batch.prediction) == batch.y, "float32")}

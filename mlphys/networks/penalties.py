@@ -1,4 +1,4 @@
-"""What a code costs: sparsity, contraction, divergence from a normal distribution."""
+"""Penalties on the code: sparsity, contraction, divergence from a normal distribution."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ before memory is allocated.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, restored
 from mlphys.errors import UserError
 from mlphys.io import history, npz
-from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.schema.data import Splits
@@ -86,7 +87,7 @@ class Run(RunFiles):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """By split; empty before anything was measured."""
+        """The metrics by split; empty before an evaluation."""
         if not self.folder.has("metrics.json"):
             return {}
         return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
@@ -142,7 +143,8 @@ class Run(RunFiles):
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
         kind = self.config.model
-        expected |= {name: (samples, *shape) for name, shape in kind.prediction_shapes(description).items()}
+        outputs = kind.prediction_shapes(description)
+        expected |= {name: (samples, *shape) for name, shape in outputs.items()}
         with self.folder.opened(path.name) as file:
             headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
@@ -177,7 +179,7 @@ class Run(RunFiles):
         return {key: value for key, value in curve.items() if value is not None}
 
     def best_split(self) -> str:
-        """The split whose predictions the pictures show: test once it was evaluated."""
+        """The split whose predictions plots show: test if it was evaluated."""
         return "test" if self.folder.has("predictions_test.npz") else "validation"
 
     def shown_split(self) -> str:
@@ -206,6 +208,9 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
         return max(finished, key=_started)
     if found := located(name, root):
         return Run(found)
+    for path in (Path(name), root / name):
+        if os.path.exists(path / STUDY):
+            raise UserError(f"{path}: is a study of many runs; name one of them, such as {path}/members/1")
     known = sorted({run.path.parent.name for run in every(root)})
     have = f"; runs there are: {', '.join(known[:10])}" if known else "; there are no runs yet"
     raise UserError(f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}")

@@ -86,7 +86,7 @@ def _content(path: Path) -> bytes:
         # Without waiting: to open a pipe that nobody writes to would never end.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path}: is not a regular file; copy what it gives into one")
+                raise UserError(f"{path}: is not a regular file; copy its content into one")
             return file.read(LARGEST_FILE + 1)
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it") from None

@@ -101,9 +101,7 @@ class Training:
         outcome = Outcome(self.network.weight_arrays(), 0, "epochs")
         names = [phase.name for phase in self.phases]
         if start and start.phase not in names:
-            raise Incomplete(
-                f"its checkpoint is of a phase that this training has not ({start.phase!r}); train it anew"
-            )
+            raise Incomplete(f"its checkpoint is of a phase that this training has not ({start.phase!r}); retrain it")
         first = names.index(start.phase) if start else 0
         for phase in self.phases[first:]:
             resumed = start if start and start.phase == phase.name else None

@@ -13,7 +13,7 @@ import pytest
 
 from mlphys.config import experiment
 from mlphys.config.difference import difference
-from mlphys.config.examples import copy, shipped
+from mlphys.config.examples import copy, shipped, shipped_studies
 from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
@@ -65,8 +65,8 @@ def error_of(function, *arguments) -> str:
     return str(raised.value)
 
 
-TOP = "name, data, model, about, seed, training, plots, analysis, expect"
-DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
+TOP = "name, data, model, about, seed, training, plots, analysis, expect, study"
+DATA = "name, train, validation, test, split_seed, folds, fold, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
     "track, early_stopping, initial"
@@ -794,6 +794,8 @@ def test_every_default_is_filled_in():
             "validation": 180,
             "test": 359,
             "split_seed": 0,
+            "folds": None,
+            "fold": None,
             "classes": None,
             "imbalance": {},
             "preprocess": [],
@@ -847,6 +849,7 @@ def test_every_default_is_filled_in():
         "plots": [],
         "analysis": [],
         "expect": {},
+        "study": None,
     }
 
 
@@ -947,7 +950,7 @@ def test_a_shipped_config_is_copied_as_it_is_and_nothing_is_overwritten():
     assert error_of(copy, "conv_digits", Path(".")) == message
     assert Path("conv_digits.yaml").read_text() == "mine"
     assert error_of(copy, "conv_digits", Path("nowhere")) == "nowhere: no such folder"
-    known = ", ".join(shipped())
+    known = ", ".join(shipped() | shipped_studies())
     assert error_of(copy, "conv_digit", Path(".")) == (
         f"conv_digit: no such config; there are {known}; did you mean conv_digits?"
     )
