@@ -165,12 +165,23 @@ def test_every_yaml_is_a_config_that_passes_its_check(text: str, files: Path):
 
 def test_the_mistake_in_the_readme_is_answered_as_it_says(files: Path):
     config = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)[0]
-    quoted = re.findall(r"^ {4}mlphys: (conv_mnist.yaml:.*)\.\.\.\)$", README.read_text(), re.MULTILINE)
+    (quoted,) = re.findall(r"^ {4}mlphys: (conv_mnist.yaml:.*)$", README.read_text(), re.MULTILINE)
     path = files / "conv_mnist.yaml"
     path.write_text(config.replace("filters: 8", "filterz: 8", 1))
     with pytest.raises(UserError) as error:
         load(Path(path.name))
-    assert str(error.value).startswith(*quoted)
+    assert str(error.value) == quoted
+
+
+def test_the_pasted_line_of_keras_code_is_answered_as_the_page_says(files: Path):
+    page = (CHECKOUT / "docs" / "from-keras.md").read_text()
+    (line,) = re.findall(r"^ {4}(- Conv2D\(.*)$", page, re.MULTILINE)
+    (quoted,) = re.findall(r"^ {4}mlphys: (slide.yaml:.*)$", page, re.MULTILINE)
+    config = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[0]
+    (files / "slide.yaml").write_text(re.sub(r"- Conv2D: .*", line, config, count=1))
+    with pytest.raises(UserError) as error:
+        load(Path("slide.yaml"))
+    assert str(error.value) == quoted
 
 
 def fragments() -> list[str]:
@@ -191,7 +202,7 @@ def completed(fragment: dict) -> dict:
     data, training, layers = {"name": "digits", "classes": [0, 1]}, {}, []
     for key, value in fragment.items():
         if key == "data":
-            data = {"name": "digits", **value}
+            data = {"name": "digits", **(value if isinstance(value, dict) else {"name": value})}
         elif key == "preprocess":
             data = {**data, key: value}
         elif key == "training":
@@ -204,7 +215,7 @@ def completed(fragment: dict) -> dict:
             layers = [{key: value}]
     if "data" in fragment:
         model = {"kind": "autoencoder", "encoder": [{"Dense": {"units": 2}}], "decoder": "mirror"}
-    elif training.get("loss") in ("mean_squared_error", "mean_absolute_error"):
+    elif training.get("loss") in ("mean_squared_error", "mean_absolute_error", "mse", "mae"):
         data = {"name": "function_1d", "function": "sine", "samples": 50}
         model = {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]}
     else:

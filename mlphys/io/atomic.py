@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlphys.errors import UserError
+from mlphys.errors import Unwritable, UserError
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -98,6 +98,15 @@ def waited_for(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def held(folder: Path) -> bool:
+    """Whether another process holds `folder`."""
+    try:
+        with locked(folder):
+            return False
+    except UserError:
+        return True
+
+
 def as_json(value: Any) -> str:
     """What a file of JSON holds."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
@@ -134,10 +143,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError | ValueError) -> UserError:
+def unwritable(path: Path, error: OSError | ValueError) -> Unwritable:
     """The message for a file that cannot be written."""
     if isinstance(error, ValueError):  # NUL in the name
-        return UserError(f"{path}: cannot be written: {error}; write to another place")
+        return Unwritable(f"{path}: cannot be written: {error}; write to another place")
     remedies: dict[int | None, str] = {
         errno.ENOSPC: "free some space, or ",
         errno.EDQUOT: "free some space, or ",
@@ -145,4 +154,4 @@ def unwritable(path: Path, error: OSError | ValueError) -> UserError:
     if isinstance(error, PermissionError):
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"
-    return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
+    return Unwritable(f"{path}: cannot be written: {error.strerror}; {remedy}")

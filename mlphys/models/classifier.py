@@ -47,6 +47,7 @@ class Classifier(ModelKind[LayeredNetwork]):
     LOSSES: ClassVar[Collection[str]] = CLASSIFIER_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
     MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
     kind: Literal["classifier"]

@@ -179,9 +179,14 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
         "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch"
     )
     assert json.loads(Path("runs/small/1/status.json").read_text())["state"] == "interrupted"
-    assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` continues it" in refused(
-        "evaluate", "small"
+    measured = mlphys("evaluate", "small", "--split", "validation", "--no-plots")
+    assert (
+        "its training was interrupted: weights of epoch 1, the last saved one; `mlphys resume runs/small/1`" in measured
     )
+    last_row = history(Path("runs/small/1"))[-1]
+    metrics = json.loads(Path("runs/small/1/metrics.json").read_text())["validation"]
+    assert metrics["accuracy"] == pytest.approx(float(last_row["validation_accuracy"]), abs=1e-6)
+    assert "learning_curves.png" in mlphys("plot", "small", "--only", "learning_curves")
     assert "run runs/small/1: resuming after epoch 1, from checkpoints/000001.safetensors\n" in mlphys(
         "resume", "small"
     )
