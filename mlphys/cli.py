@@ -666,9 +666,9 @@ def explain(key: str) -> None:
 
 
 @main.command("list")
-@click.argument("what", type=click.Choice(LISTS))
+@click.argument("what", type=click.Choice(LISTS), metavar="WHAT")
 def list_(what: str) -> None:
-    """List what a config can name."""
+    """List what a config can name: WHAT is one of its vocabularies."""
     from mlphys import show
 
     terminal.echo(show.listed(what))

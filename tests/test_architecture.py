@@ -220,7 +220,7 @@ TOUCHING = {
 ALLOWED = {
     ("io.run_files", "iterdir"), ("runs.run", "glob"), ("runs.writer", "iterdir"), ("runs.writer", "mkdir"),
     ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"),
-    ("commands.predict", "atomic.write"), ("commands.study", "iterdir"), ("figures.save", "savefig"),
+    ("commands.study", "iterdir"), ("figures.save", "savefig"),
 }  # fmt: skip
 
 
