@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,11 @@ import mlphys
 from mlphys import terminal
 
 if TYPE_CHECKING:
+    from mlphys.commands.study import Request
     from mlphys.config.experiment import ResolvedExperiment
     from mlphys.runs.run import Run
+    from mlphys.schema.document import Document
+    from mlphys.studies.study_file import Study, StudyFile
 
 
 class Commands(click.Group):
@@ -94,6 +97,15 @@ def main() -> None:
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path))  # a file, a run, or the name of a shipped one
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
+SEEDS = click.option("--seeds", type=click.IntRange(min=1), help="A study of so many seeds, from the config's on.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(0, 1024), help="So many members at once; default one a core. 0: in this process."
+)
+EVALUATE = click.option(
+    "--evaluate",
+    type=click.Choice(["validation", "test"]),
+    help="The split that members are measured on. Default: test for seeds alone, else validation.",
+)
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 RUN = click.argument("run", required=False)
 FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
@@ -114,21 +126,30 @@ def _interruptible() -> Iterator[None]:
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
 
 
-def _loaded(config: Path, overrides: tuple[str, ...] = (), of_run: bool = True) -> ResolvedExperiment:
-    """The experiment of a config; stderr says which file was meant, and which words were taken in another meaning.
-
-    The config of a run is read as the run's, whose data may be gone, unless something new is made of it.
-    """
-    from mlphys.config.load import load, load_run
-    from mlphys.config.sources import config_file, is_of_run
+def _config_file(config: Path) -> Path:
+    """The file that a name means; stderr says which, where that is another."""
+    from mlphys.config.sources import config_file
 
     path = config_file(config)
     if path != config:
         terminal.complain(f"config {path}")
-    loaded = load_run(path.parent) if of_run and is_of_run(path) and not overrides else load(path, overrides)
+    return path
+
+
+def _noted(loaded: ResolvedExperiment) -> ResolvedExperiment:
+    """The same; stderr says which words of the config have another meaning here."""
     for note in loaded.notes:
         terminal.complain(note)
     return loaded
+
+
+def _loaded(config: Path, overrides: tuple[str, ...] = ()) -> ResolvedExperiment:
+    """The experiment of a config; that of a run is read without its data, which may be gone."""
+    from mlphys.config.load import load, load_run
+    from mlphys.config.sources import is_of_run
+
+    path = _config_file(config)
+    return _noted(load_run(path.parent) if is_of_run(path) and not overrides else load(path, overrides))
 
 
 def _measurable(run: str | None, data: str | None = None) -> Run:
@@ -159,6 +180,8 @@ THREADS = click.option(
 @click.option("--seed", type=click.IntRange(min=0), help="Override the seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
 @click.option("--resume", "go_on", is_flag=True, help="Resume the newest unfinished run of CONFIG.")
+@SEEDS
+@WORKERS
 @THREADS
 @QUIET
 def train(
@@ -167,14 +190,26 @@ def train(
     seed: int | None,
     out: Path | None,
     go_on: bool,
+    seeds: int | None,
+    workers: int | None,
     threads: int | None,
     quiet: bool,
 ) -> None:
     """Train the experiment of CONFIG in a new run directory.
 
     On a terminal the values in brackets are those on validation; Ctrl-C keeps what is trained.
+    With --seeds, data.folds or the block study it is a study of many runs.
     """
-    loaded = _loaded(config, (*overrides, f"seed={seed}") if seed is not None else overrides, of_run=False)
+    from mlphys.config.load import overridden_document, validated
+
+    path = _config_file(config)
+    document = overridden_document(path, (*overrides, f"seed={seed}") if seed is not None else overrides)
+    loaded = _noted(validated(document))
+    if seeds or loaded.experiment.is_study():
+        from mlphys.commands.study import Request
+
+        _study(document, loaded, Request({}, seeds, None, threads, workers, out=out), go_on, quiet)
+        return
     from mlphys import show
     from mlphys.commands import train
     from mlphys.training.progress import reporter
@@ -190,13 +225,106 @@ def train(
     terminal.echo(str(run.path) if quiet else show.trained(run))
 
 
+def _study(document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, quiet: bool) -> None:
+    """Train a study, or resume it, and print what its members say together."""
+    from mlphys.commands import study
+    from mlphys.studies.progress import reporter
+
+    unfinished = study.unfinished(document, loaded, request) if go_on else None
+    if go_on and not unfinished:
+        _say(quiet)("no study to resume: starting a new one")
+    with _interruptible():
+        if unfinished:
+            content = study.resume(unfinished, request, False, reporter(quiet), _say(quiet))
+            found = unfinished
+        else:
+            found, content = study.begin(document, loaded, request, reporter(quiet), _say(quiet))
+    _studied(found, content, quiet)
+
+
+def _studied(study: Study, content: StudyFile, quiet: bool) -> None:
+    """Print what a study says. Raises UserError where all of its members failed."""
+    from mlphys import show
+    from mlphys.errors import UserError
+
+    if all(record.state == "failed" for record in content.members):
+        raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
+    _say(quiet)(show.studied(study.path, content))
+
+
+@main.command()
+@CONFIG
+@SET
+@click.option("--grid", "grids", metavar="KEY=VALUES", multiple=True, help="[16,32], or 1e-3:1:log7, or 0:1:lin6.")
+@SEEDS
+@EVALUATE
+@click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default runs/NAME/NUMBER.")
+@click.option("--resume", "go_on", is_flag=True, help="Go on with the newest study of CONFIG.")
+@WORKERS
+@THREADS
+@click.option("--shard", metavar="I/N", help="Train every N-th member only, from the I-th on: for job arrays.")
+@click.option("--dry-run", is_flag=True, help="Print the members and train none.")
+@click.option("--yes", is_flag=True, help="Train more than 200 members.")
+@QUIET
+def sweep(
+    config: Path,
+    overrides: tuple[str, ...],
+    grids: tuple[str, ...],
+    seeds: int | None,
+    evaluate: str | None,
+    out: Path | None,
+    go_on: bool,
+    workers: int | None,
+    threads: int | None,
+    shard: str | None,
+    dry_run: bool,
+    yes: bool,
+    quiet: bool,
+) -> None:
+    """Train CONFIG for every combination of the values of some keys, and for several seeds.
+
+    Several --grid make a product. They replace those of the config's block study.
+    """
+    from mlphys import show
+    from mlphys.commands import study
+    from mlphys.config.load import overridden_document, validated
+    from mlphys.studies import conduct, members
+
+    request = study.Request(
+        members.grid(grids), seeds, evaluate, threads, workers, conduct.parsed_shard(shard), yes or dry_run, out
+    )
+    document = overridden_document(_config_file(config), overrides)
+    loaded = _noted(validated(document))
+    if dry_run:
+        click.echo(show.members(study.checked_members(document, loaded, request)))
+        return
+    _study(document, loaded, request, go_on, quiet)
+
+
 @main.command()
 @click.argument("run")
 @SET
 @THREADS
+@WORKERS
+@click.option("--retry", is_flag=True, help="Of a study: try the members again that failed.")
+@click.option("--shard", metavar="I/N", help="Of a study: every N-th member only, from the I-th on.")
 @QUIET
-def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: bool) -> None:
-    """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer."""
+def resume(
+    run: str,
+    overrides: tuple[str, ...],
+    threads: int | None,
+    workers: int | None,
+    retry: bool,
+    shard: str | None,
+    quiet: bool,
+) -> None:
+    """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer. RUN may be a study."""
+    from mlphys.studies.study_file import located
+
+    if study := located(run):
+        _resume_study(study, overrides, threads, workers, retry, shard, quiet)
+        return
+    _refuse_given({"--workers": workers is not None, "--retry": retry, "--shard": bool(shard)}, f"{run} is no study")
     from mlphys import show
     from mlphys.commands import train
     from mlphys.runs.run import find
@@ -205,6 +333,37 @@ def resume(run: str, overrides: tuple[str, ...], threads: int | None, quiet: boo
     with _interruptible():
         done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
     terminal.echo(str(done.path) if quiet else show.trained(done))
+
+
+def _resume_study(
+    study: Study,
+    overrides: tuple[str, ...],
+    threads: int | None,
+    workers: int | None,
+    retry: bool,
+    shard: str | None,
+    quiet: bool,
+) -> None:
+    _refuse_given(
+        {"--set": bool(overrides), "--threads": threads is not None},
+        f"{study.path} is a study, whose members keep their configs and threads",
+    )
+    from mlphys.commands.study import Request, resume
+    from mlphys.studies.conduct import parsed_shard
+    from mlphys.studies.progress import reporter
+
+    request = Request({}, workers=workers, shard=parsed_shard(shard))
+    with _interruptible():
+        content = resume(study, request, retry, reporter(quiet), _say(quiet))
+    _studied(study, content, quiet)
+
+
+def _refuse_given(options: Mapping[str, bool], why: str) -> None:
+    from mlphys.errors import UserError
+
+    given = [name for name, there in options.items() if there]
+    if given:
+        raise UserError(f"{given[0]}: {why}; leave it out")
 
 
 @main.command()

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlphys.config.examples import shipped
+from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperiment
 from mlphys.config.reference import distinct_keys, first_line, vocabularies
 from mlphys.data.inspection import Inspection
@@ -20,6 +20,9 @@ from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
+from mlphys.studies.members import Member
+from mlphys.studies.points import best, main_metric, points
+from mlphys.studies.study_file import StudyFile
 from mlphys.terminal import printable
 from mlphys.training.backend import choose
 
@@ -158,6 +161,94 @@ def trained(run: Any) -> str:
     return "\n".join(lines)
 
 
+def members(content: StudyFile | Sequence[Member]) -> str:
+    """The members of a study and what each of them changes."""
+    rows = content if isinstance(content, Sequence) else [record.member for record in content.members]
+    keys = list(dict.fromkeys(key for member in rows for key in member.overrides))
+    return table(
+        ["member", *keys],
+        [[member.number, *(_varied(member, key) for key in keys)] for member in rows],
+    )
+
+
+def _varied(member: Member, key: str) -> str:
+    return member.labels[key] if key in member.labels else flow(member.overrides[key])
+
+
+def studied(path: Any, content: StudyFile) -> str:
+    """What a study's members say together: each point of its grid with its mean over seeds, and what is open."""
+    lines = []
+    metric = main_metric(content)
+    if metric:
+        lines.append(_points(content, *metric))
+    counts = {state: sum(record.state == state for record in content.members) for state in STATES}
+    states = [f"{count} {state}" for state, count in counts.items() if count]
+    lines.append(f"study {path}: {len(content.members)} members, {', '.join(states)}; the numbers are in summary.csv")
+    chosen = best(content) if content.chooses else None
+    if chosen:
+        named = ", ".join(f"{key}={label}" for key, label in chosen.labels.items())
+        record = next(record for record in chosen.records if record.state == "done")
+        lines.append(f"best on validation, where it was chosen: {named}")
+        lines.append(f"next: mlphys evaluate {path}/{record.directory}   (test, for the chosen one alone)")
+    if counts["failed"]:
+        lines.append(f"failed members are tried again by mlphys resume {path} --retry")
+    open_ = len(content.members) - sum(counts[state] for state in ("done", "diverged", "failed"))
+    if open_:
+        lines.append(f"next: mlphys resume {path} resumes {open_}")
+    return "\n".join(lines)
+
+
+STATES = ("done", "diverged", "failed", "running", "interrupted", "waiting")
+
+
+def _points(content: StudyFile, split: str, name: str) -> str:
+    """A row a point with its mean, and below which error stands behind +-."""
+    several = len(content.members) > len(points(content))
+    columns = [*_short(list(content.grid)), "n", f"{split} {name}", *(["s", "sampling"] if several else []), "lost"]
+    rows = []
+    for point in points(content):
+        found = point.metric(split, name)
+        lost = sum(record.state in ("diverged", "failed") for record in point.records)
+        row: list[Any] = [*(point.labels[key] for key in content.grid), found.n if found else 0]
+        if found is None:
+            row += ["none"] * (3 if several else 1)
+        elif several:
+            row += [rounded(found.mean, found.stderr)]
+            row += ["none" if value is None else f"{value:.2g}" for value in (found.stdev, found.sampling)]
+        else:
+            row += [rounded(found.mean, found.sampling)]
+        rows.append([*row, lost])
+    notes = [_errors(content) if several else "+- is the sampling error, of the finite number of samples"]
+    if not content.folds and len(content.seeds) < 2:
+        notes.append("one seed: another one may give other numbers")
+    elif not content.folds and len(content.seeds) < FEWEST:
+        notes.append(f"fewer than {FEWEST} seeds: no verdict")
+    return "\n".join([table(columns, rows), *notes, "lost: members that diverged or failed"])
+
+
+def _errors(content: StudyFile) -> str:
+    if content.folds:
+        first = "after the mean over the seeds of each, " if content.seeds else ""
+        return (
+            f"n folds; {first}+- is s sqrt(1/n + 1/(n - 1)), the standard error of the mean over folds that share "
+            "training samples (Nadeau and Bengio 2003), s the standard deviation over folds;\n"
+            "sampling is the error that the finite number of samples leaves"
+        )
+    return (
+        "n seeds; +- is s / sqrt(n), the standard error of the mean over seeds, s the standard deviation over seeds;\n"
+        "sampling is the error that the finite number of samples leaves, which are the same for all seeds"
+    )
+
+
+FEWEST = 3  # seeds that a statement over seeds needs
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """The last parts of dotted keys, where these differ."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return last if len(set(last)) == len(last) and not any(part.isdecimal() for part in last) else list(keys)
+
+
 BASELINES = {
     "majority_accuracy": "always the most frequent class",
     "uncalibrated_accuracy": "the class of the largest energy as it is",
@@ -261,7 +352,7 @@ def listed(what: str) -> str:
             rows = [[name, ", ".join(entry.key_names()), first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
         case "configs":
-            rows = [[name, _headline(path)] for name, path in shipped().items()]
+            rows = [[name, _headline(path)] for name, path in (shipped() | shipped_studies()).items()]
         case _:
             options = vocabularies()[VOCABULARIES[what]].options
             rows = [[name, first_line(spec), ", ".join(spec.key_names())] for name, spec in options.items()]

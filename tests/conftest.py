@@ -11,6 +11,8 @@ from hypothesis import settings
 
 # In one process the first network would set the threads per operation for all later ones, on which their bytes depend.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+# Compiling takes most of the time of a short training, and half of that only makes the steps faster.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 TESTS = Path(__file__).parent
 

@@ -28,6 +28,7 @@ ROWS = [
     ["config"],
     ["training"],
     ["runs"],
+    ["studies"],
     ["commands", "show"],
     ["cli"],
 ]

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import h5py
 import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
 from PIL import Image
 
 from mlphys.cli import main
@@ -141,6 +143,16 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for i in range(20):
             pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    kinds = ["noise", "pulse"] * 20
+    with h5py.File(tmp_path / "run7.h5", "w") as file:
+        file["detector/waveforms"], file["detector/kind"] = rng.normal(size=(40, 64)).astype(np.float32), kinds
+    columns = [fits.Column("FLUX", "50E", array=rng.normal(size=(40, 50))), fits.Column("CLASS", "8A", array=kinds)]
+    fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "spectra.fits")
+    for part in ("train", "val", "test"):
+        for kind in ("elliptical", "spiral"):
+            (tmp_path / "galaxies" / part / kind).mkdir(parents=True)
+            pixels = rng.integers(0, 4096, (24, 24), np.uint16)
+            Image.fromarray(pixels).save(tmp_path / "galaxies" / part / kind / "0.tif")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -44,6 +44,7 @@ from mlphys.training.progress import Reporter
 if TYPE_CHECKING:
     from mlphys.training.loop import Outcome
 
+FOLDS = ("folds", "fold")  # left out of fingerprints where there are none: older checkpoints do not know them
 Say = Callable[[str], None]
 
 
@@ -217,6 +218,7 @@ def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[st
     """SHA-256 of the config without the epochs, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
+    config["data"] = {key: value for key, value in config["data"].items() if key not in FOLDS or value is not None}
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
     return {"config": _sha256(config), "data": _sha256(hashes), **machine.versions()}
 

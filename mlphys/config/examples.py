@@ -14,10 +14,18 @@ from mlphys.schema.messages import suggestion
 
 def shipped() -> dict[str, Path]:
     """The configs that come with mlphys, by name."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The configs of studies that come with mlphys, by name."""
+    return {path.stem: path for path in sorted((_folder() / "studies").glob("*.yaml"))}
+
+
+def _folder() -> Path:
     package = Path(__file__).parents[1]
     inside, beside = package / "configs", package.parent / "configs"
-    folder = inside if inside.is_dir() else beside
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return inside if inside.is_dir() else beside
 
 
 def copy(name: str, folder: Path, new_name: str | None = None) -> Path:
@@ -25,7 +33,7 @@ def copy(name: str, folder: Path, new_name: str | None = None) -> Path:
 
     Raises UserError rather than overwrite a file, and for what is no name.
     """
-    known = shipped()
+    known = shipped() | shipped_studies()
     if name not in known:
         near = suggestion(name, known) or "; `mlphys list configs` lists them"
         raise UserError(f"{name}: no such config{near}")

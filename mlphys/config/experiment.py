@@ -23,6 +23,7 @@ from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
+from mlphys.schema.study import Study
 from mlphys.schema.training import Training
 
 DATASETS = registry.entries("mlphys.datasets", Dataset)
@@ -113,6 +114,12 @@ class Experiment(Spec):
     """The analyses made after training: names with their settings, or all. Example: [pca_comparison]"""
     expect: dict[str, Range] = Field({})
     """The range in which a metric should lie, for `mlphys check`. Example: {test.accuracy: [0.985, 0.993]}"""
+    study: Study | None = None
+    """A study of many runs, which differ in the seed or in some keys. Example: {seeds: 5}"""
+
+    def is_study(self) -> bool:
+        """Whether it stands for many runs: it has the block `study`, or folds of which it names none."""
+        return self.study is not None or (self.data.folds is not None and self.data.fold is None)
 
     @model_validator(mode="after")
     def _loss_of_the_kind(self) -> Experiment:

@@ -35,6 +35,11 @@ CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.chec
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
     """Read, override and validate a config. Raises UserError with every problem, one line each."""
+    return validated(overridden_document(path, overrides))
+
+
+def overridden_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """A config as it is written, with its overrides and its file's name where it has none. Raises UserError."""
     if not os.path.exists(path) and path.stem in shipped():
         raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
@@ -44,6 +49,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
         if "name" not in document.data:
             document = document.with_value(("name",), path.stem, str(path))
         document = overridden(document, overrides)
+    return document
+
+
+def validated(document: Document) -> ResolvedExperiment:
+    """A config of the user's, checked, with notes of the words that mean something else here than in Keras."""
     return replace(validate(document), notes=tuple(_notes(document)))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,31 @@ NAMES = ("train", "validation", "test")
 def sizes(spec: Dataset, description: Description) -> dict[str, int]:
     """The number of samples of each split, with fractions and defaults resolved as in Dataset.
 
-    Raises Refusal when they do not fit.
+    With folds, training and validation have as many together as without. Raises Refusal when they do not fit.
     """
+    if spec.fold is not None and (spec.folds is None or spec.fold >= spec.folds):
+        folds = "leave it out without folds" if spec.folds is None else f"the folds are 0 to {spec.folds - 1}"
+        raise Refusal(("data", "fold"), f"{folds}; received {spec.fold}")
+    counts = _sizes(spec, description)
+    if spec.folds is None:
+        return counts
+    if description.validation_samples is not None:
+        raise Refusal(("data", "folds"), "this dataset has a validation set of its own; leave folds out")
+    pool = counts["train"] + counts["validation"]
+    if pool < spec.folds:
+        raise Refusal(("data", "folds"), f"{pool} training and validation samples, fewer than {spec.folds} folds")
+    start, stop = _fold(spec, pool)
+    return {**counts, "train": pool - (stop - start), "validation": stop - start}
+
+
+def _fold(spec: Dataset, pool: int) -> tuple[int, int]:
+    """Where the fold that is validated on, the first where none is named, begins and ends in the pool."""
+    assert spec.folds is not None
+    fold = spec.fold or 0
+    return fold * pool // spec.folds, (fold + 1) * pool // spec.folds
+
+
+def _sizes(spec: Dataset, description: Description) -> dict[str, int]:
     total = description.samples
     validation, test = _validation_size(spec, description), _test_size(spec, description)
     others = {} if description.validation_samples is not None else {"validation": validation}
@@ -90,7 +115,10 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     # Test samples are drawn first, so that the other sizes do not affect them.
     drawn = [name for name in ("test", "validation", "train") if name not in found]
     x, y = samples.x, samples.y
-    if found and not spec.OWN_FILES:
+    if spec.folds is not None:
+        for name, rows in _fold_rows(spec, description, y, count, "test" in found).items():
+            found[name] = Split(x[rows], y[rows])
+    elif found and not spec.OWN_FILES:
         start = 0
         for name in reversed(drawn):
             found[name] = Split(x[start : start + count[name]], y[start : start + count[name]])
@@ -101,9 +129,21 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
         order = stratified(_groups(y, description), spec.split_seed)[: ends[-1]]
         for name, rows in zip(drawn, np.split(order, ends[:-1]), strict=True):
             found[name] = Split(x[rows], y[rows])
+    return _filled(found, samples)
+
+
+def _filled(found: Mapping[str, Split], samples: Samples) -> Splits:
+    """Missing values replaced by the mean of the training samples."""
+    meant, train = samples.units, found["train"].x
+    if meant and isinstance(train, np.ndarray) and isinstance(samples.x, np.ndarray) and np.isnan(samples.x).any():
+        known = np.isfinite(train)
+        total = np.where(known, train, 0).sum(axis=0, dtype=np.float64)
+        means = (total / np.maximum(1, known.sum(axis=0))).reshape(-1)
+        meant = replace(meant, fill=tuple(float(mean) for mean in means.astype(np.float32)))
+        found = {name: Split(meant.filled(chunked.read(split.x)), split.y) for name, split in found.items()}
     return Splits(
         found["train"], found["validation"], found["test"],
-        samples.files, samples.units, samples.target_units, samples.notes,
+        samples.files, meant, samples.target_units, samples.notes,
     )  # fmt: skip
 
 
@@ -139,6 +179,35 @@ def reading_notes(dataset: Splits) -> list[str]:
     if dataset.target_units and dataset.target_units.scale != 1:
         lines.append(f"y: {dataset.target_units}")
     return [*lines, *dataset.notes]
+
+
+def _fold_rows(
+    spec: Dataset, description: Description, y: np.ndarray, count: dict[str, int], official_test: bool
+) -> dict[str, np.ndarray]:
+    """The samples of one fold for validation and of the others for training; test is what it is without folds.
+
+    Raises UserError for a class with fewer samples than folds.
+    """
+    assert spec.folds is not None
+    pooled = count["train"] + count["validation"]
+    groups = _groups(y, description)
+    rows: dict[str, np.ndarray] = {}
+    if official_test and not spec.OWN_FILES:
+        pool = stratified(groups[:pooled], spec.split_seed)
+    else:
+        order = stratified(groups, spec.split_seed)
+        tested = 0 if official_test else count["test"]
+        pool = order[tested : tested + pooled]
+        if not official_test:
+            rows["test"] = order[:tested]
+    for name, members in class_counts(y[pool], description).items():
+        if 0 < members < spec.folds:
+            raise UserError(
+                f"{spec.name}: the class {name} has {members} training and validation samples, fewer than "
+                f"{spec.folds} folds; lower data.folds, add samples, or leave the class out"
+            )
+    start, stop = _fold(spec, pooled)
+    return {**rows, "validation": pool[start:stop], "train": np.concatenate([pool[:start], pool[stop:]])}
 
 
 def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,17 +56,17 @@ def write_in(folder: int, name: str, content: bytes | str) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Lock `folder` for this process; the operating system releases the lock when the process ends.
+def locked(folder: Path, what: str = "run", shared: bool = False) -> Iterator[None]:
+    """Lock `folder` for this process, or for all that share it; the system releases the lock when the process ends.
 
     Raises UserError while another process has the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise UserError(f"{folder}: another process trains this run; wait for it, or stop it") from None
+        raise UserError(f"{folder}: another process trains this {what}; wait for it, or stop it") from None
     try:
         yield
     finally:
@@ -79,6 +80,31 @@ def held(folder: Path) -> bool:
             return False
     except UserError:
         return True
+
+
+def wait_for(folder: Path, seconds: float) -> None:
+    """Wait until no process holds `folder` any more, or so many seconds."""
+    until = time.monotonic() + seconds
+    while folder.is_dir() and time.monotonic() < until:
+        try:
+            with locked(folder):
+                return
+        except UserError:
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def waited_for(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, after all processes that hold it now."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def as_json(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import tempfile
@@ -28,6 +29,23 @@ def configure(operation_threads: int | None, threads: int | None = None) -> None
 def operation_threads() -> int | None:
     """The threads per operation of the last `configure`."""
     return _operation_threads
+
+
+def fits(operation_threads: int | None, threads: int | None) -> bool:
+    """Whether TensorFlow, if it was started, has the threads that `configure` would give it."""
+    same = (_operation_threads, _threads) == (operation_threads, threads)
+    return _module is None or same or "TF_NUM_INTRAOP_THREADS" in os.environ
+
+
+def forget() -> None:
+    """Free what Keras keeps of the networks of this process, if there were any."""
+    if _module is None:
+        return
+    import keras
+
+    keras.backend.clear_session()  # collects garbage, too
+    if not gc.get_freeze_count():
+        gc.freeze()  # what TensorFlow's modules hold is there to stay, and looked through no more: .3 s a network
 
 
 def start() -> ModuleType:

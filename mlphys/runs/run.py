@@ -6,6 +6,7 @@ before memory is allocated.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, fit, restored
 from mlphys.errors import UserError
 from mlphys.io import atomic, history, npz
-from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.runs.unfinished import Unfinished, newest
@@ -224,6 +225,9 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
         return max(finished, key=_started)
     if found := located(name, root):
         return Run(found)
+    for path in (Path(name), root / name):
+        if os.path.exists(path / STUDY):
+            raise UserError(f"{path}: is a study of many runs; name one of them, such as {path}/members/1")
     known = sorted({run.path.parent.name for run in every(root)})
     have = f"; runs there are: {', '.join(known[:10])}" if known else "; there are no runs yet"
     raise UserError(f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}")

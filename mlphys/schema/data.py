@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, mod
 
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
-from mlphys.schema.fields import LARGEST, Count, Seed, Shape, as_tuple
+from mlphys.schema.fields import LARGEST, Count, Seed, Shape, Whole, as_tuple
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.spec import Spec, refuse
 from mlphys.schema.units import Units
@@ -38,6 +38,7 @@ Size = Annotated[
 ClassName = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), WithJsonSchema({})
 ]
+MOST_FOLDS = 1000
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -83,7 +84,9 @@ class Dataset(Spec, ABC):
     validation and test samples: those are the splits, and what they lack is drawn from the rest.
 
     `classes` selects these classes, in this order; `imbalance` keeps that fraction of the samples of a
-    class. `preprocess` is fitted to the training samples and applied to all.
+    class. `folds` divides the training and the validation samples into so many, stratified: a study with
+    a run for each `fold`, which is validated on that one and trained on the others. `preprocess` is
+    fitted to the training samples and applied to all.
     """
 
     FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
@@ -101,6 +104,10 @@ class Dataset(Spec, ABC):
     """
     split_seed: Seed = 0
     """The random seed that decides which sample belongs to which split."""
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    """A study of so many runs: training and validation samples are divided into stratified folds. Example: 5"""
+    fold: Whole | None = None
+    """Of a study of folds, the one that a run is validated on, from 0; the study sets it."""
     classes: Annotated[tuple[ClassName, ...], Field(min_length=1), BeforeValidator(as_tuple)] | None = None
     """Keeps the samples of these classes only, numbered in this order; null keeps all. Example: [0, 1]"""
     imbalance: dict[ClassName, Share] = Field({})
@@ -162,6 +169,8 @@ class Generated(Dataset):
     def _fresh_of_all(self) -> Generated:
         if self.fresh and (self.classes is not None or self.imbalance):
             raise ValueError("fresh samples are balanced over all classes; leave classes and imbalance out, or fresh")
+        if self.fresh and self.folds is not None:
+            raise ValueError("fresh samples are new in every epoch, and folds part the same; leave folds out, or fresh")
         return self
 
 

@@ -343,7 +343,7 @@ def test_a_run_that_diverges_keeps_its_good_weights(folder):
         "mlphys: runs/small/1: the loss is not finite any more in epoch 1, step 10 of 10, at learning rate 100: "
         "all outputs are finite, up to SIZE, and their loss is not; "
         "try a smaller learning_rate (such as 10), or clipnorm: 1 in the optimizer; "
-        "the weights of the last good epoch are kept\n"
+        "the weights of the last finite epoch are saved\n"
     )
     status = json.loads(Path("runs/small/1/status.json").read_text())
     assert status["state"] == "diverged"
@@ -525,7 +525,7 @@ def test_data_that_changed_since_the_training_is_refused(folder):
     mlphys("evaluate", "mine", "--data", "elsewhere/mine.npz")
     np.savez("mine.npz", x=x + 1, y=y)
     assert "mine.npz: not the file that the run was trained with" in refused("evaluate", "mine")
-    assert "--data: digits is found by its name" in refused_for_digits()
+    assert "--data: digits is located by its name" in refused_for_digits()
 
 
 def refused_for_digits() -> str:

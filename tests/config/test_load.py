@@ -66,8 +66,8 @@ def error_of(function, *arguments) -> str:
     return str(raised.value)
 
 
-TOP = "name, data, model, about, seed, training, plots, analysis, expect"
-DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
+TOP = "name, data, model, about, seed, training, plots, analysis, expect, study"
+DATA = "name, train, validation, test, split_seed, folds, fold, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
     "track, early_stopping, initial"
@@ -760,6 +760,8 @@ def test_every_default_is_filled_in(usual_pictures):
             "validation": 180,
             "test": 359,
             "split_seed": 0,
+            "folds": None,
+            "fold": None,
             "classes": None,
             "imbalance": {},
             "preprocess": [],
@@ -813,6 +815,7 @@ def test_every_default_is_filled_in(usual_pictures):
         "plots": ["learning_curves", "confusion_matrix", "misclassified"],
         "analysis": [],
         "expect": {},
+        "study": None,
     }
 
 
