@@ -97,14 +97,16 @@ def main() -> None:
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path))  # a file, a run, or the name of a shipped one
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
-SEEDS = click.option("--seeds", type=click.IntRange(min=1), help="A study of so many seeds, from the config's on.")
+SEEDS = click.option(
+    "--seeds", type=click.IntRange(min=1), help="Train a study of N seeds, counted up from the config's."
+)
 WORKERS = click.option(
-    "--workers", type=click.IntRange(0, 1024), help="So many members at once; default one a core. 0: in this process."
+    "--workers", type=click.IntRange(0, 1024), help="Members trained at once; default one per core. 0: in this process."
 )
 EVALUATE = click.option(
     "--evaluate",
     type=click.Choice(["validation", "test"]),
-    help="The split that members are measured on. Default: test for seeds alone, else validation.",
+    help="The split on which members are measured. Default: test for seeds alone, else validation.",
 )
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 RUN = click.argument("run", required=False)
@@ -126,8 +128,21 @@ def _interruptible() -> Iterator[None]:
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
 
 
-def _config_file(config: Path) -> Path:
-    """The file that a name means; stderr says which, where that is another."""
+def _loaded(config: Path, overrides: tuple[str, ...] = (), of_run: bool = True) -> ResolvedExperiment:
+    """The experiment of a config; stderr says which file was meant, and which words were taken in another meaning.
+
+    The config of a run is read as the run's, whose data may be gone, unless something new is made of it.
+    """
+    from mlphys.config.load import load, load_run
+    from mlphys.config.sources import is_of_run
+
+    path = _config_path(config)
+    loaded = load_run(path.parent) if of_run and is_of_run(path) and not overrides else load(path, overrides)
+    return _with_notes(loaded)
+
+
+def _config_path(config: Path) -> Path:
+    """The file of a config, a run or a shipped name; stderr says which, if it is not the argument itself."""
     from mlphys.config.sources import config_file
 
     path = config_file(config)
@@ -136,20 +151,10 @@ def _config_file(config: Path) -> Path:
     return path
 
 
-def _noted(loaded: ResolvedExperiment) -> ResolvedExperiment:
-    """The same; stderr says which words of the config have another meaning here."""
+def _with_notes(loaded: ResolvedExperiment) -> ResolvedExperiment:
     for note in loaded.notes:
         terminal.complain(note)
     return loaded
-
-
-def _loaded(config: Path, overrides: tuple[str, ...] = ()) -> ResolvedExperiment:
-    """The experiment of a config; that of a run is read without its data, which may be gone."""
-    from mlphys.config.load import load, load_run
-    from mlphys.config.sources import is_of_run
-
-    path = _config_file(config)
-    return _noted(load_run(path.parent) if is_of_run(path) and not overrides else load(path, overrides))
 
 
 def _measurable(run: str | None, data: str | None = None) -> Run:
@@ -200,11 +205,11 @@ def train(
     On a terminal the values in brackets are those on validation; Ctrl-C keeps what is trained.
     With --seeds, data.folds or the block study it is a study of many runs.
     """
-    from mlphys.config.load import overridden_document, validated
+    from mlphys.config.load import load_document, overridden_document
 
-    path = _config_file(config)
+    path = _config_path(config)
     document = overridden_document(path, (*overrides, f"seed={seed}") if seed is not None else overrides)
-    loaded = _noted(validated(document))
+    loaded = _with_notes(load_document(document))
     if seeds or loaded.experiment.is_study():
         from mlphys.commands.study import Request
 
@@ -287,16 +292,16 @@ def sweep(
     """
     from mlphys import show
     from mlphys.commands import study
-    from mlphys.config.load import overridden_document, validated
+    from mlphys.config.load import load_document, overridden_document
     from mlphys.studies import conduct, members
 
     request = study.Request(
         members.grid(grids), seeds, evaluate, threads, workers, conduct.parsed_shard(shard), yes or dry_run, out
     )
-    document = overridden_document(_config_file(config), overrides)
-    loaded = _noted(validated(document))
+    document = overridden_document(_config_path(config), overrides)
+    loaded = _with_notes(load_document(document))
     if dry_run:
-        click.echo(show.members(study.checked_members(document, loaded, request)))
+        terminal.echo(show.members(study.checked_members(document, loaded, request)))
         return
     _study(document, loaded, request, go_on, quiet)
 

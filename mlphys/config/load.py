@@ -35,7 +35,7 @@ CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.chec
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
     """Read, override and validate a config. Raises UserError with every problem, one line each."""
-    return validated(overridden_document(path, overrides))
+    return load_document(overridden_document(path, overrides))
 
 
 def overridden_document(path: Path, overrides: Sequence[str] = ()) -> Document:
@@ -52,8 +52,8 @@ def overridden_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     return document
 
 
-def validated(document: Document) -> ResolvedExperiment:
-    """A config of the user's, checked, with notes of the words that mean something else here than in Keras."""
+def load_document(document: Document) -> ResolvedExperiment:
+    """Validate a document; the notes tell which of Keras's words mean something else here. Raises UserError."""
     return replace(validate(document), notes=tuple(_notes(document)))
 
 

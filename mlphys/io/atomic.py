@@ -73,15 +73,6 @@ def locked(folder: Path, what: str = "run", shared: bool = False) -> Iterator[No
         os.close(handle)
 
 
-def held(folder: Path) -> bool:
-    """Whether another process holds `folder`."""
-    try:
-        with locked(folder):
-            return False
-    except UserError:
-        return True
-
-
 def wait_for(folder: Path, seconds: float) -> None:
     """Wait until no process holds `folder` any more, or so many seconds."""
     until = time.monotonic() + seconds
@@ -97,7 +88,7 @@ def wait_for(folder: Path, seconds: float) -> None:
 def waited_for(path: Path) -> Iterator[None]:
     """Hold the lock file `path`, after all processes that hold it now."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise unwritable(path, error) from None
     try:
@@ -105,6 +96,15 @@ def waited_for(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def held(folder: Path) -> bool:
+    """Whether another process holds `folder`."""
+    try:
+        with locked(folder):
+            return False
+    except UserError:
+        return True
 
 
 def as_json(value: Any) -> str:
