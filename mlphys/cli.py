@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from mlphys import terminal
 if TYPE_CHECKING:
     from mlphys.commands.study import Request
     from mlphys.config.experiment import ResolvedExperiment
+    from mlphys.runs.run import Run
     from mlphys.schema.document import Document
     from mlphys.studies.study_file import Study, StudyFile
 
@@ -51,12 +53,28 @@ class Commands(click.Group):
         except UserError as error:
             terminal.complain(str(error))
             ctx.exit(2)
+        except click.UsageError as error:
+            if hint := _as_override(error):
+                raise click.UsageError(f"{error.format_message().rstrip('.')}{hint}", error.ctx) from None
+            raise
         except KeyboardInterrupt:
             terminal.complain("interrupted")
             ctx.exit(130)
         except BrokenPipeError:  # `mlphys ... | head`
             terminal.give_up(sys.stdout)
             ctx.exit(0)
+
+
+def _as_override(error: click.UsageError) -> str:
+    """How a key of the config is set that was written as an option or as an argument; nothing for other mistakes."""
+    takes_overrides = error.ctx and any(parameter.name == "overrides" for parameter in error.ctx.command.params)
+    word = re.search(r"(?:--|\()([\w.-]+)(?:=([^)]*))?", error.message)
+    if not takes_overrides or not word:
+        return ""
+    from mlphys.config.reference import path_of
+
+    path = path_of(word[1].replace("-", "_"))
+    return f"; write --set {path}={word[2] or 'VALUE'}" if path else ""
 
 
 def _require_folder() -> None:
@@ -73,22 +91,24 @@ def _require_folder() -> None:
 def main() -> None:
     """Machine-learning experiments for physics: one YAML file, one trained and measured network.
 
-    Start with `mlphys train configs/conv_digits.yaml`.
+    Start with `mlphys train conv_digits`; `mlphys explain KEY` says what a key of a config means.
     """
 
 
-CONFIG = click.argument("config", type=click.Path(path_type=Path))
+CONFIG = click.argument("config", type=click.Path(path_type=Path))  # a file, a run, or the name of a shipped one
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
-SEEDS = click.option("--seeds", type=click.IntRange(min=1), help="A study of so many seeds, from the config's on.")
+SEEDS = click.option(
+    "--seeds", type=click.IntRange(min=1), help="Train a study of N seeds, counted up from the config's."
+)
 WORKERS = click.option(
-    "--workers", type=click.IntRange(0, 1024), help="So many members at once; default one a core. 0: in this process."
+    "--workers", type=click.IntRange(0, 1024), help="Members trained at once; default one per core. 0: in this process."
 )
 EVALUATE = click.option(
     "--evaluate",
     type=click.Choice(["validation", "test"]),
-    help="The split that members are measured on. Default: test for seeds alone, else validation.",
+    help="The split on which members are measured. Default: test for seeds alone, else validation.",
 )
-QUIET = click.option("--quiet", is_flag=True, help="Show no progress.")
+QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 RUN = click.argument("run", required=False)
 FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
 DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")
@@ -106,6 +126,52 @@ def _interruptible() -> Iterator[None]:
         terminal.complain(str(interrupted))
         sys.stdout.flush()
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
+
+
+def _loaded(config: Path, overrides: tuple[str, ...] = (), of_run: bool = True) -> ResolvedExperiment:
+    """The experiment of a config; stderr says which file was meant, and which words were taken in another meaning.
+
+    The config of a run is read as the run's, whose data may be gone, unless something new is made of it.
+    """
+    from mlphys.config.load import load, load_run
+    from mlphys.config.sources import is_of_run
+
+    path = _config_path(config)
+    loaded = load_run(path.parent) if of_run and is_of_run(path) and not overrides else load(path, overrides)
+    return _with_notes(loaded)
+
+
+def _config_path(config: Path) -> Path:
+    """The file of a config, a run or a shipped name; stderr says which, if it is not the argument itself."""
+    from mlphys.config.sources import config_file
+
+    path = config_file(config)
+    if path != config:
+        terminal.complain(f"config {path}")
+    return path
+
+
+def _with_notes(loaded: ResolvedExperiment) -> ResolvedExperiment:
+    for note in loaded.notes:
+        terminal.complain(note)
+    return loaded
+
+
+def _measurable(run: str | None, data: str | None = None) -> Run:
+    """A run that is trained; of an interrupted one stderr says which weights are used."""
+    from mlphys.runs.run import Run, find, finished
+
+    return _told(Run(finished(find(run)).path, data))
+
+
+def _told(found: Run) -> Run:
+    if left := found.unfinished:
+        which = "best" if left.best else "last saved"
+        terminal.complain(
+            f"{found.path}: its training was interrupted: weights of epoch {left.epoch}, the {which} one; "
+            f"`mlphys resume {found.path}` continues it"
+        )
+    return found
 
 
 THREADS = click.option(
@@ -139,10 +205,11 @@ def train(
     On a terminal the values in brackets are those on validation; Ctrl-C keeps what is trained.
     With --seeds, data.folds or the block study it is a study of many runs.
     """
-    from mlphys.config.load import overridden_document, validate
+    from mlphys.config.load import load_document, overridden_document
 
-    document = overridden_document(config, (*overrides, f"seed={seed}") if seed is not None else overrides)
-    loaded = validate(document)
+    path = _config_path(config)
+    document = overridden_document(path, (*overrides, f"seed={seed}") if seed is not None else overrides)
+    loaded = _with_notes(load_document(document))
     if seeds or loaded.experiment.is_study():
         from mlphys.commands.study import Request
 
@@ -160,7 +227,7 @@ def train(
             run = train.resume(unfinished, (), reporter(quiet), _say(quiet), threads)
         else:
             run = train.train(loaded, out, reporter(quiet), _say(quiet), threads)
-    _say(quiet)(show.trained(run))
+    terminal.echo(str(run.path) if quiet else show.trained(run))
 
 
 def _study(document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, quiet: bool) -> None:
@@ -225,16 +292,16 @@ def sweep(
     """
     from mlphys import show
     from mlphys.commands import study
-    from mlphys.config.load import overridden_document, validate
+    from mlphys.config.load import load_document, overridden_document
     from mlphys.studies import conduct, members
 
     request = study.Request(
         members.grid(grids), seeds, evaluate, threads, workers, conduct.parsed_shard(shard), yes or dry_run, out
     )
-    document = overridden_document(config, overrides)
-    loaded = validate(document)
+    document = overridden_document(_config_path(config), overrides)
+    loaded = _with_notes(load_document(document))
     if dry_run:
-        click.echo(show.members(study.checked_members(document, loaded, request)))
+        terminal.echo(show.members(study.checked_members(document, loaded, request)))
         return
     _study(document, loaded, request, go_on, quiet)
 
@@ -270,7 +337,7 @@ def resume(
 
     with _interruptible():
         done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
-    _say(quiet)(show.trained(done))
+    terminal.echo(str(done.path) if quiet else show.trained(done))
 
 
 def _resume_study(
@@ -315,29 +382,38 @@ def _refuse_given(options: Mapping[str, bool], why: str) -> None:
 )
 @click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
 @click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
+@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
-    run: str | None, split: str, path: str | None, shift: int | None, noise: float | None, as_json: bool
+    run: str | None,
+    split: str,
+    path: str | None,
+    shift: int | None,
+    noise: float | None,
+    no_plots: bool,
+    as_json: bool,
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys import show
     from mlphys.commands import evaluate, labelled_set, plot, robustness
     from mlphys.errors import UserError
-    from mlphys.runs.run import Run, find, finished
+    from mlphys.runs.run import Run
 
-    found = finished(find(run))
+    found = _measurable(run)
     robustness.check(found, shift, noise)
     if path and (other := labelled_set.unless_own(found, Path(path))):
         if shift or noise:
             raise UserError("--shift and --noise measure on the run's own splits; leave them out, or --data")
         metrics = evaluate.evaluate_other(found, other)
-        click.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated_other(found, other, metrics))
+        terminal.echo(json.dumps(metrics, indent=2) if as_json else show.evaluated_other(found, other, metrics))
         return
     metrics = evaluate.evaluate(found, split, path)
     curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
     terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else show.evaluated(found, split, metrics))
     if curves and not as_json:
         terminal.echo(show.changed(curves))
+    if no_plots:
+        return
     drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
     if not as_json:
         terminal.echo(show.drawn(drawn))
@@ -368,9 +444,8 @@ def predict(
     from mlphys.commands import predict
     from mlphys.errors import UserError
     from mlphys.io import atomic
-    from mlphys.runs.run import find, finished
 
-    found = finished(find(run))
+    found = _measurable(run)
     if save and save.suffix != ".npz":
         raise UserError(f"{save}: --save writes an npz file; name it so")
     if out and save and os.path.realpath(out) == os.path.realpath(save):
@@ -402,7 +477,7 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
     from mlphys.commands import plot
     from mlphys.runs.run import find
 
-    found = find(run)
+    found = _told(find(run))
     names = only.split(",") if only else found.config.plots
     terminal.echo(show.drawn(plot.draw(found, names, formats.split(","))))
 
@@ -416,9 +491,8 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
 def analyze(run: str | None, only: str | None, formats: str, path: str | None, quiet: bool) -> None:
     """Make the analyses of RUN (default: the newest finished one): those of its config, or all that apply."""
     from mlphys.commands import analyze
-    from mlphys.runs.run import Run, find, finished
 
-    found = Run(finished(find(run)).path, path)
+    found = _measurable(run, path)
     if analyze.analyze(found, only.split(",") if only else (), formats.split(","), _say(quiet)):
         _say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
 
@@ -459,11 +533,13 @@ def config() -> None:
 @SET
 def config_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Validate CONFIG without training."""
-    from mlphys.config.load import load
+    from mlphys.config.advice import advice
 
-    loaded = load(config, overrides)
+    loaded = _loaded(config, overrides)
     parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     terminal.echo(f"{config}: OK ({loaded.experiment.data.name}, {parameters} parameters)")
+    for warning in advice(loaded):
+        terminal.echo(f"warning: {warning}")
 
 
 @config.command("show")
@@ -471,10 +547,9 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
 @SET
 def config_show(config: Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG complete, with every default."""
-    from mlphys.config.load import load
     from mlphys.schema.document import dump
 
-    terminal.echo_data(dump(load(config, overrides).experiment.model_dump()))
+    terminal.echo_data(dump(_loaded(config, overrides).experiment.model_dump()))
 
 
 @config.command("explain")
@@ -483,21 +558,19 @@ def config_show(config: Path, overrides: tuple[str, ...]) -> None:
 def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
     """Print the layers of CONFIG with shapes, and its cost as a formula."""
     from mlphys import show
-    from mlphys.config.load import load
 
-    terminal.echo(show.explained(load(config, overrides)))
+    terminal.echo(show.explained(_loaded(config, overrides)))
 
 
 @config.command("diff")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 def config_diff(first: Path, second: Path) -> None:
-    """Print the keys in which two configs differ, defaults included."""
+    """Print the keys in which two configs, or two runs, differ, defaults included."""
     from mlphys import show
     from mlphys.config.difference import difference
-    from mlphys.config.load import load
 
-    terminal.echo(show.differing(difference(load(first).experiment, load(second).experiment)))
+    terminal.echo(show.differing(difference(_loaded(first).experiment, _loaded(second).experiment)))
 
 
 @config.command("schema")
@@ -511,11 +584,13 @@ def config_schema() -> None:
 @config.command("copy")
 @click.argument("name")
 @click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default: the current one.")
-def config_copy(name: str, to: Path) -> None:
+@click.option("--name", "new_name", help="The name of the copy; what the original was expected to reach is left out.")
+def config_copy(name: str, to: Path, new_name: str | None) -> None:
     """Copy the config NAME that comes with mlphys, to change it."""
     from mlphys.config.examples import copy
 
-    terminal.echo(f"{copy(name, to)}: written; `mlphys train {to / name}.yaml` trains it")
+    path = copy(name, to, new_name)
+    terminal.echo(f"{path}: written; `mlphys train {path}` trains it")
 
 
 @main.group()
@@ -551,10 +626,11 @@ def data_fetch(name: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
 def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
     """Draw a sheet of samples of each class of CONFIG's data."""
-    from mlphys.config.load import load
     from mlphys.data import inspection
+    from mlphys.io import atomic
 
-    loaded = load(config, overrides)
+    atomic.new(out)
+    loaded = _loaded(config, overrides)
     inspection.sheet(loaded.dataset(), loaded.description, out)
     terminal.echo(f"{out}: written")
 
@@ -566,10 +642,9 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
     """Check the samples of CONFIG's data: ranges, duplicates, class balance."""
     from mlphys import show
     from mlphys.config import sample_checks
-    from mlphys.config.load import load
     from mlphys.data import inspection
 
-    loaded = load(config, overrides)
+    loaded = _loaded(config, overrides)
     dataset = loaded.dataset()
     found = inspection.check(dataset, loaded.description)
     terminal.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
@@ -591,9 +666,9 @@ def explain(key: str) -> None:
 
 
 @main.command("list")
-@click.argument("what", type=click.Choice(LISTS))
+@click.argument("what", type=click.Choice(LISTS), metavar="WHAT")
 def list_(what: str) -> None:
-    """List what a config can name."""
+    """List what a config can name: WHAT is one of its vocabularies."""
     from mlphys import show
 
     terminal.echo(show.listed(what))

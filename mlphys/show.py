@@ -26,6 +26,7 @@ from mlphys.studies.study_file import StudyFile
 from mlphys.terminal import printable
 from mlphys.training.backend import choose
 
+MOST_REASONS = 4  # for pictures that are not drawn
 NARROWEST = 25  # characters of a wrapped column
 
 
@@ -301,6 +302,8 @@ def _with_error(facts: Mapping[str, Any], name: str) -> str:
 
 def drawn(pictures: Any) -> str:
     lines = [f"{name}: not drawn: {reason}" for name, reason in pictures.skipped.items()]
+    if len(lines) > MOST_REASONS:
+        lines = [f"not drawn: {', '.join(pictures.skipped)}; `mlphys plot --only NAME` tells why"]
     shown = [path for path in pictures.paths if path.suffix != ".csv"]
     if shown:
         names = ", ".join(path.name for path in shown)

@@ -216,10 +216,11 @@ TOUCHING = {
     "iterdir", "glob", "rglob", "touch", "symlink_to", "hardlink_to", "rmtree", "savez", "savez_compressed",
     "save_file", "load_file", "safe_open", "savefig", "makedirs", "listdir", "scandir",
 }  # fmt: skip
-# Folders of many runs, which are the user's; pictures and arrays that are made in memory.
+# Folders of many runs and those that a command names, the user's own; pictures and arrays made in memory.
 ALLOWED = {
     ("io.run_files", "iterdir"), ("runs.run", "glob"), ("runs.writer", "iterdir"), ("runs.writer", "mkdir"),
-    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"), ("figures.save", "savefig"),
+    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"),
+    ("commands.study", "iterdir"), ("figures.save", "savefig"),
 }  # fmt: skip
 
 

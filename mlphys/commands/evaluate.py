@@ -116,7 +116,13 @@ def evaluate_other(run: Run, other: LabelledSet) -> dict[str, Any]:
     """
     from mlphys.runs.writer import RunWriter
 
-    splits = replace(run.dataset(), test=other.split)
+    try:
+        own = run.dataset()
+    except UserError as error:
+        raise UserError(
+            f"{other.path}: another set than the run's own, and the baselines need the training samples: {error}"
+        ) from None
+    splits = replace(own, test=other.split)
     metrics, _ = measure(run.loaded, run.trained.network, run.preprocessing, splits, "test")
     if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
         raise UserError(f"{other.path}: the outputs of {run.path} for it are not finite; bring it to the run's scale")

@@ -17,7 +17,7 @@ from mlphys.commands.similarity import Similarity
 from mlphys.datasets.array import Arrays
 from mlphys.datasets.table import Table
 from mlphys.errors import UserError
-from mlphys.io import atomic, sample_files
+from mlphys.io import image_files, sample_files
 from mlphys.io.sample_files import Expected
 from mlphys.runs.run import Run
 from mlphys.schema.layers import text
@@ -85,17 +85,15 @@ def predict(
 
 def save_inputs(found: Predictions, folder: Path) -> None:
     """Write each sample as the network received it as png into a new folder. Raises UserError where it is no image."""
-    from PIL import Image
-
     if found.x.ndim != 4 or found.x.shape[-1] not in (1, 3):
         raise UserError(f"{folder}: samples of {text(found.x.shape[1:])} are no images; --save FILE.npz keeps them")
     low, high = min(0.0, float(found.x.min())), max(1.0, float(found.x.max()))
-    atomic.make(folder)
     pixels = ((found.x - low) / (high - low) * 255).round().astype(np.uint8)
-    for i, (file, sample, image) in enumerate(zip(found.files, found.samples, pixels, strict=True)):
-        content = io.BytesIO()
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, "png")
-        atomic.write(folder / f"{i}_{Path(file).stem[:100]}_{sample}.png", content.getvalue())
+    names = [
+        f"{i}_{Path(file).stem[:100]}_{sample}.png"
+        for i, (file, sample) in enumerate(zip(found.files, found.samples, strict=True))
+    ]
+    image_files.write(folder, names, pixels)
 
 
 def expected_samples(run: Run, prepared: bool = True) -> Expected:
@@ -105,7 +103,7 @@ def expected_samples(run: Run, prepared: bool = True) -> Expected:
     facts = run.data["units"]
     units = Units.from_json(facts) if facts else None
     if isinstance(data, Table):
-        return Expected(run.description.shape, low, high, data.features or (), data.target or (), units)
+        return Expected(run.description.shape, low, high, data.cells(), data.target or (), units)
     if isinstance(data, Arrays):
         if units is None and data.scale:  # a run of an earlier version
             units = Units("float32", data.scale, given=True)

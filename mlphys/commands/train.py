@@ -21,7 +21,7 @@ from mlphys.config.load import validate_run
 from mlphys.config.overrides import overridden
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
-from mlphys.errors import UserError
+from mlphys.errors import Unwritable, UserError
 from mlphys.io import atomic
 from mlphys.io.download import locate
 from mlphys.io.run_files import require_readable
@@ -255,8 +255,8 @@ def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
             raise Interrupted(run.path) from None
         if isinstance(error, checkpoints.Incomplete):
             raise UserError(f"{run.path}: {error}") from None
-        if isinstance(error, UserError):
-            raise UserError(f"{error}; then `mlphys resume {run.path}` continues it") from None
+        if isinstance(error, Unwritable):
+            raise Unwritable(f"{error}; then `mlphys resume {run.path}` continues it") from None
         raise
     return Run(run.path)
 

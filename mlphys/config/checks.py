@@ -7,13 +7,11 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from mlphys.config.experiment import ANALYSIS, Experiment, ResolvedExperiment
+from mlphys.config.experiment import ANALYSIS, Experiment, ResolvedExperiment, plot
 from mlphys.data import splits
 from mlphys.errors import NotApplicable, Refusal
-from mlphys.figures.picture import Plot
 from mlphys.networks.model_kind import ModelKind
 from mlphys.numerics.activations import SATURATING
-from mlphys.schema import registry
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import BatchNormalization, text
@@ -146,7 +144,7 @@ def check_tracking(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 def check_pictures(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     for i, name in enumerate(resolved.experiment.plots):
         try:
-            registry.entry("mlphys.plots", name, Plot)().check(resolved)
+            plot(name).check(resolved)
         except NotApplicable as reason:
             yield Refusal(("plots", i), f"{name}: {reason}; leave it out")
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.data import class_selection, preprocessing, splits
 from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
+from mlphys.figures.picture import Plot
 from mlphys.networks.model_kind import ModelKind
 from mlphys.schema import registry
 from mlphys.schema.data import Dataset, Description, Splits
@@ -67,6 +68,26 @@ Range = Annotated[
 ]
 
 
+ALL = "all"  # in place of a list: all that apply
+
+
+def _every_plot(value: Any) -> Any:
+    return list(PLOTS) if value == ALL else value
+
+
+def _every_analysis(value: Any) -> Any:
+    return every_analysis() if value == ALL else value
+
+
+def every_analysis() -> list[Analysis]:
+    """All of them with their defaults."""
+    return [analysis() for analysis in ANALYSES.values()]
+
+
+def _or_all(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"const": ALL}, {key: schema.pop(key) for key in ("items", "type")}]
+
+
 class Experiment(Spec):
     """One experiment with every default; values that depend on the data may be open."""
 
@@ -83,11 +104,13 @@ class Experiment(Spec):
     """The model. Example: {kind: pca, components: 10}"""
     training: Training = Training()
     """How the model is trained. Example: {optimizer: adam, epochs: 20}"""
-    plots: list[PlotName] = Field([])
+    plots: Annotated[list[PlotName], BeforeValidator(_every_plot), Field(json_schema_extra=_or_all)] = Field([])
     """The pictures that train and evaluate draw: names, or all; left out, those that suit the kind of model. Example:
     [learning_curves]
     """
-    analysis: list[Annotated[Analysis, ANALYSIS]] = Field([])
+    analysis: Annotated[
+        list[Annotated[Analysis, ANALYSIS]], BeforeValidator(_every_analysis), Field(json_schema_extra=_or_all)
+    ] = Field([])
     """The analyses made after training: names with their settings, or all. Example: [pca_comparison]"""
     expect: dict[str, Range] = Field({})
     """The range in which a metric should lie, for `mlphys check`. Example: {test.accuracy: [0.985, 0.993]}"""
@@ -130,11 +153,13 @@ class ResolvedExperiment:
     """A complete experiment that fits its data, with the description of the data.
 
     `pretrained` are arrays from other runs that replace initial weights; a run saves them in a separate file.
+    `notes` tell which words of the config mean something else here than in Keras.
     """
 
     experiment: Experiment
     description: Description
     pretrained: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def net_input(self) -> Description:
@@ -177,3 +202,8 @@ def dataset(name: str) -> type[Dataset]:
     if name not in DATASETS:
         raise UserError(f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}")
     return DATASETS[name]
+
+
+def plot(name: str) -> Plot:
+    """The entry of plots/ called `name`."""
+    return registry.entry("mlphys.plots", name, Plot)()

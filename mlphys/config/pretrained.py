@@ -12,6 +12,7 @@ import numpy as np
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import ResolvedExperiment, net_input
 from mlphys.errors import Refusal
+from mlphys.io import atomic
 from mlphys.io.run_files import RunFiles, located
 from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import flow, read
@@ -64,6 +65,8 @@ def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
     state, epochs = run.status["state"], run.status["epochs"]
     if state == "diverged":
         raise Refusal((*path, "run"), f"{found}: its training diverged; name another run")
+    if state != "done" and atomic.held(found):
+        raise Refusal((*path, "run"), f"{found}: is being trained now ({epochs} epochs so far); wait for it")
     if state != "done":
         so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` continues it"
         raise Refusal((*path, "run"), f"{found}: its training is not finished {so_far}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,9 +129,21 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
         order = stratified(_groups(y, description), spec.split_seed)[: ends[-1]]
         for name, rows in zip(drawn, np.split(order, ends[:-1]), strict=True):
             found[name] = Split(x[rows], y[rows])
+    return _filled(found, samples)
+
+
+def _filled(found: Mapping[str, Split], samples: Samples) -> Splits:
+    """Missing values replaced by the mean of the training samples."""
+    meant, train = samples.units, found["train"].x
+    if meant and isinstance(train, np.ndarray) and isinstance(samples.x, np.ndarray) and np.isnan(samples.x).any():
+        known = np.isfinite(train)
+        total = np.where(known, train, 0).sum(axis=0, dtype=np.float64)
+        means = (total / np.maximum(1, known.sum(axis=0))).reshape(-1)
+        meant = replace(meant, fill=tuple(float(mean) for mean in means.astype(np.float32)))
+        found = {name: Split(meant.filled(chunked.read(split.x)), split.y) for name, split in found.items()}
     return Splits(
         found["train"], found["validation"], found["test"],
-        samples.files, samples.units, samples.target_units, samples.notes,
+        samples.files, meant, samples.target_units, samples.notes,
     )  # fmt: skip
 
 

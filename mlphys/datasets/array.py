@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mlphys.data import labels
 from mlphys.errors import Refusal, UserError
-from mlphys.io import array_files, checksum, npz
+from mlphys.io import array_files, checksum, memory, npz
 from mlphys.io.npz import Header
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, LazyArray
@@ -194,7 +194,11 @@ class _Contents:
         apart = array_files.apart(self.path)
         names = {part: x for part, (x, _) in self.parts.items()}
         large = {x for x in names.values() if apart and math.prod(self.headers[x].shape) > chunked.LARGEST_RESIDENT}
-        arrays = array_files.read(self.path, {x: self.headers[x] for x in names.values() if x not in large})
+        resident = {x: self.headers[x] for x in names.values() if x not in large}
+        # the file's numbers, the same as float32, and those again in the order of the splits
+        needed = sum(header.nbytes + 8 * math.prod(header.shape) for header in resident.values())
+        memory.require(str(self.path), needed, npz.FEWER)
+        arrays = array_files.read(self.path, resident)
         raw = {part: npz.mapped_npy(apart[x]) if x in large else arrays.pop(x) for part, x in names.items()}
         train = raw["train"]
         meant = units.decide(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)

@@ -123,6 +123,8 @@ def needs_classes_of_images(loaded: ResolvedView) -> None:
     model = loaded.experiment.model
     if not (model.ONE_CHAIN_TO_COST and "probabilities" in model.prediction_shapes(loaded.net_input)):
         raise NotApplicable(f"kind: {model.kind} gives no class a score; it takes kind: classifier")
+    if loaded.rows()[-1].output_shape != (len(loaded.net_input.classes),):
+        raise NotApplicable("one unit for two classes gives no score of each; end with two units and softmax")
     needs_images(loaded)
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mlphys.errors import UserError
 from mlphys.numerics.uncertainty import rounded
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def applied() -> Iterator[None]:
     """Context for drawing and saving, independent of the user's matplotlibrc and of the time."""
     import matplotlib
 
+    try:
+        matplotlib.get_cachedir()
+    except OSError:
+        raise UserError(
+            "pictures need a folder that can be written to, for matplotlib's fonts; set MPLCONFIGDIR to one of yours"
+        ) from None
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlphys.errors import UserError
+from mlphys.errors import Unwritable, UserError
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -88,7 +88,7 @@ def wait_for(folder: Path, seconds: float) -> None:
 def waited_for(path: Path) -> Iterator[None]:
     """Hold the lock file `path`, after all processes that hold it now."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise unwritable(path, error) from None
     try:
@@ -96,6 +96,15 @@ def waited_for(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def held(folder: Path) -> bool:
+    """Whether another process holds `folder`."""
+    try:
+        with locked(folder):
+            return False
+    except UserError:
+        return True
 
 
 def as_json(value: Any) -> str:
@@ -134,10 +143,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError | ValueError) -> UserError:
+def unwritable(path: Path, error: OSError | ValueError) -> Unwritable:
     """The message for a file that cannot be written."""
     if isinstance(error, ValueError):  # NUL in the name
-        return UserError(f"{path}: cannot be written: {error}; write to another place")
+        return Unwritable(f"{path}: cannot be written: {error}; write to another place")
     remedies: dict[int | None, str] = {
         errno.ENOSPC: "free some space, or ",
         errno.EDQUOT: "free some space, or ",
@@ -145,4 +154,4 @@ def unwritable(path: Path, error: OSError | ValueError) -> UserError:
     if isinstance(error, PermissionError):
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"
-    return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
+    return Unwritable(f"{path}: cannot be written: {error.strerror}; {remedy}")

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError
 
 from mlphys.errors import UserError
+from mlphys.io import memory
 from mlphys.io.run_folder import RunFolder
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, decoded, dotted
@@ -73,6 +74,7 @@ class UnitsFacts(BaseModel):
     scale: Annotated[FiniteFloat, Field(gt=0)]
     given: bool
     offset: Annotated[list[FiniteFloat], Field(max_length=1000)]
+    fill: list[FiniteFloat] = []
 
 
 class DataFile(BaseModel):
@@ -139,7 +141,9 @@ class RunFiles:
         from safetensors.numpy import load
 
         path = self.path / name
-        largest = LARGEST_TEXT + 4 * sum(math.prod(shape) for shape in expected.values())
+        needed = 4 * sum(math.prod(shape) for shape in expected.values())
+        memory.require(str(path), needed, "open it on a machine with more memory")
+        largest = LARGEST_TEXT + needed
         try:
             arrays = load(self.folder.read(name, largest))
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -213,6 +217,9 @@ def members(folder: Path) -> list[Path]:
     """The run directories `folder`/1, `folder`/2, ... in this order; none that is a link to one elsewhere."""
     if not os.path.isdir(folder):
         return []
-    numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    try:
+        numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    except OSError:  # another user's, among one's own
+        return []
     paths = [path for path in numbered if not path.is_symlink() and os.path.lexists(path / "config.yaml")]
     return sorted(paths, key=lambda path: int(path.name))

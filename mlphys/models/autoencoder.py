@@ -60,6 +60,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",

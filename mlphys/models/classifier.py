@@ -11,7 +11,17 @@ from pydantic import Field
 
 from mlphys.errors import Refusal
 from mlphys.networks import builder
-from mlphys.networks.cost import Batch, ClassWeightedTerm, Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
+from mlphys.networks.cost import (
+    Batch,
+    ClassWeightedTerm,
+    Cost,
+    DataTerm,
+    LayerPenalties,
+    Term,
+    TwoClassTerm,
+    formula,
+    right_or_wrong,
+)
 from mlphys.networks.model_kind import ModelKind, refuse_without_classes
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
@@ -19,7 +29,7 @@ from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
-from mlphys.schema.losses import CLASSIFIER_LOSSES, CategoricalCrossentropy, Loss
+from mlphys.schema.losses import CLASSIFIER_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss
 from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
@@ -28,6 +38,8 @@ from mlphys.schema.training import Training
 class Classifier(ModelKind[LayeredNetwork]):
     """Dense and convolutional networks for classification.
 
+    They end in one output for each class; for two classes one sigmoid unit, the probability of the second, is enough.
+
     With `encoder: {run: RUN}` the layers follow the encoder of a finished run.
     """
 
@@ -35,6 +47,7 @@ class Classifier(ModelKind[LayeredNetwork]):
     LOSSES: ClassVar[Collection[str]] = CLASSIFIER_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
     MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 
     kind: Literal["classifier"]
@@ -69,7 +82,7 @@ class Classifier(ModelKind[LayeredNetwork]):
                 f"the output is {text(out)}, not one number a class; "
                 f"put Flatten (or GlobalAveragePooling2D) before the last Dense layer",
             )
-        if out[0] != classes:
+        if out[0] != classes and not _is_one_sigmoid(chain[-1], classes):
             raise Refusal(last, f"{out[0]} outputs for {classes} classes; end with Dense: {{units: {classes}, ...}}")
         return chain
 
@@ -83,6 +96,10 @@ class Classifier(ModelKind[LayeredNetwork]):
                 f"{type(loss).__name__} takes probabilities and the last layer gives none; "
                 "add activation: softmax to it",
             )
+        one = last.output_shape == (1,)
+        if one and not isinstance(loss, BinaryCrossentropy):
+            why = "one sigmoid unit is the probability of the second class; write binary_crossentropy"
+            raise Refusal(("training", "loss"), why)
         chosen = training.class_weight
         if isinstance(chosen, dict) and set(chosen) != set(description.classes):
             different = sorted(set(chosen) ^ set(description.classes))[0]
@@ -94,8 +111,12 @@ class Classifier(ModelKind[LayeredNetwork]):
 
     def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
         """The loss, and the penalties of the layers."""
-        data = DataTerm(training.loss or self.DEFAULT_LOSS, "classes", (len(description.classes),), training.loss_per)
-        return data, LayerPenalties(tuple(self.rows(description)))
+        rows = self.rows(description)
+        shape = rows[-1].output_shape
+        term = DataTerm if shape == (len(description.classes),) else TwoClassTerm
+        return term(training.loss or self.DEFAULT_LOSS, "classes", shape, training.loss_per), LayerPenalties(
+            tuple(rows)
+        )
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost as a formula with its numbers."""
@@ -134,7 +155,7 @@ class Classifier(ModelKind[LayeredNetwork]):
 
     def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """Probabilities (n, classes) of a batch."""
-        return {"probabilities": network.model(x, training=False)}
+        return {"probabilities": each_class(network.model(x, training=False))}
 
     def metrics(
         self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
@@ -150,6 +171,10 @@ class Classifier(ModelKind[LayeredNetwork]):
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""
         return {"probabilities": (len(description.classes),)}
+
+
+def _is_one_sigmoid(row: Row, classes: int) -> bool:
+    return row.output_shape == (1,) and classes == 2 and row.layer.activation_name() == "sigmoid"
 
 
 def _gives_probabilities(layer: Layer) -> bool:
@@ -169,12 +194,19 @@ def class_weights(training: Training, description: Description, labels: np.ndarr
     return np.array([chosen[name] for name in classes])
 
 
+def each_class(p: Any) -> Any:
+    """The probability of each class, (n, K); of one sigmoid unit p the pair 1 - p and p."""
+    from keras import ops
+
+    return p if p.shape[-1] > 1 else ops.concatenate([1 - p, p], axis=-1)
+
+
 def passing(network: LayeredNetwork, classes: int) -> Callable[[Any, Any, bool], Batch]:
     """The forward pass of a batch, as `forward` of the cost."""
     from keras import ops
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
-        p = network.model(x, training=training)
+        p = each_class(network.model(x, training=training))
         return Batch(x, y, training, ops.one_hot(y, classes), p, penalties=network.model.losses)
 
     return forward

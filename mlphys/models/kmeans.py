@@ -41,6 +41,7 @@ class KMeans(ModelKind[Network]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("centroids", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "inertia", "reconstruction_loss", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",

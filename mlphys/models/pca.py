@@ -35,6 +35,7 @@ class PCA(ModelKind[Network]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("components", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "explained_variance", "reconstruction_loss", "loss",
         "mean_image_mse", "pixel_mse", "pixel_pca_mse",

@@ -67,6 +67,7 @@ class RBM(ModelKind[MachineNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = FreeEnergyDifference()
     LOSSES: ClassVar[Collection[str]] = ("FreeEnergyDifference",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "pseudo_log_likelihood", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "filters", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",

@@ -37,6 +37,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     PREDICTS_TARGETS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
     MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
 
     kind: Literal["regressor"]

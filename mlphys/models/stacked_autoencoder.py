@@ -44,6 +44,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "stages")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "majority_accuracy",
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss", "mean_image_mse", "pca_mse",

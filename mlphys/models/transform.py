@@ -29,6 +29,7 @@ class Transform(ModelKind[LayeredNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss",)
+    PICTURES: ClassVar[tuple[str, ...]] = ("feature_maps",)
     MEASURED: ClassVar[tuple[str, ...]] = ("output_mean", "output_std")
     ITERATIVE: ClassVar[bool] = False
 

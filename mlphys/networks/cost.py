@@ -95,6 +95,14 @@ class DataTerm(Term):
 
 
 @dataclass(frozen=True)
+class TwoClassTerm(DataTerm):
+    """The loss of one sigmoid unit p that tells two classes apart: its prediction is the pair 1 - p and p."""
+
+    def formulas(self) -> list[str]:
+        return [f"{self.loss.formula()}, t being 1 for the second class"]
+
+
+@dataclass(frozen=True)
 class ClassWeightedTerm(DataTerm):
     """The loss of each sample times the weight of its class, in training only, as in Keras.
 

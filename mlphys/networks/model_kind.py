@@ -39,6 +39,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
     LOSSES: ClassVar[Collection[str]]
     RECORDED: ClassVar[tuple[str, ...]]
     MEASURED: ClassVar[tuple[str, ...]]
+    PICTURES: ClassVar[tuple[str, ...]] = ()  # drawn where a config names none, as far as they apply
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes

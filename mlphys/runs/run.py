@@ -16,12 +16,13 @@ import numpy as np
 from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
-from mlphys.data.preprocessing import Preprocessing, display_shape, restored
+from mlphys.data.preprocessing import Preprocessing, display_shape, fit, restored
 from mlphys.errors import UserError
-from mlphys.io import history, npz
+from mlphys.io import atomic, history, npz
 from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
+from mlphys.runs.unfinished import Unfinished, newest
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 LARGEST_HISTORY = 64_000_000  # bytes
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
+
+FINISHED = ("done", "diverged")
 
 
 class Run(RunFiles):
@@ -100,8 +103,22 @@ class Run(RunFiles):
         return history.rows(self._text("history.csv", LARGEST_HISTORY), str(self.path / "history.csv"))
 
     @cached_property
+    def unfinished(self) -> Unfinished | None:
+        """What can be measured of a training that was interrupted; None of a finished one."""
+        if self.status.get("state") in FINISHED:
+            return None
+        return newest(self.path, self.loaded.weight_shapes())
+
+    @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """Saved weights of network and preprocessing by name, with shapes validated against the config."""
+        """Saved weights of network and preprocessing by name, with shapes validated against the config.
+
+        Those of an interrupted training are its newest checkpoint's; preprocessing is fitted again.
+        """
+        if found := self.unfinished:
+            steps = self.config.data.preprocess
+            fitted = fit(steps, self.dataset().train.x).named_arrays() if self.loaded.fitted_shapes() else {}
+            return {**found.weights, **fitted}
         return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
 
     @cached_property
@@ -223,9 +240,15 @@ def every(root: Path = Path("runs")) -> list[Run]:
 
 
 def finished(run: Run) -> Run:
-    """Return `run`. Raises UserError unless its training is finished."""
+    """Return `run`. Raises UserError if its training left nothing to measure, or is going on."""
     state = run.status.get("state")
-    if state in ("done", "diverged"):
+    if state in FINISHED:
+        return run
+    if atomic.held(run.path):
+        raise UserError(
+            f"{run.path}: is being trained now ({run.status.get('epochs')} epochs so far); wait for it, or stop it"
+        )
+    if run.unfinished:
         return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "

@@ -205,6 +205,10 @@ def _syntax_message(text: str, name: str, error: yaml.MarkedYAMLError) -> str:
         return f"{name}:{line + 1}: a tab in the indentation; YAML allows spaces only, two for each level"
     if "'\\t'" in problem:
         return f"{name}:{line + 1}: a tab between the words; write spaces instead"
+    for number, above in [*enumerate(lines[: line + 1], 1)][-2:]:  # the one before it may have swallowed it
+        if glued := re.fullmatch(r"\s*(?:- )?([a-z_]+):(\S+)\s*", above):
+            remedy = f"write {glued[1]}: {glued[2]}"
+            return f"{name}:{number}: not readable as YAML: a space is missing after the colon; {remedy}"
     problem = next((words for start, words in IN_WORDS.items() if problem.startswith(start)), problem)
     near = f"; received {shown.strip()!r}" if shown.strip() else ""
     return f"{name}:{line + 1}: not readable as YAML: {problem}{near}"

@@ -71,7 +71,7 @@ def _class_weight(value: Any) -> Any:
 
 
 ClassWeight = Annotated[
-    Literal["balanced"] | dict[str, float],
+    Literal["balanced"] | dict[str, int | float],
     PlainValidator(_class_weight),
     WithJsonSchema(
         {"anyOf": [{"const": "balanced"}, {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}}]}

@@ -24,13 +24,14 @@ class Units:
 
     `offset` has a value for each feature, one for all, or none. `given`: the config sets the scale, which then applies
     to every file. Otherwise it follows from `dtype`, the training file's: whole numbers are pixels, and a file of
-    floats contains them already divided.
+    floats contains them already divided. `fill` is what missing values of each feature are replaced with, after that.
     """
 
     dtype: str
     scale: float = 1.0
     given: bool = False
     offset: tuple[float, ...] = ()
+    fill: tuple[float, ...] = ()
 
     def converted(self, x: np.ndarray) -> np.ndarray:
         """Samples of the training file: float32, computed in float64 where float32 does not hold the numbers."""
@@ -58,6 +59,13 @@ class Units:
             )
         return self.converted(x)
 
+    def filled(self, x: np.ndarray) -> np.ndarray:
+        """Samples (n, features) whose missing values, NaN, are replaced."""
+        if not self.fill:
+            return x
+        shape = (len(self.fill), *(1,) * (x.ndim - 2))
+        return np.where(np.isnan(x), np.asarray(self.fill, np.float32).reshape(shape), x)
+
     def __str__(self) -> str:
         """In words: `uint8, divided by 255`."""
         parts = [self.dtype]
@@ -66,14 +74,21 @@ class Units:
             parts.append(f"minus {low!r}" if low == high else f"each feature minus an offset ({low!r} to {high!r})")
         parts.append("taken as they are" if self.scale == 1 and not self.offset else "")
         parts.append(f"divided by {self.scale:g}" if self.scale != 1 else "")
+        parts.append("missing values filled with the means of training" if self.fill else "")
         return ", ".join(part for part in parts if part)
 
     def as_json(self) -> dict[str, Any]:
-        return {"dtype": self.dtype, "scale": self.scale, "given": self.given, "offset": list(self.offset)}
+        return {
+            "dtype": self.dtype,
+            "scale": self.scale,
+            "given": self.given,
+            "offset": list(self.offset),
+            "fill": list(self.fill),
+        }
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Units:
-        return cls(facts["dtype"], facts["scale"], facts["given"], tuple(facts["offset"]))
+        return cls(facts["dtype"], facts["scale"], facts["given"], tuple(facts["offset"]), tuple(facts["fill"]))
 
 
 def decide(dtype: np.dtype, sample_axes: int, pieces: Pieces, scale: float | None = None) -> Units:
