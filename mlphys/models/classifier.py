@@ -35,7 +35,9 @@ class Classifier(ModelKind[LayeredNetwork]):
     LOSSES: ClassVar[Collection[str]] = CLASSIFIER_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
-    MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "accuracy_gap",
+    )  # fmt: skip
 
     kind: Literal["classifier"]
     encoder: PretrainedEncoder | None = None

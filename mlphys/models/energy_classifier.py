@@ -81,7 +81,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
-        "mse", "pca_mse",
+        "mse", "pca_mse", "accuracy_gap",
     )  # fmt: skip
 
     kind: Literal["energy_classifier"]

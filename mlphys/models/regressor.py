@@ -37,7 +37,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     PREDICTS_TARGETS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
-    MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
+    MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap")
 
     kind: Literal["regressor"]
     encoder: PretrainedEncoder | None = None

@@ -33,6 +33,11 @@ MEANINGS = {
     "explained_variance": "the fraction of the variance that the components hold",
     "pseudo_log_likelihood": "the log-probability of one value given all others, summed over the values",
     "free_energy": "the mean free energy F(v) of the samples",
+    "accuracy_gap": "the accuracy on training samples minus that on the split",
+    "mse_gap": "the mse on the split minus that on training samples",
+    "mean_code_loss": "the loss with every code at its mean, where training draws it",
+    "draws": "how often the code of each sample was drawn for the loss",
+    "draw_error": "the part of the loss's standard error that comes from these draws",
     "output_mean": "the mean over a sample's outputs",
     "output_std": "the standard deviation over a sample's outputs",
 }
