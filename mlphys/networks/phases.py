@@ -82,8 +82,8 @@ class Gradient:
 class Fit:
     """A phase that computes its weights at once.
 
-    `fit(train, validation)` gives them by the names of `network.weights`, and leaves the others as they are;
-    `cost` is what is recorded of them, `metrics` the names of its values.
+    `fit(train, validation)` gives them by the names of `network.weights`, and leaves the others as they are, and the
+    numbers `tracked`, which become columns of history.csv. `cost` is what is recorded of them, `metrics` the names of its values.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Fit:
     cost: Cost
     metrics: tuple[str, ...]
     network: Network
+    tracked: tuple[str, ...] = ()
 
 
 Phase = Gradient | Fit
