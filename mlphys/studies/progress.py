@@ -73,7 +73,8 @@ class Bar(Counts):
         from rich.progress import BarColumn, Progress, TextColumn
 
         super().begin(records, slots)
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.fields[values]}"))
+        plain = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[values]}"))
+        columns = (next(plain), BarColumn(bar_width=12), next(plain))  # a value such as [16, 32] is no markup
         self._progress = Progress(*columns)
         self._task = self._progress.add_task("study", total=self.total, values="")
         self._tasks: dict[int, Any] = {}
