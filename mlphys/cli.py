@@ -254,7 +254,7 @@ def _studied(study: Study, content: StudyFile, quiet: bool) -> None:
 
     if all(record.state == "failed" for record in content.members):
         raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
-    _say(quiet)(show.studied(study.path, content))
+    terminal.echo(str(study.path) if quiet else show.studied(study.path, content))
 
 
 @main.command()
@@ -666,9 +666,9 @@ def explain(key: str) -> None:
 
 
 @main.command("list")
-@click.argument("what", type=click.Choice(LISTS))
+@click.argument("what", type=click.Choice(LISTS), metavar="WHAT")
 def list_(what: str) -> None:
-    """List what a config can name."""
+    """List what a config can name: WHAT is one of its vocabularies."""
     from mlphys import show
 
     terminal.echo(show.listed(what))

@@ -138,6 +138,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = [f"{pt:.3f},{eta:.3f},{i % 2},{pt + eta:.3f}" for i, (pt, eta) in enumerate(rng.normal(size=(40, 2)))]
     (tmp_path / "events.csv").write_text("\n".join(["pt,eta,signal,mass", *rows]))
     np.savez(tmp_path / "mine.npz", x=rng.normal(size=(40, 6)).astype(np.float32))
+    rows = [f"{18 + i % 3 / 2};{i % 3 / 10};{'NS'[i % 2]};{('STAR', 'GALAXY', 'QSO')[i % 3]}" for i in range(60)]
+    (tmp_path / "stars.csv").write_text("\n".join(["u;z;site;kind", *rows]))
+    sources = np.array(["slow", "fast"])[np.arange(40) % 2]
+    np.savez(tmp_path / "signals.npz", traces=rng.normal(size=(40, 64)), source=sources)
     for name in ("spiral", "elliptical"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(20):

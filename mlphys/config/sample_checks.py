@@ -131,10 +131,13 @@ def _outliers(train: Split, names: Sequence[str]) -> Iterator[str]:
             return
         value = float(values[far][np.abs(values[far] - middle[i]).argmax()])
         name = names[i] if names else f"x[:, {i}]"
+        remedy = "leave these samples out"
+        if names:  # of a table
+            remedy = f"write data.missing_values: [{value:g}] and data.missing: drop"
         yield (
             f"{name}: {int(far.sum())} of {len(values)} training samples lie far outside of all others "
             f"(such as {value:g}; the others are near {middle[i]:.3g}) and make its spread; if {value:g} stands for "
-            f"missing values, leave these samples out"
+            f"missing values, {remedy}"
         )
 
 

@@ -223,7 +223,7 @@ class Table(Dataset):
         if dropped:
             notes.append(f"{dropped} of {rows + dropped} rows have missing cells and are left out")
         if unused := [name for name in header if name not in columns]:
-            notes.append(f"{len(unused)} columns are not used: {csv_table.listed(unused, 5)}")
+            notes.append(f"{len(unused)} of {len(header)} columns are not used: {csv_table.listed(unused, 5)}")
         return tuple(f"{Path(self.path).name}: {note}" for note in notes)
 
 

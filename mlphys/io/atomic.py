@@ -88,7 +88,7 @@ def wait_for(folder: Path, seconds: float) -> None:
 def waited_for(path: Path) -> Iterator[None]:
     """Hold the lock file `path`, after all processes that hold it now."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise unwritable(path, error) from None
     try:

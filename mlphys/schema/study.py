@@ -28,16 +28,16 @@ GridValues = Annotated[
 
 
 class Study(Spec):
-    """Many runs of one config: a run for each combination of the grid's values, for each seed, for each fold.
-
-    `grid` has the values of a key: a list, a range such as `1e-3:1:log7` (7 values, equal ratios) or `0:1:lin6`, or a
-    block that names each value. `seeds` is how many runs differ in nothing but the seed, from the config's on.
-    Seeds alone are evaluated on test, all others on validation; `evaluate` says otherwise.
-    """
+    """Many runs of one config: a run for each combination of the grid's values, for each seed, for each fold."""
 
     grid: dict[str, GridValues] = Field({})
+    """The values of each key that varies: a list, a range of equal ratios or steps, or a block that names each value;
+    several keys make a product. Example: {training.batch_size: [16, 64]}, or 1e-3:1:log7, or 0:1:lin6
+    """
     seeds: Count | None = None
+    """The number of runs that differ only in the seed, counted up from the config's; null: one. Example: 5"""
     evaluate: Literal["validation", "test"] | None = None
+    """The split on which runs are measured; null: test for seeds alone, otherwise validation."""
 
 
 def options(values: Any) -> dict[str, Any]:

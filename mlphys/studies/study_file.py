@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from mlphys import machine
 from mlphys.errors import UserError
-from mlphys.io import atomic, checksum
+from mlphys.io import atomic
 from mlphys.io.run_files import STUDY
+from mlphys.io.run_folder import RunFolder
 from mlphys.schema.document import Document, dotted, flow
 from mlphys.schema.fields import Count, Seed, Whole
 from mlphys.studies.executor import Order, Result
@@ -96,20 +97,34 @@ class Study:
     def __init__(self, path: Path):
         self.path = path
 
+    @classmethod
+    def shared(cls, folder: Path, content: StudyFile) -> Study:
+        """The study in `folder`, written there unless it is there already, which another process may do as well.
+
+        Raises UserError where the folder holds another study, or something else.
+        """
+        try:
+            atomic.make(folder)
+        except OSError as error:
+            raise atomic.unwritable(folder, error) from None
+        study = cls(folder)
+        with atomic.waited_for(folder / ".update"):
+            if os.path.exists(folder / STUDY):
+                if not study.read().same_request(content):
+                    raise UserError(f"{folder}: holds another study; name another folder with --out")
+            elif any(not path.name.startswith(".") for path in folder.iterdir()):
+                raise UserError(f"{folder}: exists and is not empty; name another folder with --out")
+            else:
+                study.write(content)
+        return study
+
     def read(self) -> StudyFile:
         """Raises UserError when it is missing or damaged."""
         path = self.path / STUDY
         if not os.path.exists(path):
             raise UserError(f"{self.path}: no study; `mlphys sweep CONFIG` makes one")
         try:
-            checksum.regular(path)
-            with path.open("rb") as file:
-                content = file.read(LARGEST + 1)
-            if len(content) > LARGEST:
-                raise UserError(f"{path}: larger than {LARGEST} bytes, so not the file of a study")
-            found = StudyFile.model_validate(json.loads(content))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+            found = StudyFile.model_validate(json.loads(RunFolder(self.path).read(STUDY, LARGEST)))
         except ValidationError as error:
             where = dotted(error.errors()[0]["loc"])
             raise UserError(f"{path}: damaged: {where} is missing or wrong; start a new study") from None
@@ -142,6 +157,7 @@ class Study:
         return self.update(number, **facts)
 
     def run_path(self, number: int) -> Path:
+        RunFolder(self.path).names(f"members/{number}")  # refuses links: a member lies in its study
         return self.path / "members" / str(number)
 
     def order(self, content: StudyFile, number: int, document: Document) -> Order:

@@ -365,8 +365,8 @@ def test_without_validation_samples_there_are_no_validation_numbers(folder):
     mlphys("evaluate")
 
 
-def test_quiet_is_silent(folder):
-    assert mlphys("train", "small.yaml", "--quiet") == ""
+def test_quiet_prints_the_run_s_path_for_a_script_and_nothing_else(folder):
+    assert mlphys("train", "small.yaml", "--quiet") == "runs/small/1\n"
 
 
 def test_a_run_that_another_process_trains_is_left_alone(trained):

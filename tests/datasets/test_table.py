@@ -263,7 +263,9 @@ def test_what_is_unusual_in_a_file_is_noted(save):
     )
     assert save(AS_WRITTEN["units row"], target="label").load().notes == ("own.csv: the line of units skipped",)
     assert save(AS_WRITTEN["latin-1"], target="label").load().notes == ("own.csv: encoded as latin-1",)
-    assert save(OHM, target="power", features=["voltage"]).load().notes == ("own.csv: 1 columns are not used: current",)
+    assert save(OHM, target="power", features=["voltage"]).load().notes == (
+        "own.csv: 1 of 3 columns are not used: current",
+    )
     assert save(OHM, target="power").load().notes == ()
 
 

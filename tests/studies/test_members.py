@@ -8,7 +8,7 @@ from mlphys.config.load import validate
 from mlphys.errors import UserError
 from mlphys.schema.document import Document, dump, parse
 from mlphys.schema.study import Study
-from mlphys.studies import members
+from mlphys.studies import members, study_file
 from mlphys.studies.members import Plan
 
 CONFIG = {
@@ -135,3 +135,11 @@ def test_a_grid_of_the_command_line_that_is_none_is_refused(pairs, message):
     with pytest.raises(UserError) as error:
         members.grid(pairs)
     assert str(error.value).startswith(message)
+
+
+def test_a_member_that_is_a_link_to_another_folder_is_not_entered(tmp_path):
+    (tmp_path / "study" / "members").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "study" / "members" / "1").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"members/1: is a link"):
+        study_file.Study(tmp_path / "study").run_path(1)
