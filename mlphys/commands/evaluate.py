@@ -15,7 +15,8 @@ from mlphys.errors import UserError
 from mlphys.networks.compiled import Mapped
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import Network
-from mlphys.numerics import chunked
+from mlphys.numerics import chunked, reliability
+from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.metrics import denoising, pixel_errors
 from mlphys.runs.run import MOST_SHOWN, Run
 from mlphys.schema.data import Split, Splits
@@ -44,8 +45,9 @@ def measure(
         return {**predictions, "losses": recorded["loss"], "penalties": penalty + ops.zeros_like(recorded["loss"])}
 
     at_once = network.evaluated_at_once
-    arrays = Mapped(values, at_once)(split)
-    metrics = kind.metrics(description, arrays, split, fitted.split(dataset.train))
+    arrays = fitted.in_target_units(Mapped(values, at_once)(split))
+    metrics = kind.metrics(description, arrays, fitted.inputs(raw), fitted.inputs(dataset.train))
+    metrics |= _calibrated(kind, network, fitted, dataset, name, arrays)
     if fitted.steps and fitted.invertible and "reconstructions" in kind.image_output_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     corrupted = None
@@ -62,7 +64,33 @@ def measure(
         pictured |= {"corrupted": chunked.read(noisy.x), "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
     images = fitted.for_display(chunked.read(raw.x[shown]))
-    return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
+    if raw.weights is not None:
+        kept["weights"] = raw.weights
+    return metrics, {"labels": raw.y, **kept, "shown": shown, "images": images, **pictured}
+
+
+def _calibrated(
+    kind: ModelKind, network: Network, fitted: Preprocessing, dataset: Splits, name: str, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The temperature of a classifier, fitted to the validation split; of other splits what it makes of them."""
+    held = dataset.validation
+    if "probabilities" not in arrays or not kind.CALIBRATES or not len(held) or _has_negative(held):
+        return {}
+    probabilities = arrays["probabilities"]
+    if name != "validation":
+        predict = Mapped(lambda x, y: kind.predictions(network, x), network.evaluated_at_once)
+        probabilities = predict(fitted.split(held))["probabilities"]
+    temperature = reliability.temperature(probabilities, held.y, held.weights)
+    found: dict[str, Any] = {"temperature": temperature.value, "temperature_stderr": temperature.stderr}
+    if name == "validation":
+        return found
+    split: Split = getattr(dataset, name)
+    scaled = probability_metrics(split.y, temperature.applied(arrays["probabilities"]), split.weights)
+    return found | {f"calibrated_{key}": value for key, value in scaled.items()}
+
+
+def _has_negative(split: Split) -> bool:
+    return split.weights is not None and bool(split.weights.min() < 0)
 
 
 def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:

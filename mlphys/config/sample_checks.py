@@ -63,7 +63,7 @@ def _extremes(split: Split) -> tuple[float, float]:
 
 def all_remarks(loaded: ResolvedExperiment, dataset: Splits) -> list[str]:
     """What `train` would say of these samples, refusals among them."""
-    fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
+    fitted = preprocessing.fit_splits(loaded.experiment.data, dataset.train)
     try:
         require_learnable(loaded, dataset, fitted)
     except UserError as refusal:

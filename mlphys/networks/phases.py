@@ -33,6 +33,7 @@ class Plan:
     terms: tuple[Term, ...]
     trained: tuple[str, ...]
     rows: tuple[Row, ...] | None = None
+    weighted: bool = False  # the samples have weights
     most_samples: int | None = None  # if the phase uses fewer samples than the training split has
 
 
