@@ -56,7 +56,8 @@ Metrics = Annotated[
 
 
 class MetricsFile(BaseModel):
-    """The content of metrics.json: numbers by name for each split, for each class those of `per_class`, for each target `per_target`."""
+    """The content of metrics.json: numbers by name for each split, for each class those of `per_class`, for each target
+    those of `per_target`."""
 
     model_config = ConfigDict(extra="forbid")
     train: Metrics | None = None

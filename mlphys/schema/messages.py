@@ -210,7 +210,7 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "components":
             return f"expected a number of components, or a fraction of the variance below 1{got}{_habit(received)}"
         case "split":
-            return "stratified, in_order, or {by: column}"
+            return f"expected stratified, in_order or {{by: column}}{got}"
         case "class_weight":
             return f"expected balanced, or a weight of at least 0 for each class{got}"
         case "matrix":

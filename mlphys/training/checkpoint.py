@@ -31,8 +31,9 @@ KEPT = 2  # the newest may be damaged
 class Checkpoint:
     """The state at the end of an epoch.
 
-    `rows`: how many rows of history.csv belong to it; `watch`: the state of early stopping; `plateau`: that of reduce_lr_on_plateau; `fingerprints`: hashes of
-    config and data, and versions; `tensors`: the variables, those of the best epoch with the prefix "best/".
+    `rows`: how many rows of history.csv belong to it; `watch`: the state of early stopping; `plateau`: that of
+    reduce_lr_on_plateau; `fingerprints`: hashes of config and data, and versions; `tensors`: the variables, those of
+    the best epoch with the prefix "best/".
     """
 
     phase: str
