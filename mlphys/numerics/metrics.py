@@ -22,11 +22,14 @@ def of_samples(predictions: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarr
     return ((predictions["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
 
 
-def stderr(values: np.ndarray, metric: str) -> float | None:
+def stderr(values: np.ndarray, metric: str, weights: np.ndarray | None = None) -> float | None:
     """Standard error of the mean over independent samples; Wilson's for accuracies."""
     if metric == "accuracy" and ((values == 0) | (values == 1)).all():
-        return fraction_stderr(int(values.sum()), len(values))
-    return mean_stderr(values)
+        if weights is None:
+            return fraction_stderr(int(values.sum()), len(values))
+        size = effective_size(weights)
+        return fraction_stderr(weighted_mean(values, weights) * size, size)
+    return mean_stderr(values, weights)
 
 
 MOST_RIGHT = 10  # correctly classified samples among those shown
