@@ -140,7 +140,7 @@ class Classifier(ModelKind[LayeredNetwork]):
             assert isinstance(data, DataTerm)
             data = ClassWeightedTerm(data.loss, data.target, data.shape, data.loss_per)
         chain = tuple(self.rows(description))
-        return [Plan("train", training, (data, *others), trained(chain), chain, description.weighted)]
+        return [Plan("train", training, (data, *others), trained(chain), chain, weighted=description.weighted)]
 
     def phases(
         self, training: Training, description: Description, network: LayeredNetwork, train: Split

@@ -100,7 +100,7 @@ class Regressor(ModelKind[LayeredNetwork]):
         """One phase: the gradient of the loss over all trained weights."""
         chain = tuple(self.rows(description))
         return [
-            Plan("train", training, self.cost_terms(training, description), trained(chain), chain, description.weighted)
+            Plan("train", training, self.cost_terms(training, description), trained(chain), chain, weighted=description.weighted)
         ]
 
     def phases(

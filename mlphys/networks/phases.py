@@ -33,8 +33,8 @@ class Plan:
     terms: tuple[Term, ...]
     trained: tuple[str, ...]
     rows: tuple[Row, ...] | None = None
-    weighted: bool = False  # the samples have weights
     most_samples: int | None = None  # if the phase uses fewer samples than the training split has
+    weighted: bool = False  # the samples have weights
 
 
 @dataclass(frozen=True)
