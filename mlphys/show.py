@@ -270,7 +270,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     for name in [name for name in run.config.model.MEASURED if name in metrics]:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
-        number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
+        number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
@@ -296,9 +296,8 @@ def remarks_on(run: Any, metrics: Mapping[str, Any]) -> list[str]:
         if run.config.data.target_scaling is None:
             hint = "if the targets are far from 0 or their spread from 1, write data.target_scaling: standardize"
         remarks.append(f"worse than always the mean of the training targets, whose mse is {constant:.4g}; {hint}")
-    worse = [
-        name for name, facts in metrics.get("per_target", {}).items() if facts["r2"] is not None and facts["r2"] < 0
-    ]
+    determinations = {name: facts["r2"] for name, facts in metrics.get("per_target", {}).items()}
+    worse = [name for name, r2 in determinations.items() if r2 is not None and r2 < 0]
     if worse and not remarks:
         remarks.append(f"{', '.join(worse)}: r2 below 0, worse than the mean of these targets")
     if "auc" in metrics and metrics.get("average_precision") is None:
@@ -323,7 +322,7 @@ def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _with_error(facts: Mapping[str, Any], name: str) -> str:
-    return "none" if facts[name] is None else rounded(facts[name], facts[f"{name}_stderr"])
+    return "none" if facts[name] is None else rounded(facts[name], facts.get(f"{name}_stderr"))
 
 
 def drawn(pictures: Any) -> str:

@@ -53,7 +53,8 @@ class Classifier(ModelKind[LayeredNetwork]):
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy",
         "auc", "average_precision", "efficiency_at_90_percent_rejection", "efficiency_at_99_percent_rejection",
-        "nll", "ece", "temperature", "calibrated_nll", "calibrated_ece", "effective_samples",
+        "nll", "ece", "temperature", "calibrated_nll", "calibrated_ece", "accuracy_gap",
+        "effective_samples",
     )  # fmt: skip
 
     kind: Literal["classifier"]

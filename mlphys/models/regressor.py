@@ -40,7 +40,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
     MEASURED: ClassVar[tuple[str, ...]] = (
-        "mse", "mae", "r2", "psnr", "loss", "mean_target_mse", "copy_input_mse", "effective_samples",
+        "mse", "mae", "r2", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap", "effective_samples",
     )  # fmt: skip
 
     kind: Literal["regressor"]
@@ -100,7 +100,14 @@ class Regressor(ModelKind[LayeredNetwork]):
         """One phase: the gradient of the loss over all trained weights."""
         chain = tuple(self.rows(description))
         return [
-            Plan("train", training, self.cost_terms(training, description), trained(chain), chain, weighted=description.weighted)
+            Plan(
+                "train",
+                training,
+                self.cost_terms(training, description),
+                trained(chain),
+                chain,
+                weighted=description.weighted,
+            )
         ]
 
     def phases(
