@@ -46,6 +46,7 @@ class Arrays(Dataset):
     is 255 for uint8, the white of the camera's bits for images of uint16, 1 for others.
     """
 
+    HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
 
     name: Literal["array"]
@@ -68,10 +69,27 @@ class Arrays(Dataset):
     1.
     """
 
+    weights: str | None = None
+    """The array with the weight of each sample in the loss and in every metric, such as that of simulated
+    events; null: all count alike. Example: weight
+    """
+    negative_weights: Literal["absolute"] | None = None
+    """absolute: the loss takes |w| of negative weights, and metrics keep their sign; null refuses negative weights in
+    training, whose loss has no lower bound. Example: absolute
+    """
+
     def files(self) -> tuple[Path, ...]:
         apart = array_files.parts(Path(self.path))
-        used = [name for part in _parts(list(apart), self.x, self.y).values() for name in part if name]
+        parts = _parts(list(apart), self.x, self.y)
+        used = [name for part in parts.values() for name in part if name]
+        used += [name for name in _beside(list(apart), parts, self) if name in apart]
         return tuple(apart[name] for name in used) or tuple(apart.values()) or (Path(self.path),)
+
+    def weighted(self) -> bool:
+        return self.weights is not None
+
+    def takes_absolute_weights(self) -> bool:
+        return self.negative_weights is not None
 
     def for_model(self, requirements: DataRequirements) -> Self:
         if requirements.targets == "numbers" and self.class_names:
@@ -112,10 +130,13 @@ class Arrays(Dataset):
         found = _Contents.of(self)
         targets, x, meant = found.targets(), *found.samples()
         y = targets.by_part
+        weights, groups = found.weights(), found.groups()
         return Samples(
             x["train"], y["train"], x.get("test"), y.get("test"),
             files=tuple(map(checksum.record, self.files())), units=meant, target_units=targets.units,
             x_validation=x.get("validation"), y_validation=y.get("validation"), notes=found.notes(),
+            weights=weights.get("train"), weights_test=weights.get("test"),
+            weights_validation=weights.get("validation"), groups=groups,
         )  # fmt: skip
 
     @classmethod
@@ -152,6 +173,7 @@ class _Contents:
         headers = array_files.headers(path)
         parts = _parts(list(headers), spec.x, spec.y)
         _check_parts(spec, headers, parts)
+        _check_beside(spec, headers, parts)
         return cls(spec, path, headers, parts)
 
     @property
@@ -160,6 +182,7 @@ class _Contents:
 
     def notes(self) -> tuple[str, ...]:
         used = {name for part in self.parts.values() for name in part}
+        used |= set(_beside(list(self.headers), self.parts, self.spec))
         others = [name for name in self.headers if name not in used]
         refused = [f"{name} ({why.partition(';')[0]})" for name, why in array_files.unread(self.path).items()]
         told = [("are not used", others), ("cannot be read", refused)]
@@ -188,6 +211,25 @@ class _Contents:
         return _Targets(
             {part: _finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
         )
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights of each split, float32 (n,); empty without."""
+        if not self.spec.weights:
+            return {}
+        names = {part: _of_part(list(self.headers), self.spec.weights, part) or "" for part in self.parts}
+        arrays = array_files.read(self.path, {name: self.headers[name] for name in names.values()})
+        return {
+            part: _finite(self.path, name, np.ascontiguousarray(arrays[name].reshape(-1), np.float32))
+            for part, name in names.items()
+        }
+
+    def groups(self) -> np.ndarray | None:
+        """The number of the group of each sample of the training part, int64 (n,)."""
+        if (by := self.spec.split_by()) is None:
+            return None
+        name = _of_part(list(self.headers), by, "train") or ""
+        values = array_files.read(self.path, {name: self.headers[name]})[name].reshape(-1)
+        return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
     def samples(self) -> tuple[dict[str, Array], Units]:
         """The samples of each split, float32 (n, *shape), divided by the scale: in memory or lazy."""
@@ -224,6 +266,39 @@ def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
             if part not in parts and (samples := found(x or "x", ending)):
                 parts[part] = samples, found(y or "y", ending)
     return parts if "train" in parts else {}
+
+
+def _of_part(names: Sequence[str], base: str, part: str) -> str | None:
+    """The name of the array `base` of a split: weights, or weights_test."""
+    return next((base + ending for ending in ENDINGS[part] if base + ending in names), None)
+
+
+def _beside(names: Sequence[str], parts: Parts, spec: Arrays) -> list[str]:
+    """The names of the arrays of weights and of groups that are there."""
+    weights = [_of_part(names, spec.weights, part) for part in parts] if spec.weights else []
+    by = spec.split_by()
+    return [name for name in (*weights, _of_part(names, by, "train") if by else None) if name]
+
+
+def _check_beside(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
+    """Raise UserError if weights or groups are missing, or not one for each sample."""
+    needed = [("weights", spec.weights, part) for part in parts] if spec.weights else []
+    if (by := spec.split_by()) is not None:
+        needed.append(("split", by, "train"))
+    for key, base, part in needed:
+        assert base is not None
+        name, samples = _of_part(list(headers), base, part), headers[parts[part][0]].shape[0]
+        if name is None:
+            wanted = base if part == "train" else base + ENDINGS[part][0]
+            have = ", ".join(list(headers)[:20])
+            raise UserError(f"{spec.path}: no array {wanted}, which data.{key} names (arrays: {have})")
+        shape, kind = headers[name].shape, headers[name].dtype.kind
+        if shape not in ((samples,), (samples, 1)) or kind not in ("buif" if key == "weights" else "buifUS"):
+            what = "number" if key == "weights" else "value"
+            raise UserError(
+                f"{spec.path}: {name} is {headers[name].dtype} of shape {shape}; data.{key} needs one {what} for each "
+                f"of {samples} samples"
+            )
 
 
 def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
