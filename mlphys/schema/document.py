@@ -109,6 +109,18 @@ def decoded(content: bytes, name: str, largest: int = LARGEST_FILE) -> Document:
     return parse(text, name)
 
 
+def decoded_quickly(content: bytes, name: str) -> Any:
+    """The data of a YAML file that a program wrote, by the parser of LibYAML where there is one: ten times as fast.
+
+    What that cannot read is read by `decoded`, for its message.
+    """
+    try:
+        node = yaml.compose(content.decode("utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return None if node is None else _value(node, (), name, {}, set())
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError, UserError):
+        return decoded(content, name).data
+
+
 def parse(text: str, name: str) -> Document:
     """Parse YAML text; `name` is its source in messages."""
     try:
@@ -154,7 +166,7 @@ def _value(node: yaml.Node, path: KeyPath, name: str, places: dict[KeyPath, str]
 
 
 def _tag_of_untagged(node: yaml.Node) -> str:
-    plain = not isinstance(node, yaml.ScalarNode) or node.style is None
+    plain = not isinstance(node, yaml.ScalarNode) or not node.style
     return RESOLVER.resolve(type(node), node.value, (plain, not plain))
 
 
@@ -180,7 +192,7 @@ def _mapping(
 
 def _scalar(node: yaml.ScalarNode, where: str) -> Any:
     text = node.value
-    if node.style is not None:  # quoted or a block: always text
+    if node.style:  # quoted or a block: always text
         return text
     if text in CONSTANTS:
         return CONSTANTS[text]
