@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +254,7 @@ def _studied(study: Study, content: StudyFile, quiet: bool) -> None:
 
     if all(record.state == "failed" for record in content.members):
         raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
-    _say(quiet)(show.studied(study.path, content))
+    terminal.echo(str(study.path) if quiet else show.studied(study.path, content))
 
 
 @main.command()
@@ -476,10 +476,27 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
     from mlphys import show
     from mlphys.commands import plot
     from mlphys.runs.run import find
+    from mlphys.studies.study_file import located
 
+    if run and (study := located(run)):
+        _refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
+        _plot_study(study, formats.split(","))
+        return
     found = _told(find(run))
     names = only.split(",") if only else found.config.plots
     terminal.echo(show.drawn(plot.draw(found, names, formats.split(","))))
+
+
+def _plot_study(study: Study, formats: Sequence[str]) -> None:
+    from mlphys import show
+    from mlphys.figures.save import FORMATS
+    from mlphys.schema.messages import require_known
+    from mlphys.studies import pictures
+
+    require_known("format", formats, list(FORMATS))
+    title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
+    drawn = pictures.draw(pictures.of_study(title, study.read()), study.path / "figures", formats)
+    terminal.echo(show.pictures(*drawn))
 
 
 @main.command()
@@ -586,14 +603,16 @@ def runs(
 @click.option("--metric", help="Another metric than the first of the kind of model.")
 @click.option("--format", "format_", type=click.Choice(["text", "json", "csv", "latex", "markdown"]), default="text")
 @click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Draw pictures of it into a folder.")
-def compare(runs: tuple[str, ...], all_pairs: bool, metric: str | None, format_: str, out: Path | None) -> None:
+@click.option("--pictures", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+def compare(
+    runs: tuple[str, ...], all_pairs: bool, metric: str | None, format_: str, out: Path | None, formats: str
+) -> None:
     """Compare runs, or studies, on the same samples: what differs, by how much, and with which significance."""
     from mlphys import show
-    from mlphys.studies import comparison, comparison_text
+    from mlphys.studies import comparison, comparison_text, pictures
     from mlphys.studies.candidates import candidates
 
     found = comparison.compare(candidates(runs), all_pairs, metric)
-    pictures: list[Path] = []
     match format_:
         case "text":
             terminal.echo(show.compared(found))
@@ -605,8 +624,9 @@ def compare(runs: tuple[str, ...], all_pairs: bool, metric: str | None, format_:
             terminal.echo_data(comparison_text.as_latex(found))
         case _:
             terminal.echo_data(comparison_text.as_markdown(found))
-    for path in pictures:
-        terminal.complain(f"picture {path}")
+    if out:
+        drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","))
+        terminal.complain(show.pictures(*drawn))
 
 
 @main.group()

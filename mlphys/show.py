@@ -270,7 +270,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     for name in [name for name in run.config.model.MEASURED if name in metrics]:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
-        number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
+        number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
@@ -299,7 +299,14 @@ def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _with_error(facts: Mapping[str, Any], name: str) -> str:
-    return "none" if facts[name] is None else rounded(facts[name], facts[f"{name}_stderr"])
+    return "none" if facts[name] is None else rounded(facts[name], facts.get(f"{name}_stderr"))
+
+
+def pictures(paths: Sequence[Any], skipped: Sequence[str]) -> str:
+    """The files of a study's or a comparison's pictures, and why others are not drawn."""
+    shown = [path for path in paths if path.suffix != ".csv"]
+    lines = [f"pictures in {shown[0].parent}: {', '.join(path.name for path in shown)}"] if shown else []
+    return "\n".join([*lines, *(f"not drawn: {reason}" for reason in skipped)])
 
 
 def drawn(pictures: Any) -> str:

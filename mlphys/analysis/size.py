@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlphys.errors import NotApplicable, UserError
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.analysis_result import Analysis, AnalysisResult
 from mlphys.figures.example_experiments import classifier_of_points
 from mlphys.figures.picture import Picture
@@ -150,8 +150,6 @@ def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
 
 
 def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[str, Any] | None) -> None:
-    from matplotlib.ticker import LogLocator
-
     sizes, errors = (np.array([member[key] for member in members], float) for key in (quantity, "error"))
     bars = np.array([member["error_stderr"] or 0.0 for member in members])
     axes.errorbar(sizes, errors, bars, fmt="o", color=theme.BLUE, markersize=6, elinewidth=1.5)
@@ -165,9 +163,5 @@ def _panel(axes: Axes, quantity: str, members: list[dict[str, Any]], law: dict[s
         axes.plot(ends, law["factor"] * ends ** law["exponent"], color=theme.GREY, linewidth=1.5, zorder=1)
         axes.set_title(f"power {_power(law)}".replace("+-", "±"), loc="left", color=theme.GREY)
     for axis in scales:
-        low, high = axis.get_view_interval()
-        subs = range(1, 10) if high < 6 * low else (1, 2, 5) if high < 60 * low else (1,)
-        axis.set_major_locator(LogLocator(subs=subs))
-        axis.set_major_formatter("{x:,.10g}")
-        axis.set_minor_formatter("")
+        log_axis.label(axis)
     axes.grid(color=theme.PALE, linewidth=0.8)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
+from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
@@ -100,13 +101,15 @@ def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:
 
 
 def needs_reconstructions(loaded: ResolvedView) -> None:
-    """Raise NotApplicable for a kind of model that has no r(x) in the space of x."""
+    """Raise NotApplicable for a model that has no r(x) in the space of x, or whose decoders no longer fit."""
     model = loaded.experiment.model
     if "reconstructions" not in model.image_output_shapes(loaded.net_input):
         what = model.kind
         raise NotApplicable(
             f"kind: {what} has no r(x) that could be compared with x; it takes kind: autoencoder, or rbm"
         )
+    if model.stage_codes(loaded.net_input):  # an rbm has r(x) without a decoder
+        need_decoder(loaded)
 
 
 def needs_matrices(shape: Shape) -> None:

@@ -16,7 +16,7 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.run_files import STUDY
 from mlphys.runs.run import Run
-from mlphys.schema.document import decoded_quickly, dotted
+from mlphys.schema.document import dotted
 from mlphys.schema.messages import suggestion
 from mlphys.studies.points import main_metric, points
 from mlphys.studies.study_file import Study
@@ -26,7 +26,6 @@ Row = dict[str, Any]
 Progress = Callable[[int, int], None]  # read, of all that are new
 
 VERSION = 1  # of the index; another one is rebuilt
-LARGEST_CONFIG = 2_000_000  # bytes
 FILES = ("config.yaml", "status.json", "metrics.json", "environment.json", "history.csv", STUDY)
 COLUMNS = ("run", "kind", "dataset", "state", "epochs", "metric", "value", "stderr", "baseline", "seconds")
 SPLITS = ("test", "validation", "train")
@@ -151,9 +150,7 @@ def _read(folder: Path) -> Row:
 
 
 def _run(run: Run) -> Row:
-    content = run.folder.read("config.yaml", LARGEST_CONFIG)
-    config = decoded_quickly(content, str(run.path / "config.yaml"))
-    status, metrics = run.status, run.metrics
+    config, status, metrics = run.document.data, run.status, run.metrics
     started = run.environment.get("started") if run.folder.has("environment.json") else None
     seconds = sum(float(row.get("seconds") or 0) for row in run.history)
     measured = {f"{split}.{name}": value for split, each in metrics.items() for name, value in each.items()}
