@@ -18,6 +18,7 @@ from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
 from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
+from mlphys.numerics.verdicts import not_learned
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
 from mlphys.studies.members import Member
@@ -155,6 +156,7 @@ def trained(run: Any) -> str:
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
+        lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
     lines.append(f"next: mlphys evaluate {run.path}")
@@ -270,6 +272,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         value = metrics[name]
         number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
         lines.append(f"  {name:22} {number}{meaning}")
+    lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
         rows = [
