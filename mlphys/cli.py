@@ -254,7 +254,7 @@ def _studied(study: Study, content: StudyFile, quiet: bool) -> None:
 
     if all(record.state == "failed" for record in content.members):
         raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
-    _say(quiet)(show.studied(study.path, content))
+    terminal.echo(str(study.path) if quiet else show.studied(study.path, content))
 
 
 @main.command()

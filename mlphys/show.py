@@ -270,7 +270,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     for name in [name for name in run.config.model.MEASURED if name in metrics]:
         meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
-        number = "none" if value is None else rounded(value, metrics.get(f"{name}_stderr"))
+        number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
     lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     if "per_class" in metrics:
@@ -300,7 +300,7 @@ def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _with_error(facts: Mapping[str, Any], name: str) -> str:
-    return "none" if facts[name] is None else rounded(facts[name], facts[f"{name}_stderr"])
+    return "none" if facts[name] is None else rounded(facts[name], facts.get(f"{name}_stderr"))
 
 
 def drawn(pictures: Any) -> str:

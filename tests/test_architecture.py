@@ -219,8 +219,7 @@ TOUCHING = {
 # Folders of many runs and those that a command names, the user's own; pictures and arrays made in memory.
 ALLOWED = {
     ("io.run_files", "iterdir"), ("runs.run", "glob"), ("runs.writer", "iterdir"), ("runs.writer", "mkdir"),
-    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"),
-    ("commands.study", "iterdir"), ("figures.save", "savefig"),
+    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"), ("figures.save", "savefig"),
 }  # fmt: skip
 
 
@@ -234,4 +233,4 @@ def test_files_of_a_run_are_touched_by_its_folder_only():
             found |= {(name, each) for each in called & TOUCHING}
             found |= {(name, "atomic.write")} if "atomic.write(" in source else set()
     # a shipped config's first line
-    assert found - {("show", "read_text")} == ALLOWED
+    assert found - {("show", "read_text")} <= ALLOWED

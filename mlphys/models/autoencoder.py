@@ -66,7 +66,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
         "corrupted_mse", "corruption_mse", "corrupted_pca_mse",
         "mean_code", "active_fraction", "population_sparsity", "lifetime_sparsity", "jacobian_norm",
-        "saturated_fraction",
+        "saturated_fraction", "mse_gap", "mean_code_loss", "draws", "draw_error",
     )  # fmt: skip
 
     kind: Literal["autoencoder"]
@@ -232,6 +232,16 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         y is looked at where inputs are corrupted: there it is the clean samples.
         """
         return autoencoder.cost(self, self.cost_terms(training, description), network, description.shape)
+
+    def further_costs(
+        self, training: Training, description: Description, network: AutoencoderNetwork
+    ) -> dict[str, Cost]:
+        """Where the code is drawn, the cost with every code at its mean."""
+        if not isinstance(network, VariationalNetwork):
+            return {}
+        terms, traverse = self.cost_terms(training, description), network.traverse_mean
+        forward = autoencoder.passing(self, network, description.shape, traverse)
+        return {"mean_code_loss": Cost(terms, forward, autoencoder.recorded(terms))}
 
     def predictions(self, network: AutoencoderNetwork, x: Any) -> dict[str, Any]:
         """Of each sample of a batch: its code, and its squared and absolute error, means over the values."""

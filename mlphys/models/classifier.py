@@ -48,7 +48,9 @@ class Classifier(ModelKind[LayeredNetwork]):
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
-    MEASURED: ClassVar[tuple[str, ...]] = ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "accuracy_gap",
+    )  # fmt: skip
 
     kind: Literal["classifier"]
     encoder: PretrainedEncoder | None = None

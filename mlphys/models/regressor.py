@@ -38,7 +38,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     PREDICTS_TARGETS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
-    MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse")
+    MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap")
 
     kind: Literal["regressor"]
     encoder: PretrainedEncoder | None = None

@@ -50,6 +50,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss", "mean_image_mse", "pca_mse",
         "pixel_mse", "pixel_pca_mse",
         "mean_code", "active_fraction", "population_sparsity", "lifetime_sparsity", "saturated_fraction",
+        "accuracy_gap", "mse_gap",
     )  # fmt: skip
 
     kind: Literal["stacked_autoencoder"]

@@ -109,8 +109,13 @@ class EmphasizedTerm(DataTerm):
         return ops.mean(losses * (self.emphasis.corrupted * touched + self.emphasis.untouched * (1 - touched)), axis=1)
 
 
-def passing(spec: CostKeys, network: AutoencoderNetwork, shape: Shape) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch through an autoencoder; `forward` of its cost.
+Traverse = Callable[[Any, bool], tuple[Any, Any, Any]]  # x, training -> codes, reconstructions, log variances
+
+
+def passing(
+    spec: CostKeys, network: AutoencoderNetwork, shape: Shape, traverse: Traverse | None = None
+) -> Callable[[Any, Any, bool], Batch]:
+    """The way of a batch through an autoencoder, by the network's own `traverse` or another; `forward` of its cost.
 
     With corruption, y of the shape of x is the clean samples; else x itself is what r(x) is compared with.
     """
@@ -118,11 +123,12 @@ def passing(spec: CostKeys, network: AutoencoderNetwork, shape: Shape) -> Callab
 
     size = math.prod(shape)
     contracted = contraction(spec, network) if spec.contraction else None
+    traverse = traverse or network.traverse
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
         corrupted = spec.corruption is not None and tuple(y.shape[1:]) == tuple(x.shape[1:])
         target = ops.reshape(y if corrupted else x, (-1, size))
-        code, r, log_variance = network.traverse(x, training)
+        code, r, log_variance = traverse(x, training)
         return Batch(
             x=x,
             y=y,

@@ -36,10 +36,13 @@ class Pass:
 
 
 def traversed(network: Network, cost: Cost, x: Any, y: Any, training: bool, trained: Sequence[Any] = ()) -> Pass:
-    """Not compiled: for a look at single batches. In `training` the random layers draw.
+    """Not compiled: for a look at single batches. In `training` the random layers draw; otherwise what is drawn is the
+    same every time.
 
     Gradients are taken where `trained` weights are given.
     """
+    if not training:
+        network.measure_alike()
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
     with keras_internals.watched(network.keras_layers(network.layers)) as outputs, tf.GradientTape() as tape:
         values, penalty = cost(x, y, training)
@@ -71,6 +74,7 @@ class Measurement:
         self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
 
     def means(self) -> dict[str, float]:
+        self._phase.network.measure_alike()
         sums = tf.zeros([1 + len(self._phase.metrics)], tf.float64)
         for x, y in self._tensors or _pieces(self._split, self._phase.network.evaluated_at_once):
             sums = self._compiled(x, y, sums)
@@ -155,6 +159,7 @@ class MeanCost:
         def at(place: Any) -> Any:
             for variable, values in zip(variables, tf.split(place, sizes), strict=True):
                 variable.assign(tf.reshape(values, variable.shape))
+            self._network.measure_alike()
             return _summed(of_piece, x, y, self._network.evaluated_at_once, tf.zeros([2], tf.float64))
 
         # one place after the other: they share the variables

@@ -166,14 +166,29 @@ class Cost:
         from keras import ops
 
         batch = self.forward(x, y, training)
-        first, *others = self.terms
-        each = first.each(batch)
-        losses = first.weighted(each, batch)
         penalty: Any = 0.0
-        for term in others:
+        for term in self.terms[1:]:
             values = term.each(batch)
             penalty += term.weighted(ops.mean(values) if term.per_sample else values, batch)
-        return {"loss": losses, **self.recorded(batch, each, losses)}, penalty
+        return self._values(batch), penalty
+
+    def of_samples(self, x: Any, y: Any) -> tuple[dict[str, Any], Any]:
+        """The same in evaluation, with the penalty of each sample, (n,): its own where a term has one of each sample,
+        else that of the batch."""
+        from keras import ops
+
+        batch = self.forward(x, y, False)
+        values = self._values(batch)
+        penalties = ops.zeros_like(values["loss"])
+        for term in self.terms[1:]:
+            penalties += term.weighted(term.each(batch), batch)
+        return values, penalties
+
+    def _values(self, batch: Batch) -> dict[str, Any]:
+        first = self.terms[0]
+        each = first.each(batch)
+        losses = first.weighted(each, batch)
+        return {"loss": losses, **self.recorded(batch, each, losses)}
 
 
 def formula(terms: Iterable[Term]) -> str:

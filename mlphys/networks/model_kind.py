@@ -165,6 +165,10 @@ class ModelKind(Spec, ABC, Generic[Built]):
     def cost(self, training: Training, description: Description, network: Built) -> Cost:
         """The cost of a trained network."""
 
+    def further_costs(self, training: Training, description: Description, network: Built) -> Mapping[str, Cost]:
+        """Costs that are measured beside the loss, by the names of their metrics."""
+        return {}
+
     # evaluation
 
     @abstractmethod

@@ -82,8 +82,8 @@ class Gradient:
 class Fit:
     """A phase that solves for its weights directly.
 
-    `fit(train, validation)` returns some of `network.weights` by name; `cost` gives the recorded values, `metrics`
-    their names.
+    `fit(train, validation)` returns some of `network.weights` by name, and the numbers `tracked`, which become columns
+    of history.csv; `cost` gives the recorded values, `metrics` their names.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Fit:
     cost: Cost
     metrics: tuple[str, ...]
     network: Network
+    tracked: tuple[str, ...] = ()
 
 
 Phase = Gradient | Fit

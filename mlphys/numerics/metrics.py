@@ -11,13 +11,15 @@ import numpy as np
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
+from mlphys.numerics.uncertainty import bootstrap_stderr, fraction_stderr, mean_stderr
 
 
 def of_samples(predictions: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
     """Score of each of n predictions, float64 (n,): 1 if the class is correct, else 0; or the mean squared error."""
     if "probabilities" in predictions:
         return (predictions["probabilities"].argmax(axis=1) == y).astype(np.float64)
+    if "squared_errors" in predictions:
+        return predictions["squared_errors"].astype(np.float64)
     return ((predictions["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
 
 
@@ -128,27 +130,88 @@ def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[s
 
     `population_sparsity` is (1 - mean(h)^2 / mean(h^2)) / (1 - 1/K) over the K values of each code, 0 for equal
     values and 1 for a single one that is not zero; `lifetime_sparsity` the same over the n samples for each value
-    (Treves & Rolls 1991; Vinje & Gallant 2000). Codes that are all zero count as 1.
+    (Treves & Rolls 1991; Vinje & Gallant 2000), its error by the bootstrap over the samples. Codes that are all zero
+    count as 1.
     """
     codes = arrays["codes"].reshape(len(arrays["codes"]), -1).astype(np.float64)
-    means = codes.mean(axis=1)
-    found: dict[str, Any] = {"mean_code": float(means.mean()), "mean_code_stderr": mean_stderr(means)}
-    found["active_fraction"] = float((np.abs(codes) > ACTIVE).mean())
-    for name, axis in (("population_sparsity", 1), ("lifetime_sparsity", 0)):
-        found[name] = _treves_rolls(np.abs(codes), axis) if codes.shape[axis] > 1 else None
+    h, (n, size) = np.abs(codes), codes.shape
+    found = mean_and_stderr("mean_code", codes.mean(axis=1))
+    found |= mean_and_stderr("active_fraction", (h > ACTIVE).mean(axis=1))
+    found |= {"population_sparsity": None, "population_sparsity_stderr": None}
+    if size > 1:
+        found |= mean_and_stderr("population_sparsity", _treves_rolls(h.mean(axis=1), (h**2).mean(axis=1), size))
+    found |= lifetime_sparsity(h) if n > 1 else {"lifetime_sparsity": None, "lifetime_sparsity_stderr": None}
     if "jacobian_norms" in arrays:
-        norms = arrays["jacobian_norms"].astype(np.float64)
-        found |= {"jacobian_norm": float(norms.mean()), "jacobian_norm_stderr": mean_stderr(norms)}
+        found |= mean_and_stderr("jacobian_norm", arrays["jacobian_norms"].astype(np.float64))
     known = ACTIVATIONS.get(activation)
     if known and known.bounded:
-        found["saturated_fraction"] = float(known.saturated(codes).mean())
+        found |= mean_and_stderr("saturated_fraction", known.saturated(codes).mean(axis=1))
     return found
 
 
-def _treves_rolls(h: np.ndarray, axis: int) -> float:
-    squares = (h**2).mean(axis=axis)
-    share = np.where(squares > 0, h.mean(axis=axis) ** 2 / np.where(squares > 0, squares, 1), 0)
-    return float(((1 - share) / (1 - 1 / h.shape[axis])).clip(0, 1).mean())
+def mean_and_stderr(name: str, values: np.ndarray) -> dict[str, Any]:
+    """A metric that is the mean of values (n,) of independent samples."""
+    return {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+
+
+def lifetime_sparsity(h: np.ndarray) -> dict[str, Any]:
+    """Of activities h (n, K) of at least two samples: the mean over the K units."""
+    n, size = h.shape
+
+    def sparsity(means: np.ndarray) -> np.ndarray:
+        return _treves_rolls(means[:, :size], means[:, size:], n).mean(axis=1)
+
+    values = np.concatenate([h, h**2], axis=1)
+    return {
+        "lifetime_sparsity": float(sparsity(values.mean(axis=0, keepdims=True))[0]),
+        "lifetime_sparsity_stderr": bootstrap_stderr(values, sparsity),
+    }
+
+
+def _treves_rolls(means: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
+    """The sparsity of `count` values with these means and means of squares."""
+    share = np.where(squares > 0, means**2 / np.where(squares > 0, squares, 1), 0)
+    return ((1 - share) / (1 - 1 / count)).clip(0, 1)
+
+
+def explained_variance(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> dict[str, Any]:
+    """1 - sum |r - x|^2 / sum |x - m|^2 over samples x (n, ...), m the mean training sample; its error by the bootstrap
+    over the samples."""
+    mean = chunked.mean(train)
+    distances = [
+        np.square(piece - mean, dtype=np.float64).reshape(len(piece), -1).mean(axis=1) for piece in chunked.pieces(x)
+    ]
+    values = np.stack([arrays["squared_errors"].astype(np.float64), np.concatenate(distances)], axis=1)
+
+    def explained(means: np.ndarray) -> np.ndarray:
+        return 1 - means[:, 0] / means[:, 1]
+
+    return {
+        "explained_variance": float(explained(values.mean(axis=0, keepdims=True))[0]),
+        "explained_variance_stderr": bootstrap_stderr(values, explained),
+    }
+
+
+def gap(name: str, split: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+    """How much better the accuracy or the error `name` is on training samples than on a split, from the `of_samples`
+    of both; positive where a net knows its training samples better."""
+    sign = -1 if name == "accuracy" else 1
+    errors = [stderr(values, name) for values in (split, train)]
+    known = [error for error in errors if error is not None]
+    return {
+        f"{name}_gap": sign * float(split.mean() - train.mean()),
+        f"{name}_gap_stderr": math.hypot(*known) if len(known) == len(errors) else None,
+    }
+
+
+def drawn_losses(losses: np.ndarray) -> dict[str, np.ndarray]:
+    """Of losses (n, L) at L random draws for each sample: their means (n,), and the variances of these."""
+    return {"losses": losses.mean(axis=1), "draw_variances": losses.var(axis=1, ddof=1) / losses.shape[1]}
+
+
+def of_draws(draws: int, variances: np.ndarray) -> dict[str, Any]:
+    """How often a loss was drawn for each sample, and the part of its standard error that comes from these draws."""
+    return {"draws": draws, "draw_error": math.sqrt(variances.sum(dtype=np.float64)) / len(variances)}
 
 
 def peak_signal_to_noise(mse: float, error: float | None) -> dict[str, float | None]:

@@ -93,7 +93,7 @@ class Engine:
         return self._tracker.means(sums[1 + len(self._phase.metrics) :], sums[0], self.batches)
 
     def learning_rate(self) -> float:
-        """The learning rate of the next step."""
+        """The learning rate of the last step."""
         return self._steps.learning_rate()
 
     def state(self) -> dict[str, np.ndarray]:

@@ -89,8 +89,8 @@ class Training:
     def __post_init__(self) -> None:
         """Collect the columns of history.csv of all phases."""
         self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
-        gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
-        self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
+        of_phases = [columns(phase) if isinstance(phase, Gradient) else phase.tracked for phase in self.phases]
+        self.tracked = list(dict.fromkeys(name for names in of_phases for name in names))
 
     def run(self, start: Checkpoint | None = None) -> Outcome:
         """Train all phases, or resume from `start`. Raises Diverged, and KeyboardInterrupt on Ctrl-C.
@@ -129,13 +129,15 @@ def run_fit(training: Training, phase: Fit, rows: int, start: Checkpoint | None)
     began = time.perf_counter()
     training.reporter.begin(phase.name, 1, 0)
     try:
-        found = phase.fit(training.dataset.train, training.dataset.validation)
+        found = dict(phase.fit(training.dataset.train, training.dataset.validation))
+        tracked = {name: float(found.pop(name)) for name in phase.tracked}
         weights = {**phase.network.weight_arrays(), **as_saved(found)}
         phase.network.load_weights(weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
         row |= training.columns("", Measurement(phase, training.dataset.train).means())
         if len(training.dataset.validation):
             row |= training.columns("validation_", Measurement(phase, training.dataset.validation).means())
+        row |= dict.fromkeys(training.tracked) | tracked
         row["seconds"] = round(time.perf_counter() - began, 4)
         training.recorder.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}

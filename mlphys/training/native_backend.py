@@ -217,7 +217,7 @@ class NativeBackend:
         return np.array([self._sums[0], *totals[self._columns]])
 
     def learning_rate(self) -> float:
-        return float(self._rates(int(self._steps), 1)[0])
+        return float(self._rates(max(0, int(self._steps) - 1), 1)[0])
 
     def sync_network(self) -> None:
         for name, variable in self._variables.items():

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlphys.networks import keras_internals
 from mlphys.networks.compiled import fast_convolutions, metric_sums
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import accelerators, tf
@@ -51,7 +52,7 @@ class TensorFlowBackend:
         """Nothing to do: the network's variables are trained themselves."""
 
     def learning_rate(self) -> float:
-        return float(self._phase.optimizer.learning_rate)
+        return keras_internals.last_rate(self._phase.optimizer)
 
     def state(self) -> dict[str, np.ndarray]:
         return {name: variable.numpy() for name, variable in self._variables.items()}
