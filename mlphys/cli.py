@@ -519,7 +519,7 @@ def analyze(run: str | None, only: str | None, formats: str, path: str | None, q
 @FORMATS
 @click.pass_context
 def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
-    """Draw every kernel of RUN: the same as plot --only filters."""
+    """Draw every kernel of RUN, on several sheets if needed: the same as plot --only filters."""
     ctx.invoke(plot, run=run, only="filters", formats=formats)
 
 
@@ -731,13 +731,13 @@ def data_fetch(name: str) -> None:
 @SET
 @click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
 def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
-    """Draw a sheet of samples of each class of CONFIG's data."""
+    """Draw a sheet of samples of each class of CONFIG's data; of a table a histogram of each column."""
     from mlphys.data import inspection
     from mlphys.io import atomic
 
     atomic.new(out)
     loaded = _loaded(config, overrides)
-    inspection.sheet(loaded.dataset(), loaded.description, out)
+    inspection.sheet(loaded.dataset(), loaded.description, out, loaded.experiment.data.feature_names())
     terminal.echo(f"{out}: written")
 
 

@@ -19,6 +19,7 @@ from mlphys.io.download import Progress
 from mlphys.numerics.class_probabilities import UNDEFINED
 from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
+from mlphys.numerics.verdicts import not_learned
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
 from mlphys.studies import comparison_text
@@ -159,6 +160,7 @@ def trained(run: Any) -> str:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
         lines += [f"warning: validation: {remark}" for remark in remarks_on(run, metrics)]
+        lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
     lines.append(f"next: mlphys evaluate {run.path}")
@@ -274,6 +276,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         value = metrics[name]
         number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
+    lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
         rows = [
