@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlphys import machine
 from mlphys.data.splits import NAMES, class_counts, reading_notes
 from mlphys.errors import UserError
 from mlphys.io import atomic
@@ -143,6 +144,7 @@ def sheet(dataset: Splits, description: Description, path: Path) -> None:
 
     Raises UserError when `path` is no png, pdf or svg, or cannot be written.
     """
+    machine.require_matplotlib()
     from matplotlib.figure import Figure
 
     ending = path.suffix.lower().removeprefix(".")
