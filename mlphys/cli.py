@@ -27,8 +27,20 @@ if TYPE_CHECKING:
     from mlphys.studies.study_file import Study, StudyFile
 
 
-class Commands(click.Group):
+class WholeSentences(click.Group):
+    """A group whose help gives each command its whole sentence, where click cuts it at the end of the line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(limit=1000)) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class Commands(WholeSentences):
     """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
+
+    group_class = WholeSentences
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
