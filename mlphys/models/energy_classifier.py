@@ -100,6 +100,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         return ("train",)
 
     def check_data(self, data: Dataset) -> None:
+        super().check_data(data)
         if data.validation == 0:
             text = "energies are compared after a calibration on validation samples; give it some, such as 0.1"
             raise Refusal(("data", "validation"), text)
