@@ -118,9 +118,7 @@ def _gap(
         return {}
     rows = np.sort(rng(0, "gap").permutation(len(train))[:MOST_COMPARED])
     seen = fitted.split(Split(train.x[rows], train.y[rows]))
-    predict = Mapped(
-        lambda x, y: {key: kind.predictions(network, x)[key] for key in scores}, network.evaluated_at_once
-    )
+    predict = Mapped(lambda x, y: {key: kind.predictions(network, x)[key] for key in scores}, network.evaluated_at_once)
     return gap(name, of_samples(arrays, y), of_samples(predict(seen), seen.y))
 
 

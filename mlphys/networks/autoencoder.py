@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from mlphys.errors import Refusal
 from mlphys.networks import penalties
 from mlphys.networks.autoencoder_network import AutoencoderNetwork
 from mlphys.networks.autoencoder_rows import between_0_and_1, last_activation
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
+from mlphys.networks.network import Network
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.autoencoding import Corruption, Emphasis, Sparsity, Variational
 from mlphys.schema.data import Description
@@ -21,6 +22,8 @@ from mlphys.schema.layers import Dense, Layer
 from mlphys.schema.losses import MeanSquaredError
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
+
+N = TypeVar("N", bound=Network)
 
 
 class CostKeys(Protocol):
@@ -53,20 +56,33 @@ def check_penalties(spec: CostKeys, path: KeyPath, description: Description) -> 
         raise Refusal((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
 
 
+def has_formula(spec: CostKeys) -> bool:
+    """Whether |dh/dx|_F^2 is a formula; else it takes automatic differentiation."""
+    whole = spec.sparsity is None or spec.sparsity.k is None
+    one_layer = len(spec.encoder) == 1 and isinstance(spec.encoder[0], Dense)
+    return whole and one_layer and last_activation(spec.encoder) in ACTIVATIONS
+
+
+def compiled_for(network: N, specs: Iterable[CostKeys]) -> N:
+    """The network of these autoencoders, without XLA where a contraction is differentiated automatically: compiling
+    that takes minutes."""
+    slow = any(spec.contraction and not has_formula(spec) for spec in specs)
+    return replace(network, compiles_in_xla=network.compiles_in_xla and not slow)
+
+
 def contraction(spec: CostKeys, network: AutoencoderNetwork) -> Callable[[Any], Any]:
     """The function x -> |dh/dx|_F^2 of each sample: a formula for one Dense layer, else by automatic
     differentiation."""
-    encoder, activation = spec.encoder, last_activation(spec.encoder)
-    whole = spec.sparsity is None or spec.sparsity.k is None
-    if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in ACTIVATIONS:
-        kernel = network.encoder.layers[-1].kernel
+    if has_formula(spec):
+        kernel, activation = network.encoder.layers[-1].kernel, last_activation(spec.encoder)
         return lambda x: penalties.dense_contraction(network.encode(x), kernel, activation)
+    outputs = math.prod(network.encoder.output_shape[1:])
     from mlphys.networks import autodiff
     from mlphys.networks.layers import simd_conv
 
     def of_samples(x: Any) -> Any:
         with simd_conv.enabled(0.0):  # the Jacobian is differentiated once more
-            return autodiff.contraction(network.encode, network.arranged(x))
+            return autodiff.contraction(network.encode, network.arranged(x), outputs)
 
     return of_samples
 
@@ -85,7 +101,9 @@ def cost_terms(spec: CostKeys, training: Training, shape: Shape, rows: Sequence[
     if spec.sparsity and spec.sparsity.kl:
         terms.append(penalties.KLSparsity(spec.sparsity.kl))
     if spec.contraction:
-        terms.append(penalties.Contraction(spec.contraction))
+        size = math.prod(rows[len(spec.encoder) - 1].output_shape)
+        estimated = not has_formula(spec) and penalties.estimates_contraction(math.prod(shape), size)
+        terms.append(penalties.Contraction(spec.contraction, estimated))
     return tuple(terms)
 
 

@@ -9,6 +9,9 @@ from mlphys.networks.cost import Batch, Term
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.autoencoding import KL
 
+MOST_PASSES = 512  # through a network for all columns, or rows, of its Jacobian
+DIRECTIONS = 32  # random ones for each sample, where a Jacobian has more of both
+
 
 def l1(codes: Any) -> Any:
     """sum_j |h_j| of each sample, (n,)."""
@@ -40,6 +43,11 @@ def dense_contraction(codes: Any, kernel: Any, activation: str) -> Any:
     from keras import ops
 
     return ops.matmul(ACTIVATIONS[activation].slope(codes, ops) ** 2, ops.sum(kernel**2, axis=0))
+
+
+def estimates_contraction(inputs: int, outputs: int) -> bool:
+    """Whether |dh/dx|_F^2 of so many values x and h is an estimate, where there is no formula."""
+    return min(inputs, outputs) > MOST_PASSES
 
 
 def _flat(codes: Any) -> Any:
@@ -98,14 +106,16 @@ class KLSparsity(Term):
 
 @dataclass(frozen=True)
 class Contraction(Term):
-    """The squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011)."""
+    """The squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011), or its estimate (Hutchinson 1990)."""
 
     separable: ClassVar[bool] = True
 
     weight: float
+    estimated: bool = False
 
     def formulas(self) -> list[str]:
-        return [f"{self.weight:g} sum_ij (dh_j/dx_i)^2"]
+        how = f", estimated from {DIRECTIONS} random directions v: mean of |v dh/dx|^2" if self.estimated else ""
+        return [f"{self.weight:g} sum_ij (dh_j/dx_i)^2{how}"]
 
     def each(self, batch: Batch) -> Any:
         assert batch.contraction

@@ -83,7 +83,8 @@ class Fit:
     """A phase that computes its weights at once.
 
     `fit(train, validation)` gives them by the names of `network.weights`, and leaves the others as they are, and the
-    numbers `tracked`, which become columns of history.csv. `cost` is what is recorded of them, `metrics` the names of its values.
+    numbers `tracked`, which become columns of history.csv. `cost` is what is recorded of them, `metrics` the names of
+    its values.
     """
 
     name: str
