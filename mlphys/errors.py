@@ -10,6 +10,10 @@ class UserError(Exception):
     """
 
 
+class Unwritable(UserError):
+    """A file cannot be written: what was begun can continue, as it is, once that is mended."""
+
+
 class Refusal(Exception):
     """An invalid config: the key path, the problem and the remedy.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import mlphys
+from mlphys.errors import UserError
 
 MOST_THREADS = 1024
 TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # CPU quota of a container: microseconds of CPU time per period
@@ -118,6 +119,18 @@ def _cpu() -> str:
     return platform.processor()
 
 
+def require_matplotlib() -> None:
+    """Import matplotlib. Raises UserError where it has no folder for the list of its fonts."""
+    try:
+        import matplotlib
+
+        matplotlib.get_cachedir()
+    except OSError:
+        raise UserError(
+            "pictures need a folder that can be written to, for matplotlib's fonts; set MPLCONFIGDIR to one of yours"
+        ) from None
+
+
 def _git() -> dict[str, Any] | None:
     """Commit of the working directory's git checkout and whether it is dirty; None outside of a checkout.
 
@@ -127,12 +140,12 @@ def _git() -> dict[str, Any] | None:
     """
     wanted = ("--git-path", "objects", "--git-path", "index", "--git-path", "info/exclude", "--show-toplevel")
     try:
-        commit, objects, index, exclude, top = _said("rev-parse", "HEAD", *wanted).split("\n")
+        commit, objects, index, exclude, top = _output("rev-parse", "HEAD", *wanted).split("\n")
         with tempfile.TemporaryDirectory() as folder:
             _bare(Path(folder), commit, Path(exclude))
             files = {"GIT_OBJECT_DIRECTORY": os.path.abspath(objects), "GIT_INDEX_FILE": os.path.abspath(index)}
             arguments = ("status", "--porcelain", "--ignore-submodules=all")
-            changed = _said(*arguments, GIT_DIR=folder, GIT_WORK_TREE=top, **files)
+            changed = _output(*arguments, GIT_DIR=folder, GIT_WORK_TREE=top, **files)
         return {"commit": commit, "dirty": bool(changed)}
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
@@ -151,7 +164,7 @@ def _bare(folder: Path, commit: str, exclude: Path) -> None:
             (folder / "info" / "exclude").write_bytes(file.read(LONGEST_EXCLUDE))
 
 
-def _said(*arguments: str, **variables: str) -> str:
+def _output(*arguments: str, **variables: str) -> str:
     """What git prints; `variables` may name the repository that it looks at."""
     off = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.untrackedCache=false")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import settings
 
 # In one process the first network would set the threads per operation for all later ones, on which their bytes depend.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+# Compiling takes most of the time of a short training, and half of that only makes the steps faster.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 TESTS = Path(__file__).parent
 
@@ -38,3 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
         starts_a_process = "subprocess" in item.function.__code__.co_names
         if in_slow_folder(item.path) or starts_a_process or "trained_once" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_usual_pictures() -> Iterator[dict[type, tuple[str, ...]]]:
+    """Most tests name no pictures and look at none: drawing the usual ones would take longer than their trainings."""
+    from mlphys.config.experiment import MODELS
+
+    usual = {kind: kind.PICTURES for kind in MODELS.values()}
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in usual:
+            patch.setattr(kind, "PICTURES", ())
+        yield usual
+
+
+@pytest.fixture
+def usual_pictures(_without_usual_pictures: dict[type, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of each kind of model that are drawn where a config names none."""
+    for kind, names in _without_usual_pictures.items():
+        monkeypatch.setattr(kind, "PICTURES", names)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import h5py
 import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
 from PIL import Image
 
 from mlphys.cli import main
@@ -62,7 +64,7 @@ def test_a_command_in_the_page_of_commands_has_the_options_that_stand_beside_it(
     for usage, text in rows:
         words = re.findall(r"^(?:config |data )?[a-z-]+", usage)
         options = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
-        named = set(re.findall(r"`(--[a-z]+)", text))
+        named = set(re.findall(r"`(--[a-z-]+)", text))
         assert named <= options | ({"--only"} if words == ["plot-filters"] else set()), usage
 
 
@@ -136,11 +138,25 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = [f"{pt:.3f},{eta:.3f},{i % 2},{pt + eta:.3f}" for i, (pt, eta) in enumerate(rng.normal(size=(40, 2)))]
     (tmp_path / "events.csv").write_text("\n".join(["pt,eta,signal,mass", *rows]))
     np.savez(tmp_path / "mine.npz", x=rng.normal(size=(40, 6)).astype(np.float32))
+    rows = [f"{18 + i % 3 / 2};{i % 3 / 10};{'NS'[i % 2]};{('STAR', 'GALAXY', 'QSO')[i % 3]}" for i in range(60)]
+    (tmp_path / "stars.csv").write_text("\n".join(["u;z;site;kind", *rows]))
+    sources = np.array(["slow", "fast"])[np.arange(40) % 2]
+    np.savez(tmp_path / "signals.npz", traces=rng.normal(size=(40, 64)), source=sources)
     for name in ("spiral", "elliptical"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(20):
             pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    kinds = ["noise", "pulse"] * 20
+    with h5py.File(tmp_path / "run7.h5", "w") as file:
+        file["detector/waveforms"], file["detector/kind"] = rng.normal(size=(40, 64)).astype(np.float32), kinds
+    columns = [fits.Column("FLUX", "50E", array=rng.normal(size=(40, 50))), fits.Column("CLASS", "8A", array=kinds)]
+    fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "spectra.fits")
+    for part in ("train", "val", "test"):
+        for kind in ("elliptical", "spiral"):
+            (tmp_path / "galaxies" / part / kind).mkdir(parents=True)
+            pixels = rng.integers(0, 4096, (24, 24), np.uint16)
+            Image.fromarray(pixels).save(tmp_path / "galaxies" / part / kind / "0.tif")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -153,12 +169,23 @@ def test_every_yaml_is_a_config_that_passes_its_check(text: str, files: Path):
 
 def test_the_mistake_in_the_readme_is_answered_as_it_says(files: Path):
     config = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)[0]
-    quoted = re.findall(r"^ {4}mlphys: (conv_mnist.yaml:.*)\.\.\.\)$", README.read_text(), re.MULTILINE)
+    (quoted,) = re.findall(r"^ {4}mlphys: (conv_mnist.yaml:.*)$", README.read_text(), re.MULTILINE)
     path = files / "conv_mnist.yaml"
     path.write_text(config.replace("filters: 8", "filterz: 8", 1))
     with pytest.raises(UserError) as error:
         load(Path(path.name))
-    assert str(error.value).startswith(*quoted)
+    assert str(error.value) == quoted
+
+
+def test_the_pasted_line_of_keras_code_is_answered_as_the_page_says(files: Path):
+    page = (CHECKOUT / "docs" / "from-keras.md").read_text()
+    (line,) = re.findall(r"^ {4}(- Conv2D\(.*)$", page, re.MULTILINE)
+    (quoted,) = re.findall(r"^ {4}mlphys: (slide.yaml:.*)$", page, re.MULTILINE)
+    config = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[0]
+    (files / "slide.yaml").write_text(re.sub(r"- Conv2D: .*", line, config, count=1))
+    with pytest.raises(UserError) as error:
+        load(Path("slide.yaml"))
+    assert str(error.value) == quoted
 
 
 def fragments() -> list[str]:
@@ -179,7 +206,7 @@ def completed(fragment: dict) -> dict:
     data, training, layers = {"name": "digits", "classes": [0, 1]}, {}, []
     for key, value in fragment.items():
         if key == "data":
-            data = {"name": "digits", **value}
+            data = {"name": "digits", **(value if isinstance(value, dict) else {"name": value})}
         elif key == "preprocess":
             data = {**data, key: value}
         elif key == "training":
@@ -192,7 +219,7 @@ def completed(fragment: dict) -> dict:
             layers = [{key: value}]
     if "data" in fragment:
         model = {"kind": "autoencoder", "encoder": [{"Dense": {"units": 2}}], "decoder": "mirror"}
-    elif training.get("loss") in ("mean_squared_error", "mean_absolute_error"):
+    elif training.get("loss") in ("mean_squared_error", "mean_absolute_error", "mse", "mae"):
         data = {"name": "function_1d", "function": "sine", "samples": 50}
         model = {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]}
     else:

@@ -15,7 +15,7 @@ from mlphys.io import image_files, sample_files
 from mlphys.numerics import chunked
 from mlphys.runs.provenance import OtherData
 from mlphys.runs.run import Run
-from mlphys.schema.data import Dataset, Samples, Split
+from mlphys.schema.data import Dataset, Split
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
 from mlphys.schema.units import Units
@@ -56,7 +56,7 @@ def read(run: Run, path: Path) -> LabelledSet:
     if path.is_dir():
         return _of_images(run, path)
     raise UserError(
-        f"{path}: {data.name} is found by its name; another set is a folder with a folder of images for each class"
+        f"{path}: {data.name} is located by its name; another set is a folder with a folder of images for each class"
     )
 
 
@@ -75,7 +75,7 @@ def _of_dataset(run: Run, data: Dataset, path: Path) -> LabelledSet:
         )
         if x is not None and y is not None
     ]  # fmt: skip
-    x = np.concatenate([_in_units(run, path, samples, chunked.read(x)) for x, _ in pairs])
+    x = np.concatenate([in_units(run.data["units"], path, samples.units, chunked.read(x)) for x, _ in pairs])
     y = np.concatenate([y for _, y in pairs])
     if run.description.classes:
         if not description.classes:
@@ -120,9 +120,8 @@ def _numbers(run: Run, path: Path, names: tuple[str, ...]) -> np.ndarray:
     return np.array([classes.index(name) for name in names], np.int32)
 
 
-def _in_units(run: Run, path: Path, samples: Samples, x: np.ndarray) -> np.ndarray:
-    """Samples in the units of the run's training file."""
-    facts, own = run.data["units"], samples.units
+def in_units(facts: dict[str, Any] | None, path: Path, own: Units | None, x: np.ndarray) -> np.ndarray:
+    """Samples read in their `own` units, in those of a run's training file, which its data.json tells."""
     if not facts or own is None:
         return x
     meant = Units.from_json(facts)

@@ -17,7 +17,7 @@ from mlphys.commands.similarity import Similarity
 from mlphys.datasets.array import Arrays
 from mlphys.datasets.table import Table
 from mlphys.errors import UserError
-from mlphys.io import atomic, sample_files
+from mlphys.io import image_files, sample_files
 from mlphys.io.sample_files import Expected
 from mlphys.runs.run import Run
 from mlphys.schema.layers import text
@@ -50,6 +50,7 @@ class Predictions:
     arrays: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
     similarity: Similarity | None = None
+    targets: tuple[str, ...] = ()  # names of the outputs
 
 
 def predict(
@@ -74,7 +75,7 @@ def predict(
         raise UserError(f"{run.path}: its outputs for these samples are not finite; train it on data of their scale")
     files = tuple(str(path) for path, some in zip(paths, read, strict=True) for _ in some)
     samples = tuple(i for some in read for i in range(len(some)))
-    found = Predictions(files, samples, run.description.classes, x, arrays, tuple(notes))
+    found = Predictions(files, samples, run.description.classes, x, arrays, tuple(notes), targets=_target_names(run))
     if "probabilities" not in arrays:
         return found
     compared = similarity.of(run, x)
@@ -83,19 +84,23 @@ def predict(
     return replace(found, notes=(*notes, *compared.notes(files)), similarity=compared)
 
 
+def _target_names(run: Run) -> tuple[str, ...]:
+    """The targets' names where they are columns of their own: not those that every row has, or a number alone."""
+    names = run.config.data.target_names()
+    return () if run.description.classes or {"file", "sample"} & set(names) else names
+
+
 def save_inputs(found: Predictions, folder: Path) -> None:
     """Write each sample as the network received it as png into a new folder. Raises UserError where it is no image."""
-    from PIL import Image
-
     if found.x.ndim != 4 or found.x.shape[-1] not in (1, 3):
         raise UserError(f"{folder}: samples of {text(found.x.shape[1:])} are no images; --save FILE.npz keeps them")
     low, high = min(0.0, float(found.x.min())), max(1.0, float(found.x.max()))
-    atomic.make(folder)
     pixels = ((found.x - low) / (high - low) * 255).round().astype(np.uint8)
-    for i, (file, sample, image) in enumerate(zip(found.files, found.samples, pixels, strict=True)):
-        content = io.BytesIO()
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, "png")
-        atomic.write(folder / f"{i}_{Path(file).stem[:100]}_{sample}.png", content.getvalue())
+    names = [
+        f"{i}_{Path(file).stem[:100]}_{sample}.png"
+        for i, (file, sample) in enumerate(zip(found.files, found.samples, strict=True))
+    ]
+    image_files.write(folder, names, pixels)
 
 
 def expected_samples(run: Run, prepared: bool = True) -> Expected:
@@ -105,7 +110,7 @@ def expected_samples(run: Run, prepared: bool = True) -> Expected:
     facts = run.data["units"]
     units = Units.from_json(facts) if facts else None
     if isinstance(data, Table):
-        return Expected(run.description.shape, low, high, data.features or (), data.target or (), units)
+        return Expected(run.description.shape, low, high, data.cells(), data.target or (), units)
     if isinstance(data, Arrays):
         if units is None and data.scale:  # a run of an earlier version
             units = Units("float32", data.scale, given=True)
@@ -120,6 +125,9 @@ def as_csv(found: Predictions) -> str:
         if name == "probabilities":
             columns |= {"class": _classes(found), "probability": values.max(axis=1), **_similarity(found)}
             columns |= {f"p_{label}": values[:, k] for k, label in enumerate(found.classes)}
+            continue
+        if name == "outputs" and found.targets:
+            columns |= {target: values[:, k] for k, target in enumerate(found.targets)}
             continue
         column, flat = COLUMNS.get(name, name), values.reshape(len(values), -1)
         numbered = flat.shape[1] > 1 or name == "codes"
@@ -142,6 +150,8 @@ def as_json(found: Predictions) -> str:
                 row |= {"class": _classes(found)[i], "probability": max(p)}
                 row |= {name: column[i] for name, column in _similarity(found).items()}
                 row["probabilities"] = dict(zip(found.classes, p, strict=True))
+            elif name == "outputs" and found.targets:
+                row |= dict(zip(found.targets, _shortest(values[i]), strict=True))
             else:
                 row[COLUMNS.get(name, name)] = _shortest(values[i])
         rows.append(row)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,10 @@ from mlphys.config.load import validate_run
 from mlphys.config.overrides import overridden
 from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
-from mlphys.errors import UserError
+from mlphys.errors import Unwritable, UserError
 from mlphys.io import atomic
 from mlphys.io.download import locate
+from mlphys.io.run_files import require_readable
 from mlphys.networks import tensorflow
 from mlphys.networks.compiled import simd_width
 from mlphys.networks.network import Network
@@ -31,6 +32,7 @@ from mlphys.networks.phases import Gradient, Phase
 from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
+from mlphys.schema import document
 from mlphys.schema.data import Splits
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import microbatches
@@ -42,6 +44,8 @@ from mlphys.training.progress import Reporter
 if TYPE_CHECKING:
     from mlphys.training.loop import Outcome
 
+# Keys that are left out of fingerprints where they are null: older checkpoints do not know them
+LATER = ("folds", "fold", "split", "target_scaling", "weights", "negative_weights", "reduce_lr_on_plateau")
 Say = Callable[[str], None]
 
 
@@ -93,9 +97,10 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
         say(note)
     for remark in sample_checks.remarks(loaded, dataset, fitted):
         say(f"warning: {remark}")
+    facts = splits.summary(dataset, data, loaded.description)
+    require_readable(document.dump(loaded.experiment.model_dump()), facts)
     run = Run(create(loaded.experiment.name, out))
     writer = RunWriter(run.path)
-    facts = splits.summary(dataset, data, loaded.description)
     with atomic.locked(run.path):
         if loaded.pretrained:
             writer.pretrained(loaded.pretrained)
@@ -204,16 +209,19 @@ def _nothing_to_do(run: Run) -> str:
 
 def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.ndarray]) -> Preprocessing:
     """Preprocessing fitted to the training samples, or restored from the pretrained run."""
-    steps = loaded.experiment.data.preprocess
-    if taken:
-        return preprocessing.restored(steps, loaded.description.shape, taken)
-    return preprocessing.fit(steps, dataset.train.x)
+    data = loaded.experiment.data
+    if not taken:
+        return preprocessing.fit_splits(data, dataset.train)
+    steps = preprocessing.restored(data.preprocess, loaded.description.shape, taken)
+    return preprocessing.with_targets(data, steps, dataset.train.y)
 
 
 def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 of the config without the epochs, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
+    for block in ("data", "training"):
+        config[block] = {key: value for key, value in config[block].items() if key not in LATER or value is not None}
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
     return {"config": _sha256(config), "data": _sha256(hashes), **machine.versions()}
 
@@ -250,8 +258,8 @@ def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
             raise Interrupted(run.path) from None
         if isinstance(error, checkpoints.Incomplete):
             raise UserError(f"{run.path}: {error}") from None
-        if isinstance(error, UserError):
-            raise UserError(f"{error}; then `mlphys resume {run.path}` continues it") from None
+        if isinstance(error, Unwritable):
+            raise Unwritable(f"{error}; then `mlphys resume {run.path}` continues it") from None
         raise
     return Run(run.path)
 
@@ -283,15 +291,17 @@ def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
+    tensorflow.reset_names()
     network = kind.build(description, experiment.seed)
     if run.pretrained:
         drawn = network.weight_arrays()
         network.load_weights({name: run.pretrained.get(name, value) for name, value in drawn.items()})
-    seen = fitted.dataset(prepared.dataset)
+    dataset = replace(prepared.dataset, train=splits.weighted_for_training(experiment.data, prepared.dataset.train))
+    seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
-    feed = feeds.feed(loaded, prepared.dataset, fitted)
+    feed = feeds.feed(loaded, dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
         return network, training.run(start)

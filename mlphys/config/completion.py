@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 
-from mlphys.config.experiment import Experiment, net_input, read_splits
+from mlphys.config.experiment import (
+    MODELS,
+    PLOTS,
+    Experiment,
+    ResolvedExperiment,
+    every_analysis,
+    net_input,
+    plot,
+    read_splits,
+)
 from mlphys.data import class_selection, preprocessing, splits
-from mlphys.errors import Refusal
+from mlphys.errors import NotApplicable, Refusal
+from mlphys.figures.analysis_result import Analysis
+from mlphys.figures.picture import Plot
 from mlphys.numerics.chunked import Array
 from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import Document, KeyPath
@@ -25,7 +38,15 @@ def parsed(document: Document) -> Experiment:
     try:
         return Experiment.model_validate(document.data)
     except ValidationError as error:
-        raise complain(problems_of(error), document) from None
+        raise complain(problems_of(error, _losses(document)), document) from None
+
+
+def _losses(document: Document) -> dict[KeyPath, list[str]]:
+    """The losses that the kind of model takes, if the document names one, at the key that holds one."""
+    model = document.data.get("model") if isinstance(document.data, dict) else None
+    kind = model.get("kind") if isinstance(model, dict) else None
+    known = MODELS.get(kind) if isinstance(kind, str) else None
+    return {("training", "loss"): list(known.LOSSES)} if known else {}
 
 
 def described(experiment: Experiment) -> tuple[Experiment, Description]:
@@ -54,6 +75,27 @@ def completed(experiment: Experiment, description: Description) -> Experiment:
 def completed_without_samples(experiment: Experiment, description: Description) -> Experiment:
     """The same for an untrusted run's config. Raises Refusal instead of reading samples."""
     return _completed(experiment, description, _refuse_to_read)
+
+
+def with_pictures(resolved: ResolvedExperiment) -> ResolvedExperiment:
+    """Pictures and analyses written out where the config says `all`, or names no pictures: those that apply."""
+    experiment = resolved.experiment
+    update: dict[str, Any] = {}
+    if "plots" not in experiment.model_fields_set:
+        update["plots"] = [name for name in experiment.model.PICTURES if _applies(plot(name), resolved)]
+    elif experiment.plots == PLOTS:
+        update["plots"] = [name for name in PLOTS if _applies(plot(name), resolved)]
+    if experiment.analysis == every_analysis():
+        update["analysis"] = [analysis for analysis in experiment.analysis if _applies(analysis, resolved)]
+    return replace(resolved, experiment=experiment.model_copy(update=update)) if update else resolved
+
+
+def _applies(entry: Plot | Analysis, resolved: ResolvedExperiment) -> bool:
+    try:
+        entry.check(resolved)
+    except NotApplicable:
+        return False
+    return True
 
 
 def _read(data: Dataset, description: Description, needed_by: KeyPath) -> Array:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from mlphys.config.experiment import NAME_PATTERN
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.schema.messages import suggestion
@@ -12,21 +14,43 @@ from mlphys.schema.messages import suggestion
 
 def shipped() -> dict[str, Path]:
     """The configs that come with mlphys, by name."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The configs of studies that come with mlphys, by name."""
+    return {path.stem: path for path in sorted((_folder() / "studies").glob("*.yaml"))}
+
+
+def _folder() -> Path:
     package = Path(__file__).parents[1]
     inside, beside = package / "configs", package.parent / "configs"
-    folder = inside if inside.is_dir() else beside
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return inside if inside.is_dir() else beside
 
 
-def copy(name: str, folder: Path) -> Path:
-    """Copy a shipped config into a folder. Raises UserError rather than overwrite a file."""
-    known = shipped()
+def copy(name: str, folder: Path, new_name: str | None = None) -> Path:
+    """Copy a shipped config into a folder, under a new name if one is given.
+
+    Raises UserError rather than overwrite a file, and for what is no name.
+    """
+    known = shipped() | shipped_studies()
     if name not in known:
-        raise UserError(f"{name}: no such config; there are {', '.join(known)}{suggestion(name, known)}")
-    target = folder / f"{name}.yaml"
+        near = suggestion(name, known) or "; `mlphys list configs` lists them"
+        raise UserError(f"{name}: no such config{near}")
+    if new_name is not None and not re.fullmatch(NAME_PATTERN, new_name):
+        raise UserError(f"--name {new_name}: expected letters, digits, '.', '-' and '_', no sign first")
+    target = folder / f"{new_name or name}.yaml"
     if os.path.exists(target):
-        raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to")
+        raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to, or a --name")
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder")
-    atomic.write(target, known[name].read_bytes())
+        raise UserError(f"{folder}: no such folder; --to names one that is there, --name the copy")
+    text = known[name].read_text()
+    atomic.write(target, renamed(text, new_name) if new_name else text)
     return target
+
+
+def renamed(text: str, name: str) -> str:
+    """A config under another name, without what the original is, was published as, and is expected to reach."""
+    body = re.sub(r"^(#.*\n)+", "", text)
+    body = re.sub(r"^(about|expect|published):.*\n([ \t#-].*\n|\n)*", "", body, flags=re.MULTILINE)
+    return re.sub(r"^name:.*$", f"name: {name}", body, flags=re.MULTILINE)

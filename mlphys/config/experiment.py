@@ -9,19 +9,22 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.data import class_selection, preprocessing, splits
+from mlphys.data import class_selection, preprocessing, splits, target_scaling
 from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
+from mlphys.figures.picture import Plot
 from mlphys.networks.model_kind import ModelKind
 from mlphys.schema import registry
 from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
+from mlphys.schema.published import Published
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
+from mlphys.schema.study import Study
 from mlphys.schema.training import Training
 
 DATASETS = registry.entries("mlphys.datasets", Dataset)
@@ -66,6 +69,26 @@ Range = Annotated[
 ]
 
 
+ALL = "all"  # in place of a list: all that apply
+
+
+def _every_plot(value: Any) -> Any:
+    return list(PLOTS) if value == ALL else value
+
+
+def _every_analysis(value: Any) -> Any:
+    return every_analysis() if value == ALL else value
+
+
+def every_analysis() -> list[Analysis]:
+    """All of them with their defaults."""
+    return [analysis() for analysis in ANALYSES.values()]
+
+
+def _or_all(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"const": ALL}, {key: schema.pop(key) for key in ("items", "type")}]
+
+
 class Experiment(Spec):
     """One experiment with every default; values that depend on the data may be open."""
 
@@ -82,14 +105,26 @@ class Experiment(Spec):
     """The model. Example: {kind: pca, components: 10}"""
     training: Training = Training()
     """How the model is trained. Example: {optimizer: adam, epochs: 20}"""
-    plots: list[PlotName] = Field([])
+    plots: Annotated[list[PlotName], BeforeValidator(_every_plot), Field(json_schema_extra=_or_all)] = Field([])
     """The pictures that train and evaluate draw: names, or all; left out, those that suit the kind of model. Example:
     [learning_curves]
     """
-    analysis: list[Annotated[Analysis, ANALYSIS]] = Field([])
+    analysis: Annotated[
+        list[Annotated[Analysis, ANALYSIS]], BeforeValidator(_every_analysis), Field(json_schema_extra=_or_all)
+    ] = Field([])
     """The analyses made after training: names with their settings, or all. Example: [pca_comparison]"""
     expect: dict[str, Range] = Field({})
     """The range in which a metric should lie, for `mlphys check`. Example: {test.accuracy: [0.985, 0.993]}"""
+    published: dict[str, Published] = Field({})
+    """Published values of metrics, which `mlphys check` compares with. Example: {test.accuracy: {value: 0.9324,
+    source: Marquardt 5}}
+    """
+    study: Study | None = None
+    """A study of many runs, which differ in the seed or in some keys. Example: {seeds: 5}"""
+
+    def is_study(self) -> bool:
+        """Whether it stands for many runs: it has the block `study`, or folds of which it names none."""
+        return self.study is not None or (self.data.folds is not None and self.data.fold is None)
 
     @model_validator(mode="after")
     def _loss_of_the_kind(self) -> Experiment:
@@ -104,7 +139,10 @@ def net_input(data: Dataset, description: Description) -> Description:
     """The description of the data after preprocessing; its count of samples is that of the training split."""
     samples = data.train if isinstance(data.train, int) else description.samples
     shape = preprocessing.output_shape(data.preprocess, description.shape)
-    return replace(description, shape=shape, samples=samples)
+    return replace(
+        description, shape=shape, samples=samples, target_names=data.target_names(),
+        scaled_targets=data.target_scaling is not None, weighted=data.weighted(),
+    )  # fmt: skip
 
 
 def read_splits(data: Dataset, description: Description) -> Splits:
@@ -123,11 +161,13 @@ class ResolvedExperiment:
     """A complete experiment that fits its data, with the description of the data.
 
     `pretrained` are arrays from other runs that replace initial weights; a run saves them in a separate file.
+    `notes` tell which words of the config mean something else here than in Keras.
     """
 
     experiment: Experiment
     description: Description
     pretrained: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def net_input(self) -> Description:
@@ -154,6 +194,15 @@ class ResolvedExperiment:
         """Shapes of the fitted arrays of preprocessing, by name."""
         return preprocessing.fitted_shapes(self.experiment.data.preprocess, self.description.shape)
 
+    def saved_shapes(self) -> dict[str, Shape]:
+        """Shapes of all arrays that a trained run saves, by name."""
+        scaled = self.experiment.data.target_scaling
+        return (
+            self.weight_shapes()
+            | self.fitted_shapes()
+            | (target_scaling.shapes(self.description.target_shape) if scaled else {})
+        )
+
     def pretrained_shapes(self) -> dict[str, Shape]:
         """Shapes of the arrays from other runs, by name; empty if there are none."""
         if self.experiment.training.initial:
@@ -170,3 +219,8 @@ def dataset(name: str) -> type[Dataset]:
     if name not in DATASETS:
         raise UserError(f"{name}: no such dataset; there are {', '.join(DATASETS)}{suggestion(name, DATASETS)}")
     return DATASETS[name]
+
+
+def plot(name: str) -> Plot:
+    """The entry of plots/ called `name`."""
+    return registry.entry("mlphys.plots", name, Plot)()

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlphys.config import checks, pretrained
-from mlphys.config.completion import completed, completed_without_samples, described, parsed, with_split_sizes
+from mlphys.config.completion import (
+    completed,
+    completed_without_samples,
+    described,
+    parsed,
+    with_pictures,
+    with_split_sizes,
+)
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment, ResolvedExperiment, net_input
 from mlphys.config.overrides import overridden
@@ -18,6 +26,8 @@ from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, read
+from mlphys.schema.losses import SPARSE
+from mlphys.schema.spec import plain
 
 Check = Callable[[ResolvedExperiment], Iterable[Refusal]]
 CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.check_tracking)
@@ -25,6 +35,11 @@ CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.chec
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
     """Read, override and validate a config. Raises UserError with every problem, one line each."""
+    return load_document(overridden_document(path, overrides))
+
+
+def overridden_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """A config as it is written, with its overrides and its file's name where it has none. Raises UserError."""
     if not os.path.exists(path) and path.stem in shipped():
         raise UserError(f"{path}: no such file; `mlphys config copy {path.stem}` brings the config of that name here")
     document = read(path)
@@ -34,7 +49,27 @@ def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:
         if "name" not in document.data:
             document = document.with_value(("name",), path.stem, str(path))
         document = overridden(document, overrides)
-    return validate(document)
+    return document
+
+
+def load_document(document: Document) -> ResolvedExperiment:
+    """Validate a document; the notes tell which of Keras's words mean something else here. Raises UserError."""
+    return replace(validate(document), notes=tuple(_notes(document)))
+
+
+def _notes(document: Document) -> Iterable[str]:
+    """What a word of Keras's means here, where that is not the same; the document is one that was accepted."""
+    loss = (document.data.get("training") or {}).get("loss")
+    name = next(iter(loss)) if isinstance(loss, dict) and loss else loss
+    if isinstance(name, str) and plain(name) == plain(SPARSE):
+        place = document.place(("training", "loss"))
+        yield f"{place}: training.loss: {name} is categorical_crossentropy here: labels are encoded one-hot"
+
+
+def load_run(path: Path) -> ResolvedExperiment:
+    """The experiment of a run directory, without its data. Raises UserError."""
+    run = RunFiles(path)
+    return validate_run(run.document, run.description)
 
 
 def validate(document: Document) -> ResolvedExperiment:
@@ -52,6 +87,7 @@ def validate(document: Document) -> ResolvedExperiment:
         experiment = completed(experiment, description)
         resolved = _with_pretrained(experiment, description, document.name)
         checks.require_fitting_model(resolved)
+        resolved = with_pictures(resolved)
     return _checked(
         problems, experiment, description, resolved,
         (*CHECKS_OF_TRAINING, checks.check_batches, checks.check_pictures, checks.check_analyses),
@@ -118,5 +154,5 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
 def _opened(run: RunFiles) -> PretrainedRun:
     """A finished run with its arrays, validated against its config."""
     resolved = validate_run(run.document, run.description)
-    arrays = run.tensors(WEIGHTS, resolved.weight_shapes() | resolved.fitted_shapes())
+    arrays = run.tensors(WEIGHTS, resolved.saved_shapes())
     return PretrainedRun(run.path, resolved, arrays, checksum.sha256(run.path / WEIGHTS))

@@ -16,9 +16,13 @@ def overridden(document: Document, overrides: Sequence[str]) -> Document:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise UserError(f"--set {override}: expected key=value, such as --set training.epochs=5")
-        path = _key_path(document.data, key, f"--set {override}")
-        document = document.with_value(path, parse(value, f"--set {key}").data, f"--set {override}")
+        document = with_key(document, key, parse(value, f"--set {key}").data, f"--set {override}")
     return document
+
+
+def with_key(document: Document, key: str, value: Any, source: str) -> Document:
+    """The document with `value` at a dotted key; `source` is what messages say of where it comes from."""
+    return document.with_value(_key_path(document.data, key, source), value, source)
 
 
 def _key_path(data: Any, key: str, source: str) -> KeyPath:

@@ -239,6 +239,13 @@ def distinct_keys() -> list[Key]:
     return list(found.values())
 
 
+def path_of(name: str) -> str | None:
+    """The path of a key that every experiment has, by its path or its last part; None if there is none."""
+    named = [key.dotted for block in blocks() if not block.name for key in block.keys]
+    ending = [path for path in named if path == name or path.endswith(f".{name}")]
+    return min(ending, key=len) if ending else None
+
+
 def _distinct(places: list[Key | Block]) -> list[Key | Block]:
     """One of those that say the same: a key that many datasets share is told once."""
     told: dict[Any, Key | Block] = {}

@@ -20,7 +20,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 FOLDER = "cifar-10-batches-bin/"
 TRAINING = tuple(f"{FOLDER}data_batch_{k}.bin" for k in range(1, 6))
 TEST = f"{FOLDER}test_batch.bin"
-RECORDS = 10_000  # in each of the six files files files files files
+RECORDS = 10_000  # in each of the six files files files files files files
 SHAPE = (3, 32, 32)  # red, green, blue, row by row
 RECORD = 1 + 3 * 32 * 32  # bytes: the label and the pixels
 

@@ -1,4 +1,4 @@
-"""The user's table, from a CSV file."""
+"""The user's table, from a CSV file, or from columns in FITS, HDF5, MATLAB's files or npz."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import difflib
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,55 +16,162 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from mlphys.errors import UserError
-from mlphys.io import checksum, csvfile
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.data.labels import check_names
+from mlphys.errors import Refusal, UserError
+from mlphys.io import checksum, column_files, csv_table, csvfile, memory
+from mlphys.io.csv_layout import Layout
+from mlphys.io.csv_table import Cells
+from mlphys.schema import units
+from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import as_tuple
+from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
+
+MOST_LOSSES = 3  # columns that notes name for what float32 loses
+MOST_CATEGORIES = 100  # values of a column of text
+CHECKED_EVERY = 10_000_000  # cells, after which the memory they take is compared with what is free
+MOST_COMPARED = 1000  # names among which a wrong one's neighbour is searched
 
 
 def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else as_tuple(value)
 
 
+def _found_later(value: Any) -> Any:
+    """Columns without their values, which are found in the file."""
+    return dict.fromkeys(_names(value), ()) if isinstance(value, str | list | tuple) else value
+
+
+def _as_text(value: Any) -> Any:
+    values = as_tuple(value) if isinstance(value, list | tuple) else (value,)
+    return tuple(str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for v in values)
+
+
+TEXTS = {"type": "array", "items": {"type": "string"}}
 ColumnNames = Annotated[
     tuple[str, ...],
     Field(min_length=1),
     BeforeValidator(_names),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema({"anyOf": [{"type": "string"}, TEXTS]}),
+]
+CategoryColumns = Annotated[
+    dict[str, Annotated[tuple[str, ...], BeforeValidator(as_tuple)]],
+    BeforeValidator(_found_later),
+    WithJsonSchema({"anyOf": [{"type": "string"}, TEXTS, {"type": "object", "additionalProperties": TEXTS}]}),
+]
+MissingValues = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_text),
+    WithJsonSchema({"type": "array", "items": {"type": ["string", "number"]}}),
 ]
 
 
 class Table(Dataset):
-    """Your own table: a CSV file whose first line names the columns.
+    """Your own table: a CSV file with a line that names the columns, or FITS, HDF5, MATLAB's, npz.
 
-    The delimiter is comma, semicolon or tab. `features` are the columns of x; null: all but the
-    target. `target` is the column to predict, or a list of numeric columns; null: none, for
-    autoencoders. A target of text has classes, a target of numbers is a regression target; labels
-    that are numbers need `target_is: classes`.
+    How it is written is found out: encoding, delimiter, decimal commas, lines above the names, a line
+    of units below; `header: false` is for a file without names, whose columns are column_1 and so on.
+    `features` are the columns of x; null: all but the target. `target` is the column to be told from
+    them, or a list of columns of numbers; null: none, for autoencoders. `target_is`: null takes text
+    as classes and numbers as numbers, or what the kind of model needs. `categories` are columns of
+    text that become a 0 or 1 for each value. `missing`: rows with missing cells (empty, ?, NA, nan and
+    those of `missing_values`, such as -9999) are refused, dropped, or filled with the mean of training.
     """
 
+    HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
 
     name: Literal["table"]
     path: str
-    """The CSV file. Example: events.csv"""
+    """The CSV file, or one of FITS, HDF5, MATLAB's or npz with an array for each column. Example: events.csv"""
+    header: bool | None = None
+    """Whether the first line names the columns; null: found out. Without names they are column_1 and so on."""
     features: ColumnNames | None = None
     """The columns that the network sees; null is all but the target. Example: [pt, eta, phi]"""
     target: ColumnNames | None = None
     """The column, or columns, that the network predicts; null: there are none, for autoencoders. Example: mass"""
     target_is: Literal["classes", "numbers"] | None = None
     """Whether the target holds class labels or numbers; null: text is a class label."""
+    categories: CategoryColumns = Field({})
+    """Features of text that become a 0 or 1 for each of their values. Example: [detector]"""
+    missing: Literal["refuse", "drop", "mean"] = "refuse"
+    """Rows with missing cells are refused, left out, or filled with the mean of the training samples."""
+    missing_values: MissingValues = ()
+    """Cells that stand for missing values, beside empty ones, ?, NA and nan. Example: [-999, -9999]"""
+    signals: bool | None = None
+    """Whether a row is a signal, (steps, 1), for layers such as Conv1D; null: as the first layer needs it."""
+
+    weights: str | None = None
+    """The column with the weight of each sample in the loss and in every metric, such as that of simulated
+    events; null: all count alike. Example: weight
+    """
+    negative_weights: Literal["absolute"] | None = None
+    """absolute: the loss takes |w| of negative weights, and metrics keep their sign; null refuses negative weights in
+    training, whose loss has no lower bound. Example: absolute
+    """
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)
 
+    def for_model(self, requirements: DataRequirements) -> Self:
+        signals = requirements.signals if self.signals is None else self.signals
+        if requirements.targets == "classes" and not self.target:
+            raise Refusal(("data", "target"), "this kind of model needs labels; name the column that holds them")
+        if requirements.targets == "classes" and len(self.target or ()) > 1:
+            raise Refusal(("data", "target"), "several targets are numbers; classes have one column")
+        targets = self.target_is or (requirements.targets if self.target else None)
+        return self.model_copy(update={"target_is": targets, "signals": signals})
+
     def resolved(self) -> Self:
-        """Fill in the names of the features, so that a run does not depend on the file."""
-        with csvfile.opened(Path(self.path)) as rows:
-            _, header = next(rows, (1, []))
+        """Features and categories by their names, so that a run knows them when the file is gone."""
+        with self._opened() as (_, header, rows):
             columns = _columns(Path(self.path), header, self)
-        return self.model_copy(update={"features": tuple(columns)[: len(columns) - len(self.target or ())]})
+            features = tuple(columns)[: len(columns) - len(self.target or ())]
+            return self.model_copy(update={"features": features, "categories": self._categories(columns, rows)})
+
+    def feature_names(self) -> tuple[str, ...]:
+        return self.cells().feature_names()
+
+    def weighted(self) -> bool:
+        return self.weights is not None
+
+    def takes_absolute_weights(self) -> bool:
+        return self.negative_weights is not None
+
+    def target_names(self) -> tuple[str, ...]:
+        return self.target or ()
+
+    def cells(self, layout: Layout | None = None) -> Cells:
+        """How the columns of the features are read, here and in later files."""
+        return Cells(self.features or (), self.categories, self.missing_values, layout or Layout())
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Layout, list[str], Iterable[csvfile.Row]]]:
+        path = Path(self.path)
+        if column_files.is_table(path):
+            yield Layout(), *column_files.rows(path)
+            return
+        layout = csvfile.find_layout(path)
+        with csvfile.opened(path, layout) as rows:
+            yield layout, *csv_table.header(path, layout, rows, self.header)
+
+    def _categories(self, columns: dict[str, int], rows: Iterable[csvfile.Row]) -> dict[str, tuple[str, ...]]:
+        for name in self.categories:
+            if name not in columns or name in (self.target or ()):
+                raise Refusal(("data", "categories"), f"{name} is no feature{suggestion(name, columns)}")
+        unknown = [name for name, values in self.categories.items() if not values]
+        found: dict[str, set[str]] = {name: set() for name in unknown}
+        for _, row in rows if unknown else ():
+            for name in unknown:
+                if columns[name] < len(row) and not self.cells().is_missing(row[columns[name]]):
+                    found[name].add(row[columns[name]])
+        for name, values in found.items():
+            if len(values) > MOST_CATEGORIES:
+                text = (
+                    f"{name} has {len(values)} different values, at most {MOST_CATEGORIES} are categories; leave it out"
+                )
+                raise Refusal(("data", "categories"), text)
+        return {name: values or tuple(sorted(found[name])) for name, values in self.categories.items()}
 
     @field_validator("path")
     @classmethod
@@ -75,6 +183,8 @@ class Table(Dataset):
         twice = [name for name, n in Counter((*(self.features or ()), *(self.target or ()))).items() if n > 1]
         if twice:
             raise ValueError(f"features and target name {', '.join(twice)} twice; name a column once")
+        if self.weights is not None and self.weights in (*(self.features or ()), *(self.target or ())):
+            raise ValueError(f"weights: {self.weights} is a feature or the target too; name a column once")
         if self.target_is and not self.target:
             raise ValueError(f"target_is: {self.target_is} needs a target; name its column")
         if self.target_is == "classes" and len(self.target or ()) > 1:
@@ -84,13 +194,19 @@ class Table(Dataset):
     def describe(self) -> Description:
         """Read the whole file, which alone tells the number of samples and the classes."""
         table = self.read()
-        return Description(
-            table.x.shape[1:], table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:]
-        )
+        shape = (*table.x.shape[1:], 1) if self.signals else table.x.shape[1:]
+        return Description(shape, table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:])
 
     def load(self) -> Samples:
         table = self.read()
-        return Samples(table.x, table.y, files=(checksum.record(Path(self.path)),))
+        meant, losses = units.decide_with_losses(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
+        names = self.feature_names() or [f"column {i + 1}" for i in range(table.x.shape[1])]
+        x = meant.converted(table.x)
+        lost = [f"{Path(self.path).name}: {names[loss.feature[0]]} has {loss}" for loss in losses[:MOST_LOSSES]]
+        return Samples(
+            x[..., None] if self.signals else x, table.y, files=(checksum.record(Path(self.path)),), units=meant,
+            notes=(*table.notes, *lost), weights=table.weights, groups=table.groups,
+        )  # fmt: skip
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
@@ -102,43 +218,77 @@ class Table(Dataset):
     def read(self) -> Contents:
         """Read the table. Raises UserError for other files, missing columns and unusable cells."""
         path, targets = Path(self.path), self.target or ()
-        with csvfile.opened(path) as rows:
-            _, header = next(rows, (1, []))
+        with self._opened() as (layout, header, rows):
             columns = _columns(path, header, self)
+            rows = iter(rows)
             first = next(rows, None)
             if first is None:
                 raise UserError(f"{path}: no samples: there is nothing below the names of the columns")
-            labels = _labels(path, self, columns, *first)
-            values = _values(path, chain([first], rows), len(header), columns, labels)
-        for name, y in zip(targets, values[:, len(columns) - len(targets) :].T, strict=True):
-            if (y == y[0]).all():
+            labels = _labels(path, self, columns, layout, *first)
+            spec = (
+                self
+                if self.features
+                else self.model_copy(update={"features": tuple(columns)[: len(columns) - len(targets)]})
+            )
+            beside = _beside(path, header, self)
+            body = _Body(path, spec.cells(layout), columns, targets, labels, self.missing, beside)
+            x, y, dropped = body.read(chain([first], rows), len(header))
+        for name, values in zip(targets, y.T, strict=True):
+            if len(values) and (values == values[0]).all():
                 raise UserError(f"{path}: the target {name} is the same in every row: there is nothing to learn")
-        x, y = (part.astype(np.float32, order="C") for part in np.split(values, [len(columns) - len(targets)], axis=1))
+        notes = self._notes(layout, header, columns, len(x), dropped)
+        weights = np.array(beside.weights, np.float32) if self.weights else None
+        groups = np.array(beside.groups, np.int64) if self.split_by() else None
         if labels is None:
-            return Contents(x, y, ())
+            units.require_resolved(path, targets, y)
+            return Contents(x, np.ascontiguousarray(y, np.float32), (), notes, weights, groups)
         rank = np.argsort(labels.order()).astype(np.int32)
-        return Contents(x, rank[values[:, -1].astype(int)], tuple(labels.names[k] for k in labels.order()))
+        classes = tuple(labels.names[k] for k in labels.order())
+        check_names(str(path), classes)
+        return Contents(x, rank[y[:, -1].astype(int)], classes, notes, weights, groups)
+
+    def _notes(
+        self, layout: Layout, header: list[str], columns: dict[str, int], rows: int, dropped: int
+    ) -> tuple[str, ...]:
+        notes = [layout.note()] if layout.note() else []
+        if dropped:
+            notes.append(f"{dropped} of {rows + dropped} rows have missing cells and are left out")
+        if unused := [name for name in header if name not in (*columns, self.weights, self.split_by())]:
+            notes.append(f"{len(unused)} of {len(header)} columns are not used: {csv_table.listed(unused, 5)}")
+        if column_files.is_table(Path(self.path)) and (others := column_files.left_out(Path(self.path))):
+            notes.append(others)
+        return tuple(f"{Path(self.path).name}: {note}" for note in notes)
+
+
+def _known(x: np.ndarray) -> np.ndarray:
+    """Without the rows that have missing cells."""
+    return x[~np.isnan(x).any(axis=1)]
 
 
 @dataclass(frozen=True)
 class Contents:
-    """x float32 (n, features); y int32 labels (n,) of the classes, or float32 (n, targets) without classes."""
+    """x float64 (n, features), NaN where a cell is missing; y int32 labels (n,) of the classes, or float32 (n, targets)
+    without classes. `notes` tell how it was read."""
 
     x: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None  # float32 (n,)
+    groups: np.ndarray | None = None  # int64 (n,)
 
 
 class Labels:
     """The names of the classes, in order of appearance."""
 
-    def __init__(self, asked_for: bool) -> None:
+    def __init__(self, asked_for: bool, layout: Layout) -> None:
         self.asked_for = asked_for
+        self.layout = layout
         self.codes: dict[str, int] = {}
 
     def code(self, cell: str) -> int:
-        """The index of a label. Raises ValueError for invalid labels. 1, 1.0 and 01 are the same label."""
-        value = csvfile.parsed(cell)
+        """Raises ValueError for what names no class. 1, 1.0 and 01 are one label."""
+        value = csvfile.parsed(self.layout.number(cell))
         if cell == "" or (value is not None and not math.isfinite(value)):
             raise ValueError(csvfile.refusal(cell))
         if value is not None and not self.asked_for:
@@ -158,61 +308,178 @@ class Labels:
 
 
 def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
-    """Column indices of the features, then of the targets."""
-    if all(csvfile.parsed(name) is not None for name in header):
-        raise UserError(f"{path}: the first line must name the columns; received {', '.join(header) or 'nothing'}")
+    """Where the features, and behind them the targets, stand in a row."""
     targets = dataset.target or ()
-    for name in (*(dataset.features or ()), *targets):
-        if name not in header:
+    places = {name: i for i, name in reversed(list(enumerate(header)))}
+    for name in (*(dataset.features or ()), *targets, *_named_beside(dataset)):
+        if name not in places:
             lower = {column.lower(): column for column in header}
-            near = difflib.get_close_matches(name.lower(), lower, n=1)
+            near = difflib.get_close_matches(name.lower(), list(lower)[:MOST_COMPARED], n=1)
             hint = f"; did you mean {lower[near[0]]}?" if near else ""
-            one = "; the delimiter must be comma, semicolon or tab" if len(header) == 1 else ""
-            raise UserError(f"{path}: no column {name}{hint} (columns: {', '.join(header)}){one}")
-    features = dataset.features or tuple(name for name in header if name not in targets)
+            one = "; no comma, semicolon, tab or blank divides its lines" if len(header) == 1 else ""
+            raise UserError(
+                f"{path}: no column {csv_table.short(name)}{hint} (columns: {csv_table.listed(header)}){one}"
+            )
+    features = dataset.features or tuple(
+        name for name in header if name not in targets and name not in _named_beside(dataset)
+    )
     if "" in features:
         raise UserError(f"{path}: column {header.index('') + 1} has no name; name the ones to use in data.features")
-    twice = [name for name in (*features, *targets) if header.count(name) > 1]
+    counts = Counter(header)
+    twice = [name for name in (*features, *targets, *_named_beside(dataset)) if counts[name] > 1]
     if twice:
-        raise UserError(f"{path}: {header.count(twice[0])} columns are called {twice[0]}; rename one")
+        raise UserError(f"{path}: {counts[twice[0]]} columns are called {csv_table.short(twice[0])}; rename one")
     if not features:
         raise UserError(f"{path}: the target {targets[0]} is its only column; add columns of features")
-    return {name: header.index(name) for name in (*features, *targets)}
+    return {name: places[name] for name in (*features, *targets)}
 
 
-def _labels(path: Path, dataset: Table, columns: dict[str, int], line: int, row: list[str]) -> Labels | None:
-    """Labels for classes, None for numbers: according to `target_is`, else to the target in the first row."""
+def _named_beside(dataset: Table) -> tuple[str, ...]:
+    """The columns of weights and of groups."""
+    return tuple(name for name in (dataset.weights, dataset.split_by()) if name is not None)
+
+
+@dataclass
+class _Beside:
+    """The weight and the group of each row, from columns beside features and targets; None: there is none."""
+
+    weight: tuple[str, int] | None  # name and place in a row
+    group: tuple[str, int] | None
+    weights: array[float]
+    groups: array[int]
+    codes: dict[str, int]
+
+    def read(self, row: list[str], cells: Cells) -> tuple[float, int, dict[str, str]]:
+        """The weight, the number of the group, and what is wrong by column."""
+        wrong, weight, group = {}, 1.0, 0
+        if self.weight:
+            name, place = self.weight
+            try:
+                weight = cells.number(row[place])
+            except ValueError as error:
+                wrong[name] = str(error)
+            if weight != weight:
+                wrong[name] = f"received {row[place] or 'an empty cell'}; every sample needs a weight"
+        if self.group:
+            name, place = self.group
+            if cells.is_missing(row[place]):
+                wrong[name] = f"received {row[place] or 'an empty cell'}; every sample needs a group"
+            else:
+                group = self.codes.setdefault(row[place], len(self.codes))
+        return weight, group, wrong
+
+
+def _beside(path: Path, header: list[str], dataset: Table) -> _Beside:
+    weight, group = (name and (name, header.index(name)) for name in (dataset.weights, dataset.split_by()))
+    return _Beside(weight or None, group or None, array("d"), array("q"), {})
+
+
+def _labels(
+    path: Path, dataset: Table, columns: dict[str, int], layout: Layout, line: int, row: list[str]
+) -> Labels | None:
+    """None for a target of numbers: as the key says, else as the target in the first row is no text."""
     if dataset.target_is or dataset.target is None or len(dataset.target) != 1:
-        return Labels(asked_for=True) if dataset.target_is == "classes" else None
+        return Labels(True, layout) if dataset.target_is == "classes" else None
     place = columns[dataset.target[0]]
     if place >= len(row):
-        return None  # the wrong length is refused later
-    if not row[place]:
+        return None  # refused for its length
+    if not row[place] and dataset.missing == "refuse":
         raise UserError(f"{path}:{line}: {dataset.target[0]}: the cell is empty; fill it, or leave out the row")
-    return Labels(asked_for=False) if csvfile.parsed(row[place]) is None else None
+    return Labels(False, layout) if csvfile.parsed(layout.number(row[place])) is None else None
 
 
-def _values(
-    path: Path, rows: Iterable[csvfile.Row], width: int, columns: dict[str, int], labels: Labels | None
-) -> np.ndarray:
-    """The columns as float64 (n, columns), with labels in the last one as indices."""
-    convert = [csvfile.number] * len(columns)
-    if labels:
-        convert[-1] = labels.code
-    values, wrong, first = array("d"), 0, ""
-    for line, row in rows:
-        if len(row) != width:
-            raise UserError(
-                f"{path}:{line}: {len(row)} cells, but the first line names {width} columns; "
-                "a cell with the delimiter in it must be quoted"
+@dataclass
+class _Body:
+    """The rows below the names, read cell by cell."""
+
+    path: Path
+    cells: Cells
+    columns: dict[str, int]
+    targets: tuple[str, ...]
+    labels: Labels | None
+    missing: Literal["refuse", "drop", "mean"]
+    beside: _Beside
+
+    def read(self, rows: Iterable[csvfile.Row], width: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """x float64 (n, features), y float64 (n, targets) and how many rows are dropped for missing cells."""
+        places = [self.columns[name] for name in self.cells.names]
+        x, y, dropped, wrong, first = array("d"), array("d"), 0, 0, ""
+        checked = CHECKED_EVERY
+        for line, row in rows:
+            if len(row) != width:
+                raise UserError(
+                    f"{self.path}:{line}: {len(row)} cells, but the first line names {width} columns; "
+                    "a cell with the delimiter in it must be quoted"
+                )
+            features, problems = self.cells.features(row, places)
+            values, more = self._targets(row)
+            problems |= more
+            gaps = (
+                {name: row[self.columns[name]] for name in self.columns if self._gap(row, name)}
+                if _nan(features, values)
+                else {}
             )
-        for (name, place), number in zip(columns.items(), convert, strict=True):
-            try:
-                values.append(number(row[place]))
-            except ValueError as error:
+            if gaps and self.missing == "drop" and not problems:
+                dropped += 1
+                continue
+            weight, group, of_beside = self.beside.read(row, self.cells)
+            if gaps and (self.missing == "refuse" or any(name in gaps for name in self.targets)):
+                problems |= {name: csvfile.refusal(cell) for name, cell in gaps.items()}
+            for name in (name for name in self.columns if name in problems):
                 wrong += 1
-                first = first or f"{path}:{line}: {name}: {error}"
-    if wrong:
-        more = f"; {wrong} cells cannot be used" if wrong > 1 else ""
-        raise UserError(f"{first}{more}; correct the file, or leave out these rows or columns")
-    return np.frombuffer(values).reshape(-1, len(columns))
+                first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problems[name]}{self._hint(name, row)}"
+            for name, problem in of_beside.items():
+                wrong += 1
+                first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problem}"
+            if not wrong:
+                if len(x) >= checked:  # the numbers, the same as float32, and those in the order of the splits
+                    memory.require(str(self.path), 16 * len(x), "save fewer rows, or name fewer data.features")
+                    checked += CHECKED_EVERY
+                x.extend(features)
+                y.extend(values)
+                self.beside.weights.append(weight)
+                self.beside.groups.append(group)
+        if wrong:
+            more_cells = f"; {wrong} cells cannot be used" if wrong > 1 else ""
+            raise UserError(f"{first}{more_cells}; correct the file, or leave out these rows or columns")
+        if not x:
+            raise UserError(f"{self.path}: every row has missing cells; data.missing: mean fills them in")
+        values_of_x = np.frombuffer(x).reshape(-1, len(self.cells.feature_names()))
+        return values_of_x, np.array(y).reshape(len(values_of_x), len(self.targets)), dropped
+
+    def _targets(self, row: list[str]) -> tuple[list[float], dict[str, str]]:
+        values, wrong = [], {}
+        for name in self.targets:
+            cell = row[self.columns[name]]
+            try:
+                if self.labels and not (self.missing == "drop" and self.cells.is_missing(cell)):
+                    values.append(float(self.labels.code(cell)))
+                else:
+                    values.append(math.nan if self.labels else self.cells.number(cell))
+            except ValueError as error:
+                wrong[name] = str(error)
+        return values, wrong
+
+    def _gap(self, row: list[str], name: str) -> bool:
+        if self.labels and name in self.targets and self.missing != "drop":
+            return False
+        return self.cells.is_missing(row[self.columns[name]])
+
+    def _hint(self, name: str, row: list[str]) -> str:
+        cell = row[self.columns[name]]
+        if self.cells.is_missing(cell):
+            return "; data.missing: drop leaves out rows with missing cells, mean fills them in"
+        text = (
+            csvfile.parsed(cell) is None
+            and csvfile.parsed(cell.replace(",", ".")) is None
+            and name not in self.cells.categories
+        )
+        if not text or any(character.isdigit() for character in cell[:1]):
+            return ""
+        if name in self.targets:
+            return f"; if {name} holds labels, write data.target_is: classes" if self.labels is None else ""
+        return f"; if {name} holds categories, write data.categories: [{name}]"
+
+
+def _nan(*values: list[float]) -> bool:
+    return any(value != value for some in values for value in some)

@@ -16,7 +16,7 @@ from mlphys.figures.picture import Picture
 from mlphys.io.run_folder import RunFolder
 
 LARGEST_DRAWN = 1e30
-# What matplotlib would write of itself and the time: two runs with equal numbers give equal files.
+# no version and time in the files, so that runs with equal numbers give equal files
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -25,7 +25,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
-    """Write the picture in every format, and its numbers; drawn and saved inside of looks.applied()."""
+    """Write the figure in every format, and its numbers; call within theme.applied()."""
     _require_drawable(picture)
     run = RunFolder(folder.parent)
     run.make(folder.name)

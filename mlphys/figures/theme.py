@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mlphys import machine
 from mlphys.numerics.uncertainty import rounded
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ SETTINGS: dict[Any, Any] = {
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
     """Context for drawing and saving, independent of the user's matplotlibrc and of the time."""
+    machine.require_matplotlib()
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():

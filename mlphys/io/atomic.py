@@ -9,11 +9,12 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlphys.errors import UserError
+from mlphys.errors import Unwritable, UserError
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -33,7 +34,8 @@ def write(path: Path, content: bytes | str) -> None:
 
 def write_in(folder: int, name: str, content: bytes | str) -> None:
     """The same for a file in an open folder, of which `folder` is the handle. Raises OSError."""
-    data = content.encode() if isinstance(content, str) else content
+    # A file's name may hold bytes that are no text, which tables of predictions name.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     temporary = f".{name}.{secrets.token_hex(4)}"
     made = False
@@ -54,21 +56,55 @@ def write_in(folder: int, name: str, content: bytes | str) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Lock `folder` for this process; the operating system releases the lock when the process ends.
+def locked(folder: Path, what: str = "run", shared: bool = False) -> Iterator[None]:
+    """Lock `folder` for this process, or for all that share it; the system releases the lock when the process ends.
 
     Raises UserError while another process has the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise UserError(f"{folder}: another process trains this run; wait for it, or stop it") from None
+        raise UserError(f"{folder}: another process trains this {what}; wait for it, or stop it") from None
     try:
         yield
     finally:
         os.close(handle)
+
+
+def wait_for(folder: Path, seconds: float) -> None:
+    """Wait until no process holds `folder` any more, or so many seconds."""
+    until = time.monotonic() + seconds
+    while folder.is_dir() and time.monotonic() < until:
+        try:
+            with locked(folder):
+                return
+        except UserError:
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def waited_for(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, after all processes that hold it now."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def held(folder: Path) -> bool:
+    """Whether another process holds `folder`."""
+    try:
+        with locked(folder):
+            return False
+    except UserError:
+        return True
 
 
 def as_json(value: Any) -> str:
@@ -107,10 +143,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def unwritable(path: Path, error: OSError | ValueError) -> UserError:
+def unwritable(path: Path, error: OSError | ValueError) -> Unwritable:
     """The message for a file that cannot be written."""
     if isinstance(error, ValueError):  # NUL in the name
-        return UserError(f"{path}: cannot be written: {error}; write to another place")
+        return Unwritable(f"{path}: cannot be written: {error}; write to another place")
     remedies: dict[int | None, str] = {
         errno.ENOSPC: "free some space, or ",
         errno.EDQUOT: "free some space, or ",
@@ -118,4 +154,4 @@ def unwritable(path: Path, error: OSError | ValueError) -> UserError:
     if isinstance(error, PermissionError):
         remedies[error.errno] = "change its permissions, or "
     remedy = f"{remedies.get(error.errno, '')}write to another place"
-    return UserError(f"{path}: cannot be written: {error.strerror}; {remedy}")
+    return Unwritable(f"{path}: cannot be written: {error.strerror}; {remedy}")

@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]  # bytes done, total bytes (0: unknown)
 
 
 def places(source: RemoteFile) -> list[Path]:
-    """Where the file may lie: below MLPHYS_DATA where that is set, and in Keras's cache."""
+    """The candidate paths: below MLPHYS_DATA if it is set, and in Keras's cache."""
     own, keras = os.environ.get("MLPHYS_DATA"), os.environ.get("KERAS_HOME")
     roots = [_root("MLPHYS_DATA", own)] if own else []
     if keras or not own or "HOME" in os.environ:

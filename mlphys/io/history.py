@@ -98,7 +98,7 @@ class History:
         self._columns = columns
 
     def seal(self, rows: int) -> str:
-        """Make the rows outlast a power cut; the sha256 of the first so many, header included."""
+        """Make the rows durable (fsync); return the SHA-256 of the header and the first `rows` rows."""
         with self._folder.opened(self.path.name) as file:
             try:
                 os.fsync(file.fileno())
@@ -127,7 +127,7 @@ class History:
         self._columns = next(csv.reader(head.decode().splitlines()))
 
     def _head(self, rows: int) -> bytes | None:
-        """The header and so many rows; None where there are fewer whole ones."""
+        """The bytes of the header and the first `rows` rows; None if there are fewer complete rows."""
         with self._folder.opened(self.path.name) as file:
             try:
                 lines = list(islice(file, rows + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import warnings
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.io import checksum
+from mlphys.io import atomic, checksum
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,6 +111,17 @@ def decode(
     """
     with _quiet():
         return _decoded(path, greyscale, size, white_of_16_bits)
+
+
+def write(folder: Path, names: Sequence[str], pixels: np.ndarray) -> None:
+    """Images uint8 (n, height, width, 1 or 3) as png files of a new folder. Raises UserError where that cannot be."""
+    from PIL import Image
+
+    atomic.make(folder)
+    for name, image in zip(names, pixels, strict=True):
+        content = io.BytesIO()
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, "png")
+        atomic.write(folder / name, content.getvalue())
 
 
 def quiet_in_threads() -> None:

@@ -18,8 +18,10 @@ import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io import checksum
+from mlphys.io import memory as memory_bound
 
 LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
+FEWER = "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
 MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
 
 
@@ -38,7 +40,7 @@ class Header:
 def headers(path: Path, file: IO[bytes] | None = None) -> dict[str, Header]:
     """The arrays of an npz file by name, their data unread; `file` is the one at `path`, where it is open already.
 
-    Raises UserError for a file that is not regular, not npz, truncated, or that claims wrong sizes.
+    Raises UserError for what is not a regular file, not an npz file, truncated, or lies about sizes.
     """
     with _archive(path, file) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -50,14 +52,14 @@ def read(
 ) -> dict[str, np.ndarray]:
     """The arrays named in `headers`.
 
-    Raises UserError if they are damaged, or larger than `memory` bytes (None: the machine's).
+    Raises UserError when they are damaged, or larger than `memory` bytes (None: what is free).
     """
     needed = sum(header.nbytes for header in headers.values())
-    memory = memory or _memory()
-    if needed > memory:
+    if memory is None:
+        memory_bound.require(str(path), needed, FEWER)
+    elif needed > memory:
         raise UserError(
-            f"{path}: its arrays take {needed / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB; "
-            "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
+            f"{path}: its arrays take {needed / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB; {FEWER}"
         )
     arrays = {}
     with _archive(path, file) as archive:
@@ -76,7 +78,7 @@ def npy_header(path: Path) -> Header:
 def read_npy(path: Path) -> np.ndarray:
     """The array of an npy file. Raises UserError, as `headers` and `read` do."""
     with _npy(path) as file:
-        _npy_header(path, file)
+        memory_bound.require(str(path), _npy_header(path, file).nbytes, "save fewer samples")
         file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -128,10 +130,10 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
     header = Header(shape, dtype)
     if dtype.hasobject:  # of unknown size, never read
         return header
-    held = info.file_size - start.tell()
+    data_bytes = info.file_size - start.tell()
     assert archive.fp
     most = MOST_INFLATED * os.fstat(archive.fp.fileno()).st_size
-    if min(shape, default=0) < 0 or header.nbytes != held or held > most:
+    if min(shape, default=0) < 0 or header.nbytes != data_bytes or data_bytes > most:
         raise UserError(
             f"{path}: {info.filename} claims the shape {shape} of {dtype}, which is not what the file holds; "
             "save it again with np.savez"
@@ -165,8 +167,3 @@ def _archive(path: Path, file: IO[bytes] | None) -> Iterator[zipfile.ZipFile]:
         raise UserError(f"{path}: damaged: {error}; copy it again, or write it with np.savez") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def _memory() -> int:
-    """The machine's memory in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -15,26 +15,41 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError
 
 from mlphys.errors import UserError
+from mlphys.io import memory
 from mlphys.io.run_folder import RunFolder
 from mlphys.schema.data import Description
-from mlphys.schema.document import LARGEST_FILE, Document, decoded, dotted
+from mlphys.schema.document import Document, decoded, dotted
 from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
-LARGEST_TEXT = 2_000_000  # bytes of JSON
+STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
+LARGEST_TEXT = 32_000_000  # bytes of JSON: the metrics of ten thousand classes
+LARGEST_CONFIG = 2_000_000  # bytes of a run's config.yaml: tables of 20,000 columns, kernels of 250 x 250
+LONGEST_NAME = 5000  # characters of a class or a path
 
 
-def _printable(name: str) -> str:
-    if not name.isprintable():  # printed to the terminal
-        raise ValueError
-    return name
+def _is_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("is no text")
+    if len(value) > LONGEST_NAME:
+        raise ValueError(f"is longer than {LONGEST_NAME} characters")
+    return value
+
+
+def _is_text_or_number(value: Any) -> Any:
+    return value if type(value) is int else _is_text(value)
+
+
+# Names of files and folders can hold bytes that are no UTF-8, which pydantic's own text cannot.
+Text = Annotated[Any, AfterValidator(_is_text)]
+TextOrNumber = Annotated[Any, AfterValidator(_is_text_or_number)]
 
 
 class SplitFacts(BaseModel):
     """The entry of a split in data.json."""
 
     samples: Whole
-    class_counts: dict[str, Whole]
+    class_counts: dict[Text, Whole]
     sha256: str
 
 
@@ -59,6 +74,7 @@ class UnitsFacts(BaseModel):
     scale: Annotated[FiniteFloat, Field(gt=0)]
     given: bool
     offset: Annotated[list[FiniteFloat], Field(max_length=1000)]
+    fill: list[FiniteFloat] = []
 
 
 class DataFile(BaseModel):
@@ -66,7 +82,7 @@ class DataFile(BaseModel):
 
     name: str
     shape: Annotated[list[Count], Field(min_length=1)]
-    classes: list[Annotated[str, AfterValidator(_printable)]]
+    classes: list[Text]
     samples: Count
     test_samples: Count | None
     target_shape: list[Whole] = []
@@ -74,7 +90,7 @@ class DataFile(BaseModel):
     units: UnitsFacts | None = None
     target_units: UnitsFacts | None = None
     splits: Splits
-    files: list[dict[str, str | int]]
+    files: list[dict[str, TextOrNumber]]
 
 
 class StatusFile(BaseModel):
@@ -97,7 +113,7 @@ class RunFiles:
     @cached_property
     def document(self) -> Document:
         path = self.path / "config.yaml"
-        return decoded(self.folder.read("config.yaml", LARGEST_FILE), str(path))
+        return decoded(self.folder.read("config.yaml", LARGEST_CONFIG), str(path), LARGEST_CONFIG)
 
     @cached_property
     def description(self) -> Description:
@@ -119,24 +135,26 @@ class RunFiles:
     def status(self) -> dict[str, Any]:
         return self._checked("status.json", StatusFile)
 
-    def tensors(self, name: str, wanted: Mapping[str, Shape]) -> dict[str, np.ndarray]:
-        """The float32 arrays of a safetensors file. Raises UserError unless they are finite and just those wanted."""
+    def tensors(self, name: str, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+        """The float32 arrays of a safetensors file. Raises UserError unless shapes match and all are finite."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         path = self.path / name
-        largest = LARGEST_TEXT + 4 * sum(math.prod(shape) for shape in wanted.values())
+        needed = 4 * sum(math.prod(shape) for shape in expected.values())
+        memory.require(str(path), needed, "open it on a machine with more memory")
+        largest = LARGEST_TEXT + needed
         try:
             arrays = load(self.folder.read(name, largest))
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
         shapes = {name: value.shape for name, value in arrays.items() if value.dtype == np.float32}
-        if shapes != wanted or len(arrays) > len(shapes):
-            differing = set(shapes.items()) ^ set(wanted.items()) or {(name, ()) for name in arrays.keys() - shapes}
+        if shapes != expected or len(arrays) > len(shapes):
+            differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in arrays.keys() - shapes}
             name = min(differing, key=str)[0]
             raise UserError(
                 f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                f"the config says {wanted.get(name, 'none')}; retrain the experiment"
+                f"the config says {expected.get(name, 'none')}; retrain the experiment"
             )
         if not all(np.isfinite(value).all() for value in arrays.values()):
             raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
@@ -164,6 +182,27 @@ class RunFiles:
         return self.folder.read(name, largest).decode("utf-8", errors="replace")
 
 
+def require_readable(config: str, data: Mapping[str, Any]) -> None:
+    """Raise UserError unless a run with this config.yaml and data.json can be read when it is trained."""
+    if (size := len(config.encode())) > LARGEST_CONFIG:
+        raise UserError(
+            f"the complete config has {size:,} bytes, more than the {LARGEST_CONFIG:,} of a run's config.yaml; "
+            "name fewer columns, layers or numbers of kernels"
+        )
+    if (size := len(json.dumps(data))) > LARGEST_TEXT:
+        raise UserError(f"data.json would have {size:,} bytes, more than {LARGEST_TEXT:,}; name fewer classes or files")
+    long = max(data["classes"], key=len, default="")
+    if len(long) > LONGEST_NAME:
+        raise UserError(
+            f"a class has a name of {len(long):,} characters, more than {LONGEST_NAME:,}: {long[:20]}...; shorten it"
+        )
+    document = decoded(config.encode(), "config.yaml", LARGEST_CONFIG)
+    try:
+        json.dumps(document.data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UserError("a path of the config holds bytes that are no UTF-8; rename that file or folder") from None
+
+
 def located(name: str, root: Path = Path("runs")) -> Path | None:
     """The folder of the run at a path, or the newest run of a name under `root`; None if there is none."""
     for path in (Path(name), root / name):
@@ -178,6 +217,9 @@ def members(folder: Path) -> list[Path]:
     """The run directories `folder`/1, `folder`/2, ... in this order; none that is a link to one elsewhere."""
     if not os.path.isdir(folder):
         return []
-    numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    try:
+        numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+    except OSError:  # another user's, among one's own
+        return []
     paths = [path for path in numbered if not path.is_symlink() and os.path.lexists(path / "config.yaml")]
     return sorted(paths, key=lambda path: int(path.name))

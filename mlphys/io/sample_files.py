@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.io import array_files, csvfile, handwriting, image_files
+from mlphys.io import array_files, column_files, csv_table, csvfile, handwriting, image_files
+from mlphys.io.csv_layout import Layout
+from mlphys.io.csv_table import Cells
+from mlphys.io.csvfile import Row
 from mlphys.schema.data import Frame
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
@@ -27,15 +31,16 @@ ENDINGS = (*image_files.SUFFIXES, *array_files.ENDINGS, ".csv")
 class Expected:
     """The samples that a network expects.
 
-    `low` and `high` are the minimum and maximum of its training samples, None if the run does not record them;
-    `features` the columns of its table and `targets` its target columns, if known. `units` are the units of its
-    data file, None without a file; `array` is the name of its samples; `frame` is how photographs become samples.
+    `low` and `high` are the smallest and the largest value of its training samples, None where a
+    run has not kept them; `cells` are how the columns of its table are read and `targets` those that are
+    no features, where they are known. `units` are what the numbers of its file meant, None where it had
+    no file of its own; `array` is the name of the samples in it; `frame` is how photographs become samples.
     """
 
     shape: Shape
     low: float | None = None
     high: float | None = None
-    features: tuple[str, ...] = ()
+    cells: Cells | None = None
     targets: tuple[str, ...] = ()
     units: Units | None = None
     array: str = "x"
@@ -47,6 +52,10 @@ class Expected:
         if self.units:
             return self.units
         return Units("uint8", 255.0) if self.is_image and self.white == 1 else Units("float32")
+
+    @property
+    def fills_gaps(self) -> bool:
+        return bool(self.units and self.units.fill)
 
     @property
     def is_image(self) -> bool:
@@ -86,10 +95,15 @@ def read(path: Path, expected: Expected, resize: bool = False, invert: bool = Fa
     if ending in image_files.SUFFIXES:
         prepared = expected.frame is not None and not resize and not invert
         x = (_photograph(path, expected) if prepared else _image(path, expected, resize))[None]
+    elif expected.cells and column_files.is_table(path) and _has_columns(path, expected.cells):
+        header, rows = column_files.rows(path)
+        x = _numbers(path, _table(path, Layout(), chain([(0, header)], rows), expected), expected)
     elif array_files.is_known(path):
         x = _numbers(path, array_files.one(path, expected.array), expected)
     elif ending == ".csv":
-        x = _numbers(path, _table(path, expected), expected)
+        layout = csvfile.find_layout(path)
+        with csvfile.opened(path, layout) as rows:
+            x = _numbers(path, _table(path, layout, rows, expected), expected)
     else:
         raise UserError(f"{path}: unknown file extension; allowed {', '.join(ENDINGS)}")
     _check_values(path, x, expected)
@@ -131,40 +145,58 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
     return x * np.float32(expected.white)
 
 
-def _table(path: Path, expected: Expected) -> np.ndarray:
-    """The numbers of a CSV file, float64 (rows, columns), with or without a header line."""
-    values, columns = array("d"), 0
-    with csvfile.opened(path) as rows:
-        line, first = next(rows, (1, []))
-        if not first:
-            raise UserError(f"{path}: no samples: the file is empty")
-        named = set(expected.features) <= set(first) if expected.features else False
-        named = named or all(csvfile.parsed(cell) is None for cell in first)
-        places = _places(path, first, expected) if named else range(len(first))
-        for number, row in rows if named else chain([(line, first)], rows):
-            if len(row) != len(first):
-                raise UserError(f"{path}:{number}: {len(row)} cells, but the first line has {len(first)}")
-            for place in places:
-                try:
-                    values.append(csvfile.number(row[place]))
-                except ValueError as error:
-                    column = first[place] if named else f"column {place + 1}"
-                    raise UserError(f"{path}:{number}: {column}: {error}") from None
-        columns = len(places)
-    return np.frombuffer(values).reshape(-1, columns) if values else np.empty((0, columns))
+def _has_columns(path: Path, cells: Cells) -> bool:
+    """Whether arrays of a file are columns of the training table, and not samples of all its features."""
+    return any(name in array_files.headers(path) for name in cells.names)
 
 
-def _places(path: Path, header: Sequence[str], expected: Expected) -> Sequence[int]:
-    """Column indices of the features: those of the training table, else all columns except targets."""
-    names = expected.features or tuple(name for name in header if name not in expected.targets)
-    for name in expected.features:
-        if name not in header:
-            columns = f"(columns: {', '.join(header)})"
+def _table(path: Path, layout: Layout, rows: Iterator[Row], expected: Expected) -> np.ndarray:
+    """The numbers of a table, float64 (rows, features), with a line of names above them or without."""
+    values = array("d")
+    line, first = next(rows, (1, []))
+    if not first:
+        raise UserError(f"{path}: no samples: the file is empty")
+    cells = replace(expected.cells or Cells(()), layout=layout)
+    named = set(cells.names) <= set(first) if cells.names else False
+    named = named or all(csvfile.parsed(layout.number(cell)) is None for cell in first)
+    if not named and len(first) != len(cells.names):
+        cells = replace(cells, names=tuple(f"column {i + 1}" for i in range(len(first))))
+    places = _places(path, first, cells, expected) if named else range(len(first))
+    if not cells.names:
+        cells = replace(cells, names=tuple(first[place] for place in places))
+    for number, row in rows if named else chain([(line, first)], rows):
+        if len(row) != len(first):
+            raise UserError(f"{path}:{number}: {len(row)} cells, but the first line has {len(first)}")
+        found, wrong = cells.features(row, places)
+        for name, reason in wrong.items():
+            raise UserError(f"{path}:{number}: {name if named else _place(cells, name)}: {reason}")
+        if not expected.fills_gaps:
+            _refuse_gaps(f"{path}:{number}", cells, row, places, named)
+        values.extend(found)
+    return np.array(values).reshape(-1, len(cells.feature_names()))
+
+
+def _place(cells: Cells, name: str) -> str:
+    return f"column {cells.names.index(name) + 1}"
+
+
+def _refuse_gaps(where: str, cells: Cells, row: Sequence[str], places: Sequence[int], named: bool) -> None:
+    for name, place in zip(cells.names, places, strict=True):
+        if cells.is_missing(row[place]) and row[place] not in cells.categories.get(name, ()):
+            raise UserError(f"{where}: {name if named else _place(cells, name)}: {csvfile.refusal(row[place])}")
+
+
+def _places(path: Path, header: Sequence[str], cells: Cells, expected: Expected) -> Sequence[int]:
+    """Where the features stand in a row: those of the training table, else all columns but the targets."""
+    counts, places = Counter(header), {name: i for i, name in enumerate(header)}
+    for name in cells.names:
+        if name not in places:
+            columns = f"(columns: {csv_table.listed(header)})"
             raise UserError(f"{path}: no column {name}, a feature of the run{suggestion(name, header)} {columns}")
-        if header.count(name) > 1:
-            raise UserError(f"{path}: {header.count(name)} columns are called {name}; rename one")
-    if expected.features:
-        return [header.index(name) for name in names]
+        if counts[name] > 1:
+            raise UserError(f"{path}: {counts[name]} columns are called {name}; rename one")
+    if cells.names:
+        return [places[name] for name in cells.names]
     return [place for place, name in enumerate(header) if name not in expected.targets]
 
 
@@ -172,7 +204,8 @@ def _numbers(path: Path, values: np.ndarray, expected: Expected) -> np.ndarray:
     if values.dtype.kind not in "buif":
         raise UserError(f"{path}: holds {values.dtype}; expected real numbers")
     x = _samples(path, values, expected.shape)
-    return np.ascontiguousarray(expected.meant.of_another_file(str(path), x))
+    meant = expected.meant
+    return np.ascontiguousarray(meant.filled(meant.of_another_file(str(path), x)))
 
 
 def _samples(path: Path, values: np.ndarray, shape: Shape) -> np.ndarray:

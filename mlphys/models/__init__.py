@@ -1,1 +1,1 @@
-"""One file, one kind of model: its keys, its shapes and cost, its phases."""
+"""The kinds of models, one file each."""

@@ -53,7 +53,7 @@ class Machine:
         return self.visible_energy(v) - ops.sum(ops.softplus(self.field(v)), axis=1)
 
     def mean_field(self, v: Any) -> Any:
-        """Up and down once without drawing: the mean of v given p(h|v)."""
+        """One mean-field step: the mean of v given p(h|v)."""
         return self.visible(self.hidden(v))
 
     def step(self, v: Any) -> tuple[Any, Any]:
@@ -65,7 +65,7 @@ class Machine:
         """v after so many steps."""
         from keras import ops
 
-        if steps <= 2:  # a loop costs more than it saves
+        if steps <= 2:  # unrolled: faster than a loop
             for _ in range(steps):
                 v = self.step(v)[0]
             return v
@@ -98,7 +98,7 @@ class Machine:
         raise NotImplementedError
 
     def visible_energy(self, v: Any) -> Any:
-        """What v alone adds to the energy, (n,)."""
+        """The energy of v alone, (n,)."""
         raise NotImplementedError
 
 

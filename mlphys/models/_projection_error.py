@@ -1,4 +1,4 @@
-"""What principal components minimize (Pearson 1901)."""
+"""The projection error of principal components (Pearson 1901)."""
 
 from __future__ import annotations
 

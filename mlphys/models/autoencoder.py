@@ -1,4 +1,4 @@
-"""Encoder and decoder, trained to give back what they are shown (Rumelhart, Hinton & Williams 1986)."""
+"""Autoencoders (Rumelhart, Hinton & Williams 1986)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, WrapValidator
 
 from mlphys.errors import NotApplicable, Refusal
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder import RECORDED
 from mlphys.networks.autoencoder_network import AutoencoderNetwork, VariationalNetwork
 from mlphys.networks.autoencoder_rows import chain, first_shape, last_activation
@@ -22,9 +22,9 @@ from mlphys.numerics import pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
-from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Description, Split
-from mlphys.schema.fields import ActivationName, NotNegative, Shape
+from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
@@ -48,8 +48,8 @@ MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are k
 class Autoencoder(ModelKind[AutoencoderNetwork]):
     """An encoder and a decoder of any layers; the code between them is compared with PCA's of the same size.
 
-    Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder turned
-    round, its last activation sigmoid for a binary cross-entropy and linear otherwise. The cost is
+    Samples are flattened for an encoder that begins with Dense. `decoder: mirror` is the encoder
+    in reverse, with a last activation sigmoid for binary cross-entropy and linear otherwise. The cost is
     |r(x + corruption) - x|^2 + penalties: `sparsity` of the code, `contraction` |dh/dx|_F^2 (Rifai et al.
     2011), or the divergence of a `variational` code. `tied: true` gives the decoder the encoder's kernels,
     transposed, and biases of its own.
@@ -60,6 +60,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = RECORDED
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
@@ -77,16 +78,10 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     """What is done to the inputs in training, while the targets stay clean; null leaves them as they are. Example:
     {masking: 0.3}
     """
-    sparsity: Sparsity | None = None
-    """A penalty on the code, or its largest values only; null: none. Example: {l1: 0.001}"""
-    contraction: NotNegative = 0.0
-    """The factor of |dh/dx|_F^2 in the cost."""
+    __annotations__ |= penalized.fields(deterministic=True)  # a key for each such file in networks/penalties/
     tied: bool = False
     """true gives the decoder the encoder's kernels, transposed."""
-    variational: Variational | None = None
-    """Draws the code from a normal distribution that the encoder gives; null: the code is the encoder's output.
-    Example: {beta: 1.0}
-    """
+    __annotations__ |= penalized.fields(deterministic=False)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -96,7 +91,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return DataRequirements(signals=begins_with_sequence(self.encoder))
 
     def loss_per(self) -> Literal["output", "sample"]:
-        return "sample" if self.variational else "output"
+        return "sample" if self.normal_code() else "output"
 
     def input_corruption(self) -> Corruption | None:
         return self.corruption
@@ -108,7 +103,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return None
 
     def normal_code(self) -> bool:
-        return self.variational is not None
+        return penalized.draws_code(self)
 
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> Autoencoder:
         """The mirrored decoder written out."""
@@ -116,7 +111,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             return self
         last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
         path = ("model", "encoder")
-        if self.variational:
+        if self.normal_code():
             raise Refusal(
                 ("model", "decoder"),
                 "a variational encoder ends in two numbers for each of the code's; "
@@ -129,7 +124,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         """The layers with their shapes. Raises Refusal where the decoder does not end in the input's shape."""
         path = ("model",)
         encoder, code, decoder = chain(
-            self.encoder, self.decoder, description.shape, path, self.sparsity, self.variational, self.tied
+            self.encoder, self.decoder, description.shape, path, penalized.code_layers(self), self.tied
         )
         return encoder + code + decoder
 
@@ -139,24 +134,13 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     def check(self, training: Training, description: Description) -> None:
         """Raise Refusal where shapes, or the parts of the cost, do not go together."""
         refuse_class_weights(training)
-        if self.variational:
-            for key in ("contraction", "sparsity", "tied"):
-                if getattr(self, key):
-                    why = {
-                        "contraction": "its code is drawn at random, and its spread is learned, not penalized",
-                        "sparsity": "its divergence already says how the code is distributed",
-                        "tied": "its encoder gives two numbers for each that the decoder takes",
-                    }[key]
-                    raise Refusal(
-                        ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
-                    )
-        self.rows(description)
         autoencoder.check_penalties(self, ("model",), description)
+        self.rows(description)
         if self.corruption and description.target_shape == description.shape:
             raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
     def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
-        """The loss of the reconstruction, and what is added to it."""
+        """The reconstruction loss and the penalties."""
         return autoencoder.cost_terms(self, training, description.shape, self.rows(description))
 
     def cost_formula(self, training: Training, description: Description) -> str:
@@ -175,10 +159,9 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             raise NotApplicable(f"no antiderivative of {activation} is known here; only of {', '.join(ACTIVATIONS)}")
         if last not in ("linear", "sigmoid"):
             raise NotApplicable(f"the energy is a formula for an output that is linear or sigmoid; this one is {last}")
-        if self.sparsity and self.sparsity.k:
-            raise NotApplicable(
-                "a code of its k largest values is no function of one unit's input; leave sparsity.k out"
-            )
+        for penalty in penalized.given(self):
+            if reason := penalty.why_no_energy():
+                raise NotApplicable(f"{'.'.join(map(str, reason.path))}: {reason.text}")
         names = "encoder.0.Dense.kernel", "encoder.0.Dense.bias", "decoder.0.Dense.bias"
         return EnergyForm(*names, activation, last)
 
@@ -193,7 +176,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         layers = [*self.encoder, *self.decoder]
         linear = all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in layers)
-        if self.variational or (self.sparsity and self.sparsity.k) or not linear:
+        if penalized.code_layers(self) or not linear:
             return {}
 
         def product(part: str, count: int) -> np.ndarray:
@@ -208,7 +191,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         """The Keras model with its initial weights, and encoder and decoder, which share its layers."""
         rows = self.rows(description)
         whole, encoder, decoder = builder.build(rows, seed), rows[: -len(self.decoder)], rows[-len(self.decoder) :]
-        if self.variational:
+        if self.normal_code():
             return VariationalNetwork.drawing(whole, encoder, rows[: len(self.encoder)], decoder)
         return autoencoder.compiled_for(AutoencoderNetwork.of(whole, encoder, decoder), [self])
 
@@ -254,14 +237,14 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             "squared_errors": ops.mean(difference**2, axis=1),
             "absolute_errors": ops.mean(ops.abs(difference), axis=1),
         }
-        if self.contraction:
+        if penalized.records_jacobian(self):
             predicted["jacobian_norms"] = autoencoder.contraction(self, network)(x) ** 0.5
         return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {"codes": self.code_shape(description), "squared_errors": (), "absolute_errors": ()}
-        return {**shapes, "jacobian_norms": ()} if self.contraction else shapes
+        return {**shapes, "jacobian_norms": ()} if penalized.records_jacobian(self) else shapes
 
     def metrics(
         self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split
@@ -272,13 +255,13 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return {**measured, **code_statistics(arrays, last_activation(self.encoder))}
 
     def image_outputs(self, network: AutoencoderNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.reconstruct(x)[1], ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def decoded(self, network: AutoencoderNetwork, codes: Any) -> Any:

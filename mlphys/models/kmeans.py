@@ -41,6 +41,7 @@ class KMeans(ModelKind[Network]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("centroids", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "inertia", "reconstruction_loss", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse", "mse_gap",
@@ -132,7 +133,7 @@ class KMeans(ModelKind[Network]):
         }
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"codes": (self.clusters,), "squared_errors": (), "absolute_errors": ()}
 
     def metrics(
@@ -149,13 +150,13 @@ class KMeans(ModelKind[Network]):
         return {**measured, **inertia, "pca_mse": pca.error(train.x, split.x, self.clusters)}
 
     def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(_nearest(network, x), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
 

@@ -35,6 +35,7 @@ class PCA(ModelKind[Network]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("components", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "explained_variance", "reconstruction_loss", "loss",
         "mean_image_mse", "pixel_mse", "pixel_pca_mse", "mse_gap",
@@ -130,7 +131,7 @@ class PCA(ModelKind[Network]):
         }
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"codes": (self._count(),), "squared_errors": (), "absolute_errors": ()}
 
     def metrics(
@@ -141,13 +142,13 @@ class PCA(ModelKind[Network]):
         return {**measured, **explained_variance(arrays, split.x, train.x)}
 
     def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(_reconstructed(network, x), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def _count(self) -> int:

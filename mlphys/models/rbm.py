@@ -67,6 +67,7 @@ class RBM(ModelKind[MachineNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = FreeEnergyDifference()
     LOSSES: ClassVar[Collection[str]] = ("FreeEnergyDifference",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "pseudo_log_likelihood", "mse")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "filters", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
         "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse", "mse_gap",
@@ -213,7 +214,7 @@ class RBM(ModelKind[MachineNetwork]):
         return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {
             "codes": (self.hidden,),
             "squared_errors": (),
@@ -244,13 +245,13 @@ class RBM(ModelKind[MachineNetwork]):
         return {**measured, "pca_mse": pca.error(train.x, split.x, self.hidden)}
 
     def image_outputs(self, network: MachineNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.machine.mean_field(flat(x)), ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def sampled(self, network: MachineNetwork, x: Any, lines: int, every: int) -> Any:

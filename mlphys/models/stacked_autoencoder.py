@@ -13,15 +13,15 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.models._stack_network import StackNetwork
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import between_0_and_1, chain, first_shape, last_activation
 from mlphys.networks.cost import Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.stage import Stage
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
-from mlphys.schema.autoencoding import Stage
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
@@ -44,6 +44,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     LOSSES: ClassVar[Collection[str]] = REGRESSION_LOSSES
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "stages")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "majority_accuracy",
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss", "mean_image_mse", "pca_mse",
@@ -113,7 +114,9 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         shape, rows = description.shape, []
         for i, stage in enumerate(self.stages):
             path = ("model", "stages", i)
-            there, code, back = chain(stage.encoder, stage.decoder, shape, path, stage.sparsity, None, stage.tied)
+            there, code, back = chain(
+                stage.encoder, stage.decoder, shape, path, penalized.code_layers(stage), stage.tied
+            )
             rows.append((there + code, back))
             shape = back[0].input_shape
         return rows
@@ -289,7 +292,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         return predicted | ({"probabilities": network.head.probabilities(codes)} if network.head else {})
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {
             "codes": self.stage_codes(description)[-1], "squared_errors": (), "absolute_errors": (),
         }  # fmt: skip
@@ -313,13 +316,13 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         return np.arange(min(most, len(split)))
 
     def image_outputs(self, network: StackNetwork, x: Any) -> dict[str, Any]:
-        """What is kept of the shown samples beside their images."""
+        """Reconstructions of the shown samples."""
         from keras import ops
 
         return {"reconstructions": ops.reshape(network.reconstruct(x)[1], ops.shape(x))}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
     def decoded(self, network: StackNetwork, codes: Any) -> Any:

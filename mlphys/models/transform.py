@@ -29,6 +29,7 @@ class Transform(ModelKind[LayeredNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
     LOSSES: ClassVar[Collection[str]] = ("MeanSquaredError",)
     RECORDED: ClassVar[tuple[str, ...]] = ("loss",)
+    PICTURES: ClassVar[tuple[str, ...]] = ("feature_maps",)
     MEASURED: ClassVar[tuple[str, ...]] = ("output_mean", "output_std")
     ITERATIVE: ClassVar[bool] = False
 
@@ -78,7 +79,7 @@ class Transform(ModelKind[LayeredNetwork]):
         return {"output_means": ops.mean(out, axis=axes), "output_stds": ops.std(out, axis=axes)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
         return {"output_means": (), "output_stds": ()}
 
     def metrics(

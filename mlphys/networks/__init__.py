@@ -1,1 +1,1 @@
-"""From a config's specs to Keras: networks, the phases of their training, what they cost."""
+"""From specs to Keras: networks, phases of training, costs."""

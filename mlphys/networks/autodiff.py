@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.networks.penalties import DIRECTIONS, estimates_contraction
+from mlphys.networks.penalties.contraction import DIRECTIONS, estimates_contraction
 from mlphys.networks.tensorflow import tf
 
 

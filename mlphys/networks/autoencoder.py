@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from mlphys.errors import Refusal
-from mlphys.networks import penalties
+from mlphys.networks import penalized
 from mlphys.networks.autoencoder_network import AutoencoderNetwork
-from mlphys.networks.autoencoder_rows import between_0_and_1, last_activation
+from mlphys.networks.autoencoder_rows import last_activation
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
 from mlphys.networks.network import Network
+from mlphys.networks.penalties.contraction import DIRECTIONS, dense_contraction, estimates_contraction
 from mlphys.numerics.activations import ACTIVATIONS
-from mlphys.schema.autoencoding import Corruption, Emphasis, Sparsity, Variational
+from mlphys.schema.autoencoding import Corruption, Emphasis
 from mlphys.schema.data import Description
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
@@ -27,7 +28,7 @@ N = TypeVar("N", bound=Network)
 
 
 class CostKeys(Protocol):
-    """The keys of an autoencoder that decide its cost."""
+    """The keys of an autoencoder that decide its cost, beside those of its penalties."""
 
     @property
     def encoder(self) -> Sequence[Layer]: ...
@@ -35,38 +36,25 @@ class CostKeys(Protocol):
     @property
     def corruption(self) -> Corruption | None: ...
 
-    @property
-    def sparsity(self) -> Sparsity | None: ...
-
-    @property
-    def contraction(self) -> float: ...
-
-    @property
-    def variational(self) -> Variational | None: ...
-
 
 def check_penalties(spec: CostKeys, path: KeyPath, description: Description) -> None:
     """Raise Refusal for a penalty or a corruption that means nothing for this code or these samples."""
-    if spec.sparsity and spec.sparsity.kl and not between_0_and_1(spec.encoder):
-        raise Refusal(
-            (*path, "sparsity", "kl"),
-            "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
-        )
+    for penalty in penalized.given(spec):
+        penalty.check(spec, path, description)
     if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
         raise Refusal((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
 
 
 def has_formula(spec: CostKeys) -> bool:
     """Whether |dh/dx|_F^2 is a formula; else it takes automatic differentiation."""
-    whole = spec.sparsity is None or spec.sparsity.k is None
     one_layer = len(spec.encoder) == 1 and isinstance(spec.encoder[0], Dense)
-    return whole and one_layer and last_activation(spec.encoder) in ACTIVATIONS
+    return not penalized.code_layers(spec) and one_layer and last_activation(spec.encoder) in ACTIVATIONS
 
 
 def compiled_for(network: N, specs: Iterable[CostKeys]) -> N:
     """The network of these autoencoders, without XLA where a contraction is differentiated automatically: compiling
     that takes minutes."""
-    slow = any(spec.contraction and not has_formula(spec) for spec in specs)
+    slow = any(penalized.records_jacobian(spec) and not has_formula(spec) for spec in specs)
     return replace(network, compiles_in_xla=network.compiles_in_xla and not slow)
 
 
@@ -75,7 +63,7 @@ def contraction(spec: CostKeys, network: AutoencoderNetwork) -> Callable[[Any], 
     differentiation."""
     if has_formula(spec):
         kernel, activation = network.encoder.layers[-1].kernel, last_activation(spec.encoder)
-        return lambda x: penalties.dense_contraction(network.encode(x), kernel, activation)
+        return lambda x: dense_contraction(network.encode(x), kernel, activation)
     outputs = math.prod(network.encoder.output_shape[1:])
     from mlphys.networks import autodiff
     from mlphys.networks.layers import simd_conv
@@ -93,18 +81,8 @@ def cost_terms(spec: CostKeys, training: Training, shape: Shape, rows: Sequence[
     data = DataTerm(loss, "y" if corruption else "x", shape, training.loss_per)
     if corruption and corruption.emphasis:
         data = EmphasizedTerm(data.loss, data.target, shape, training.loss_per, corruption.emphasis)
-    terms: list[Term] = [data, LayerPenalties(tuple(rows))]
-    if spec.variational:
-        terms.append(penalties.NormalDivergence(spec.variational.beta))
-    if spec.sparsity and spec.sparsity.l1:
-        terms.append(penalties.L1(spec.sparsity.l1))
-    if spec.sparsity and spec.sparsity.kl:
-        terms.append(penalties.KLSparsity(spec.sparsity.kl))
-    if spec.contraction:
-        size = math.prod(rows[len(spec.encoder) - 1].output_shape)
-        estimated = not has_formula(spec) and penalties.estimates_contraction(math.prod(shape), size)
-        terms.append(penalties.Contraction(spec.contraction, estimated))
-    return tuple(terms)
+    penalties = [term for penalty in penalized.given(spec) for term in penalty.terms()]
+    return (data, LayerPenalties(tuple(rows)), *penalties)
 
 
 @dataclass(frozen=True)
@@ -140,7 +118,6 @@ def passing(
     from keras import ops
 
     size = math.prod(shape)
-    contracted = contraction(spec, network) if spec.contraction else None
     traverse = traverse or network.traverse
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
@@ -156,7 +133,7 @@ def passing(
             code=code,
             log_variance=log_variance,
             penalties=network.model.losses,
-            contraction=(lambda: contracted(x)) if contracted else None,
+            contraction=lambda: contraction(spec, network)(x),
             corrupted=corrupted,
         )
 
@@ -185,11 +162,15 @@ def cost(spec: CostKeys, terms: tuple[Term, ...], network: AutoencoderNetwork, s
     return Cost(terms, passing(spec, network, shape), recorded(terms))
 
 
-def cost_formula(spec: CostKeys, terms: Iterable[Term]) -> str:
+def cost_formula(spec: CostKeys, terms: Sequence[Term]) -> str:
     """The cost with its numbers; p is the reconstruction, t the sample, h the code."""
-    notes = []
-    if spec.sparsity and spec.sparsity.k:
-        notes.append(f"h: the {spec.sparsity.k} largest of its values, the others zero")
+    notes = [note for penalty in penalized.given(spec) for note in penalty.notes()]
+    [shape] = [term.shape for term in terms if isinstance(term, DataTerm)]
+    [rows] = [term.rows for term in terms if isinstance(term, LayerPenalties)]
+    if penalized.records_jacobian(spec) and not has_formula(spec):
+        size = math.prod(rows[len(spec.encoder) - 1].output_shape)
+        if estimates_contraction(math.prod(shape), size):
+            notes.append(f"sum_ij (dh_j/dx_i)^2: estimated from {DIRECTIONS} random directions v, mean of |v dh/dx|^2")
     if spec.corruption:
         notes.append("p: of the corrupted sample, t: the clean one")
     return "\n    ".join([formula(terms), *notes])

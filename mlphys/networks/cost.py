@@ -1,4 +1,4 @@
-"""What a phase of training minimizes, said once: terms that are summed, printed, and known to a backend by type."""
+"""The cost of a phase as a list of terms, which TensorFlow sums, `config explain` prints, and backends know by type."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from mlphys.schema.initializers import Regularizer
 from mlphys.schema.losses import Loss
 from mlphys.schema.shapes import Row
 
+WEIGHTS = "weights"  # the name of the samples' weights among the values of a cost
+
 
 @dataclass(frozen=True)
 class Batch:
-    """n samples that went through a model, as the terms of a cost see them; what a kind of model lacks is None.
+    """The inputs of cost terms for a batch of n samples; None for what a kind of model does not have.
 
     `x` and `y` are what the model was fed with, `target` and `prediction` (n, m) what a loss compares. The `code`
     (n, ...) of a variational autoencoder are its means, with `log_variance` (n, k); `contraction()` is |dh/dx|_F^2 of
@@ -38,7 +40,7 @@ class Batch:
 
 
 class Term(ABC):
-    """One summand of a cost. Its type is what a backend knows it by, so each formula is a class of its own.
+    """One summand of a cost. Backends know terms by their type, so each formula is a class.
 
     `per_sample`: `each` gives a value of each sample, (n,), else one of the batch, (). `separable`: the term of a batch
     is the mean of its parts', weighted by their samples, so that a batch may be split into micro-batches.
@@ -54,7 +56,7 @@ class Term(ABC):
 
     @abstractmethod
     def each(self, batch: Batch) -> Any:
-        """Its values before `weight`; differentiable."""
+        """The values before `weighted`; differentiable."""
 
     def weighted(self, each: Any, batch: Batch) -> Any:
         """What the cost counts of the values that `each` gave."""
@@ -92,6 +94,14 @@ class DataTerm(Term):
 
     def each(self, batch: Batch) -> Any:
         return keras_loss(self.loss)(batch.target, batch.prediction)
+
+
+@dataclass(frozen=True)
+class TwoClassTerm(DataTerm):
+    """The loss of one sigmoid unit p that tells two classes apart: its prediction is the pair 1 - p and p."""
+
+    def formulas(self) -> list[str]:
+        return [f"{self.loss.formula()}, t being 1 for the second class"]
 
 
 @dataclass(frozen=True)
@@ -153,8 +163,11 @@ class Cost:
     def separable(self) -> bool:
         return all(term.separable for term in self.terms)
 
-    def __call__(self, x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty."""
+    def __call__(self, x: Any, y: Any, training: bool, weights: Any = None) -> tuple[dict[str, Any], Any]:
+        """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty.
+
+        Weights (n,) of the samples are among the values.
+        """
         from keras import ops
 
         batch = self.forward(x, y, training)
@@ -162,7 +175,8 @@ class Cost:
         for term in self.terms[1:]:
             values = term.each(batch)
             penalty += term.weighted(ops.mean(values) if term.per_sample else values, batch)
-        return self._values(batch), penalty
+        values = self._values(batch)
+        return (values if weights is None else {**values, WEIGHTS: weights}), penalty
 
     def of_samples(self, x: Any, y: Any) -> tuple[dict[str, Any], Any]:
         """The same in evaluation, with the penalty of each sample, (n,): its own where a term has one of each sample,
@@ -183,6 +197,14 @@ class Cost:
         return {"loss": losses, **self.recorded(batch, each, losses)}
 
 
+def mean_loss(values: Mapping[str, Any]) -> Any:
+    """What a step lowers of the values of a batch: the mean over its samples of the loss times the sample's weight."""
+    from keras import ops
+
+    losses = values["loss"]
+    return ops.mean(values[WEIGHTS] * losses if WEIGHTS in values else losses)
+
+
 def formula(terms: Iterable[Term]) -> str:
     """A cost as text: the mean of the first term, then a line for each other summand."""
     return "mean over the samples of  " + "\n    + ".join(text for term in terms for text in term.formulas())
@@ -196,7 +218,7 @@ def keras_loss(spec: Loss) -> Any:
 
 
 def right_or_wrong(batch: Batch, each: Any, losses: Any) -> dict[str, Any]:
-    """Recorded beside a classifier's loss: 1 for each sample that is classified right, else 0."""
+    """The recorded accuracy of a classifier: 1 for each correctly classified sample, else 0."""
     from keras import ops
 
     return {"accuracy": ops.cast(guesses(batch.prediction) == batch.y, "float32")}

@@ -1,4 +1,4 @@
-"""What is read from, or hung on, the objects of Keras and TensorFlow that their public names do not offer.
+"""Access to internals of Keras and TensorFlow, and attributes attached to their objects.
 
 Each is the one way there is in the pinned minor versions; a newer Keras is tried by the tests of this file's users.
 """
@@ -46,7 +46,7 @@ def attached(tensor: Any, name: str) -> Any:
 
 @contextlib.contextmanager
 def watched(layers: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The outputs of Keras layers, by name, once they are called in here; of several calls, of the first.
+    """Context that records the outputs of Keras layers by name, in their first call.
 
     Keras has no hooks, and a second pass would draw other noise and count twice in BatchNormalization.
     """

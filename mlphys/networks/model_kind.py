@@ -1,4 +1,4 @@
-"""What every kind of model has: the block `model` of a config, and what is done with it."""
+"""The base class of kinds of models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mlphys.networks.cost import Cost
 from mlphys.networks.energies import EnergyForm
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
-from mlphys.schema.pretrained import PretrainedEncoder
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training
@@ -27,26 +27,28 @@ Built = TypeVar("Built", bound=Network)
 
 
 class ModelKind(Spec, ABC, Generic[Built]):
-    """An entry of models/: its fields are the keys of `model`, its docstring says what it is.
+    """Base class of the entries of models/. Its fields are the keys of `model`.
 
     `Built` is the class of network that `build` returns and that all methods with a `network` take.
 
-    A `description` is of what the net sees: the data behind its preprocessing. `RECORDED` are the metrics in
-    history.csv, `MEASURED` those in metrics.json, the first the one that sums a run up. `ITERATIVE` is false where
-    nothing is gained by more epochs.
+    A `description` is of the network's input, the preprocessed data. `RECORDED` are the metrics in history.csv,
+    `MEASURED` those in metrics.json, the main metric first. `ITERATIVE` is false if more epochs are useless.
     """
 
     DEFAULT_LOSS: ClassVar[Loss]
     LOSSES: ClassVar[Collection[str]]
     RECORDED: ClassVar[tuple[str, ...]]
     MEASURED: ClassVar[tuple[str, ...]]
+    PICTURES: ClassVar[tuple[str, ...]] = ()  # drawn where a config names none, as far as they apply
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = None  # what its loss compares outputs with, None: classes
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
     PREDICTS_TARGETS: ClassVar[bool] = False  # its outputs are numbers of the targets' shape
-    DRAWS_SAMPLES: ClassVar[bool] = False  # it is a distribution, which Gibbs sampling draws from
+    CALIBRATES: ClassVar[bool] = False  # its probabilities are scaled by a temperature
+    TAKES_WEIGHTS: ClassVar[bool] = False  # of samples, in its loss and its metrics
+    DRAWS_SAMPLES: ClassVar[bool] = False  # a distribution with Gibbs sampling
 
     kind: str
     """Which kind of model; `mlphys list models` describes them. Example: classifier"""
@@ -57,14 +59,14 @@ class ModelKind(Spec, ABC, Generic[Built]):
         """The block `model` of a small net of this kind: for images of 8 x 8 x 1 in ten classes, or with two numbers
         as targets."""
 
-    # what others ask of a kind
+    # capabilities
 
     def data_requirements(self) -> DataRequirements:
-        """What the data must be read as."""
+        """Requirements for reading the data."""
         return DataRequirements()
 
     def input_corruption(self) -> Corruption | None:
-        """What is done to the inputs in training, if the targets are the clean ones."""
+        """The corruption of inputs in training, with clean targets."""
         return None
 
     def phase_names(self) -> tuple[str, ...]:
@@ -72,43 +74,43 @@ class ModelKind(Spec, ABC, Generic[Built]):
         return ()
 
     def pretrained_encoder(self) -> PretrainedEncoder | None:
-        """The encoder of another run that the net begins with."""
+        """The pretrained encoder from another run."""
         return None
 
     def encoder_rows(self, description: Description) -> list[Row]:
-        """The layers up to the code, which another net can begin with; none where there is no encoder of layers."""
+        """The layers of the encoder, for use as a pretrained encoder; empty without one."""
         return []
 
     def loss_per(self) -> Literal["output", "sample"]:
-        """What `training.loss_per` is where the config leaves it out."""
+        """The default of `training.loss_per`."""
         return "output"
 
     def why_no_decoder(self) -> str | None:
-        """Why no decoder makes samples of codes; None: there is one."""
+        """Why there is no decoder from codes to samples; None if there is one."""
         return f"kind: {self.kind} has no decoder; train one of kind: autoencoder"
 
     def normal_code(self) -> bool:
-        """Whether the codes are to lie as N(0, 1)."""
+        """Whether codes are trained to be distributed as N(0, 1)."""
         return False
 
     def energy_form(self) -> EnergyForm:
-        """The formula of the energy whose gradient leads to r(x). Raises NotApplicable where there is none."""
+        """The energy whose gradient gives r(x). Raises NotApplicable if there is none."""
         raise NotApplicable(
             f"kind: {self.kind} has no energy; it takes a tied kind: autoencoder of one layer, or an rbm"
         )
 
     def without_output_activation(self) -> Self:
-        """The model whose r(x) is what its last activation is applied to. Raises NotApplicable where no one decoder
+        """The model without the last activation of its decoder. Raises NotApplicable unless a single decoder
         gives r(x)."""
         raise NotApplicable(f"kind: {self.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
 
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Where r(x) is linear, vectors (k, d) float64: `components` or `decoder` span what it can reach, of `encoder`
-        each gives a number of the code; else none."""
+        """If r(x) is linear, vectors (k, d) float64: `components` or `decoder` span its range, each of `encoder` gives
+        a number of the code; else empty."""
         return {}
 
     def stage_codes(self, description: Description) -> list[Shape]:
-        """The shape of the code of each autoencoder in a stack; none for a model that is no stack."""
+        """The shape of the code of each autoencoder in a stack; empty for other models."""
         return []
 
     def unit_kernel(self) -> str | None:
@@ -116,27 +118,33 @@ class ModelKind(Spec, ABC, Generic[Built]):
         return None
 
     def class_units(self) -> str | None:
-        """What the columns of each class's own encoder belong to, such as hidden units; None where all share layers."""
+        """The name for columns of per-class encoders, such as hidden units; None if classes share layers."""
         return None
 
     # the config
 
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> Self:
-        """The spec with all that follows from the data; `train()` reads the training samples. Raises Refusal."""
+        """The spec with data-dependent values filled in; `train()` reads the training samples. Raises Refusal."""
         return self
 
     def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
+        if data.target_scaling and not self.PREDICTS_TARGETS:
+            text = f"kind: {self.kind} has no targets of numbers to scale; leave it out"
+            raise Refusal(("data", "target_scaling"), text)
+        if data.weighted() and not self.TAKES_WEIGHTS:
+            text = f"kind: {self.kind} does not weigh samples; classifier and regressor do; leave it out"
+            raise Refusal(("data", "weights"), text)
 
     def check_samples(self, train: Split) -> None:
-        """Raise UserError where the training samples, as the net sees them, are none that this model can learn."""
+        """Raise UserError if the preprocessed training samples do not suit this model."""
 
     @abstractmethod
     def check(self, training: Training, description: Description) -> None:
-        """Raise Refusal where parts do not go together."""
+        """Raise Refusal for incompatible parts."""
 
     def rows(self, description: Description) -> list[Row]:
-        """The layers with their shapes, none for a model without layers. Raises Refusal."""
+        """The layers with their shapes, empty for a model without layers. Raises Refusal."""
         return []
 
     def weight_shapes(self, description: Description) -> dict[str, Shape]:
@@ -147,10 +155,10 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     @abstractmethod
     def cost_formula(self, training: Training, description: Description) -> str:
-        """What is minimized, as a formula with its numbers."""
+        """The cost as a formula with its numbers."""
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
-        """The phases that follow a gradient, as far as the config tells them."""
+        """The gradient phases, as far as they follow from the config."""
         return []
 
     @abstractmethod
@@ -163,7 +171,7 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     @abstractmethod
     def cost(self, training: Training, description: Description, network: Built) -> Cost:
-        """What is measured of a trained network."""
+        """The cost of a trained network."""
 
     def further_costs(self, training: Training, description: Description, network: Built) -> Mapping[str, Cost]:
         """Costs that are measured beside the loss, by the names of their metrics."""
@@ -173,11 +181,11 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     @abstractmethod
     def predictions(self, network: Built, x: Any) -> dict[str, Any]:
-        """What the net says of each sample of a batch."""
+        """The network's outputs for each sample of a batch."""
 
     @abstractmethod
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each sample, of what `predictions` gives."""
+        """The shape per sample of each array in `predictions`."""
 
     @abstractmethod
     def metrics(
@@ -186,35 +194,35 @@ class ModelKind(Spec, ABC, Generic[Built]):
         """The entry of metrics.json for a split, from its per-sample arrays."""
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
-        """Which samples' images are kept: the first."""
+        """Indices of the samples whose images are saved: the first."""
         return np.arange(min(most, len(split)))
 
     def image_outputs(self, network: Built, x: Any) -> dict[str, Any]:
-        """Images, in the net's space, that are kept of the shown samples beside their own."""
+        """Images in the network's input space, such as reconstructions, that are saved for the shown samples."""
         return {}
 
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
-        """The shape, for each shown sample, of what `image_outputs` gives."""
+        """The shape per shown sample of each array in `image_outputs`."""
         return {}
 
     def decoded(self, network: Built, codes: Any) -> Any:
-        """What the decoder makes of codes (n, ...). Raises NotApplicable where there is none."""
+        """Decoded codes (n, ...). Raises NotApplicable without a decoder."""
         raise NotApplicable(self.why_no_decoder() or f"kind: {self.kind} has no decoder")
 
     def through_stages(self, network: Built, x: Any) -> list[Any]:
-        """What a stack makes of a batch through its first stage alone, the first two, ...: an array a stage."""
+        """Reconstructions by a stack through the first stage, the first two, ...: one array per stage."""
         return []
 
     def sampled(self, network: Built, x: Any, lines: int, every: int) -> Any:
-        """Markov chains that start at a batch, each shown after every so many steps: means, (n, lines, ...).
+        """Markov chains that start at a batch: means after each `every` steps, (n, lines, ...).
 
-        Raises NotApplicable where the model is no distribution.
+        Raises NotApplicable unless the model is a distribution.
         """
         raise NotApplicable(f"kind: {self.kind} draws no samples; train a model of kind: rbm")
 
 
 def refuse_without_classes(description: Description) -> None:
-    """For a kind of model that tells classes apart. Raises Refusal."""
+    """Raise Refusal for data without classes."""
     if description.classes:
         return
     if 0 in description.target_shape:
@@ -227,6 +235,6 @@ def refuse_without_classes(description: Description) -> None:
 
 
 def refuse_class_weights(training: Training) -> None:
-    """For a kind of model whose loss knows no classes. Raises Refusal."""
+    """Raise Refusal for class weights, for a kind of model without classes."""
     if training.class_weight is not None:
         raise Refusal(("training", "class_weight"), "only a classifier's loss weighs classes; leave it out")

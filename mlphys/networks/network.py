@@ -14,12 +14,12 @@ MEASURING = (20021406, 0)  # the state of all random numbers with which a measur
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The variables of a model by name. A kind of model whose parts others call has a class of its own with them.
+    """The variables of a model by name. Kinds of models with encoders, decoders or stages have subclasses.
 
     `weights` are what is saved, by the names of shapes.Row.weights; `seeds` the states of the layers that draw
-    random numbers, set at the start of each epoch; `state` is what training changes beside the weights, such as
-    Markov chains: it is kept for a resume, not with the weights. `layers` are Keras models that end at each layer,
-    none for a model without layers; `activations` the names of what their outputs have gone through.
+    random numbers, set at the start of each epoch; `state` are other variables that training changes, such as
+    Markov chains: saved in checkpoints, not with the weights. `layers` are Keras models that end at each layer,
+    none for a model without layers; `activations` the names of their activations.
     """
 
     weights: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Network:
     state: Mapping[str, Any] = field(default_factory=dict)
     compiles_in_xla: bool
     evaluated_at_once: int  # samples; larger batches are not faster and need more memory
-    separable: bool = False  # no layer looks from one sample of a batch at another
+    separable: bool = False  # layers treat the samples of a batch independently
     layers: Mapping[str, Any] = field(default_factory=dict)
     activations: Mapping[str, str] = field(default_factory=dict)
     draws: int = 1  # how often the loss of a sample is drawn in evaluation

@@ -1,4 +1,4 @@
-"""What a kind of model hands to the engine: the phases of its training."""
+"""The phases of training that a kind of model defines."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Tensors = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """A phase that follows a gradient, as far as the config tells it: what a backend of its steps decides by.
+    """A gradient phase, as far as it follows from the config, for the choice of a backend.
 
-    `rows` are the chain of layers from x to the prediction, None where the way is more than that; `trained` are the
+    `rows` are the chain of layers from x to the prediction, None for other models; `trained` are the
     names of the weights that the optimizer moves, in its order.
     """
 
@@ -33,7 +33,8 @@ class Plan:
     terms: tuple[Term, ...]
     trained: tuple[str, ...]
     rows: tuple[Row, ...] | None = None
-    most_samples: int | None = None  # where the phase sees fewer than the training split has
+    most_samples: int | None = None  # if the phase uses fewer samples than the training split has
+    weighted: bool = False  # the samples have weights
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Gradient:
     """A plan with the network that it trains.
 
     `forward` and `recorded` make a Cost of its terms, and `metrics` are the names of what that gives, "loss" first.
-    `prepare` makes of samples as the net sees them those of this phase, with the weights that the phase
-    begins with; with `corruption` x is corrupted before every epoch, and y the clean samples.
+    `prepare` computes the samples of this phase from preprocessed ones with the initial weights of the phase;
+    with `corruption` x is corrupted before every epoch, and y are the clean samples.
     """
 
     plan: Plan
@@ -53,7 +54,7 @@ class Gradient:
     optimizer: Any
     prepare: Callable[[Split], Split] | None = None
     corruption: Corruption | None = None
-    only_train: bool = False  # `prepare` is for the training samples alone
+    only_train: bool = False  # `prepare` applies to training samples only
 
     @property
     def name(self) -> str:
@@ -74,17 +75,16 @@ class Gradient:
 
     @property
     def separable(self) -> bool:
-        """Whether the cost of a batch is the mean of its parts', weighted by their samples."""
+        """Whether the cost of a batch is the sample-weighted mean over its parts."""
         return self.cost.separable and self.network.separable
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A phase that computes its weights at once.
+    """A phase that solves for its weights directly.
 
-    `fit(train, validation)` gives them by the names of `network.weights`, and leaves the others as they are, and the
-    numbers `tracked`, which become columns of history.csv. `cost` is what is recorded of them, `metrics` the names of
-    its values.
+    `fit(train, validation)` returns some of `network.weights` by name, and the numbers `tracked`, which become columns
+    of history.csv; `cost` gives the recorded values, `metrics` their names.
     """
 
     name: str

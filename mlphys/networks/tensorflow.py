@@ -1,8 +1,9 @@
-"""TensorFlow, imported and set up in one place, at its first use."""
+"""TensorFlow's set-up, at its first use."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import tempfile
@@ -18,7 +19,7 @@ _threads: int | None = None
 def configure(operation_threads: int | None, threads: int | None = None) -> None:
     """Start TensorFlow with so many threads for an operation, and for operations side by side; None: one a core.
 
-    It is heard when TensorFlow starts, once a process, and unless TF_NUM_INTRAOP_THREADS is set.
+    Effective when TensorFlow starts, once per process, unless TF_NUM_INTRAOP_THREADS is set.
     """
     global _operation_threads, _threads
     _operation_threads, _threads = operation_threads, threads
@@ -26,15 +27,44 @@ def configure(operation_threads: int | None, threads: int | None = None) -> None
 
 
 def operation_threads() -> int | None:
-    """What `configure` was asked for last."""
+    """The threads per operation of the last `configure`."""
     return _operation_threads
+
+
+def fits(operation_threads: int | None, threads: int | None) -> bool:
+    """Whether TensorFlow, if it was started, has the threads that `configure` would give it."""
+    same = (_operation_threads, _threads) == (operation_threads, threads)
+    return _module is None or same or "TF_NUM_INTRAOP_THREADS" in os.environ
+
+
+def forget() -> None:
+    """Free what Keras keeps of the networks of this process, if there were any."""
+    if _module is None:
+        return
+    import keras
+
+    keras.backend.clear_session()  # collects garbage, too
+    if not gc.get_freeze_count():
+        gc.freeze()  # what TensorFlow's modules hold is there to stay, and looked through no more: .3 s a network
+
+
+def reset_names() -> None:
+    """Let Keras number layers and models from the first again, as in a new process.
+
+    TensorFlow optimizes a graph in an order that depends on its names, and with it the order of the summands of a
+    gradient: the last digits of a training must not depend on the networks that the process built before.
+    """
+    start()
+    import keras
+
+    keras.backend.clear_session(free_memory=False)
 
 
 def start() -> ModuleType:
     """TensorFlow, set up; Keras is imported with it."""
     global _module
     if _module is None:
-        # Keras can do without these, whose import takes a second, and mlphys does not use what they are there for
+        # optional dependencies of Keras whose import takes a second, not used by mlphys
         with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
             import keras  # noqa: F401 - now, so that it is not imported with them later
             import tensorflow
@@ -44,9 +74,9 @@ def start() -> ModuleType:
             if _threads is not None:
                 tensorflow.config.threading.set_inter_op_parallelism_threads(_threads)
             for accelerator in tensorflow.config.list_physical_devices("GPU"):
-                tensorflow.config.experimental.set_memory_growth(accelerator, True)  # else it takes all there is
+                tensorflow.config.experimental.set_memory_growth(accelerator, True)  # otherwise it allocates all memory
             tensorflow.config.list_logical_devices()
-            tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing, which pieces of several sizes cause
+            tensorflow.get_logger().setLevel("ERROR")  # no warnings of retracing, which chunks of several sizes cause
         _module = tensorflow
     return _module
 
@@ -68,7 +98,7 @@ def accelerators() -> list[str]:
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-    """Hold back what TensorFlow's libraries write to stderr on their own; an exception shows it."""
+    """Capture what TensorFlow's libraries write to stderr; print it if an exception is raised."""
     try:
         kept = tempfile.TemporaryFile()  # noqa: SIM115 - entered below
     except OSError:  # no folder for temporary files can be written to: the notices are shown

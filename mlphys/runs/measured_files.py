@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StrictInt
 
+from mlphys.io.run_files import Text
+
 LARGEST_NUMBER = 1e100  # of a metric; a loss in float32 stays far below
 MOST_METRICS = 1000
 MOST_AMOUNTS = 1000  # of shift or noise
@@ -27,7 +29,7 @@ def _possible(metrics: dict[str, Any]) -> dict[str, Any]:
     """Metrics of one split. Raises ValueError where a value is of no number that such a metric can be."""
     for name, value in metrics.items():
         if isinstance(value, dict):
-            if name != "per_class":
+            if name not in ("per_class", "per_target"):
                 raise ValueError(f"has a wrong {name}: it is a block of keys")
             for facts in value.values():
                 _possible_numbers({key: number for key, number in facts.items() if number is not None})
@@ -49,12 +51,13 @@ def _possible_numbers(numbers: dict[str, Any]) -> None:
 
 
 Metrics = Annotated[
-    dict[str, Number | dict[str, dict[str, Number]]], Field(max_length=MOST_METRICS), AfterValidator(_possible)
+    dict[str, Number | dict[Text, dict[str, Number]]], Field(max_length=MOST_METRICS), AfterValidator(_possible)
 ]
 
 
 class MetricsFile(BaseModel):
-    """The content of metrics.json: numbers by name for each split, and for each class those of `per_class`."""
+    """The content of metrics.json: numbers by name for each split, for each class those of `per_class`, for each target
+    those of `per_target`."""
 
     model_config = ConfigDict(extra="forbid")
     train: Metrics | None = None

@@ -27,7 +27,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
     if path is not None:
         if "path" not in type(data).model_fields:
             if Path(path).exists():
-                raise OtherData(f"--data: {data.name} is found by its name; leave --data out")
+                raise OtherData(f"--data: {data.name} is located by its name; leave --data out")
             where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"
             raise UserError(f"--data: {data.name} is located by its name; {where}")
         data = data.model_copy(update={"path": path})
@@ -41,7 +41,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
         )
     for file, recorded in zip(used, facts["files"], strict=True):
         if not file.exists():
-            raise UserError(f"{file}: no such file any more; name where it is now with --data PATH")
+            raise UserError(f"{file}: no such file any more; give its new path with --data PATH")
         try:
             checksum.verify(file, recorded)
         except UserError as error:

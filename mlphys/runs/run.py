@@ -6,6 +6,7 @@ before memory is allocated.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,12 +16,13 @@ import numpy as np
 from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
-from mlphys.data.preprocessing import Preprocessing, display_shape, restored
+from mlphys.data.preprocessing import Preprocessing, display_shape, fit_splits, restored_for
 from mlphys.errors import UserError
-from mlphys.io import history, npz
-from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
+from mlphys.io import atomic, history, npz
+from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
 from mlphys.runs import provenance
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
+from mlphys.runs.unfinished import Unfinished, newest
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
 from mlphys.schema.shapes import Row
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 LARGEST_HISTORY = 64_000_000  # bytes
 LARGEST_PREDICTIONS = 2_000_000_000  # bytes in memory
 MOST_SHOWN = 100
+
+FINISHED = ("done", "diverged")
 
 
 class Run(RunFiles):
@@ -86,7 +90,7 @@ class Run(RunFiles):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """By split; empty before anything was measured."""
+        """The metrics by split; empty before an evaluation."""
         if not self.folder.has("metrics.json"):
             return {}
         return {name: facts for name, facts in self._checked("metrics.json", MetricsFile).items() if facts is not None}
@@ -99,9 +103,23 @@ class Run(RunFiles):
         return history.rows(self._text("history.csv", LARGEST_HISTORY), str(self.path / "history.csv"))
 
     @cached_property
+    def unfinished(self) -> Unfinished | None:
+        """What can be measured of a training that was interrupted; None of a finished one."""
+        if self.status.get("state") in FINISHED:
+            return None
+        return newest(self.path, self.loaded.weight_shapes())
+
+    @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """Saved weights of network and preprocessing by name, with shapes validated against the config."""
-        return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
+        """Saved weights of network and preprocessing by name, with shapes validated against the config.
+
+        Those of an interrupted training are its newest checkpoint's; preprocessing is fitted again.
+        """
+        if found := self.unfinished:
+            fits = self.loaded.saved_shapes() != self.loaded.weight_shapes()
+            fitted = fit_splits(self.config.data, self.dataset().train).named_arrays() if fits else {}
+            return {**found.weights, **fitted}
+        return self.tensors(WEIGHTS, self.loaded.saved_shapes())
 
     @cached_property
     def pretrained(self) -> dict[str, np.ndarray]:
@@ -118,7 +136,7 @@ class Run(RunFiles):
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """The fitted preprocessing."""
-        return restored(self.config.data.preprocess, self.description.shape, self.weights)
+        return restored_for(self.config.data, self.description.shape, self.weights)
 
     @cached_property
     def trained(self) -> TrainedNetwork:
@@ -141,8 +159,11 @@ class Run(RunFiles):
             return None
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
+        if self.config.data.weighted():
+            expected["weights"] = (samples,)
         kind = self.config.model
-        expected |= {name: (samples, *shape) for name, shape in kind.prediction_shapes(description).items()}
+        outputs = kind.prediction_shapes(description)
+        expected |= {name: (samples, *shape) for name, shape in outputs.items()}
         with self.folder.opened(path.name) as file:
             headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
@@ -177,7 +198,7 @@ class Run(RunFiles):
         return {key: value for key, value in curve.items() if value is not None}
 
     def best_split(self) -> str:
-        """The split whose predictions the pictures show: test once it was evaluated."""
+        """The split whose predictions plots show: test if it was evaluated."""
         return "test" if self.folder.has("predictions_test.npz") else "validation"
 
     def shown_split(self) -> str:
@@ -206,6 +227,9 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
         return max(finished, key=_started)
     if found := located(name, root):
         return Run(found)
+    for path in (Path(name), root / name):
+        if os.path.exists(path / STUDY):
+            raise UserError(f"{path}: is a study of many runs; name one of them, such as {path}/members/1")
     known = sorted({run.path.parent.name for run in every(root)})
     have = f"; runs there are: {', '.join(known[:10])}" if known else "; there are no runs yet"
     raise UserError(f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}")
@@ -218,9 +242,15 @@ def every(root: Path = Path("runs")) -> list[Run]:
 
 
 def finished(run: Run) -> Run:
-    """Return `run`. Raises UserError unless its training is finished."""
+    """Return `run`. Raises UserError if its training left nothing to measure, or is going on."""
     state = run.status.get("state")
-    if state in ("done", "diverged"):
+    if state in FINISHED:
+        return run
+    if atomic.held(run.path):
+        raise UserError(
+            f"{run.path}: is being trained now ({run.status.get('epochs')} epochs so far); wait for it, or stop it"
+        )
+    if run.unfinished:
         return run
     raise UserError(
         f"{run.path}: its training is not finished ({state}, {run.status.get('epochs')} epochs so far); "

@@ -1,4 +1,4 @@
-"""A trained network as a function of samples in the data's own space."""
+"""A trained network as a function of samples in the space of the data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.networks import tensorflow
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
 from mlphys.networks.cost import Cost
 from mlphys.networks.model_kind import ModelKind
@@ -23,15 +24,16 @@ from mlphys.schema.shapes import trained
 
 
 class TrainedNetwork:
-    """What a run has learned. Samples x have shape (n, *shape) of the data, before preprocessing.
+    """The trained network of a run. Samples x have shape (n, *shape) of the data, before preprocessing.
 
-    Points z are samples behind it, as the net sees them, each in a row: float32 (n, d).
+    Points z are preprocessed samples, flattened: float32 (n, d).
     """
 
     def __init__(self, loaded: ResolvedExperiment, weights: Mapping[str, np.ndarray], fitted: Preprocessing):
         self._loaded = loaded
         self._kind = loaded.experiment.model
         self._fitted = fitted
+        tensorflow.reset_names()
         self.network = self._kind.build(loaded.net_input, loaded.experiment.seed)
         self.network.load_weights(weights)
         self._outputs: dict[str, PointFunction] = {}
@@ -42,7 +44,7 @@ class TrainedNetwork:
         return TrainedNetwork(self._loaded, weights, self._fitted)
 
     def of(self, spec: ModelKind) -> TrainedNetwork:
-        """The same weights in another model, such as the one without the last activation."""
+        """The same weights in another model, such as one without the last activation."""
         experiment = self._loaded.experiment.model_copy(update={"model": spec})
         return TrainedNetwork(replace(self._loaded, experiment=experiment), self.weights, self._fitted)
 
@@ -61,7 +63,7 @@ class TrainedNetwork:
         return chunked.read(self._split(x).x).reshape(len(x), -1)
 
     def to_data_space(self, z: np.ndarray) -> np.ndarray:
-        """Points z, their preprocessing undone where it can be, as pictures show them: (n, *shape)."""
+        """Points z transformed back, as far as preprocessing is invertible: (n, *shape)."""
         return self._fitted.inverse(z.reshape(-1, *self._loaded.net_input.shape))
 
     def output(self, name: str) -> PointFunction:
@@ -71,7 +73,9 @@ class TrainedNetwork:
             outputs = kind.image_outputs if name in kind.image_output_shapes(seen) else kind.predictions
 
             def function(z: Any) -> Any:
-                return outputs(self.network, arranged(z, seen.shape))[name]
+                values = outputs(self.network, arranged(z, seen.shape))[name]
+                scaling = self._fitted.targets
+                return values * scaling.spread + scaling.mean if scaling and name == "outputs" else values
 
             self._outputs[name] = PointFunction(function, self.network.evaluated_at_once)
         return self._outputs[name]
@@ -88,15 +92,15 @@ class TrainedNetwork:
         return self._layer_outputs[name]
 
     def predictions(self, x: Array) -> dict[str, np.ndarray]:
-        """What the kind of model says of each sample: probabilities, outputs, or codes and errors."""
-        return self._predict(self._split(x))
+        """The model's predictions per sample: probabilities, outputs, or codes and errors."""
+        return self._fitted.in_target_units(self._predict(self._split(x)))
 
     def image_outputs(self, x: Array) -> dict[str, np.ndarray]:
-        """What goes beside the samples' pictures, such as reconstructions, in the space of those."""
+        """Images for comparison with the samples, such as reconstructions, in the space of pictures."""
         return {name: self._fitted.inverse(values) for name, values in self._picture(self._split(x)).items()}
 
     def sampled(self, x: Array, lines: int, every: int) -> np.ndarray:
-        """Markov chains that start at samples x: what each shows after every so many steps, (n, lines, *shape)."""
+        """Markov chains that start at samples x: their means after each `every` steps, (n, lines, *shape)."""
         follow = Mapped(
             lambda x, y: {"means": self._kind.sampled(self.network, x, lines, every)}, self.network.evaluated_at_once
         )
@@ -105,12 +109,12 @@ class TrainedNetwork:
         return pictures.reshape(len(x), lines, *pictures.shape[1:])
 
     def decoded(self, codes: np.ndarray) -> np.ndarray:
-        """What the decoder makes of codes (n, ...), in the space of the samples' pictures."""
+        """Decoded codes (n, ...), in the space of pictures."""
         decoded = self._decode(Split(codes.astype(np.float32), np.zeros((len(codes), 0), np.float32)))
         return self._fitted.inverse(decoded["samples"])
 
     def staged(self, x: Array) -> np.ndarray:
-        """What a stack makes of samples through its first stage alone, the first two, ...: (stages, n, *shape)."""
+        """Reconstructions by a stack through the first stage, the first two, ...: (stages, n, *shape)."""
         by_sample = self._through_stages(self._split(x))["stages"]  # (n, stages, *shape)
         by_stage = np.ascontiguousarray(by_sample.swapaxes(0, 1))
         return np.stack([self._fitted.inverse(reconstructions) for reconstructions in by_stage])
@@ -132,18 +136,18 @@ class TrainedNetwork:
 
     @property
     def initial(self) -> dict[str, np.ndarray]:
-        """The weights as the seed draws them, by name."""
+        """The random initial weights of the seed, by name."""
         return self._kind.build(self._loaded.net_input, self._loaded.experiment.seed).weight_arrays()
 
     @property
     def trained_weights(self) -> list[str]:
-        """The names of the weights that training moves, in the order of the gradients that `traversed` gives."""
+        """The names of the trained weights, in the order of the gradients of `traversed`."""
         return list(trained(self._kind.rows(self._loaded.net_input)))
 
     def traversed(self, split: Split) -> Pass:
-        """A batch of samples x and y through the net and back, as it is evaluated: nothing drawn at random."""
+        """A forward and backward pass of samples x and y in inference mode."""
         preprocessed, moved = self._fitted.split(split), [self.network.weights[name] for name in self.trained_weights]
-        return traversed(self.network, self._cost, preprocessed.x, preprocessed.y, False, moved)
+        return traversed(self.network, self._cost, preprocessed, False, moved)
 
     @cached_property
     def _cost(self) -> Cost:

@@ -45,8 +45,8 @@ def create(name: str, out: Path | None, root: Path = Path("runs")) -> Path:
             return out
         runs = root / name
         atomic.make(runs)
-        taken = [int(path.name) for path in runs.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
-        for number in itertools.count(max(taken, default=0) + 1):
+        numbers = [int(path.name) for path in runs.iterdir() if re.fullmatch("[0-9]{1,9}", path.name)]
+        for number in itertools.count(max(numbers, default=0) + 1):
             try:
                 (runs / str(number)).mkdir()
             except FileExistsError:  # another process was faster
@@ -79,7 +79,7 @@ class RunWriter:
         self._arrays(PRETRAINED, arrays)
 
     def begin(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """What was asked for and with which data. The config comes last: with it the folder is a run."""
+        """Write data.json, status.json and config.yaml. The config is last: with it the folder is a run."""
         self._folder.write_json("data.json", data)
         self.status("running")
         self.config(config)

@@ -37,7 +37,6 @@ class Constant(Initializer):
 class Identity(Initializer):
     """The identity matrix, for a square matrix."""
 
-    positional = ("gain",)
     ranks = range(2, 3)
     gain: float = 1.0
     """The factor of the identity matrix."""

@@ -22,6 +22,15 @@ NAMES = Choice(
 )
 
 
+def remedy(text: str, in_list: bool) -> str:
+    """What to write instead of a line of Keras code; nothing for other text."""
+    if written := as_yaml(text, in_list):
+        return f"; this is Python; write {written}"
+    if written := begins_a_call(text):
+        return f"; this is Python, and a comma ends it here; write {written}"
+    return ""
+
+
 def as_yaml(code: str, in_list: bool) -> str | None:
     """`Conv2D(7, (5, 5), activation="relu")` as `Conv2D: {filters: 7, ...}`; None for what is no call of a Keras class.
 
@@ -32,11 +41,11 @@ def as_yaml(code: str, in_list: bool) -> str | None:
     try:
         node = ast.parse(code.strip().rstrip(","), mode="eval").body
         written = _value(node)
+        text = flow(written)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict) or not isinstance(written, str | dict):
         return None
-    text = flow(written)
     return text[1:-1] if in_list and text.startswith("{") else text
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from mlphys.errors import Refusal, UserError
-from mlphys.schema.document import Document, KeyPath, dotted
+from mlphys.schema import keras_code
+from mlphys.schema.document import Document, KeyPath, dotted, flow
 
 MOST_SHOWN = 10
+FEW, MANY = 8, 14  # names: so many stand behind a suggestion; so many are listed where there is none
 
 # Common habits, and the right key.
 SLIPS = {
@@ -23,11 +26,12 @@ SLIPS = {
     "epochs": "it belongs into the block training",
     "early_stopping": "it belongs into the block training",
     "layers": "it belongs into the block model",
+    "momentum": "it belongs to the optimizer: {SGD: {momentum: ...}}",
     "decay": "write a schedule for learning_rate, such as {ExponentialDecay: {...}}",
-    "val_loss": "write validation_loss",
-    "val_accuracy": "write validation_accuracy",
-    "val_acc": "write validation_accuracy",
     "acc": "write accuracy",
+    "validation_acc": "write validation_accuracy",
+    "validation_categorical_accuracy": "write validation_accuracy",
+    "validation_sparse_categorical_accuracy": "write validation_accuracy",
     "val": "write validation",
     "categorical_accuracy": "write accuracy",
     "sparse_categorical_accuracy": "write accuracy",
@@ -45,27 +49,20 @@ SLIPS = {
     "restore_best_weights": "leave it out: with early stopping the best epoch's weights are kept",
     "crossentropy": "write categorical_crossentropy",
     "cross_entropy": "write categorical_crossentropy",
-    "mse": "write mean_squared_error",
-    "mae": "write mean_absolute_error",
-    "sparse_categorical_crossentropy": "write categorical_crossentropy: the labels are made one-hot",
     "from_logits": "leave it out, and end the layers with activation: softmax",
     "dropout": "write a layer of its own, Dropout: {rate: ...}",
     "normal": "write RandomNormal",
     "uniform": "write RandomUniform",
     "xavier": "write GlorotUniform",
-    "MaxPool2D": "write MaxPooling2D",
-    "MaxPool1D": "write MaxPooling1D",
-    "AvgPool2D": "write AveragePooling2D",
-    "AvgPool1D": "write AveragePooling1D",
-    "Convolution1D": "write Conv1D",
-    "Convolution1DTranspose": "write Conv1DTranspose",
-    "Convolution2D": "write Conv2D",
-    "GlobalAvgPool1D": "write GlobalAveragePooling1D",
-    "GlobalAvgPool2D": "write GlobalAveragePooling2D",
-    "GlobalMaxPool1D": "write GlobalMaxPooling1D",
-    "GlobalMaxPool2D": "write GlobalMaxPooling2D",
     "InputLayer": "leave it out: the input's shape comes from the data",
     "Input": "leave it out: the input's shape comes from the data",
+    "normalize": "write standardize (mean 0, variance 1), or {scale: 255.0} (divided by 255)",
+    "normalise": "write standardize (mean 0, variance 1), or {scale: 255.0} (divided by 255)",
+    "normalization": "write standardize (mean 0, variance 1), or {scale: 255.0} (divided by 255)",
+    "StandardScaler": "write standardize",
+    "zscore": "write standardize",
+    "rescale": "write {scale: 255.0}, which divides by 255",
+    "Rescaling": "write {scale: 255.0}, which divides by 255",
     "Lambda": "there is no layer for own code: a config is data and cannot run any",
     "groups": "leave it out: grouped convolutions cannot be trained on a CPU",
     "kernel_constraint": "leave it out: constraints are not supported",
@@ -86,14 +83,20 @@ def complain(problems: Iterable[Refusal], document: Document) -> UserError:
     return UserError("\n".join(lines))
 
 
-def problems_of(error: ValidationError) -> list[Refusal]:
-    """pydantic's errors in our wording, each key once."""
+def problems_of(error: ValidationError, narrower: Mapping[KeyPath, Sequence[str]] | None = None) -> list[Refusal]:
+    """pydantic's errors in our wording, each key once.
+
+    `narrower` has, for some places, the names that the rest of the document leaves of those allowed.
+    """
     found: dict[KeyPath, Refusal] = {}
     for item in error.errors(include_url=False):
         path = tuple(item["loc"])
         if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
             continue  # its entries are reported themselves
-        found.setdefault(path, Refusal(path, _text(item["type"], item.get("ctx") or {}, item["input"], path)))
+        context = dict(item.get("ctx") or {})
+        if item["type"] == "unknown_name" and narrower and path in narrower:
+            context["allowed"] = narrower[path]
+        found.setdefault(path, Refusal(path, _text(item["type"], context, item["input"], path)))
     return list(found.values())
 
 
@@ -112,19 +115,38 @@ def suggestion(wrong: Any, allowed: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in allowed}
     if wrong in SLIPS and wrong.lower() not in by_lower:
         return f"; {SLIPS[wrong]}"
-    if wrong.endswith(")"):
+    if wrong.endswith(")") and "(" not in wrong:
         return "; YAML has no (2, 3); write [2, 3]"
-    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
-    near = near or [name for name in by_lower if name.startswith(wrong.lower())]
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+    wrong = wrong.partition("(")[0] or wrong
+    near = _nearest(wrong.lower(), list(by_lower))
+    return f"; did you mean {by_lower[near]}?" if near else ""
+
+
+def _nearest(wrong: str, names: Sequence[str]) -> str | None:
+    """Of dotted names the parts are compared one by one: the long ones they share make none alike."""
+    parts = wrong.split(".")
+    alike = [name for name in names if name.count(".") == len(parts) - 1]
+    for i, part in enumerate(parts):
+        known = list(dict.fromkeys(name.split(".")[i] for name in alike))
+        near = difflib.get_close_matches(part, known, n=1, cutoff=0.6) or [k for k in known if k.startswith(part)]
+        if not near:
+            return None
+        alike = [name for name in alike if name.split(".")[i] == near[0]]
+    return alike[0]
 
 
 def choice(wrong: Any, allowed: Sequence[str]) -> str:
     """The allowed values, the most similar first; long lists are shortened."""
-    hint, names = suggestion(wrong, allowed), ", ".join(allowed)
+    hint = suggestion(wrong, allowed)
     if hint:
-        return f"{hint} (allowed: {names})" if names else hint
-    return f"; allowed {names or 'no keys here'}"
+        return f"{hint} (allowed: {', '.join(allowed)})" if 0 < len(allowed) <= FEW else hint
+    return f"; allowed {listed(allowed) or 'no keys here'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas; of many the first."""
+    more = f", ... ({len(names)} in all)" if len(names) > MANY else ""
+    return ", ".join(names[: MANY - 1] if more else names) + more
 
 
 def quoted(value: Any) -> str:
@@ -147,22 +169,25 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
     got = f"; received {quoted(received)}"
     match kind:
         case "unknown_key":
-            return f"unknown key{choice(context['key'], context['allowed'])}"
+            return f"unknown key{_key_hint(context, path)}"
         case "unknown_name":
             problem = "unknown" if isinstance(received, str) else "expected one"
-            return f"{problem} {context['noun']}{got}{choice(received, context['allowed'])}"
+            hint = keras_code.remedy(received, isinstance(path[-1], int)) if isinstance(received, str) and path else ""
+            return f"{problem} {context['noun']}{got}{hint or choice(received, context['allowed'])}"
         case "no_name":
             near = difflib.get_close_matches(str(path[-1]), context["keys"], n=1)
             hint = f"; write {path[-1]} instead of {near[0]}" if near else ""
-            return f"missing; say which {context['noun']}: {', '.join(context['allowed'])}{hint}"
+            return f"missing; say which {context['noun']}: {listed(context['allowed'])}{hint}"
         case "one_name":
-            return f"expected one {context['noun']}{_one_of(received, context)}"
+            return f"expected one {context['noun']}{_one_of(received, context, path)}"
         case "arguments":
-            name, key = context["name"], context["key"]
-            value = received if isinstance(received, str) else quoted(received)
-            return f"expected a block of keys{got}; write {f'{name}: {{{key}: {value}}}' if key else name}"
+            name, arguments = context["name"], context["arguments"]
+            open_keys = dict.fromkeys((key for key in context["required"] if key not in arguments), "...")
+            block = flow({**arguments, **open_keys}).replace("'...'", "...")
+            return f"expected a block of keys{got}; write {f'{name}: {block}' if arguments else name}"
         case "block":
-            return f"expected a {context['noun']} such as {context['example']}{got}"
+            hint = suggestion(received, context["allowed"])
+            return f"expected a {context['noun']} such as {context['example']}{got}{hint}"
         case "keys":
             return f"expected a block of keys{got}; allowed {', '.join(context['allowed'])}"
         case "name":
@@ -184,6 +209,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected a count of samples, or a fraction between 0 and 1{got}{_habit(received)}"
         case "components":
             return f"expected a number of components, or a fraction of the variance below 1{got}{_habit(received)}"
+        case "split":
+            return f"expected stratified, in_order or {{by: column}}{got}"
         case "class_weight":
             return f"expected balanced, or a weight of at least 0 for each class{got}"
         case "matrix":
@@ -212,7 +239,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "string_type":
             return f"expected text{got}"
         case "tuple_type" | "list_type":
-            return f"expected a list{got}{f'; write [{received}]' if isinstance(received, str) else ''}"
+            word = isinstance(received, str) and re.fullmatch(r"[\w.-]+", received)
+            return f"expected a list{got}{f'; write [{received}]' if word else ''}"
         case "dict_type":
             return f"expected a block of keys{got}"
         case "greater_than_equal":
@@ -232,12 +260,33 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
     return f"{kind.replace('_', ' ')}{got}"
 
 
-def _one_of(received: Any, context: dict[str, Any]) -> str:
+def _key_hint(context: dict[str, Any], path: KeyPath) -> str:
+    """The remedy for a key that is not known, and what is allowed."""
+    key, allowed = context["key"], context["allowed"]
+    name, colon, value = key.partition(":")
+    if colon and name in allowed:
+        return f"; a space is missing after the colon; write {name}: {value}"
+    before, number = context["before"]
+    if key.isdecimal() and type(number) is int:
+        return f"; a number takes a decimal point; write {before}: {number}.{key}"
+    if isinstance(number, str) and (call := keras_code.begins_a_call(number)):
+        return f"; {before} is Python, and a comma ends it here; write {before}: {{{call}}}"
+    if elsewhere := context.get("elsewhere"):
+        return f"; {key} is a key of {context['by']}: {', '.join(elsewhere)}; allowed {listed(allowed)}"
+    if key in SLIPS and SLIPS[key].endswith(f" block {path[0]}"):  # it is in this block already
+        return f"; allowed {listed(allowed)}"
+    return choice(key, allowed)
+
+
+def _one_of(received: Any, context: dict[str, Any], path: KeyPath) -> str:
     """The message for a block of several keys where one name is expected."""
     keys, known = [str(key) for key in received], context["known"]
     if known == keys[:1]:  # its arguments are beside it, not below it
         return f"; received the keys {', '.join(keys)}; write {keys[0]}: {{{keys[1]}: ...}}"
-    return f"; received {', '.join(keys)}; keep one (in a list each begins with a dash of its own)"
+    if isinstance(path[-1], int):
+        return f"; received {', '.join(keys)}; keep one (in a list each begins with a dash of its own)"
+    last = flow({keys[-1]: received[keys[-1]]})
+    return f"; received {', '.join(keys)}; keep one, such as {last}; as an option: --set '{dotted(path)}={last}'"
 
 
 def _habit(received: Any) -> str:
@@ -250,11 +299,12 @@ def _habit(received: Any) -> str:
         return f"; write {OTHER_WORDS[received.lower()]}"
     if received.startswith("("):
         return f"; write [{received.strip('()')}]"
+    plain = received.replace("_", "").replace(",", ".", 1)
     try:
-        float(received)
+        float(plain)
     except ValueError:
         return ""
-    return f"; write {received} without quotes"
+    return f"; write {received} without quotes" if plain == received else f"; write {plain}"
 
 
 def _number(limit: float) -> str:

@@ -34,9 +34,13 @@ class Spec(BaseModel):
             raise refuse("keys", data, allowed=allowed)
         unknown = [key for key in data if key not in cls.model_fields]
         if unknown:
+            before = dict(zip(data, [("", None), *data.items()], strict=False))
             raise ValidationError.from_exception_data(
                 cls.__name__,
-                [problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed}) for key in unknown],
+                [
+                    problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed, "before": before[key]})
+                    for key in unknown
+                ],
             )
         return data
 
@@ -138,14 +142,14 @@ class Choice:
     def __init__(self, noun: str, options: Mapping[str, type[Spec]], aliases: Mapping[str, str] | None = None):
         self.noun = noun
         self.options = options
-        self.short = {_plain(name): name for name in options}
-        self.short |= {_plain(alias): name for alias, name in (aliases or {}).items()}
+        self.short = {plain(name): name for name in options}
+        self.short |= {plain(alias): name for alias, name in (aliases or {}).items()}
         self.names = {spec: name for name, spec in options.items()}
 
     def find(self, name: Any) -> type[Spec] | None:
         if not isinstance(name, str):
             return None
-        return self.options.get(name) or self.options.get(self.short.get(_plain(name), ""))
+        return self.options.get(name) or self.options.get(self.short.get(plain(name), ""))
 
     def validate(self, value: Any) -> Spec:
         if isinstance(value, tuple(self.options.values())):
@@ -161,7 +165,8 @@ class Choice:
             raise refuse("unknown_name", name, noun=self.noun, allowed=list(self.options))
         if given is not None and not isinstance(given, dict):
             if not spec.shorthand or (isinstance(given, list) and not spec.takes(spec.shorthand, given)):
-                context = {"name": self.names[spec], "arguments": spec.named(given)}
+                required = [key for key in spec.key_names() if spec.model_fields[key].is_required()]
+                context = {"name": self.names[spec], "arguments": spec.named(given), "required": required}
                 raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
             given = {spec.shorthand: given}
         return under(name, spec.model_validate, given or {})
@@ -239,7 +244,7 @@ class Entry:
         if isinstance(value, str) and value in self.options:
             value = {self.key: value}
         if not isinstance(value, dict):
-            raise refuse("block", value, noun=self.noun, example=f"{{{self.key}: {allowed[0]}, ...}}")
+            raise refuse("block", value, noun=self.noun, example=f"{{{self.key}: {allowed[0]}, ...}}", allowed=allowed)
         if self.key not in value:
             context = {"noun": self.noun, "allowed": allowed, "keys": [str(key) for key in value]}
             raise ValidationError.from_exception_data(self.noun, [problem("no_name", (self.key,), value, context)])
@@ -249,7 +254,22 @@ class Entry:
                 self.noun,
                 [problem("unknown_name", (self.key,), name, {"noun": self.noun, "allowed": allowed})],
             )
-        return self.options[name].model_validate(value)
+        try:
+            return self.options[name].model_validate(value)
+        except ValidationError as error:
+            raise self._with_owners(error) from None
+
+    def _with_owners(self, error: ValidationError) -> ValidationError:
+        """The same findings; of a key that others of the vocabulary have it is told which."""
+        details = []
+        for found in error.errors(include_url=False):
+            context = dict(found.get("ctx") or {})
+            if found["type"] == "unknown_key" and len(found["loc"]) == 1:
+                owners = [name for name, spec in self.options.items() if context["key"] in spec.model_fields]
+                context |= {"by": self.key, "elsewhere": owners}
+            known = _as_known(found["type"], context)
+            details.append(InitErrorDetails(type=known, loc=found["loc"], input=found["input"], ctx=context))
+        return ValidationError.from_exception_data(error.title, details)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -275,5 +295,6 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z][a-z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name).lower()
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without what Keras's long and short forms differ in."""
     return name.replace("_", "").lower()

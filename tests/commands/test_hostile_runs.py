@@ -7,9 +7,15 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mlphys.runs.run import Run
+from mlphys.commands import plot
+from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture
+from mlphys.figures.save import save
+from mlphys.runs.run import Run, find
 from mlphys.runs.writer import RunWriter
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
@@ -118,3 +124,63 @@ def test_a_number_that_is_a_link_is_no_run_of_that_name(run, mine):
     assert [each.path for each in Run(run).study()] == [run.resolve()]
     mlphys("plot", "small")
     assert not (mine / "of_a_run/figures").exists()
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(run):
+    for number, harm in (("2", "status.json"), ("3", "environment.json"), ("4", "config.yaml")):
+        shutil.copytree(run, run.with_name(number))
+        (run.with_name(number) / harm).unlink(missing_ok=True)
+        (run.with_name(number) / harm).mkdir()
+    (run.with_name("5")).write_text("no folder")
+    Path("runs/other").write_text("no folder")
+    RunWriter(run).environment({"started": "2026"})
+    assert "ok" in mlphys("check")
+    assert find(None).path == run
+
+
+@pytest.mark.parametrize("size", [1e16, 1e38])
+def test_weights_that_nothing_can_be_computed_with_are_told_in_place_of_pictures(run, size):
+    shapes = {name: value.shape for name, value in Run(run).weights.items()}
+    RunWriter(run).weights({name: np.full(shape, size, np.float32) for name, shape in shapes.items()})
+    reason = plot.too_large(Run(run), OverflowError())
+    assert str(reason) == f"its weights reach {size:.2g}, whose squares are beyond float32"
+    mlphys("plot", run, "--only", "filters")
+
+
+def test_an_error_that_the_weights_do_not_explain_is_a_bug(run):
+    with pytest.raises(ZeroDivisionError):
+        plot.too_large(Run(run), ZeroDivisionError())
+
+
+@pytest.mark.parametrize("number", [1e31, 1e300, float("inf"), np.float32(3e38)])
+def test_a_picture_of_numbers_that_cannot_be_drawn_is_left_out_with_them(run, number):
+    picture = Picture("made", theme.figure(3, 3, "made"), {"loss": [1.0, number], "label": ["a", "b"]})
+    with pytest.raises(NotApplicable, match=r"loss reaches .*, too large to draw"):
+        save(picture, run / "figures", ["png"])
+    assert not (run / "figures").exists()
+
+
+def test_a_file_of_predictions_is_named_once(run):
+    Path("x.npz").touch()
+    said = refused("predict", run, "x.npz", "--out", "p.npz", "--save", "./p.npz")
+    assert "--out and --save name the same file" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("phase,epoch,accuracy\ntrain,1,0.5\n", "its first line must name phase, epoch, loss"),
+        ("phase,epoch,loss\ntrain,1\n", "history.csv:2: damaged: 2 values for 3 columns"),
+        ("phase,epoch,loss\ntrain,1,inf\n", "history.csv:2: damaged: loss is not finite"),
+    ],
+)
+def test_a_history_that_no_training_writes_is_not_drawn(run, text, why):
+    (run / "history.csv").write_text(text)
+    assert why in refused("plot", run)
+
+
+def test_a_history_without_any_loss_or_with_half_a_row_is_drawn_as_far_as_it_goes(run):
+    (run / "history.csv").write_text("phase,epoch,loss\ntrain,1,\n")
+    assert "learning_curves: not drawn: history.csv has no loss in any epoch" in mlphys("plot", run)
+    (run / "history.csv").write_text("phase,epoch,loss\ntrain,1,2\ntrain,2,1\ntrain,3,0.")
+    assert "learning_curves.png" in mlphys("plot", run)

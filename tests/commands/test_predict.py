@@ -67,7 +67,8 @@ def test_the_classes_and_probabilities_of_the_test_samples_are_those_of_evaluate
     found = rows(mlphys("predict", "classifier", "x.npy"))
     with np.load("runs/classifier/1/predictions_test.npz") as evaluated:
         p = evaluated["probabilities"]
-    assert list(found[0]) == ["file", "sample", "class", "probability", *(f"p_{k}" for k in range(10))]
+    beside = ["class", "probability", "distance", "farther_than"]
+    assert list(found[0]) == ["file", "sample", *beside, *(f"p_{k}" for k in range(10))]
     assert [row["class"] for row in found] == [str(k) for k in p.argmax(axis=1)]
     assert np.allclose([[float(row[f"p_{k}"]) for k in range(10)] for row in found], p, rtol=1e-5, atol=1e-9)
     assert [row["sample"] for row in found] == [str(i) for i in range(200)]
@@ -104,6 +105,97 @@ def test_json_holds_the_same_numbers_as_csv():
         assert (item["file"], item["sample"], item["class"]) == ("x.npy", int(row["sample"]), row["class"])
         assert item["probability"] == float(row["probability"])
         assert item["probabilities"] == {str(k): float(row[f"p_{k}"]) for k in range(10)}
+
+
+def test_all_images_of_a_folder_are_predicted_and_its_other_files_counted():
+    x = np.round(held_out("classifier")[:3, ..., 0] * 255).astype(np.uint8)
+    for name, image in zip(("photos/b.png", "photos/deep/c.tif", "photos/a.bmp"), x, strict=True):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(name)
+    Path("photos/notes.txt").write_text("")
+    files = ["photos/a.bmp", "photos/b.png", "photos/deep/c.tif"]
+    assert mlphys("predict", "classifier", "photos", "--out", "folder.csv") == (
+        "mlphys: photos: 1 files are no images and are not read: 1 .txt\n"
+    )
+    assert mlphys("predict", "classifier", *files) == Path("folder.csv").read_text()
+    assert [row["file"] for row in rows(Path("folder.csv").read_text())] == files
+    Path("empty").mkdir()
+    assert reason("predict", "classifier", "empty").startswith("empty: a folder without images (.png, .jpg")
+
+
+def test_the_distance_from_the_training_samples_stands_beside_the_probability_and_what_is_far_is_told():
+    dataset = Run(Path("runs/classifier/1")).dataset()
+    known = dataset.train.x[:].reshape(300, -1)
+    strange = np.indices((8, 8)).sum(axis=0)[..., None] % 2 * np.float32(1)
+    x = np.stack([*dataset.test.x[:2], dataset.train.x[0], strange])
+    np.save("x.npy", x)
+    printed = mlphys("predict", "classifier", "x.npy", "--out", "p.csv")
+    found = rows(Path("p.csv").read_text())
+    expected = np.sqrt(np.square(x.reshape(4, 1, -1) - known).mean(axis=2).min(axis=1))
+    assert np.allclose([float(row["distance"]) for row in found], expected, rtol=1e-3, atol=1e-6)
+    assert [float(row["farther_than"]) for row in found[2:]] == [0, 1]
+    assert printed.startswith(f"mlphys: far from all training samples: x.npy ({expected[3]:.2g}); none of 100 ")
+    (row, *_) = json.loads(mlphys("predict", "classifier", "x.npy", "--json").partition("\n")[2])
+    assert row["distance"] == float(found[0]["distance"])
+
+
+def test_what_the_net_saw_is_saved_as_images():
+    x = np.round(held_out("classifier")[:2] * 255) / np.float32(255)
+    np.save("x.npy", x)
+    mlphys("predict", "classifier", "x.npy", "--save-inputs", "seen", "--out", "p.csv")
+    saved = sorted(Path("seen").iterdir())
+    assert [path.name for path in saved] == ["0_x_0.png", "1_x_1.png"]
+    assert all(
+        np.array_equal(np.asarray(Image.open(path)) / np.float32(255), s[..., 0])
+        for path, s in zip(saved, x, strict=True)
+    )
+    assert reason("predict", "classifier", "x.npy", "--save-inputs", "seen") == (
+        "seen: exists; it is not overwritten; name another file"
+    )
+    np.savetxt("x.csv", held_out("regressor")[:2], delimiter=",")
+    assert reason("predict", "regressor", "x.csv", "--save-inputs", "other") == (
+        "other: samples of 1 are no images; --save FILE.npz keeps them"
+    )
+
+
+def photos(folder: str, count: int = 30) -> np.ndarray:
+    """Test digits as files in a folder of their class; their labels."""
+    test = Run(Path("runs/classifier/1")).dataset().test
+    for i in range(count):
+        path = Path(folder, str(test.y[i]), f"{i:03}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.round(test.x[i, ..., 0] * 255).astype(np.uint8)).save(path)
+    return test.y[:count]
+
+
+def test_another_labelled_set_is_measured_under_its_own_name_and_never_as_test():
+    before = Path("runs/classifier/1/metrics.json").read_bytes()
+    labels = photos("mine/test")
+    said = rows(mlphys("predict", "classifier", "mine/test"))
+    right = sum(row["class"] == Path(row["file"]).parent.name for row in said)
+    printed = mlphys("evaluate", "classifier", "--data", "mine/test")
+    assert printed.startswith("classifier/1: mine/test, 30 samples\n")
+    kept = json.loads(Path("runs/classifier/1/analysis/evaluation_mine_test.json").read_text())
+    assert kept["accuracy"] == pytest.approx(right / len(labels))
+    assert kept["path"] == str(Path("mine/test").absolute())
+    assert json.loads(mlphys("evaluate", "classifier", "--data", "mine/test", "--json")) == {
+        key: value for key, value in kept.items() if key != "path"
+    }
+    assert Path("runs/classifier/1/metrics.json").read_bytes() == before
+
+
+def test_classes_of_another_labelled_set_are_matched_by_their_names():
+    photos("mine")
+    Path("mine/7").rename("mine/seven")
+    assert reason("evaluate", "classifier", "--data", "mine") == (
+        "mine: seven is no class of the run (classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+    )
+    assert reason("evaluate", "classifier", "--data", "mine/0") == (
+        "mine/0: has no folders; expected one of images for each class"
+    )
+    assert reason("evaluate", "regressor", "--data", "mine") == (
+        "mine: folders of images are classes, and the network was trained without; leave --data out"
+    )
 
 
 def test_a_regressor_gives_a_value():
@@ -171,7 +263,8 @@ def test_the_range_of_a_run_of_an_earlier_version_is_not_known():
     assert data["splits"]["train"].pop("range") == [0, 1]
     path.write_text(json.dumps(data))
     np.save("x.npy", 3 * held_out("classifier")[:1])
-    assert len(rows(mlphys("predict", "classifier", "x.npy"))) == 1
+    mlphys("predict", "classifier", "x.npy", "--out", "p.csv")
+    assert len(rows(Path("p.csv").read_text())) == 1
 
 
 def test_an_unfinished_run_predicts_nothing():

@@ -179,9 +179,14 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
         "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch"
     )
     assert json.loads(Path("runs/small/1/status.json").read_text())["state"] == "interrupted"
-    assert "is not finished (interrupted, 1 epochs so far); `mlphys resume runs/small/1` continues it" in refused(
-        "evaluate", "small"
+    measured = mlphys("evaluate", "small", "--split", "validation", "--no-plots")
+    assert (
+        "its training was interrupted: weights of epoch 1, the last saved one; `mlphys resume runs/small/1`" in measured
     )
+    last_row = history(Path("runs/small/1"))[-1]
+    metrics = json.loads(Path("runs/small/1/metrics.json").read_text())["validation"]
+    assert metrics["accuracy"] == pytest.approx(float(last_row["validation_accuracy"]), abs=1e-6)
+    assert "learning_curves.png" in mlphys("plot", "small", "--only", "learning_curves")
     assert "run runs/small/1: resuming after epoch 1, from checkpoints/000001.safetensors\n" in mlphys(
         "resume", "small"
     )
@@ -338,7 +343,7 @@ def test_a_run_that_diverges_keeps_its_good_weights(folder):
         "mlphys: runs/small/1: the loss is not finite any more in epoch 1, step 10 of 10, at learning rate 100: "
         "all outputs are finite, up to SIZE, and their loss is not; "
         "try a smaller learning_rate (such as 10), or clipnorm: 1 in the optimizer; "
-        "the weights of the last good epoch are kept\n"
+        "the weights of the last finite epoch are saved\n"
     )
     status = json.loads(Path("runs/small/1/status.json").read_text())
     assert status["state"] == "diverged"
@@ -360,8 +365,8 @@ def test_without_validation_samples_there_are_no_validation_numbers(folder):
     mlphys("evaluate")
 
 
-def test_quiet_is_silent(folder):
-    assert mlphys("train", "small.yaml", "--quiet") == ""
+def test_quiet_prints_the_run_s_path_for_a_script_and_nothing_else(folder):
+    assert mlphys("train", "small.yaml", "--quiet") == "runs/small/1\n"
 
 
 def test_a_run_that_another_process_trains_is_left_alone(trained):
@@ -402,7 +407,7 @@ def test_a_log_that_is_closed_leaves_a_run_that_goes_on(trained):
     printed = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=120) == 130
-    assert "mlphys: interrupted; `mlphys resume runs/small/1` continues it" in printed
+    assert "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch" in printed
     assert json.loads((trained / "status.json").read_text())["state"] == "interrupted"
 
 
@@ -509,23 +514,23 @@ def test_weights_of_another_shape_are_refused(trained):
 
 def test_data_that_changed_since_the_training_is_refused(folder):
     rng = np.random.default_rng(0)
-    x, y = rng.random((60, 8, 8), dtype=np.float32), np.arange(60) % 10
+    x, y = rng.random((300, 8, 8), dtype=np.float32), np.arange(300) % 10
     np.savez("mine.npz", x=x, y=y)
     config = read(Path("small.yaml")).data | {"data": {"name": "array", "path": "mine.npz"}}
-    Path("mine.yaml").write_text(dump(config | {"name": "mine"}))
-    mlphys("train", "mine.yaml", "--quiet")
+    Path("mine.yaml").write_text(dump(config | {"name": "mine", "plots": []}))
+    mlphys("train", "mine.yaml", "--quiet", "--set", "training.epochs=0")
     Path("elsewhere").mkdir()
     shutil.move("mine.npz", "elsewhere/mine.npz")
     assert "mine.npz: no such file any more; give its new path with --data PATH" in refused("evaluate", "mine")
     mlphys("evaluate", "mine", "--data", "elsewhere/mine.npz")
     np.savez("mine.npz", x=x + 1, y=y)
     assert "mine.npz: not the file that the run was trained with" in refused("evaluate", "mine")
-    assert "--data: digits is found by its name" in refused_for_digits()
+    assert "--data: digits is located by its name" in refused_for_digits()
 
 
 def refused_for_digits() -> str:
     """The message for --data with a dataset that has no file of the user's."""
-    mlphys("train", "small.yaml", "--quiet", "--set", "training.epochs=0")
+    mlphys("train", "small.yaml", "--quiet", "--set", "training.epochs=0", "--set", "plots=[]")
     return refused("evaluate", "small", "--data", "x.npz")
 
 

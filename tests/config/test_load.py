@@ -26,6 +26,7 @@ from mlphys.schema.fields import ActivationName
 from mlphys.schema.initializers import INITIALIZERS
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.losses import LOSSES
+from mlphys.schema.messages import listed
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
 from tests.helpers import fake_run
 
@@ -65,8 +66,8 @@ def error_of(function, *arguments) -> str:
     return str(raised.value)
 
 
-TOP = "name, data, model, about, seed, training, plots, analysis, expect"
-DATA = "name, train, validation, test, split_seed, classes, imbalance, preprocess"
+TOP = "name, data, model, about, seed, training, plots, analysis, expect, published, study"
+DATA = "name, train, validation, test, split_seed, folds, fold, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
     "track, early_stopping, initial"
@@ -81,6 +82,7 @@ MEASURED = ", ".join(
     for metric in ("accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy")
 )
 ALL_LAYERS = ", ".join(LAYERS)
+SOME_LAYERS, SOME_DATASETS = (listed(names.split(", ")) for names in (ALL_LAYERS, DATASETS))
 CONV2D = (
     "filters, kernel_size, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, "
     "bias_regularizer, activity_regularizer, strides, padding, dilation_rate"
@@ -118,9 +120,9 @@ MONITOR = "f.yaml:15: training.early_stopping.monitor"
 # (in GOOD, in its place, the whole message)
 BROKEN = [
     # the whole
-    (NAME, "nme: small", f"f.yaml:1: nme: unknown key; did you mean name? (allowed: {TOP})"),
-    ("training:", "trainig:", f"f.yaml:10: trainig: unknown key; did you mean training? (allowed: {TOP})"),
-    (SHOWN, "epochs: 3", f"f.yaml:16: epochs: unknown key; it belongs into the block training (allowed: {TOP})"),
+    (NAME, "nme: small", "f.yaml:1: nme: unknown key; did you mean name?"),
+    ("training:", "trainig:", "f.yaml:10: trainig: unknown key; did you mean training?"),
+    (SHOWN, "epochs: 3", "f.yaml:16: epochs: unknown key; it belongs into the block training"),
     (SHOWN, "colour: red", f"f.yaml:16: colour: unknown key; allowed {TOP}"),
     (NAME, "name: 3", "f.yaml:1: name: expected text; received 3"),
     (NAME, "name: a/b", f"f.yaml:1: name: {A_NAME}; received text 'a/b'"),
@@ -134,7 +136,7 @@ BROKEN = [
     (
         SHOWN,
         "plots: [filters, filtres]",
-        f"f.yaml:16: plots.1: unknown plot; received text 'filtres'; did you mean filters? (allowed: {PLOTS})",
+        "f.yaml:16: plots.1: unknown plot; received text 'filtres'; did you mean filters?",
     ),
     (SHOWN, "plots: filters", "f.yaml:16: plots: expected a list; received text 'filters'; write [filters]"),
     (EXPECT, "test.accuracy: 0.5", f"f.yaml:17: expect.test.accuracy: {A_RANGE}; received 0.5"),
@@ -144,23 +146,27 @@ BROKEN = [
     (
         EXPECT,
         "test.acuracy: [0.5, 1.0]",
-        f"f.yaml:17: expect.test.acuracy: not measured; did you mean test.accuracy? (allowed: {MEASURED})",
+        "f.yaml:17: expect.test.acuracy: not measured; did you mean test.accuracy?",
     ),
     # data
     (f"data: {DIGITS}\n", "", "f.yaml:1: data: missing; this key must be given"),
-    (DIGITS, "digits", "f.yaml:2: data: expected a dataset such as {name: digits, ...}; received text 'digits'"),
-    (DIGITS, "{validation: 200}", f"f.yaml:2: data.name: missing; say which dataset: {DATASETS}"),
+    (
+        DIGITS,
+        "digts",
+        "f.yaml:2: data: expected a dataset such as {name: array, ...}; received text 'digts'; did you mean digits?",
+    ),
+    (DIGITS, "{validation: 200}", f"f.yaml:2: data.name: missing; say which dataset: {listed(DATASETS.split(', '))}"),
     (
         "name: digits",
         "nam: digits",
-        f"f.yaml:2: data.name: missing; say which dataset: {DATASETS}; write name instead of nam",
+        f"f.yaml:2: data.name: missing; say which dataset: {listed(DATASETS.split(', '))}; write name instead of nam",
     ),
     (
         "name: digits",
         "name: mnits",
-        f"f.yaml:2: data.name: unknown dataset; received text 'mnits'; did you mean mnist? (allowed: {DATASETS})",
+        "f.yaml:2: data.name: unknown dataset; received text 'mnits'; did you mean mnist?",
     ),
-    ("validation:", "val:", f"f.yaml:2: data.val: unknown key; write validation (allowed: {DATA})"),
+    ("validation:", "val:", "f.yaml:2: data.val: unknown key; write validation"),
     ("validation: 200", "validation: -1", f"f.yaml:2: data.validation: {A_SIZE}; received -1"),
     ("validation: 200", "validation: 1.5", f"f.yaml:2: data.validation: {A_SIZE}; received 1.5"),
     (
@@ -190,8 +196,7 @@ BROKEN = [
     (
         "kind: classifier",
         "kind: clasifier",
-        "f.yaml:4: model.kind: unknown kind of model; received text 'clasifier'; did you mean classifier? "
-        f"(allowed: {KINDS})",
+        "f.yaml:4: model.kind: unknown kind of model; received text 'clasifier'; did you mean classifier?",
     ),
     (
         "kind: classifier",
@@ -201,23 +206,18 @@ BROKEN = [
     # layers: names
     (
         CONV,
-        "- Convolution2D: {filters: 4}",
-        f"{FIRST}: unknown layer; received text 'Convolution2D'; write Conv2D (allowed: {ALL_LAYERS})",
-    ),
-    (
-        CONV,
         "- Conv2DD: {filters: 4}",
-        f"{FIRST}: unknown layer; received text 'Conv2DD'; did you mean Conv2D? (allowed: {ALL_LAYERS})",
+        f"{FIRST}: unknown layer; received text 'Conv2DD'; did you mean Conv2D?",
     ),
     (
         CONV,
         "- Lambda: {function: x}",
         f"{FIRST}: unknown layer; received text 'Lambda'; there is no layer for own code: a config is data and "
-        f"cannot run any (allowed: {ALL_LAYERS})",
+        f"cannot run any",
     ),
-    (CONV, "- 3", f"{FIRST}: expected one layer; received 3; allowed {ALL_LAYERS}"),
-    (CONV, "-", f"{FIRST}: expected one layer; received nothing; allowed {ALL_LAYERS}"),
-    (CONV, "- {}", f"{FIRST}: expected one layer; received an empty block; allowed {ALL_LAYERS}"),
+    (CONV, "- 3", f"{FIRST}: expected one layer; received 3; allowed {listed(ALL_LAYERS.split(', '))}"),
+    (CONV, "-", f"{FIRST}: expected one layer; received nothing; allowed {listed(ALL_LAYERS.split(', '))}"),
+    (CONV, "- {}", f"{FIRST}: expected one layer; received an empty block; allowed {listed(ALL_LAYERS.split(', '))}"),
     (
         CONV,
         "- Conv2D:\n      filters: 4\n      kernel_size: 3",
@@ -229,8 +229,6 @@ BROKEN = [
         f"{FIRST}: expected one layer; received Conv2D, ReLU; keep one (in a list each begins with a dash of its own)",
     ),
     # layers: keys and values
-    (CONV, "- Dense: 30", f"{FIRST}.Dense: expected a block of keys; received 30; write Dense: {{units: 30}}"),
-    (CONV, "- Dropout: 0.5", f"{FIRST}.Dropout: expected a block of keys; received 0.5; write Dropout: {{rate: 0.5}}"),
     (CONV, "- Flatten: 3", f"{FIRST}.Flatten: expected a block of keys; received 3; write Flatten"),
     (CONV, "- Flatten: {axis: 3}", f"{FIRST}.Flatten.axis: unknown key; allowed no keys here"),
     (
@@ -242,23 +240,22 @@ BROKEN = [
     (
         CONV,
         "- Conv2D: {filers: 4, kernel_size: 3}",
-        f"{FIRST}.Conv2D.filers: unknown key; did you mean filters? (allowed: {CONV2D})",
+        f"{FIRST}.Conv2D.filers: unknown key; did you mean filters?",
     ),
     (
         CONV,
         "- conv2d:\n        filers: 4",
-        f"f.yaml:7: model.layers.0.conv2d.filers: unknown key; did you mean filters? (allowed: {CONV2D})",
+        "f.yaml:7: model.layers.0.conv2d.filers: unknown key; did you mean filters?",
     ),
     (
         CONV,
         "- Conv2D: {filters: 4, kernel_size: 3, input_shape: [8, 8, 1]}",
-        f"{FIRST}.Conv2D.input_shape: unknown key; leave it out: the input's shape comes from the data "
-        f"(allowed: {CONV2D})",
+        f"{FIRST}.Conv2D.input_shape: unknown key; leave it out: the input's shape comes from the data",
     ),
     (
         CONV,
         "- Conv2D: {filters: 4, kernel_size: (3, 3)}",
-        f"{FIRST}.Conv2D.3): unknown key; YAML has no (2, 3); write [2, 3] (allowed: {CONV2D})",
+        f"{FIRST}.Conv2D.3): unknown key; YAML has no (2, 3); write [2, 3]",
     ),
     ("kernel_size: 3", "kernel_size: [3]", f"{FIRST}.Conv2D.kernel_size: {TWO}; received [3]"),
     ("kernel_size: 3", "kernel_size: [3, 3, 3]", f"{FIRST}.Conv2D.kernel_size: {TWO}; received [3, 3, 3]"),
@@ -290,7 +287,7 @@ BROKEN = [
     (
         "activation: relu",
         "activation: rleu",
-        f"{FIRST}.Conv2D.activation: unknown value; received text 'rleu'; did you mean relu? (allowed: {ACTIVATIONS})",
+        f"{FIRST}.Conv2D.activation: unknown value; received text 'rleu'; did you mean relu?",
     ),
     (POOL, "- Dropout: {rate: 1.0}", f"{SECOND}.Dropout.rate: must be less than 1; received 1.0"),
     (POOL, "- GaussianNoise: {stddev: -1}", f"{SECOND}.GaussianNoise.stddev: must be at least 0; received -1"),
@@ -304,8 +301,7 @@ BROKEN = [
     (
         "padding: same",
         "kernel_initializer: xavier",
-        f"{FIRST}.Conv2D.kernel_initializer: unknown initializer; received text 'xavier'; write GlorotUniform "
-        f"(allowed: {ALL_INITIALIZERS})",
+        f"{FIRST}.Conv2D.kernel_initializer: unknown initializer; received text 'xavier'; write GlorotUniform",
     ),
     (
         "padding: same",
@@ -330,11 +326,6 @@ BROKEN = [
         "kernel_regularizer: l3",
         f"{FIRST}.Conv2D.kernel_regularizer: unknown regularizer; received text 'l3'; "
         "allowed L1, L2, L1L2, OrthogonalRegularizer",
-    ),
-    (
-        "padding: same",
-        "kernel_regularizer: {L2: 1e-4}",
-        f"{FIRST}.Conv2D.kernel_regularizer.L2: expected a block of keys; received 0.0001; write L2: {{l2: 0.0001}}",
     ),
     (
         "padding: same",
@@ -388,14 +379,9 @@ BROKEN = [
     (
         "Adam:",
         "Adm:",
-        f"{OPTIMIZER}: unknown optimizer; received text 'Adm'; did you mean Adam? (allowed: {ALL_OPTIMIZERS})",
+        f"{OPTIMIZER}: unknown optimizer; received text 'Adm'; did you mean Adam?",
     ),
-    ("learning_rate:", "lr:", f"{OPTIMIZER}.Adam.lr: unknown key; write learning_rate (allowed: {ADAM})"),
-    (
-        "{learning_rate: 1e-3}",
-        "1e-3",
-        f"{OPTIMIZER}.Adam: expected a block of keys; received 0.001; write Adam: {{learning_rate: 0.001}}",
-    ),
+    ("learning_rate:", "lr:", f"{OPTIMIZER}.Adam.lr: unknown key; write learning_rate"),
     (
         RATE,
         "'1e-3'",
@@ -435,17 +421,6 @@ BROKEN = [
     # training
     (
         LOSS,
-        "loss: mse",
-        f"f.yaml:12: training.loss: unknown loss; received text 'mse'; write mean_squared_error (allowed: {KNOWN})",
-    ),
-    (
-        LOSS,
-        "loss: sparse_categorical_crossentropy",
-        "f.yaml:12: training.loss: unknown loss; received text 'sparse_categorical_crossentropy'; "
-        f"write categorical_crossentropy: the labels are made one-hot (allowed: {KNOWN})",
-    ),
-    (
-        LOSS,
         "loss: {CategoricalCrossentropy: {from_logits: true}}",
         "f.yaml:12: training.loss.CategoricalCrossentropy.from_logits: unknown key; leave it out, and end the layers "
         "with activation: softmax (allowed: label_smoothing)",
@@ -460,8 +435,7 @@ BROKEN = [
     (
         LOSS,
         "metrics: [accuracy]",
-        "f.yaml:12: training.metrics: unknown key; leave it out: every metric that fits the model is recorded "
-        f"(allowed: {TRAINING})",
+        "f.yaml:12: training.metrics: unknown key; leave it out: every metric that fits the model is recorded",
     ),
     (
         BATCH,
@@ -477,12 +451,12 @@ BROKEN = [
     (
         BATCH,
         "batchsize: 32",
-        f"f.yaml:13: training.batchsize: unknown key; did you mean batch_size? (allowed: {TRAINING})",
+        "f.yaml:13: training.batchsize: unknown key; did you mean batch_size?",
     ),
     (EPOCHS, "epochs: -1", "f.yaml:14: training.epochs: must be at least 0; received -1"),
     (EPOCHS, "epochs: 1e3", "f.yaml:14: training.epochs: expected a whole number; received 1000.0; write 1000"),
     (EPOCHS, "epochs: two", "f.yaml:14: training.epochs: expected a whole number; received text 'two'"),
-    (EPOCHS, "nb_epoch: 2", f"f.yaml:14: training.nb_epoch: unknown key; write epochs (allowed: {TRAINING})"),
+    (EPOCHS, "nb_epoch: 2", "f.yaml:14: training.nb_epoch: unknown key; write epochs"),
     (EPOCHS, "shuffle: yes", "f.yaml:14: training.shuffle: expected true or false; received text 'yes'; write true"),
     (
         EPOCHS,
@@ -519,16 +493,6 @@ BROKEN = [
         "(allowed: gradient_norms, weight_norms, saturation, parameters)",
     ),
     # early stopping
-    (
-        "monitor: validation_loss",
-        "monitor: val_loss",
-        f"{MONITOR}: not recorded; received text 'val_loss'; write validation_loss (allowed: {RECORDED})",
-    ),
-    (
-        "monitor: validation_loss",
-        "monitor: val_accuracy",
-        f"{MONITOR}: not recorded; received text 'val_accuracy'; write validation_accuracy (allowed: {RECORDED})",
-    ),
     (
         "monitor: validation_loss",
         "monitor: categorical_accuracy",
@@ -675,12 +639,12 @@ WRONG_OVERRIDES = [
     ("=5", "--set =5: expected key=value, such as --set training.epochs=5"),
     (
         "training.epcohs=5",
-        f"--set training.epcohs=5: training.epcohs: unknown key; did you mean epochs? (allowed: {TRAINING})",
+        "--set training.epcohs=5: training.epcohs: unknown key; did you mean epochs?",
     ),
     ("foo.bar=5", f"--set foo.bar=5: foo: unknown key; allowed {TOP}"),
     (
         "epochs=5",
-        f"--set epochs=5: epochs: unknown key; it belongs into the block training (allowed: {TOP})",
+        "--set epochs=5: epochs: unknown key; it belongs into the block training",
     ),
     (
         "training.epochs=many",
@@ -717,7 +681,9 @@ WRONG_OVERRIDES = [
     (
         "training.optimizer.SGD.learning_rate=1.0",
         "--set training.optimizer.SGD.learning_rate=1.0: training.optimizer: expected one optimizer; "
-        "received Adam, SGD; keep one (in a list each begins with a dash of its own)",
+        "received Adam, SGD; "
+        "keep one, such as {SGD: {learning_rate: 1.0}}; "
+        "as an option: --set 'training.optimizer={SGD: {learning_rate: 1.0}}'",
     ),
     (
         "model.layers.3.Dense.units=11",
@@ -780,7 +746,7 @@ def test_an_override_may_use_a_key_that_the_file_leaves_out():
     assert experiment.training.early_stopping.monitor == "validation_loss"
 
 
-def test_every_default_is_filled_in():
+def test_every_default_is_filled_in(usual_pictures):
     minimal = (
         "data: {name: digits}\nmodel: {kind: classifier, layers: [Flatten, {Dense: {units: 10, activation: softmax}}]}"
     )
@@ -794,6 +760,8 @@ def test_every_default_is_filled_in():
             "validation": 180,
             "test": 359,
             "split_seed": 0,
+            "folds": None,
+            "fold": None,
             "classes": None,
             "imbalance": {},
             "preprocess": [],
@@ -844,9 +812,11 @@ def test_every_default_is_filled_in():
             "early_stopping": None,
             "initial": None,
         },
-        "plots": [],
+        "plots": ["learning_curves", "confusion_matrix", "misclassified"],
         "analysis": [],
         "expect": {},
+        "published": {},
+        "study": None,
     }
 
 
@@ -943,14 +913,13 @@ def test_a_shipped_config_is_copied_as_it_is_and_nothing_is_overwritten():
     assert copy("conv_digits", Path(".")) == Path("conv_digits.yaml")
     assert Path("conv_digits.yaml").read_bytes() == shipped()["conv_digits"].read_bytes()
     Path("conv_digits.yaml").write_text("mine")
-    message = "conv_digits.yaml: exists; it is not overwritten; name another folder with --to"
+    message = "conv_digits.yaml: exists; it is not overwritten; name another folder with --to, or a --name"
     assert error_of(copy, "conv_digits", Path(".")) == message
     assert Path("conv_digits.yaml").read_text() == "mine"
-    assert error_of(copy, "conv_digits", Path("nowhere")) == "nowhere: no such folder"
-    known = ", ".join(shipped())
-    assert error_of(copy, "conv_digit", Path(".")) == (
-        f"conv_digit: no such config; there are {known}; did you mean conv_digits?"
+    assert error_of(copy, "conv_digits", Path("nowhere")) == (
+        "nowhere: no such folder; --to names one that is there, --name the copy"
     )
+    assert error_of(copy, "conv_digit", Path(".")) == "conv_digit: no such config; did you mean conv_digits?"
 
 
 def test_a_dataset_is_found_by_its_name():
@@ -964,6 +933,29 @@ def blocks(schema: dict) -> list[dict]:
     found = [schema] if schema.get("type") == "object" and "properties" in schema else []
     parts = [*schema.values(), *(item for value in schema.values() if isinstance(value, list) for item in value)]
     return found + [block for part in parts if isinstance(part, dict) for block in blocks(part)]
+
+
+PICTURES = [(name, kind.example()) for name, kind in experiment.MODELS.items()]
+
+
+@pytest.mark.parametrize(("kind", "model"), PICTURES, ids=[name for name, _ in PICTURES])
+def test_every_kind_of_model_has_usual_pictures_which_an_empty_list_leaves_out(kind, model, usual_pictures):
+    data = {"name": "digits"} if kind != "regressor" else {"name": "line"}
+    config = {"name": "a", "data": {**data, "validation": 0.2, "test": 0.2}, "model": model}
+    if kind == "regressor":
+        config["model"] = {"kind": "regressor", "layers": [{"Dense": {"units": 1}}]}
+    drawn = load(written(dump(config))).experiment.plots
+    assert drawn
+    assert set(drawn) <= set(PLOTS.split(", "))
+    assert load(written(dump({**config, "plots": []}))).experiment.plots == []
+
+
+def test_all_pictures_and_analyses_are_those_that_apply():
+    everything = load(written(GOOD.replace(SHOWN, "plots: all\nanalysis: all"))).experiment
+    assert {"confusion_matrix", "filters", "learning_curves"} <= set(everything.plots)
+    assert "stages" not in everything.plots
+    assert "energy" not in [experiment.ANALYSIS.names[type(analysis)] for analysis in everything.analysis]
+    assert "saliency" in [experiment.ANALYSIS.names[type(analysis)] for analysis in everything.analysis]
 
 
 def test_the_json_schema_knows_every_name_and_closes_every_block():

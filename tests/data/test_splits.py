@@ -286,3 +286,62 @@ def test_fractions_that_make_one_use_every_sample_once():
     described = Description((1,), ("a", "b"), 12, None)
     sizes = splits.sizes(spec(train=0.75, validation=0.125, test=0.125), described)
     assert sum(sizes.values()) == 12
+
+
+@pytest.mark.parametrize("described", [WHOLE, OFFICIAL])
+def test_folds_part_what_training_and_validation_have_without_them_and_leave_test_alone(described):
+    whole = splits.split(spec(train=200, validation=20), described, numbered(described))
+    pool = sorted(np.concatenate([whole.train.x[:, 0], whole.validation.x[:, 0]]))
+    validated = []
+    for fold in range(3):
+        found = splits.split(spec(train=200, validation=20, folds=3, fold=fold), described, numbered(described))
+        assert sorted(np.concatenate([found.train.x[:, 0], found.validation.x[:, 0]])) == pool
+        assert np.array_equal(found.test.x, whole.test.x)
+        assert set(splits.class_counts(found.validation.y, described).values()) <= {23, 24, 25, 26}
+        validated += list(found.validation.x[:, 0])
+    assert sorted(validated) == pool
+
+
+def test_folds_have_the_classes_in_their_proportions_in_a_file_that_is_sorted_by_class():
+    sorted_by_class = numbered(OFFICIAL, np.repeat([0, 1, 2], 100))
+    for fold in range(5):
+        found = splits.split(spec(folds=5, fold=fold), OFFICIAL, sorted_by_class)
+        assert splits.class_counts(found.validation.y, OFFICIAL) == {"a": 20, "b": 20, "c": 20}
+
+
+def test_the_sizes_of_a_fold_are_complete_and_stay_what_they_are():
+    first = splits.sizes(spec(folds=7, fold=6), WHOLE)
+    assert first == {"train": 205, "validation": 35, "test": 60}
+    assert splits.sizes(spec(folds=7, fold=6, **first), WHOLE) == first
+
+
+def test_without_a_fold_the_sizes_are_those_of_the_first():
+    assert splits.sizes(spec(folds=5), WHOLE) == splits.sizes(spec(folds=5, fold=0), WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "message"),
+    [
+        ({"fold": 1}, "fold", "leave it out without folds; received 1"),
+        ({"folds": 3, "fold": 3}, "fold", "the folds are 0 to 2; received 3"),
+        (
+            {"folds": 9, "train": 4, "validation": 3},
+            "folds",
+            "7 training and validation samples are fewer than 9 folds",
+        ),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(keys, key, message):
+    with pytest.raises(Refusal) as refusal:
+        splits.sizes(spec(**keys), WHOLE)
+    assert (refusal.value.path, refusal.value.text) == (("data", key), message)
+
+
+def test_more_folds_than_a_class_has_samples_are_refused():
+    y = np.array([0] * 200 + [1] * 97 + [2] * 3)
+    with pytest.raises(UserError) as error:
+        splits.split(spec(test=0, folds=4), WHOLE, numbered(WHOLE, y))
+    assert str(error.value) == (
+        "numbered: the class c has 3 training and validation samples, fewer than 4 folds; lower data.folds, "
+        "add samples, or leave the class out"
+    )

@@ -20,7 +20,12 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    facts, tensors = facts_of(path), load_file(path)
+    facts = facts_of(path)
     change(facts)
-    text = json.dumps(facts)
+    rewrite_text(path, json.dumps(facts))
+
+
+def rewrite_text(path: Path, text: str) -> None:
+    """The same with any text in place of the facts."""
+    tensors = load_file(path)
     save_file(tensors, path, metadata={"checkpoint": text, "sha256": checkpoints._digest(text, tensors)})

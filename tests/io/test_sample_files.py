@@ -8,13 +8,15 @@ from PIL import Image
 
 from mlphys.errors import UserError
 from mlphys.io import sample_files
+from mlphys.io.csv_table import Cells
 from mlphys.io.sample_files import Expected
+from mlphys.schema.units import Units
 
 BYTES = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20  # an image, 3 high and 4 wide
 PIXELS = (BYTES / np.float32(255)).reshape(1, 3, 4, 1)
 GREY = Expected((3, 4, 1), 0.0, 1.0)
 VECTOR = Expected((3,), -1.0, 1.0)
-FLOWERS = Expected((2,), 0.0, 8.0, features=("length", "width"), targets=("species",))
+FLOWERS = Expected((2,), 0.0, 8.0, Cells(("length", "width")), targets=("species",))
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +105,13 @@ def test_an_image_of_another_size_is_scaled_only_when_asked_to():
     Image.fromarray(np.full((30, 20), 51, np.uint8)).save("a.png")
     assert refusal("a.png", GREY) == "a.png: expected 3 x 4 pixels; received 30 x 20; --resize scales it"
     assert np.allclose(read("a.png", GREY, resize=True), np.full((1, 3, 4, 1), 0.2))
+
+
+def test_a_training_image_of_too_many_pixels_is_refused_before_it_is_scaled_to():
+    Image.fromarray(BYTES).save("a.png")
+    expected = Expected((5001, 5000, 1), 0.0, 1.0)
+    message = "a.png: 5001 x 5000 pixels are more than 25,000,000 values; give them as npy"
+    assert refusal("a.png", expected, resize=True) == message
 
 
 def test_a_colour_image_becomes_what_the_network_takes():
@@ -196,3 +205,51 @@ def test_what_is_no_sample_is_told_apart_by_its_ending():
         "a.png: is an image, and the network was trained on samples of 3 numbers; give those as npy, npz or csv"
     )
     assert refusal("nowhere.npy", GREY).startswith("nowhere.npy: no such file; ")
+
+
+@pytest.mark.parametrize(
+    ("units", "values"),
+    [
+        (Units("float64", 3.0, given=True), np.array([[3.0, -1.5, 0]])),
+        (Units("float64", offset=(2459000.0, 0.0, 0.0)), np.array([[2459001.0, -0.5, 0]])),
+        (Units("uint8", 3.0, given=True), np.array([[3, 0, 0]], np.uint8)),
+    ],
+)
+def test_another_file_is_read_as_the_training_file_was(units, values):
+    expected = Expected((3,), -1.0, 1.0, units=units)
+    np.save("a.npy", values)
+    np.savez("a.npz", values=values)
+    np.savetxt("a.csv", values, delimiter=",", fmt="%.17g")
+    for name in ("a.npy", "a.npz", "a.csv"):
+        assert np.allclose(read(name, expected), [[1, -0.5 if values[0, 1] else 0, 0]]), name
+
+
+def test_samples_have_the_name_that_they_had_in_training():
+    np.savez("a.npz", spins=np.ones((1, 3)), x=np.zeros((1, 3)))
+    assert read("a.npz", Expected((3,), 0.0, 1.0, array="spins")).tolist() == [[1, 1, 1]]
+    assert read("a.npz", Expected((3,), 0.0, 1.0)).tolist() == [[0, 0, 0]]
+
+
+CELLS = Cells(("mass", "detector"), {"detector": ("H1", "L1")}, ("-9999",))
+
+
+def test_a_table_is_read_with_the_categories_and_the_means_of_training():
+    expected = Expected((3,), 0.0, 9.0, CELLS, units=Units("float64", fill=(4.0, 0.5, 0.5)))
+    with open("a.csv", "w") as file:
+        file.write("detector;mass\nL1;1,5\nH1;-9999\n?;\n")
+    assert read("a.csv", expected).tolist() == [[1.5, 0, 1], [4, 1, 0], [4, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("2,V1", "a.csv:2: detector: V1 is none of its categories (H1, L1)"),
+        (",H1", "a.csv:2: mass: the cell is empty"),
+        ("-9999.0,H1", "a.csv:2: mass: -9999.0 stands for a missing value"),
+        ("up,H1", "a.csv:2: mass: expected a finite number; received 'up'"),
+    ],
+)
+def test_cells_that_training_did_not_know_are_refused(row, text):
+    with open("a.csv", "w") as file:
+        file.write(f"mass,detector\n{row}\n")
+    assert refusal("a.csv", Expected((3,), 0.0, 9.0, CELLS)) == text

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from mlphys.errors import Refusal
 from mlphys.models import classifier
 from mlphys.networks.autodiff import gradient, jacobian
 from mlphys.schema.data import Description, Split
@@ -134,3 +135,66 @@ def test_weights_of_the_classes_count_in_training_only():
     np.testing.assert_allclose(weighted(x, y, True)[0]["loss"].numpy(), weights[y] * plain["loss"].numpy(), rtol=1e-6)
     np.testing.assert_array_equal(weighted(x, y, False)[0]["loss"].numpy(), plain["loss"].numpy())
     np.testing.assert_array_equal(weighted(x, y, True)[0]["accuracy"].numpy(), plain["accuracy"].numpy())
+
+
+ONE_UNIT = [*HIDDEN, {"Dense": {"units": 1, "activation": "sigmoid"}}]
+TWO = Description((8, 8, 1), ("0", "1"), 100, None)
+
+
+def test_one_sigmoid_unit_of_two_classes_has_the_loss_of_keras_and_an_accuracy():
+    import keras
+
+    spec = classifier.Classifier(kind="classifier", layers=ONE_UNIT)
+    settings = Training.model_validate({"loss": "binary_crossentropy"})
+    spec.check(settings, TWO)
+    network = spec.build(TWO, seed=0)
+    x, y = digits(40)
+    y = y % 2
+    for loss_per in ("output", "sample"):
+        cost = spec.cost(settings.model_copy(update={"loss_per": loss_per}), TWO, network)
+        values, _ = cost(x, y, False)
+        p = np.asarray(network.model(x))
+        expected = keras.losses.BinaryCrossentropy(reduction=None)(y[:, None].astype(np.float32), p)
+        np.testing.assert_allclose(values["loss"], expected, rtol=1e-5)
+        np.testing.assert_array_equal(values["accuracy"], (p[:, 0] > 0.5) == y)
+    probabilities = np.asarray(spec.predictions(network, x)["probabilities"])
+    np.testing.assert_allclose(probabilities, np.concatenate([1 - p, p], axis=1))
+    assert spec.prediction_shapes(TWO) == {"probabilities": (2,)}
+    weights = settings.model_copy(update={"class_weight": {"0": 1.0, "1": 3.0}})
+    [phase] = spec.phases(weights, TWO, network, Split(x, y))
+    batch = phase.forward(x, y, True)
+    weighted = phase.plan.terms[0].weighted(phase.plan.terms[0].each(batch), batch)
+    np.testing.assert_allclose(weighted, np.where(y, 3, 1) * np.asarray(expected), rtol=1e-5)
+
+
+def test_machine_code_leaves_one_sigmoid_unit_to_tensorflow():
+    from mlphys.training.native_backend import NativeBackend
+
+    spec = classifier.Classifier(kind="classifier", layers=ONE_UNIT)
+    [plan] = spec.plans(Training.model_validate({"loss": "binary_crossentropy", "optimizer": "adam"}), TWO)
+    assert NativeBackend.refusal(plan, 20, [])
+    assert str(plan.terms[0]) == "-[t log p + (1 - t) log(1 - p)], t being 1 for the second class"
+
+
+@pytest.mark.parametrize(
+    ("layer", "loss", "classes", "text"),
+    [
+        ({"units": 1, "activation": "sigmoid"}, "binary_crossentropy", "012", "1 outputs for 3 classes"),
+        ({"units": 1, "activation": "softmax"}, "binary_crossentropy", "01", "1 outputs for 2 classes"),
+        ({"units": 1}, "binary_crossentropy", "01", "1 outputs for 2 classes"),
+        ({"units": 1, "activation": "sigmoid"}, "categorical_crossentropy", "01", "write binary_crossentropy"),
+    ],
+)
+def test_one_unit_of_another_kind_is_refused(layer, loss, classes, text):
+    spec = classifier.Classifier(kind="classifier", layers=[*HIDDEN, {"Dense": layer}])
+    with pytest.raises(Refusal, match=text):
+        spec.check(Training.model_validate({"loss": loss}), Description((8, 8, 1), tuple(classes), 100, None))
+
+
+@pytest.mark.parametrize(
+    ("target_shape", "text"), [((0,), "the data has no labels"), ((1,), "the targets are numbers"), ((3,), "classes")]
+)
+def test_data_without_classes_is_refused_with_what_it_has(target_shape, text):
+    spec = classifier.Classifier(kind="classifier", layers=[*HIDDEN, SOFTMAX])
+    with pytest.raises(Refusal, match=text):
+        spec.check(Training(), Description((8, 8, 1), (), 100, None, target_shape))

@@ -161,7 +161,7 @@ def test_gaussian_chains_end_in_a_mixture_of_gaussians():
     np.testing.assert_allclose(end.var(axis=0), variance, rtol=0.06)
 
 
-def test_the_pseudo_log_likelihood_is_the_sum_and_where_it_is_drawn_on_average_the_sum_of_log_p_of_each_value_given_all_others():
+def test_the_pseudo_log_likelihood_is_the_sum_of_log_p_of_each_value_and_where_it_is_drawn_on_average_so():
     network, _, (w, b, c) = made()
     v = np.tile(ALL_V[[11, 38]], (3000, 1))
     probabilities = np.exp(-free_energies(ALL_V, w, b, c))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mlphys.io.history import History
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.early_stopping import Watch
-from tests.helpers.corrupt_checkpoint import facts_of, rewrite
+from tests.helpers.corrupt_checkpoint import facts_of, rewrite, rewrite_text
 
 ROWS = [{"phase": "train", "epoch": e, "loss": 1 / e} for e in (1, 2, 3, 4)]
 
@@ -202,6 +203,36 @@ def test_a_checkpoint_that_forgot_a_part_of_early_stopping_is_passed_over(folder
     checkpoints.write(folder, at(1), history)
     path = checkpoints.write(folder, at(2), history)
     rewrite(path, lambda facts: facts["watch"].pop(name))
+    read, passed = checkpoints.newest(folder, history)
+    assert (read.epoch, passed) == (1, {path: "damaged"})
+
+
+POSSIBLE = {"phase": ["1"], "fingerprints": [{}], "best": [None, -1, 1.5], "reached": [True]}
+WRONG = [None, True, -1, 1.5, "1", [], {}, math.nan, math.inf, 10**400, "x" * 1000]
+
+
+@pytest.mark.parametrize("name", FACTS + REMEMBERED)
+def test_a_checkpoint_with_a_fact_that_no_training_writes_is_passed_over(folder, history, name):
+    checkpoints.write(folder, at(1), history)
+    path = checkpoints.write(folder, at(2), history)
+    right = facts_of(path)
+    for value in WRONG:
+        facts = {**right, "watch": {**right["watch"], name: value}} if name in REMEMBERED else {**right, name: value}
+        if value in POSSIBLE.get(name, []):
+            continue
+        rewrite_text(path, json.dumps(facts))
+        read, passed = checkpoints.newest(folder, history)
+        assert (read.epoch, passed) == (1, {path: "damaged"}), value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "7", "{", "[" * 10_000, '{"phase":' * 10_000, '{"watch": ' + "[" * 10_000 + "]" * 10_000 + "}"],
+)
+def test_a_checkpoint_whose_facts_are_no_block_of_keys_is_passed_over(folder, history, text):
+    checkpoints.write(folder, at(1), history)
+    path = checkpoints.write(folder, at(2), history)
+    rewrite_text(path, text)
     read, passed = checkpoints.newest(folder, history)
     assert (read.epoch, passed) == (1, {path: "damaged"})
 

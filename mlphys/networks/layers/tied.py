@@ -1,4 +1,4 @@
-"""Layers that use the kernel of another, transposed: what a tied decoder is made of."""
+"""Layers of a tied decoder, which use the transposed kernel of another layer."""
 
 from __future__ import annotations
 

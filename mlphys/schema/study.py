@@ -1,0 +1,98 @@
+"""The block `study`: what many runs of one config differ in."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from mlphys.schema.document import flow
+from mlphys.schema.fields import Count
+from mlphys.schema.spec import Spec
+
+EXAMPLES = "a list such as [16, 32, 64], a range such as 1e-3:1:log7 or 0:1:lin6, or a block that names each value"
+RANGE = re.compile(r"([^:]+):([^:]+):(lin|log)(\d{1,5})")
+LONGEST_RANGE = 10_000
+
+
+def _grid_values(value: Any) -> Any:
+    options(value)
+    return value
+
+
+GridValues = Annotated[
+    Any, PlainValidator(_grid_values), WithJsonSchema({"type": ["array", "string", "object"], "minItems": 1})
+]
+
+
+class Study(Spec):
+    """Many runs of one config: a run for each combination of the grid's values, for each seed, for each fold."""
+
+    grid: dict[str, GridValues] = Field({})
+    """The values of each key that varies: a list, a range of equal ratios or steps, or a block that names each value;
+    several keys make a product. Example: {training.batch_size: [16, 64]}, or 1e-3:1:log7, or 0:1:lin6
+    """
+    seeds: Count | None = None
+    """The number of runs that differ only in the seed, counted up from the config's; null: one. Example: 5"""
+    evaluate: Literal["validation", "test"] | None = None
+    """The split on which runs are measured; null: test for seeds alone, otherwise validation."""
+
+
+def options(values: Any) -> dict[str, Any]:
+    """The values of a grid's key by their labels. Raises ValueError for none, equal ones, or a range that is none."""
+    if isinstance(values, str):
+        values = _range(values)
+    if isinstance(values, dict):
+        named = {str(name): value for name, value in values.items()}
+    elif isinstance(values, list):
+        named = {flow(value): value for value in values}
+    else:
+        raise ValueError(f"expected {EXAMPLES}")
+    if not named:
+        raise ValueError(f"an empty grid trains nothing; write {EXAMPLES}")
+    seen: dict[Any, Any] = {}
+    for value in values.values() if isinstance(values, dict) else values:
+        same = _comparable(value)
+        if same in seen:
+            raise ValueError(f"{flow(seen[same])} and {flow(value)} are equal; leave one out")
+        seen[same] = value
+    return named
+
+
+def _comparable(value: Any) -> Any:
+    """1 and 1.0 are the same value, true and 1 are not."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number else flow(value)
+
+
+def _range(text: str) -> list[int | float]:
+    """`1e-3:1:log7` and `0:1:lin6` as numbers of six digits; whole ones where all are and both ends were written so."""
+    found = RANGE.fullmatch(text.replace(" ", ""))
+    if not found:
+        commas = f"; write [{text}]" if "," in text else ""
+        raise ValueError(f"expected {EXAMPLES}{commas}")
+    count = int(found[4])
+    try:
+        first, last = float(found[1]), float(found[2])
+    except ValueError:
+        raise ValueError(f"expected {EXAMPLES}") from None
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise ValueError("the ends of a range are finite numbers")
+    if first == last:
+        raise ValueError(f"a range has two ends; write [{found[1]}] for one value")
+    if first > last:
+        raise ValueError(f"a range runs from the smaller to the larger number; write {found[2]}:{found[1]}:...")
+    if not 2 <= count <= LONGEST_RANGE:
+        raise ValueError(f"a range has 2 to {LONGEST_RANGE} values")
+    if found[3] == "log" and first <= 0:
+        raise ValueError("a range of equal ratios begins above 0; write lin, or a larger first value")
+    steps = [i / (count - 1) for i in range(count)]
+    if found[3] == "log":
+        inner = [math.exp(math.log(first) + step * math.log(last / first)) for step in steps]
+    else:
+        inner = [first + step * (last - first) for step in steps]
+    values = [first, *(float(f"{value:.6g}") for value in inner[1:-1]), last]
+    whole = all(re.fullmatch(r"[-+]?\d+", end) for end in (found[1], found[2]))
+    return [int(value) for value in values] if whole and all(value.is_integer() for value in values) else list(values)

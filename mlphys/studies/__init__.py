@@ -1,0 +1,1 @@
+"""Many runs of one config: other seeds, values of a grid, folds."""

@@ -1,0 +1,171 @@
+"""Members trained by processes of this machine, which import TensorFlow once and train one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import ClassVar, Self
+
+from mlphys.studies.executor import Ended, Event, Order, OtherThreads, Report, Result, Train
+
+GROWTH = 1.1
+FEWEST = 10  # members before a process is replaced: its start takes as long as some of them
+PATIENCE = 60  # seconds that a member gets to write its checkpoint when the study is interrupted
+
+
+@dataclass
+class _Worker:
+    """A process, and what it trains."""
+
+    process: BaseProcess
+    connection: Connection
+    order: Order | None = None
+    trained: int = 0
+    memory: int = 0  # bytes after its first member
+
+
+class LocalProcesses:
+    """As many warm processes as there are slots; one that died is replaced, and its member has failed."""
+
+    name: ClassVar[str] = "processes"
+
+    def __init__(self, train: Train, slots: int):
+        """`train` is a function of a module, which the processes import."""
+        self.slots = slots
+        self._train = train
+        self._context = multiprocessing.get_context("spawn")  # TensorFlow's threads do not outlive a fork
+        self._workers: list[_Worker] = []
+
+    def submit(self, order: Order) -> None:
+        worker = next((worker for worker in self._workers if worker.order is None), None) or self._started()
+        self._give(worker, order)
+
+    def wait(self, report: Report) -> None:
+        busy = {worker.connection: worker for worker in self._workers if worker.order}
+        for connection in wait(list(busy)):
+            worker = busy[connection]  # type: ignore[index]
+            order = worker.order
+            assert order
+            try:
+                said = worker.connection.recv()
+            except (EOFError, OSError):
+                self._lost(worker)
+                report(Ended(order.number, Result("failed", _death(worker.process))))
+                continue
+            if said is None:  # it has TensorFlow with other threads
+                self._lost(worker)
+                self._give(self._started(), order)
+                continue
+            if isinstance(said, Ended):
+                worker.order = None
+                self._replaced_if_grown(worker)
+            report(said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ask all to end, and those that train to keep their last epoch; end by force what does not hear."""
+        for worker in self._workers:
+            if worker.order and worker.process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, signal.SIGTERM)
+            worker.connection.close()
+        for worker in self._workers:
+            worker.process.join(PATIENCE)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    def _started(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(self._train, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _give(self, worker: _Worker, order: Order) -> None:
+        worker.order = order
+        with contextlib.suppress(OSError):  # it is dead, which `wait` finds
+            worker.connection.send(order)
+
+    def _replaced_if_grown(self, worker: _Worker) -> None:
+        """TensorFlow keeps something of each network: a process that has grown ends, and another takes over."""
+        memory = _resident(worker.process.pid)
+        worker.trained += 1
+        worker.memory = worker.memory or memory
+        if worker.trained >= FEWEST and memory > GROWTH * worker.memory:
+            self._lost(worker)
+
+    def _lost(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.connection.close()
+        worker.process.join(PATIENCE)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+
+
+def _resident(process: int | None) -> int:
+    """Bytes of memory that a process has; 0 where the system does not tell."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _death(process: BaseProcess) -> str:
+    code = process.exitcode or 0
+    if code >= 0:
+        return f"its process ended with code {code}"
+    by = signal.Signals(-code).name
+    memory = ", as the system does when memory runs out; use fewer --workers" if by == "SIGKILL" else ""
+    return f"its process was ended by {by}{memory}"
+
+
+def _work(train: Train, connection: Connection) -> None:
+    """The life of a process: orders in, events out, until the connection is closed or the study's process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the study's tells us
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    parent = multiprocessing.parent_process()
+    if parent:
+        threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
+
+    def report(event: Event) -> None:
+        connection.send(event)
+
+    try:
+        while True:
+            order = connection.recv()
+            try:
+                result = train(order, report)
+            except OtherThreads:
+                connection.send(None)
+                return
+            except Exception as error:  # a bug: the study reports it
+                traceback.print_exc()
+                result = Result("failed", f"{type(error).__name__}: {error}")
+            report(Ended(order.number, result))
+    except (EOFError, OSError, KeyboardInterrupt):
+        pass
+    finally:
+        os._exit(0)  # TensorFlow's threads may still be busy with the rest of a chunk
+
+
+def _end_with(join: Callable[[], None]) -> None:
+    """End this process, wherever it is, when the study's has ended: it would train a run that nobody waits for."""
+    join()
+    os._exit(1)

@@ -1,0 +1,62 @@
+"""Members trained by processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from mlphys.studies.executor import Ended, Event, Order, Train
+from mlphys.studies.local_processes import LocalProcesses
+from tests.helpers import made_up_members
+
+pytestmark = pytest.mark.slow
+
+
+def ended(train: Train, threads: Sequence[int], slots: int = 1) -> list[Ended]:
+    """The ends of members 1, 2, ... with these threads, in their order."""
+    orders = [Order(i, "f.yaml", {}, "nowhere", count) for i, count in enumerate(threads, 1)]
+    found: list[Ended] = []
+
+    def report(event: Event) -> None:
+        if isinstance(event, Ended):
+            found.append(event)
+
+    with LocalProcesses(train, slots) as executor:
+        submitted = 0
+        while len(found) < len(orders):
+            while submitted < len(orders) and submitted - len(found) < slots:
+                executor.submit(orders[submitted])
+                submitted += 1
+            executor.wait(report)
+    return sorted(found, key=lambda event: event.number)
+
+
+def test_a_process_that_is_killed_fails_its_member_and_no_other():
+    found = ended(made_up_members.killed_if_second, [1, 1, 1])
+    assert [event.result.state for event in found] == ["done", "failed", "done"]
+    assert found[1].result.reason == (
+        "its process was ended by SIGKILL, as the system does when memory runs out; use fewer --workers"
+    )
+
+
+def test_an_exception_fails_its_member_and_the_process_trains_the_next(capfd):
+    found = ended(made_up_members.raising_if_second, [1, 1, 1])
+    assert [event.result.reason for event in found] == [None, "ZeroDivisionError: division by zero", None]
+    assert found[0].result.epochs == found[2].result.epochs  # one process
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_member_that_needs_other_threads_gets_a_fresh_process():
+    found = ended(made_up_members.settled_by_first, [1, 1, 2])
+    assert [event.result.state for event in found] == ["done", "done", "done"]
+    processes = [event.result.epochs for event in found]
+    assert processes[0] == processes[1] != processes[2]
+
+
+def test_leaving_ends_processes_that_train():
+    with LocalProcesses(made_up_members.waiting_to_be_interrupted, 1) as executor:
+        executor.submit(Order(1, "f.yaml", {}, "nowhere", 1))
+        executor.wait(lambda event: None)
+        [worker] = executor._workers
+    assert worker.process.exitcode is not None
