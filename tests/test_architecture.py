@@ -219,8 +219,7 @@ TOUCHING = {
 # Folders of many runs and those that a command names, the user's own; pictures and arrays made in memory.
 ALLOWED = {
     ("io.run_files", "iterdir"), ("runs.run", "glob"), ("runs.writer", "iterdir"), ("runs.writer", "mkdir"),
-    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"),
-    ("commands.study", "iterdir"), ("figures.save", "savefig"),
+    ("runs.writer", "savez_compressed"), ("commands.predict", "savez_compressed"), ("figures.save", "savefig"),
 }  # fmt: skip
 
 

@@ -20,19 +20,27 @@ from mlphys.numerics.uncertainty import mean_stderr, rounded
 AT_ONCE = 500  # samples, in float64
 BINS = 60
 SHUFFLED = "shuffled"
+FORMULAS = {  # by the activation of the output: E(x), and what minus its gradient is
+    "linear": ("|x - b|^2 / 2 - sum_k H(x W_k + c_k)", "r(x) - x"),
+    "sigmoid": ("-b x - sum_k H(x W_k + c_k)", "logit r(x)"),
+}
+LECTURE = {
+    "linear": "sum_k H(x W_k + c_k) - |x - b|^2 / 2",
+    "sigmoid": "sum_k H(x W_k + c_k) + b x",
+}
 
 
 class Energy(SampledAnalysis):
-    """The energy whose gradient is r(x) - x, of tied autoencoders and Boltzmann machines (Kamyshanska
-    & Memisevic 2015).
+    """The energy with gradient x - r(x), of tied autoencoders and Boltzmann machines (Kamyshanska & Memisevic 2015).
 
-    E(x) = sum_k H(x W_k + c_k) - |x - b|^2 / 2 of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
+    E(x) = |x - b|^2 / 2 - sum_k H(x W_k + c_k) of r(x) = f(x W + c) W^T + b, with H the antiderivative of f.
 
-    It GROWS with plausibility: grad E = r(x) - x. With a sigmoid output b x replaces the square, and
-    grad E = logit r(x). For f = sigmoid, and so for a Boltzmann machine, it is minus the free energy.
-    Measured for samples, by class, and for samples in which every value comes from another sample
+    Its sign is that of physics: low is plausible, -grad E = r(x) - x, and x <- x + eta (r(x) - x) descends. With a
+    sigmoid output -b x replaces the square, and -grad E = logit r(x). For f = sigmoid, and so for a Boltzmann machine,
+    it is the free energy. The lecture has the opposite sign, sum_k H(x W_k + c_k) - |x - b|^2 / 2, as Kamyshanska and
+    Memisevic have. Measured for samples, by class, and for samples in which every value comes from another sample
     (`shuffled`: the same values without correlations), with the fraction of pairs in which the
-    sample has the higher energy; and how well the gradient, by automatic differentiation, agrees with r(x).
+    sample has the lower energy; and how well the gradient, by automatic differentiation, agrees with r(x).
     """
 
     def check(self, resolved: ResolvedView) -> None:
@@ -45,9 +53,13 @@ class Energy(SampledAnalysis):
         found = net.energies(z)
         shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
         above = _above(found, shuffled)
+        formula, field = FORMULAS[net.output]
         numbers: dict[str, Any] = {
             "split": split, "samples": len(z), "activation": net.activation, "output": net.output,
+            "sign": f"as in physics: low is plausible, -grad E = {field}", "formula": f"E(x) = {formula}",
+            "lecture_formula": f"{LECTURE[net.output]}, which is -E(x) and high where plausible",
             "energy": _summary(found), SHUFFLED: _summary(shuffled), "above_shuffled": above,
+            "below_shuffled": 1 - above,
         }  # fmt: skip
         classes = run.data["classes"]
         if classes:
@@ -55,17 +67,18 @@ class Energy(SampledAnalysis):
         wrong = _gradient_errors(run, net, z)
         numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
         summary = (
-            f"{rounded(float(found.mean()), mean_stderr(found))}, above that of shuffled values in {100 * above:.1f} %"
+            f"{rounded(float(found.mean()), mean_stderr(found))}, below that of shuffled values in "
+            f"{100 * (1 - above):.1f} %"
         )
         if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
             free = run.trained.output("free_energies")(z)[:, 0]
-            difference = float(abs(found + free).max() / max(abs(free).max(), 1e-30))
+            difference = float(abs(found - free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
-            summary += f"; minus the free energy to {difference:.0e} of it"
-        field = "logit r(x)" if net.output == "sigmoid" else "r(x) - x"
-        summary += f"; gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
+            summary += f"; the free energy to {difference:.0e} of it"
+        summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it"
+        summary += f"; {len(z)} {split} samples"
         labels = some.y if classes else np.zeros(len(z), int)
-        return AnalysisResult(numbers, summary, [_picture(run, split, found, shuffled, labels, above)])
+        return AnalysisResult(numbers, summary, [_picture(run, (split, net.output), found, shuffled, labels)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -83,7 +96,8 @@ class Net:
     output: Output
 
     def energy(self, x: Any) -> Any:
-        return energies.energy(x, self.kernel, self.hidden_bias, self.visible_bias, self.activation, self.output)
+        """Low where x is plausible, the sign of physics."""
+        return -energies.energy(x, self.kernel, self.hidden_bias, self.visible_bias, self.activation, self.output)
 
     def energies(self, z: np.ndarray) -> np.ndarray:
         """E at points (n, d), float64 (n,)."""
@@ -103,16 +117,16 @@ def _net(run: RunView) -> Net:
 
 
 def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:
-    """|grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(grad E) - r(x)| / |r(x)|, at each point."""
+    """|-grad E - (r(x) - x)| / |r(x) - x|, of a sigmoid output |sigmoid(-grad E) - r(x)| / |r(x)|, at each point."""
     from mlphys.networks.autodiff import gradient
 
     r = run.trained.output("reconstructions")(z)
     found = []
     for start in range(0, len(z), AT_ONCE):
         x, given = (values[start : start + AT_ONCE].astype(np.float64) for values in (z, r))
-        slope = gradient(net.energy, x)
+        force = -gradient(net.energy, x)
         expected = given if net.output == "sigmoid" else given - x
-        reached = np.exp(-np.logaddexp(0, -slope)) if net.output == "sigmoid" else slope
+        reached = np.exp(-np.logaddexp(0, -force)) if net.output == "sigmoid" else force
         found.append(relative(reached - expected, expected))
     return np.concatenate(found)
 
@@ -132,15 +146,19 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
 
 
 def _picture(
-    run: RunView, split: str, found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray, above: float
+    run: RunView, of: tuple[str, Output], found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray
 ) -> Picture:
     """A histogram for each class and one for shuffled values, each scaled to its maximum."""
+    (split, output), below = of, 1 - _above(found, shuffled)
+    formula, field = (text.replace("-", "−").replace("^2", "²") for text in FORMULAS[output])
     names = [theme.short(name) for name in run.data["classes"]] or ["samples"]
     rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
     edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)
     caption = (
-        f"{len(found):,} {split} samples, each row at its own height; the energy grows with plausibility; "
-        f"{SHUFFLED}: every value from another sample; a sample has the higher energy in {100 * above:.1f} % of pairs"
+        f"{len(found):,} {split} samples, each row at its own height; the sign of physics, −∇E = {field}: low is "
+        f"plausible (the lecture's has the opposite sign); H' is the activation, "
+        f"{run.config.model.energy_form().activation}; {SHUFFLED}: every value from another sample; a sample has the "
+        f"lower energy in {100 * below:.1f} % of pairs"
     )
     figure = theme.figure(10, min(max(0.55 * len(rows), 3.5), 9) + 1.7, f"{run.name}: energy of a sample", caption)
     axes = figure.subplots()
@@ -154,7 +172,7 @@ def _picture(
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     axes.set_yticks(range(0, -len(rows), -1), list(rows))
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="energy E(x)", ylim=(0.95 - len(rows), 1))
+    axes.set(xlabel=f"energy E(x) = {formula}", ylim=(0.95 - len(rows), 1))
     classes = run.data["classes"] or [""]
     table = {
         "what": ["sample"] * len(found) + [SHUFFLED] * len(shuffled),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_matrices, relative
 from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
@@ -148,7 +148,7 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
     left.set(xlabel="share of the samples", ylabel="|J − Jᵀ| / |J|")
     left.set_yscale("symlog", linthresh=1e-8)
     left.set_ylim(0, 4)
-    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_major_formatter(lambda value, i: log_axis.power_of_ten(value, i) if value else "0")
     left.axhline(ROUNDING, color=theme.GREY, linestyle=":", linewidth=1.5)
     left.annotate("symmetric below", (0, ROUNDING), (4, -16), textcoords="offset points", color=theme.GREY, fontsize=12)
     if len(found) > 1:

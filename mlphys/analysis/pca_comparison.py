@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_reconstructions
 from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
@@ -133,7 +133,7 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         for (plane, values), colour in zip(angles.items(), theme.LINES, strict=False):
             right[0].plot(range(1, len(values) + 1), values[::-1], "o-", color=colour, label=plane)
         right[0].set(xlabel="principal angle, the smallest first", ylabel="radian", yscale="log")
-        right[0].yaxis.set_major_formatter("{x:g}")
+        log_axis.label(right[0].yaxis)
         right[0].locator_params(axis="x", integer=True)
         right[0].legend(title="between PCA's plane and that of the", alignment="left")
     columns: dict[str, list[Any]] = {
@@ -148,8 +148,6 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
 
 
 def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) -> None:
-    from matplotlib.ticker import LogLocator
-
     drawn = np.where(curve > ROUNDING * curve[0], curve, np.nan)
     counts, needed = np.arange(1, len(curve) + 1), numbers["components_to_match"]
     axes.plot(counts, drawn, color=theme.GREY, marker="o" if len(curve) <= DOTTED else "", label="PCA")
@@ -161,9 +159,7 @@ def _curve(axes: Axes, curve: np.ndarray, size: int, numbers: dict[str, Any]) ->
     axes.set(xlabel="size of the code, or components", ylabel="mean squared error")
     if np.isfinite(drawn).any() and not drawn[-1] >= 0.2 * drawn[0]:
         axes.set_yscale("log")
-        decades = np.log10(drawn[0] / np.nanmin(drawn))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
-        axes.yaxis.set_major_formatter("{x:g}")
+        log_axis.label(axes.yaxis)
         axes.minorticks_off()
     else:
         axes.set_ylim(0, None)

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture
@@ -281,12 +281,8 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
 
 
 def _scales(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator
-
     axes.set(xscale="log", yscale="log", xlabel="bytes an image", ylabel="mean squared error")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if axis is axes.xaxis else (1,)))
-        axis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("")
+        log_axis.label(axis)
     axes.yaxis.set_minor_formatter("")
     axes.grid(color=theme.PALE, linewidth=0.8)

@@ -180,17 +180,7 @@ def _made(content: StudyFile, request: Request) -> Study:
         return study
     if request.out is None:
         raise UserError("--shard: all shards write into one folder; name it with --out")
-    atomic.make(request.out)
-    study = Study(request.out)
-    with atomic.waited_for(request.out / ".update"):
-        if os.path.exists(study.path / "study.json"):
-            if not study.read().same_request(content):
-                raise UserError(f"{study.path}: holds another study; name another folder with --out")
-        elif any(not path.name.startswith(".") for path in study.path.iterdir()):
-            raise UserError(f"{study.path}: exists and is not empty; name another folder with --out")
-        else:
-            study.write(content)
-    return study
+    return Study.shared(request.out, content)
 
 
 def unfinished(document: Document, loaded: ResolvedExperiment, request: Request) -> Study | None:

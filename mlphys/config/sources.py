@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlphys.config.examples import shipped
+from mlphys.config.examples import shipped, shipped_studies
 from mlphys.io.run_files import located
 
 
@@ -21,7 +21,7 @@ def config_file(name: Path) -> Path:
         return beside
     if run := located(str(name)):
         return run / "config.yaml"
-    return shipped().get(str(name), name)
+    return (shipped() | shipped_studies()).get(str(name), name)
 
 
 def is_of_run(path: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import RunView
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 RAMP, PALEST = "viridis", 0.82  # colour-blind safe; its yellow end is too pale on white
 DOTTED = 40  # epochs up to which each has a dot
-FEW = 300  # range up to which 2 and 5 are labelled beside powers of ten
 MOST_LABELS = 16  # labels beside the curves
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DECADES = 12  # below the largest value; smaller values are drawn at the lower border
 
 
@@ -80,15 +78,10 @@ def _draw(
 
 
 def logarithmic(axes: Axes, low: float, high: float) -> None:
-    """The y axis from low to high, labelled at powers of ten, between few of them also at 2 and 5."""
-    from matplotlib.ticker import LogLocator
-
+    """The y axis from low to high."""
     axes.set_yscale("log")
-    many = high / low > FEW
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(_decade if many else "{x:g}")
-    axes.yaxis.set_minor_formatter("")
     axes.set_ylim(low, high)
+    log_axis.label(axes.yaxis)
 
 
 def limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -136,8 +129,3 @@ def _apart(places: Sequence[float], gap: float) -> list[float]:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _decade(value: float, place: float) -> str:
-    """`10⁻³`."""
-    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.networks.network import Network
+from mlphys.networks.network import MEASURING, Network
 from mlphys.schema.fields import Shape
 
-MEASURING = (20021406, 0)  # the seed of what is drawn when measuring: the same numbers every time
+EXACT = 1_000_000  # weights up to which the pseudo-log-likelihood is summed over all visible units: seconds
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,11 @@ class Machine:
             return v
         return ops.fori_loop(0, steps, lambda i, v: self.step(v)[0], v)
 
-    def measure_alike(self) -> None:
-        """From here on the same random numbers as whenever something is measured; an epoch's start sets its own."""
-        self.seed.state.assign(np.array(MEASURING, np.uint32))
-
     def sampled(self, x: Any, lines: int, every: int) -> Any:
         """Chains that start at samples x (n, ...), each seen after every so many steps: means of v, (n, lines, ...)."""
         from keras import ops
 
-        self.measure_alike()
+        self.seed.state.assign(np.array(MEASURING, np.uint32))
         v, means = flat(x), []
         for _ in range(lines):
             v, mean = self.step(self.gibbs(v, every - 1))
@@ -122,12 +118,36 @@ class Bernoulli(Machine):
 
         return -ops.matmul(v, self.visible_bias)
 
-    def pseudo_log_likelihood(self, v: Any) -> Any:
-        """d log p(v_i | all others) at one i a sample, drawn at random, of values rounded to 0 and 1, (n,).
+    @property
+    def exact(self) -> bool:
+        """Whether `pseudo_log_likelihood` is a sum over all visible units, not drawn."""
+        return math.prod(self.kernel.shape) <= EXACT
 
-        Its mean over i is the pseudo-log-likelihood (Besag 1975), sum_i log p(v_i | all others), with
+    def pseudo_log_likelihood(self, v: Any) -> Any:
+        """sum_i log p(v_i | all others) of values rounded to 0 and 1, (n,) (Besag 1975): the sum where it is `exact`,
+        else its estimate at one i a sample.
+
         p(v_i | all others) = sigmoid(F(v with v_i flipped) - F(v)).
         """
+        from keras import ops
+
+        if not self.exact:
+            return self.drawn_pseudo_log_likelihood(v)
+        v = ops.round(v)
+        field = self.field(v)
+        softplus = ops.softplus(field)
+
+        def add(i: Any, total: Any) -> Any:
+            change = 1 - 2 * ops.take(v, i, axis=1)
+            flipped = field + change[:, None] * self.kernel[i]
+            gain = ops.sum(softplus - ops.softplus(flipped), axis=1) - change * self.visible_bias[i]
+            return total - ops.softplus(-gain)
+
+        return ops.fori_loop(0, int(self.kernel.shape[0]), add, ops.zeros_like(v[:, 0]))
+
+    def drawn_pseudo_log_likelihood(self, v: Any) -> Any:
+        """d log p(v_i | all others) at one of the d values of each sample, drawn at random, (n,): its mean over i is
+        the pseudo-log-likelihood."""
         import keras
         from keras import ops
 

@@ -20,6 +20,7 @@ from mlphys.schema.data import Split
 from mlphys.schema.shapes import Row
 
 CALIBRATION = ("calibration.scales", "calibration.biases")
+RIDGE = "calibration.ridge"  # a column of history.csv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +87,10 @@ class EnergyNetwork(Network):
         return Cost((OwnClassProjectionError(values),), forward, lambda batch, each, losses: {"mse": each})
 
     def calibrated(self, split: Split) -> dict[str, np.ndarray]:
-        """Scales and biases fitted to the energies of labelled samples."""
+        """Scales and biases fitted to the energies of labelled samples, and the ridge that was chosen for them."""
         energies = [np.asarray(self.energies(piece.x)) for piece in split.pieces()]
-        return dict(zip(CALIBRATION, calibration.fit(np.concatenate(energies), split.y), strict=True))
+        fitted = calibration.fit(np.concatenate(energies), split.y)
+        return dict(zip(CALIBRATION, (fitted.scales, fitted.biases), strict=True)) | {RIDGE: np.array(fitted.ridge)}
 
 
 @dataclass(frozen=True)

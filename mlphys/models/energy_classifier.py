@@ -11,20 +11,22 @@ import numpy as np
 
 from mlphys.errors import Refusal, UserError
 from mlphys.models._class_components import as_autoencoders, own_class_error
-from mlphys.models._energy_network import CALIBRATION, CalibratedCrossentropy, EnergyNetwork
+from mlphys.models._energy_network import CALIBRATION, RIDGE, CalibratedCrossentropy, EnergyNetwork
 from mlphys.models._projection_error import ProjectionError
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import chain, last_activation
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Fit, Phase, Plan
+from mlphys.networks.stage import Stage
+from mlphys.numerics import calibration
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import classification, worth_seeing
-from mlphys.numerics.uncertainty import fraction_stderr, mean_stderr
-from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
+from mlphys.numerics.metrics import classification, mean_and_stderr, worth_seeing
+from mlphys.numerics.uncertainty import fraction_stderr
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
-from mlphys.schema.fields import Count, NotNegative, Shape
+from mlphys.schema.fields import Count, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained, weight_shapes
@@ -50,10 +52,7 @@ class Autoencoder(Block):
     """The activation of the output; null is sigmoid for binary cross-entropy, otherwise linear."""
     corruption: Corruption | None = None
     """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
-    sparsity: Sparsity | None = None
-    """A penalty on the code. Example: {l1: 0.001}"""
-    contraction: NotNegative = 0.0
-    """The factor of |dh/dx|_F^2 in the cost."""
+    __annotations__ |= penalized.fields(deterministic=True)  # a key for each such file in networks/penalties/
 
 
 class PCA(Block):
@@ -82,7 +81,8 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
-        "mse", "pca_mse",
+        "nll", "uncalibrated_nll", "ece", "uncalibrated_ece",
+        "mse", "pca_mse", "accuracy_gap",
     )  # fmt: skip
 
     kind: Literal["energy_classifier"]
@@ -100,6 +100,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         return ("train",)
 
     def check_data(self, data: Dataset) -> None:
+        super().check_data(data)
         if data.validation == 0:
             text = "energies are compared after a calibration on validation samples; give it some, such as 0.1"
             raise Refusal(("data", "validation"), text)
@@ -123,9 +124,8 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             encoder=[Dense(units=of.units, activation=of.activation)],
             decoder=[Dense(units=values, activation=of.output)],
             corruption=of.corruption,
-            sparsity=of.sparsity,
-            contraction=of.contraction,
             tied=True,
+            **{key: getattr(of, key) for key in penalized.fields(deterministic=True)},
         )
 
     def by_class(self, description: Description) -> list[list[Row]]:
@@ -142,9 +142,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         whole = self.stage(description)
         rows = []
         for k in range(classes):
-            there, _, back = chain(
-                whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), None, None, True
-            )
+            there, _, back = chain(whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), (), True)
             rows.append(there + back)
         return rows
 
@@ -170,8 +168,9 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                 "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
             )
             raise Refusal(("training", "augmentation"), text)
-        if self.of.sparsity and self.of.sparsity.k:
-            raise Refusal((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
+        for penalty in penalized.given(self.of):
+            if reason := penalty.why_no_energy():
+                raise Refusal((*path, *reason.path), reason.text)
         if isinstance(training.loss, BinaryCrossentropy) and self.of.output == "linear":
             raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
         autoencoder.check_penalties(self.stage(description), path, description)
@@ -189,7 +188,12 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
         classes = f"k = 1 ... {len(description.classes)}"
         [calibrated] = CalibratedCrossentropy().formulas()
-        calibrated = f"then: mean over the validation samples of  {calibrated} of the class, {classes}"
+        ridges = f"{calibration.RIDGES[0]:g} ... {calibration.RIDGES[-1]:g}"
+        calibrated = (
+            f"then: mean over the validation samples of  {calibrated} of the class, {classes}\n"
+            "    + ridge / 2 sum_k A_k^2 + B_k^2, a_k E_k + b_k = A_k z_k + B_k, z_k the standardized E_k\n"
+            f"    ridge: the best of {ridges} in {calibration.FOLDS} folds of the validation samples"
+        )
         if isinstance(self.of, PCA):
             [own] = ProjectionError(math.prod(description.shape)).formulas()
             energies = "E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
@@ -250,7 +254,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             phase = builder.gradient_phase(network, plan, forward, recorded, metrics, own.corruption)
             phases.append(replace(phase, prepare=_of_class(k, classes)))
         cost = self.cost(training, description, network)
-        return [*phases, Fit("calibrate", _calibration(network), cost, ("loss", "accuracy"), network)]
+        return [*phases, Fit("calibrate", _calibration(network), cost, ("loss", "accuracy"), network, (RIDGE,))]
 
     def cost(self, training: Training, description: Description, network: EnergyNetwork) -> Cost:
         """What is measured of a batch: -log p of the class and accuracy of each sample."""
@@ -290,9 +294,14 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         measured |= {
             "uncalibrated_accuracy": right / len(split),
             "uncalibrated_accuracy_stderr": fraction_stderr(right, len(split)),
-            "mse": float(own.mean()),
-            "mse_stderr": mean_stderr(own),
+            **mean_and_stderr("mse", own),
         }
+        raw = calibration.log_probabilities(arrays["energies"].astype(np.float64))
+        measured |= mean_and_stderr("nll", losses)
+        measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
+        for name, probabilities in (("ece", arrays["probabilities"]), ("uncalibrated_ece", np.exp(raw))):
+            value, error = calibration.expected_error(probabilities, split.y)
+            measured |= {name: value, f"{name}_stderr": error}
         if isinstance(self.of, Autoencoder):
             measured["pca_mse"] = own_class_error(self.of.units, split, train)
         return measured

@@ -44,7 +44,7 @@ class KMeans(ModelKind[Network]):
     PICTURES: ClassVar[tuple[str, ...]] = ("centroids", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "inertia", "reconstruction_loss", "loss",
-        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse", "mse_gap",
     )  # fmt: skip
     ITERATIVE: ClassVar[bool] = False
 
@@ -96,7 +96,7 @@ class KMeans(ModelKind[Network]):
         shares = keras.Variable(np.zeros(shapes["shares"], np.float32))
         return Network(
             weights={"centroids": centroids, "shares": shares},
-            seeds={"k-means++": keras.Variable(start, dtype="uint32", trainable=False)},
+            state={"k-means++": keras.Variable(start, dtype="uint32", trainable=False)},
             compiles_in_xla=False,
             evaluated_at_once=1000,
         )
@@ -105,7 +105,7 @@ class KMeans(ModelKind[Network]):
         """One phase: Lloyd's iterations."""
 
         def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
-            start = int(np.asarray(network.seeds["k-means++"])[0])
+            start = int(np.asarray(network.state["k-means++"])[0])
             return clustered(
                 chunked.read(train.x).reshape(len(train), -1), self.clusters, self.restarts, self.iterations, start
             )

@@ -17,7 +17,7 @@ from mlphys.networks.network import Network
 from mlphys.networks.phases import Fit
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import reconstruction
+from mlphys.numerics.metrics import explained_variance, reconstruction
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss, MeanSquaredError
@@ -38,7 +38,7 @@ class PCA(ModelKind[Network]):
     PICTURES: ClassVar[tuple[str, ...]] = ("components", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "explained_variance", "reconstruction_loss", "loss",
-        "mean_image_mse", "pixel_mse", "pixel_pca_mse",
+        "mean_image_mse", "pixel_mse", "pixel_pca_mse", "mse_gap",
     )  # fmt: skip
     ITERATIVE: ClassVar[bool] = False
     PROJECTS_LINEARLY: ClassVar[bool] = True
@@ -139,7 +139,7 @@ class PCA(ModelKind[Network]):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split; explained_variance is of this split, around the training mean."""
         measured = reconstruction(arrays, split.x, train.x)
-        return {**measured, "explained_variance": 1 - measured["mse"] / measured["mean_image_mse"]}
+        return {**measured, **explained_variance(arrays, split.x, train.x)}
 
     def image_outputs(self, network: Network, x: Any) -> dict[str, Any]:
         """Reconstructions of the shown samples."""

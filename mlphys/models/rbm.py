@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import Refusal, UserError
-from mlphys.models._boltzmann_machine import MEASURING, Bernoulli, Gaussian, MachineNetwork, flat, initial_kernel
+from mlphys.models._boltzmann_machine import Bernoulli, Gaussian, MachineNetwork, flat, initial_kernel
 from mlphys.networks import builder, tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.energies import EnergyForm, Output
@@ -70,7 +70,7 @@ class RBM(ModelKind[MachineNetwork]):
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "filters", "reconstructions")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "psnr", "squared_error", "pseudo_log_likelihood", "free_energy", "loss",
-        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse",
+        "mean_image_mse", "pca_mse", "pixel_mse", "pixel_pca_mse", "mse_gap",
     )  # fmt: skip
 
     DRAWS_SAMPLES: ClassVar[bool] = True
@@ -137,7 +137,7 @@ class RBM(ModelKind[MachineNetwork]):
         chains = None
         if isinstance(sampling, PCD):
             chains = keras.Variable(np.zeros((sampling.chains or 1, values), np.float32), trainable=False)
-        generator = keras.random.SeedGenerator(MEASURING[0])
+        generator = keras.random.SeedGenerator(0)
         machine = (Gaussian if self.visible == "gaussian" else Bernoulli)(
             kernel=variables["rbm.kernel"],
             visible_bias=variables["rbm.visible_bias"],
@@ -196,7 +196,7 @@ class RBM(ModelKind[MachineNetwork]):
     def predictions(self, network: MachineNetwork, x: Any) -> dict[str, Any]:
         """Of each sample of a batch: p(h|v), the errors of its mean-field reconstruction, and its free energy.
 
-        With visible units of 0 and 1 also its pseudo-log-likelihood, measured at one of its values.
+        With visible units of 0 and 1 also its pseudo-log-likelihood.
         """
         from keras import ops
 
@@ -210,7 +210,6 @@ class RBM(ModelKind[MachineNetwork]):
             "free_energies": machine.free_energy(v),
         }
         if isinstance(machine, Bernoulli):
-            machine.measure_alike()
             predicted["pseudo_log_likelihoods"] = machine.pseudo_log_likelihood(v)
         return predicted
 
@@ -291,11 +290,9 @@ def _sampling(network: MachineNetwork) -> Callable[[Any, Any, bool], Batch]:
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
         v = flat(x)
-        if not training:
-            machine.measure_alike()
         measured = {"mse": ops.mean((machine.mean_field(v) - v) ** 2, axis=1)}
         if isinstance(machine, Bernoulli):
-            measured["pseudo_log_likelihood"] = machine.pseudo_log_likelihood(v)
+            measured["pseudo_log_likelihood"] = machine.drawn_pseudo_log_likelihood(v)
         if training and machine.chains is not None:
             end = machine.gibbs(machine.chains.value, machine.steps)
             machine.chains.assign(end)

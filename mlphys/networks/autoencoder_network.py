@@ -10,6 +10,8 @@ from mlphys.networks import builder
 from mlphys.networks.network import LayeredNetwork, arranged
 from mlphys.schema.shapes import Row
 
+DRAWS = 10  # codes of a sample in evaluation
+
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderNetwork(LayeredNetwork):
@@ -67,16 +69,27 @@ class VariationalNetwork(AutoencoderNetwork):
             decoder,
             statistics=builder.part(whole, statistics),
             noise=noise,
+            draws=DRAWS,
             seeds={**whole.seeds, "code": noise.state},
         )
 
     def traverse(self, x: Any, training: bool) -> tuple[Any, Any, Any]:
-        """Means of the codes of x, reconstructions of codes drawn around them in training, and log variances."""
+        """Means of the codes of x, reconstructions of codes drawn around them, and log variances."""
         import keras
         from keras import ops
 
-        means, log_variances = ops.split(self.statistics(self.arranged(x), training=training), 2, axis=1)
-        codes = means
-        if training:
-            codes = means + ops.exp(0.5 * log_variances) * keras.random.normal(ops.shape(means), seed=self.noise)
+        means, log_variances = self.code_statistics(x, training)
+        codes = means + ops.exp(0.5 * log_variances) * keras.random.normal(ops.shape(means), seed=self.noise)
         return means, self.decode(codes, training), log_variances
+
+    def traverse_mean(self, x: Any, training: bool) -> tuple[Any, Any, Any]:
+        """The same with reconstructions of the means."""
+        means, log_variances = self.code_statistics(x, training)
+        return means, self.decode(means, training), log_variances
+
+    def code_statistics(self, x: Any, training: bool) -> tuple[Any, Any]:
+        """Means and log variances of the codes of x, (n, k) each."""
+        from keras import ops
+
+        means, log_variances = ops.split(self.statistics(self.arranged(x), training=training), 2, axis=1)
+        return means, log_variances

@@ -14,6 +14,8 @@ from mlphys.schema.initializers import Regularizer
 from mlphys.schema.losses import Loss
 from mlphys.schema.shapes import Row
 
+WEIGHTS = "weights"  # the name of the samples' weights among the values of a cost
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -161,19 +163,46 @@ class Cost:
     def separable(self) -> bool:
         return all(term.separable for term in self.terms)
 
-    def __call__(self, x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty."""
+    def __call__(self, x: Any, y: Any, training: bool, weights: Any = None) -> tuple[dict[str, Any], Any]:
+        """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty.
+
+        Weights (n,) of the samples are among the values.
+        """
         from keras import ops
 
         batch = self.forward(x, y, training)
-        first, *others = self.terms
-        each = first.each(batch)
-        losses = first.weighted(each, batch)
         penalty: Any = 0.0
-        for term in others:
+        for term in self.terms[1:]:
             values = term.each(batch)
             penalty += term.weighted(ops.mean(values) if term.per_sample else values, batch)
-        return {"loss": losses, **self.recorded(batch, each, losses)}, penalty
+        values = self._values(batch)
+        return (values if weights is None else {**values, WEIGHTS: weights}), penalty
+
+    def of_samples(self, x: Any, y: Any) -> tuple[dict[str, Any], Any]:
+        """The same in evaluation, with the penalty of each sample, (n,): its own where a term has one of each sample,
+        else that of the batch."""
+        from keras import ops
+
+        batch = self.forward(x, y, False)
+        values = self._values(batch)
+        penalties = ops.zeros_like(values["loss"])
+        for term in self.terms[1:]:
+            penalties += term.weighted(term.each(batch), batch)
+        return values, penalties
+
+    def _values(self, batch: Batch) -> dict[str, Any]:
+        first = self.terms[0]
+        each = first.each(batch)
+        losses = first.weighted(each, batch)
+        return {"loss": losses, **self.recorded(batch, each, losses)}
+
+
+def mean_loss(values: Mapping[str, Any]) -> Any:
+    """What a step lowers of the values of a batch: the mean over its samples of the loss times the sample's weight."""
+    from keras import ops
+
+    losses = values["loss"]
+    return ops.mean(values[WEIGHTS] * losses if WEIGHTS in values else losses)
 
 
 def formula(terms: Iterable[Term]) -> str:

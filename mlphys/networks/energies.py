@@ -23,7 +23,7 @@ class EnergyForm:
 
 
 def energy(x: Any, kernel: Any, hidden_bias: Any, visible_bias: Any, activation: str, output: Output) -> Any:
-    """E(x) of each sample of x (n, d), shape (n,): it GROWS with plausibility, and is known up to a constant.
+    """The lecture's E(x) of each sample of x (n, d), shape (n,): high where plausible, known up to a constant.
 
     The autoencoder is r(x) = g(f(x W + c) W^T + b) with kernel W (d, m), hidden_bias c (m,) and visible_bias b (d,),
     f the hidden `activation` and g the `output`. With s = x W + c and H the antiderivative of f
@@ -31,8 +31,8 @@ def energy(x: Any, kernel: Any, hidden_bias: Any, visible_bias: Any, activation:
         linear output:   E(x) = sum_k H(s_k) - |x - b|^2 / 2,   grad E = r(x) - x
         sigmoid output:  E(x) = sum_k H(s_k) + b x,             grad E = logit r(x)
 
-    so that samples which the autoencoder improves climb E: in physics' sense of the word it is minus an energy.
-    With f = sigmoid it is minus the free energy of the restricted Boltzmann machine of the same weights, with
+    so that samples which the autoencoder improves climb E: the energy of physics, which the analysis `energy` tells,
+    is -E. With f = sigmoid it is minus the free energy of the restricted Boltzmann machine of the same weights, with
     Gaussian visible units for the linear output and Bernoulli ones for the sigmoid. With f = linear and orthonormal
     columns of W, c = -b W, it is minus half the squared distance of x from the plane of principal components.
 

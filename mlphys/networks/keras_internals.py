@@ -22,6 +22,12 @@ def learning_rate(optimizer: Any) -> Any:
     return optimizer._learning_rate
 
 
+def last_rate(optimizer: Any) -> float:
+    """The learning rate of the last step; what is public is that of the next."""
+    rate = learning_rate(optimizer)
+    return float(rate(max(0, int(optimizer.iterations) - 1)) if callable(rate) else rate)
+
+
 def slots(optimizer: Any, names: tuple[str, ...], i: int) -> list[Any]:
     """The variables that an optimizer keeps beside its i-th weight, by the names of its attributes."""
     return [getattr(optimizer, name)[i] for name in names]

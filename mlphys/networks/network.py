@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+MEASURING = (20021406, 0)  # the state of all random numbers with which a measurement begins
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
@@ -28,10 +30,16 @@ class Network:
     separable: bool = False  # layers treat the samples of a batch independently
     layers: Mapping[str, Any] = field(default_factory=dict)
     activations: Mapping[str, str] = field(default_factory=dict)
+    draws: int = 1  # how often the loss of a sample is drawn in evaluation
 
     def weight_arrays(self) -> dict[str, np.ndarray]:
         """A copy of the weights, by name."""
         return {name: variable.numpy() for name, variable in self.weights.items()}
+
+    def measure_alike(self) -> None:
+        """From here on the same random numbers as in every measurement; an epoch's start sets its own."""
+        for state in self.seeds.values():
+            state.assign(MEASURING)
 
     def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Set all weights, by name."""

@@ -34,6 +34,7 @@ class Plan:
     trained: tuple[str, ...]
     rows: tuple[Row, ...] | None = None
     most_samples: int | None = None  # if the phase uses fewer samples than the training split has
+    weighted: bool = False  # the samples have weights
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ class Gradient:
 class Fit:
     """A phase that solves for its weights directly.
 
-    `fit(train, validation)` returns some of `network.weights` by name; `cost` gives the recorded values, `metrics`
-    their names.
+    `fit(train, validation)` returns some of `network.weights` by name, and the numbers `tracked`, which become columns
+    of history.csv; `cost` gives the recorded values, `metrics` their names.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Fit:
     cost: Cost
     metrics: tuple[str, ...]
     network: Network
+    tracked: tuple[str, ...] = ()
 
 
 Phase = Gradient | Fit

@@ -2,38 +2,106 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-RIDGE = 1e-4  # penalty on the squared parameters: keeps them finite for perfectly separable classes
+from mlphys.numerics.uncertainty import bootstrap_stderr
+
+# Penalties on the squared parameters: above 0 they stay finite for perfectly separable classes
+RIDGES = tuple(10.0**-k for k in range(1, 10))
+FOLDS = 5
+BINS = 15
 STEPS, CONVERGED = 200, 1e-9
 
 
-def fit(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scales a (K,) and biases b (K,) of scores E (n, K) whose classes are `labels` (n,), float64.
+@dataclass(frozen=True)
+class Calibration:
+    """Scales a (K,) and biases b (K,) of scores, float64, and the `ridge` with which they were fitted."""
 
-    They minimize the mean of -log p(label), p = softmax_k(a_k E_k + b_k): multinomial logistic regression
-    in which each class has its own score as its one feature. Convex, solved by Newton's method, deterministic.
+    scales: np.ndarray
+    biases: np.ndarray
+    ridge: float
+
+
+def fit(scores: np.ndarray, labels: np.ndarray) -> Calibration:
+    """The calibration of scores E (n, K) whose classes are `labels` (n,).
+
+    It minimizes the mean of -log p(label) + ridge / 2 |A, B|^2, p = softmax_k(a_k E_k + b_k) = softmax_k(A_k z_k + B_k)
+    with z the standardized scores: multinomial logistic regression in which each class has its own score as its one
+    feature. Convex, solved by Newton's method, deterministic. The ridge is the one of RIDGES with the smallest mean of
+    -log p(label) in a cross-validation, the larger of equal ones.
     """
     middle, width = scores.mean(axis=0, dtype=np.float64), scores.std(axis=0, dtype=np.float64)
     width = np.where(width > 0, width, 1.0)
     z, right = (scores - middle) / width, np.eye(scores.shape[1])[labels]
-    place = np.concatenate([np.ones(len(width)), np.zeros(len(width))])  # a and b of the standardized scores
-    value, gradient, hessian = _cost(place, z, right)
+    ridge = RIDGES[int(np.argmin(_cross_validated(z, right, folds(labels))))]
+    a, b = np.split(_minimum(_start(len(width)), z, right, ridge), 2)
+    return Calibration(a / width, b - a * middle / width, ridge)
+
+
+def folds(labels: np.ndarray) -> np.ndarray:
+    """The fold of each sample (n,): the samples of a class are dealt in their order, so folds are stratified."""
+    dealt = np.empty(len(labels), np.int64)
+    dealt[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS
+    return dealt
+
+
+def expected_error(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
+    """Expected calibration error (Naeini, Cooper & Hauskrecht 2015) of probabilities (n, K), and its standard error.
+
+    The mean over BINS bins of the largest probability, by their samples, of |accuracy - mean probability|.
+    """
+    confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
+    of_bin = np.zeros((len(labels), BINS))
+    of_bin[np.arange(len(labels)), np.minimum((confidence * BINS).astype(int), BINS - 1)] = right - confidence
+
+    def error(means: np.ndarray) -> np.ndarray:
+        return np.abs(means).sum(axis=1)
+
+    return float(error(of_bin.mean(axis=0, keepdims=True))[0]), bootstrap_stderr(of_bin, error)
+
+
+def log_probabilities(scores: np.ndarray) -> np.ndarray:
+    """log softmax of scores (n, K)."""
+    scores = scores - scores.max(axis=1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
+def _cross_validated(z: np.ndarray, right: np.ndarray, dealt: np.ndarray) -> np.ndarray:
+    """The sum over the samples of -log p(label) by the other folds' parameters, for each of RIDGES, largest first."""
+    totals = np.zeros(len(RIDGES))
+    for fold in np.unique(dealt):
+        out, place = dealt == fold, _start(z.shape[1])
+        if out.all():
+            continue
+        for i, ridge in enumerate(RIDGES):
+            place = _minimum(place, z[~out], right[~out], ridge)
+            totals[i] += out.sum() * _cost(place, z[out], right[out], 0.0)[0]
+    return totals
+
+
+def _start(classes: int) -> np.ndarray:
+    return np.concatenate([np.ones(classes), np.zeros(classes)])  # A and B
+
+
+def _minimum(place: np.ndarray, z: np.ndarray, right: np.ndarray, ridge: float) -> np.ndarray:
+    """Newton's method from `place`."""
+    value, gradient, hessian = _cost(place, z, right, ridge)
     for _ in range(STEPS):
         if abs(gradient).max() <= CONVERGED:
             break
         step, length = np.linalg.solve(hessian, gradient), 1.0
-        while length > CONVERGED and not _cost(place - length * step, z, right)[0] < value:
+        while length > CONVERGED and not _cost(place - length * step, z, right, ridge)[0] < value:
             length /= 2
         if length <= CONVERGED:  # no further decrease within rounding
             break
         place = place - length * step
-        value, gradient, hessian = _cost(place, z, right)
-    a, b = np.split(place, 2)
-    return a / width, b - a * middle / width
+        value, gradient, hessian = _cost(place, z, right, ridge)
+    return place
 
 
-def _cost(place: np.ndarray, z: np.ndarray, right: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def _cost(place: np.ndarray, z: np.ndarray, right: np.ndarray, ridge: float) -> tuple[float, np.ndarray, np.ndarray]:
     """Value, gradient (2K,) and second derivatives (2K, 2K) of what `fit` minimizes; right (n, K) is one-hot."""
     n, classes = z.shape
     a, b = np.split(place, 2)
@@ -41,13 +109,13 @@ def _cost(place: np.ndarray, z: np.ndarray, right: np.ndarray) -> tuple[float, n
     s = s - s.max(axis=1, keepdims=True)
     normal = np.log(np.exp(s).sum(axis=1, keepdims=True))
     p = np.exp(s - normal)
-    value = float((normal[:, 0] - (right * s).sum(axis=1)).mean() + RIDGE / 2 * place @ place)
+    value = float((normal[:, 0] - (right * s).sum(axis=1)).mean() + ridge / 2 * place @ place)
     slopes = np.concatenate([((p - right) * z).mean(axis=0), (p - right).mean(axis=0)])
     features = np.concatenate([p * z, p], axis=1)
-    hessian = RIDGE * np.eye(2 * classes) - features.T @ features / n
+    hessian = ridge * np.eye(2 * classes) - features.T @ features / n
     k, squares, firsts = np.arange(classes), (p * z**2).mean(axis=0), (p * z).mean(axis=0)
     hessian[k, k] += squares
     hessian[k, k + classes] += firsts
     hessian[k + classes, k] += firsts
     hessian[k + classes, k + classes] += p.mean(axis=0)
-    return value, slopes + RIDGE * place, hessian
+    return value, slopes + ridge * place, hessian

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import ResolvedView, RunView
@@ -58,9 +58,8 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
     axes = figure.subplots()
     axes.stairs(share, edges, fill=True, color=theme.BLUE)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
     axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
+    log_axis.label(axes.yaxis)
     axes.axvline(found["mean_code"], color=theme.VERMILLION, linewidth=2)
     lines = [f"mean {found['mean_code']:.3g}"]
     lines += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlphys.data import preprocessing
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.schema.fields import Shape
@@ -155,8 +155,7 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     left.set(xlabel="component", ylabel="variance")
     if variances.max() > 10 * variances.min():  # linear for less than a decade
         left.set_yscale("log")
-        left.yaxis.set_major_formatter("{x:g}")
-        left.yaxis.set_minor_formatter("")
+        log_axis.label(left.yaxis)
     left.locator_params(axis="x", integer=True)
     if right:
         _cumulative(right[0], numbers, cumulative, kept)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import ResolvedView, RunView
@@ -81,15 +81,11 @@ def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, cap
     axes.fill_between(
         number, low[:kept].clip(floor), high[:kept].clip(floor), color=theme.BLUE, alpha=0.25, linewidth=0
     )
-    axes.plot(number, mean[:kept], color=theme.BLUE, marker="o" if kept <= DOTTED else "", markersize=6)
+    axes.plot(number, mean[:kept], color=theme.BLUE, marker="o" if kept <= DOTTED else "", markersize=6, label="mean")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
-    axes.axhline(1, color=theme.GREY, linewidth=1, linestyle=":")
-    axes.annotate(
-        "1: as long as before", (1, 1), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-        ha="right", va="bottom", fontsize=12, color=theme.GREY,
-    )  # fmt: skip
+    axes.axhline(1, color=theme.GREY, linewidth=1, linestyle=":", label="1: length kept")
+    log_axis.label(axes.yaxis)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     axes.set(xlabel="number, largest first", ylabel="singular value of dh/dx")
     axes.locator_params(axis="x", integer=True)
     return figure

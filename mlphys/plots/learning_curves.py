@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
@@ -100,12 +100,11 @@ def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
 def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    seen = [value for name in (metric, f"validation_{metric}") for row in rows if (value := row.get(name, 0)) > 0]
-    finite = [value for value in seen if value < math.inf]
-    if metric == "loss" and finite and max(finite) / min(finite) > 10**DECADES:
+    seen = [row[name] for name in (metric, f"validation_{metric}") for row in rows if name in row]
+    finite = [value for value in seen if math.isfinite(value)]
+    if metric == "loss" and finite and min(finite) > 0 and max(finite) / min(finite) > 10**DECADES:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("")
+        log_axis.label(axes.yaxis)
     border = max(0.5, 0.02 * len(rows))
     axes.set(xlim=(1 - border, len(rows) + border), xlabel="epoch", ylabel=metric.replace("_", " "))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import named_values, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST = 10  # samples
 ACROSS = 5  # panels of curves
 MOST_LINES = 6  # channels of a sequence that colors can distinguish
+TABLED = 6  # samples of a table
 DOTTED = 30  # features up to which each has a dot
 
 
@@ -43,7 +44,8 @@ class Reconstructions(Plot):
         metrics = run.metrics.get(split, {})
         if "mse" not in metrics:
             raise NotApplicable(
-                "a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out"
+                run.config.model.why_no_decoder()
+                or "a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out"
             )
         of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
         title = f"{run.name}: reconstructions, mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}"
@@ -55,7 +57,6 @@ class Reconstructions(Plot):
                 "clean": inputs,
                 "output": predictions["denoised"][:MOST],
             }
-            inputs, outputs = rows["clean"], rows["output"]
             title = (
                 f"{run.name}: what is made of corrupted samples, mse "
                 f"{theme.measured(metrics['corrupted_mse'], metrics['corrupted_mse_stderr'])}"
@@ -65,7 +66,10 @@ class Reconstructions(Plot):
                 f"{theme.measured(metrics['corruption_mse'])}, of clean ones given back "
                 f"{theme.measured(metrics['mse'])}"
             )
-        drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(inputs, outputs, title, caption)
+        if features := named_values.names(run):
+            drawn = _of_table(run, rows, features, title, caption)
+        else:
+            drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(rows, title, caption)
         yield Picture("reconstructions", drawn, _table(indices, rows))
 
     @classmethod
@@ -146,26 +150,47 @@ def _grey(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
         axes.imshow(sample[..., 0], cmap="gray_r", vmin=low, vmax=high)
 
 
-def _curves(inputs: np.ndarray, outputs: np.ndarray, title: str, caption: str) -> Figure:
-    """One panel per sample: its curve broad and pale, the reconstruction thin; one color per channel."""
+def _of_table(
+    run: RunView, rows: Mapping[str, np.ndarray], features: Sequence[str], title: str, caption: str
+) -> Figure:
+    """Named features, each with its unit: each sample's lines below each other."""
+    count = min(TABLED, len(next(iter(rows.values()))))
+    values = np.stack([some[:count] for some in rows.values()], axis=1).reshape(-1, len(features))
+    labels = [f"{name} {i}" for i in range(count) for name in rows]
+    scaled = named_values.standardized(run, values)
+    caption = f"{caption}; drawn are the first {count}; {named_values.STANDARDIZED}"
+    return named_values.figure(values, scaled, labels, features, title, caption)
+
+
+def _curves(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
+    """One panel per sample: its curve broad and pale, the reconstruction thin; one color per channel.
+
+    A corrupted sample, which is what the net receives, is thin and grey behind both.
+    """
     from matplotlib.lines import Line2D
 
+    (target_name, inputs), (_, outputs) = list(rows.items())[-2:]
     count, across = len(inputs), min(len(inputs), ACROSS)
     down = math.ceil(count / across)
     figure = theme.figure(max(2.5 * across + 1.8, 9), 2.1 * down + 1.7, title, caption)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     marker = "o" if inputs.shape[1] <= DOTTED else ""
-    styles: list[dict[str, Any]] = [{"linewidth": 5, "alpha": 0.35}, {"linewidth": 1.8, "marker": marker}]
+    styles: dict[str, dict[str, Any]] = {
+        target_name: {"linewidth": 5, "alpha": 0.35},
+        "output": {"linewidth": 1.8, "marker": marker},
+    }
+    if "corrupted" in rows:
+        styles = {"corrupted": {"linewidth": 1, "color": theme.GREY, "zorder": 1}} | styles
     for i, panel in enumerate(axes[:count]):
-        for curves, style in zip((inputs[i], outputs[i]), styles, strict=True):
+        for name, style in styles.items():
             panel.set_prop_cycle(color=theme.LINES)
-            panel.plot(curves, **style, markersize=5)
+            panel.plot(rows[name][i], **style, markersize=5)
         panel.set_title(f"mse {((outputs[i] - inputs[i]) ** 2).mean():#.2g}", fontsize=12, color=theme.GREY)
     for unused in axes[count:]:
         unused.remove()
     colour = theme.LINES[0] if inputs[0].ndim == 1 or inputs.shape[-1] == 1 else theme.INK
-    handles = [Line2D([], [], color=colour, **style) for style in styles]
-    figure.legend(handles, ["input", "output"], loc="outside right upper")
+    handles = [Line2D([], [], **{"color": colour} | style) for style in styles.values()]
+    figure.legend(handles, list(styles), loc="outside right upper")
     figure.axes[across * (down - 1)].set_xlabel("feature")
     return figure
 

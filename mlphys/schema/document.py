@@ -6,6 +6,7 @@ import math
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ CONSTANTS = {
 }  # fmt: skip
 
 RESOLVER = yaml.resolver.Resolver()
+NODES = {yaml.SequenceStartEvent: yaml.SequenceNode, yaml.MappingStartEvent: yaml.MappingNode}
+FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, which most builds of PyYAML have
+LONG = 20_000  # characters; PyYAML's own parser takes more than half a second for longer texts
 
 # PyYAML's messages describe its parser; these give the remedy.
 IN_WORDS = {
@@ -112,61 +116,83 @@ def decoded(content: bytes, name: str, largest: int = LARGEST_FILE) -> Document:
 def parse(text: str, name: str) -> Document:
     """Parse YAML text; `name` is its source in messages."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        raise UserError(_syntax_message(text, name, error)) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{name}: not readable as YAML: {str(error).splitlines()[0]}") from None
-    except (ValueError, OverflowError):  # of PyYAML's: a version of thousands of digits, a character beyond Unicode
-        raise UserError(
-            f"{name}: not readable as YAML: the number of a %YAML version, or of a character such as \\U0001F600, "
-            "is too large"
-        ) from None
-    except RecursionError:
-        raise UserError(f"{name}: nested deeper than {DEEPEST} levels") from None
+        return _document(yaml.parse(text, Loader=FAST_LOADER if len(text) > LONG else yaml.SafeLoader), name)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise UserError(_message_in_python(text, name) or _syntax_message(text, name, error)) from None
+
+
+def _message_in_python(text: str, name: str) -> str:
+    """Why PyYAML's own parser, whose messages are better, refuses a text; empty if it is large, or accepted."""
+    if len(text) > LARGEST_FILE:
+        return ""
+    try:
+        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+            pass
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        return _syntax_message(text, name, error)
+    return ""
+
+
+def _document(events: Iterator[yaml.Event], name: str) -> Document:
+    """The only document of a stream."""
     places: dict[KeyPath, str] = {}
-    if node is None:
-        return Document(None, name, places)
-    # With aliases a few lines could expand to more than fits in memory.
-    seen: set[int] = set()
-    data = _value(node, (), name, places, seen)
+    data = None
+    documents = 0
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise yaml.MarkedYAMLError(problem="but found another document", problem_mark=event.start_mark)
+            data = _value(events, next(events), (), name, places)
     return Document(data, name, places)
 
 
-def _value(node: yaml.Node, path: KeyPath, name: str, places: dict[KeyPath, str], seen: set[int]) -> Any:
-    place = f"{name}:{node.start_mark.line + 1}"
+def _value(
+    events: Iterator[yaml.Event], event: yaml.Event, path: KeyPath, name: str, places: dict[KeyPath, str]
+) -> Any:
+    """The value that begins with `event`; the rest of it is read from `events`."""
+    place = f"{name}:{event.start_mark.line + 1}"
     where = f"{place}: {dotted(path)}: " if path else f"{place}: "
-    if id(node) in seen:
+    if isinstance(event, yaml.AliasEvent):  # with aliases a few lines could expand to more than fits in memory
         raise UserError(f"{where}YAML aliases (*name) are not supported; write the value out")
     if len(path) > DEEPEST:
         raise UserError(f"{where}nested deeper than {DEEPEST} levels")
-    seen.add(id(node))
     places.setdefault(path, place)
-    if node.tag != _tag_of_untagged(node):
-        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-        raise UserError(f"{where}the YAML tag {tag} is not supported; write a plain value")
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, i), name, places, seen) for i, item in enumerate(node.value)]
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, name, places, seen)
-    assert isinstance(node, yaml.ScalarNode)
-    return _scalar(node, where)
+    _refuse_tag(event, where)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return _sequence(events, path, name, places)
+    if isinstance(event, yaml.MappingStartEvent):
+        return _mapping(events, path, name, places)
+    return _scalar(event, where)
 
 
-def _tag_of_untagged(node: yaml.Node) -> str:
-    plain = not isinstance(node, yaml.ScalarNode) or node.style is None
-    return RESOLVER.resolve(type(node), node.value, (plain, not plain))
+def _refuse_tag(event: yaml.Event, where: str) -> None:
+    """Raise UserError for a tag, unless it says what the value is without it."""
+    if event.tag is None:
+        return
+    kind = next((node for start, node in NODES.items() if isinstance(event, start)), yaml.ScalarNode)
+    value = event.value if kind is yaml.ScalarNode else None
+    plain = kind is not yaml.ScalarNode or not event.style
+    tag = RESOLVER.resolve(kind, value, (False, True)) if event.tag == "!" else event.tag
+    if tag != RESOLVER.resolve(kind, value, (plain, not plain)):
+        shown = tag.replace("tag:yaml.org,2002:", "!!")
+        raise UserError(f"{where}the YAML tag {shown} is not supported; write a plain value")
 
 
-def _mapping(
-    node: yaml.MappingNode, path: KeyPath, name: str, places: dict[KeyPath, str], seen: set[int]
-) -> dict[str, Any]:
+def _sequence(events: Iterator[yaml.Event], path: KeyPath, name: str, places: dict[KeyPath, str]) -> list[Any]:
+    result: list[Any] = []
+    while not isinstance(event := next(events), yaml.SequenceEndEvent):
+        result.append(_value(events, event, (*path, len(result)), name, places))
+    return result
+
+
+def _mapping(events: Iterator[yaml.Event], path: KeyPath, name: str, places: dict[KeyPath, str]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode):
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        line = event.start_mark.line + 1
+        if not isinstance(event, yaml.ScalarEvent):
             raise UserError(f"{name}:{line}: a key must be a plain word; received a list or a block")
-        key = key_node.value
+        key = event.value
         if printable(key) != key:
             raise UserError(f"{name}:{line}: a key must be a plain word; received {key!r}")
         if key in result:
@@ -174,13 +200,13 @@ def _mapping(
             where = f"{name}:{line}: {dotted((*path, key))}"
             raise UserError(f"{where}: the key appears twice, first on line {first}; remove one")
         places[(*path, key)] = f"{name}:{line}"
-        result[key] = _value(value_node, (*path, key), name, places, seen)
+        result[key] = _value(events, next(events), (*path, key), name, places)
     return result
 
 
-def _scalar(node: yaml.ScalarNode, where: str) -> Any:
-    text = node.value
-    if node.style is not None:  # quoted or a block: always text
+def _scalar(event: yaml.Event, where: str) -> Any:
+    text = event.value
+    if event.style:  # quoted or a block: always text
         return text
     if text in CONSTANTS:
         return CONSTANTS[text]
@@ -195,7 +221,14 @@ def _scalar(node: yaml.ScalarNode, where: str) -> Any:
     return math.nan if NOT_A_NUMBER.match(text) else text
 
 
-def _syntax_message(text: str, name: str, error: yaml.MarkedYAMLError) -> str:
+def _syntax_message(text: str, name: str, error: Exception) -> str:
+    if not isinstance(error, yaml.YAMLError):  # a version of thousands of digits, a character beyond Unicode
+        return (
+            f"{name}: not readable as YAML: the number of a %YAML version, or of a character such as \\U0001F600, "
+            "is too large"
+        )
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return f"{name}: not readable as YAML: {str(error).splitlines()[0]}"
     mark = error.problem_mark or error.context_mark
     line = mark.line if mark else 0
     lines = text.splitlines()

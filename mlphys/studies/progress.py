@@ -11,6 +11,7 @@ from mlphys.io.history import quantities
 from mlphys.numerics.uncertainty import rounded
 from mlphys.studies.executor import Epoch
 from mlphys.studies.study_file import MemberRecord
+from mlphys.terminal import printable
 
 
 class StudyReporter(Protocol):
@@ -63,7 +64,7 @@ class Lines(Counts):
         left = self.left()
         more = f", {duration(left)} left" if left and self.done < self.total else ""
         failed = f", {self.failed} failed" if self.failed else ""
-        print(f"{self.done}/{self.total}{failed}{more}  {record.member}: {outcome(record)}", flush=True)
+        print(printable(f"{self.done}/{self.total}{failed}{more}  {record.member}: {outcome(record)}"), flush=True)
 
 
 class Bar(Counts):
@@ -73,7 +74,8 @@ class Bar(Counts):
         from rich.progress import BarColumn, Progress, TextColumn
 
         super().begin(records, slots)
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.fields[values]}"))
+        plain = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[values]}"))
+        columns = (next(plain), BarColumn(bar_width=12), next(plain))  # a value such as [16, 32] is no markup
         self._progress = Progress(*columns)
         self._task = self._progress.add_task("study", total=self.total, values="")
         self._tasks: dict[int, Any] = {}
@@ -81,7 +83,7 @@ class Bar(Counts):
         self._show()
 
     def began(self, record: MemberRecord) -> None:
-        self._tasks[record.number] = self._progress.add_task(str(record.member), total=None, values="")
+        self._tasks[record.number] = self._progress.add_task(printable(record.member), total=None, values="")
         self._show()
 
     def epoch(self, epoch: Epoch) -> None:
@@ -96,7 +98,8 @@ class Bar(Counts):
         super().ended(record)
         self._progress.remove_task(self._tasks.pop(record.number))
         if record.state != "done":
-            self._progress.console.print(f"{record.member}: {outcome(record)}", markup=False, highlight=False)
+            line = printable(f"{record.member}: {outcome(record)}")
+            self._progress.console.print(line, markup=False, highlight=False)
         self._show()
 
     def end(self) -> None:

@@ -97,6 +97,27 @@ class Study:
     def __init__(self, path: Path):
         self.path = path
 
+    @classmethod
+    def shared(cls, folder: Path, content: StudyFile) -> Study:
+        """The study in `folder`, written there unless it is there already, which another process may do as well.
+
+        Raises UserError where the folder holds another study, or something else.
+        """
+        try:
+            atomic.make(folder)
+        except OSError as error:
+            raise atomic.unwritable(folder, error) from None
+        study = cls(folder)
+        with atomic.waited_for(folder / ".update"):
+            if os.path.exists(folder / STUDY):
+                if not study.read().same_request(content):
+                    raise UserError(f"{folder}: holds another study; name another folder with --out")
+            elif any(not path.name.startswith(".") for path in folder.iterdir()):
+                raise UserError(f"{folder}: exists and is not empty; name another folder with --out")
+            else:
+                study.write(content)
+        return study
+
     def read(self) -> StudyFile:
         """Raises UserError when it is missing or damaged."""
         path = self.path / STUDY

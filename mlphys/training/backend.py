@@ -43,7 +43,7 @@ class Backend(Protocol):
         """Copy the trained weights into Keras's variables."""
 
     def learning_rate(self) -> float:
-        """The learning rate of the next step."""
+        """The learning rate of the last step."""
 
     def state(self) -> dict[str, np.ndarray]:
         """A copy of the state that persists between epochs."""

@@ -24,6 +24,7 @@ from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine
+from mlphys.training.plateau import Plateau, lowered
 from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
 from mlphys.training.tracking import columns, parameters, weight_norms
@@ -59,6 +60,7 @@ class Progress:
     state: Mapping[str, np.ndarray]
     best: Mapping[str, np.ndarray]
     watch: Watch
+    plateau: Plateau | None = None
 
 
 class Recorder(Protocol):
@@ -89,8 +91,8 @@ class Training:
     def __post_init__(self) -> None:
         """Collect the columns of history.csv of all phases."""
         self.metrics = list(dict.fromkeys(name for phase in self.phases for name in phase.metrics))
-        gradients = [phase for phase in self.phases if isinstance(phase, Gradient)]
-        self.tracked = list(dict.fromkeys(name for phase in gradients for name in columns(phase)))
+        of_phases = [columns(phase) if isinstance(phase, Gradient) else phase.tracked for phase in self.phases]
+        self.tracked = list(dict.fromkeys(name for names in of_phases for name in names))
 
     def run(self, start: Checkpoint | None = None) -> Outcome:
         """Train all phases, or resume from `start`. Raises Diverged, and KeyboardInterrupt on Ctrl-C.
@@ -129,13 +131,15 @@ def run_fit(training: Training, phase: Fit, rows: int, start: Checkpoint | None)
     began = time.perf_counter()
     training.reporter.begin(phase.name, 1, 0)
     try:
-        found = phase.fit(training.dataset.train, training.dataset.validation)
+        found = dict(phase.fit(training.dataset.train, training.dataset.validation))
+        tracked = {name: float(found.pop(name)) for name in phase.tracked}
         weights = {**phase.network.weight_arrays(), **as_saved(found)}
         phase.network.load_weights(weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
         row |= training.columns("", Measurement(phase, training.dataset.train).means())
         if len(training.dataset.validation):
             row |= training.columns("validation_", Measurement(phase, training.dataset.validation).means())
+        row |= dict.fromkeys(training.tracked) | tracked
         row["seconds"] = round(time.perf_counter() - began, 4)
         training.recorder.row(row)
         tensors = {f"weights/{name}": value for name, value in weights.items()}
@@ -177,9 +181,12 @@ class PhaseInTraining:
         self.chunk = FIRST_CHUNK
         self.compiled = False
         state = self.engine.state()
-        self.progress = Progress(0, rows, state, state, Watch())
+        plateau = Plateau() if self.settings.reduce_lr_on_plateau else None
+        self.progress = Progress(0, rows, state, state, Watch(), plateau)
         if start:
             start.require(self.tensors())
+            if plateau and not start.plateau:
+                raise Incomplete("its checkpoint lacks the state of reduce_lr_on_plateau; retrain it")
             self.progress = _resumed(start)
             self.engine.restore(self.progress.state)
         self.saved_epoch, self.saved_at = self.progress.epoch, -math.inf
@@ -230,12 +237,27 @@ class PhaseInTraining:
         if self.settings.early_stopping:
             watch = watch.after(self.settings.early_stopping, epoch, row[self.settings.early_stopping.monitor])
             best = state if watch.best_epoch == epoch else best
+        state, plateau = self.after_plateau(row, state)
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
         self.training.recorder.row(row)  # before the checkpoint, which relies on the rows of its epochs
-        self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch)
+        self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch, plateau)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
+
+    def after_plateau(
+        self, row: Mapping[str, Any], state: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], Plateau | None]:
+        """The state of the engine with the learning rate of the next epoch, and that of the plateau."""
+        settings, plateau = self.settings.reduce_lr_on_plateau, self.progress.plateau
+        if settings is None or plateau is None:
+            return state, None
+        plateau, lowers = plateau.after(settings, row[settings.monitor])
+        rate = self.engine.learning_rate()
+        if lowers and (lower := lowered(settings, rate)) < rate:
+            self.engine.set_learning_rate(lower)
+            state = self.engine.state()
+        return state, plateau
 
     def begin(self, epoch: int) -> None:
         """The epoch's samples, their order, and the random states."""
@@ -308,6 +330,7 @@ class PhaseInTraining:
                 progress.watch,
                 self.training.fingerprints,
                 self.tensors(),
+                progress.plateau,
             )
         )
         self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
@@ -329,7 +352,7 @@ class PhaseInTraining:
 def _resumed(start: Checkpoint) -> Progress:
     state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
     best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
-    return Progress(start.epoch, start.rows, state, best, start.watch)
+    return Progress(start.epoch, start.rows, state, best, start.watch, start.plateau)
 
 
 def _one_after_the_other(changes: Sequence[Change]) -> Change:

@@ -60,6 +60,8 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise Unsupported("nothing can be compiled for this processor")
     if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
         raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
+    if plan.weighted:
+        raise NotGenerated("data.weights")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
     data = _data_term(plan.terms)
@@ -217,7 +219,7 @@ class NativeBackend:
         return np.array([self._sums[0], *totals[self._columns]])
 
     def learning_rate(self) -> float:
-        return float(self._rates(int(self._steps), 1)[0])
+        return float(self._rates(max(0, int(self._steps) - 1), 1)[0])
 
     def sync_network(self) -> None:
         for name, variable in self._variables.items():

@@ -1,4 +1,4 @@
-"""The energy of a trained net: its gradient is r(x) - x, and for sigmoid units it is minus a free energy."""
+"""The energy of a trained net: minus its gradient is r(x) - x, and for sigmoid units it is a free energy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.analysis.energy import Energy
+from mlphys.analysis.energy import Energy, _net
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
@@ -49,7 +49,7 @@ def test_the_gradient_agrees_with_the_reconstruction(activation: str, output: st
     result = found(random_run(tmp_path, text))
     assert result.numbers["gradient_error"]["max"] < 1e-4
     assert (result.numbers["activation"], result.numbers["output"]) == (activation, output)
-    assert f"gradient = {'logit r(x)' if output == 'sigmoid' else 'r(x) - x'} to " in result.summary
+    assert f"low is plausible, -gradient = {'logit r(x)' if output == 'sigmoid' else 'r(x) - x'} to " in result.summary
 
 
 @pytest.mark.parametrize(("visible", "output"), [("bernoulli", "sigmoid"), ("gaussian", "linear")])
@@ -72,12 +72,40 @@ def test_biases_that_are_not_there_are_zero(tmp_path: Path):
     assert energies(result) == pytest.approx(0, abs=1e-12)  # W W^T = 1: r(x) = x
 
 
-def test_the_summary_has_every_class_and_how_often_a_sample_is_above_shuffled_values(tmp_path: Path):
+def test_the_energy_is_that_of_physics_and_the_lecture_formula_stands_beside_it(tmp_path: Path):
+    """One linear unit along the first feature: E = |x|^2 / 2 - x_1^2 / 2 = x_2^2 / 2, the distance from its line."""
+    text = TIED.replace("tanh", "linear, use_bias: false").replace("units: 2}", "units: 2, use_bias: false}")
+    run = written(tmp_path, text, [np.eye(2, 5) * [[1], [0]]])
+    result = found(run)
+    second = run.dataset().validation.x[:, 1].astype(np.float64)
+    assert energies(result) == pytest.approx(second**2 / 2, abs=1e-12)
+    numbers = result.numbers
+    assert numbers["sign"] == "as in physics: low is plausible, -grad E = r(x) - x"
+    assert numbers["formula"] == "E(x) = |x - b|^2 / 2 - sum_k H(x W_k + c_k)"
+    lecture = "sum_k H(x W_k + c_k) - |x - b|^2 / 2"
+    assert numbers["lecture_formula"] == f"{lecture}, which is -E(x) and high where plausible"
+    axes = result.pictures[0].figure.axes[0]
+    assert axes.get_xlabel() == "energy E(x) = |x − b|² / 2 − sum_k H(x W_k + c_k)"
+    caption = result.pictures[0].figure.get_supxlabel().replace("\n", " ")
+    assert "the sign of physics, −∇E = r(x) − x: low is plausible (the lecture's has the opposite sign)" in caption
+
+
+def test_what_the_autoencoder_makes_of_a_sample_has_a_lower_energy(tmp_path: Path):
+    """A step along r(x) - x, as `vector_field` takes them, descends."""
+    run = random_run(tmp_path, TIED)
+    net, z = _net(run), run.trained.to_points(run.dataset().validation.x)
+    step = 1e-3 * (run.trained.output("reconstructions")(z) - z)
+    assert (net.energies(z + step) < net.energies(z)).all()
+
+
+def test_the_summary_has_every_class_and_how_often_a_sample_is_below_shuffled_values(tmp_path: Path):
     run = random_run(tmp_path, TIED)
     result = found(run)
     values, shuffled, numbers = energies(result), energies(result, "shuffled"), result.numbers
     assert numbers["energy"]["mean"] == pytest.approx(values.mean())
     assert numbers["above_shuffled"] == pytest.approx((values[:, None] > shuffled).mean())
+    assert numbers["below_shuffled"] == pytest.approx((values[:, None] < shuffled).mean())
+    assert f"below that of shuffled values in {100 * numbers['below_shuffled']:.1f} %" in result.summary
     labels = run.dataset().validation.y
     for k, name in enumerate(["upper", "lower"]):
         assert numbers["per_class"][name]["mean"] == pytest.approx(values[labels == k].mean())
@@ -98,7 +126,7 @@ def test_the_summary_has_every_class_and_how_often_a_sample_is_above_shuffled_va
         ),
         (
             TIED + "      sparsity: {k: 2}",
-            "a code of its k largest values is no function of one unit's input; leave sparsity.k out",
+            "sparsity.k: a code cut to its k largest values has no energy; use l1 or kl",
         ),
     ],
 )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -192,7 +190,7 @@ def test_a_block_in_the_config_is_a_study(folder):
         ),
         (
             ["train", "small.yaml", "--set", "data.folds=30"],
-            "digits: the class 8 has 24 training and validation samples, fewer than 30 folds; lower data.folds, "
+            "digits: the class 0 has 25 training and validation samples, fewer than 30 folds; lower data.folds, "
             "add samples, or leave the class out",
         ),
     ],
@@ -220,16 +218,16 @@ def test_a_run_keeps_its_threads_when_it_is_resumed(folder):
 
 
 def test_a_study_of_processes_that_is_killed_and_resumed_has_the_bytes_of_trainings_alone(folder):
-    config = {**SMALL, "training": {**SMALL["training"], "epochs": 300}}
+    config = {**SMALL, "training": {**SMALL["training"], "epochs": 150}}
     Path("small.yaml").write_text(dump(config))
     sweep = ["sweep", "small.yaml", "--grid", RATES, "--workers", "2", "--threads", "1", "--out", "study", "--quiet"]
-    for number, command in enumerate((sweep, ["resume", "study", "--quiet"])):
-        process = subprocess.Popen([sys.executable, "-c", "from mlphys.cli import main; main()", *command])
-        wanted = Path("study/members", str(number + 1), "checkpoints")
-        while process.poll() is None and not (wanted.is_dir() and any(wanted.iterdir())):
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL) if process.poll() is None else None
-        process.wait()
+    process = subprocess.Popen([sys.executable, "-c", "from mlphys.cli import main; main()", *sweep])
+    checkpoints = Path("study/members/1/checkpoints")
+    while process.poll() is None and not (checkpoints.is_dir() and any(checkpoints.iterdir())):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert "running" in [member["state"] for member in facts("study")["members"]]
     mlphys("resume", "study", "--workers", 0, "--quiet")
     assert [member["state"] for member in facts("study")["members"]] == ["done", "done"]
     assert bytes_of("study/members/1") == alone("--set", "training.optimizer.SGD.learning_rate=0.0001")

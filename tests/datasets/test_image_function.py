@@ -147,18 +147,23 @@ def test_an_animation_is_refused(save):
     assert refusals(spec) == {f"{spec.path}: an animation of 3 images; save one of them as a file"}
 
 
-@pytest.mark.parametrize(("name", "format"), [("own.gif", "GIF"), ("own.png", "BMP"), ("own.jpg", "TIFF")])
+@pytest.mark.parametrize(("name", "format"), [("own.png", "PPM"), ("own.jpg", "TGA"), ("own.gif", "PCX")])
 def test_other_formats_are_refused_whatever_their_name(save, name, format):
     spec = save(GREY, name, format=format)
     (text,) = refusals(spec)
-    assert text.startswith(f"{spec.path}: not a PNG or JPEG image; ")
+    assert text.startswith(f"{spec.path}: not a PNG, JPEG, TIFF, BMP, GIF or WebP image; ")
+
+
+@pytest.mark.parametrize(("name", "format"), [("own.gif", "GIF"), ("own.png", "BMP"), ("own.jpg", "TIFF")])
+def test_an_image_is_read_by_its_content_whatever_its_name(save, name, format):
+    assert save(GREY, name, format=format).describe().shape == (2,)
 
 
 def test_what_is_no_image_is_refused(tmp_path):
     path = tmp_path / "own.png"
     path.write_text("x, y, grey\n")
     (text,) = refusals(ImageFunction(name="image_function", path=str(path)))
-    assert text.startswith(f"{path}: not a PNG or JPEG image; ")
+    assert text.startswith(f"{path}: not a PNG, JPEG, TIFF, BMP, GIF or WebP image; ")
 
 
 @pytest.mark.parametrize("name", ["own.png", "own.jpg"])

@@ -56,3 +56,15 @@ def test_a_stack_has_the_singular_values_of_the_product_of_its_kernels(tmp_path:
     kernels = [value for name, value in names.items() if "encoder" in name and name.endswith("kernel")]
     (picture,) = JacobianSpectrum().draw(run)
     assert picture.table["mean"] == pytest.approx(np.linalg.svd(kernels[0] @ kernels[1])[1][:2], rel=1e-4)
+
+
+def test_a_spectrum_within_a_decade_has_several_labels(tmp_path: Path):
+    vectors = np.linalg.qr(kernel())[0]
+    (picture,) = JacobianSpectrum().draw(written(tmp_path, CODED, weights(vectors * [2.0, 0.4])))
+    figure = picture.figure
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    labels = [tick.label1.get_text() for tick in axes.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert {"0.4", "0.5", "1", "2"} <= set(labels)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["mean", "1: length kept"]

@@ -64,6 +64,12 @@ def test_a_loss_over_more_than_two_decades_is_drawn_logarithmically(losses: list
     assert drawn(history=history(losses)).figure.axes[0].get_yscale() == scale
 
 
+@pytest.mark.parametrize("losses", [[1.0, 0.1, -0.015], [0.0, 5.0, 1000.0], [-3.0, -400.0, -2.0]])
+def test_a_loss_that_is_zero_or_negative_somewhere_has_a_linear_axis(losses: list[float]):
+    """That of a Boltzmann machine is a difference, and a likelihood's density may exceed 1."""
+    assert drawn(history=history(losses)).figure.axes[0].get_yscale() == "linear"
+
+
 def test_phases_are_separated_and_named():
     rows = [*history([0.5, 0.3], "pretrain"), *history([0.9, 0.4, 0.1], "head")]
     axes = drawn(history=rows).figure.axes[0]

@@ -94,6 +94,23 @@ def test_sequences_are_drawn_as_curves_over_each_other(shape: tuple[int, ...]):
     assert last[0] == picture.table["output"][channels - 1]
 
 
+@pytest.mark.parametrize("shape", [(50,), (50, 2)])
+def test_of_denoised_sequences_the_noisy_input_the_clean_sample_and_the_output_are_drawn(shape: tuple[int, ...]):
+    random = np.random.default_rng(0)
+    clean, noisy, output = random.normal(size=(3, 4, *shape))
+    arrays = encoded(clean, clean, np.zeros((4, 3))) | {"corrupted": noisy, "denoised": output}
+    more = dict.fromkeys(("corrupted_mse", "corrupted_mse_stderr", "corruption_mse"), 0.1)
+    data = {"shape": list(shape), "classes": []}
+    run = MadeRun(of_split={"test": arrays}, metrics={"test": METRICS | more}, data=data)
+    (picture,) = Reconstructions().draw(run)
+    channels = int(np.prod(shape[1:]))
+    drawn = np.stack([line.get_ydata() for line in picture.figure.axes[0].lines[::channels]])
+    assert (drawn == np.stack([values[0].reshape(50, -1)[:, 0] for values in (noisy, clean, output)])).all()
+    (legend,) = picture.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["corrupted", "clean", "output"]
+    assert list(picture.table)[-3:] == ["corrupted", "clean", "output"]
+
+
 def test_a_perfect_reconstruction_can_be_drawn():
     ones = np.ones((1, 4, 4, 1))
     picture_of(ones, ones).figure.draw_without_rendering()

@@ -126,7 +126,7 @@ BROKEN = [
     ("a: 1\t# one", "f.yaml:1: a tab between the words; write spaces instead"),
     (
         "a: &x 1\nb: *x",
-        "f.yaml:1: b: YAML aliases (*name) are not supported; write the value out",
+        "f.yaml:2: b: YAML aliases (*name) are not supported; write the value out",
     ),
     (
         "a: &x {b: *x}",
@@ -172,7 +172,7 @@ BROKEN = [
         "f.yaml: not readable as YAML: unacceptable character #x0001: special characters are not allowed",
     ),
     ("[" * 42 + "]" * 42, f"f.yaml:1: {'.'.join('0' * 41)}: nested deeper than 40 levels"),
-    ("[" * 100_000, "f.yaml: nested deeper than 40 levels"),
+    ("[" * 100_000, f"f.yaml:1: {'.'.join('0' * 41)}: nested deeper than 40 levels"),
 ]
 
 
@@ -191,7 +191,7 @@ def test_forty_levels_below_the_first_are_read():
 def test_an_alias_bomb_is_refused_before_it_grows():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]  # 9^12 entries
-    message = "f.yaml:1: a1.0: YAML aliases (*name) are not supported; write the value out"
+    message = "f.yaml:2: a1.0: YAML aliases (*name) are not supported; write the value out"
     assert error_of(parse, "\n".join(lines), "f.yaml") == message
 
 
@@ -263,3 +263,19 @@ def test_equal_values_are_dumped_without_aliases():
 
 def test_a_key_path_is_written_with_dots():
     assert document.dotted(("model", "layers", 0, "Dense")) == "model.layers.0.Dense"
+
+
+@given(PLAIN)
+def test_a_long_text_is_parsed_to_the_same_values_and_lines_as_a_short_one(value):
+    text = dump({"key": value, "last": 1})
+    short, long = parse(text, "f.yaml"), parse(f"{text}# {'-' * document.LONG}\n", "f.yaml")
+    assert repr(long.data) == repr(short.data)
+    assert long.places == short.places
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN, ids=[repr(text[:20]) for text, _ in BROKEN])
+def test_the_fast_parser_for_long_texts_refuses_what_the_other_does(text, message, monkeypatch):
+    if "\t#" in text:
+        pytest.skip("libyaml takes a tab before a comment, as YAML allows")
+    monkeypatch.setattr(document, "LONG", 0)
+    assert error_of(parse, text, "f.yaml") == message

@@ -1,0 +1,93 @@
+"""Kill a study at random instants, resume it until it is done, and compare every member with a training alone.
+
+python -m scripts.soak_study                       # 20 kills, about ten minutes
+python -m scripts.soak_study --kills 5 --seed 7    # fewer, the same instants again
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+EXPERIMENT: dict[str, Any] = {
+    "name": "soak",
+    "data": {"name": "digits", "train": 300, "validation": 100, "test": 50},
+    "model": {
+        "kind": "classifier",
+        "layers": [
+            "Flatten",
+            {"Dense": {"units": 24, "activation": "relu"}},
+            {"Dropout": {"rate": 0.2}},
+            {"Dense": {"units": 10, "activation": "softmax"}},
+        ],
+    },
+    "training": {"optimizer": "adam", "batch_size": 20, "epochs": 60},
+}
+COMPARED = ("weights.safetensors", "metrics.json", "predictions_validation.npz")
+COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
+SWEEP = [
+    *("sweep", "soak.yaml", "--grid", "training.batch_size=[20,40]", "--seeds", "2"),
+    *("--workers", "2", "--threads", "1", "--out", "study", "--quiet"),
+]
+LONGEST = 30.0  # seconds until the next kill: a worker needs some to import TensorFlow
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+def killed(folder: Path, kills: int, rng: random.Random) -> None:
+    """Train the study in `folder` to its end, killed so many times."""
+    while True:
+        begun = (folder / "study" / "study.json").exists()
+        command = ["resume", "study", "--quiet"] if begun else SWEEP
+        process = subprocess.Popen([*COMMAND, *command], cwd=folder, stderr=subprocess.DEVNULL)
+        try:
+            if process.wait(rng.uniform(1.0, LONGEST) if kills else None) == 0:
+                return
+            raise SystemExit(f"soak: mlphys {' '.join(command)} ended with {process.returncode}")
+        except subprocess.TimeoutExpired:
+            process.send_signal(rng.choice(SIGNALS))
+            process.wait()
+            kills -= 1
+
+
+def different(folder: Path) -> list[str]:
+    """The files of members that are not those of the same training alone."""
+    found = []
+    for member in json.loads((folder / "study" / "study.json").read_text())["members"]:
+        if member["state"] != "done":
+            found.append(f"member {member['number']}: {member['state']}: {member['reason']}")
+            continue
+        alone = folder / "alone" / str(member["number"])
+        changes = [part for key, value in member["overrides"].items() for part in ("--set", f"{key}={value}")]
+        train = ["train", "soak.yaml", "--threads", "1", "--quiet", "--out", str(alone), *changes]
+        subprocess.run([*COMMAND, *train], cwd=folder, check=True)
+        run = folder / "study" / member["directory"]
+        found += [f"{run}/{name}" for name in COMPARED if (run / name).read_bytes() != (alone / name).read_bytes()]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "soak.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+        killed(folder, arguments.kills, random.Random(arguments.seed))
+        if found := different(folder):
+            raise SystemExit("different: " + "; ".join(found))
+    print(f"{arguments.kills} kills, every member as trained alone")
+
+
+if __name__ == "__main__":
+    main()
