@@ -214,20 +214,3 @@ def evaluate_other(run: Run, other: LabelledSet) -> dict[str, Any]:
         raise UserError(f"{other.path}: the outputs of {run.path} for it are not finite; bring it to the run's scale")
     RunWriter(run.path).analysis(other.name, {"path": str(other.path.absolute()), **metrics})
     return metrics
-
-
-def against_expectation(run: Run) -> list[tuple[str, float, tuple[float, float], bool]]:
-    """Name, value and expected range of each metric under `expect:`, and whether the value is inside."""
-    results = []
-    for key, (low, high) in run.config.expect.items():
-        split, _, name = key.partition(".")
-        if split not in run.metrics:
-            raise UserError(
-                f"{run.path}: nothing is measured on {split} yet; `mlphys evaluate {run.path} --split {split}` does"
-            )
-        numbers = {name: value for name, value in run.metrics[split].items() if isinstance(value, int | float)}
-        if name not in numbers:
-            raise UserError(f"{run.path}: expect: {key}: no such metric; {split} has {', '.join(numbers)}")
-        value = numbers[name]
-        results.append((key, value, (low, high), low <= value <= high))
-    return results

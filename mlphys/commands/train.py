@@ -295,6 +295,7 @@ def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
+    tensorflow.reset_names()
     network = kind.build(description, experiment.seed)
     if run.pretrained:
         drawn = network.weight_arrays()

@@ -178,6 +178,7 @@ def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 
 def check_expected(experiment: Experiment) -> Iterable[Refusal]:
     allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.model.MEASURED]
-    for key in experiment.expect:
-        if key not in allowed:
-            yield Refusal(("expect", key), f"not measured{choice(key, allowed)}")
+    for block, keys in (("expect", experiment.expect), ("published", experiment.published)):
+        for key in keys:
+            if key not in allowed:
+                yield Refusal((block, key), f"not measured{choice(key, allowed)}")

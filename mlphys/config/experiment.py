@@ -21,6 +21,7 @@ from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
+from mlphys.schema.published import Published
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.study import Study
@@ -114,6 +115,10 @@ class Experiment(Spec):
     """The analyses made after training: names with their settings, or all. Example: [pca_comparison]"""
     expect: dict[str, Range] = Field({})
     """The range in which a metric should lie, for `mlphys check`. Example: {test.accuracy: [0.985, 0.993]}"""
+    published: dict[str, Published] = Field({})
+    """Published values of metrics, which `mlphys check` compares with. Example: {test.accuracy: {value: 0.9324,
+    source: Marquardt 5}}
+    """
     study: Study | None = None
     """A study of many runs, which differ in the seed or in some keys. Example: {seeds: 5}"""
 

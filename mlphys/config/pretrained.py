@@ -14,11 +14,12 @@ from mlphys.config.experiment import ResolvedExperiment, net_input
 from mlphys.errors import Refusal
 from mlphys.io import atomic
 from mlphys.io.run_files import RunFiles, located
+from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import flow, read
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
-from mlphys.schema.pretrained import Initial, PretrainedEncoder
+from mlphys.schema.pretrained import Initial
 from mlphys.schema.shapes import weight_shapes
 
 ENCODER, INITIAL, STEPS = ("model", "encoder"), ("training", "initial"), ("data", "preprocess")

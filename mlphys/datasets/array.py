@@ -23,7 +23,7 @@ from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
-from mlphys.schema.units import Units
+from mlphys.schema.units import Loss, Units
 
 ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
 
@@ -128,13 +128,13 @@ class Arrays(Dataset):
 
     def load(self) -> Samples:
         found = _Contents.of(self)
-        targets, x, meant = found.targets(), *found.samples()
+        targets, (x, meant, losses) = found.targets(), found.samples()
         y = targets.by_part
         weights, groups = found.weights(), found.groups()
         return Samples(
             x["train"], y["train"], x.get("test"), y.get("test"),
             files=tuple(map(checksum.record, self.files())), units=meant, target_units=targets.units,
-            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=found.notes(),
+            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=(*found.notes(), *losses),
             weights=weights.get("train"), weights_test=weights.get("test"),
             weights_validation=weights.get("validation"), groups=groups,
         )  # fmt: skip
@@ -207,6 +207,8 @@ class _Contents:
                 remedy = "kind: classifier takes it as classes"
                 raise UserError(f"{where}: {name} holds {y.dtype}, which is no number; {remedy}")
         columns = {part: _column(arrays[y]) for part, y in names.items()}
+        for part, y in columns.items():
+            units.require_resolved(where, [names[part]], y)
         meant = _image_units(columns["train"])
         return _Targets(
             {part: _finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
@@ -231,8 +233,8 @@ class _Contents:
         values = array_files.read(self.path, {name: self.headers[name]})[name].reshape(-1)
         return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
-    def samples(self) -> tuple[dict[str, Array], Units]:
-        """The samples of each split, float32 (n, *shape), divided by the scale: in memory or lazy."""
+    def samples(self) -> tuple[dict[str, Array], Units, list[str]]:
+        """The samples of each split, float32 (n, *shape), in memory or lazy; their units, and what float32 loses."""
         apart = array_files.apart(self.path)
         names = {part: x for part, (x, _) in self.parts.items()}
         large = {x for x in names.values() if apart and math.prod(self.headers[x].shape) > chunked.LARGEST_RESIDENT}
@@ -243,13 +245,23 @@ class _Contents:
         arrays = array_files.read(self.path, resident)
         raw = {part: npz.mapped_npy(apart[x]) if x in large else arrays.pop(x) for part, x in names.items()}
         train = raw["train"]
-        meant = units.decide(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)
-        return {
+        meant, losses = units.decide_with_losses(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)
+        converted = {
             part: _on_disk(self.path, names[part], x, (len(x), *self.shape), meant)
             if names[part] in large
             else _finite(self.path, names[part], meant.converted(x).reshape(len(x), *self.shape))
             for part, x in raw.items()
-        }, meant
+        }
+        return converted, meant, _losses(self.path.name, names["train"], losses)
+
+
+def _losses(file: str, x: str, losses: Sequence[Loss]) -> list[str]:
+    """What float32 loses of the samples `x`, in at most one sentence."""
+    if not losses:
+        return []
+    feature = ", ".join(str(i) for i in losses[0].feature)
+    more = f", and so in {len(losses) - 1} more features" if len(losses) > 1 else ""
+    return [f"{file}: {x}[:, {feature}] has {losses[0]}{more}"]
 
 
 def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
@@ -317,7 +329,7 @@ def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> N
         what = "npy files of the arrays" if path.is_dir() else "the arrays"
         raise UserError(
             f"{path}: needs {what} {x}_train and {y}_train (and {x}_test, {y}_test), or {x} and {y}, all without {y} "
-            f"for an autoencoder; received {have}; data.x and data.y name others"
+            f"for an autoencoder; received {have}; data.x and data.y name others{_as_columns(headers)}"
         )
     for part, ending in (("validation", "_val"), ("test", "_test")):
         here = [base + end for end in ENDINGS[part] for base in (x, y) if base + end in headers]
@@ -334,6 +346,12 @@ def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> N
             if first and last and headers[first].shape[1:] != headers[last].shape[1:]:
                 shapes = f"{first} has shape {headers[first].shape} and {last} {headers[last].shape}"
                 raise UserError(f"{path}: {shapes}; they must be alike")
+
+
+def _as_columns(headers: Mapping[str, Header]) -> str:
+    """A hint for files whose arrays are the columns of a table."""
+    columns = [name for name, header in headers.items() if len(header.shape) == 1]
+    return "; data: {name: table} reads arrays of one number a row as columns" if len(columns) > 2 else ""
 
 
 def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None, signals: bool) -> None:

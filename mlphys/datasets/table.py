@@ -1,4 +1,4 @@
-"""The user's table, from a CSV file."""
+"""The user's table, from a CSV file, or from columns in FITS, HDF5, MATLAB's files or npz."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from mlphys.data.labels import check_names
 from mlphys.errors import Refusal, UserError
-from mlphys.io import checksum, csv_table, csvfile, memory
+from mlphys.io import checksum, column_files, csv_table, csvfile, memory
 from mlphys.io.csv_layout import Layout
 from mlphys.io.csv_table import Cells
 from mlphys.schema import units
@@ -27,6 +27,7 @@ from mlphys.schema.fields import as_tuple
 from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
 
+MOST_LOSSES = 3  # columns that notes name for what float32 loses
 MOST_CATEGORIES = 100  # values of a column of text
 CHECKED_EVERY = 10_000_000  # cells, after which the memory they take is compared with what is free
 MOST_COMPARED = 1000  # names among which a wrong one's neighbour is searched
@@ -66,7 +67,7 @@ MissingValues = Annotated[
 
 
 class Table(Dataset):
-    """Your own table: a CSV file with a line that names the columns.
+    """Your own table: a CSV file with a line that names the columns, or FITS, HDF5, MATLAB's, npz.
 
     How it is written is found out: encoding, delimiter, decimal commas, lines above the names, a line
     of units below; `header: false` is for a file without names, whose columns are column_1 and so on.
@@ -82,7 +83,7 @@ class Table(Dataset):
 
     name: Literal["table"]
     path: str
-    """The CSV file. Example: events.csv"""
+    """The CSV file, or one of FITS, HDF5, MATLAB's or npz with an array for each column. Example: events.csv"""
     header: bool | None = None
     """Whether the first line names the columns; null: found out. Without names they are column_1 and so on."""
     features: ColumnNames | None = None
@@ -147,6 +148,9 @@ class Table(Dataset):
     @contextmanager
     def _opened(self) -> Iterator[tuple[Layout, list[str], Iterable[csvfile.Row]]]:
         path = Path(self.path)
+        if column_files.is_table(path):
+            yield Layout(), *column_files.rows(path)
+            return
         layout = csvfile.find_layout(path)
         with csvfile.opened(path, layout) as rows:
             yield layout, *csv_table.header(path, layout, rows, self.header)
@@ -195,11 +199,13 @@ class Table(Dataset):
 
     def load(self) -> Samples:
         table = self.read()
-        meant = units.decide(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
+        meant, losses = units.decide_with_losses(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
+        names = self.feature_names() or [f"column {i + 1}" for i in range(table.x.shape[1])]
         x = meant.converted(table.x)
+        lost = [f"{Path(self.path).name}: {names[loss.feature[0]]} has {loss}" for loss in losses[:MOST_LOSSES]]
         return Samples(
             x[..., None] if self.signals else x, table.y, files=(checksum.record(Path(self.path)),), units=meant,
-            notes=table.notes, weights=table.weights, groups=table.groups,
+            notes=(*table.notes, *lost), weights=table.weights, groups=table.groups,
         )  # fmt: skip
 
     @classmethod
@@ -234,6 +240,7 @@ class Table(Dataset):
         weights = np.array(beside.weights, np.float32) if self.weights else None
         groups = np.array(beside.groups, np.int64) if self.split_by() else None
         if labels is None:
+            units.require_resolved(path, targets, y)
             return Contents(x, np.ascontiguousarray(y, np.float32), (), notes, weights, groups)
         rank = np.argsort(labels.order()).astype(np.int32)
         classes = tuple(labels.names[k] for k in labels.order())
@@ -248,6 +255,8 @@ class Table(Dataset):
             notes.append(f"{dropped} of {rows + dropped} rows have missing cells and are left out")
         if unused := [name for name in header if name not in (*columns, self.weights, self.split_by())]:
             notes.append(f"{len(unused)} of {len(header)} columns are not used: {csv_table.listed(unused, 5)}")
+        if column_files.is_table(Path(self.path)) and (others := column_files.left_out(Path(self.path))):
+            notes.append(others)
         return tuple(f"{Path(self.path).name}: {note}" for note in notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlphys.data.feature_histograms import MOST_NAMED
 from mlphys.errors import NotApplicable
 from mlphys.figures.run_view import ResolvedView
 from mlphys.schema.fields import Shape
@@ -27,7 +28,9 @@ def need_images(loaded: ResolvedView) -> None:
 
 def need_images_or_signals(loaded: ResolvedView) -> None:
     """Raise NotApplicable unless reconstructions are images or a few curves."""
-    shape = loaded.description.shape
+    shape, names = loaded.description.shape, loaded.experiment.data.feature_names()
+    if 0 < len(names) <= MOST_NAMED:
+        raise NotApplicable(f"its samples are {len(names)} columns of a table, each in its own unit, and no signal")
     if is_signal(shape):
         _need_invertible(loaded, "signals")
     elif len(shape) == 3:

@@ -25,12 +25,12 @@ from mlphys.networks.cost import (
 from mlphys.networks.model_kind import ModelKind, refuse_without_classes
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss
-from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 

@@ -15,12 +15,12 @@ from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, fo
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
-from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 

@@ -13,12 +13,12 @@ from mlphys.networks.cost import Cost
 from mlphys.networks.energies import EnergyForm
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
-from mlphys.schema.pretrained import PretrainedEncoder
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.networks import tensorflow
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
 from mlphys.networks.cost import Cost
 from mlphys.networks.model_kind import ModelKind
@@ -32,6 +33,7 @@ class TrainedNetwork:
         self._loaded = loaded
         self._kind = loaded.experiment.model
         self._fitted = fitted
+        tensorflow.reset_names()
         self.network = self._kind.build(loaded.net_input, loaded.experiment.seed)
         self.network.load_weights(weights)
         self._outputs: dict[str, PointFunction] = {}
