@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 
 COLUMNS = 10
 MOST_ROWS = 20
-<<<<<<< HEAD
 MOST_TARGETS = 20  # with a line each
-=======
 MOST_LINES = 8  # classes in a histogram
 MOST_COUNTED = 100_000  # samples in a histogram
->>>>>>> main
 ROWS_WITHOUT_CLASSES = 4
 ENDINGS = ("png", "pdf", "svg")
 
