@@ -1,4 +1,4 @@
-"""Regression in the targets' units, weights of samples, and a learning rate that falls, from the config to the files."""
+"""Regression in the targets' units, weights of samples, a learning rate that falls: from the config to the files."""
 
 from __future__ import annotations
 
