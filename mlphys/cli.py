@@ -764,7 +764,7 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
 
     loaded = _loaded(config, overrides)
     dataset = loaded.dataset()
-    found = inspection.check(dataset, loaded.description)
+    found = inspection.check(dataset, loaded.description, loaded.net_input.target_names)
     terminal.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 

@@ -528,16 +528,18 @@ def inspected(found: Inspection, remarks: Sequence[str] = ()) -> str:
     )
     names = list(found.splits)
     counts = [found.splits[name].class_counts for name in names]
-    classes = table(["class", *names], [[label, *(count[label] for count in counts)] for label in counts[0]])
+    rows = [[label, *(count[label] for count in counts)] for label in counts[0]]
+    classes = [table(["class", *names], rows), ""] if rows else []
     shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()]
     lines = [
         *found.notes,
         *shared,
         f"values that are the same in all training samples: {found.constant_features} of {found.features}",
-        f"smallest class / largest class in training: {found.balance:.3f}",
     ]
+    if classes:
+        lines.append(f"smallest class / largest class in training: {found.balance:.3f}")
     warnings = [f"warning: {warning}" for warning in (*found.warnings(), *remarks)] or ["no warnings"]
-    return "\n".join([splits, "", classes, "", *lines, *warnings])
+    return "\n".join([splits, "", *classes, *lines, *warnings])
 
 
 def _value(number: float | None) -> str:
