@@ -59,7 +59,7 @@ def test_the_keys_of_a_condition_are_known():
         ("seed in 3", "expected a list such as [16, 32]; received '3'"),
         ("seed in [1 2]", "expected ] or ,; received '2]'"),
         ("'seed' == 1", "expected a key such as test.accuracy; received \"'seed' == 1\""),
-        ("seed == 'open", "cannot be read at \"'open\""),
+        ("seed == 'open", 'cannot be read at "\'open"'),
         ("__import__('os')", "expected ==, !=, <, <=, >, >= or in; received \"('os')\""),
         ("not " * 100 + "seed == 1", "nested deeper than 50 levels"),
     ],
