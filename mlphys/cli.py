@@ -27,8 +27,20 @@ if TYPE_CHECKING:
     from mlphys.studies.study_file import Study, StudyFile
 
 
-class Commands(click.Group):
+class WholeSentences(click.Group):
+    """A group whose help gives each command its whole sentence, where click cuts it at the end of the line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(limit=1000)) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class Commands(WholeSentences):
     """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
+
+    group_class = WholeSentences
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
@@ -519,7 +531,7 @@ def analyze(run: str | None, only: str | None, formats: str, path: str | None, q
 @FORMATS
 @click.pass_context
 def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
-    """Draw every kernel of RUN: the same as plot --only filters."""
+    """Draw every kernel of RUN, on several sheets if needed: the same as plot --only filters."""
     ctx.invoke(plot, run=run, only="filters", formats=formats)
 
 
@@ -731,13 +743,13 @@ def data_fetch(name: str) -> None:
 @SET
 @click.option("--out", type=click.Path(path_type=Path), default=Path("samples.png"), show_default=True)
 def data_show(config: Path, overrides: tuple[str, ...], out: Path) -> None:
-    """Draw a sheet of samples of each class of CONFIG's data."""
+    """Draw a sheet of samples of each class of CONFIG's data; of a table a histogram of each column."""
     from mlphys.data import inspection
     from mlphys.io import atomic
 
     atomic.new(out)
     loaded = _loaded(config, overrides)
-    inspection.sheet(loaded.dataset(), loaded.description, out)
+    inspection.sheet(loaded.dataset(), loaded.description, out, loaded.experiment.data.feature_names())
     terminal.echo(f"{out}: written")
 
 

@@ -16,8 +16,10 @@ from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperim
 from mlphys.config.reference import distinct_keys, first_line, vocabularies
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
+from mlphys.numerics.class_probabilities import UNDEFINED
 from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
+from mlphys.numerics.verdicts import not_learned
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
 from mlphys.studies import comparison_text
@@ -157,6 +159,7 @@ def trained(run: Any) -> str:
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
+        lines += [f"warning: validation: {remark}" for remark in remarks_on(run, metrics)]
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
     lines.append(f"next: mlphys evaluate {run.path}")
@@ -279,7 +282,30 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
             for name, facts in metrics["per_class"].items()
         ]
         lines += ["", table(["class", "samples", *names], rows)]
+    if "per_target" in metrics:
+        names = ("mse", "mae", "r2")
+        rows = [[name, *(_with_error(facts, key) for key in names)] for name, facts in metrics["per_target"].items()]
+        lines += ["", table(["target", *names], rows)]
+    lines += [f"warning: {remark}" for remark in remarks_on(run, metrics)]
     return "\n".join([*lines, ""])
+
+
+def remarks_on(run: Any, metrics: Mapping[str, Any]) -> list[str]:
+    """Warnings on the metrics of a split: no better than a constant, and what has no value."""
+    remarks = not_learned(metrics)
+    mse, constant = metrics.get("mse"), metrics.get("mean_target_mse")
+    if mse is not None and constant is not None and mse > constant:
+        hint = "train longer, or with another learning_rate"
+        if run.config.data.target_scaling is None:
+            hint = "if the targets are far from 0 or their spread from 1, write data.target_scaling: standardize"
+        remarks.append(f"worse than always the mean of the training targets, whose mse is {constant:.4g}; {hint}")
+    determinations = {name: facts["r2"] for name, facts in metrics.get("per_target", {}).items()}
+    worse = [name for name, r2 in determinations.items() if r2 is not None and r2 < 0]
+    if worse and not remarks:
+        remarks.append(f"{', '.join(worse)}: r2 below 0, worse than the mean of these targets")
+    if "auc" in metrics and metrics.get("average_precision") is None:
+        remarks.append(UNDEFINED)
+    return remarks
 
 
 def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.layer_curves import short
@@ -134,7 +134,7 @@ def _summary(layers: dict[str, Any]) -> str:
 def _picture(name: str, split: str, count: int, gathered: dict[str, Outputs], layers: dict[str, Any]) -> Picture:
     across = min(ACROSS, len(gathered))
     down = math.ceil(len(gathered) / across)
-    caption = f"over {count:,} {split} samples and all units, each to its own height, that of zeros cut; red: saturated"
+    caption = f"over {count:,} {split} samples and all units, on a logarithmic scale; orange: saturated"
     figure = theme.figure(max(3.4 * across, 7), 2.5 * down + 1.5, f"{name}: what each layer gives", caption)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels[len(gathered) :]:
@@ -161,12 +161,10 @@ def _panel(
         flat = ACTIVATIONS[outputs.kind].saturated(middles)
     colours = np.where(flat, theme.VERMILLION, theme.BLUE)
     axes.bar(edges[:-1], fractions, np.diff(edges), align="edge", color=list(colours))
-    # the zeros of a relu would hide all other bins
-    rest = float(fractions[~flat].max(initial=0)) if outputs.kind == "relu" else 0.0
-    top = min(float(fractions.max()), 2 * rest) if rest else float(fractions.max())
-    axes.set_ylim(0, 1.1 * top)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
+    # logarithmic, for the zeros of a relu would leave nothing else to see
+    axes.set_yscale("log")
+    axes.set_ylim(0.5 * float(fractions[fractions > 0].min(initial=1)), 2)
+    log_axis.label(axes.yaxis)
     axes.locator_params(axis="x", nbins=4)
     axes.tick_params(labelsize=11)
     notes = []

@@ -75,7 +75,8 @@ class Energy(SampledAnalysis):
             difference = float(abs(found - free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
             summary += f"; the free energy to {difference:.0e} of it"
-        summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it; {len(z)} {split} samples"
+        summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it"
+        summary += f"; {len(z)} {split} samples"
         labels = some.y if classes else np.zeros(len(z), int)
         return AnalysisResult(numbers, summary, [_picture(run, (split, net.output), found, shuffled, labels)])
 
@@ -154,9 +155,10 @@ def _picture(
     rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
     edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)
     caption = (
-        f"{len(found):,} {split} samples, each row at its own height; the sign of physics, −∇E = {field}: low is plausible "
-        f"(the lecture's has the opposite sign); {SHUFFLED}: every value from another sample; a sample has the lower "
-        f"energy in {100 * below:.1f} % of pairs; H' is the activation, {run.config.model.energy_form().activation}"
+        f"{len(found):,} {split} samples, each row at its own height; the sign of physics, −∇E = {field}: low is "
+        f"plausible (the lecture's has the opposite sign); H' is the activation, "
+        f"{run.config.model.energy_form().activation}; {SHUFFLED}: every value from another sample; a sample has the "
+        f"lower energy in {100 * below:.1f} % of pairs"
     )
     figure = theme.figure(10, min(max(0.55 * len(rows), 3.5), 9) + 1.7, f"{run.name}: energy of a sample", caption)
     axes = figure.subplots()

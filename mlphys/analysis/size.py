@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -36,8 +36,10 @@ class Size(Analysis):
 
     a is the slope of a straight line through log error against log N by least squares, N the training samples, the
     parameters or the seconds of training, where the largest is at least twice the smallest; where several differ,
-    each slope is that of all runs, whatever else changed. `metric: null` is error_rate of classes, else mse.
-    `split: null` is test once this run was evaluated, before that validation; runs not measured on it are left out.
+    each slope is that of all runs. No law is fitted where their training differs in more than its length, such as in
+    the learning rate; seconds count where the epochs, or another size, differ.
+    `metric: null` is error_rate of classes, else mse. `split: null` is test once this run was evaluated, before that
+    validation; runs not measured on it are left out.
     """
 
     metric: Literal["error_rate", "mse", "loss", "reconstruction_loss"] | None = None
@@ -63,22 +65,28 @@ class Size(Analysis):
                 f"its {split} split has no measured {what}; `mlphys evaluate {run.path} --split {split}` measures it"
             )
         study = run.study()
-        members = [member for one in study if (member := _member(one, run.data, split, metric))]
+        found = [(one, member) for one in study if (member := _member(one, run.data, split, metric))]
+        compared, members = [one for one, _ in found], [member for _, member in found]
         varied = [name for name in AXES if _varied([member[name] for member in members])]
+        if varied == ["seconds"] and len({len(one.history) for one in compared}) == 1:
+            varied = []  # the same work: only the machine was slower
         if not varied:
             raise NotApplicable(
                 f"of {len(study)} runs in {run.path.resolve().parent} {len(members)} can be compared, which differ "
                 "in no size; train more, such as with --set data.train=1000"
             )
         errors = [member["error"] for member in members]
-        laws = {name: law for name in varied if (law := _law([member[name] for member in members], errors))}
+        scanned = _scanned(compared)
+        fitted = () if scanned else varied
+        laws = {name: law for name in fitted if (law := _law([member[name] for member in members], errors))}
         numbers: dict[str, Any] = {
             "split": split, "metric": metric, "left_out": len(study) - len(members),
-            "power_laws": laws, "runs": members,
+            "power_laws": laws, "scanned": scanned, "runs": members,
         }  # fmt: skip
         summary = f"{metric} of {len(members)} runs, from {max(errors):.3g} to {min(errors):.3g}"
         laws_text = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
         summary += f", goes like {', like '.join(laws_text)}" if laws_text else ""
+        summary += f"; no power law: they differ in {', '.join(scanned)}" if scanned else ""
         return AnalysisResult(
             numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)]
         )
@@ -105,6 +113,16 @@ def _member(run: RunView, data: Mapping[str, Any], split: str, metric: str) -> d
         }
     except UserError:
         return None
+
+
+LENGTH = ("epochs", "steps_per_epoch", "early_stopping")  # keys of training that change its length only
+
+
+def _scanned(runs: Sequence[RunView]) -> list[str]:
+    """The keys of `training`, other than those of its length, in which the runs differ: no scaling with a size."""
+    trainings = [run.config.training.model_dump(mode="json") for run in runs]
+    keys = [key for key in trainings[0] if key not in LENGTH]
+    return [f"training.{key}" for key in keys if any(one.get(key) != trainings[0][key] for one in trainings)]
 
 
 def _varied(values: list[float]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlphys import machine
+from mlphys.data import feature_histograms
+from mlphys.data.feature_histograms import MOST_NAMED
 from mlphys.data.splits import NAMES, class_counts, reading_notes
 from mlphys.errors import UserError
 from mlphys.io import atomic
@@ -20,9 +24,12 @@ from mlphys.schema.data import Description, Split, Splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 10
 MOST_ROWS = 20
+MOST_LINES = 8  # classes in a histogram
+MOST_COUNTED = 100_000  # samples in a histogram
 ROWS_WITHOUT_CLASSES = 4
 ENDINGS = ("png", "pdf", "svg")
 
@@ -136,19 +143,41 @@ def _facts(split: Split, seen: _Seen, description: Description) -> SplitFacts:
     )
 
 
-def sheet(dataset: Splits, description: Description, path: Path) -> None:
+def sheet(dataset: Splits, description: Description, path: Path, names: Sequence[str] = ()) -> None:
     """Draw the first ten training samples of each class: images, or curves for other samples.
 
-    Without classes the first forty are drawn.
+    Without classes the first forty are drawn. Features with `names` of their own, up to `MOST_NAMED`, are no curve:
+    each has a histogram.
 
     Raises UserError when `path` is no png, pdf or svg, or cannot be written.
     """
-    from matplotlib.figure import Figure
-
+    machine.require_matplotlib()
     ending = path.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         raise UserError(f"{path}: the extension selects the format; allowed {', '.join(ENDINGS)}")
-    rows = _first_of_each_class(dataset.train, description)
+    named = 0 < len(names) <= MOST_NAMED and len(dataset.train)
+    figure = _histograms(dataset.train, description, names) if named else _samples(dataset.train, description)
+    content = io.BytesIO()
+    figure.savefig(content, format=ending, dpi=150, bbox_inches="tight")
+    atomic.write(path, content.getvalue())
+
+
+def _histograms(train: Split, description: Description, names: Sequence[str]) -> Figure:
+    x = chunked.read(train.x[:MOST_COUNTED])
+    y = train.y[: len(x)]
+    shown = description.classes[:MOST_LINES]
+    classes = {name: x[y == k] for k, name in enumerate(shown)} if shown else {"training samples": x}
+    figure = feature_histograms.figure({name: some for name, some in classes.items() if len(some)}, names)
+    left_out = len(description.classes) - len(shown)
+    more = f", the first {len(shown)} of {len(description.classes)} classes" if left_out else ""
+    figure.suptitle(f"{len(x):,} training samples{more}: each feature on its own axis", x=0.01, ha="left", fontsize=14)
+    return figure
+
+
+def _samples(train: Split, description: Description) -> Figure:
+    from matplotlib.figure import Figure
+
+    rows = _first_of_each_class(train, description)
     shape = description.shape
     is_image = len(shape) == 3 and shape[2] in (1, 3)
     cell = min(max(shape[0] / shape[1], 0.3), 3) if is_image else 0.8
@@ -169,9 +198,7 @@ def sheet(dataset: Splits, description: Description, path: Path) -> None:
     axes.set(xlim=(0, COLUMNS), ylim=(len(rows), 0), aspect=cell, xticks=[])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    content = io.BytesIO()
-    figure.savefig(content, format=ending, dpi=150, bbox_inches="tight")
-    atomic.write(path, content.getvalue())
+    return figure
 
 
 def _first_of_each_class(split: Split, description: Description) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from mlphys.errors import NotApplicable
 from mlphys.figures.picture import Picture
 from mlphys.figures.requirements import need_decoder
-from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split, SplitInMemory
@@ -138,23 +138,24 @@ def needs_images(loaded: ResolvedView) -> None:
         raise NotApplicable(f"the net sees {text(shape)}, no images of 1 or 3 channels")
 
 
-def scores(run: RunView) -> PointFunction:
-    """The output of a classifier before its last activation: one score a class."""
+def scores(run: RunView, net: TrainedView | None = None) -> PointFunction:
+    """The output of a classifier before its last activation: one score a class. `net` has other weights of the run."""
     last = run.rows[-1]
     if isinstance(last.layer, Activation | Softmax) and len(run.rows) > 1:
-        return run.trained.layer_output(run.rows[-2].name)
-    return before_activation(run, last)
+        return (net or run.trained).layer_output(run.rows[-2].name)
+    return before_activation(run, last, net)
 
 
-def before_activation(run: RunView, row: Row) -> PointFunction:
+def before_activation(run: RunView, row: Row, net: TrainedView | None = None) -> PointFunction:
     """What the activation of the layer `row` is applied to."""
+    net = net or run.trained
     if getattr(row.layer, "activation", None) in (None, "linear"):
-        return run.trained.layer_output(row.name)
+        return net.layer_output(row.name)
     model = run.config.model
     part, number = row.name.split(".")[:2]
     layers = list(getattr(model, part))
     layers[int(number)] = layers[int(number)].model_copy(update={"activation": "linear"})
-    return run.trained.of(model.model_copy(update={part: layers})).layer_output(row.name)
+    return net.of(model.model_copy(update={part: layers})).layer_output(row.name)
 
 
 def relative(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ class Block:
     """The outputs of one layer, channels last: (h, w, c) of an image, (steps, c) of a sequence, or (n,).
 
     `notes` are printed below the layer's name; `photo` marks three channels that are red, green and blue;
-    `classes` are the names of n outputs; `apart` gives each map its own scale.
+    `classes` are the names of n outputs, `features` those of n inputs; `apart` gives each map its own scale.
     """
 
     key: str
@@ -40,6 +40,11 @@ class Block:
     photo: bool = False
     classes: tuple[str, ...] = ()
     apart: bool = False
+    features: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.classes or self.features
 
     @property
     def tiles(self) -> np.ndarray:
@@ -60,6 +65,11 @@ class Block:
             height, width, channels = self.values.shape
             return max(height, width) <= SMALL and channels <= FEW and not self.photo
         return self.values.ndim == 1 and len(self.values) <= BRIEF
+
+    def turned(self, width: float) -> bool:
+        """Whether the names of the outputs are too long to stand side by side in so many inches."""
+        names = self.names
+        return bool(names) and LETTER * (max(map(len, names)) + 0.5) > width / len(names)
 
     def cell_shape(self) -> tuple[int, int]:
         """(down, across) of a numbered block's channels below each other, one cell between two."""
@@ -115,7 +125,7 @@ def _head(axes: Axes, x: float, y: float, block: Block, notes: Sequence[str], **
 def _in_numbers(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     """The blocks side by side, their numbers in the cells, as on a slide."""
     heads = [max(LETTER * max(len(block.name), *(len(line) for line in block.notes)), 0.8) for block in blocks]
-    names = [LETTER * max((len(name) for name in block.classes), default=0) for block in blocks]
+    names = [LETTER * max((len(name) for name in block.names), default=0) for block in blocks]
     cells = [CELL * block.cell_shape()[1] for block in blocks]
     widths = [max(head, cell + name) for head, cell, name in zip(heads, cells, names, strict=True)]
     arrow, top = 0.7, 0.2 + LINE * (1 + max(len(block.notes) for block in blocks))
@@ -155,8 +165,8 @@ def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
         axes.hlines([top + CELL * row for row in range(1, height)], left, left + CELL * width, **lines)
         axes.vlines([left + CELL * column for column in range(1, width)], top, top + CELL * height, **lines)
         top += CELL * (height + 1)
-    for i, name in enumerate(block.classes):
-        axes.text(left + 1.2 * CELL, top - CELL * (len(block.classes) + 0.5 - i), name, va="center", fontsize=13)
+    for i, name in enumerate(block.names):
+        axes.text(left + 1.2 * CELL, top - CELL * (len(block.names) + 0.5 - i), name, va="center", fontsize=13)
 
 
 def _writer(values: np.ndarray) -> Callable[[float], str]:
@@ -188,7 +198,8 @@ class Column:
         if block.values.ndim == 3:
             drawn = math.ceil(len(block.tiles) / self.across) * (self.size(block)[1] + GAP) - GAP
         elif _has_bars(block):
-            drawn = BAR + (LINE if block.classes else 0) + 0.1
+            names = LETTER * max(map(len, block.names)) if block.turned(self.width) else LINE
+            drawn = BAR + (names if block.names else 0) + 0.1
         else:
             drawn = _strip_height(block)
         return max(drawn, 3 * LINE)
@@ -268,16 +279,17 @@ def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> No
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     unit = BAR / ((high - low) or 1.0)
     zero = top + 0.1 + unit * high
-    step = min(width / count, 0.6)
+    longest = max((len(name) for name in block.names), default=0)
+    step = min(width / count, max(0.6, LETTER * (longest + 1)))
     middles = left + step * (np.arange(count) + 0.5)
     colours = [theme.VERMILLION if value > 0 else theme.BLUE for value in values] if low < 0 else [theme.GREY] * count
+    best = int(values.argmax()) if block.classes else None
     if block.classes:
-        best = int(values.argmax())
         colours = [theme.VERMILLION if k == best else theme.GREY for k in range(count)]
-        fits = step >= LETTER * max(len(name) for name in block.classes)
-        for k, name in enumerate(block.classes):
-            if fits or k == best:
-                bold = "bold" if k == best else "normal"
-                axes.text(middles[k], top + 0.17 + BAR, name, ha="center", va="top", fontsize=12, fontweight=bold)
+    if block.names:
+        turned, size = block.turned(width), min(12.0, 72 * step)
+        for k, name in enumerate(block.names):
+            style = {"fontweight": "bold" if k == best else "normal", "rotation": 90 if turned else 0}
+            axes.text(middles[k], top + 0.17 + BAR, name, ha="center", va="top", fontsize=size, **style)
     axes.bar(middles, -unit * values, width=0.8 * step, bottom=zero, color=colours)
     axes.hlines(zero, left, left + step * count, color=theme.GREY, linewidth=0.8)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import named_values, theme
 from mlphys.figures.example_experiments import classifier_of_images
-from mlphys.figures.layer_maps import MOST_CHANNELS, Block, page
+from mlphys.figures.layer_maps import MOST_BARS, MOST_CHANNELS, Block, page
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
@@ -68,7 +68,8 @@ def _named(run: RunView, predictions: Mapping[str, np.ndarray], index: int) -> s
 def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Block]:
     """Blocks for the sample, the preprocessed sample, and the outputs of all layers that change values."""
     shape, photo = sample.shape, sample.ndim == 3 and sample.shape[-1] == 3
-    yield Block("input", "input", (text(shape),), sample, photo)
+    features = tuple(theme.short(name) for name in named_values.names(run))
+    yield Block("input", "input", (text(shape),), sample, photo, features=features)
     if run.preprocessing.steps:
         seen = chunked.read(run.preprocessing.apply(sample[None]))[0]
         yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
@@ -113,7 +114,9 @@ def _which(row: Row) -> str:
 def _notes(run: RunView, blocks: Sequence[Block]) -> Iterator[str]:
     apart = any(block.apart and len(block.tiles) > 1 for block in blocks)
     scaled = "each layer on its own scale" + (", of FixedConv2D each map" if apart else "")
-    if any((block.values < 0).any() for block in blocks):
+    if all(block.values.ndim == 1 and len(block.values) <= MOST_BARS for block in blocks):
+        yield "bars from 0, each layer on its own scale"
+    elif any((block.values < 0).any() for block in blocks):
         yield f"blue is negative, red positive, white 0, {scaled}"
     else:
         yield f"white is 0, {scaled}"

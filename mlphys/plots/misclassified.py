@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import named_values, theme
 from mlphys.figures.example_experiments import classifier_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DOWN, ACROSS = 5, 8
+ROWS = 20  # of a table
 MOST_LINES = 6  # channels of a sequence that colors can distinguish
 
 
@@ -32,7 +33,9 @@ class Misclassified(Plot):
         wrong = int((guesses != labels).sum())
         if not wrong:
             raise NotApplicable(f"all {len(labels):,} {split} samples are classified correctly")
-        _need_drawable(tuple(run.data["shape"]))
+        features = named_values.names(run)
+        if not features:
+            _need_drawable(tuple(run.data["shape"]))
         shown = predictions["shown"]
         mistakes = [i for i in range(len(shown)) if guesses[shown[i]] != labels[shown[i]]]
         mistakes = sorted(mistakes, key=lambda i: -sureness[shown[i]])[: DOWN * ACROSS]
@@ -49,12 +52,12 @@ class Misclassified(Plot):
         across = min(len(indices), ACROSS)
         down = math.ceil(len(indices) / across)
         some = f"; here the {len(indices)} surest mistakes" if wrong > len(indices) else ""
-        figure = theme.figure(
-            max(1.45 * across, 7.5),
-            1.75 * down + 1.0,
-            f"{run.name}: predicted (true!)",
-            f"{wrong:,} of {len(labels):,} {split} samples wrong{some}; p is the predicted probability",
-        )
+        title = f"{run.name}: predicted (true!)"
+        caption = f"{wrong:,} of {len(labels):,} {split} samples wrong{some}; p is the predicted probability"
+        if features:
+            yield _of_table(run, images[:ROWS], features, table, title, caption)
+            return
+        figure = theme.figure(max(1.45 * across, 7.5), 1.75 * down + 1.0, title, caption)
         axes = figure.subplots(down, across, squeeze=False).ravel()
         _tiles(axes, images, table)
         yield Picture("misclassified", figure, table)
@@ -62,6 +65,27 @@ class Misclassified(Plot):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return classifier_of_images()
+
+
+def _of_table(
+    run: RunView, samples: np.ndarray, features: Sequence[str], table: dict[str, list], title: str, caption: str
+) -> Picture:
+    """Named features, each with its unit, as a table; the CSV has them in columns."""
+    rows = [f"{theme.short(p)} ({theme.short(t)}!) {_sure(sure)}" for p, t, sure in _columns(table)[: len(samples)]]
+    scaled = named_values.standardized(run, samples)
+    if len(samples) < len(table["index"]):
+        caption = caption.replace(f"the {len(table['index'])} surest", f"the {len(samples)} surest")
+    figure = named_values.figure(samples, scaled, rows, features, title, f"{caption}; {named_values.STANDARDIZED}")
+    shown = {name: values[: len(samples)] for name, values in table.items()}
+    return Picture("misclassified", figure, shown | dict(zip(features, map(list, samples.T), strict=True)))
+
+
+def _columns(table: dict[str, list]) -> list[tuple[str, str, float]]:
+    return list(zip(table["predicted"], table["true"], table["probability"], strict=True))
+
+
+def _sure(probability: float) -> str:
+    return "p > 0.999" if probability > 0.9995 else f"p = {probability:.3f}"
 
 
 def _need_drawable(shape: tuple[int, ...]) -> None:
@@ -88,8 +112,7 @@ def _tiles(axes: np.ndarray, images: np.ndarray, table: dict[str, list]) -> None
             fontsize=11 if long else 16,
             pad=4,
         )
-        sure = table["probability"][i]
-        panel.set_xlabel("p > 0.999" if sure > 0.9995 else f"p = {sure:.3f}", fontsize=11, color=theme.GREY, labelpad=3)
+        panel.set_xlabel(_sure(table["probability"][i]), fontsize=11, color=theme.GREY, labelpad=3)
         panel.set_xticks([])
         panel.set_yticks([])
         panel.spines[:].set(visible=True, color=theme.PALE)

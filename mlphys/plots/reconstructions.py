@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import named_values, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST = 10  # samples
 ACROSS = 5  # panels of curves
 MOST_LINES = 6  # channels of a sequence that colors can distinguish
+TABLED = 6  # samples of a table
 DOTTED = 30  # features up to which each has a dot
 
 
@@ -65,7 +66,10 @@ class Reconstructions(Plot):
                 f"{theme.measured(metrics['corruption_mse'])}, of clean ones given back "
                 f"{theme.measured(metrics['mse'])}"
             )
-        drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(rows, title, caption)
+        if features := named_values.names(run):
+            drawn = _of_table(run, rows, features, title, caption)
+        else:
+            drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(rows, title, caption)
         yield Picture("reconstructions", drawn, _table(indices, rows))
 
     @classmethod
@@ -144,6 +148,18 @@ def _grey(axes: Axes, sample: np.ndarray, low: float, high: float) -> None:
         axes.imshow(((sample - low) / (high - low)).clip(0, 1))
     else:
         axes.imshow(sample[..., 0], cmap="gray_r", vmin=low, vmax=high)
+
+
+def _of_table(
+    run: RunView, rows: Mapping[str, np.ndarray], features: Sequence[str], title: str, caption: str
+) -> Figure:
+    """Named features, each with its unit: each sample's lines below each other."""
+    count = min(TABLED, len(next(iter(rows.values()))))
+    values = np.stack([some[:count] for some in rows.values()], axis=1).reshape(-1, len(features))
+    labels = [f"{name} {i}" for i in range(count) for name in rows]
+    scaled = named_values.standardized(run, values)
+    caption = f"{caption}; drawn are the first {count}; {named_values.STANDARDIZED}"
+    return named_values.figure(values, scaled, labels, features, title, caption)
 
 
 def _curves(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:

@@ -15,6 +15,7 @@ from mlphys.figures.analysis_result import Analysis
 from mlphys.figures.example_experiments import classifier_of_points
 from tests.helpers.example_runs import ExampleRuns
 from tests.helpers.made_up_entry import mlphys_with
+from tests.plots.runs import written
 
 every = pytest.mark.parametrize("name", ANALYSES)
 
@@ -123,3 +124,23 @@ def test_an_analysis_that_lacks_something_cannot_be_made():
 
     with pytest.raises(TypeError, match=r"example.*measure"):
         Incomplete()
+
+
+STACK = """
+    data: {name: digits, train: 60, validation: 30, test: 20, preprocess: [{scale: 16}]}
+    model:
+      kind: stacked_autoencoder
+      stages: [{encoder: [{Dense: {units: 5}}]}, {encoder: [{Dense: {units: 3}}]}]
+      head: [{Dense: {units: 10, activation: softmax}}]
+"""
+
+
+@pytest.mark.parametrize("name", ["pca_comparison", "vector_field", "denoising_is_contraction", "rate_distortion"])
+def test_decoders_that_do_not_fit_the_encoders_under_a_head_are_not_measured(name: str, tmp_path: Path):
+    with pytest.raises(NotApplicable, match=r"^the decoders do not fit encoders that a head has trained on; set"):
+        ANALYSES[name]().check(written(tmp_path, STACK).loaded)
+
+
+@pytest.mark.parametrize("name", ["pca_comparison", "vector_field", "denoising_is_contraction", "rate_distortion"])
+def test_decoders_of_a_stack_whose_encoders_are_frozen_are_measured(name: str, tmp_path: Path):
+    ANALYSES[name]().check(written(tmp_path, f"{STACK}      frozen: true\n").loaded)

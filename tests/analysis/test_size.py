@@ -24,10 +24,12 @@ TRANSFORM = """
 """
 
 
-def member(path: Path, samples: int, metrics: dict[str, Any], epochs: int = 1, units: int = 2) -> Run:
+def member(
+    path: Path, samples: int, metrics: dict[str, Any], epochs: int = 1, units: int = 2, training: str = ""
+) -> Run:
     hidden = f"layers: [{{Dense: {{units: {units}}}}}, {{Dense"
     text = CLASSIFIER.replace("samples: 60", f"samples: {samples + 40}").replace("layers: [{Dense", hidden)
-    run = written(path, text, rows=history([0.5] * epochs))
+    run = written(path, text + training, rows=history([0.5] * epochs))
     RunWriter(path).metrics(metrics)
     return run
 
@@ -80,6 +82,31 @@ def test_parameters_and_seconds_count_where_they_differ(tmp_path: Path):
     assert [row["parameters"] for row in numbers["runs"]] == [3 * 1 + 2 * 2, 3 * 3 + 4 * 2, 3 * 7 + 8 * 2]
     assert [row["seconds"] for row in numbers["runs"]] == [5, 1, 3]
     assert set(numbers["power_laws"]) == {"parameters", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("key", "training"),
+    [
+        ("optimizer", "    training: {{optimizer: {{SGD: {{learning_rate: {:g}}}}}}}\n"),
+        ("batch_size", "    training: {{batch_size: {:g}}}\n"),
+        ("class_weight", "    training: {{class_weight: {{upper: {:g}, lower: 1}}}}\n"),
+    ],
+)
+def test_a_scan_of_a_training_setting_is_no_scaling_law(key: str, training: str, tmp_path: Path):
+    for i in (1, 2, 4):
+        run = member(tmp_path / str(i), 20 * i, {"validation": {"error_rate": 0.1 * i}}, i, 2, training.format(i))
+    result = found(run)
+    assert (result.numbers["power_laws"], result.numbers["scanned"]) == ({}, [f"training.{key}"])
+    assert f"no power law: they differ in training.{key}; validation split" in result.summary
+
+
+def test_runs_that_took_longer_for_the_same_work_have_no_law_in_seconds(tmp_path: Path):
+    for i in (1, 2, 3):
+        run = member(tmp_path / str(i), 20, {"validation": {"error_rate": 0.1 * i}}, epochs=2)
+        rows = (run.path / "history.csv").read_text().replace(",1.0,", f",{i}.0,")
+        (run.path / "history.csv").write_text(rows)
+    with pytest.raises(NotApplicable, match="which differ in no size"):
+        found(Run(run.path))
 
 
 def test_runs_that_cannot_be_compared_are_left_out(tmp_path: Path):

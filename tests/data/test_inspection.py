@@ -3,8 +3,9 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from mlphys.data import inspection
+from mlphys.data import feature_histograms, inspection
 from mlphys.errors import UserError
 from mlphys.schema.data import Description, Split, Splits
 
@@ -142,3 +143,33 @@ def test_classes_without_training_samples_have_an_empty_row(tmp_path):
     many = Description((6,), tuple(str(k) for k in range(40)), samples=12, test_samples=None)
     inspection.sheet(with_train(split(12).x, np.full(12, 39)), many, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").is_file()
+
+
+def test_a_table_has_a_histogram_for_each_column_and_class():
+    """The area of each line is 1 on the column's own axis."""
+    random = np.random.default_rng(0)
+    classes = {name: random.normal([5, 1000], [1, 50], size=(200, 2)) for name in ("electron", "photon")}
+    figure = feature_histograms.figure(classes, ("mass", "energy"))
+    assert [axes.get_xlabel() for axes in figure.axes] == ["mass", "energy"]
+    for k, axes in enumerate(figure.axes):
+        assert [patch.get_label() for patch in axes.patches] == ["electron", "photon"]
+        for patch, samples in zip(axes.patches, classes.values(), strict=True):
+            heights, edges, _ = patch.get_data()
+            assert (heights * np.diff(edges)).sum() == pytest.approx(1)
+            assert (heights * np.diff(edges) * 200).round() == pytest.approx(np.histogram(samples[:, k], edges)[0])
+
+
+@pytest.mark.parametrize("values", [[1.0], [3.0, 3.0], [np.nan, 2.0, 5.0], [0.0] * 999 + [1e30]])
+def test_a_column_of_any_values_has_a_histogram(values: list[float]):
+    figure = feature_histograms.figure({"all": np.array(values)[:, None]}, ("x",))
+    figure.draw_without_rendering()
+    assert len(figure.axes[0].patches) == 1
+
+
+@pytest.mark.parametrize(("names", "drawn_as"), [(2, "histograms"), (30, "histograms"), (31, "curves"), (0, "curves")])
+def test_few_named_columns_are_histograms_and_many_are_a_curve(monkeypatch, tmp_path, names: int, drawn_as: str):
+    found = []
+    monkeypatch.setattr(inspection, "_histograms", lambda *_: found.append("histograms") or Figure())
+    monkeypatch.setattr(inspection, "_samples", lambda *_: found.append("curves") or Figure())
+    inspection.sheet(dataset(), CURVES, tmp_path / "sheet.svg", [f"column {i}" for i in range(names)])
+    assert found == [drawn_as]

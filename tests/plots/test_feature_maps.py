@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
+from mlphys.figures.layer_maps import Block, page
 from mlphys.figures.picture import Picture
 from mlphys.plots.feature_maps import FeatureMaps
 from mlphys.schema.layers import Conv1D, Conv2D, Dense, Dropout, Flatten, Layer
@@ -105,6 +106,35 @@ def test_of_many_channels_the_first_sixteen_are_drawn_and_this_is_said():
     assert len(maps(picture, "layers.0.Conv2D")) == 16
     assert len(picture.figure.axes[0].images) == 17
     assert "; of more channels the first 16; " in picture.figure.get_supxlabel().replace("\n", " ")
+
+
+@pytest.mark.parametrize("classes", [("elliptical", "spiral"), ("signal", "background"), tuple("abcdefghij")])
+def test_every_class_has_its_name_below_its_bar(classes: tuple[str, ...]):
+    net = network([Flatten(), Dense(units=len(classes))], (40, 40, 1))
+    made = predictions([1], [1], [0.9], (40, 40, 1))
+    made |= {"shown": np.array([0]), "images": np.ones((1, 40, 40, 1)), "probabilities": np.eye(len(classes))[[1]]}
+    data = {"shape": [40, 40, 1], "classes": list(classes)}
+    run = MadeRun(rows=net.rows, of_split={"test": made}, data=data, trained=Layers(net.rows))
+    (picture,) = FeatureMaps().draw(run)
+    assert [text for text in texts(picture) if text in classes] == list(classes)
+
+
+def test_long_names_of_many_classes_are_turned():
+    block = Block("layers.0", "Dense", (), np.linspace(0, 1, 30), classes=tuple(f"particle {i:03}" for i in range(30)))
+    figure = page([block, Block("input", "input", (), np.ones((40, 40, 1)))], "title", "caption")
+    names = [text for text in figure.axes[0].texts if text.get_text().startswith("particle")]
+    assert (len(names), {text.get_rotation() for text in names}) == (30, {90.0})
+
+
+def test_named_features_stand_below_the_bars_of_the_input():
+    net = network([Dense(units=30)], (12,))
+    made = predictions([1], [1], [0.9], (12,)) | {"shown": np.array([0]), "images": np.ones((1, 12))}
+    names = tuple(f"f{i}" for i in range(12))
+    run = MadeRun(rows=net.rows, of_split={"test": made}, trained=Layers(net.rows))
+    run.config.data.feature_names = lambda: names
+    (picture,) = FeatureMaps().draw(run)
+    assert set(names) <= set(texts(picture))
+    assert "bars from 0, each layer on its own scale" in picture.figure.get_supxlabel().replace("\n", " ")
 
 
 def test_the_classes_have_their_names_below_the_bars():

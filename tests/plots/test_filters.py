@@ -101,12 +101,28 @@ def test_many_channels_of_one_output_go_down_the_page():
     assert picture.figure.get_supxlabel().startswith("rows: 20 input channels; columns: 1 outputs; 3 x 3")
 
 
-def test_of_very_many_tiles_the_first_are_drawn_and_this_is_said():
-    layers = [Conv2D(filters=32, kernel_size=(3, 3)), Conv2D(filters=64, kernel_size=(3, 3))]
-    picture = drawn(layers, (32, 32, 3))["filters_1"]
-    assert len(picture.figure.axes[0].images) == 400
-    assert "here the first 20 outputs and 20 input channels" in picture.figure.get_supxlabel().replace("\n", " ")
-    assert len(picture.table["weight"]) == 400 * 9
+def test_very_many_kernels_are_drawn_on_several_sheets_and_the_first_csv_has_all():
+    run = network([Conv2D(filters=25, kernel_size=(1, 2)), Conv2D(filters=22, kernel_size=(1, 2))], (2, 8, 3))
+    pictures = {picture.name: picture for picture in Filters().draw(run)}
+    sheets = {name: picture for name, picture in pictures.items() if name != "filters"}
+    assert list(sheets) == ["filters_1", "filters_1b", "filters_1c", "filters_1d"]
+    assert [len(tiles(picture)) for picture in sheets.values()] == [20 * 20, 20 * 5, 2 * 20, 2 * 5]
+    captions = [picture.figure.get_supxlabel().replace("\n", " ") for picture in sheets.values()]
+    assert captions[0].endswith("1 x 2 weights each; here outputs 0 to 19 and input channels 0 to 19")
+    assert captions[3].endswith("1 x 2 weights each; here outputs 20 to 21 and input channels 20 to 24")
+    kernel = run.weights["layers.1.Conv2D.kernel"]
+    for name, count in (("filters_1", kernel.size), ("filters_1d", 2 * 5 * 2)):
+        table = {column: np.array(values) for column, values in sheets[name].table.items()}
+        assert len(table["weight"]) == count
+        assert (kernel[table["row"], table["column"], table["channel"], table["filter"]] == table["weight"]).all()
+    assert (tiles(sheets["filters_1d"])[-1] == kernel[:, :, 24, 21]).all()
+
+
+def test_the_units_of_a_dense_layer_go_on_on_a_second_sheet():
+    pictures = drawn([Flatten(), Dense(units=401)], (2, 2, 1))
+    assert [len(tiles(picture)) for picture in pictures.values()] == [400, 1]
+    assert list(pictures) == ["filters", "filters_b"]
+    assert pictures["filters_b"].table["filter"] == [400] * 4
 
 
 def test_the_last_layer_has_the_classes_names():

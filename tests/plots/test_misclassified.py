@@ -7,6 +7,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.plots.misclassified import Misclassified
+from mlphys.schema.data import Split
 from tests.plots.runs import CLASSES, MadeRun, predictions
 
 LABELS, GUESSES, SURENESS = [3, 1, 2, 0, 7], [8, 1, 4, 5, 7], [0.7, 0.8, 0.9996, 0.6, 0.5]
@@ -89,3 +90,24 @@ def test_a_net_without_mistakes_has_none_to_show():
 def test_a_run_without_predictions_is_told_how_to_get_them():
     with pytest.raises(NotApplicable, match=r"^no predictions there; `mlphys evaluate runs/made/1` makes them$"):
         list(Misclassified().draw(MadeRun()))
+
+
+def test_mistakes_in_a_table_are_rows_of_named_values_colored_by_standard_deviations():
+    """Features in units of their own: one line through them would mean nothing."""
+    train = np.random.default_rng(0).normal([5.0, 1000.0, -300.0], [1.0, 100.0, 30.0], size=(500, 3))
+    made = predictions(LABELS, GUESSES, SURENESS, (3,)) | {"images": train[:3]}
+    run = MadeRun(
+        of_split={"test": made}, data={"shape": [3], "classes": CLASSES}, train=Split(train, np.zeros(500, int))
+    )
+    run.config.data.feature_names = lambda: ("mass", "energy", "phi")
+    (picture,) = Misclassified().draw(run)
+    axes = picture.figure.axes[0]
+    assert not axes.lines
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["mass", "energy", "phi"]
+    assert axes.get_yticklabels()[0].get_text() == "4 (2!) p > 0.999"
+    mean, spread = train.mean(axis=0), train.std(axis=0)
+    colors = np.asarray(axes.images[0].get_array())
+    order = [list(made["shown"]).index(index) for index in picture.table["index"]]
+    assert colors == pytest.approx((made["images"][order] - mean) / spread)
+    assert picture.table["energy"] == pytest.approx(made["images"][order, 1])
+    assert axes.texts[1].get_text() == f"{made['images'][order[0], 1]:.4g}"
