@@ -34,7 +34,7 @@ CONSTANTS = {
 RESOLVER = yaml.resolver.Resolver()
 NODES = {yaml.SequenceStartEvent: yaml.SequenceNode, yaml.MappingStartEvent: yaml.MappingNode}
 FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, which most builds of PyYAML have
-LONG = 20_000  # characters; PyYAML's own parser takes more than half a second for longer texts
+LONG = 1_000  # characters; PyYAML's own parser takes a hundredth of a second for them, libyaml's a tenth of that
 
 # PyYAML's messages describe its parser; these give the remedy.
 IN_WORDS = {
