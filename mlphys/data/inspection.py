@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-<<<<<<< HEAD
+from mlphys import machine
 from mlphys.data import feature_histograms
 from mlphys.data.feature_histograms import MOST_NAMED
-=======
-from mlphys import machine
->>>>>>> wt-q
 from mlphys.data.splits import NAMES, class_counts, reading_notes
 from mlphys.errors import UserError
 from mlphys.io import atomic
@@ -154,12 +151,7 @@ def sheet(dataset: Splits, description: Description, path: Path, names: Sequence
 
     Raises UserError when `path` is no png, pdf or svg, or cannot be written.
     """
-<<<<<<< HEAD
-=======
     machine.require_matplotlib()
-    from matplotlib.figure import Figure
-
->>>>>>> wt-q
     ending = path.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         raise UserError(f"{path}: the extension selects the format; allowed {', '.join(ENDINGS)}")
