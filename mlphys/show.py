@@ -160,7 +160,6 @@ def trained(run: Any) -> str:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
         lines += [f"warning: validation: {remark}" for remark in remarks_on(run, metrics)]
-        lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
     lines.append(f"next: mlphys evaluate {run.path}")
@@ -276,7 +275,6 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         value = metrics[name]
         number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
-    lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
         rows = [
@@ -293,8 +291,8 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
 
 
 def remarks_on(run: Any, metrics: Mapping[str, Any]) -> list[str]:
-    """What the metrics of a split show that should be known: worse than a constant, and what has no value."""
-    remarks = []
+    """Warnings on the metrics of a split: no better than a constant, and what has no value."""
+    remarks = not_learned(metrics)
     mse, constant = metrics.get("mse"), metrics.get("mean_target_mse")
     if mse is not None and constant is not None and mse > constant:
         hint = "train longer, or with another learning_rate"
