@@ -142,7 +142,8 @@ def _document(events: Iterator[Any], name: str) -> Document:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise yaml.MarkedYAMLError(problem="but found another document", problem_mark=event.start_mark)
+                mark: Any = event.start_mark  # of libyaml or of Python's reader
+                raise yaml.MarkedYAMLError(problem="but found another document", problem_mark=mark)
             data = _value(events, next(events), (), name, places)
     return Document(data, name, places)
 
