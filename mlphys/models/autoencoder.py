@@ -42,7 +42,7 @@ def _or_mirror(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"const": "mirror"}, layers]
 
 
-MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are known
+MIRROR: list[Layer] = []  # placeholder until the encoder's shapes are known
 
 
 class Autoencoder(ModelKind[AutoencoderNetwork]):

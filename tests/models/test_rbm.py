@@ -374,7 +374,7 @@ REFUSED = [
     (
         {"visible": "gaussian"}, {"early_stopping": {"monitor": "validation_pseudo_log_likelihood"}},
         ("training", "early_stopping", "monitor"),
-        "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse",
+        "a gaussian machine has no pseudo-likelihood in closed form; monitor validation_mse",
     ),
     (
         {}, {"class_weight": "balanced"}, ("training", "class_weight"),
@@ -396,7 +396,7 @@ def test_the_pseudo_log_likelihood_is_the_better_the_greater():
     assert Training.model_validate(monitor).early_stopping.greater_is_better()
 
 
-def test_the_cost_is_told_with_its_numbers():
+def test_the_cost_is_reported_with_its_numbers():
     settings, description = Training(), Description((V,), (), 100, None)
     persistent = rbm.RBM(kind="rbm", hidden=H, sampling={"PCD": {"steps": 15, "chains": 20}})
     assert persistent.cost_formula(settings, description) == (
