@@ -474,7 +474,7 @@ def test_a_run_that_does_not_exist_is_refused(trained, name, message):
     assert refused("evaluate", name) == f"mlphys: {message}\n"
 
 
-def test_without_any_run_the_way_to_one_is_told(folder):
+def test_without_any_run_the_way_to_one_is_reported(folder):
     assert refused("evaluate") == "mlphys: no finished run under runs/; `mlphys train CONFIG` makes one\n"
     assert refused("plot-filters", "small") == (
         "mlphys: small: no such run, neither as a folder nor under runs/; there are no runs yet\n"

@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from mlphys.models import classifier
+from mlphys.networks import tensorflow
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
@@ -45,6 +46,7 @@ def digits(train: int = 250, validation: int = 90) -> Splits:
 def trained(layers, settings, dataset=None, seed=0, recorder=None, start=None):
     """Outcome, recorder and network of a training."""
     spec = classifier.Classifier(kind="classifier", layers=layers)
+    tensorflow.reset_names()  # as in a new process
     network = spec.build(DIGITS, seed)
     phases = spec.phases(Settings.model_validate(settings), DIGITS, network, (dataset or digits()).train)
     recorder = recorder or Memory()
