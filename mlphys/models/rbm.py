@@ -113,7 +113,7 @@ class RBM(ModelKind[MachineNetwork]):
             raise Refusal(("model", "sampling", "PCD", "chains"), text)
         for key, monitor in training.monitors().items():
             if self.visible == "gaussian" and "pseudo_log_likelihood" in monitor:
-                text = "a gaussian machine has no pseudo-likelihood in closed form; monitor validation_mse"
+                text = "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse"
                 raise Refusal(("training", key, "monitor"), text)
 
     def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:

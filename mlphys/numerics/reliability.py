@@ -67,7 +67,7 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Temperature:
-    """T of p^(1/T), normalized, and its standard error; None at the ends of the range, and where classes are perfect."""
+    """T of p^(1/T), normalized, and its standard error; None at the ends of the range and for perfect classes."""
 
     value: float
     stderr: float | None
