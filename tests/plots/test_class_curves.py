@@ -69,6 +69,6 @@ def test_reliability_compares_accuracy_with_probability_before_and_after_the_tem
     (picture,) = Reliability().draw(made(metrics={"temperature": 2.0}))
     table = picture.table
     first = [i for i, name in enumerate(table["probabilities"]) if name == "as predicted"]
-    assert [table["confidence"][i] for i in first] == pytest.approx([0.6, 0.65, 0.8, 0.9])
-    assert [table["accuracy"][i] for i in first] == [1, 0, 1, 1]
+    assert [table["confidence"][i] for i in first] == pytest.approx([0.625, 0.8, 0.9])
+    assert [table["accuracy"][i] for i in first] == [0.5, 1, 1]
     assert {*table["probabilities"]} == {"as predicted", "temperature 2"}
