@@ -180,10 +180,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                 raise Refusal(
                     ("training", "phases", name, "labels"), "only a head is trained with labels; leave it out"
                 )
-        stopping = training.of_phase("train").early_stopping
-        if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
-            text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
-            raise Refusal(("training", "early_stopping", "monitor"), text)
+        for key, monitor in training.of_phase("train").monitors().items():
+            if monitor.removeprefix("validation_") == "accuracy":
+                text = f"{monitor} is that of all classes together, known after training; monitor validation_loss"
+                raise Refusal(("training", key, "monitor"), text)
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
