@@ -173,10 +173,10 @@ def _measurable(run: str | None, data: str | None = None) -> Run:
     """A run that is trained; of an interrupted one stderr says which weights are used."""
     from mlphys.runs.run import Run, find, finished
 
-    return _told(Run(finished(find(run)).path, data))
+    return _with_note(Run(finished(find(run)).path, data))
 
 
-def _told(found: Run) -> Run:
+def _with_note(found: Run) -> Run:
     if left := found.unfinished:
         which = "best" if left.best else "last saved"
         terminal.complain(
@@ -494,7 +494,7 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
         _refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
         _plot_study(study, formats.split(","))
         return
-    found = _told(find(run))
+    found = _with_note(find(run))
     names = only.split(",") if only else found.config.plots
     terminal.echo(show.drawn(plot.draw(found, names, formats.split(","))))
 
@@ -764,7 +764,7 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
 
     loaded = _loaded(config, overrides)
     dataset = loaded.dataset()
-    found = inspection.check(dataset, loaded.description)
+    found = inspection.check(dataset, loaded.description, loaded.net_input.target_names)
     terminal.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 

@@ -1,4 +1,4 @@
-"""Another labelled set than the one that a network was trained and tested with."""
+"""A labelled set that is not part of the data of a run."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _of_images(run: Run, path: Path) -> LabelledSet:
         y += [number] * len(images)
     if not x:
         raise UserError(f"{path}: has no images in its folders")
-    told = image_files.left_out(path, others)
-    return LabelledSet(path, Split(np.concatenate(x), np.array(y, np.int32)), (told,) if told else ())
+    note = image_files.left_out(path, others)
+    return LabelledSet(path, Split(np.concatenate(x), np.array(y, np.int32)), (note,) if note else ())
 
 
 def _numbers(run: Run, path: Path, names: tuple[str, ...]) -> np.ndarray:
@@ -121,7 +121,7 @@ def _numbers(run: Run, path: Path, names: tuple[str, ...]) -> np.ndarray:
 
 
 def in_units(facts: dict[str, Any] | None, path: Path, own: Units | None, x: np.ndarray) -> np.ndarray:
-    """Samples read in their `own` units, in those of a run's training file, which its data.json tells."""
+    """Samples read in their `own` units, in those of a run's training file, which are in its data.json."""
     if not facts or own is None:
         return x
     meant = Units.from_json(facts)

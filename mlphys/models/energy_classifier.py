@@ -320,7 +320,7 @@ def _need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> N
 
 
 def _of_class(k: int, classes: Sequence[str]) -> Callable[[Split], Split]:
-    """The function that keeps of samples those of a class; it tells before training what calibration would lack."""
+    """The function that keeps of samples those of a class; it refuses before training what calibration would lack."""
 
     def kept(split: Split) -> Split:
         _need_validation(split, classes)
@@ -335,7 +335,7 @@ def _need_validation(split: Split, classes: Sequence[str]) -> None:
 
 
 def _components_by_class(components: int, classes: Sequence[str]) -> Callable[[Split, Split], dict[str, np.ndarray]]:
-    """The fit of a PCA a class; it tells what calibration would lack."""
+    """The fit of a PCA a class; it refuses what calibration would lack."""
 
     def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         _need_validation(validation, classes)

@@ -233,7 +233,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path):
     scans = whole.count(b"\xff\xda") + 2000
     with pytest.raises(UserError) as error:
         image_files.decode(path, greyscale=True)
-    assert str(error.value) == f"{path}: a JPEG of {scans} scans, more than 100; save it anew"
+    assert str(error.value) == f"{path}: a JPEG of {scans} scans, more than 100; save it again"
 
 
 def test_images_are_found_in_deeper_folders_and_other_files_are_counted(tmp_path):

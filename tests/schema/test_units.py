@@ -20,15 +20,15 @@ def decide(x, scale=None, axes=None):
     ("x", "scale", "text"),
     [
         (np.full((9, 4), 200, np.uint8), 255, "uint8, divided by 255"),
-        (np.arange(36, dtype=np.uint8).reshape(9, 4) % 2, 1, "uint8, taken as they are"),  # spins
-        (np.full((9, 4, 4, 1), 1, np.uint8), 1, "uint8, taken as they are"),  # masks
+        (np.arange(36, dtype=np.uint8).reshape(9, 4) % 2, 1, "uint8, unchanged"),  # spins
+        (np.full((9, 4, 4, 1), 1, np.uint8), 1, "uint8, unchanged"),  # masks
         (np.full((9, 4, 4, 1), 1000, np.uint16), 1023, "uint16, divided by 1023"),
         (np.full((9, 4, 4, 1), 4000, np.uint16), 4095, "uint16, divided by 4095"),
         (np.full((9, 4, 4, 1), 4096, np.uint16), 16383, "uint16, divided by 16383"),
         (np.full((9, 4, 4, 1), 65535, np.uint16), 65535, "uint16, divided by 65535"),
-        (np.full((9, 4, 4, 1), 200, np.uint16), 1, "uint16, taken as they are"),  # few counts
-        (np.full((9, 4), 4000, np.uint16), 1, "uint16, taken as they are"),  # counts, no image
-        (np.full((9, 4), 255.0), 1, "float64, taken as they are"),
+        (np.full((9, 4, 4, 1), 200, np.uint16), 1, "uint16, unchanged"),  # few counts
+        (np.full((9, 4), 4000, np.uint16), 1, "uint16, unchanged"),  # counts, no image
+        (np.full((9, 4), 255.0), 1, "float64, unchanged"),
     ],
 )
 def test_the_scale_follows_from_the_dtype_and_the_largest_value(x, scale, text):
