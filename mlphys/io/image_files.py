@@ -197,7 +197,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     from PIL import Image
 
     turns = Image.Transpose
-    turns: dict[int | None, Image.Transpose] = {
+    by_orientation: dict[int | None, Image.Transpose] = {
         2: turns.FLIP_LEFT_RIGHT,
         3: turns.ROTATE_180,
         4: turns.FLIP_TOP_BOTTOM,
@@ -207,7 +207,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         8: turns.ROTATE_90,
     }
     # the method of the base class: PNG's own decodes the whole image
-    return turns.get(Image.Image.getexif(image).get(0x0112))
+    return by_orientation.get(Image.Image.getexif(image).get(0x0112))
 
 
 @contextmanager
