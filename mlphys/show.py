@@ -353,7 +353,7 @@ def checked(found: Any) -> str:
             ["run", "metric", "measured", "expected", ""],
             [
                 [
-                    row.run.name, row.metric, "none" if row.value is None else f"{row.value:.4f}",
+                    str(row.run.path), row.metric, "none" if row.value is None else f"{row.value:.4f}",
                     f"{row.low:g} to {row.high:g}", "ok" if row.inside else row.why or "OUT OF RANGE",
                 ]
                 for row in found.expected
@@ -362,10 +362,8 @@ def checked(found: Any) -> str:
     ] if found.expected else []  # fmt: skip
     if found.published:
         parts.append(_beside_published(found))
-    parts += [
-        f"{path}: its config differs in {', '.join(keys)}" if keys else f"{path}: its config is the same"
-        for path, keys in found.differing.items()
-    ]
+    if found.differing:
+        parts.append("\n".join(_differs(path, keys) for path, keys in found.differing.items()))
     return "\n\n".join(parts) or "nothing is expected; add expect: {test.accuracy: [0.98, 0.99]} to the config"
 
 
@@ -413,10 +411,17 @@ def reading() -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > FEW)
 
 
+def _differs(path: str, keys: Sequence[str]) -> str:
+    if not keys:
+        return f"{path}: its config is the same"
+    more = f" and {len(keys) - MOST_REASONS} more keys" if len(keys) > MOST_REASONS else ""
+    return f"{path}: its config differs in {', '.join(keys[:MOST_REASONS])}{more}"
+
+
 def _beside_published(found: Any) -> str:
     rows = [
         [
-            row.runs[0].name if len(row.runs) == 1 else f"{row.runs[0].config.name}, {row.found.n} seeds",
+            str(row.runs[0].path) if len(row.runs) == 1 else f"{row.runs[0].config.name}, {row.found.n} seeds",
             row.metric, rounded(row.found.mean, row.found.stderr), row.published.text(), _pull(row),
             "; ".join(text for text in (row.published.source, row.published.remark) if text),
         ]

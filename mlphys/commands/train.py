@@ -95,6 +95,10 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
     sample_checks.require_learnable(loaded, dataset, fitted)
     for note in splits.reading_notes(dataset):
         say(note)
+    if fitted.targets is not None:
+        say(
+            "targets are standardized: in training, loss and mse are in units of their spread; metrics are in their own"
+        )
     for remark in sample_checks.remarks(loaded, dataset, fitted):
         say(f"warning: {remark}")
     facts = splits.summary(dataset, data, loaded.description)

@@ -289,7 +289,7 @@ def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> No
     if block.names:
         turned, size = block.turned(width), min(12.0, 72 * step)
         for k, name in enumerate(block.names):
-            style = {"fontweight": "bold" if k == best else "normal", "rotation": 90 if turned else 0}
+            style: dict[str, Any] = {"fontweight": "bold" if k == best else "normal", "rotation": 90 if turned else 0}
             axes.text(middles[k], top + 0.17 + BAR, name, ha="center", va="top", fontsize=size, **style)
     axes.bar(middles, -unit * values, width=0.8 * step, bottom=zero, color=colours)
     axes.hlines(zero, left, left + step * count, color=theme.GREY, linewidth=0.8)

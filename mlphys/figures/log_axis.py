@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ def label(axis: Axis) -> None:
     subs = (1.0,) if span > DECADES else (1.0, 2.0, 5.0) if span > DIGITS else tuple(map(float, range(1, 10)))
     axis.set_major_locator(LogLocator(subs=subs))
     plain = PLAIN[0] <= low and high <= PLAIN[1]
-    axis.set_major_formatter("{x:,.10g}" if plain else power_of_ten if span > DECADES else "{x:g}")
+    chosen: str | Callable[[float, float], str] = "{x:,.10g}" if plain else power_of_ten if span > DECADES else "{x:g}"
+    axis.set_major_formatter(chosen)
     axis.set_minor_formatter("")
 
 
-def power_of_ten(value: float, _: int) -> str:
+def power_of_ten(value: float, _: float) -> str:
     """`10⁻³` of .001."""
     return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)

@@ -196,15 +196,15 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """The rotation or reflection for the EXIF orientation (Exif 2.32, tag 0x0112)."""
     from PIL import Image
 
-    turns = Image.Transpose
+    transposes = Image.Transpose
     by_orientation: dict[int | None, Image.Transpose] = {
-        2: turns.FLIP_LEFT_RIGHT,
-        3: turns.ROTATE_180,
-        4: turns.FLIP_TOP_BOTTOM,
-        5: turns.TRANSPOSE,
-        6: turns.ROTATE_270,
-        7: turns.TRANSVERSE,
-        8: turns.ROTATE_90,
+        2: transposes.FLIP_LEFT_RIGHT,
+        3: transposes.ROTATE_180,
+        4: transposes.FLIP_TOP_BOTTOM,
+        5: transposes.TRANSPOSE,
+        6: transposes.ROTATE_270,
+        7: transposes.TRANSVERSE,
+        8: transposes.ROTATE_90,
     }
     # the method of the base class: PNG's own decodes the whole image
     return by_orientation.get(Image.Image.getexif(image).get(0x0112))

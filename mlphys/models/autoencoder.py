@@ -193,7 +193,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         whole, encoder, decoder = builder.build(rows, seed), rows[: -len(self.decoder)], rows[-len(self.decoder) :]
         if self.normal_code():
             return VariationalNetwork.drawing(whole, encoder, rows[: len(self.encoder)], decoder)
-        return AutoencoderNetwork.of(whole, encoder, decoder)
+        return autoencoder.compiled_for(AutoencoderNetwork.of(whole, encoder, decoder), [self])
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """One phase: the gradient of the cost over all weights."""

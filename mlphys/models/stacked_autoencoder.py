@@ -219,7 +219,8 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     def build(self, description: Description, seed: int) -> StackNetwork:
         """The Keras models with their initial weights: all of it, each stage, and the head."""
         stages = self.stage_rows(description)
-        return StackNetwork.build(stages, self._head(stages[-1][0][-1].output_shape), seed)
+        network = StackNetwork.build(stages, self._head(stages[-1][0][-1].output_shape), seed)
+        return autoencoder.compiled_for(network, self.stages)
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""

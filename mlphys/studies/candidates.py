@@ -146,7 +146,7 @@ def shared_metric(found: Sequence[Candidate], split: str, name: str | None) -> s
 
 
 def _what(kind: ModelKind) -> str:
-    return f"a {kind.kind} is measured by its {kind.MEASURED[0]}"
+    return f"kind: {kind.kind} is measured by its {kind.MEASURED[0]}"
 
 
 def _units(config: Experiment, metric: str) -> str:

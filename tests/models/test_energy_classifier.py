@@ -11,6 +11,7 @@ import pytest
 
 from mlphys.errors import Refusal, UserError
 from mlphys.models import energy_classifier
+from mlphys.networks import tensorflow
 from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.document import dump
@@ -48,6 +49,7 @@ def training_of(of: dict[str, Any], dataset: Splits, **settings: Any) -> loop.Tr
     spec = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": of})
     spec = spec.completed(parsed, description, None)
     spec.check(parsed, description)
+    tensorflow.reset_names()  # as in a new process
     network = spec.build(description, seed=0)
     network = replace(network, compiles_in_xla=False)  # which takes longer than the training
     phases = spec.phases(parsed, description, network, dataset.train)
