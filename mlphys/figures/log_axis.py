@@ -31,5 +31,6 @@ def label(axis: Axis) -> None:
 
 
 def power_of_ten(value: float, _: int) -> str:
-    """`10⁻³` of .001."""
-    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)
+    """`10⁻³` of .001, `1` of 1."""
+    exponent = round(math.log10(value))
+    return {0: "1", 1: "10"}.get(exponent) or "10" + str(exponent).translate(SUPERSCRIPT)
