@@ -81,9 +81,13 @@ class Block:
 
 def page(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     """A page of blocks: a few small ones side by side with their numbers, as on a slide; others in rows."""
+    return (_in_numbers if written_in_numbers(blocks) else _in_rows)(blocks, title, caption)
+
+
+def written_in_numbers(blocks: Sequence[Block]) -> bool:
+    """Whether a page of the blocks shows their numbers."""
     cells = sum(block.cell_shape()[1] + 2 for block in blocks if block.numbered)
-    written = all(block.numbered for block in blocks) and cells <= MOST_CELLS
-    return (_in_numbers if written else _in_rows)(blocks, title, caption)
+    return all(block.numbered for block in blocks) and cells <= MOST_CELLS
 
 
 def _scale(values: np.ndarray, depth: float = 1.0) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
     from matplotlib.colors import Normalize
 
     tiles = block.tiles if block.values.ndim == 3 else block.values[None, :, None]
-    scale, written = _scale(block.values, 0.75), _writer(block.values)
+    scale, written = _scale(block.values, 0.75), _each if block.features else _writer(block.values)
     colours, norm = colormaps[scale["cmap"]], Normalize(scale["vmin"], scale["vmax"])
     height, width = tiles.shape[1:]
     for tile in tiles:
@@ -174,6 +178,11 @@ def _writer(values: np.ndarray) -> Callable[[float], str]:
     largest = float(abs(values).max())
     places = 0 if (values == values.round()).all() or largest >= 100 else 1 if largest >= 10 else 2
     return lambda value: f"{value:.{places}f}".replace("-", "−") if value else "0"
+
+
+def _each(value: float) -> str:
+    """Two digits of a value whose neighbours have other units."""
+    return f"{float(f'{value:.2g}'):g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -289,7 +298,7 @@ def _bars(axes: Axes, block: Block, left: float, top: float, width: float) -> No
     if block.names:
         turned, size = block.turned(width), min(12.0, 72 * step)
         for k, name in enumerate(block.names):
-            style = {"fontweight": "bold" if k == best else "normal", "rotation": 90 if turned else 0}
+            style: dict[str, Any] = {"fontweight": "bold" if k == best else "normal", "rotation": 90 if turned else 0}
             axes.text(middles[k], top + 0.17 + BAR, name, ha="center", va="top", fontsize=size, **style)
     axes.bar(middles, -unit * values, width=0.8 * step, bottom=zero, color=colours)
     axes.hlines(zero, left, left + step * count, color=theme.GREY, linewidth=0.8)
