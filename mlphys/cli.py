@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,20 @@ if TYPE_CHECKING:
     from mlphys.studies.study_file import Study, StudyFile
 
 
-class Commands(click.Group):
+class WholeSentences(click.Group):
+    """A group whose help gives each command its whole sentence, where click cuts it at the end of the line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(limit=1000)) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class Commands(WholeSentences):
     """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
+
+    group_class = WholeSentences
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
@@ -476,10 +488,27 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
     from mlphys import show
     from mlphys.commands import plot
     from mlphys.runs.run import find
+    from mlphys.studies.study_file import located
 
+    if run and (study := located(run)):
+        _refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
+        _plot_study(study, formats.split(","))
+        return
     found = _told(find(run))
     names = only.split(",") if only else found.config.plots
     terminal.echo(show.drawn(plot.draw(found, names, formats.split(","))))
+
+
+def _plot_study(study: Study, formats: Sequence[str]) -> None:
+    from mlphys import show
+    from mlphys.figures.save import FORMATS
+    from mlphys.schema.messages import require_known
+    from mlphys.studies import pictures
+
+    require_known("format", formats, list(FORMATS))
+    title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
+    drawn = pictures.draw(pictures.of_study(title, study.read()), study.path / "figures", formats)
+    terminal.echo(show.pictures(*drawn))
 
 
 @main.command()
@@ -507,20 +536,109 @@ def plot_filters(ctx: click.Context, run: str | None, formats: str) -> None:
 
 
 @main.command()
-@RUN
-def check(run: str | None) -> None:
-    """Compare RUN's metrics with the ranges under `expect:`; exit code 2 if one is outside."""
-    from mlphys import show
-    from mlphys.commands import evaluate
-    from mlphys.errors import UserError
-    from mlphys.runs.run import find, finished
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.option("--against", metavar="CONFIG", type=click.Path(path_type=Path), help="Another config than the runs' own.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def check(runs: tuple[str, ...], against: Path | None, as_json: bool) -> None:
+    """Compare runs with the ranges under `expect:` and with published numbers; exit code 2 if one is outside.
 
-    found = finished(find(run))
-    results = evaluate.against_expectation(found)
-    terminal.echo(show.checked(found, results))
-    missed = [name for name, _, _, inside in results if not inside]
-    if missed:
-        raise UserError(f"{found.path}: outside the range that its config expects: {', '.join(missed)}")
+    A RUN may be a study. With --against, ranges and numbers are those of CONFIG, whatever the runs' own configs say.
+    """
+    from mlphys import show
+    from mlphys.commands import check
+    from mlphys.errors import UserError
+    from mlphys.runs.run import finished
+
+    found = [finished(run) for run in _every_run(runs)]
+    checked = check.check(found, _loaded(against).experiment if against else None)
+    check.require_any(checked, found)
+    if as_json:
+        terminal.echo_data(json.dumps(check.as_json(checked), indent=2))
+    else:
+        terminal.echo(show.checked(checked))
+    if outside := checked.outside():
+        where = "; ".join(f"{row.run.path}: {row.metric}" for row in outside)
+        raise UserError(f"outside the expected range: {where}")
+
+
+def _every_run(names: tuple[str, ...]) -> list[Run]:
+    """The runs, and those of studies; without a name the newest finished one."""
+    from mlphys.runs.run import find
+    from mlphys.studies.member_runs import member_runs
+    from mlphys.studies.study_file import located
+
+    found: list[Run] = []
+    for name in names or (None,):
+        study = located(name) if name else None
+        found += member_runs(study) if study else [find(name)]
+    return found
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="runs", required=False)
+@click.option("--where", metavar="CONDITION", help="'test.accuracy > 0.98 and training.batch_size == 100'.")
+@click.option("--sort", metavar="KEY", help="Sort by a key; with - before it, the largest first.")
+@click.option("--columns", metavar="KEYS", help="Keys of the config, metrics, columns, separated by commas.")
+@click.option("--members", is_flag=True, help="Also the members of studies.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known of each run as JSON.")
+def runs(
+    folder: Path,
+    where: str | None,
+    sort: str | None,
+    columns: str | None,
+    members: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """The table of all runs and studies in FOLDER (default: runs), the newest first."""
+    from mlphys import show
+    from mlphys.studies import run_table
+    from mlphys.studies.where import parse
+
+    condition = parse(where) if where else None
+    named = [column.strip() for column in columns.split(",")] if columns else []
+    with show.reading() as progress:
+        found = run_table.rows(folder, members, progress)
+    found = run_table.selected(found, condition, sort, named)
+    if as_json:
+        terminal.echo_data(json.dumps(found, indent=2))
+    elif as_csv:
+        terminal.echo_data(run_table.as_csv(found, named or run_table.COLUMNS))
+    else:
+        terminal.echo(show.runs(found, named))
+
+
+@main.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--all-pairs", is_flag=True, help="Compare all pairs, not only each with the first.")
+@click.option("--metric", help="Another metric than the first of the kind of model.")
+@click.option("--format", "format_", type=click.Choice(["text", "json", "csv", "latex", "markdown"]), default="text")
+@click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Draw pictures of it into a folder.")
+@click.option("--pictures", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+def compare(
+    runs: tuple[str, ...], all_pairs: bool, metric: str | None, format_: str, out: Path | None, formats: str
+) -> None:
+    """Compare runs, or studies, on the same samples: what differs, by how much, and with which significance."""
+    from mlphys import show
+    from mlphys.studies import comparison, comparison_text, pictures
+    from mlphys.studies.candidates import candidates
+
+    found = comparison.compare(candidates(runs), all_pairs, metric)
+    match format_:
+        case "text":
+            terminal.echo(show.compared(found))
+        case "json":
+            terminal.echo_data(json.dumps(comparison_text.as_json(found), indent=2))
+        case "csv":
+            terminal.echo_data(comparison_text.as_csv(*comparison_text.pairs_table(found)))
+        case "latex":
+            terminal.echo_data(comparison_text.as_latex(found))
+        case _:
+            terminal.echo_data(comparison_text.as_markdown(found))
+    if out:
+        drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","))
+        terminal.complain(show.pictures(*drawn))
 
 
 @main.group()

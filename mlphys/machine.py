@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import mlphys
+from mlphys.errors import UserError
 
 MOST_THREADS = 1024
 TIME_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # CPU quota of a container: microseconds of CPU time per period
@@ -116,6 +117,18 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def require_matplotlib() -> None:
+    """Import matplotlib. Raises UserError where it has no folder for the list of its fonts."""
+    try:
+        import matplotlib
+
+        matplotlib.get_cachedir()
+    except OSError:
+        raise UserError(
+            "pictures need a folder that can be written to, for matplotlib's fonts; set MPLCONFIGDIR to one of yours"
+        ) from None
 
 
 def _git() -> dict[str, Any] | None:

@@ -16,11 +16,14 @@ from mlphys.config.experiment import ANALYSES, DATASETS, MODELS, ResolvedExperim
 from mlphys.config.reference import distinct_keys, first_line, vocabularies
 from mlphys.data.inspection import Inspection
 from mlphys.io.download import Progress
+from mlphys.numerics.class_probabilities import UNDEFINED
 from mlphys.numerics.metric_names import MEANINGS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.numerics.verdicts import not_learned
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
+from mlphys.studies import comparison_text
+from mlphys.studies.comparison import Comparison
 from mlphys.studies.members import Member
 from mlphys.studies.points import best, main_metric, points
 from mlphys.studies.study_file import StudyFile
@@ -156,7 +159,7 @@ def trained(run: Any) -> str:
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
-        lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
+        lines += [f"warning: validation: {remark}" for remark in remarks_on(run, metrics)]
     pictures = run.path / "figures"
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
     lines.append(f"next: mlphys evaluate {run.path}")
@@ -272,7 +275,6 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         value = metrics[name]
         number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
-    lines += [f"warning: {sentence}" for sentence in not_learned(metrics)]
     if "per_class" in metrics:
         names = ("precision", "recall", "f1")
         rows = [
@@ -280,7 +282,30 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
             for name, facts in metrics["per_class"].items()
         ]
         lines += ["", table(["class", "samples", *names], rows)]
+    if "per_target" in metrics:
+        names = ("mse", "mae", "r2")
+        rows = [[name, *(_with_error(facts, key) for key in names)] for name, facts in metrics["per_target"].items()]
+        lines += ["", table(["target", *names], rows)]
+    lines += [f"warning: {remark}" for remark in remarks_on(run, metrics)]
     return "\n".join([*lines, ""])
+
+
+def remarks_on(run: Any, metrics: Mapping[str, Any]) -> list[str]:
+    """Warnings on the metrics of a split: no better than a constant, and what has no value."""
+    remarks = not_learned(metrics)
+    mse, constant = metrics.get("mse"), metrics.get("mean_target_mse")
+    if mse is not None and constant is not None and mse > constant:
+        hint = "train longer, or with another learning_rate"
+        if run.config.data.target_scaling is None:
+            hint = "if the targets are far from 0 or their spread from 1, write data.target_scaling: standardize"
+        remarks.append(f"worse than always the mean of the training targets, whose mse is {constant:.4g}; {hint}")
+    determinations = {name: facts["r2"] for name, facts in metrics.get("per_target", {}).items()}
+    worse = [name for name, r2 in determinations.items() if r2 is not None and r2 < 0]
+    if worse and not remarks:
+        remarks.append(f"{', '.join(worse)}: r2 below 0, worse than the mean of these targets")
+    if "auc" in metrics and metrics.get("average_precision") is None:
+        remarks.append(UNDEFINED)
+    return remarks
 
 
 def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
@@ -303,6 +328,13 @@ def _with_error(facts: Mapping[str, Any], name: str) -> str:
     return "none" if facts[name] is None else rounded(facts[name], facts.get(f"{name}_stderr"))
 
 
+def pictures(paths: Sequence[Any], skipped: Sequence[str]) -> str:
+    """The files of a study's or a comparison's pictures, and why others are not drawn."""
+    shown = [path for path in paths if path.suffix != ".csv"]
+    lines = [f"pictures in {shown[0].parent}: {', '.join(path.name for path in shown)}"] if shown else []
+    return "\n".join([*lines, *(f"not drawn: {reason}" for reason in skipped)])
+
+
 def drawn(pictures: Any) -> str:
     lines = [f"{name}: not drawn: {reason}" for name, reason in pictures.skipped.items()]
     if len(lines) > MOST_REASONS:
@@ -314,16 +346,97 @@ def drawn(pictures: Any) -> str:
     return "\n".join(lines) or "no pictures: the config names none; see `mlphys list plots`"
 
 
-def checked(run: Any, results: Sequence[tuple[str, float, tuple[float, float], bool]]) -> str:
-    if not results:
-        return f"{run.name}: its config expects nothing; add expect: {{test.accuracy: [0.98, 0.99]}}"
-    return table(
-        ["metric", "measured", "expected", ""],
+def checked(found: Any) -> str:
+    """The metrics of runs beside what is expected of them, and beside published numbers."""
+    parts = [
+        table(
+            ["run", "metric", "measured", "expected", ""],
+            [
+                [
+                    row.run.name, row.metric, "none" if row.value is None else f"{row.value:.4f}",
+                    f"{row.low:g} to {row.high:g}", "ok" if row.inside else row.why or "OUT OF RANGE",
+                ]
+                for row in found.expected
+            ],
+        )
+    ] if found.expected else []  # fmt: skip
+    if found.published:
+        parts.append(_beside_published(found))
+    parts += [
+        f"{path}: its config differs in {', '.join(keys)}" if keys else f"{path}: its config is the same"
+        for path, keys in found.differing.items()
+    ]
+    return "\n\n".join(parts) or "nothing is expected; add expect: {test.accuracy: [0.98, 0.99]} to the config"
+
+
+def compared(found: Comparison) -> str:
+    """The keys that differ, the metrics side by side, and what follows."""
+    parts = [table(*comparison_text.keys_table(found))] if found.differing else ["their configs differ in nothing"]
+    parts += [table(*comparison_text.metrics_table(found)), comparison_text.errors(found)]
+    return "\n\n".join([*parts, *comparison_text.sentences(found)])
+
+
+def runs(found: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """A line for each run or study; of damaged ones the reason below."""
+    if not found:
+        return "no runs"
+    usual = ["run", "kind", "dataset", "state", "epochs", "metric", "baseline", "seconds"]
+    if columns:
+        rows = [[_short_value(row.get(column)) for column in columns] for row in found]
+    else:
+        rows = [[_metric(row) if name == "metric" else _short_value(row.get(name)) for name in usual] for row in found]
+    reasons = [f"{row['run']}: {row['reason']}" for row in found if row.get("reason")]
+    return "\n".join([table(columns or usual, rows), *reasons])
+
+
+def _metric(row: Mapping[str, Any]) -> str:
+    return f"{row['metric']} {rounded(row['value'], row.get('stderr'))}" if row.get("value") is not None else ""
+
+
+def _short_value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else flow(value)
+
+
+FEW = 100  # runs that are read in a moment
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Any]:
+    """A bar on a terminal while many runs are read for the first time."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("reading runs", total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > FEW)
+
+
+def _beside_published(found: Any) -> str:
+    rows = [
         [
-            [name, f"{value:.4f}", f"{low:g} to {high:g}", "ok" if inside else "OUT OF RANGE"]
-            for name, value, (low, high), inside in results
-        ],
+            row.runs[0].name if len(row.runs) == 1 else f"{row.runs[0].config.name}, {row.found.n} seeds",
+            row.metric, rounded(row.found.mean, row.found.stderr), row.published.text(), _pull(row),
+            "; ".join(text for text in (row.published.source, row.published.remark) if text),
+        ]
+        for row in found.published
+    ]  # fmt: skip
+    lines = [table(["run", "metric", "measured", "published", "pull", "source"], rows)]
+    lines.append(
+        "measured: mean over seeds +- s / sqrt(n); pull: the deviation in standard deviations, from 3 seeds on"
     )
+    if total := found.chi_squared():
+        lines.append(f"chi^2 of the pulls {total[0]:.2f} with {total[2]} degrees of freedom: p = {total[1]:.2g}")
+    return "\n".join(lines)
+
+
+def _pull(row: Any) -> str:
+    if not row.published.comparable:
+        return "not comparable"
+    if row.deviation.pull is not None:
+        return f"{row.deviation.pull:+.1f}"
+    return "equal within rounding" if row.deviation.within_rounding else "differs by more than rounding"
 
 
 VOCABULARIES = {

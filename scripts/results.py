@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlphys.config.examples import shipped
+from mlphys.config.experiment import Experiment
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.numerics.uncertainty import rounded
@@ -88,7 +89,7 @@ def measured(name: str, path: Path, seeds: int) -> Result:
                 mlphys("train", path.with_name(f"{source}.yaml"), "--seed", seed, "--quiet")
             experiment = load(path).experiment
             metric = str(experiment.about.get("quote", experiment.model.MEASURED[0]))
-            published = str(experiment.about.get("published", ""))
+            published = published_text(experiment)
             split = "test" if experiment.data.test else "train"
             began = time.perf_counter()
             mlphys("train", path, "--seed", seed, "--out", "run", "--quiet")
@@ -100,6 +101,15 @@ def measured(name: str, path: Path, seeds: int) -> Result:
         stderr = found.get(f"{metric}_stderr")
         print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
     return Result(name, published, split, metric, values, stderr, seconds, errors)
+
+
+def published_text(experiment: Experiment) -> str:
+    """`test accuracy 0.9324`, with what else must be said; `about.published` where nothing of it is a number."""
+    numbers = [
+        f"{key.replace('.', ' ')} {entry.text()}{f' ({entry.remark})' if entry.remark else ''}"
+        for key, entry in experiment.published.items()
+    ]
+    return ", ".join(numbers) or str(experiment.about.get("published", ""))
 
 
 def mlphys(*arguments: object) -> str:

@@ -31,6 +31,15 @@ def test_every_command_has_help(command):
     assert len(result.output.splitlines()[2].strip()) > 20
 
 
+def test_the_list_of_commands_gives_each_its_whole_sentence():
+    for group in ([], ["config"], ["data"]):
+        listed = " ".join(CliRunner().invoke(main, [*group, "--help"], terminal_width=60).output.split())
+        assert "..." not in listed.partition("Commands:")[2]
+    assert "Resume RUN from its newest checkpoint; --set training.epochs=N trains longer." in " ".join(
+        CliRunner().invoke(main, ["--help"], terminal_width=60).output.split()
+    )
+
+
 def test_help_of_every_command_imports_nothing_heavy():
     script = (
         "import sys\nfrom mlphys.cli import main\n"

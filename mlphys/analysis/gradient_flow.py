@@ -76,7 +76,7 @@ def norms(net: TrainedView, some: Split, batch: int) -> tuple[dict[str, np.ndarr
     names = net.trained_weights
     for start in range(0, max(1, len(some) - batch + 1), batch):
         rows = slice(start, start + batch)
-        passed = net.traversed(Split(some.x[rows], some.y[rows]))
+        passed = net.traversed(some.at(rows))
         for layer, slope in passed.slopes.items():  # of the mean over the batch
             of_sample = len(slope) * slope.reshape(len(slope), -1).astype(np.float64)
             outputs.setdefault(layer, []).append(np.linalg.norm(of_sample, axis=1))

@@ -15,7 +15,8 @@ from mlphys.errors import UserError
 from mlphys.networks.compiled import Mapped
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import Network
-from mlphys.numerics import chunked
+from mlphys.numerics import chunked, reliability
+from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.metrics import (
     denoising,
     drawn_losses,
@@ -47,15 +48,16 @@ def measure(
     raw: Split = getattr(dataset, name)
     split = fitted.split(raw)
     at_once = network.evaluated_at_once
-    arrays = sample_arrays(kind, loaded.experiment.training, description, network, split)
-    metrics = kind.metrics(description, arrays, split, fitted.split(dataset.train))
+    arrays = fitted.in_target_units(sample_arrays(kind, loaded.experiment.training, description, network, split))
+    metrics = kind.metrics(description, arrays, fitted.inputs(raw), fitted.inputs(dataset.train))
+    metrics |= _calibrated(kind, network, fitted, dataset, name, arrays)
     for key in kind.further_costs(loaded.experiment.training, description, network):
         metrics |= mean_and_stderr(key, arrays.pop(key).astype(np.float64))
     if network.draws > 1:
         metrics |= of_draws(network.draws, arrays.pop("draw_variances"))
     if name != "train":
         leading = next(key for key in kind.MEASURED if key in metrics)
-        metrics |= _gap(leading, kind, network, fitted, dataset.train, split.y, arrays)
+        metrics |= _gap(leading, kind, network, fitted, dataset.train, raw, arrays)
     if fitted.steps and fitted.invertible and "reconstructions" in kind.image_output_shapes(description):
         metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
     corrupted = None
@@ -73,7 +75,33 @@ def measure(
         pictured |= {"corrupted": chunked.read(noisy.x), "denoised": picture(noisy)["reconstructions"]}
     pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
     images = fitted.for_display(chunked.read(raw.x[shown]))
-    return metrics, {"labels": split.y, **kept, "shown": shown, "images": images, **pictured}
+    if raw.weights is not None:
+        kept["weights"] = raw.weights
+    return metrics, {"labels": raw.y, **kept, "shown": shown, "images": images, **pictured}
+
+
+def _calibrated(
+    kind: ModelKind, network: Network, fitted: Preprocessing, dataset: Splits, name: str, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The temperature of a classifier, fitted to the validation split; of other splits what it makes of them."""
+    held = dataset.validation
+    if "probabilities" not in arrays or not kind.CALIBRATES or not len(held) or _has_negative(held):
+        return {}
+    probabilities = arrays["probabilities"]
+    if name != "validation":
+        predict = Mapped(lambda x, y: kind.predictions(network, x), network.evaluated_at_once)
+        probabilities = predict(fitted.split(held))["probabilities"]
+    temperature = reliability.temperature(probabilities, held.y, held.weights)
+    found: dict[str, Any] = {"temperature": temperature.value, "temperature_stderr": temperature.stderr}
+    if name == "validation":
+        return found
+    split: Split = getattr(dataset, name)
+    scaled = probability_metrics(split.y, temperature.applied(arrays["probabilities"]), split.weights)
+    return found | {f"calibrated_{key}": value for key, value in scaled.items()}
+
+
+def _has_negative(split: Split) -> bool:
+    return split.weights is not None and bool(split.weights.min() < 0)
 
 
 def sample_arrays(
@@ -109,7 +137,7 @@ def _gap(
     network: Network,
     fitted: Preprocessing,
     train: Split,
-    y: np.ndarray,
+    split: Split,
     arrays: dict[str, np.ndarray],
 ) -> dict[str, Any]:
     """How much better the leading metric is on training samples, at most MOST_COMPARED of them, drawn at random."""
@@ -117,9 +145,10 @@ def _gap(
     if not scores:
         return {}
     rows = np.sort(rng(0, "gap").permutation(len(train))[:MOST_COMPARED])
-    seen = fitted.split(Split(train.x[rows], train.y[rows]))
+    seen = train.at(rows)
     predict = Mapped(lambda x, y: {key: kind.predictions(network, x)[key] for key in scores}, network.evaluated_at_once)
-    return gap(name, of_samples(arrays, y), of_samples(predict(seen), seen.y))
+    known = of_samples(fitted.in_target_units(predict(fitted.split(seen))), seen.y)
+    return gap(name, of_samples(arrays, split.y), known, split.weights, seen.weights)
 
 
 def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
@@ -185,20 +214,3 @@ def evaluate_other(run: Run, other: LabelledSet) -> dict[str, Any]:
         raise UserError(f"{other.path}: the outputs of {run.path} for it are not finite; bring it to the run's scale")
     RunWriter(run.path).analysis(other.name, {"path": str(other.path.absolute()), **metrics})
     return metrics
-
-
-def against_expectation(run: Run) -> list[tuple[str, float, tuple[float, float], bool]]:
-    """Name, value and expected range of each metric under `expect:`, and whether the value is inside."""
-    results = []
-    for key, (low, high) in run.config.expect.items():
-        split, _, name = key.partition(".")
-        if split not in run.metrics:
-            raise UserError(
-                f"{run.path}: nothing is measured on {split} yet; `mlphys evaluate {run.path} --split {split}` does"
-            )
-        numbers = {name: value for name, value in run.metrics[split].items() if isinstance(value, int | float)}
-        if name not in numbers:
-            raise UserError(f"{run.path}: expect: {key}: no such metric; {split} has {', '.join(numbers)}")
-        value = numbers[name]
-        results.append((key, value, (low, high), low <= value <= high))
-    return results

@@ -50,6 +50,7 @@ class Predictions:
     arrays: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
     similarity: Similarity | None = None
+    targets: tuple[str, ...] = ()  # names of the outputs
 
 
 def predict(
@@ -74,13 +75,19 @@ def predict(
         raise UserError(f"{run.path}: its outputs for these samples are not finite; train it on data of their scale")
     files = tuple(str(path) for path, some in zip(paths, read, strict=True) for _ in some)
     samples = tuple(i for some in read for i in range(len(some)))
-    found = Predictions(files, samples, run.description.classes, x, arrays, tuple(notes))
+    found = Predictions(files, samples, run.description.classes, x, arrays, tuple(notes), targets=_target_names(run))
     if "probabilities" not in arrays:
         return found
     compared = similarity.of(run, x)
     if isinstance(compared, str):
         return replace(found, notes=(*notes, compared))
     return replace(found, notes=(*notes, *compared.notes(files)), similarity=compared)
+
+
+def _target_names(run: Run) -> tuple[str, ...]:
+    """The targets' names where they are columns of their own: not those that every row has, or a number alone."""
+    names = run.config.data.target_names()
+    return () if run.description.classes or {"file", "sample"} & set(names) else names
 
 
 def save_inputs(found: Predictions, folder: Path) -> None:
@@ -119,6 +126,9 @@ def as_csv(found: Predictions) -> str:
             columns |= {"class": _classes(found), "probability": values.max(axis=1), **_similarity(found)}
             columns |= {f"p_{label}": values[:, k] for k, label in enumerate(found.classes)}
             continue
+        if name == "outputs" and found.targets:
+            columns |= {target: values[:, k] for k, target in enumerate(found.targets)}
+            continue
         column, flat = COLUMNS.get(name, name), values.reshape(len(values), -1)
         numbered = flat.shape[1] > 1 or name == "codes"
         columns |= {f"{column}_{k}" if numbered else column: flat[:, k] for k in range(flat.shape[1])}
@@ -140,6 +150,8 @@ def as_json(found: Predictions) -> str:
                 row |= {"class": _classes(found)[i], "probability": max(p)}
                 row |= {name: column[i] for name, column in _similarity(found).items()}
                 row["probabilities"] = dict(zip(found.classes, p, strict=True))
+            elif name == "outputs" and found.targets:
+                row |= dict(zip(found.targets, _shortest(values[i]), strict=True))
             else:
                 row[COLUMNS.get(name, name)] = _shortest(values[i])
         rows.append(row)

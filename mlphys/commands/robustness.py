@@ -11,6 +11,7 @@ from mlphys.errors import UserError
 from mlphys.numerics.image_transforms import four_ways, shifted
 from mlphys.numerics.metrics import of_samples, stderr
 from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import weighted_mean
 from mlphys.runs.measured_files import MOST_AMOUNTS
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
@@ -55,10 +56,11 @@ def measure(
     metric = run.config.model.MEASURED[0]
     if shift is not None:
         amounts = list(range(shift + 1))
-        curves["shift"] = _curve(split, metric, "shift", amounts, shifts(network, samples, amounts))
+        curves["shift"] = _curve(split, metric, "shift", amounts, shifts(network, samples, amounts), samples.weights)
     if noise is not None:
         levels = [noise * step / NOISE_STEPS for step in range(NOISE_STEPS + 1)]
-        curves["noise"] = _curve(split, metric, "noise", levels, noises(network, samples, levels, run.config.seed))
+        values = noises(network, samples, levels, run.config.seed)
+        curves["noise"] = _curve(split, metric, "noise", levels, values, samples.weights)
     for name, curve in curves.items():
         RunWriter(run.path).analysis(name, curve)
     return curves
@@ -87,11 +89,18 @@ def noises(network: TrainedNetwork, split: Split, levels: Sequence[float], seed:
     return [np.concatenate(values) for values in found]
 
 
-def _curve(split: str, metric: str, name: str, amounts: Sequence[float], values: list[np.ndarray]) -> dict[str, Any]:
+def _curve(
+    split: str,
+    metric: str,
+    name: str,
+    amounts: Sequence[float],
+    values: list[np.ndarray],
+    weights: np.ndarray | None,
+) -> dict[str, Any]:
     return {
         "split": split,
         "metric": metric,
         name: list(amounts),
-        metric: [float(some.mean()) for some in values],
-        f"{metric}_stderr": [stderr(some, metric) for some in values],
+        metric: [weighted_mean(some, weights) for some in values],
+        f"{metric}_stderr": [stderr(some, metric, weights) for some in values],
     }

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,8 @@ from mlphys.training.progress import Reporter
 if TYPE_CHECKING:
     from mlphys.training.loop import Outcome
 
-FOLDS = ("folds", "fold")  # left out of fingerprints where there are none: older checkpoints do not know them
+# Keys that are left out of fingerprints where they are null: older checkpoints do not know them
+LATER = ("folds", "fold", "split", "target_scaling", "weights", "negative_weights", "reduce_lr_on_plateau")
 Say = Callable[[str], None]
 
 
@@ -208,17 +209,19 @@ def _nothing_to_do(run: Run) -> str:
 
 def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.ndarray]) -> Preprocessing:
     """Preprocessing fitted to the training samples, or restored from the pretrained run."""
-    steps = loaded.experiment.data.preprocess
-    if taken:
-        return preprocessing.restored(steps, loaded.description.shape, taken)
-    return preprocessing.fit(steps, dataset.train.x)
+    data = loaded.experiment.data
+    if not taken:
+        return preprocessing.fit_splits(data, dataset.train)
+    steps = preprocessing.restored(data.preprocess, loaded.description.shape, taken)
+    return preprocessing.with_targets(data, steps, dataset.train.y)
 
 
 def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 of the config without the epochs, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
-    config["data"] = {key: value for key, value in config["data"].items() if key not in FOLDS or value is not None}
+    for block in ("data", "training"):
+        config[block] = {key: value for key, value in config[block].items() if key not in LATER or value is not None}
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
     return {"config": _sha256(config), "data": _sha256(hashes), **machine.versions()}
 
@@ -288,15 +291,17 @@ def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
     from mlphys.training.loop import Diverged, Training
 
     experiment, description, kind = loaded.experiment, loaded.net_input, loaded.experiment.model
+    tensorflow.reset_names()
     network = kind.build(description, experiment.seed)
     if run.pretrained:
         drawn = network.weight_arrays()
         network.load_weights({name: run.pretrained.get(name, value) for name, value in drawn.items()})
-    seen = fitted.dataset(prepared.dataset)
+    dataset = replace(prepared.dataset, train=splits.weighted_for_training(experiment.data, prepared.dataset.train))
+    seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
-    feed = feeds.feed(loaded, prepared.dataset, fitted)
+    feed = feeds.feed(loaded, dataset, fitted)
     training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
     try:
         return network, training.run(start)

@@ -16,7 +16,8 @@ from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import BatchNormalization, text
 from mlphys.schema.messages import choice, problems_of, quoted
-from mlphys.schema.training import EarlyStopping
+from mlphys.schema.optimizers import Optimizer, Schedule
+from mlphys.schema.training import EarlyStopping, PhaseTraining, ReduceLROnPlateau, Training
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
@@ -53,24 +54,37 @@ def _loss_problems(experiment: Experiment) -> Iterable[Refusal]:
 
 def _training_problems(experiment: Experiment) -> Iterable[Refusal]:
     training = experiment.training
-    yield from _stopping_problems(experiment, training.early_stopping, ("training",))
-    for name, phase in (training.phases or {}).items():
-        yield from _stopping_problems(experiment, phase.early_stopping, ("training", "phases", name))
+    blocks: list[tuple[KeyPath, Training | PhaseTraining]] = [(("training",), training)]
+    blocks += [(("training", "phases", name), phase) for name, phase in (training.phases or {}).items()]
+    for block, settings in blocks:
+        yield from _monitor_problems(experiment, settings.early_stopping, (*block, "early_stopping"))
+        yield from _monitor_problems(experiment, settings.reduce_lr_on_plateau, (*block, "reduce_lr_on_plateau"))
+        yield from _rate_problems(settings, settings.optimizer or training.optimizer, block)
+    if training.reduce_lr_on_plateau and not experiment.model.ITERATIVE:
+        yield Refusal(("training", "reduce_lr_on_plateau"), f"kind: {experiment.model.kind} has no steps; leave it out")
 
 
-def _stopping_problems(experiment: Experiment, stopping: EarlyStopping | None, block: KeyPath) -> Iterable[Refusal]:
-    if stopping is None:
+def _rate_problems(training: Training | PhaseTraining, optimizer: Optimizer, block: KeyPath) -> Iterable[Refusal]:
+    if training.reduce_lr_on_plateau and isinstance(rate := optimizer.learning_rate, Schedule):
+        text = f"the learning rate follows {type(rate).__name__} already; leave one of them out"
+        yield Refusal((*block, "reduce_lr_on_plateau"), text)
+
+
+def _monitor_problems(
+    experiment: Experiment, watching: EarlyStopping | ReduceLROnPlateau | None, path: KeyPath
+) -> Iterable[Refusal]:
+    if watching is None:
         return
+    key, path = path[-1], (*path, "monitor")
     recorded = experiment.model.RECORDED
-    path = (*block, "early_stopping", "monitor")
     measured = [f"validation_{name}" for name in recorded]
-    if stopping.monitor not in [*recorded, *measured]:
-        allowed = choice(stopping.monitor, [*measured, *recorded])
-        yield Refusal(path, f"not recorded; received {quoted(stopping.monitor)}{allowed}")
-    elif stopping.monitor in measured and experiment.data.validation == 0:
+    if watching.monitor not in [*recorded, *measured]:
+        allowed = choice(watching.monitor, [*measured, *recorded])
+        yield Refusal(path, f"not recorded; received {quoted(watching.monitor)}{allowed}")
+    elif watching.monitor in measured and experiment.data.validation == 0:
         yield Refusal(
             path,
-            f"{stopping.monitor} needs validation samples; set data.validation, or leave early_stopping out",
+            f"{watching.monitor} needs validation samples; set data.validation, or leave {key} out",
         )
 
 
@@ -164,6 +178,7 @@ def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
 
 def check_expected(experiment: Experiment) -> Iterable[Refusal]:
     allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.model.MEASURED]
-    for key in experiment.expect:
-        if key not in allowed:
-            yield Refusal(("expect", key), f"not measured{choice(key, allowed)}")
+    for block, keys in (("expect", experiment.expect), ("published", experiment.published)):
+        for key in keys:
+            if key not in allowed:
+                yield Refusal((block, key), f"not measured{choice(key, allowed)}")

@@ -7,21 +7,30 @@ from typing import Any
 
 from mlphys.config.load import validate
 from mlphys.errors import UserError
+from mlphys.networks import penalized
 from mlphys.schema.document import dump, parse
+
+
+def _examples(deterministic: bool) -> dict[str, Any]:
+    kinds = [kind for kind in penalized.kinds().values() if kind.deterministic == deterministic]
+    return {name: value for kind in kinds for name, value in kind.examples().items()}
+
 
 TERMS: dict[str, Any] = {
     "corruption": {"masking": 0.3},
-    "sparsity": {"l1": 1e-3},
-    "sparsity: k": {"k": 2},
-    "contraction": 0.1,
+    **_examples(deterministic=True),
     "tied": True,
-    "variational": {"beta": 1},
+    **_examples(deterministic=False),
 }
 
 
 def refused() -> dict[tuple[str, str], str | None]:
     """For each pair of terms the reason for its refusal, or None, in a dense network of sigmoid units."""
-    return {pair: _why(*pair) for pair in combinations(TERMS, 2) if pair != ("sparsity", "sparsity: k")}
+    return {pair: _why(*pair) for pair in combinations(TERMS, 2) if _key(pair[0]) != _key(pair[1])}
+
+
+def _key(term: str) -> str:
+    return term.partition(":")[0]
 
 
 def _why(*terms: str) -> str | None:
@@ -34,7 +43,7 @@ def _why(*terms: str) -> str | None:
             # a variational encoder ends in means and log variances
             "encoder": [{"Dense": {"units": 8}} if variational else {"Dense": {"units": 4, "activation": "sigmoid"}}],
             "decoder": [{"Dense": {"units": 64}}],
-            **{term.partition(":")[0]: TERMS[term] for term in terms},
+            **{_key(term): TERMS[term] for term in terms},
         },
     }
     try:

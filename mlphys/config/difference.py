@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlphys.config.experiment import Experiment
 from mlphys.schema.document import KeyPath, dotted
+
+# Blocks that change nothing that is trained or measured.
+REMARKS = ("name", "about", "expect", "published", "plots", "analysis", "study")
+
+
+def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
+    """The keys that are not the same in all experiments, without remarks, with the value of each or None."""
+    leaves = [_leaves(experiment.model_dump(exclude=set(REMARKS)), ()) for experiment in experiments]
+    found = {
+        key: [each.get(key) for each in leaves] for key in sorted({k for each in leaves for k in each}, key=dotted)
+    }
+    return {dotted(key): values for key, values in found.items() if any(value != values[0] for value in values)}
 
 
 def difference(first: Experiment, second: Experiment) -> list[tuple[str, Any, Any]]:

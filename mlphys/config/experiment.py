@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.data import class_selection, preprocessing, splits
+from mlphys.data import class_selection, preprocessing, splits, target_scaling
 from mlphys.errors import Refusal, UserError
 from mlphys.figures.analysis_result import Analysis
 from mlphys.figures.picture import Plot
@@ -21,6 +21,7 @@ from mlphys.schema.data import Dataset, Description, Splits
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
+from mlphys.schema.published import Published
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.study import Study
@@ -114,6 +115,10 @@ class Experiment(Spec):
     """The analyses made after training: names with their settings, or all. Example: [pca_comparison]"""
     expect: dict[str, Range] = Field({})
     """The range in which a metric should lie, for `mlphys check`. Example: {test.accuracy: [0.985, 0.993]}"""
+    published: dict[str, Published] = Field({})
+    """Published values of metrics, which `mlphys check` compares with. Example: {test.accuracy: {value: 0.9324,
+    source: Marquardt 5}}
+    """
     study: Study | None = None
     """A study of many runs, which differ in the seed or in some keys. Example: {seeds: 5}"""
 
@@ -134,7 +139,10 @@ def net_input(data: Dataset, description: Description) -> Description:
     """The description of the data after preprocessing; its count of samples is that of the training split."""
     samples = data.train if isinstance(data.train, int) else description.samples
     shape = preprocessing.output_shape(data.preprocess, description.shape)
-    return replace(description, shape=shape, samples=samples)
+    return replace(
+        description, shape=shape, samples=samples, target_names=data.target_names(),
+        scaled_targets=data.target_scaling is not None, weighted=data.weighted(),
+    )  # fmt: skip
 
 
 def read_splits(data: Dataset, description: Description) -> Splits:
@@ -185,6 +193,15 @@ class ResolvedExperiment:
     def fitted_shapes(self) -> dict[str, Shape]:
         """Shapes of the fitted arrays of preprocessing, by name."""
         return preprocessing.fitted_shapes(self.experiment.data.preprocess, self.description.shape)
+
+    def saved_shapes(self) -> dict[str, Shape]:
+        """Shapes of all arrays that a trained run saves, by name."""
+        scaled = self.experiment.data.target_scaling
+        return (
+            self.weight_shapes()
+            | self.fitted_shapes()
+            | (target_scaling.shapes(self.description.target_shape) if scaled else {})
+        )
 
     def pretrained_shapes(self) -> dict[str, Shape]:
         """Shapes of the arrays from other runs, by name; empty if there are none."""

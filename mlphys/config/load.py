@@ -154,5 +154,5 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
 def _opened(run: RunFiles) -> PretrainedRun:
     """A finished run with its arrays, validated against its config."""
     resolved = validate_run(run.document, run.description)
-    arrays = run.tensors(WEIGHTS, resolved.weight_shapes() | resolved.fitted_shapes())
+    arrays = run.tensors(WEIGHTS, resolved.saved_shapes())
     return PretrainedRun(run.path, resolved, arrays, checksum.sha256(run.path / WEIGHTS))

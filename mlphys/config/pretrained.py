@@ -14,11 +14,12 @@ from mlphys.config.experiment import ResolvedExperiment, net_input
 from mlphys.errors import Refusal
 from mlphys.io import atomic
 from mlphys.io.run_files import RunFiles, located
+from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import flow, read
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Flatten, Layer, text
-from mlphys.schema.pretrained import Initial, PretrainedEncoder
+from mlphys.schema.pretrained import Initial
 from mlphys.schema.shapes import weight_shapes
 
 ENCODER, INITIAL, STEPS = ("model", "encoder"), ("training", "initial"), ("data", "preprocess")
@@ -41,8 +42,7 @@ class PretrainedRun:
 
     def learned(self) -> Arrays:
         """The network's weights."""
-        fitted = self.fitted()
-        return {name: value for name, value in self.arrays.items() if name not in fitted}
+        return {name: self.arrays[name] for name in self.resolved.weight_shapes()}
 
 
 def runs_before(path: Path) -> list[str]:
@@ -128,8 +128,11 @@ def initial(
             difference = f"{_size(shapes.get(name))} here, {_size(theirs.get(name))} there"
             raise Refusal((*INITIAL, "run"), f"{run.path}: is another architecture: {name} is {difference}")
     _check_steps(run, data, description)
+    if data.target_scaling != (scaling := run.resolved.experiment.data.target_scaling):
+        text = f"{run.path}: was trained with other scaling of its targets; write {scaling or 'null'}"
+        raise Refusal(("data", "target_scaling"), text)
     _check_unchanged(block, run, INITIAL)
-    return block.model_copy(update={"run": _absolute(run), "sha256": run.sha256}), run.arrays
+    return block.model_copy(update={"run": _absolute(run), "sha256": run.sha256}), {**run.learned(), **run.fitted()}
 
 
 def _size(shape: Shape | None) -> str:

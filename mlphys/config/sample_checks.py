@@ -17,7 +17,7 @@ from mlphys.schema.losses import BinaryCrossentropy
 
 TOLERANCE = 1e-3  # how far rounding may take a probability out of [0, 1]
 FAR = 1e3  # a root mean square beyond it, or below its inverse, is far from one
-UNEQUAL = 1e3  # targets whose spreads differ by more are of very different sizes
+OFF = 10  # targets whose mean or spread is off by a larger factor are far from what a net begins with
 REMOTE = 20  # times the range of the middle 90 %: a value so far outside belongs to something else
 FEW = 0.01  # the share of samples up to which remote values are outliers
 LOOKED_AT = 5000  # samples from which the range of the middle is found
@@ -32,6 +32,7 @@ def require_learnable(loaded: ResolvedExperiment, dataset: Splits, fitted: Prepr
     if isinstance(experiment.training.loss, BinaryCrossentropy) and kind.COMPARES_WITH:
         for name in splits.NAMES[:2]:
             _require_probabilities(loaded, fitted.split(getattr(dataset, name)), name)
+    splits.weighted_for_training(experiment.data, dataset.train)
     kind.check_samples(fitted.split(dataset.train))
 
 
@@ -63,7 +64,7 @@ def _extremes(split: Split) -> tuple[float, float]:
 
 def all_remarks(loaded: ResolvedExperiment, dataset: Splits) -> list[str]:
     """What `train` would say of these samples, refusals among them."""
-    fitted = preprocessing.fit(loaded.experiment.data.preprocess, dataset.train.x)
+    fitted = preprocessing.fit_splits(loaded.experiment.data, dataset.train)
     try:
         require_learnable(loaded, dataset, fitted)
     except UserError as refusal:
@@ -77,8 +78,8 @@ def remarks(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) 
     if not data.OWN_FILES:
         return []
     found = [*_outliers(dataset.train, data.feature_names()), *_sizes(fitted.split(dataset.train))]
-    if not loaded.description.classes and dataset.train.y.size:
-        found += _target_sizes(dataset.train.y)
+    if not loaded.description.classes and dataset.train.y.size and data.target_scaling is None:
+        found += _target_sizes(dataset.train.y, data.target_names())
     return found
 
 
@@ -94,22 +95,24 @@ def _sizes(train: Split) -> Iterator[str]:
         )
 
 
-def _target_sizes(y: np.ndarray) -> Iterator[str]:
-    flat = y.reshape(len(y), -1).astype(np.float64)
-    size = float(np.sqrt(np.square(flat).mean()))
-    if size > FAR or 0 < size < 1 / FAR:
-        side = "above" if size > FAR else "below"
-        yield (
-            f"the targets are far {side} one (root mean square {size:.2g}), and a net begins with outputs near "
-            f"one; save them divided by {size:.1g}"
-        )
-    spread = flat.std(axis=0)
-    if y.ndim == 2 and y.shape[1] > 1 and spread.min() > 0 and spread.max() > UNEQUAL * spread.min():
-        large, small = int(spread.argmax()), int(spread.argmin())
-        yield (
-            f"the targets are of very different sizes: number {large} varies by {spread[large]:.2g}, number "
-            f"{small} by {spread[small]:.2g}, which the loss hardly sees; save each divided by its spread"
-        )
+def _target_sizes(y: np.ndarray, names: Sequence[str]) -> Iterator[str]:
+    """Where the mean or the spread of targets is far from what a net begins with: 0 and 1."""
+    flat = y.reshape(-1, y.shape[-1]).astype(np.float64)
+    mean, spread = flat.mean(axis=0), flat.std(axis=0)
+    off = (np.abs(mean) > OFF) | (spread > OFF) | ((spread < 1 / OFF) & (spread > 0))
+    if not off.any():
+        return
+    told = [_size_of(k, mean[k], spread[k], names) for k in np.flatnonzero(off)[:MOST_NAMED].tolist()]
+    more = f" and {int(off.sum()) - len(told)} more" if off.sum() > len(told) else ""
+    yield (
+        f"the targets are far from mean 0 and spread 1, near which a net begins: {', '.join(told)}{more}; "
+        "write data.target_scaling: standardize"
+    )
+
+
+def _size_of(number: int, mean: float, spread: float, names: Sequence[str]) -> str:
+    name = f"{names[number]} has " if names else ""
+    return f"{name}mean {mean:.4g} and spread {spread:.2g}"
 
 
 def _outliers(train: Split, names: Sequence[str]) -> Iterator[str]:

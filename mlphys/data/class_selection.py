@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from mlphys.errors import Refusal
-from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Description, Samples
 from mlphys.schema.messages import choice
@@ -36,25 +35,36 @@ def select(spec: Dataset, description: Description, samples: Samples) -> tuple[D
                 raise Refusal((*path, name), "is left out by data.classes; leave one of them out")
     new_label = np.full(len(description.classes), -1, np.int32)
     new_label[[description.classes.index(name) for name in classes]] = np.arange(len(classes))
-    x, y = _kept(spec, classes, samples.x, new_label[samples.y], "train")
-    kept = replace(samples, x=x, y=y)
+    y = new_label[samples.y]
+    rows = _kept(spec, classes, y, "train")
+    kept = replace(
+        samples, x=samples.x[rows], y=y[rows], weights=_at(samples.weights, rows), groups=_at(samples.groups, rows)
+    )
     if samples.x_test is not None and samples.y_test is not None:
-        x_test, y_test = _kept(spec, classes, samples.x_test, new_label[samples.y_test], "test")
-        kept = replace(kept, x_test=x_test, y_test=y_test)
+        y = new_label[samples.y_test]
+        rows = _kept(spec, classes, y, "test")
+        weights = _at(samples.weights_test, rows)
+        kept = replace(kept, x_test=samples.x_test[rows], y_test=y[rows], weights_test=weights)
     if samples.x_validation is not None and samples.y_validation is not None:
-        labels = new_label[samples.y_validation]
-        x_validation, y_validation = _kept(spec, classes, samples.x_validation, labels, "validation")
-        kept = replace(kept, x_validation=x_validation, y_validation=y_validation)
+        y = new_label[samples.y_validation]
+        rows = _kept(spec, classes, y, "validation")
+        weights = _at(samples.weights_validation, rows)
+        kept = replace(kept, x_validation=samples.x_validation[rows], y_validation=y[rows], weights_validation=weights)
     official, own = (None if part is None else len(part) for part in (kept.x_test, kept.x_validation))
-    selected = replace(description, classes=classes, samples=len(x), test_samples=official, validation_samples=own)
+    selected = replace(description, classes=classes, samples=len(kept.x), test_samples=official, validation_samples=own)
     return selected, kept
 
 
-def _kept(spec: Dataset, classes: tuple[str, ...], x: Array, y: np.ndarray, part: str) -> tuple[Array, np.ndarray]:
+def _at(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]
+
+
+def _kept(spec: Dataset, classes: tuple[str, ...], y: np.ndarray, part: str) -> np.ndarray:
+    """Whether each sample of new labels y (n,) stays."""
     keep = y >= 0
     for name, share in spec.imbalance.items():
         members = np.flatnonzero(y == classes.index(name))
         left = max(1, round(share * len(members)))
         out = rng(spec.split_seed, f"imbalance/{part}/{name}").permutation(members)[left:]
         keep[out] = False
-    return x[keep], y[keep]
+    return keep

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlphys import machine
 from mlphys.data import feature_histograms
 from mlphys.data.feature_histograms import MOST_NAMED
 from mlphys.data.splits import NAMES, class_counts, reading_notes
@@ -150,6 +151,7 @@ def sheet(dataset: Splits, description: Description, path: Path, names: Sequence
 
     Raises UserError when `path` is no png, pdf or svg, or cannot be written.
     """
+    machine.require_matplotlib()
     ending = path.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         raise UserError(f"{path}: the extension selects the format; allowed {', '.join(ENDINGS)}")

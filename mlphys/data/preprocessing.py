@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlphys.data import target_scaling
+from mlphys.data.target_scaling import TargetScaling
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.numerics.memory_layout import as_saved
-from mlphys.schema.data import Split, Splits
+from mlphys.schema.data import Dataset, Split, Splits
 from mlphys.schema.fields import Shape
 from mlphys.schema.preprocess import Step
 from mlphys.schema.spec import snake_case
@@ -18,11 +20,15 @@ from mlphys.schema.spec import snake_case
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A chain of steps with their arrays fitted to the training samples, for samples of `shape`."""
+    """A chain of steps with their arrays fitted to the training samples, for samples of `shape`.
+
+    `targets`: how targets are scaled; None: not at all.
+    """
 
     steps: tuple[Step, ...]
     shape: Shape
     arrays: tuple[Mapping[str, np.ndarray], ...]
+    targets: TargetScaling | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", tuple(as_saved(fitted) for fitted in self.arrays))
@@ -50,11 +56,23 @@ class Preprocessing:
         return np.ascontiguousarray(np.concatenate(pieces), dtype=np.float32)
 
     def split(self, split: Split) -> Split:
-        return Split(self.apply(split.x), split.y) if self.steps else split
+        """Samples as the network sees them, with targets as it learns them."""
+        if not self.steps and self.targets is None:
+            return split
+        return replace(self.inputs(split), y=self.targets.scaled(split.y) if self.targets else split.y)
+
+    def inputs(self, split: Split) -> Split:
+        """Samples as the network sees them, with targets in their own units."""
+        return replace(split, x=self.apply(split.x)) if self.steps else split
+
+    def in_target_units(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Predictions by name, the outputs among them in the units of the targets."""
+        undo = self.targets.undone if self.targets else None
+        return {name: undo(values) if undo and name == "outputs" else values for name, values in arrays.items()}
 
     def dataset(self, dataset: Splits) -> Splits:
         """The three splits after preprocessing."""
-        if not self.steps:
+        if not self.steps and self.targets is None:
             return dataset
         train, validation, test = (self.split(split) for split in (dataset.train, dataset.validation, dataset.test))
         return replace(dataset, train=train, validation=validation, test=test)
@@ -73,11 +91,12 @@ class Preprocessing:
 
     def named_arrays(self) -> dict[str, np.ndarray]:
         """The fitted arrays, by the names of `fitted_shapes`."""
+        of_targets = self.targets.named_arrays() if self.targets else {}
         return {
             _name(i, step, key): value
             for i, (step, arrays) in enumerate(zip(self.steps, self.arrays, strict=True))
             for key, value in arrays.items()
-        }
+        } | of_targets
 
     def _forward(self, x: np.ndarray, stop: int) -> np.ndarray:
         for step, arrays in zip(self.steps[:stop], self.arrays[:stop], strict=True):
@@ -93,6 +112,22 @@ def fit(steps: Sequence[Step], x: Array) -> Preprocessing:
         if number < len(steps):
             x = Preprocessing((step,), x.shape[1:], (arrays[-1],)).apply(x)
     return Preprocessing(tuple(steps), shape, tuple(arrays))
+
+
+def fit_splits(data: Dataset, train: Split) -> Preprocessing:
+    """The steps of `data` and the scaling of its targets, fitted to the training split."""
+    return with_targets(data, fit(data.preprocess, train.x), train.y)
+
+
+def with_targets(data: Dataset, fitted: Preprocessing, y: np.ndarray) -> Preprocessing:
+    """`fitted` with the scaling that `data` writes, fitted to training targets."""
+    return replace(fitted, targets=target_scaling.fit(y)) if data.target_scaling else fitted
+
+
+def restored_for(data: Dataset, shape: Shape, weights: Mapping[str, np.ndarray]) -> Preprocessing:
+    """The steps of `data` and the scaling of its targets with the arrays saved in `weights`."""
+    fitted = restored(data.preprocess, shape, weights)
+    return replace(fitted, targets=target_scaling.restored(weights)) if data.target_scaling else fitted
 
 
 def resolved(steps: Sequence[Step], x: Array) -> list[Step]:

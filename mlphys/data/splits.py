@@ -11,7 +11,6 @@ import numpy as np
 
 from mlphys.errors import Refusal, UserError
 from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Description, Samples, Split, Splits
 
@@ -26,6 +25,10 @@ def sizes(spec: Dataset, description: Description) -> dict[str, int]:
     if spec.fold is not None and (spec.folds is None or spec.fold >= spec.folds):
         folds = "leave it out without folds" if spec.folds is None else f"the folds are 0 to {spec.folds - 1}"
         raise Refusal(("data", "fold"), f"{folds}; received {spec.fold}")
+    if spec.split_by() is not None and not spec.HAS_COLUMNS:
+        raise Refusal(("data", "split"), f"{spec.name} has no columns; write stratified or in_order")
+    if spec.split not in (None, "stratified") and spec.folds is not None:
+        raise Refusal(("data", "folds"), "folds are stratified, at random; leave folds out, or data.split")
     counts = _sizes(spec, description)
     if spec.folds is None:
         return counts
@@ -109,27 +112,64 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     count = sizes(spec, description)
     found: dict[str, Split] = {}
     if samples.x_validation is not None and samples.y_validation is not None:
-        found["validation"] = _part(spec, description, samples.x_validation, samples.y_validation, count["validation"])
+        own = Split(samples.x_validation, samples.y_validation, samples.weights_validation)
+        found["validation"] = _part(spec, description, own, count["validation"])
     if samples.x_test is not None and samples.y_test is not None:
-        found["test"] = _part(spec, description, samples.x_test, samples.y_test, count["test"])
+        own = Split(samples.x_test, samples.y_test, samples.weights_test)
+        found["test"] = _part(spec, description, own, count["test"])
     # Test samples are drawn first, so that the other sizes do not affect them.
     drawn = [name for name in ("test", "validation", "train") if name not in found]
-    x, y = samples.x, samples.y
+    pool = Split(samples.x, samples.y, samples.weights)
+    y = pool.y
     if spec.folds is not None:
         for name, rows in _fold_rows(spec, description, y, count, "test" in found).items():
-            found[name] = Split(x[rows], y[rows])
-    elif found and not spec.OWN_FILES:
+            found[name] = pool.at(rows)
+    elif spec.split_by() is not None:
+        for name, rows in _whole_groups(spec, samples, {name: count[name] for name in drawn}).items():
+            found[name] = pool.at(rows)
+    elif spec.split == "in_order" or (found and not spec.OWN_FILES and spec.split is None):
         start = 0
         for name in reversed(drawn):
-            found[name] = Split(x[start : start + count[name]], y[start : start + count[name]])
+            found[name] = pool.at(slice(start, start + count[name]))
             start += count[name]
     else:
         _check_members(spec, description, y, sum(count[name] > 0 for name in drawn))
         ends = np.cumsum([count[name] for name in drawn])
         order = stratified(_groups(y, description), spec.split_seed)[: ends[-1]]
         for name, rows in zip(drawn, np.split(order, ends[:-1]), strict=True):
-            found[name] = Split(x[rows], y[rows])
+            found[name] = pool.at(rows)
+    for name, split in found.items():
+        _check_weights(spec, name, split)
     return _filled(found, samples)
+
+
+def _whole_groups(spec: Dataset, samples: Samples, count: dict[str, int]) -> dict[str, np.ndarray]:
+    """Indices of each split, in the file's order: whole groups in random order, as many as come nearest to the count.
+
+    Raises UserError where a split that should have samples gets none.
+    """
+    assert samples.groups is not None
+    sizes = np.bincount(samples.groups)
+    order = rng(spec.split_seed, "groups").permutation(len(sizes))
+    ends, start, found = np.cumsum(sizes[order]), 0, {}
+    for name, size in count.items():
+        before = int(ends[start - 1]) if start else 0
+        stop = start + int(np.abs(np.append(0, ends[start:] - before) - size).argmin())
+        found[name] = np.flatnonzero(np.isin(samples.groups, order[start:stop]))
+        start = stop
+    for name, rows in found.items():
+        if count[name] and not len(rows):
+            raise UserError(
+                f"{spec.name}: data.split: {spec.split_by()} has {len(sizes)} different values, too few to give "
+                f"{name} {count[name]} samples; name a column of more, or set data.validation or data.test to 0"
+            )
+    return found
+
+
+def _check_weights(spec: Dataset, name: str, split: Split) -> None:
+    """Raise UserError for weights that no metric can be computed with."""
+    if split.weights is not None and len(split) and not split.weights.sum(dtype=np.float64) > 0:
+        raise UserError(f"{spec.name}: the weights of {name} sum to {split.weights.sum():g}; they must sum above 0")
 
 
 def _filled(found: Mapping[str, Split], samples: Samples) -> Splits:
@@ -140,19 +180,18 @@ def _filled(found: Mapping[str, Split], samples: Samples) -> Splits:
         total = np.where(known, train, 0).sum(axis=0, dtype=np.float64)
         means = (total / np.maximum(1, known.sum(axis=0))).reshape(-1)
         meant = replace(meant, fill=tuple(float(mean) for mean in means.astype(np.float32)))
-        found = {name: Split(meant.filled(chunked.read(split.x)), split.y) for name, split in found.items()}
+        found = {name: replace(split, x=meant.filled(chunked.read(split.x))) for name, split in found.items()}
     return Splits(
         found["train"], found["validation"], found["test"],
         samples.files, meant, samples.target_units, samples.notes,
     )  # fmt: skip
 
 
-def _part(spec: Dataset, description: Description, x: Array, y: np.ndarray, count: int) -> Split:
+def _part(spec: Dataset, description: Description, split: Split, count: int) -> Split:
     """A number of samples of a set that is a split already."""
-    if not spec.OWN_FILES or count == len(x):
-        return Split(x[:count], y[:count])
-    rows = stratified(_groups(y, description), spec.split_seed)[:count]
-    return Split(x[rows], y[rows])
+    if not spec.OWN_FILES or count == len(split) or spec.split == "in_order":
+        return split.at(slice(0, count))
+    return split.at(stratified(_groups(split.y, description), spec.split_seed)[:count])
 
 
 def _groups(y: np.ndarray, description: Description) -> np.ndarray:
@@ -246,6 +285,25 @@ def stratified(y: np.ndarray, seed: int) -> np.ndarray:
     return np.argsort(place, kind="stable")
 
 
+def weighted_for_training(spec: Dataset, train: Split) -> Split:
+    """The training split with weights of mean 1, which leave the learning rate its meaning.
+
+    Raises UserError for a negative one, unless the dataset says what it means in the loss.
+    """
+    if train.weights is None:
+        return train
+    weights = train.weights.astype(np.float64)
+    if weights.min() < 0 and not spec.takes_absolute_weights():
+        negative = int((weights < 0).sum())
+        raise UserError(
+            f"{spec.name}: data.weights: {negative} of {len(weights)} training samples have negative weights, and "
+            "their loss falls without bound; write data.negative_weights: absolute to train with |w| (metrics keep "
+            "the sign), or leave these samples out"
+        )
+    weights = np.abs(weights)
+    return replace(train, weights=(weights / weights.mean()).astype(np.float32))
+
+
 def fingerprint(split: Split) -> str:
     """SHA-256 of the bytes of x and of y."""
     return _read_once(split)[0]
@@ -258,6 +316,8 @@ def _read_once(split: Split) -> tuple[str, list[float]]:
         digest.update(np.ascontiguousarray(piece).data)
         low, high = min(low, float(piece.min())), max(high, float(piece.max()))
     digest.update(np.ascontiguousarray(split.y).data)
+    if split.weights is not None:
+        digest.update(np.ascontiguousarray(split.weights).data)
     return digest.hexdigest(), [low, high]
 
 

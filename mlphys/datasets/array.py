@@ -23,7 +23,7 @@ from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
-from mlphys.schema.units import Units
+from mlphys.schema.units import Loss, Units
 
 ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
 
@@ -46,6 +46,7 @@ class Arrays(Dataset):
     is 255 for uint8, the white of the camera's bits for images of uint16, 1 for others.
     """
 
+    HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
 
     name: Literal["array"]
@@ -68,10 +69,27 @@ class Arrays(Dataset):
     1.
     """
 
+    weights: str | None = None
+    """The array with the weight of each sample in the loss and in every metric, such as that of simulated
+    events; null: all count alike. Example: weight
+    """
+    negative_weights: Literal["absolute"] | None = None
+    """absolute: the loss takes |w| of negative weights, and metrics keep their sign; null refuses negative weights in
+    training, whose loss has no lower bound. Example: absolute
+    """
+
     def files(self) -> tuple[Path, ...]:
         apart = array_files.parts(Path(self.path))
-        used = [name for part in _parts(list(apart), self.x, self.y).values() for name in part if name]
+        parts = _parts(list(apart), self.x, self.y)
+        used = [name for part in parts.values() for name in part if name]
+        used += [name for name in _beside(list(apart), parts, self) if name in apart]
         return tuple(apart[name] for name in used) or tuple(apart.values()) or (Path(self.path),)
+
+    def weighted(self) -> bool:
+        return self.weights is not None
+
+    def takes_absolute_weights(self) -> bool:
+        return self.negative_weights is not None
 
     def for_model(self, requirements: DataRequirements) -> Self:
         if requirements.targets == "numbers" and self.class_names:
@@ -110,12 +128,15 @@ class Arrays(Dataset):
 
     def load(self) -> Samples:
         found = _Contents.of(self)
-        targets, x, meant = found.targets(), *found.samples()
+        targets, (x, meant, losses) = found.targets(), found.samples()
         y = targets.by_part
+        weights, groups = found.weights(), found.groups()
         return Samples(
             x["train"], y["train"], x.get("test"), y.get("test"),
             files=tuple(map(checksum.record, self.files())), units=meant, target_units=targets.units,
-            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=found.notes(),
+            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=(*found.notes(), *losses),
+            weights=weights.get("train"), weights_test=weights.get("test"),
+            weights_validation=weights.get("validation"), groups=groups,
         )  # fmt: skip
 
     @classmethod
@@ -152,6 +173,7 @@ class _Contents:
         headers = array_files.headers(path)
         parts = _parts(list(headers), spec.x, spec.y)
         _check_parts(spec, headers, parts)
+        _check_beside(spec, headers, parts)
         return cls(spec, path, headers, parts)
 
     @property
@@ -160,6 +182,7 @@ class _Contents:
 
     def notes(self) -> tuple[str, ...]:
         used = {name for part in self.parts.values() for name in part}
+        used |= set(_beside(list(self.headers), self.parts, self.spec))
         others = [name for name in self.headers if name not in used]
         refused = [f"{name} ({why.partition(';')[0]})" for name, why in array_files.unread(self.path).items()]
         told = [("are not used", others), ("cannot be read", refused)]
@@ -184,13 +207,34 @@ class _Contents:
                 remedy = "kind: classifier takes it as classes"
                 raise UserError(f"{where}: {name} holds {y.dtype}, which is no number; {remedy}")
         columns = {part: _column(arrays[y]) for part, y in names.items()}
+        for part, y in columns.items():
+            units.require_resolved(where, [names[part]], y)
         meant = _image_units(columns["train"])
         return _Targets(
             {part: _finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
         )
 
-    def samples(self) -> tuple[dict[str, Array], Units]:
-        """The samples of each split, float32 (n, *shape), divided by the scale: in memory or lazy."""
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights of each split, float32 (n,); empty without."""
+        if not self.spec.weights:
+            return {}
+        names = {part: _of_part(list(self.headers), self.spec.weights, part) or "" for part in self.parts}
+        arrays = array_files.read(self.path, {name: self.headers[name] for name in names.values()})
+        return {
+            part: _finite(self.path, name, np.ascontiguousarray(arrays[name].reshape(-1), np.float32))
+            for part, name in names.items()
+        }
+
+    def groups(self) -> np.ndarray | None:
+        """The number of the group of each sample of the training part, int64 (n,)."""
+        if (by := self.spec.split_by()) is None:
+            return None
+        name = _of_part(list(self.headers), by, "train") or ""
+        values = array_files.read(self.path, {name: self.headers[name]})[name].reshape(-1)
+        return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+    def samples(self) -> tuple[dict[str, Array], Units, list[str]]:
+        """The samples of each split, float32 (n, *shape), in memory or lazy; their units, and what float32 loses."""
         apart = array_files.apart(self.path)
         names = {part: x for part, (x, _) in self.parts.items()}
         large = {x for x in names.values() if apart and math.prod(self.headers[x].shape) > chunked.LARGEST_RESIDENT}
@@ -201,13 +245,23 @@ class _Contents:
         arrays = array_files.read(self.path, resident)
         raw = {part: npz.mapped_npy(apart[x]) if x in large else arrays.pop(x) for part, x in names.items()}
         train = raw["train"]
-        meant = units.decide(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)
-        return {
+        meant, losses = units.decide_with_losses(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)
+        converted = {
             part: _on_disk(self.path, names[part], x, (len(x), *self.shape), meant)
             if names[part] in large
             else _finite(self.path, names[part], meant.converted(x).reshape(len(x), *self.shape))
             for part, x in raw.items()
-        }, meant
+        }
+        return converted, meant, _losses(self.path.name, names["train"], losses)
+
+
+def _losses(file: str, x: str, losses: Sequence[Loss]) -> list[str]:
+    """What float32 loses of the samples `x`, in at most one sentence."""
+    if not losses:
+        return []
+    feature = ", ".join(str(i) for i in losses[0].feature)
+    more = f", and so in {len(losses) - 1} more features" if len(losses) > 1 else ""
+    return [f"{file}: {x}[:, {feature}] has {losses[0]}{more}"]
 
 
 def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
@@ -226,6 +280,39 @@ def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
     return parts if "train" in parts else {}
 
 
+def _of_part(names: Sequence[str], base: str, part: str) -> str | None:
+    """The name of the array `base` of a split: weights, or weights_test."""
+    return next((base + ending for ending in ENDINGS[part] if base + ending in names), None)
+
+
+def _beside(names: Sequence[str], parts: Parts, spec: Arrays) -> list[str]:
+    """The names of the arrays of weights and of groups that are there."""
+    weights = [_of_part(names, spec.weights, part) for part in parts] if spec.weights else []
+    by = spec.split_by()
+    return [name for name in (*weights, _of_part(names, by, "train") if by else None) if name]
+
+
+def _check_beside(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
+    """Raise UserError if weights or groups are missing, or not one for each sample."""
+    needed = [("weights", spec.weights, part) for part in parts] if spec.weights else []
+    if (by := spec.split_by()) is not None:
+        needed.append(("split", by, "train"))
+    for key, base, part in needed:
+        assert base is not None
+        name, samples = _of_part(list(headers), base, part), headers[parts[part][0]].shape[0]
+        if name is None:
+            wanted = base if part == "train" else base + ENDINGS[part][0]
+            have = ", ".join(list(headers)[:20])
+            raise UserError(f"{spec.path}: no array {wanted}, which data.{key} names (arrays: {have})")
+        shape, kind = headers[name].shape, headers[name].dtype.kind
+        if shape not in ((samples,), (samples, 1)) or kind not in ("buif" if key == "weights" else "buifUS"):
+            what = "number" if key == "weights" else "value"
+            raise UserError(
+                f"{spec.path}: {name} is {headers[name].dtype} of shape {shape}; data.{key} needs one {what} for each "
+                f"of {samples} samples"
+            )
+
+
 def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
     """Raise UserError if arrays are missing or inconsistent."""
     path = Path(spec.path)
@@ -242,7 +329,7 @@ def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> N
         what = "npy files of the arrays" if path.is_dir() else "the arrays"
         raise UserError(
             f"{path}: needs {what} {x}_train and {y}_train (and {x}_test, {y}_test), or {x} and {y}, all without {y} "
-            f"for an autoencoder; received {have}; data.x and data.y name others"
+            f"for an autoencoder; received {have}; data.x and data.y name others{_as_columns(headers)}"
         )
     for part, ending in (("validation", "_val"), ("test", "_test")):
         here = [base + end for end in ENDINGS[part] for base in (x, y) if base + end in headers]
@@ -259,6 +346,12 @@ def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> N
             if first and last and headers[first].shape[1:] != headers[last].shape[1:]:
                 shapes = f"{first} has shape {headers[first].shape} and {last} {headers[last].shape}"
                 raise UserError(f"{path}: {shapes}; they must be alike")
+
+
+def _as_columns(headers: Mapping[str, Header]) -> str:
+    """A hint for files whose arrays are the columns of a table."""
+    columns = [name for name, header in headers.items() if len(header.shape) == 1]
+    return "; data: {name: table} reads arrays of one number a row as columns" if len(columns) > 2 else ""
 
 
 def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None, signals: bool) -> None:

@@ -1,4 +1,4 @@
-"""The user's table, from a CSV file."""
+"""The user's table, from a CSV file, or from columns in FITS, HDF5, MATLAB's files or npz."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from mlphys.data.labels import check_names
 from mlphys.errors import Refusal, UserError
-from mlphys.io import checksum, csv_table, csvfile, memory
+from mlphys.io import checksum, column_files, csv_table, csvfile, memory
 from mlphys.io.csv_layout import Layout
 from mlphys.io.csv_table import Cells
 from mlphys.schema import units
@@ -27,6 +27,7 @@ from mlphys.schema.fields import as_tuple
 from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
 
+MOST_LOSSES = 3  # columns that notes name for what float32 loses
 MOST_CATEGORIES = 100  # values of a column of text
 CHECKED_EVERY = 10_000_000  # cells, after which the memory they take is compared with what is free
 MOST_COMPARED = 1000  # names among which a wrong one's neighbour is searched
@@ -66,7 +67,7 @@ MissingValues = Annotated[
 
 
 class Table(Dataset):
-    """Your own table: a CSV file with a line that names the columns.
+    """Your own table: a CSV file with a line that names the columns, or FITS, HDF5, MATLAB's, npz.
 
     How it is written is found out: encoding, delimiter, decimal commas, lines above the names, a line
     of units below; `header: false` is for a file without names, whose columns are column_1 and so on.
@@ -77,11 +78,12 @@ class Table(Dataset):
     those of `missing_values`, such as -9999) are refused, dropped, or filled with the mean of training.
     """
 
+    HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
 
     name: Literal["table"]
     path: str
-    """The CSV file. Example: events.csv"""
+    """The CSV file, or one of FITS, HDF5, MATLAB's or npz with an array for each column. Example: events.csv"""
     header: bool | None = None
     """Whether the first line names the columns; null: found out. Without names they are column_1 and so on."""
     features: ColumnNames | None = None
@@ -98,6 +100,15 @@ class Table(Dataset):
     """Cells that stand for missing values, beside empty ones, ?, NA and nan. Example: [-999, -9999]"""
     signals: bool | None = None
     """Whether a row is a signal, (steps, 1), for layers such as Conv1D; null: as the first layer needs it."""
+
+    weights: str | None = None
+    """The column with the weight of each sample in the loss and in every metric, such as that of simulated
+    events; null: all count alike. Example: weight
+    """
+    negative_weights: Literal["absolute"] | None = None
+    """absolute: the loss takes |w| of negative weights, and metrics keep their sign; null refuses negative weights in
+    training, whose loss has no lower bound. Example: absolute
+    """
 
     def files(self) -> tuple[Path, ...]:
         return (Path(self.path),)
@@ -121,6 +132,15 @@ class Table(Dataset):
     def feature_names(self) -> tuple[str, ...]:
         return self.cells().feature_names()
 
+    def weighted(self) -> bool:
+        return self.weights is not None
+
+    def takes_absolute_weights(self) -> bool:
+        return self.negative_weights is not None
+
+    def target_names(self) -> tuple[str, ...]:
+        return self.target or ()
+
     def cells(self, layout: Layout | None = None) -> Cells:
         """How the columns of the features are read, here and in later files."""
         return Cells(self.features or (), self.categories, self.missing_values, layout or Layout())
@@ -128,6 +148,9 @@ class Table(Dataset):
     @contextmanager
     def _opened(self) -> Iterator[tuple[Layout, list[str], Iterable[csvfile.Row]]]:
         path = Path(self.path)
+        if column_files.is_table(path):
+            yield Layout(), *column_files.rows(path)
+            return
         layout = csvfile.find_layout(path)
         with csvfile.opened(path, layout) as rows:
             yield layout, *csv_table.header(path, layout, rows, self.header)
@@ -160,6 +183,8 @@ class Table(Dataset):
         twice = [name for name, n in Counter((*(self.features or ()), *(self.target or ()))).items() if n > 1]
         if twice:
             raise ValueError(f"features and target name {', '.join(twice)} twice; name a column once")
+        if self.weights is not None and self.weights in (*(self.features or ()), *(self.target or ())):
+            raise ValueError(f"weights: {self.weights} is a feature or the target too; name a column once")
         if self.target_is and not self.target:
             raise ValueError(f"target_is: {self.target_is} needs a target; name its column")
         if self.target_is == "classes" and len(self.target or ()) > 1:
@@ -174,11 +199,13 @@ class Table(Dataset):
 
     def load(self) -> Samples:
         table = self.read()
-        meant = units.decide(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
+        meant, losses = units.decide_with_losses(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
+        names = self.feature_names() or [f"column {i + 1}" for i in range(table.x.shape[1])]
         x = meant.converted(table.x)
+        lost = [f"{Path(self.path).name}: {names[loss.feature[0]]} has {loss}" for loss in losses[:MOST_LOSSES]]
         return Samples(
             x[..., None] if self.signals else x, table.y, files=(checksum.record(Path(self.path)),), units=meant,
-            notes=table.notes,
+            notes=(*table.notes, *lost), weights=table.weights, groups=table.groups,
         )  # fmt: skip
 
     @classmethod
@@ -203,18 +230,22 @@ class Table(Dataset):
                 if self.features
                 else self.model_copy(update={"features": tuple(columns)[: len(columns) - len(targets)]})
             )
-            body = _Body(path, spec.cells(layout), columns, targets, labels, self.missing)
+            beside = _beside(path, header, self)
+            body = _Body(path, spec.cells(layout), columns, targets, labels, self.missing, beside)
             x, y, dropped = body.read(chain([first], rows), len(header))
         for name, values in zip(targets, y.T, strict=True):
             if len(values) and (values == values[0]).all():
                 raise UserError(f"{path}: the target {name} is the same in every row: there is nothing to learn")
         notes = self._notes(layout, header, columns, len(x), dropped)
+        weights = np.array(beside.weights, np.float32) if self.weights else None
+        groups = np.array(beside.groups, np.int64) if self.split_by() else None
         if labels is None:
-            return Contents(x, np.ascontiguousarray(y, np.float32), (), notes)
+            units.require_resolved(path, targets, y)
+            return Contents(x, np.ascontiguousarray(y, np.float32), (), notes, weights, groups)
         rank = np.argsort(labels.order()).astype(np.int32)
         classes = tuple(labels.names[k] for k in labels.order())
         check_names(str(path), classes)
-        return Contents(x, rank[y[:, -1].astype(int)], classes, notes)
+        return Contents(x, rank[y[:, -1].astype(int)], classes, notes, weights, groups)
 
     def _notes(
         self, layout: Layout, header: list[str], columns: dict[str, int], rows: int, dropped: int
@@ -222,8 +253,10 @@ class Table(Dataset):
         notes = [layout.note()] if layout.note() else []
         if dropped:
             notes.append(f"{dropped} of {rows + dropped} rows have missing cells and are left out")
-        if unused := [name for name in header if name not in columns]:
+        if unused := [name for name in header if name not in (*columns, self.weights, self.split_by())]:
             notes.append(f"{len(unused)} of {len(header)} columns are not used: {csv_table.listed(unused, 5)}")
+        if column_files.is_table(Path(self.path)) and (others := column_files.left_out(Path(self.path))):
+            notes.append(others)
         return tuple(f"{Path(self.path).name}: {note}" for note in notes)
 
 
@@ -241,6 +274,8 @@ class Contents:
     y: np.ndarray
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None  # float32 (n,)
+    groups: np.ndarray | None = None  # int64 (n,)
 
 
 class Labels:
@@ -276,7 +311,7 @@ def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
     """Where the features, and behind them the targets, stand in a row."""
     targets = dataset.target or ()
     places = {name: i for i, name in reversed(list(enumerate(header)))}
-    for name in (*(dataset.features or ()), *targets):
+    for name in (*(dataset.features or ()), *targets, *_named_beside(dataset)):
         if name not in places:
             lower = {column.lower(): column for column in header}
             near = difflib.get_close_matches(name.lower(), list(lower)[:MOST_COMPARED], n=1)
@@ -285,16 +320,58 @@ def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
             raise UserError(
                 f"{path}: no column {csv_table.short(name)}{hint} (columns: {csv_table.listed(header)}){one}"
             )
-    features = dataset.features or tuple(name for name in header if name not in targets)
+    features = dataset.features or tuple(
+        name for name in header if name not in targets and name not in _named_beside(dataset)
+    )
     if "" in features:
         raise UserError(f"{path}: column {header.index('') + 1} has no name; name the ones to use in data.features")
     counts = Counter(header)
-    twice = [name for name in (*features, *targets) if counts[name] > 1]
+    twice = [name for name in (*features, *targets, *_named_beside(dataset)) if counts[name] > 1]
     if twice:
         raise UserError(f"{path}: {counts[twice[0]]} columns are called {csv_table.short(twice[0])}; rename one")
     if not features:
         raise UserError(f"{path}: the target {targets[0]} is its only column; add columns of features")
     return {name: places[name] for name in (*features, *targets)}
+
+
+def _named_beside(dataset: Table) -> tuple[str, ...]:
+    """The columns of weights and of groups."""
+    return tuple(name for name in (dataset.weights, dataset.split_by()) if name is not None)
+
+
+@dataclass
+class _Beside:
+    """The weight and the group of each row, from columns beside features and targets; None: there is none."""
+
+    weight: tuple[str, int] | None  # name and place in a row
+    group: tuple[str, int] | None
+    weights: array[float]
+    groups: array[int]
+    codes: dict[str, int]
+
+    def read(self, row: list[str], cells: Cells) -> tuple[float, int, dict[str, str]]:
+        """The weight, the number of the group, and what is wrong by column."""
+        wrong, weight, group = {}, 1.0, 0
+        if self.weight:
+            name, place = self.weight
+            try:
+                weight = cells.number(row[place])
+            except ValueError as error:
+                wrong[name] = str(error)
+            if weight != weight:
+                wrong[name] = f"received {row[place] or 'an empty cell'}; every sample needs a weight"
+        if self.group:
+            name, place = self.group
+            if cells.is_missing(row[place]):
+                wrong[name] = f"received {row[place] or 'an empty cell'}; every sample needs a group"
+            else:
+                group = self.codes.setdefault(row[place], len(self.codes))
+        return weight, group, wrong
+
+
+def _beside(path: Path, header: list[str], dataset: Table) -> _Beside:
+    weight, group = (name and (name, header.index(name)) for name in (dataset.weights, dataset.split_by()))
+    return _Beside(weight or None, group or None, array("d"), array("q"), {})
 
 
 def _labels(
@@ -321,6 +398,7 @@ class _Body:
     targets: tuple[str, ...]
     labels: Labels | None
     missing: Literal["refuse", "drop", "mean"]
+    beside: _Beside
 
     def read(self, rows: Iterable[csvfile.Row], width: int) -> tuple[np.ndarray, np.ndarray, int]:
         """x float64 (n, features), y float64 (n, targets) and how many rows are dropped for missing cells."""
@@ -344,17 +422,23 @@ class _Body:
             if gaps and self.missing == "drop" and not problems:
                 dropped += 1
                 continue
+            weight, group, of_beside = self.beside.read(row, self.cells)
             if gaps and (self.missing == "refuse" or any(name in gaps for name in self.targets)):
                 problems |= {name: csvfile.refusal(cell) for name, cell in gaps.items()}
             for name in (name for name in self.columns if name in problems):
                 wrong += 1
                 first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problems[name]}{self._hint(name, row)}"
+            for name, problem in of_beside.items():
+                wrong += 1
+                first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problem}"
             if not wrong:
                 if len(x) >= checked:  # the numbers, the same as float32, and those in the order of the splits
                     memory.require(str(self.path), 16 * len(x), "save fewer rows, or name fewer data.features")
                     checked += CHECKED_EVERY
                 x.extend(features)
                 y.extend(values)
+                self.beside.weights.append(weight)
+                self.beside.groups.append(group)
         if wrong:
             more_cells = f"; {wrong} cells cannot be used" if wrong > 1 else ""
             raise UserError(f"{first}{more_cells}; correct the file, or leave out these rows or columns")

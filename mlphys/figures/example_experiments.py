@@ -44,3 +44,12 @@ def autoencoder_of_images() -> dict[str, Any]:
         "model": {"kind": "autoencoder", "encoder": encoder, "decoder": decoder},
         "training": {"epochs": 2},
     }
+
+
+def regressor_of_points() -> dict[str, Any]:
+    layers = [{"Dense": {"units": 3, "activation": "tanh"}}, {"Dense": {"units": 1}}]
+    return {
+        "data": {"name": "function_1d", "function": "sine", "samples": 60, "validation": 20, "test": 20},
+        "model": {"kind": "regressor", "layers": layers},
+        "training": {"epochs": 2},
+    }

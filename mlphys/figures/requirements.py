@@ -10,6 +10,7 @@ from mlphys.schema.layers import text
 
 MOST_CHANNELS = 6  # of a signal: as many curves as distinguishable colors
 FEWEST_STEPS = 3  # of a curve
+MOST_NUMBERS = 9  # of a target: a panel each
 
 
 def is_signal(shape: Shape) -> bool:
@@ -50,3 +51,18 @@ def need_decoder(loaded: ResolvedView) -> None:
 def _need_invertible(loaded: ResolvedView, what: str) -> None:
     if not all(step.invertible for step in loaded.experiment.data.preprocess):
         raise NotApplicable(f"data.preprocess cannot be undone: what the net gives back are no {what}")
+
+
+def need_class_probabilities(loaded: ResolvedView) -> None:
+    """Raise NotApplicable unless the model gives a probability for each class."""
+    if "probabilities" not in loaded.experiment.model.prediction_shapes(loaded.net_input):
+        raise NotApplicable("only a model of kind: classifier distinguishes classes")
+
+
+def need_target_numbers(loaded: ResolvedView) -> None:
+    """Raise NotApplicable unless the model predicts a few numbers."""
+    if not loaded.experiment.model.PREDICTS_TARGETS:
+        raise NotApplicable("only a model of kind: regressor predicts numbers")
+    shape = loaded.description.target_shape
+    if len(shape) != 1 or shape[0] > MOST_NUMBERS:
+        raise NotApplicable(f"a target is {text(shape)}; up to {MOST_NUMBERS} numbers have a panel each")

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlphys.errors import UserError
+from mlphys import machine
 from mlphys.numerics.uncertainty import rounded
 
 if TYPE_CHECKING:
@@ -52,14 +52,9 @@ SETTINGS: dict[Any, Any] = {
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
     """Context for drawing and saving, independent of the user's matplotlibrc and of the time."""
+    machine.require_matplotlib()
     import matplotlib
 
-    try:
-        matplotlib.get_cachedir()
-    except OSError:
-        raise UserError(
-            "pictures need a folder that can be written to, for matplotlib's fonts; set MPLCONFIGDIR to one of yours"
-        ) from None
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)

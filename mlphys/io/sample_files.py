@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.io import array_files, csv_table, csvfile, handwriting, image_files
+from mlphys.io import array_files, column_files, csv_table, csvfile, handwriting, image_files
+from mlphys.io.csv_layout import Layout
 from mlphys.io.csv_table import Cells
+from mlphys.io.csvfile import Row
 from mlphys.schema.data import Frame
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
@@ -93,10 +95,15 @@ def read(path: Path, expected: Expected, resize: bool = False, invert: bool = Fa
     if ending in image_files.SUFFIXES:
         prepared = expected.frame is not None and not resize and not invert
         x = (_photograph(path, expected) if prepared else _image(path, expected, resize))[None]
+    elif expected.cells and column_files.is_table(path) and _has_columns(path, expected.cells):
+        header, rows = column_files.rows(path)
+        x = _numbers(path, _table(path, Layout(), chain([(0, header)], rows), expected), expected)
     elif array_files.is_known(path):
         x = _numbers(path, array_files.one(path, expected.array), expected)
     elif ending == ".csv":
-        x = _numbers(path, _table(path, expected), expected)
+        layout = csvfile.find_layout(path)
+        with csvfile.opened(path, layout) as rows:
+            x = _numbers(path, _table(path, layout, rows, expected), expected)
     else:
         raise UserError(f"{path}: unknown file extension; allowed {', '.join(ENDINGS)}")
     _check_values(path, x, expected)
@@ -138,31 +145,34 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
     return x * np.float32(expected.white)
 
 
-def _table(path: Path, expected: Expected) -> np.ndarray:
-    """The numbers of a CSV file, float64 (rows, features), with a line of names above them or without."""
-    layout = csvfile.find_layout(path)
+def _has_columns(path: Path, cells: Cells) -> bool:
+    """Whether arrays of a file are columns of the training table, and not samples of all its features."""
+    return any(name in array_files.headers(path) for name in cells.names)
+
+
+def _table(path: Path, layout: Layout, rows: Iterator[Row], expected: Expected) -> np.ndarray:
+    """The numbers of a table, float64 (rows, features), with a line of names above them or without."""
     values = array("d")
-    with csvfile.opened(path, layout) as rows:
-        line, first = next(rows, (1, []))
-        if not first:
-            raise UserError(f"{path}: no samples: the file is empty")
-        cells = replace(expected.cells or Cells(()), layout=layout)
-        named = set(cells.names) <= set(first) if cells.names else False
-        named = named or all(csvfile.parsed(layout.number(cell)) is None for cell in first)
-        if not named and len(first) != len(cells.names):
-            cells = replace(cells, names=tuple(f"column {i + 1}" for i in range(len(first))))
-        places = _places(path, first, cells, expected) if named else range(len(first))
-        if not cells.names:
-            cells = replace(cells, names=tuple(first[place] for place in places))
-        for number, row in rows if named else chain([(line, first)], rows):
-            if len(row) != len(first):
-                raise UserError(f"{path}:{number}: {len(row)} cells, but the first line has {len(first)}")
-            found, wrong = cells.features(row, places)
-            for name, reason in wrong.items():
-                raise UserError(f"{path}:{number}: {name if named else _place(cells, name)}: {reason}")
-            if not expected.fills_gaps:
-                _refuse_gaps(f"{path}:{number}", cells, row, places, named)
-            values.extend(found)
+    line, first = next(rows, (1, []))
+    if not first:
+        raise UserError(f"{path}: no samples: the file is empty")
+    cells = replace(expected.cells or Cells(()), layout=layout)
+    named = set(cells.names) <= set(first) if cells.names else False
+    named = named or all(csvfile.parsed(layout.number(cell)) is None for cell in first)
+    if not named and len(first) != len(cells.names):
+        cells = replace(cells, names=tuple(f"column {i + 1}" for i in range(len(first))))
+    places = _places(path, first, cells, expected) if named else range(len(first))
+    if not cells.names:
+        cells = replace(cells, names=tuple(first[place] for place in places))
+    for number, row in rows if named else chain([(line, first)], rows):
+        if len(row) != len(first):
+            raise UserError(f"{path}:{number}: {len(row)} cells, but the first line has {len(first)}")
+        found, wrong = cells.features(row, places)
+        for name, reason in wrong.items():
+            raise UserError(f"{path}:{number}: {name if named else _place(cells, name)}: {reason}")
+        if not expected.fills_gaps:
+            _refuse_gaps(f"{path}:{number}", cells, row, places, named)
+        values.extend(found)
     return np.array(values).reshape(-1, len(cells.feature_names()))
 
 

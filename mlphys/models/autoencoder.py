@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, WrapValidator
 
 from mlphys.errors import NotApplicable, Refusal
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder import RECORDED
 from mlphys.networks.autoencoder_network import AutoencoderNetwork, VariationalNetwork
 from mlphys.networks.autoencoder_rows import chain, first_shape, last_activation
@@ -22,9 +22,9 @@ from mlphys.numerics import pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import code_statistics, reconstruction
-from mlphys.schema.autoencoding import Corruption, Sparsity, Variational
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Description, Split
-from mlphys.schema.fields import ActivationName, NotNegative, Shape
+from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
@@ -78,16 +78,10 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     """What is done to the inputs in training, while the targets stay clean; null leaves them as they are. Example:
     {masking: 0.3}
     """
-    sparsity: Sparsity | None = None
-    """A penalty on the code, or its largest values only; null: none. Example: {l1: 0.001}"""
-    contraction: NotNegative = 0.0
-    """The factor of |dh/dx|_F^2 in the cost."""
+    __annotations__ |= penalized.fields(deterministic=True)  # a key for each such file in networks/penalties/
     tied: bool = False
     """true gives the decoder the encoder's kernels, transposed."""
-    variational: Variational | None = None
-    """Draws the code from a normal distribution that the encoder gives; null: the code is the encoder's output.
-    Example: {beta: 1.0}
-    """
+    __annotations__ |= penalized.fields(deterministic=False)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -97,7 +91,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return DataRequirements(signals=begins_with_sequence(self.encoder))
 
     def loss_per(self) -> Literal["output", "sample"]:
-        return "sample" if self.variational else "output"
+        return "sample" if self.normal_code() else "output"
 
     def input_corruption(self) -> Corruption | None:
         return self.corruption
@@ -109,7 +103,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return None
 
     def normal_code(self) -> bool:
-        return self.variational is not None
+        return penalized.draws_code(self)
 
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> Autoencoder:
         """The mirrored decoder written out."""
@@ -117,7 +111,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             return self
         last: ActivationName = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
         path = ("model", "encoder")
-        if self.variational:
+        if self.normal_code():
             raise Refusal(
                 ("model", "decoder"),
                 "a variational encoder ends in two numbers for each of the code's; "
@@ -130,7 +124,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         """The layers with their shapes. Raises Refusal where the decoder does not end in the input's shape."""
         path = ("model",)
         encoder, code, decoder = chain(
-            self.encoder, self.decoder, description.shape, path, self.sparsity, self.variational, self.tied
+            self.encoder, self.decoder, description.shape, path, penalized.code_layers(self), self.tied
         )
         return encoder + code + decoder
 
@@ -140,19 +134,8 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     def check(self, training: Training, description: Description) -> None:
         """Raise Refusal where shapes, or the parts of the cost, do not go together."""
         refuse_class_weights(training)
-        if self.variational:
-            for key in ("contraction", "sparsity", "tied"):
-                if getattr(self, key):
-                    why = {
-                        "contraction": "its code is drawn at random, and its spread is learned, not penalized",
-                        "sparsity": "its divergence already says how the code is distributed",
-                        "tied": "its encoder gives two numbers for each that the decoder takes",
-                    }[key]
-                    raise Refusal(
-                        ("model", key), f"does not go with a variational autoencoder: {why}; leave one of them out"
-                    )
-        self.rows(description)
         autoencoder.check_penalties(self, ("model",), description)
+        self.rows(description)
         if self.corruption and description.target_shape == description.shape:
             raise Refusal(("model", "corruption"), "the data has images as targets; train a regressor on them instead")
 
@@ -176,10 +159,9 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             raise NotApplicable(f"no antiderivative of {activation} is known here; only of {', '.join(ACTIVATIONS)}")
         if last not in ("linear", "sigmoid"):
             raise NotApplicable(f"the energy is a formula for an output that is linear or sigmoid; this one is {last}")
-        if self.sparsity and self.sparsity.k:
-            raise NotApplicable(
-                "a code of its k largest values is no function of one unit's input; leave sparsity.k out"
-            )
+        for penalty in penalized.given(self):
+            if reason := penalty.why_no_energy():
+                raise NotApplicable(f"{'.'.join(map(str, reason.path))}: {reason.text}")
         names = "encoder.0.Dense.kernel", "encoder.0.Dense.bias", "decoder.0.Dense.bias"
         return EnergyForm(*names, activation, last)
 
@@ -194,7 +176,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         layers = [*self.encoder, *self.decoder]
         linear = all(isinstance(layer, Dense) and layer.activation in (None, "linear") for layer in layers)
-        if self.variational or (self.sparsity and self.sparsity.k) or not linear:
+        if penalized.code_layers(self) or not linear:
             return {}
 
         def product(part: str, count: int) -> np.ndarray:
@@ -209,7 +191,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         """The Keras model with its initial weights, and encoder and decoder, which share its layers."""
         rows = self.rows(description)
         whole, encoder, decoder = builder.build(rows, seed), rows[: -len(self.decoder)], rows[-len(self.decoder) :]
-        if self.variational:
+        if self.normal_code():
             return VariationalNetwork.drawing(whole, encoder, rows[: len(self.encoder)], decoder)
         return AutoencoderNetwork.of(whole, encoder, decoder)
 
@@ -255,14 +237,14 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
             "squared_errors": ops.mean(difference**2, axis=1),
             "absolute_errors": ops.mean(ops.abs(difference), axis=1),
         }
-        if self.contraction:
+        if penalized.records_jacobian(self):
             predicted["jacobian_norms"] = autoencoder.contraction(self, network)(x) ** 0.5
         return predicted
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""
         shapes: dict[str, Shape] = {"codes": self.code_shape(description), "squared_errors": (), "absolute_errors": ()}
-        return {**shapes, "jacobian_norms": ()} if self.contraction else shapes
+        return {**shapes, "jacobian_norms": ()} if penalized.records_jacobian(self) else shapes
 
     def metrics(
         self, description: Description, arrays: Mapping[str, np.ndarray], split: Split, train: Split

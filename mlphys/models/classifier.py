@@ -25,12 +25,12 @@ from mlphys.networks.cost import (
 from mlphys.networks.model_kind import ModelKind, refuse_without_classes
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
 from mlphys.numerics.metrics import classification, worth_seeing
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss
-from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
@@ -46,10 +46,15 @@ class Classifier(ModelKind[LayeredNetwork]):
     DEFAULT_LOSS: ClassVar[Loss] = CategoricalCrossentropy()
     LOSSES: ClassVar[Collection[str]] = CLASSIFIER_LOSSES
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
+    CALIBRATES: ClassVar[bool] = True
+    TAKES_WEIGHTS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
     MEASURED: ClassVar[tuple[str, ...]] = (
-        "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "accuracy_gap",
+        "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy",
+        "auc", "average_precision", "efficiency_at_90_percent_rejection", "efficiency_at_99_percent_rejection",
+        "nll", "ece", "temperature", "calibrated_nll", "calibrated_ece", "accuracy_gap",
+        "effective_samples",
     )  # fmt: skip
 
     kind: Literal["classifier"]
@@ -122,7 +127,8 @@ class Classifier(ModelKind[LayeredNetwork]):
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost as a formula with its numbers."""
-        return "\n".join(formula(plan.terms) for plan in self.plans(training, description))
+        weighted = "\nthe loss of each sample times its weight" if description.weighted else ""
+        return "\n".join(formula(plan.terms) for plan in self.plans(training, description)) + weighted
 
     def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model with its initial weights."""
@@ -135,7 +141,7 @@ class Classifier(ModelKind[LayeredNetwork]):
             assert isinstance(data, DataTerm)
             data = ClassWeightedTerm(data.loss, data.target, data.shape, data.loss_per)
         chain = tuple(self.rows(description))
-        return [Plan("train", training, (data, *others), trained(chain), chain)]
+        return [Plan("train", training, (data, *others), trained(chain), chain, weighted=description.weighted)]
 
     def phases(
         self, training: Training, description: Description, network: LayeredNetwork, train: Split
@@ -143,7 +149,7 @@ class Classifier(ModelKind[LayeredNetwork]):
         """The phase of `plans`; balanced weights of the classes follow from the training labels."""
         [plan] = self.plans(training, description)
         data, *others = plan.terms
-        weights = class_weights(training, description, train.y)
+        weights = class_weights(training, description, train)
         if weights is not None:
             assert isinstance(data, ClassWeightedTerm)
             plan = replace(plan, terms=(replace(data, weights=tuple(weights.tolist())), *others))
@@ -164,7 +170,7 @@ class Classifier(ModelKind[LayeredNetwork]):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split, from its per-sample arrays."""
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-        return classification(split.y, arrays["probabilities"], losses, description.classes)
+        return classification(split.y, arrays["probabilities"], losses, description.classes, split.weights)
 
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
@@ -185,14 +191,15 @@ def _gives_probabilities(layer: Layer) -> bool:
     return isinstance(layer, Softmax) or getattr(layer, "activation", None) in ("softmax", "sigmoid")
 
 
-def class_weights(training: Training, description: Description, labels: np.ndarray) -> np.ndarray | None:
+def class_weights(training: Training, description: Description, train: Split) -> np.ndarray | None:
     """The weight of each class in the loss, (K,); None: all are 1."""
     chosen, classes = training.class_weight, description.classes
     if chosen is None:
         return None
     if chosen == "balanced":
-        counts = np.bincount(labels, minlength=len(classes))
-        return np.where(counts > 0, len(labels) / (len(classes) * np.maximum(counts, 1)), 0.0)
+        counts = np.bincount(train.y, train.weights, minlength=len(classes))
+        safe = np.where(counts > 0, counts, 1)
+        return np.where(counts > 0, counts.sum() / (len(classes) * safe), 0.0)
     return np.array([chosen[name] for name in classes])
 
 

@@ -13,19 +13,20 @@ from mlphys.errors import Refusal, UserError
 from mlphys.models._class_components import as_autoencoders, own_class_error
 from mlphys.models._energy_network import CALIBRATION, RIDGE, CalibratedCrossentropy, EnergyNetwork
 from mlphys.models._projection_error import ProjectionError
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import chain, last_activation
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Fit, Phase, Plan
+from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, mean_and_stderr, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.schema.autoencoding import Corruption, Sparsity, Stage
+from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
-from mlphys.schema.fields import Count, NotNegative, Shape
+from mlphys.schema.fields import Count, Shape
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained, weight_shapes
@@ -51,10 +52,7 @@ class Autoencoder(Block):
     """The activation of the output; null is sigmoid for binary cross-entropy, otherwise linear."""
     corruption: Corruption | None = None
     """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
-    sparsity: Sparsity | None = None
-    """A penalty on the code. Example: {l1: 0.001}"""
-    contraction: NotNegative = 0.0
-    """The factor of |dh/dx|_F^2 in the cost."""
+    __annotations__ |= penalized.fields(deterministic=True)  # a key for each such file in networks/penalties/
 
 
 class PCA(Block):
@@ -103,6 +101,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         return ("train",)
 
     def check_data(self, data: Dataset) -> None:
+        super().check_data(data)
         if data.validation == 0:
             text = "energies are compared after a calibration on validation samples; give it some, such as 0.1"
             raise Refusal(("data", "validation"), text)
@@ -126,9 +125,8 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             encoder=[Dense(units=of.units, activation=of.activation)],
             decoder=[Dense(units=values, activation=of.output)],
             corruption=of.corruption,
-            sparsity=of.sparsity,
-            contraction=of.contraction,
             tied=True,
+            **{key: getattr(of, key) for key in penalized.fields(deterministic=True)},
         )
 
     def by_class(self, description: Description) -> list[list[Row]]:
@@ -145,9 +143,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         whole = self.stage(description)
         rows = []
         for k in range(classes):
-            there, _, back = chain(
-                whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), None, None, True
-            )
+            there, _, back = chain(whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), (), True)
             rows.append(there + back)
         return rows
 
@@ -173,8 +169,9 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                 "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
             )
             raise Refusal(("training", "augmentation"), text)
-        if self.of.sparsity and self.of.sparsity.k:
-            raise Refusal((*path, "sparsity", "k"), "a code cut to its k largest values has no energy; use l1 or kl")
+        for penalty in penalized.given(self.of):
+            if reason := penalty.why_no_energy():
+                raise Refusal((*path, *reason.path), reason.text)
         if isinstance(training.loss, BinaryCrossentropy) and self.of.output == "linear":
             raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
         autoencoder.check_penalties(self.stage(description), path, description)

@@ -15,12 +15,12 @@ from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, fo
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
 from mlphys.numerics.metrics import peak_signal_to_noise, regression
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
-from mlphys.schema.pretrained import PretrainedEncoder, rows_after_encoder
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 
@@ -36,9 +36,12 @@ class Regressor(ModelKind[LayeredNetwork]):
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "y"
     ONE_CHAIN_TO_COST: ClassVar[bool] = True
     PREDICTS_TARGETS: ClassVar[bool] = True
+    TAKES_WEIGHTS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
-    MEASURED: ClassVar[tuple[str, ...]] = ("mse", "mae", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap")
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "mse", "mae", "r2", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap", "effective_samples",
+    )  # fmt: skip
 
     kind: Literal["regressor"]
     encoder: PretrainedEncoder | None = None
@@ -85,7 +88,9 @@ class Regressor(ModelKind[LayeredNetwork]):
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost as a formula with its numbers."""
-        return formula(self.cost_terms(training, description))
+        scaled = "\nof targets less their mean, in units of their spread" if description.scaled_targets else ""
+        weighted = "\nthe loss of each sample times its weight" if description.weighted else ""
+        return formula(self.cost_terms(training, description)) + scaled + weighted
 
     def build(self, description: Description, seed: int) -> LayeredNetwork:
         """The Keras model with its initial weights."""
@@ -94,7 +99,16 @@ class Regressor(ModelKind[LayeredNetwork]):
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """One phase: the gradient of the loss over all trained weights."""
         chain = tuple(self.rows(description))
-        return [Plan("train", training, self.cost_terms(training, description), trained(chain), chain)]
+        return [
+            Plan(
+                "train",
+                training,
+                self.cost_terms(training, description),
+                trained(chain),
+                chain,
+                weighted=description.weighted,
+            )
+        ]
 
     def phases(
         self, training: Training, description: Description, network: LayeredNetwork, train: Split
@@ -122,7 +136,9 @@ class Regressor(ModelKind[LayeredNetwork]):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split, from its per-sample arrays."""
         losses = arrays["losses"].astype(np.float64) + arrays["penalties"]
-        measured = regression(split.y, arrays["outputs"], losses, train.y)
+        measured = regression(
+            split.y, arrays["outputs"], losses, train.y, description.target_names, split.weights, train.weights
+        )
         if len(description.target_shape) == 3:
             measured |= peak_signal_to_noise(measured["mse"], measured["mse_stderr"])
         if description.target_shape == description.shape:

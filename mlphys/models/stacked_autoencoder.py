@@ -13,15 +13,15 @@ from pydantic import Field
 
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.models._stack_network import StackNetwork
-from mlphys.networks import autoencoder, builder
+from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import between_0_and_1, chain, first_shape, last_activation
 from mlphys.networks.cost import Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Plan
+from mlphys.networks.stage import Stage
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
-from mlphys.schema.autoencoding import Stage
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
@@ -114,7 +114,9 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         shape, rows = description.shape, []
         for i, stage in enumerate(self.stages):
             path = ("model", "stages", i)
-            there, code, back = chain(stage.encoder, stage.decoder, shape, path, stage.sparsity, None, stage.tied)
+            there, code, back = chain(
+                stage.encoder, stage.decoder, shape, path, penalized.code_layers(stage), stage.tied
+            )
             rows.append((there + code, back))
             shape = back[0].input_shape
         return rows

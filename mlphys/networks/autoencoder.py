@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mlphys.errors import Refusal
-from mlphys.networks import penalties
+from mlphys.networks import penalized
 from mlphys.networks.autoencoder_network import AutoencoderNetwork
-from mlphys.networks.autoencoder_rows import between_0_and_1, last_activation
+from mlphys.networks.autoencoder_rows import last_activation
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
+from mlphys.networks.penalties.contraction import dense_contraction
 from mlphys.numerics.activations import ACTIVATIONS
-from mlphys.schema.autoencoding import Corruption, Emphasis, Sparsity, Variational
+from mlphys.schema.autoencoding import Corruption, Emphasis
 from mlphys.schema.data import Description
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
@@ -24,7 +25,7 @@ from mlphys.schema.training import Training
 
 
 class CostKeys(Protocol):
-    """The keys of an autoencoder that decide its cost."""
+    """The keys of an autoencoder that decide its cost, beside those of its penalties."""
 
     @property
     def encoder(self) -> Sequence[Layer]: ...
@@ -32,23 +33,11 @@ class CostKeys(Protocol):
     @property
     def corruption(self) -> Corruption | None: ...
 
-    @property
-    def sparsity(self) -> Sparsity | None: ...
-
-    @property
-    def contraction(self) -> float: ...
-
-    @property
-    def variational(self) -> Variational | None: ...
-
 
 def check_penalties(spec: CostKeys, path: KeyPath, description: Description) -> None:
     """Raise Refusal for a penalty or a corruption that means nothing for this code or these samples."""
-    if spec.sparsity and spec.sparsity.kl and not between_0_and_1(spec.encoder):
-        raise Refusal(
-            (*path, "sparsity", "kl"),
-            "compares activities between 0 and 1 with a target; end the encoder in a layer with activation: sigmoid",
-        )
+    for penalty in penalized.given(spec):
+        penalty.check(spec, path, description)
     if spec.corruption and spec.corruption.occlude and len(description.shape) != 3:
         raise Refusal((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
 
@@ -57,10 +46,10 @@ def contraction(spec: CostKeys, network: AutoencoderNetwork) -> Callable[[Any], 
     """The function x -> |dh/dx|_F^2 of each sample: a formula for one Dense layer, else by automatic
     differentiation."""
     encoder, activation = spec.encoder, last_activation(spec.encoder)
-    whole = spec.sparsity is None or spec.sparsity.k is None
+    whole = not penalized.code_layers(spec)
     if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in ACTIVATIONS:
         kernel = network.encoder.layers[-1].kernel
-        return lambda x: penalties.dense_contraction(network.encode(x), kernel, activation)
+        return lambda x: dense_contraction(network.encode(x), kernel, activation)
     from mlphys.networks import autodiff
     from mlphys.networks.layers import simd_conv
 
@@ -77,16 +66,8 @@ def cost_terms(spec: CostKeys, training: Training, shape: Shape, rows: Sequence[
     data = DataTerm(loss, "y" if corruption else "x", shape, training.loss_per)
     if corruption and corruption.emphasis:
         data = EmphasizedTerm(data.loss, data.target, shape, training.loss_per, corruption.emphasis)
-    terms: list[Term] = [data, LayerPenalties(tuple(rows))]
-    if spec.variational:
-        terms.append(penalties.NormalDivergence(spec.variational.beta))
-    if spec.sparsity and spec.sparsity.l1:
-        terms.append(penalties.L1(spec.sparsity.l1))
-    if spec.sparsity and spec.sparsity.kl:
-        terms.append(penalties.KLSparsity(spec.sparsity.kl))
-    if spec.contraction:
-        terms.append(penalties.Contraction(spec.contraction))
-    return tuple(terms)
+    penalties = [term for penalty in penalized.given(spec) for term in penalty.terms()]
+    return (data, LayerPenalties(tuple(rows)), *penalties)
 
 
 @dataclass(frozen=True)
@@ -122,7 +103,6 @@ def passing(
     from keras import ops
 
     size = math.prod(shape)
-    contracted = contraction(spec, network) if spec.contraction else None
     traverse = traverse or network.traverse
 
     def forward(x: Any, y: Any, training: bool) -> Batch:
@@ -138,7 +118,7 @@ def passing(
             code=code,
             log_variance=log_variance,
             penalties=network.model.losses,
-            contraction=(lambda: contracted(x)) if contracted else None,
+            contraction=lambda: contraction(spec, network)(x),
             corrupted=corrupted,
         )
 
@@ -169,9 +149,7 @@ def cost(spec: CostKeys, terms: tuple[Term, ...], network: AutoencoderNetwork, s
 
 def cost_formula(spec: CostKeys, terms: Iterable[Term]) -> str:
     """The cost with its numbers; p is the reconstruction, t the sample, h the code."""
-    notes = []
-    if spec.sparsity and spec.sparsity.k:
-        notes.append(f"h: the {spec.sparsity.k} largest of its values, the others zero")
+    notes = [note for penalty in penalized.given(spec) for note in penalty.notes()]
     if spec.corruption:
         notes.append("p: of the corrupted sample, t: the clean one")
     return "\n    ".join([formula(terms), *notes])

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlphys.errors import Refusal
-from mlphys.schema.autoencoding import CodeMean, KSparse, Sparsity, Variational
 from mlphys.schema.document import KeyPath
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import (
@@ -37,20 +36,16 @@ def chain(
     decoder: Sequence[Layer],
     shape: Shape,
     path: KeyPath,
-    sparsity: Sparsity | None,
-    variational: Variational | None,
+    code_layers: Sequence[Layer],
     tied: bool,
 ) -> tuple[list[Row], list[Row], list[Row]]:
-    """The rows of the encoder, of what makes its output the code, and of the decoder, for samples of `shape`.
+    """The rows of the encoder, of the layers that make its output the code, and of the decoder, for samples of `shape`.
 
     Raises Refusal where they do not fit, or the decoder does not end in the input's shape.
     """
     there = trace(encoder, first_shape(encoder, shape), (*path, "encoder"))
-    between: list[Layer] = [CodeMean()] if variational else []
-    if sparsity and sparsity.k:
-        between.append(KSparse(k=sparsity.k))
     try:
-        code = trace(between, there[-1].output_shape, (*path, "code"))
+        code = trace(code_layers, there[-1].output_shape, (*path, "code"))
     except Refusal as refusal:
         raise Refusal((*path, "encoder"), refusal.text) from None
     back = trace(decoder, (code or there)[-1].output_shape, (*path, "decoder"))

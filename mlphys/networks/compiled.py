@@ -12,7 +12,7 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.networks import keras_internals
-from mlphys.networks.cost import Cost
+from mlphys.networks.cost import WEIGHTS, Cost, mean_loss
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase
 from mlphys.networks.tensorflow import accelerators, operation_threads, tf
@@ -35,7 +35,7 @@ class Pass:
     slopes: Mapping[str, np.ndarray]
 
 
-def traversed(network: Network, cost: Cost, x: Any, y: Any, training: bool, trained: Sequence[Any] = ()) -> Pass:
+def traversed(network: Network, cost: Cost, split: Split, training: bool, trained: Sequence[Any] = ()) -> Pass:
     """Not compiled: for a look at single batches. In `training` the random layers draw; otherwise what is drawn is the
     same every time.
 
@@ -43,10 +43,10 @@ def traversed(network: Network, cost: Cost, x: Any, y: Any, training: bool, trai
     """
     if not training:
         network.measure_alike()
-    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    x, y = tf.convert_to_tensor(split.x), tf.convert_to_tensor(split.y)
     with keras_internals.watched(network.keras_layers(network.layers)) as outputs, tf.GradientTape() as tape:
-        values, penalty = cost(x, y, training)
-        total = tf.reduce_mean(values["loss"]) + penalty
+        values, penalty = cost(x, y, training, split.weights)
+        total = mean_loss(values) + penalty
     outputs = {name: outputs[name] for name in network.layers if name in outputs}
     sources = {"weights": [variable.value for variable in trained], "outputs": outputs if trained else {}}
     found = tape.gradient(total, sources)
@@ -70,41 +70,48 @@ class Measurement:
         self._phase = phase
         self._split = split
         resident = not isinstance(split.x, chunked.LazyArray)
-        self._tensors = [(tf.constant(split.x), tf.constant(split.y))] if resident else None
+        self._tensors = [_tensors(split)] if resident else None
         self._compiled = tf.function(self._measure, reduce_retracing=True, autograph=False)
 
     def means(self) -> dict[str, float]:
         self._phase.network.measure_alike()
         sums = tf.zeros([1 + len(self._phase.metrics)], tf.float64)
-        for x, y in self._tensors or _pieces(self._split, self._phase.network.evaluated_at_once):
-            sums = self._compiled(x, y, sums)
+        for arrays in self._tensors or _pieces(self._split, self._phase.network.evaluated_at_once):
+            sums = self._compiled(arrays, sums)
         return metric_means(self._phase.metrics, sums.numpy())
 
-    def _measure(self, x: Any, y: Any, sums: Any) -> Any:
-        def of_piece(x: Any, y: Any) -> Any:
+    def _measure(self, arrays: Arrays, sums: Any) -> Any:
+        def of_piece(x: Any, y: Any, weights: Any = None) -> Any:
             with fast_convolutions(self._phase.network):
-                values, penalty = self._phase.cost(x, y, False)
+                values, penalty = self._phase.cost(x, y, False, weights)
             return metric_sums(self._phase.metrics, values, penalty)
 
-        return _summed(of_piece, x, y, self._phase.network.evaluated_at_once, sums)
+        return _summed(of_piece, arrays, self._phase.network.evaluated_at_once, sums)
 
 
-def _summed(of_piece: Callable[[Any, Any], Any], x: Any, y: Any, at_once: int, sums: Any) -> Any:
+Arrays = tuple[Any, ...]  # x and y of a split, and its weights if it has any
+
+
+def _tensors(split: Split) -> Arrays:
+    weights = () if split.weights is None else (tf.constant(split.weights),)
+    return tf.constant(chunked.read(split.x)), tf.constant(split.y), *weights
+
+
+def _summed(of_piece: Callable[..., Any], arrays: Arrays, at_once: int, sums: Any) -> Any:
     """`of_piece` of so many samples at a time, added to `sums`."""
 
     def add(start: Any, sums: Any) -> tuple[Any, Any]:
         rows = slice(start, start + at_once)
-        return start + at_once, sums + of_piece(x[rows], y[rows])
+        return start + at_once, sums + of_piece(*(array[rows] for array in arrays))
 
-    return tf.while_loop(lambda start, sums: start < tf.shape(x)[0], add, (0, sums))[1]
+    return tf.while_loop(lambda start, sums: start < tf.shape(arrays[0])[0], add, (0, sums))[1]
 
 
-def _pieces(split: Split, multiple: int) -> Iterator[tuple[Any, Any]]:
+def _pieces(split: Split, multiple: int) -> Iterator[Arrays]:
     """A split as tensors of so many samples, or of several times as many."""
     step = max(1, chunked.at_once(split.x, len(split), chunked.LARGEST_PIECE) // multiple) * multiple
     for start in range(0, len(split), step):
-        rows = slice(start, start + step)
-        yield tf.constant(chunked.read(split.x[rows])), tf.constant(split.y[rows])
+        yield _tensors(split.at(slice(start, start + step)))
 
 
 class Mapped:
@@ -146,21 +153,21 @@ class MeanCost:
         places = tf.constant(parameters, tf.float32)
         resident = not isinstance(split.x, chunked.LazyArray)
         at_once = len(split) if resident else self._network.evaluated_at_once
-        sums = sum(self._compiled(x, y, places).numpy() for x, y in _pieces(split, at_once))
+        sums = sum(self._compiled(arrays, places).numpy() for arrays in _pieces(split, at_once))
         return sums[:, 1] / sums[:, 0]
 
-    def _costs(self, x: Any, y: Any, parameters: Any) -> Any:
+    def _costs(self, arrays: Arrays, parameters: Any) -> Any:
         variables = list(self._network.weights.values())
         sizes = [math.prod(variable.shape) for variable in variables]
 
-        def of_piece(x: Any, y: Any) -> Any:
-            return metric_sums(("loss",), *self._cost(x, y, False))
+        def of_piece(x: Any, y: Any, weights: Any = None) -> Any:
+            return metric_sums(("loss",), *self._cost(x, y, False, weights))
 
         def at(place: Any) -> Any:
             for variable, values in zip(variables, tf.split(place, sizes), strict=True):
                 variable.assign(tf.reshape(values, variable.shape))
             self._network.measure_alike()
-            return _summed(of_piece, x, y, self._network.evaluated_at_once, tf.zeros([2], tf.float64))
+            return _summed(of_piece, arrays, self._network.evaluated_at_once, tf.zeros([2], tf.float64))
 
         # one place after the other: they share the variables
         return tf.map_fn(at, parameters, fn_output_signature=tf.float64, parallel_iterations=1)
@@ -182,9 +189,14 @@ def fast_convolutions(network: Network) -> contextlib.AbstractContextManager[Non
 
 
 def metric_sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:
-    """The number of samples and the sum of each metric; the penalty counts once a sample."""
-    samples = tf.cast(tf.shape(values["loss"])[0], tf.float64)
-    sums = [tf.reduce_sum(tf.cast(values[name], tf.float64)) for name in metrics]
+    """The number of samples and the sum of each metric; the penalty counts once a sample. With weights, by weight."""
+    if WEIGHTS in values:
+        weights = tf.cast(values[WEIGHTS], tf.float64)
+        samples = tf.reduce_sum(weights)
+        sums = [tf.reduce_sum(weights * tf.cast(values[name], tf.float64)) for name in metrics]
+    else:
+        samples = tf.cast(tf.shape(values["loss"])[0], tf.float64)
+        sums = [tf.reduce_sum(tf.cast(values[name], tf.float64)) for name in metrics]
     sums[metrics.index("loss")] += samples * tf.cast(penalty, tf.float64)
     return tf.stack([samples, *sums])
 

@@ -14,6 +14,8 @@ from mlphys.schema.initializers import Regularizer
 from mlphys.schema.losses import Loss
 from mlphys.schema.shapes import Row
 
+WEIGHTS = "weights"  # the name of the samples' weights among the values of a cost
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -161,8 +163,11 @@ class Cost:
     def separable(self) -> bool:
         return all(term.separable for term in self.terms)
 
-    def __call__(self, x: Any, y: Any, training: bool) -> tuple[dict[str, Any], Any]:
-        """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty."""
+    def __call__(self, x: Any, y: Any, training: bool, weights: Any = None) -> tuple[dict[str, Any], Any]:
+        """The recorded values of each sample, (n,), the first of them called "loss", and the scalar penalty.
+
+        Weights (n,) of the samples are among the values.
+        """
         from keras import ops
 
         batch = self.forward(x, y, training)
@@ -170,7 +175,8 @@ class Cost:
         for term in self.terms[1:]:
             values = term.each(batch)
             penalty += term.weighted(ops.mean(values) if term.per_sample else values, batch)
-        return self._values(batch), penalty
+        values = self._values(batch)
+        return (values if weights is None else {**values, WEIGHTS: weights}), penalty
 
     def of_samples(self, x: Any, y: Any) -> tuple[dict[str, Any], Any]:
         """The same in evaluation, with the penalty of each sample, (n,): its own where a term has one of each sample,
@@ -189,6 +195,14 @@ class Cost:
         each = first.each(batch)
         losses = first.weighted(each, batch)
         return {"loss": losses, **self.recorded(batch, each, losses)}
+
+
+def mean_loss(values: Mapping[str, Any]) -> Any:
+    """What a step lowers of the values of a batch: the mean over its samples of the loss times the sample's weight."""
+    from keras import ops
+
+    losses = values["loss"]
+    return ops.mean(values[WEIGHTS] * losses if WEIGHTS in values else losses)
 
 
 def formula(terms: Iterable[Term]) -> str:

@@ -13,12 +13,12 @@ from mlphys.networks.cost import Cost
 from mlphys.networks.energies import EnergyForm
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase, Plan
+from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.losses import Loss
-from mlphys.schema.pretrained import PretrainedEncoder
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training
@@ -46,6 +46,8 @@ class ModelKind(Spec, ABC, Generic[Built]):
     ONE_CHAIN_TO_COST: ClassVar[bool] = False  # its samples go through one chain of layers to one cost
 
     PREDICTS_TARGETS: ClassVar[bool] = False  # its outputs are numbers of the targets' shape
+    CALIBRATES: ClassVar[bool] = False  # its probabilities are scaled by a temperature
+    TAKES_WEIGHTS: ClassVar[bool] = False  # of samples, in its loss and its metrics
     DRAWS_SAMPLES: ClassVar[bool] = False  # a distribution with Gibbs sampling
 
     kind: str
@@ -127,6 +129,12 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     def check_data(self, data: Dataset) -> None:
         """Raise Refusal for keys of `data` that this model cannot be trained with."""
+        if data.target_scaling and not self.PREDICTS_TARGETS:
+            text = f"kind: {self.kind} has no targets of numbers to scale; leave it out"
+            raise Refusal(("data", "target_scaling"), text)
+        if data.weighted() and not self.TAKES_WEIGHTS:
+            text = f"kind: {self.kind} does not weigh samples; classifier and regressor do; leave it out"
+            raise Refusal(("data", "weights"), text)
 
     def check_samples(self, train: Split) -> None:
         """Raise UserError if the preprocessed training samples do not suit this model."""

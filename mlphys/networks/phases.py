@@ -34,6 +34,7 @@ class Plan:
     trained: tuple[str, ...]
     rows: tuple[Row, ...] | None = None
     most_samples: int | None = None  # if the phase uses fewer samples than the training split has
+    weighted: bool = False  # the samples have weights
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,18 @@ def forget() -> None:
         gc.freeze()  # what TensorFlow's modules hold is there to stay, and looked through no more: .3 s a network
 
 
+def reset_names() -> None:
+    """Let Keras number layers and models from the first again, as in a new process.
+
+    TensorFlow optimizes a graph in an order that depends on its names, and with it the order of the summands of a
+    gradient: the last digits of a training must not depend on the networks that the process built before.
+    """
+    start()
+    import keras
+
+    keras.backend.clear_session(free_memory=False)
+
+
 def start() -> ModuleType:
     """TensorFlow, set up; Keras is imported with it."""
     global _module

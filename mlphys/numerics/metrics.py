@@ -11,7 +11,8 @@ import numpy as np
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.uncertainty import bootstrap_stderr, fraction_stderr, mean_stderr
+from mlphys.numerics.class_probabilities import probability_metrics, ranking_metrics
+from mlphys.numerics.uncertainty import bootstrap_stderr, effective_size, fraction_stderr, mean_stderr, weighted_mean
 
 
 def of_samples(predictions: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
@@ -23,60 +24,81 @@ def of_samples(predictions: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarr
     return ((predictions["outputs"].astype(np.float64) - y) ** 2).reshape(len(y), -1).mean(axis=1)
 
 
-def stderr(values: np.ndarray, metric: str) -> float | None:
+def stderr(values: np.ndarray, metric: str, weights: np.ndarray | None = None) -> float | None:
     """Standard error of the mean over independent samples; Wilson's for accuracies."""
     if metric == "accuracy" and ((values == 0) | (values == 1)).all():
-        return fraction_stderr(int(values.sum()), len(values))
-    return mean_stderr(values)
+        if weights is None:
+            return fraction_stderr(int(values.sum()), len(values))
+        size = effective_size(weights)
+        return fraction_stderr(weighted_mean(values, weights) * size, size)
+    return mean_stderr(values, weights)
 
 
 MOST_RIGHT = 10  # correctly classified samples among those shown
 
 
 def classification(
-    labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray, classes: tuple[str, ...]
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    losses: np.ndarray,
+    classes: tuple[str, ...],
+    weights: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The metrics of a classifier on n samples.
 
-    labels (n,), probabilities (n, K), losses (n,) with penalties. Standard errors: of a mean
-    from the per-sample values, of a fraction by `fraction_stderr`.
+    labels (n,), probabilities (n, K), losses (n,) with penalties, weights (n,) of the samples. Standard errors: of a
+    mean from the per-sample values, of a fraction by `fraction_stderr`, both with the effective sample size.
     """
-    n, guesses = len(labels), probabilities.argmax(axis=1)
-    counts = np.bincount(labels, minlength=len(classes))
-    right = np.bincount(labels[guesses == labels], minlength=len(classes))
-    guessed = np.bincount(guesses, minlength=len(classes))
-    accuracy = right.sum() / n
-    present = counts > 0
-    recalls = right[present] / counts[present]
-    errors = [fraction_stderr(k, m) for k, m in zip(right[present], counts[present], strict=True)]
+    guesses, k = probabilities.argmax(axis=1), np.arange(len(classes))
+    right = guesses == labels
+    accuracy, error = _fraction(right, np.ones(len(labels), bool), weights)
+    recalls = [_fraction(right, labels == label, weights) for label in k]
+    known = [(value, stderr) for value, stderr in recalls if value is not None and stderr is not None]
+    counts = np.bincount(labels, weights, minlength=len(classes))
+    ranked, of_classes = ranking_metrics(labels, probabilities, weights)
+    per_class = {name: _of_class(label, labels, guesses, weights) for label, name in enumerate(classes)}
+    for name, facts in zip(classes if of_classes else (), of_classes, strict=True):
+        per_class[name] |= facts
     return {
-        "samples": n,
-        "loss": float(losses.mean()),
-        "loss_stderr": mean_stderr(losses),
-        "accuracy": float(accuracy),
-        "accuracy_stderr": fraction_stderr(right.sum(), n),
-        "error_rate": float(1 - accuracy),
-        "error_rate_stderr": fraction_stderr(right.sum(), n),
-        "balanced_accuracy": float(recalls.mean()),
-        "balanced_accuracy_stderr": math.hypot(*errors) / len(errors),
-        "majority_accuracy": float(counts.max() / n),
-        "per_class": {
-            name: _of_class(int(counts[k]), int(guessed[k]), int(right[k])) for k, name in enumerate(classes)
-        },
+        "samples": len(labels),
+        **({} if weights is None else {"effective_samples": effective_size(weights)}),
+        "loss": weighted_mean(losses, weights),
+        "loss_stderr": mean_stderr(losses, weights),
+        "accuracy": accuracy,
+        "accuracy_stderr": error,
+        "error_rate": 1 - accuracy if accuracy is not None else None,
+        "error_rate_stderr": error,
+        "balanced_accuracy": float(np.mean([value for value, _ in known])),
+        "balanced_accuracy_stderr": math.hypot(*(stderr for _, stderr in known)) / len(known),
+        "majority_accuracy": float(counts.max() / counts.sum()),
+        **ranked,
+        **probability_metrics(labels, probabilities, weights),
+        "per_class": per_class,
     }
 
 
-def _of_class(count: int, guessed: int, right: int) -> dict[str, Any]:
-    """Precision, recall and F1; None where the denominator is zero."""
-    union = count + guessed - right
-    values: dict[str, Any] = {"samples": count}
-    for name, of in (("precision", guessed), ("recall", count)):
-        values[name] = right / of if of else None
-        values[f"{name}_stderr"] = fraction_stderr(right, of) if of else None
+def _fraction(hits: np.ndarray, of: np.ndarray, weights: np.ndarray | None) -> tuple[float | None, float | None]:
+    """The fraction of the samples `of` that are hits, by weight, and its standard error; None where there are none."""
+    if weights is None:
+        total, count = float(of.sum()), float((hits & of).sum())
+        return (count / total, fraction_stderr(count, total)) if total else (None, None)
+    total = float(weights[of].sum(dtype=np.float64))
+    if total <= 0:
+        return None, None
+    p, size = float(weights[hits & of].sum(dtype=np.float64)) / total, effective_size(weights[of])
+    return p, fraction_stderr(p * size, size)
+
+
+def _of_class(label: int, labels: np.ndarray, guesses: np.ndarray, weights: np.ndarray | None) -> dict[str, Any]:
+    """Precision, recall and F1; None where the denominator is zero, or not positive with negative weights."""
+    true, guessed = labels == label, guesses == label
+    values: dict[str, Any] = {"samples": int(true.sum())}
+    for name, of in (("precision", guessed), ("recall", true)):
+        values[name], values[f"{name}_stderr"] = _fraction(true & guessed, of, weights)
     # F1 = 2 q / (1 + q) with q = right / union, a fraction of independent samples
-    q = right / union if union else 0.0
-    values["f1"] = 2 * q / (1 + q) if union else None
-    values["f1_stderr"] = fraction_stderr(right, union) * 2 / (1 + q) ** 2 if union else None
+    q, error = _fraction(true & guessed, true | guessed, weights)
+    values["f1"] = None if q is None else 2 * q / (1 + q)
+    values["f1_stderr"] = None if q is None or error is None else error * 2 / (1 + q) ** 2
     return values
 
 
@@ -192,14 +214,20 @@ def explained_variance(arrays: Mapping[str, np.ndarray], x: Array, train: Array)
     }
 
 
-def gap(name: str, split: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+def gap(
+    name: str,
+    split: np.ndarray,
+    train: np.ndarray,
+    weights: np.ndarray | None = None,
+    train_weights: np.ndarray | None = None,
+) -> dict[str, Any]:
     """How much better the accuracy or the error `name` is on training samples than on a split, from the `of_samples`
     of both; positive where a net knows its training samples better."""
     sign = -1 if name == "accuracy" else 1
-    errors = [stderr(values, name) for values in (split, train)]
+    errors = [stderr(values, name, of) for values, of in ((split, weights), (train, train_weights))]
     known = [error for error in errors if error is not None]
     return {
-        f"{name}_gap": sign * float(split.mean() - train.mean()),
+        f"{name}_gap": sign * (weighted_mean(split, weights) - weighted_mean(train, train_weights)),
         f"{name}_gap_stderr": math.hypot(*known) if len(known) == len(errors) else None,
     }
 
@@ -257,15 +285,63 @@ def denoising(
     return found
 
 
-def regression(targets: np.ndarray, outputs: np.ndarray, losses: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+def regression(
+    targets: np.ndarray,
+    outputs: np.ndarray,
+    losses: np.ndarray,
+    train: np.ndarray,
+    names: tuple[str, ...] = (),
+    weights: np.ndarray | None = None,
+    train_weights: np.ndarray | None = None,
+) -> dict[str, Any]:
     """The metrics of outputs (n, ...) against their targets; baseline: the mean of the training targets.
 
-    losses (n,) with penalties; standard errors from the samples' means over their outputs.
+    losses (n,) with penalties; standard errors from the samples' means over their outputs. `weights` (n,) are those of
+    the samples. Several numbers as targets have theirs under `per_target`, by `names`, y_0 and so on where there are
+    none.
     """
     n = len(targets)
-    flat, mean = targets.reshape(n, -1).astype(np.float64), train.reshape(len(train), -1).mean(axis=0)
+    flat = targets.reshape(n, -1).astype(np.float64)
     difference = outputs.reshape(n, -1) - flat
-    found: dict[str, Any] = {"samples": n}
-    for name, values in (("mse", (difference**2).mean(1)), ("mae", np.abs(difference).mean(1)), ("loss", losses)):
-        found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
-    return {**found, "mean_target_mse": float(((flat - mean) ** 2).mean())}
+    found: dict[str, Any] = {
+        "samples": n,
+        **({} if weights is None else {"effective_samples": effective_size(weights)}),
+    }
+    found |= _errors(difference, weights)
+    found |= {"loss": weighted_mean(losses, weights), "loss_stderr": mean_stderr(losses, weights)}
+    found |= _determination(difference, flat, weights)
+    of_train = train.reshape(len(train), -1)
+    if train_weights is None:
+        mean = of_train.mean(axis=0)
+    else:
+        mean = np.average(of_train.astype(np.float64), axis=0, weights=train_weights)
+    found["mean_target_mse"] = weighted_mean(((flat - mean) ** 2).mean(axis=1), weights)
+    if targets.ndim == 2 and (names or targets.shape[1] > 1):
+        columns = [slice(k, k + 1) for k in range(targets.shape[1])]
+        found["per_target"] = {
+            name: _errors(difference[:, k], weights) | _determination(difference[:, k], flat[:, k], weights)
+            for name, k in zip(names or [f"y_{i}" for i in range(len(columns))], columns, strict=True)
+        }
+    return found
+
+
+def _errors(difference: np.ndarray, weights: np.ndarray | None) -> dict[str, Any]:
+    """Mean squared and mean absolute error of differences (n, m)."""
+    found: dict[str, Any] = {}
+    for name, values in (("mse", (difference**2).mean(1)), ("mae", np.abs(difference).mean(1))):
+        found |= {name: weighted_mean(values, weights), f"{name}_stderr": mean_stderr(values, weights)}
+    return found
+
+
+def _determination(difference: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> dict[str, Any]:
+    """R^2 = 1 - sum |difference|^2 / sum |target - mean|^2, mean over the targets (n, m) as in scikit-learn.
+
+    The error is that of a ratio of means, to first order. None where a target does not vary.
+    """
+    squares = (targets - np.average(targets, axis=0, weights=weights)) ** 2
+    variance = np.average(squares, axis=0, weights=weights)
+    if not (variance > 0).all():
+        return {"r2": None, "r2_stderr": None}
+    r2 = 1 - np.average(difference**2, axis=0, weights=weights) / variance
+    deviations = ((difference**2 - (1 - r2) * squares) / variance).mean(axis=1)
+    return {"r2": float(r2.mean()), "r2_stderr": mean_stderr(deviations, weights)}

@@ -24,18 +24,39 @@ def rounded(value: float, stderr: float | None) -> str:
     return f"{value:.{digits}f} +- {stderr:.{digits}f}"
 
 
-def fraction_stderr(hits: int, n: int) -> float:
+def fraction_stderr(hits: float, n: float) -> float:
     """Standard error of the fraction hits/n: half of Wilson's interval at one sigma (Wilson 1927).
 
-    sqrt(p (1 - p) / n + 1 / (4 n^2)) / (1 + 1 / n); it does not vanish where p is 0 or 1.
+    sqrt(p (1 - p) / n + 1 / (4 n^2)) / (1 + 1 / n); it does not vanish where p is 0 or 1. For weighted samples n is
+    their effective size; negative weights may take p out of [0, 1], which counts as its end.
     """
     p = hits / n
-    return math.sqrt(p * (1 - p) / n + 1 / (4 * n * n)) / (1 + 1 / n)
+    return math.sqrt(max(p * (1 - p), 0) / n + 1 / (4 * n * n)) / (1 + 1 / n)
 
 
-def mean_stderr(values: np.ndarray) -> float | None:
-    """Standard error of the mean of independent values; None for a single value."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+def effective_size(weights: np.ndarray) -> float:
+    """The number of samples of equal weight with the same relative error: (sum w)^2 / sum w^2 (Kish 1965)."""
+    w = weights.astype(np.float64)
+    return float(w.sum() ** 2 / (w**2).sum())
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray | None) -> float:
+    """The mean of values (n,) with weights, or without."""
+    return float(values.mean() if weights is None else np.average(values, weights=weights))
+
+
+def mean_stderr(values: np.ndarray, weights: np.ndarray | None = None) -> float | None:
+    """Standard error of the mean of independent values; None for a single value.
+
+    With weights: sqrt(s^2 / (n - 1)), s^2 the weighted variance and n the effective size.
+    """
+    if weights is None:
+        return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    n = effective_size(weights)
+    if not n > 1:
+        return None
+    variance = np.average((values - np.average(values, weights=weights)) ** 2, weights=weights)
+    return float(math.sqrt(max(variance, 0) / (n - 1)))
 
 
 def bootstrap_stderr(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> float | None:

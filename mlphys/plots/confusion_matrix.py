@@ -32,18 +32,22 @@ class ConfusionMatrix(Plot):
         classes = run.data["classes"]
         if len(classes) > MOST_CLASSES:
             raise NotApplicable(f"{len(classes):,} classes are too many to read; up to {MOST_CLASSES} are drawn")
-        counts = np.zeros((len(classes), len(classes)), dtype=int)
-        np.add.at(counts, (predictions["labels"], predictions["probabilities"].argmax(axis=1)), 1)
+        weights = predictions.get("weights")
+        counts = np.zeros((len(classes), len(classes)), int if weights is None else float)
+        guesses = predictions["probabilities"].argmax(axis=1)
+        np.add.at(counts, (predictions["labels"], guesses), 1 if weights is None else weights)
         error = run.metrics.get(split, {}).get("accuracy_stderr")
         accuracy = theme.measured(counts.trace() / counts.sum(), error)
-        caption = f"{counts.sum():,} {split} samples; coloured are the mistakes"
+        samples = len(predictions["labels"])
+        caption = f"{samples:,} {split} samples; coloured are the mistakes"
+        caption += "" if weights is None else "; sums of weights"
         figure = theme.figure(9.2, 8, f"{run.name}: accuracy {accuracy}", caption)
         _matrix(figure.subplots(), counts, [theme.short(name) for name in classes])
         table = {
             "true": [name for name in classes for _ in classes],
             "predicted": [name for _ in classes for name in classes],
             "count": counts.ravel().tolist(),
-        }
+        }  # of weights the sum
         yield Picture("confusion_matrix", figure, table)
 
     @classmethod
@@ -56,7 +60,8 @@ def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
     from matplotlib.colors import ListedColormap, PowerNorm
 
     right = np.eye(len(classes), dtype=bool)
-    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    totals = counts.sum(axis=1, keepdims=True)
+    fractions = np.maximum(counts, 0) / np.where(totals > 0, totals, 1)  # negative weights may leave less than nothing
     wrong = np.ma.masked_array(fractions, right | (counts == 0))
     norm = PowerNorm(0.5, 0, 1.0 if wrong.mask.all() else wrong.max())
     axes.imshow(np.ma.masked_array(right, ~right), cmap=ListedColormap([theme.PALE]))
@@ -70,11 +75,12 @@ def _matrix(axes: Axes, counts: np.ndarray, classes: list[str]) -> None:
 
 
 def _numbers(axes: Axes, counts: np.ndarray, depth: np.ndarray) -> None:
-    size = min(15, 360 / len(counts) / (0.7 * len(str(counts.max()))))
+    texts = counts.astype(str) if counts.dtype.kind == "i" else np.vectorize(lambda count: f"{count:.4g}")(counts)
+    size = min(15, 360 / len(counts) / (0.7 * max(len(text) for text in texts.ravel())))
     for i, j in zip(*counts.nonzero(), strict=True):
         light = i != j and depth[i, j] > 0.75
         axes.text(
-            j, i, str(counts[i, j]), ha="center", va="center", fontsize=size,
+            j, i, texts[i, j], ha="center", va="center", fontsize=size,
             color="white" if light else theme.INK, fontweight="bold" if i == j else "normal",
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ def _possible(metrics: dict[str, Any]) -> dict[str, Any]:
     """Metrics of one split. Raises ValueError where a value is of no number that such a metric can be."""
     for name, value in metrics.items():
         if isinstance(value, dict):
-            if name != "per_class":
+            if name not in ("per_class", "per_target"):
                 raise ValueError(f"has a wrong {name}: it is a block of keys")
             for facts in value.values():
                 _possible_numbers({key: number for key, number in facts.items() if number is not None})
@@ -56,7 +56,8 @@ Metrics = Annotated[
 
 
 class MetricsFile(BaseModel):
-    """The content of metrics.json: numbers by name for each split, and for each class those of `per_class`."""
+    """The content of metrics.json: numbers by name for each split, for each class those of `per_class`, for each target
+    those of `per_target`."""
 
     model_config = ConfigDict(extra="forbid")
     train: Metrics | None = None

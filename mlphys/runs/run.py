@@ -16,7 +16,7 @@ import numpy as np
 from mlphys import machine
 from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import validate_run
-from mlphys.data.preprocessing import Preprocessing, display_shape, fit, restored
+from mlphys.data.preprocessing import Preprocessing, display_shape, fit_splits, restored_for
 from mlphys.errors import UserError
 from mlphys.io import atomic, history, npz
 from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
@@ -116,10 +116,10 @@ class Run(RunFiles):
         Those of an interrupted training are its newest checkpoint's; preprocessing is fitted again.
         """
         if found := self.unfinished:
-            steps = self.config.data.preprocess
-            fitted = fit(steps, self.dataset().train.x).named_arrays() if self.loaded.fitted_shapes() else {}
+            fits = self.loaded.saved_shapes() != self.loaded.weight_shapes()
+            fitted = fit_splits(self.config.data, self.dataset().train).named_arrays() if fits else {}
             return {**found.weights, **fitted}
-        return self.tensors(WEIGHTS, self.loaded.weight_shapes() | self.loaded.fitted_shapes())
+        return self.tensors(WEIGHTS, self.loaded.saved_shapes())
 
     @cached_property
     def pretrained(self) -> dict[str, np.ndarray]:
@@ -136,7 +136,7 @@ class Run(RunFiles):
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """The fitted preprocessing."""
-        return restored(self.config.data.preprocess, self.description.shape, self.weights)
+        return restored_for(self.config.data, self.description.shape, self.weights)
 
     @cached_property
     def trained(self) -> TrainedNetwork:
@@ -159,6 +159,8 @@ class Run(RunFiles):
             return None
         samples, description = self.data["splits"][split]["samples"], self.loaded.net_input
         expected = {"labels": (samples, *description.target_shape), "losses": (samples,)}
+        if self.config.data.weighted():
+            expected["weights"] = (samples,)
         kind = self.config.model
         outputs = kind.prediction_shapes(description)
         expected |= {name: (samples, *shape) for name, shape in outputs.items()}

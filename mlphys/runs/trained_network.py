@@ -11,6 +11,7 @@ import numpy as np
 
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
+from mlphys.networks import tensorflow
 from mlphys.networks.compiled import Mapped, MeanCost, Pass, traversed
 from mlphys.networks.cost import Cost
 from mlphys.networks.model_kind import ModelKind
@@ -32,6 +33,7 @@ class TrainedNetwork:
         self._loaded = loaded
         self._kind = loaded.experiment.model
         self._fitted = fitted
+        tensorflow.reset_names()
         self.network = self._kind.build(loaded.net_input, loaded.experiment.seed)
         self.network.load_weights(weights)
         self._outputs: dict[str, PointFunction] = {}
@@ -71,7 +73,9 @@ class TrainedNetwork:
             outputs = kind.image_outputs if name in kind.image_output_shapes(seen) else kind.predictions
 
             def function(z: Any) -> Any:
-                return outputs(self.network, arranged(z, seen.shape))[name]
+                values = outputs(self.network, arranged(z, seen.shape))[name]
+                scaling = self._fitted.targets
+                return values * scaling.spread + scaling.mean if scaling and name == "outputs" else values
 
             self._outputs[name] = PointFunction(function, self.network.evaluated_at_once)
         return self._outputs[name]
@@ -89,7 +93,7 @@ class TrainedNetwork:
 
     def predictions(self, x: Array) -> dict[str, np.ndarray]:
         """The model's predictions per sample: probabilities, outputs, or codes and errors."""
-        return self._predict(self._split(x))
+        return self._fitted.in_target_units(self._predict(self._split(x)))
 
     def image_outputs(self, x: Array) -> dict[str, np.ndarray]:
         """Images for comparison with the samples, such as reconstructions, in the space of pictures."""
@@ -143,7 +147,7 @@ class TrainedNetwork:
     def traversed(self, split: Split) -> Pass:
         """A forward and backward pass of samples x and y in inference mode."""
         preprocessed, moved = self._fitted.split(split), [self.network.weights[name] for name in self.trained_weights]
-        return traversed(self.network, self._cost, preprocessed.x, preprocessed.y, False, moved)
+        return traversed(self.network, self._cost, preprocessed, False, moved)
 
     @cached_property
     def _cost(self) -> Cost:

@@ -35,6 +35,31 @@ Size = Annotated[
 ]
 
 
+def _split_rule(value: Any) -> str | dict[str, str]:
+    if value in ("stratified", "in_order"):
+        return str(value)
+    if isinstance(value, dict) and list(value) == ["by"] and isinstance(value["by"], str) and value["by"]:
+        return dict(value)
+    raise refuse("split", value)
+
+
+SplitRule = Annotated[
+    Literal["stratified", "in_order"] | dict[str, str],
+    PlainValidator(_split_rule),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["stratified", "in_order"]},
+                {
+                    "type": "object", "properties": {"by": {"type": "string"}}, "required": ["by"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]  # fmt: skip
+
+
 ClassName = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), WithJsonSchema({})
 ]
@@ -90,6 +115,7 @@ class Dataset(Spec, ABC):
     """
 
     FRAME: ClassVar[Frame | None] = None  # of handwriting: how photographs become samples
+    HAS_COLUMNS: ClassVar[bool] = False  # of which `split: {by: column}` can name one
     OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
 
     name: str
@@ -104,6 +130,12 @@ class Dataset(Spec, ABC):
     """
     split_seed: Seed = 0
     """The random seed that decides which sample belongs to which split."""
+    split: SplitRule | None = None
+    """How the splits are drawn: stratified, at random with the classes in proportion; in_order, the file's order:
+    training first, then validation, then test, for time series; {by: column}, whole groups of samples that share a
+    value of that column, at random; null is stratified, and the file's order where a downloaded dataset has an
+    official test set. Example: in_order
+    """
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
     """A study of so many runs: training and validation samples are divided into stratified folds. Example: 5"""
     fold: Whole | None = None
@@ -115,6 +147,11 @@ class Dataset(Spec, ABC):
     preprocess: list[StepField] = Field([])
     """Steps applied to every sample before the network, one after the other, fitted on the training split. Example:
     [standardize]
+    """
+    target_scaling: Literal["standardize"] | None = None
+    """standardize: the network learns targets less their mean, in units of their spread, fitted on the training split;
+    predictions, metrics and pictures are in the targets' own units; null leaves targets as they are. Example:
+    standardize
     """
 
     @abstractmethod
@@ -145,6 +182,22 @@ class Dataset(Spec, ABC):
 
     def feature_names(self) -> tuple[str, ...]:
         """What the values of a sample are called; none where they have no names."""
+        return ()
+
+    def weighted(self) -> bool:
+        """Whether the samples have weights."""
+        return False
+
+    def takes_absolute_weights(self) -> bool:
+        """Whether training takes the absolute value of negative weights."""
+        return False
+
+    def split_by(self) -> str | None:
+        """The column whose values are kept together in one split."""
+        return self.split["by"] if isinstance(self.split, dict) else None
+
+    def target_names(self) -> tuple[str, ...]:
+        """What the numbers of a target are called; none where they have no names."""
         return ()
 
     def for_model(self, requirements: DataRequirements) -> Self:
@@ -208,6 +261,9 @@ class Description:
     test_samples: int | None  # of the official test set; None: there is none
     target_shape: Shape = ()  # of one target; () for a label, (0,) where the samples have no target
     validation_samples: int | None = None  # of a validation set of the file's own; None: there is none
+    target_names: tuple[str, ...] = ()  # of the numbers of a target; known of the network's input only
+    scaled_targets: bool = False  # the network learns standardized targets
+    weighted: bool = False  # the samples have weights
 
 
 @dataclass(frozen=True)
@@ -219,6 +275,9 @@ class Samples:
     `x_test`, `y_test` are the official test set, None where there is none, and so are `x_validation`,
     `y_validation`. `files` are the files of the user's that were read, with what data.json records of
     them; `units` and `target_units` are what their numbers meant. `notes` tell what of them is not used.
+
+    `weights` float32 (n,) are those of the samples, and so on; `groups` int (n,) number the groups that a split by
+    a column keeps together.
     """
 
     x: Array
@@ -231,14 +290,22 @@ class Samples:
     x_validation: Array | None = None
     y_validation: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
+    weights_test: np.ndarray | None = None
+    weights_validation: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split: x float32 (n, *shape), array or LazyArray; y (n, *target_shape), int32 labels or float32 targets."""
+    """One split: x float32 (n, *shape), array or LazyArray; y (n, *target_shape), int32 labels or float32 targets.
+
+    `weights` float32 (n,) of the samples, where the data has any.
+    """
 
     x: Array
     y: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -246,14 +313,22 @@ class Split:
     def some(self, most: int) -> SplitInMemory:
         """At most `most` samples, evenly spaced."""
         rows = np.arange(min(most, len(self))) * len(self) // max(1, min(most, len(self)))
-        return SplitInMemory(chunked.read(self.x[rows]), self.y[rows])
+        return SplitInMemory(chunked.read(self.x[rows]), self.y[rows], self._weights(rows))
+
+    def at(self, rows: np.ndarray | slice) -> Split:
+        """The samples with these indices."""
+        return Split(self.x[rows], self.y[rows], self._weights(rows))
 
     def pieces(self) -> Iterator[SplitInMemory]:
         """Iterate over the split in chunks."""
         start = 0
         for x in chunked.pieces(self.x):
-            yield SplitInMemory(x, self.y[start : start + len(x)])
+            rows = slice(start, start + len(x))
+            yield SplitInMemory(x, self.y[rows], self._weights(rows))
             start += len(x)
+
+    def _weights(self, rows: np.ndarray | slice) -> np.ndarray | None:
+        return None if self.weights is None else self.weights[rows]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the keys of a config mean: the docstrings below the fields of their classes."""
+"""What the keys of a config mean: the docstrings below the fields of their classes, or the fields' own descriptions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+
+from pydantic import BaseModel
 
 EXAMPLE = "Example: "
 
@@ -21,14 +23,17 @@ class Description:
 
 
 @cache
-def describe(owner: type, key: str) -> Description | None:
-    """The docstring below the field `key` of a class, or of the nearest base class that has one."""
-    for ancestor in owner.__mro__:
-        text = _documented(ancestor.__module__).get(ancestor.__name__, {}).get(key)
-        if text:
-            sentence, _, example = text.partition(EXAMPLE)
-            return Description(sentence.strip(), example.strip())
-    return None
+def describe(owner: type[BaseModel], key: str) -> Description | None:
+    """The docstring below the field `key` of a class, or of the nearest base class that has one.
+
+    A field that comes from elsewhere, as those of penalties on a code do, has its own description.
+    """
+    texts = (_documented(ancestor.__module__).get(ancestor.__name__, {}).get(key) for ancestor in owner.__mro__)
+    text = next(filter(None, texts), None) or owner.model_fields[key].description
+    if not text:
+        return None
+    sentence, _, example = text.partition(EXAMPLE)
+    return Description(sentence.strip(), example.strip())
 
 
 @cache

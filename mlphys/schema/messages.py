@@ -209,6 +209,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected a count of samples, or a fraction between 0 and 1{got}{_habit(received)}"
         case "components":
             return f"expected a number of components, or a fraction of the variance below 1{got}{_habit(received)}"
+        case "split":
+            return f"expected stratified, in_order or {{by: column}}{got}"
         case "class_weight":
             return f"expected balanced, or a weight of at least 0 for each class{got}"
         case "matrix":

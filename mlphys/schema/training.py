@@ -52,7 +52,32 @@ class EarlyStopping(Spec):
     """The value of the monitored quantity at which training ends; null: none. Example: 0.98"""
 
     def greater_is_better(self) -> bool:
-        return self.monitor.removeprefix("validation_") in ("accuracy", "pseudo_log_likelihood")
+        return greater_is_better(self.monitor)
+
+
+class ReduceLROnPlateau(Spec):
+    """Multiply the learning rate by `factor` when `monitor` has not improved by more than min_delta for `patience`
+    epochs, as Keras's callback of this name. Any column of history.csv can be monitored.
+    """
+
+    monitor: Annotated[str, BeforeValidator(_validation)] = "validation_loss"
+    """The column of history.csv that is watched."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What the learning rate is multiplied by."""
+    patience: Whole = 10
+    """How many epochs without improvement lower the learning rate; 0 is 1."""
+    min_delta: NotNegative = 1e-4
+    """The smallest change of the monitored quantity that counts as an improvement, in its units."""
+    min_learning_rate: NotNegative = 0.0
+    """The learning rate is never set lower than this."""
+
+    def greater_is_better(self) -> bool:
+        return greater_is_better(self.monitor)
+
+
+def greater_is_better(column: str) -> bool:
+    """Whether a column of history.csv is to grow."""
+    return column.removeprefix("validation_") in ("accuracy", "pseudo_log_likelihood")
 
 
 MOST_STEPS = 1_000_000
@@ -90,6 +115,8 @@ class PhaseTraining(Spec):
     """Epochs of this phase; null is that of `training`. Example: 15"""
     steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
     """Steps per epoch of this phase; null is that of `training`. Example: 500"""
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+    """When this phase lowers its learning rate; null is that of `training`. Example: {patience: 5}"""
     early_stopping: EarlyStopping | None = None
     """When this phase ends early; null is that of `training`. Example: {patience: 5}"""
     labels: Count | None = None
@@ -139,6 +166,10 @@ class Training(Spec):
     early_stopping: EarlyStopping | None = None
     """When training ends before its last epoch, with the weights of the best one; null: never. Example: {monitor:
     validation_loss, patience: 5}
+    """
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+    """When the learning rate is lowered because a quantity does not improve any more; null: never. Example: {factor:
+    0.2, patience: 5}
     """
     initial: Initial | None = None
     """The finished run whose weights training begins with; null: initializers draw them. Example: {run: dense_mnist}"""

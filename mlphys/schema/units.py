@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,10 +98,47 @@ def decide(dtype: np.dtype, sample_axes: int, pieces: Pieces, scale: float | Non
     images of uint16 by the largest value of the camera's 10, 12, 14 or 16 bits, unless all fit into 8. Values
     that float32 cannot distinguish, such as Julian dates and Unix times, are reduced by an offset.
     """
-    offset = _offset(pieces, sample_axes) if _wide(dtype) else ()
+    return decide_with_losses(dtype, sample_axes, pieces, scale)[0]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A feature, by its index, in which float32 merges different values: its range in the file, and the step there."""
+
+    feature: tuple[int, ...]
+    low: float
+    high: float
+    step: float
+
+    def __str__(self) -> str:
+        return f"values from {self.low:g} to {self.high:g}; float32 merges those closer than {self.step:g}"
+
+
+def decide_with_losses(
+    dtype: np.dtype, sample_axes: int, pieces: Pieces, scale: float | None = None
+) -> tuple[Units, list[Loss]]:
+    """The units of `decide`, and the features in which float32 loses differences even with the offset."""
+    extent = Extent.of(pieces) if _wide(dtype) else None
+    offset = () if extent is None else _offset(extent, sample_axes)
+    losses = [] if extent is None else extent.losses(offset)
     if scale is not None:
-        return Units(str(dtype), float(scale), True, offset)
-    return Units(str(dtype), _divisor(dtype, sample_axes, pieces), False, offset)
+        return Units(str(dtype), float(scale), True, offset), losses
+    return Units(str(dtype), _divisor(dtype, sample_axes, pieces), False, offset), losses
+
+
+def require_resolved(path: object, names: Sequence[str], y: np.ndarray) -> None:
+    """Raise UserError for targets (n, targets) whose differences float32 loses; they have no offset, as samples do."""
+    extent = Extent.of(lambda: [y]) if _wide(y.dtype) and len(y) else None
+    if extent is None or not extent.coarse().any():
+        return
+    i = int(extent.coarse().reshape(-1).argmax())
+    low, high, step, centre = (
+        float(a.reshape(-1)[i]) for a in (extent.low, extent.high, extent.steps(), extent.centre())
+    )
+    raise UserError(
+        f"{path}: the targets {names[min(i, len(names) - 1)]} go from {low!r} to {high!r}, and float32 merges "
+        f"those closer than {step:g}; save them minus {centre!r}"
+    )
 
 
 def _wide(dtype: np.dtype) -> bool:
@@ -123,10 +160,9 @@ def white_level(largest: int) -> float:
     return float(next(2**bits - 1 for bits in CAMERA_BITS if largest < 2**bits))
 
 
-def _offset(pieces: Pieces, sample_axes: int) -> tuple[float, ...]:
+def _offset(extent: Extent, sample_axes: int) -> tuple[float, ...]:
     """The offset of each feature; empty if float32 resolves all of them."""
-    extent = Extent.of(pieces)
-    if extent is None or not extent.coarse().any():
+    if not extent.coarse().any():
         return ()
     if extent.low.size <= MOST_OFFSETS and sample_axes == 1:
         return tuple(float(value) for value in np.where(extent.coarse(), extent.centre(), 0.0))
@@ -176,6 +212,19 @@ class Extent:
         return np.asarray(
             (self.high > self.low) & ((self.steps() > COARSE * self.std) | counted) & (self._relief() > 4)
         )
+
+    def losses(self, offset: tuple[float, ...]) -> list[Loss]:
+        """The features that float32 does not resolve after subtraction of the offset."""
+        by = np.asarray(offset) if len(offset) > 1 else np.asarray(offset[0] if offset else 0.0)
+        shifted = replace(self, low=self.low - by, high=self.high - by)
+        largest = np.maximum(np.abs(shifted.low), np.abs(shifted.high))
+        lost = (self.high > self.low) & ((shifted.steps() > COARSE * self.std) | (self.whole & (largest > EXACT)))
+        return [
+            Loss(
+                tuple(int(i) for i in place), *(float(a[tuple(place)]) for a in (self.low, self.high, shifted.steps()))
+            )
+            for place in np.argwhere(lost)
+        ]
 
     def centre(self) -> np.ndarray:
         """A round offset near the middle, a multiple of a power of two of the range, so that nothing is rounded."""

@@ -20,6 +20,7 @@ from mlphys.io.history import History
 from mlphys.io.run_folder import RunFolder
 from mlphys.schema.fields import Whole
 from mlphys.training.early_stopping import Watch
+from mlphys.training.plateau import Plateau
 
 ANOTHER_HISTORY = "history.csv has changed"
 LONGEST_NAME = 200  # characters of a phase, a version, a sha256
@@ -30,8 +31,9 @@ KEPT = 2  # the newest may be damaged
 class Checkpoint:
     """The state at the end of an epoch.
 
-    `rows`: how many rows of history.csv belong to it; `watch`: the state of early stopping; `fingerprints`: hashes of
-    config and data, and versions; `tensors`: the variables, those of the best epoch with the prefix "best/".
+    `rows`: how many rows of history.csv belong to it; `watch`: the state of early stopping; `plateau`: that of
+    reduce_lr_on_plateau; `fingerprints`: hashes of config and data, and versions; `tensors`: the variables, those of
+    the best epoch with the prefix "best/".
     """
 
     phase: str
@@ -40,6 +42,7 @@ class Checkpoint:
     watch: Watch
     fingerprints: dict[str, str]
     tensors: Mapping[str, np.ndarray]
+    plateau: Plateau | None = None
 
     def require(self, expected: Mapping[str, np.ndarray]) -> None:
         """Raise Incomplete unless its arrays have the names, shapes and types of `expected`."""
@@ -62,6 +65,14 @@ class WatchFacts(BaseModel):
     reached: bool
 
 
+class PlateauFacts(BaseModel):
+    """What a checkpoint's file holds of the reduction of the learning rate."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    best: FiniteFloat | None
+    waited: Whole
+
+
 class CheckpointFacts(BaseModel):
     """What a checkpoint's file holds beside the arrays."""
 
@@ -71,6 +82,7 @@ class CheckpointFacts(BaseModel):
     rows: Whole
     history: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     watch: WatchFacts
+    plateau: PlateauFacts | None = None  # only with reduce_lr_on_plateau
     fingerprints: Annotated[dict[str, Annotated[str, Field(max_length=LONGEST_NAME)]], Field(max_length=100)]
 
 
@@ -92,6 +104,8 @@ def write(folder: Path, checkpoint: Checkpoint, history: History) -> Path:
         "watch": checkpoint.watch.as_dict(),
         "fingerprints": checkpoint.fingerprints,
     }
+    if checkpoint.plateau is not None:
+        facts["plateau"] = checkpoint.plateau.as_dict()
     text = json.dumps(facts, allow_nan=False)
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     path = folder / f"{checkpoint.rows:06d}.safetensors"
@@ -152,7 +166,8 @@ def _read(path: Path, history: History) -> Checkpoint:
     if not history.begins_with(facts.rows, facts.history):
         raise AnotherHistory
     watch = Watch.from_dict(facts.watch.model_dump())
-    return Checkpoint(facts.phase, facts.epoch, facts.rows, watch, facts.fingerprints, tensors)
+    plateau = Plateau.from_dict(facts.plateau.model_dump()) if facts.plateau else None
+    return Checkpoint(facts.phase, facts.epoch, facts.rows, watch, facts.fingerprints, tensors, plateau)
 
 
 def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> str:

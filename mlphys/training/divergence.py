@@ -93,7 +93,7 @@ def of_split(phase: Phase, split: Split) -> Cause | None:
     at_once = phase.network.evaluated_at_once
     for start in range(0, len(split), at_once):
         rows = slice(start, start + at_once)
-        if found := _of_outputs(traversed(phase.network, phase.cost, split.x[rows], split.y[rows], False)):
+        if found := _of_outputs(traversed(phase.network, phase.cost, split.at(rows), False)):
             return found
     return None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.networks import keras_internals
 from mlphys.networks.compiled import Pass, metric_means, traversed
 from mlphys.networks.phases import Gradient
 from mlphys.networks.tensorflow import accelerators
@@ -96,6 +97,12 @@ class Engine:
         """The learning rate of the last step."""
         return self._steps.learning_rate()
 
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the rate of the next steps, of an optimizer without a schedule; the rest of the state keeps its bits."""
+        variable = keras_internals.learning_rate(self._phase.optimizer)
+        [name] = [name for name, other in self._variables().items() if other is variable]
+        self.restore({**self.state(), name: np.asarray(rate, np.float32)})
+
     def state(self) -> dict[str, np.ndarray]:
         """A copy of the state that persists between epochs."""
         return self._steps.state()
@@ -116,8 +123,7 @@ class Engine:
         assert self._held
         rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
         self.sync_network()
-        x, y = self._held.x[rows], self._held.y[rows]
-        return traversed(self._phase.network, self._phase.cost, x, y, True, self._phase.trained)
+        return traversed(self._phase.network, self._phase.cost, self._held.at(rows), True, self._phase.trained)
 
     def _lay(self, batch: int) -> None:
         """Load the block that contains a batch, if samples come in blocks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
@@ -36,6 +37,6 @@ def feed(
         split = fresh(epoch, samples) if is_fresh else dataset.train
         if augment is None:
             return fitted.split(split), None
-        return split, lambda block, number: Split(fitted.apply(augment(block.x, epoch, number)), block.y)
+        return split, lambda block, number: fitted.split(replace(block, x=augment(block.x, epoch, number)))
 
     return of_epoch

@@ -24,6 +24,7 @@ from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine
+from mlphys.training.plateau import Plateau, lowered
 from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
 from mlphys.training.tracking import columns, parameters, weight_norms
@@ -59,6 +60,7 @@ class Progress:
     state: Mapping[str, np.ndarray]
     best: Mapping[str, np.ndarray]
     watch: Watch
+    plateau: Plateau | None = None
 
 
 class Recorder(Protocol):
@@ -179,9 +181,12 @@ class PhaseInTraining:
         self.chunk = FIRST_CHUNK
         self.compiled = False
         state = self.engine.state()
-        self.progress = Progress(0, rows, state, state, Watch())
+        plateau = Plateau() if self.settings.reduce_lr_on_plateau else None
+        self.progress = Progress(0, rows, state, state, Watch(), plateau)
         if start:
             start.require(self.tensors())
+            if plateau and not start.plateau:
+                raise Incomplete("its checkpoint lacks the state of reduce_lr_on_plateau; retrain it")
             self.progress = _resumed(start)
             self.engine.restore(self.progress.state)
         self.saved_epoch, self.saved_at = self.progress.epoch, -math.inf
@@ -232,12 +237,27 @@ class PhaseInTraining:
         if self.settings.early_stopping:
             watch = watch.after(self.settings.early_stopping, epoch, row[self.settings.early_stopping.monitor])
             best = state if watch.best_epoch == epoch else best
+        state, plateau = self.after_plateau(row, state)
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
         self.training.recorder.row(row)  # before the checkpoint, which relies on the rows of its epochs
-        self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch)
+        self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch, plateau)
         self.save(at_once=False)
         self.training.reporter.epoch(row)
+
+    def after_plateau(
+        self, row: Mapping[str, Any], state: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], Plateau | None]:
+        """The state of the engine with the learning rate of the next epoch, and that of the plateau."""
+        settings, plateau = self.settings.reduce_lr_on_plateau, self.progress.plateau
+        if settings is None or plateau is None:
+            return state, None
+        plateau, lowers = plateau.after(settings, row[settings.monitor])
+        rate = self.engine.learning_rate()
+        if lowers and (lower := lowered(settings, rate)) < rate:
+            self.engine.set_learning_rate(lower)
+            state = self.engine.state()
+        return state, plateau
 
     def begin(self, epoch: int) -> None:
         """The epoch's samples, their order, and the random states."""
@@ -310,6 +330,7 @@ class PhaseInTraining:
                 progress.watch,
                 self.training.fingerprints,
                 self.tensors(),
+                progress.plateau,
             )
         )
         self.saved_epoch, self.saved_at = progress.epoch, time.monotonic()
@@ -331,7 +352,7 @@ class PhaseInTraining:
 def _resumed(start: Checkpoint) -> Progress:
     state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
     best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
-    return Progress(start.epoch, start.rows, state, best, start.watch)
+    return Progress(start.epoch, start.rows, state, best, start.watch, start.plateau)
 
 
 def _one_after_the_other(changes: Sequence[Change]) -> Change:

@@ -60,6 +60,8 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise Unsupported("nothing can be compiled for this processor")
     if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
         raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
+    if plan.weighted:
+        raise NotGenerated("data.weights")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
     data = _data_term(plan.terms)

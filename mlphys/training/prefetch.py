@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,10 +54,12 @@ class Blocks:
 
     def _block(self, number: int) -> Split:
         rows = self._order[number * self.samples : (number + 1) * self.samples]
-        block = Split(chunked.read(self._split.x[rows]), self._split.y[rows])
+        block = self._split.at(rows)
+        block = replace(block, x=chunked.read(block.x))
         if self._change:
             block = self._change(block, number)
-        return Split(_filled(chunked.read(block.x), self.samples), _filled(block.y, self.samples))
+        weights = None if block.weights is None else _filled(block.weights, self.samples)
+        return Split(_filled(chunked.read(block.x), self.samples), _filled(block.y, self.samples), weights)
 
 
 def _filled(values: np.ndarray, samples: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlphys.networks import keras_internals
 from mlphys.networks.compiled import fast_convolutions, metric_sums
+from mlphys.networks.cost import mean_loss
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import accelerators, tf
 from mlphys.schema.data import Split
@@ -31,13 +32,15 @@ class TensorFlowBackend:
         self.batches = math.ceil(samples / batch_size)
         self.traces = 0
         self._phase, self._tracker, self._variables = phase, Tracker(phase), variables
-        self._x = self._y = self._order = None
+        self._order = None
+        self._arrays: tuple[Any, ...] = ()  # x, y, and weights if the samples have any
         # float64: sums over a hundred thousand samples keep all digits that are printed
         self._sums = tf.Variable(np.zeros(1 + len(phase.metrics) + len(self._tracker.names)), dtype=tf.float64)
         self._chunk = tf.function(self._train_chunk, jit_compile=phase.network.compiles_in_xla, autograph=False)
 
     def set_samples(self, split: Split) -> None:
-        self._x, self._y = tf.constant(split.x), tf.constant(split.y)
+        weights = () if split.weights is None else (tf.constant(split.weights),)
+        self._arrays = tf.constant(split.x), tf.constant(split.y), *weights
 
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
         self._order = tf.constant(order)
@@ -46,7 +49,7 @@ class TensorFlowBackend:
             variable.assign(seeds[name])
 
     def train(self, start: int, stop: int) -> np.ndarray:
-        return self._chunk(self._x, self._y, self._order, tf.constant(start), tf.constant(stop)).numpy()
+        return self._chunk(self._arrays, self._order, tf.constant(start), tf.constant(stop)).numpy()
 
     def sync_network(self) -> None:
         """Nothing to do: the network's variables are trained themselves."""
@@ -72,23 +75,23 @@ class TensorFlowBackend:
         seeds = {f"seeds/{name}": variable for name, variable in self._phase.network.seeds.items()}
         return {**self._variables, **seeds, "sums": self._sums}
 
-    def _train_chunk(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
+    def _train_chunk(self, arrays: tuple[Any, ...], order: Any, start: Any, stop: Any) -> Any:
         self.traces += 1
         with fast_convolutions(self._phase.network):
-            return self._batches_trained(x, y, order, start, stop)
+            return self._batches_trained(arrays, order, start, stop)
 
-    def _batches_trained(self, x: Any, y: Any, order: Any, start: Any, stop: Any) -> Any:
+    def _batches_trained(self, arrays: tuple[Any, ...], order: Any, start: Any, stop: Any) -> Any:
         whole = self.samples // self.batch_size
         size = self.batch_size
 
         def step(i: Any) -> tuple[Any]:
             rows = tf.slice(order, [i * size], [size])
-            self._step(tf.gather(x, rows), tf.gather(y, rows))
+            self._step(*(tf.gather(array, rows) for array in arrays))
             return (i + 1,)
 
         def smaller_step() -> Any:
             rows = order[whole * size :]
-            self._step(tf.gather(x, rows), tf.gather(y, rows))
+            self._step(*(tf.gather(array, rows) for array in arrays))
             return whole
 
         tf.while_loop(lambda i: i < tf.minimum(stop, whole), step, (start,))
@@ -96,13 +99,14 @@ class TensorFlowBackend:
             tf.cond(stop > whole, smaller_step, lambda: whole)
         return self._sums.read_value()
 
-    def _step(self, x: Any, y: Any) -> None:
-        sizes = microbatches.sizes(self._phase, x.shape[0], bool(accelerators()))
+    def _step(self, *arrays: Any) -> None:
+        samples = arrays[0].shape[0]
+        sizes = microbatches.sizes(self._phase, samples, bool(accelerators()))
         if len(sizes) == 1:
-            gradients, sums, outputs = self._passed(x, y, 1.0)
+            gradients, sums, outputs = self._passed(1.0, *arrays)
         else:
-            cut = zip(tf.split(x, sizes), tf.split(y, sizes), strict=True)
-            found = [self._passed(*part, size / x.shape[0]) for part, size in zip(cut, sizes, strict=True)]
+            cut = zip(*(tf.split(array, sizes) for array in arrays), strict=True)
+            found = [self._passed(size / samples, *part) for part, size in zip(cut, sizes, strict=True)]
             gradients = [_added(of_parts) for of_parts in zip(*(part[0] for part in found), strict=True)]
             sums = tf.add_n([part[1] for part in found])
             outputs = {name: tf.concat([part[2][name] for part in found], axis=0) for name in found[0][2]}
@@ -111,14 +115,14 @@ class TensorFlowBackend:
             sums = tf.concat([sums, tf.stack(self._tracker.sums(gradients, outputs, sums[0]))], axis=0)
         self._sums.assign_add(sums)
 
-    def _passed(self, x: Any, y: Any, share: float) -> tuple[list[Any], Any, dict[str, Any]]:
+    def _passed(self, share: float, x: Any, y: Any, weights: Any = None) -> tuple[list[Any], Any, dict[str, Any]]:
         """Gradients, metric sums and tracked outputs of a micro-batch that is the fraction `share` of its batch."""
         from mlphys.networks.layers import simd_conv
 
         phase, x = self._phase, simd_conv.without_gradient(x)
         with self._tracker.watching() as outputs, tf.GradientTape() as tape:
-            values, penalty = phase.cost(x, y, True)
-            cost = share * (tf.reduce_mean(values["loss"]) + penalty)
+            values, penalty = phase.cost(x, y, True, weights)
+            cost = share * (mean_loss(values) + penalty)
         gradients = tape.gradient(cost, [variable.value for variable in phase.trained])
         return gradients, metric_sums(phase.metrics, values, penalty), outputs
 

@@ -126,7 +126,7 @@ def test_the_summary_has_every_class_and_how_often_a_sample_is_below_shuffled_va
         ),
         (
             TIED + "      sparsity: {k: 2}",
-            "a code of its k largest values is no function of one unit's input; leave sparsity.k out",
+            "sparsity.k: a code cut to its k largest values has no energy; use l1 or kl",
         ),
     ],
 )

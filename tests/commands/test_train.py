@@ -407,7 +407,7 @@ def test_a_log_that_is_closed_leaves_a_run_that_goes_on(trained):
     printed = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=120) == 130
-    assert "mlphys: interrupted; `mlphys resume runs/small/1` continues it" in printed
+    assert "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch" in printed
     assert json.loads((trained / "status.json").read_text())["state"] == "interrupted"
 
 
@@ -514,11 +514,11 @@ def test_weights_of_another_shape_are_refused(trained):
 
 def test_data_that_changed_since_the_training_is_refused(folder):
     rng = np.random.default_rng(0)
-    x, y = rng.random((60, 8, 8), dtype=np.float32), np.arange(60) % 10
+    x, y = rng.random((300, 8, 8), dtype=np.float32), np.arange(300) % 10
     np.savez("mine.npz", x=x, y=y)
     config = read(Path("small.yaml")).data | {"data": {"name": "array", "path": "mine.npz"}}
-    Path("mine.yaml").write_text(dump(config | {"name": "mine"}))
-    mlphys("train", "mine.yaml", "--quiet")
+    Path("mine.yaml").write_text(dump(config | {"name": "mine", "plots": []}))
+    mlphys("train", "mine.yaml", "--quiet", "--set", "training.epochs=0")
     Path("elsewhere").mkdir()
     shutil.move("mine.npz", "elsewhere/mine.npz")
     assert "mine.npz: no such file any more; give its new path with --data PATH" in refused("evaluate", "mine")
@@ -530,7 +530,7 @@ def test_data_that_changed_since_the_training_is_refused(folder):
 
 def refused_for_digits() -> str:
     """The message for --data with a dataset that has no file of the user's."""
-    mlphys("train", "small.yaml", "--quiet", "--set", "training.epochs=0")
+    mlphys("train", "small.yaml", "--quiet", "--set", "training.epochs=0", "--set", "plots=[]")
     return refused("evaluate", "small", "--data", "x.npz")
 
 

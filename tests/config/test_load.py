@@ -66,7 +66,7 @@ def error_of(function, *arguments) -> str:
     return str(raised.value)
 
 
-TOP = "name, data, model, about, seed, training, plots, analysis, expect, study"
+TOP = "name, data, model, about, seed, training, plots, analysis, expect, published, study"
 DATA = "name, train, validation, test, split_seed, folds, fold, classes, imbalance, preprocess"
 TRAINING = (
     "optimizer, loss, loss_per, batch_size, shuffle, epochs, steps_per_epoch, class_weight, augmentation, phases, "
@@ -815,6 +815,7 @@ def test_every_default_is_filled_in(usual_pictures):
         "plots": ["learning_curves", "confusion_matrix", "misclassified"],
         "analysis": [],
         "expect": {},
+        "published": {},
         "study": None,
     }
 

@@ -20,8 +20,11 @@ from mlphys.errors import UserError
 from mlphys.io import array_files, sample_files
 from mlphys.io.sample_files import Expected
 from tests.helpers.cli import reason
+from tests.helpers.extras import needs
 
-fits = pytest.importorskip("astropy.io.fits")
+needs("astropy")
+from astropy.io import fits  # noqa: E402
+
 X = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
 Y = np.arange(12) % 3
 KIND = np.array(["galaxy", "qso", "star"])[Y]

@@ -9,6 +9,7 @@ from mlphys.datasets.table import Table
 from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum, csvfile
 from mlphys.schema.data import DataRequirements
+from tests.helpers.extras import needs
 
 IRIS = "length,width,kind\n5.1,3.5,setosa\n7.0,3.2,versicolor\n6.3,3.3,virginica\n4.9,3.0,setosa\n"
 OHM = "current,voltage,power\n1,10,10\n2,20,40\n3,30.5,91.5\n"
@@ -373,3 +374,52 @@ def test_a_table_of_very_many_columns_is_read_in_one_pass(save):
     with pytest.raises(UserError) as error:
         save(content, target="label").describe()
     assert len(str(error.value)) < 400
+
+
+def test_columns_of_an_npz_file_are_a_table(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, mass=[1.0, np.nan, 3.0, 4.0], kind=["e", "e", "e", "mu"], image=np.zeros((4, 2)))
+    dataset = Table(name="table", path=str(path), target="kind", missing="drop").resolved()
+    assert dataset.features == ("mass",)
+    samples = dataset.load()
+    assert samples.x.tolist() == [[1], [3], [4]]
+    assert dataset.describe().classes == ("e", "mu")
+    assert samples.notes == (
+        "own.npz: 1 of 4 rows have missing cells and are left out",
+        "own.npz: 1 arrays are no columns of one number a row, and not read: image",
+    )
+
+
+@pytest.mark.slow
+def test_scalar_columns_of_a_fits_table_are_read_with_all_their_digits(tmp_path):
+    needs("astropy")
+    from astropy.io import fits
+
+    path, dates = tmp_path / "stars.fits", 2459000.5 + 0.02 * np.arange(6)
+    columns = [
+        fits.Column("MAG", "E", array=np.arange(6) / 4), fits.Column("JD", "D", array=dates),
+        fits.Column("KIND", "6A", array=np.array(["STAR", "GALAXY"])[np.arange(6) % 2]),
+    ]  # fmt: skip
+    fits.BinTableHDU.from_columns(columns, name="CATALOG").writeto(path)
+    dataset = Table(name="table", path=str(path), target="KIND").resolved()
+    samples = dataset.load()
+    assert dataset.describe().classes == ("GALAXY", "STAR")
+    assert samples.y.tolist() == [1, 0] * 3
+    (no_offset, offset) = samples.units.offset
+    assert no_offset == 0
+    assert np.allclose(samples.x, np.stack([np.arange(6) / 4, dates - offset], axis=1), atol=1e-8)
+    assert samples.files[0]["bytes"] == path.stat().st_size
+
+
+def test_targets_that_float32_merges_are_refused_with_what_to_subtract(save):
+    dates = [2459000.5 + 0.02 * (i % 7) for i in range(30)]
+    text = "x,date\n" + "".join(f"{i},{date!r}\n" for i, date in enumerate(dates))
+    dataset = save(text, target="date")
+    with pytest.raises(UserError) as error:
+        dataset.load()
+    assert "the targets date go from 2459000.5 to 2459000.62, and float32 merges those closer than 0.25" in str(
+        error.value
+    )
+    subtract = float(str(error.value).rsplit("minus ", 1)[1])
+    text = "x,date\n" + "".join(f"{i},{date - subtract!r}\n" for i, date in enumerate(dates))
+    assert np.allclose(save(text, target="date").load().y[:, 0], np.array(dates) - subtract, atol=1e-8)

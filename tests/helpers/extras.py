@@ -11,10 +11,10 @@ REQUIRED = "MLPHYS_TEST_EXTRAS"  # "required": a missing package is a failure, n
 
 
 def needs(package: str) -> None:
-    """Skip the test, or fail where extras are required, if a package is not installed."""
+    """Skip the test or the file that calls this, or fail where extras are required, if a package is not installed."""
     if importlib.util.find_spec(package):
         return
     reason = f"the package {package} is not installed"
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(f"{reason}, and {REQUIRED}=required")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)

@@ -13,9 +13,12 @@ import scipy.io
 from mlphys.errors import UserError
 from mlphys.io import confined
 from mlphys.io.confined import Limits
+from tests.helpers.extras import needs
 
 pytestmark = pytest.mark.slow
-fits = pytest.importorskip("astropy.io.fits")
+needs("astropy")
+from astropy.io import fits  # noqa: E402
+
 X = np.arange(12, dtype=np.float64).reshape(4, 3) / 7
 TEXT = np.array(["star", "galaxy", "star", "quasar"])
 

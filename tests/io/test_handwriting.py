@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mlphys.io import handwriting
-from mlphys.numerics import nearest
+from mlphys.datasets import mnist
+from mlphys.io import handwriting, sample_files
+from mlphys.io.download import locate
+from mlphys.io.sample_files import Expected
+from mlphys.numerics import chunked, nearest
 from mlphys.schema.data import Frame
 from scripts.photographs import KINDS, ink
 
@@ -103,3 +107,18 @@ def test_thin_strokes_are_made_as_thick_as_a_pixel_or_two():
     one = prepared(page)
     assert (one > 0.5).any(axis=1).sum() == 20
     assert 1 <= (one > 0.3).any(axis=0).sum() <= 3
+
+
+MNIST = locate(*mnist.MNIST.sources())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MNIST is None, reason="MNIST is not here: `mlphys data fetch mnist`, or set MLPHYS_DATA")
+def test_a_thousand_test_digits_saved_as_png_are_the_samples_that_they_were(tmp_path: Path):
+    samples = mnist.MNIST(name="mnist").load()
+    assert samples.x_test is not None
+    expected = Expected((28, 28, 1), 0.0, 1.0, frame=mnist.MNIST.FRAME)
+    for i, digit in enumerate(chunked.read(samples.x_test[:1000])):
+        path = tmp_path / f"{i}.png"
+        Image.fromarray((255 * digit[..., 0]).round().astype(np.uint8)).save(path)
+        assert sample_files.read(path, expected).tobytes() == digit.tobytes()

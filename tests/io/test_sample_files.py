@@ -107,6 +107,13 @@ def test_an_image_of_another_size_is_scaled_only_when_asked_to():
     assert np.allclose(read("a.png", GREY, resize=True), np.full((1, 3, 4, 1), 0.2))
 
 
+def test_a_training_image_of_too_many_pixels_is_refused_before_it_is_scaled_to():
+    Image.fromarray(BYTES).save("a.png")
+    expected = Expected((5001, 5000, 1), 0.0, 1.0)
+    message = "a.png: 5001 x 5000 pixels are more than 25,000,000 values; give them as npy"
+    assert refusal("a.png", expected, resize=True) == message
+
+
 def test_a_colour_image_becomes_what_the_network_takes():
     Image.new("RGB", (4, 3), (255, 0, 0)).save("a.png")
     assert np.array_equal(read("a.png", Expected((3, 4, 3), 0.0, 1.0))[0, 0, 0], [1, 0, 0])

@@ -13,10 +13,10 @@ from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder
-from mlphys.networks import autodiff, penalties
+from mlphys.networks import autodiff
 from mlphys.networks.autoencoder import contraction
 from mlphys.networks.layers.k_sparse import KSparse
-from mlphys.schema.autoencoding import KL
+from mlphys.networks.penalties import sparsity, variational
 from mlphys.schema.data import Description
 from mlphys.schema.training import Training
 
@@ -244,10 +244,10 @@ def test_the_gradient_of_the_contraction_reaches_the_weights(encoder):
 
 def test_the_penalties_of_codes_are_their_formulas():
     h = np.random.default_rng(2).uniform(size=(50, 4, 3)).astype(np.float32)
-    np.testing.assert_allclose(penalties.l1(h - 0.5), abs(h - 0.5).sum((1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(sparsity.l1(h - 0.5), abs(h - 0.5).sum((1, 2)), rtol=1e-5)
     q = h.reshape(50, 12).astype(np.float64).mean(0)
     divergence = 0.05 * np.log(0.05 / q) + 0.95 * np.log(0.95 / (1 - q))
-    found = float(penalties.kl_sparsity(h, KL(target=0.05, weight=0.3)))
+    found = float(sparsity.kl_sparsity(h, sparsity.KL(target=0.05, weight=0.3)))
     assert found == pytest.approx(0.3 * divergence.sum(), rel=1e-5)
 
 
@@ -270,7 +270,7 @@ def test_the_divergence_from_a_normal_distribution_is_its_integral():
     p, q = stats.norm(m, s), stats.norm(0, 1)
     expected, _ = integrate.quad(lambda z: p.pdf(z) * (p.logpdf(z) - q.logpdf(z)), -15, 15)
     means, logs = np.full((1, 1), m, np.float32), np.full((1, 1), 2 * np.log(s), np.float32)
-    assert float(penalties.normal_divergence(means, logs)[0]) == pytest.approx(expected, rel=1e-5)
+    assert float(variational.normal_divergence(means, logs)[0]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_of_a_code_exactly_the_k_largest_values_stay():

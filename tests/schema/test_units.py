@@ -108,3 +108,27 @@ def test_values_beyond_float32_are_left_to_be_refused():
     x = np.full((9, 2), 1e300)
     assert decide(x).offset == ()
     assert not np.isfinite(decide(x).converted(x)).any()
+
+
+def losses(x: np.ndarray, axes: int | None = None) -> list[str]:
+    found = units.decide_with_losses(x.dtype, axes or x.ndim - 1, lambda: [x[:5], x[5:]])[1]
+    return [f"{loss.feature}: {loss}" for loss in found]
+
+
+def test_what_float32_loses_even_with_an_offset_is_known():
+    rows = np.arange(20.0)[:, None]
+    numbers = np.array([[0, 1_000_000_001]] * 20) + 50_000_001 * (np.arange(20)[:, None] % 3)
+    assert losses(numbers) == [
+        "(0,): values from 0 to 1e+08; float32 merges those closer than 8",
+        "(1,): values from 1e+09 to 1.1e+09; float32 merges those closer than 128",
+    ]
+    times = np.array([0.0, 1e9]) + 0.01 * rows  # a signal has one offset for all its values
+    assert losses(times[..., None], axes=2)[0].startswith("(0, 0): values from 0 to 0.19; float32 merges those")
+
+
+def test_nothing_is_lost_of_usual_numbers():
+    random = np.random.default_rng(0)
+    assert losses(random.normal(size=(50, 3))) == []
+    assert losses(2459000.5 + 0.02 * random.normal(size=(50, 3))) == []
+    assert losses(random.integers(0, 1000, (50, 3))) == []
+    assert losses(random.normal(size=(50, 3)).astype(np.float32)) == []

@@ -1,0 +1,163 @@
+"""Runs compared with what their config expects, and with published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlphys.config.difference import differing
+from mlphys.config.experiment import Experiment
+from mlphys.errors import UserError
+from mlphys.numerics.over_seeds import OverSeeds, over_seeds
+from mlphys.numerics.published import Deviation, chi_squared, deviation
+from mlphys.runs.run import Run
+from mlphys.schema.published import Published
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A metric of a run and the range in which it should lie; `value` is None where `why` it is not measured."""
+
+    run: Run
+    metric: str
+    value: float | None
+    low: float
+    high: float
+    why: str = ""
+
+    @property
+    def inside(self) -> bool:
+        return self.value is not None and self.low <= self.value <= self.high
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A metric of runs that differ only in the seed, and its deviation from a published number."""
+
+    runs: tuple[Run, ...]
+    metric: str
+    found: OverSeeds
+    published: Published
+    deviation: Deviation
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All rows of a check; `differing` are the keys of each run that another config than its own has otherwise."""
+
+    expected: tuple[Expected, ...]
+    published: tuple[Compared, ...]
+    differing: dict[str, list[str]]
+
+    def outside(self) -> list[Expected]:
+        return [row for row in self.expected if not row.inside]
+
+    def chi_squared(self) -> tuple[float, float, int] | None:
+        """chi^2, its p and its degrees of freedom, of the comparable rows with a pull.
+
+        Rows that share runs or a source count once, the first of them.
+        """
+        pulls: list[float] = []
+        seen: set[str] = set()
+        for row in self.published:
+            names = {row.published.source, *(str(run.path) for run in row.runs)}
+            if row.published.comparable and row.deviation.pull is not None and not names & seen:
+                pulls.append(row.deviation.pull)
+                seen |= names
+        return (*chi_squared(pulls), len(pulls)) if pulls else None
+
+
+def check(runs: Sequence[Run], against: Experiment | None = None) -> Checked:
+    """Compare runs with `expect` and `published` of their own configs, or of another one."""
+    rows = [row for run in runs for row in _expected(run, (against or run.config).expect)]
+    found = [row for group in _differing_in_seed(runs) for row in _published(group, against or group[0].config)]
+    differing = {str(run.path): _changed(run, against) for run in runs} if against else {}
+    return Checked(tuple(rows), tuple(found), differing)
+
+
+def _expected(run: Run, expect: dict[str, list[float]]) -> Iterable[Expected]:
+    for key, (low, high) in expect.items():
+        value, why = _measured(run, key)
+        yield Expected(run, key, value, low, high, why)
+
+
+def _measured(run: Run, key: str) -> tuple[float | None, str]:
+    """The value of `test.accuracy`, or why there is none, with the remedy."""
+    split, _, name = key.partition(".")
+    metrics = run.metrics
+    if split not in metrics:
+        return None, f"nothing is measured on {split} yet; `mlphys evaluate {run.path} --split {split}` does"
+    numbers = {name: value for name, value in metrics[split].items() if isinstance(value, int | float)}
+    if name not in numbers:
+        return None, f"expect: {key}: no such metric; {split} has {', '.join(numbers)}"
+    return numbers[name], ""
+
+
+def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
+    for key, published in config.published.items():
+        split, _, name = key.partition(".")
+        measured = [run for run in runs if _measured(run, key)[0] is not None]
+        if not measured:
+            continue
+        metrics = [run.metrics[split] for run in measured]
+        found = over_seeds([each[name] for each in metrics], [each.get(f"{name}_stderr") for each in metrics])
+        sampling = _sampling_variance(found, metrics[0]["samples"], published)
+        away = deviation(found, published.value, published.last_digit(), published.error, published.runs, sampling)
+        yield Compared(tuple(measured), key, found, published, away)
+
+
+def _sampling_variance(found: OverSeeds, samples: int, published: Published) -> float:
+    """Of both sets of samples; 0 where they are the same."""
+    if isinstance(published.samples, str) or found.sampling is None:
+        return 0.0
+    return found.sampling**2 * (1 + samples / published.samples)
+
+
+def _differing_in_seed(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs in groups that differ in nothing but the seed; of equal ones the first."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        same = next((group for group in groups if set(_changed(run, group[0].config)) <= {"seed"}), None)
+        if same is None:
+            groups.append([run])
+        elif all(run.config.seed != other.config.seed for other in same):
+            same.append(run)
+    return groups
+
+
+def _changed(run: Run, other: Experiment) -> list[str]:
+    """The keys of a run's config that another one has otherwise, without remarks."""
+    return list(differing([other, run.config]))
+
+
+def require_any(checked: Checked, runs: Sequence[Run]) -> None:
+    """Raise UserError for a single run that was not measured where its config expects something."""
+    if len(runs) == 1 and (missing := [row for row in checked.expected if row.why]):
+        raise UserError(f"{runs[0].path}: {missing[0].why}")
+
+
+def as_json(checked: Checked) -> dict[str, Any]:
+    """The rows as plain data."""
+    total = checked.chi_squared()
+    return {
+        "expected": [
+            {
+                "run": str(row.run.path), "metric": row.metric, "value": row.value, "low": row.low, "high": row.high,
+                "inside": row.inside,
+            }
+            for row in checked.expected
+        ],
+        "published": [
+            {
+                "runs": [str(run.path) for run in row.runs], "metric": row.metric, "n": row.found.n,
+                "mean": row.found.mean, "stdev": row.found.stdev, "published": row.published.value,
+                "source": row.published.source, "comparable": row.published.comparable,
+                "difference": row.deviation.difference, "stderr": row.deviation.stderr,
+                "pull": row.deviation.pull, "equal_within_rounding": row.deviation.within_rounding,
+            }
+            for row in checked.published
+        ],
+        "chi_squared": dict(zip(("value", "p", "degrees"), total, strict=True)) if total else None,
+        "differing": checked.differing,
+    }  # fmt: skip

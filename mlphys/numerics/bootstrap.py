@@ -1,0 +1,28 @@
+"""Standard errors by the Poisson bootstrap over samples (Chamandy et al. 2012), seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mlphys.numerics.randomness import rng
+
+RESAMPLES = 100
+FEWEST = 20
+MOST_COUNTED = 20_000_000  # samples of all resamples together: a few seconds
+
+
+def resamples(samples: int, each: int = 1) -> int:
+    """How often `samples` samples are drawn again, if a resample takes `each` passes over them."""
+    return int(np.clip(MOST_COUNTED // max(1, samples * each), FEWEST, RESAMPLES))
+
+
+def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, each: int = 1) -> np.ndarray:
+    """Standard deviations (k,) of `statistic(weights)`, k numbers, over resamples.
+
+    In each resample a sample of `weights` (n,) counts as often as a Poisson number of mean 1 says.
+    """
+    generator = rng(0, "bootstrap")
+    drawn = [statistic(weights * generator.poisson(1.0, len(weights))) for _ in range(resamples(len(weights), each))]
+    return np.nanstd(np.array(drawn), axis=0, ddof=1)
