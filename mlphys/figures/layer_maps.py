@@ -247,7 +247,7 @@ def _span(values: np.ndarray) -> str:
     """The smallest and the largest value, to the third digit of the larger."""
     largest = float(abs(values).max()) or 1.0
     places = max(0, 2 - math.floor(math.log10(largest)))
-    low, high = (f"{round(float(value), places):g}" for value in (values.min(), values.max()))
+    low, high = (f"{round(float(value), places) + 0.0:g}" for value in (values.min(), values.max()))
     return f"{low} to {high}".replace("-", "−")
 
 
