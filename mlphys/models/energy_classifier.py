@@ -69,10 +69,11 @@ class PCA(Block):
 class EnergyClassifier(ModelKind[EnergyNetwork]):
     """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
 
-    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
-    plausibility, but is known up to a constant: p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b
-    fitted to the validation split, so that what is measured there is a little too good. With PCA E_k is minus half
-    the squared distance from the plane of the class's components.
+    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and is high where x is
+    plausible (the lecture's sign; the energy of physics is -E_k), but is known up to a constant:
+    p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b fitted to the validation split, so that what is
+    measured there is a little too good. With PCA E_k is minus half the squared distance from the plane of the class's
+    components.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
@@ -180,10 +181,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                 raise Refusal(
                     ("training", "phases", name, "labels"), "only a head is trained with labels; leave it out"
                 )
-        stopping = training.of_phase("train").early_stopping
-        if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
-            text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
-            raise Refusal(("training", "early_stopping", "monitor"), text)
+        for key, monitor in training.of_phase("train").monitors().items():
+            if monitor.removeprefix("validation_") == "accuracy":
+                text = f"{monitor} is that of all classes together, known after training; monitor validation_loss"
+                raise Refusal(("training", key, "monitor"), text)
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
