@@ -87,6 +87,16 @@ def test_two_epochs_end_where_keras_fit_ends(layers, optimizer):
         assert [row[name] for row in recorder.rows] == pytest.approx(fitted.history[keras_name], rel=1e-3)
 
 
+@pytest.mark.parametrize("layers", [PLAIN, CONV], ids=["plain", "conv"])
+def test_the_learning_rate_of_an_epoch_is_that_of_its_last_step(layers):
+    decay = {"ExponentialDecay": {"initial_learning_rate": 0.01, "decay_steps": 5, "decay_rate": 0.9}}
+    settings = {"optimizer": {"Adam": {"learning_rate": decay}}, "batch_size": 32, "epochs": 2}
+    _, recorder, _ = trained(layers, settings)
+    steps = -(-len(digits().train) // 32)
+    expected = [0.01 * 0.9 ** ((epoch * steps - 1) / 5) for epoch in (1, 2)]
+    assert [row["learning_rate"] for row in recorder.rows] == pytest.approx(expected, rel=1e-5)
+
+
 def test_an_epoch_is_the_gradient_descent_that_numpy_computes():
     layers = ["Flatten", {"Dense": {"units": 10, "activation": "softmax", "kernel_initializer": "zeros"}}]
     settings = {
