@@ -32,7 +32,7 @@ class Study(Spec):
 
     grid: dict[str, GridValues] = Field({})
     """The values of each key that varies: a list, a range of equal ratios or steps, or a block that names each value;
-    several keys make a product. Example: {training.batch_size: [16, 64]}, or 1e-3:1:log7, or 0:1:lin6
+    several keys make a product; ranges are 1e-3:1:log7 or 0:1:lin6. Example: {training.batch_size: [16, 64]}
     """
     seeds: Count | None = None
     """The number of runs that differ only in the seed, counted up from the config's; null: one. Example: 5"""

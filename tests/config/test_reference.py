@@ -49,7 +49,7 @@ def test_the_vocabularies_are_those_of_the_config_language():
     ("name", "paths"),
     [
         ("training.early_stopping.patience", ["training.early_stopping.patience"]),
-        ("patience", ["training.early_stopping.patience"]),
+        ("patience", ["training.early_stopping.patience", "training.reduce_lr_on_plateau.patience"]),
         ("model.layers.Conv2D.filters", ["model.layers.Conv2D.filters"]),
         ("model.layers.0.Conv2D.filters", ["model.layers.Conv2D.filters"]),
         ("Conv2D.filters", ["Conv2D.filters"]),

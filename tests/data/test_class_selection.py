@@ -100,7 +100,7 @@ ALL = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{name: digits, classes: [3, 11]}", f"data.classes.1: no such class; did you mean 1? (allowed: {ALL})"),
+        ("{name: digits, classes: [3, 11]}", "data.classes.1: no such class; did you mean 1?"),
         ("{name: digits, classes: [3, 5, 3]}", "data.classes.2: 3 is named twice"),
         ("{name: digits, classes: []}", "data.classes: needs at least 1 entries; received []"),
         ("{name: digits, classes: [3.5]}", "data.classes.0: expected text; received 3.5"),
