@@ -22,6 +22,7 @@ from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
+from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.metrics import classification, mean_and_stderr, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.schema.autoencoding import Corruption
@@ -297,11 +298,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             **mean_and_stderr("mse", own),
         }
         raw = calibration.log_probabilities(arrays["energies"].astype(np.float64))
-        measured |= mean_and_stderr("nll", losses)
-        measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
-        for name, probabilities in (("ece", arrays["probabilities"]), ("uncalibrated_ece", np.exp(raw))):
-            value, error = calibration.expected_error(probabilities, split.y)
-            measured |= {name: value, f"{name}_stderr": error}
+        normal = probability_metrics(split.y, np.exp(raw), split.weights)
+        measured |= {f"uncalibrated_{key}": value for key, value in normal.items()}
+        if split.weights is None:  # not bounded by the smallest probability, below which many of these are
+            measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
         if isinstance(self.of, Autoencoder):
             measured["pca_mse"] = own_class_error(self.of.units, split, train)
         return measured
