@@ -69,10 +69,11 @@ class PCA(Block):
 class EnergyClassifier(ModelKind[EnergyNetwork]):
     """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
 
-    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
-    plausibility, but is known up to a constant: p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b
-    fitted to the validation split, so that what is measured there is a little too good. With PCA E_k is minus half
-    the squared distance from the plane of the class's components.
+    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and is high where x is
+    plausible (the lecture's sign; the energy of physics is -E_k), but is known up to a constant:
+    p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b fitted to the validation split, so that what is
+    measured there is a little too good. With PCA E_k is minus half the squared distance from the plane of the class's
+    components.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()

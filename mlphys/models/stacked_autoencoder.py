@@ -145,11 +145,13 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         for name, settings in phases.items():
             if settings is not None and settings.labels is not None:
                 _check_labels(name, settings.labels, description)
-            measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
+            measured: tuple[str, ...] = (
+                ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
+            )
             for key, monitor in training.of_phase(name).monitors().items():
                 if monitor.removeprefix("validation_") not in measured:
-                    where = ("training", "phases", name, key, "monitor")
-                    raise Refusal(where, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
+                    place = ("training", "phases", name, key, "monitor")
+                    raise Refusal(place, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
         if self.head:
             classes = len(description.classes)
             where = ("model", "head", len(self.head) - 1)
