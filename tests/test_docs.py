@@ -137,6 +137,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rng = np.random.default_rng(0)
     rows = [f"{pt:.3f},{eta:.3f},{i % 2},{pt + eta:.3f}" for i, (pt, eta) in enumerate(rng.normal(size=(40, 2)))]
     (tmp_path / "events.csv").write_text("\n".join(["pt,eta,signal,mass", *rows]))
+    rows = [f"{a:.3f},{b:.3f},{125 + a:.3f},{1e6 + 1e4 * b:.1f}" for a, b in rng.normal(size=(40, 2))]
+    (tmp_path / "reg.csv").write_text("\n".join(["pt,eta,mass,energy", *rows]))
+    rows = [f"{pt:.3f},{'sb'[i % 2]},{(-0.5 if i % 9 == 8 else 1.0)}" for i, pt in enumerate(rng.normal(size=40))]
+    (tmp_path / "simulated.csv").write_text("\n".join(["pt,label,weight", *rows]))
     np.savez(tmp_path / "mine.npz", x=rng.normal(size=(40, 6)).astype(np.float32))
     rows = [f"{18 + i % 3 / 2};{i % 3 / 10};{'NS'[i % 2]};{('STAR', 'GALAXY', 'QSO')[i % 3]}" for i in range(60)]
     (tmp_path / "stars.csv").write_text("\n".join(["u;z;site;kind", *rows]))

@@ -153,7 +153,10 @@ def _units(config: Experiment, metric: str) -> str:
     """What a metric depends on beside the samples: a loss on which one it is, an error on the units of the values."""
     if metric == "accuracy":
         return ""
-    loss = config.training.model_dump(include={"loss", "loss_per"}) if metric.endswith("loss") else {}
+    loss: dict[str, object] = {}
+    if metric.endswith("loss"):
+        loss = config.training.model_dump(include={"loss", "loss_per"})
+        loss |= config.data.model_dump(include={"target_scaling"})
     return flow({**loss, **config.data.model_dump(include={"preprocess"})})
 
 

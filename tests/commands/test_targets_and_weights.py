@@ -128,9 +128,9 @@ def test_a_weighted_training_is_descent_along_the_weighted_gradient():
         p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         error = w[:, None] * (p - one_hot) / len(w)
         kernel, bias = kernel - 0.5 * train.x.T @ error, bias - 0.5 * error.sum(axis=0)
-    found = list(run("weighted").weights.values())
-    np.testing.assert_allclose(found[0], kernel, atol=1e-5)
-    np.testing.assert_allclose(found[1], bias, atol=1e-5)
+    found = run("weighted").weights
+    np.testing.assert_allclose(found["layers.0.Dense.kernel"], kernel, atol=1e-5)
+    np.testing.assert_allclose(found["layers.0.Dense.bias"], bias, atol=1e-5)
 
 
 def test_metrics_and_history_are_by_weight():
