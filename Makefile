@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test quick test-configs test-soak coverage soak bench lint format results pictures install wheel clean
+.PHONY: help demo test quick test-configs test-soak verify coverage soak bench lint format results pictures install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test-configs: $(DEV) ## train every config on little data, evaluate it, draw its
 
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
 	$(PYTEST) -m soak tests/test_soak.py
+
+verify: $(DEV) ## train twelve small runs; recompute their numbers with NumPy and SciPy alone
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(BIN)/python -m scripts.verified_runs "$$folder" >/dev/null && $(BIN)/python -m scripts.verify "$$folder"
 
 coverage: $(DEV) ## run the tests of make test; list the modules of which they run less than 95 % of the lines
 	$(PYTEST) --cov --cov-report=

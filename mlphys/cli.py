@@ -173,10 +173,10 @@ def _measurable(run: str | None, data: str | None = None) -> Run:
     """A run that is trained; of an interrupted one stderr says which weights are used."""
     from mlphys.runs.run import Run, find, finished
 
-    return _told(Run(finished(find(run)).path, data))
+    return _with_note(Run(finished(find(run)).path, data))
 
 
-def _told(found: Run) -> Run:
+def _with_note(found: Run) -> Run:
     if left := found.unfinished:
         which = "best" if left.best else "last saved"
         terminal.complain(
@@ -494,7 +494,7 @@ def plot(run: str | None, only: str | None, formats: str) -> None:
         _refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
         _plot_study(study, formats.split(","))
         return
-    found = _told(find(run))
+    found = _with_note(find(run))
     names = only.split(",") if only else found.config.plots
     terminal.echo(show.drawn(plot.draw(found, names, formats.split(","))))
 
@@ -553,7 +553,7 @@ def check(runs: tuple[str, ...], against: Path | None, as_json: bool) -> None:
     checked = check.check(found, _loaded(against).experiment if against else None)
     check.require_any(checked, found)
     if as_json:
-        terminal.echo_data(json.dumps(check.as_json(checked), indent=2))
+        terminal.echo(json.dumps(check.as_json(checked), indent=2))
     else:
         terminal.echo(show.checked(checked))
     if outside := checked.outside():
@@ -602,9 +602,9 @@ def runs(
         found = run_table.rows(folder, members, progress)
     found = run_table.selected(found, condition, sort, named)
     if as_json:
-        terminal.echo_data(json.dumps(found, indent=2))
+        terminal.echo(json.dumps(found, indent=2))
     elif as_csv:
-        terminal.echo_data(run_table.as_csv(found, named or run_table.COLUMNS))
+        terminal.echo(run_table.as_csv(found, named or run_table.COLUMNS))
     else:
         terminal.echo(show.runs(found, named))
 
@@ -629,13 +629,13 @@ def compare(
         case "text":
             terminal.echo(show.compared(found))
         case "json":
-            terminal.echo_data(json.dumps(comparison_text.as_json(found), indent=2))
+            terminal.echo(json.dumps(comparison_text.as_json(found), indent=2))
         case "csv":
-            terminal.echo_data(comparison_text.as_csv(*comparison_text.pairs_table(found)))
+            terminal.echo(comparison_text.as_csv(*comparison_text.pairs_table(found)))
         case "latex":
-            terminal.echo_data(comparison_text.as_latex(found))
+            terminal.echo(comparison_text.as_latex(found))
         case _:
-            terminal.echo_data(comparison_text.as_markdown(found))
+            terminal.echo(comparison_text.as_markdown(found))
     if out:
         drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","))
         terminal.complain(show.pictures(*drawn))
@@ -764,7 +764,7 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
 
     loaded = _loaded(config, overrides)
     dataset = loaded.dataset()
-    found = inspection.check(dataset, loaded.description)
+    found = inspection.check(dataset, loaded.description, loaded.net_input.target_names)
     terminal.echo(show.inspected(found, sample_checks.all_remarks(loaded, dataset)))
 
 

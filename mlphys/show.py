@@ -207,7 +207,7 @@ STATES = ("done", "diverged", "failed", "running", "interrupted", "waiting")
 
 
 def _points(content: StudyFile, split: str, name: str) -> str:
-    """A row a point with its mean, and below which error stands behind +-."""
+    """A row per point with its mean, and below it which error +- is."""
     several = len(content.members) > len(points(content))
     columns = [*_short(list(content.grid)), "n", f"{split} {name}", *(["s", "sampling"] if several else []), "lost"]
     rows = []
@@ -310,7 +310,7 @@ def remarks_on(run: Any, metrics: Mapping[str, Any]) -> list[str]:
 
 def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
     """The metrics on another labelled set, and where they are kept."""
-    kept = f"another set than the run's own; numbers in {run.path / 'analysis' / other.name}.json"
+    kept = f"not the run's own data; numbers in {run.path / 'analysis' / other.name}.json"
     return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), kept])
 
 
@@ -338,7 +338,7 @@ def pictures(paths: Sequence[Any], skipped: Sequence[str]) -> str:
 def drawn(pictures: Any) -> str:
     lines = [f"{name}: not drawn: {reason}" for name, reason in pictures.skipped.items()]
     if len(lines) > MOST_REASONS:
-        lines = [f"not drawn: {', '.join(pictures.skipped)}; `mlphys plot --only NAME` tells why"]
+        lines = [f"not drawn: {', '.join(pictures.skipped)}; `mlphys plot --only NAME` prints why"]
     shown = [path for path in pictures.paths if path.suffix != ".csv"]
     if shown:
         names = ", ".join(path.name for path in shown)
@@ -353,7 +353,7 @@ def checked(found: Any) -> str:
             ["run", "metric", "measured", "expected", ""],
             [
                 [
-                    row.run.name, row.metric, "none" if row.value is None else f"{row.value:.4f}",
+                    str(row.run.path), row.metric, "none" if row.value is None else f"{row.value:.4f}",
                     f"{row.low:g} to {row.high:g}", "ok" if row.inside else row.why or "OUT OF RANGE",
                 ]
                 for row in found.expected
@@ -362,10 +362,8 @@ def checked(found: Any) -> str:
     ] if found.expected else []  # fmt: skip
     if found.published:
         parts.append(_beside_published(found))
-    parts += [
-        f"{path}: its config differs in {', '.join(keys)}" if keys else f"{path}: its config is the same"
-        for path, keys in found.differing.items()
-    ]
+    if found.differing:
+        parts.append("\n".join(_differs(path, keys) for path, keys in found.differing.items()))
     return "\n\n".join(parts) or "nothing is expected; add expect: {test.accuracy: [0.98, 0.99]} to the config"
 
 
@@ -413,10 +411,17 @@ def reading() -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > FEW)
 
 
+def _differs(path: str, keys: Sequence[str]) -> str:
+    if not keys:
+        return f"{path}: its config is the same"
+    more = f" and {len(keys) - MOST_REASONS} more keys" if len(keys) > MOST_REASONS else ""
+    return f"{path}: its config differs in {', '.join(keys[:MOST_REASONS])}{more}"
+
+
 def _beside_published(found: Any) -> str:
     rows = [
         [
-            row.runs[0].name if len(row.runs) == 1 else f"{row.runs[0].config.name}, {row.found.n} seeds",
+            str(row.runs[0].path) if len(row.runs) == 1 else f"{row.runs[0].config.name}, {row.found.n} seeds",
             row.metric, rounded(row.found.mean, row.found.stderr), row.published.text(), _pull(row),
             "; ".join(text for text in (row.published.source, row.published.remark) if text),
         ]
@@ -528,16 +533,17 @@ def inspected(found: Inspection, remarks: Sequence[str] = ()) -> str:
     )
     names = list(found.splits)
     counts = [found.splits[name].class_counts for name in names]
-    classes = table(["class", *names], [[label, *(count[label] for count in counts)] for label in counts[0]])
+    rows = [[label, *(count[label] for count in counts)] for label in counts[0]]
+    classes = ["", table(["class", *names], rows)] if rows else []
     shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()]
     lines = [
         *found.notes,
         *shared,
         f"values that are the same in all training samples: {found.constant_features} of {found.features}",
-        f"smallest class / largest class in training: {found.balance:.3f}",
     ]
+    lines += [f"smallest class / largest class in training: {found.balance:.3f}"] if rows else []
     warnings = [f"warning: {warning}" for warning in (*found.warnings(), *remarks)] or ["no warnings"]
-    return "\n".join([splits, "", classes, "", *lines, *warnings])
+    return "\n".join([splits, *classes, "", *lines, *warnings])
 
 
 def _value(number: float | None) -> str:

@@ -34,7 +34,7 @@ def checkout(tmp_path, monkeypatch) -> Path:
     return tmp_path / "checkout"
 
 
-def test_a_clean_checkout_and_one_with_a_new_a_changed_or_an_ignored_file_are_told_apart(checkout):
+def test_a_clean_checkout_and_one_with_a_new_a_changed_or_an_ignored_file_are_distinguished(checkout):
     commit = git("rev-parse", "HEAD")
     assert machine._git() == {"commit": commit, "dirty": False}
     (checkout / "new.txt").write_text("new")

@@ -65,7 +65,7 @@ class Saliency(PerClassAnalysis):
             numbers |= {key: float(of_samples.mean()), f"{key}_stderr": mean_stderr(of_samples)}
         pixels = rounded(numbers["pixels_with_half"], numbers["pixels_with_half_stderr"])
         summary = (
-            f"half of the squared gradient lies on {pixels} of {squares.shape[1]} pixels; to first order a change of "
+            f"half of the squared gradient is on {pixels} of {squares.shape[1]} pixels; to first order a change of "
             f"norm {quartiles[1]:.2g} gives half of the samples another answer, their own norm is "
             f"{numbers['sample_norm']:.2g}; {len(z)} {split} samples"
         )

@@ -115,14 +115,15 @@ def _sampling_variance(found: OverSeeds, samples: int, published: Published) -> 
 
 
 def _differing_in_seed(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs in groups that differ in nothing but the seed; of equal ones the first."""
+    """The runs in groups that differ in the seed and in nothing else; equal ones are in groups of their own."""
     groups: list[list[Run]] = []
     for run in runs:
-        same = next((group for group in groups if set(_changed(run, group[0].config)) <= {"seed"}), None)
-        if same is None:
+        joined = (group for group in groups if run.config.seed not in [other.config.seed for other in group])
+        group = next((group for group in joined if set(_changed(run, group[0].config)) <= {"seed"}), None)
+        if group is None:
             groups.append([run])
-        elif all(run.config.seed != other.config.seed for other in same):
-            same.append(run)
+        else:
+            group.append(run)
     return groups
 
 

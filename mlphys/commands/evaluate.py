@@ -206,7 +206,7 @@ def evaluate_other(run: Run, other: LabelledSet) -> dict[str, Any]:
         own = run.dataset()
     except UserError as error:
         raise UserError(
-            f"{other.path}: another set than the run's own, and the baselines need the training samples: {error}"
+            f"{other.path}: not the run's own data, and the baselines need the training samples: {error}"
         ) from None
     splits = replace(own, test=other.split)
     metrics, _ = measure(run.loaded, run.trained.network, run.preprocessing, splits, "test")

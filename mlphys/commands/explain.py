@@ -16,7 +16,7 @@ MOST_ALLOWED = 40  # names; `mlphys list` has them all
 def explain(name: str) -> str:
     """All that a name means, as text for the terminal. Raises UserError for one that is not known."""
     found = look_up(name)
-    parts = ["\n".join(_told(place)) for place in found[:MOST_SHOWN]]
+    parts = ["\n".join(_description(place)) for place in found[:MOST_SHOWN]]
     if more := found[MOST_SHOWN:]:
         parts.append("\n".join(_wrapped("also in", ", ".join(dict.fromkeys(_title(place) for place in more)))))
     return "\n\n".join(parts)
@@ -27,7 +27,7 @@ def _title(place: Key | Block) -> str:
     return f"{place.dotted} ({name})" if name and name not in place.path else place.dotted or "experiment"
 
 
-def _told(place: Key | Block) -> Iterator[str]:
+def _description(place: Key | Block) -> Iterator[str]:
     yield _title(place)
     if isinstance(place, Block):
         yield from (f"  {line}".rstrip() for line in place.text.splitlines())

@@ -1,4 +1,4 @@
-"""Another labelled set than the one that a network was trained and tested with."""
+"""A labelled set that is not part of the data of a run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,12 @@ def read(run: Run, path: Path) -> LabelledSet:
 
 
 def _of_dataset(run: Run, data: Dataset, path: Path) -> LabelledSet:
-    all_of_it: dict[str, Any] = {"path": str(path.expanduser().absolute()), "classes": None, "imbalance": {}}
+    all_of_it: dict[str, Any] = {
+        "path": str(path.expanduser().absolute()),
+        "classes": None,
+        "imbalance": {},
+        "split": None,
+    }
     spec = data.model_copy(update=all_of_it)
     description, samples = spec.describe(), spec.load()
     if description.shape != run.description.shape:
@@ -86,7 +91,11 @@ def _of_dataset(run: Run, data: Dataset, path: Path) -> LabelledSet:
             f"{path}: targets of {text(y.shape[1:]) or 'one class'}; "
             f"the network was trained on {text(run.description.target_shape)}"
         )
-    return LabelledSet(path, Split(x, y), samples.notes)
+    of_parts = [
+        some for some in (samples.weights, samples.weights_validation, samples.weights_test) if some is not None
+    ]
+    weights = np.concatenate(of_parts) if of_parts else None
+    return LabelledSet(path, Split(x, y, weights), samples.notes)
 
 
 def _of_images(run: Run, path: Path) -> LabelledSet:
@@ -106,8 +115,8 @@ def _of_images(run: Run, path: Path) -> LabelledSet:
         y += [number] * len(images)
     if not x:
         raise UserError(f"{path}: has no images in its folders")
-    told = image_files.left_out(path, others)
-    return LabelledSet(path, Split(np.concatenate(x), np.array(y, np.int32)), (told,) if told else ())
+    note = image_files.left_out(path, others)
+    return LabelledSet(path, Split(np.concatenate(x), np.array(y, np.int32)), (note,) if note else ())
 
 
 def _numbers(run: Run, path: Path, names: tuple[str, ...]) -> np.ndarray:
@@ -121,7 +130,7 @@ def _numbers(run: Run, path: Path, names: tuple[str, ...]) -> np.ndarray:
 
 
 def in_units(facts: dict[str, Any] | None, path: Path, own: Units | None, x: np.ndarray) -> np.ndarray:
-    """Samples read in their `own` units, in those of a run's training file, which its data.json tells."""
+    """Samples read in their `own` units, in those of a run's training file, which are in its data.json."""
     if not facts or own is None:
         return x
     meant = Units.from_json(facts)

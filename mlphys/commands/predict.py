@@ -104,7 +104,7 @@ def save_inputs(found: Predictions, folder: Path) -> None:
 
 
 def expected_samples(run: Run, prepared: bool = True) -> Expected:
-    """What the files of other samples must hold; photographs are prepared unless told otherwise."""
+    """What the files of other samples must hold; photographs are prepared unless `prepared` is false."""
     data, span = run.config.data, run.data["splits"]["train"]["range"]
     low, high = span or (None, None)
     facts = run.data["units"]

@@ -42,7 +42,7 @@ def check(run: Run, shift: int | None, noise: float | None) -> None:
     if len(shape) != 3:
         raise UserError(f"{run.path}: its samples of {text(shape)} are no images that --shift could move")
     if len(target) == 3:
-        raise UserError(f"{run.path}: its targets are images, which would have to move too; --shift cannot tell how")
+        raise UserError(f"{run.path}: its targets are images, which would have to move too; leave --shift out")
     most = min(*shape[:2], MOST_AMOUNTS) - 1
     if shift > most:
         raise UserError(f"{run.path}: --shift {shift}: its images of {text(shape)} can be moved by {most} at most")

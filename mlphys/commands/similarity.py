@@ -12,7 +12,7 @@ from mlphys.numerics import chunked, nearest
 from mlphys.runs.run import Run
 
 MOST_KNOWN = 20_000  # training samples that are compared with
-MOST_CALIBRATION = 500  # validation samples whose distances tell which are usual
+MOST_CALIBRATION = 500  # validation samples for the distribution of usual distances
 FAR = 1.1  # times the largest distance of a validation sample
 NAMED = 3
 
@@ -50,7 +50,7 @@ def of(run: Run, x: np.ndarray) -> Similarity | str:
     except UserError as error:
         return f"not compared with the training samples: {error}"
     if not len(dataset.validation):
-        return "not compared with the training samples: there are no validation samples to tell which distance is usual"
+        return "not compared with the training samples: without validation samples the usual distance is unknown"
     fitted = run.preprocessing
     known, calibration = (
         chunked.read(fitted.apply(split.some(most).x))

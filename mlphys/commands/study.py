@@ -98,7 +98,7 @@ def begin(
 
 
 def resume(study: Study, request: Request, retry: bool, reporter: StudyReporter, say: Say) -> StudyFile:
-    """Go on with a study: ended members stay, the others go on from their checkpoints.
+    """Resume a study: ended members stay, the others continue from their checkpoints.
 
     With `retry`, those that failed are tried again.
     """

@@ -95,6 +95,10 @@ def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, s
     sample_checks.require_learnable(loaded, dataset, fitted)
     for note in splits.reading_notes(dataset):
         say(note)
+    if fitted.targets is not None:
+        say(
+            "targets are standardized: in training, loss and mse are in units of their spread; metrics are in their own"
+        )
     for remark in sample_checks.remarks(loaded, dataset, fitted):
         say(f"warning: {remark}")
     facts = splits.summary(dataset, data, loaded.description)
@@ -162,12 +166,12 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, th
     if changes:
         writer.config(loaded.experiment.model_dump())
     if checkpoint:
-        said = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
+        text = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
     else:
-        said = "no checkpoint to resume from; starting over"
+        text = "no checkpoint to resume from; starting over"
     if passed:
-        said += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
-    say(f"run {run.path}: {said}")
+        text += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
+    say(f"run {run.path}: {text}")
     return _train(PreparedRun(Run(run.path), writer, loaded, dataset, fitted), reporter, checkpoint)
 
 
@@ -231,10 +235,10 @@ def _mismatch(saved: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     packages = [name for name in machine.versions() if saved.get(name) != now[name]]
     if packages:
         had, have = ([f"{name} {of.get(name, '(not recorded)')}" for name in packages] for of in (saved, now))
-        wanted = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
+        versions = " ".join(f"{name}=={saved[name]}" for name in packages if name in saved)
         return (
             f"its checkpoints were made with {', '.join(had)}, installed is {', '.join(have)}, which may give "
-            f"other numbers; {f'`pip install {wanted}`' if wanted else 'install what environment.json names'} "
+            f"other numbers; {f'`pip install {versions}`' if versions else 'install what environment.json names'} "
             "to resume, or retrain it"
         )
     return None if saved == now else "its checkpoints belong to another config or other data; retrain it"

@@ -123,7 +123,7 @@ class Experiment(Spec):
     """A study of many runs, which differ in the seed or in some keys. Example: {seeds: 5}"""
 
     def is_study(self) -> bool:
-        """Whether it stands for many runs: it has the block `study`, or folds of which it names none."""
+        """Whether it describes many runs: it has the block `study`, or folds without the number of one."""
         return self.study is not None or (self.data.folds is not None and self.data.fold is None)
 
     @model_validator(mode="after")
@@ -161,7 +161,7 @@ class ResolvedExperiment:
     """A complete experiment that fits its data, with the description of the data.
 
     `pretrained` are arrays from other runs that replace initial weights; a run saves them in a separate file.
-    `notes` tell which words of the config mean something else here than in Keras.
+    `notes` name the words of the config that have another meaning in Keras.
     """
 
     experiment: Experiment

@@ -8,7 +8,7 @@ from mlphys.config.experiment import Experiment
 
 
 def json_schema() -> dict[str, Any]:
-    """Pydantic's schema, with each block written once: the layers alone stand in a dozen places."""
+    """Pydantic's schema, with each block written once: layers alone appear in a dozen places."""
     schema = Experiment.model_json_schema()
     definitions: dict[str, Any] = {}
     known = {name: _folded(block, definitions, named=False) for name, block in schema.pop("$defs").items()}

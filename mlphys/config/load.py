@@ -53,7 +53,7 @@ def overridden_document(path: Path, overrides: Sequence[str] = ()) -> Document:
 
 
 def load_document(document: Document) -> ResolvedExperiment:
-    """Validate a document; the notes tell which of Keras's words mean something else here. Raises UserError."""
+    """Validate a document; the notes name Keras's words that have another meaning here. Raises UserError."""
     return replace(validate(document), notes=tuple(_notes(document)))
 
 

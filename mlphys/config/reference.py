@@ -1,4 +1,4 @@
-"""What can stand in a config: every block with its keys, and the way from a name to them."""
+"""Reference of the config language: all blocks with their keys, found by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlphys.schema.messages import suggestion
 from mlphys.schema.spec import Choice, Entry, Mentions, Spec
 from mlphys.schema.value_types import in_words
 
-Part = type[Spec] | Choice | Entry  # what can stand below a key
+Part = type[Spec] | Choice | Entry  # the values of a key that have keys of their own
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Key:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The blocks and the vocabularies that stand below it."""
+        """The blocks and vocabularies below it."""
         return tuple(dict.fromkeys(_parts(self.field.annotation, self.field.metadata)))
 
     @property
@@ -87,7 +87,7 @@ class Key:
 
     @property
     def allowed(self) -> list[str]:
-        """The names that can stand here."""
+        """The allowed names."""
         named = [part.options for part in self.parts if isinstance(part, Choice | Entry)]
         if self.names_its_block:
             named = [entry.options for entry in vocabularies().values() if entry.options.get(self.of) is self.block]
@@ -152,7 +152,7 @@ def _blocks() -> tuple[Block, ...]:
 
 
 def _entries(key: Key, part: Part) -> list[Block]:
-    """The blocks that can stand below a key. Those of a Choice are used at many places: their path is their name."""
+    """The blocks below a key. Those of a Choice are used in many places: their path is their name."""
     if isinstance(part, Entry):
         return [Block(key.path, spec, name) for name, spec in part.options.items()]
     if isinstance(part, Choice):
@@ -214,7 +214,7 @@ def _step(place: Key | Block, name: str) -> Iterator[Key | Block]:
 
 
 def _by_name(parts: tuple[str, ...]) -> list[Key | Block]:
-    """What is called so wherever it stands: `Conv2D`, `Conv2D.filters`, `patience`."""
+    """All keys and blocks of this name, anywhere: `Conv2D`, `Conv2D.filters`, `patience`."""
     places: list[Key | Block] = []
     for vocabulary in vocabularies().values():
         spec = vocabulary.find(parts[0])
@@ -231,7 +231,7 @@ def every_key() -> Iterator[Key]:
 
 
 def distinct_keys() -> list[Key]:
-    """Each key where it first stands; what several blocks share stands once."""
+    """Each key at its first place; keys that several blocks share are listed once."""
     found: dict[tuple[type, str], Key] = {}
     for key in every_key():
         if not key.names_its_block or key.path not in {other.path for other in found.values()}:
@@ -247,12 +247,12 @@ def path_of(name: str) -> str | None:
 
 
 def _distinct(places: list[Key | Block]) -> list[Key | Block]:
-    """One of those that say the same: a key that many datasets share is told once."""
-    told: dict[Any, Key | Block] = {}
+    """Without repetitions: a key that many datasets share is listed once."""
+    distinct: dict[Any, Key | Block] = {}
     for place in places:
         same = (place.name, place.description, place.type, place.default) if isinstance(place, Key) else place.spec
-        told.setdefault(same, place)
-    return list(told.values())
+        distinct.setdefault(same, place)
+    return list(distinct.values())
 
 
 def _nearest(parts: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong, or strange, with the samples themselves: known before the first step of training."""
+"""Checks of the samples before the first step of training: refusals and warnings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mlphys.schema.losses import BinaryCrossentropy
 TOLERANCE = 1e-3  # how far rounding may take a probability out of [0, 1]
 FAR = 1e3  # a root mean square beyond it, or below its inverse, is far from one
 OFF = 10  # targets whose mean or spread is off by a larger factor are far from what a net begins with
-REMOTE = 20  # times the range of the middle 90 %: a value so far outside belongs to something else
+REMOTE = 20  # times the range of the middle 90 %: values so far outside are outliers
 FEW = 0.01  # the share of samples up to which remote values are outliers
-LOOKED_AT = 5000  # samples from which the range of the middle is found
-MOST_NAMED = 3  # features that one remark names
+LOOKED_AT = 5000  # samples from which the range of the middle is estimated
+MOST_NAMED = 3  # features named in one warning
 
 
 def require_learnable(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) -> None:
@@ -63,7 +63,7 @@ def _extremes(split: Split) -> tuple[float, float]:
 
 
 def all_remarks(loaded: ResolvedExperiment, dataset: Splits) -> list[str]:
-    """What `train` would say of these samples, refusals among them."""
+    """The warnings of `train` for these samples, refusals included."""
     fitted = preprocessing.fit_splits(loaded.experiment.data, dataset.train)
     try:
         require_learnable(loaded, dataset, fitted)
@@ -73,7 +73,7 @@ def all_remarks(loaded: ResolvedExperiment, dataset: Splits) -> list[str]:
 
 
 def remarks(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) -> list[str]:
-    """What may be meant, and makes a training fail where it is not: a sentence each, of the user's own samples."""
+    """Warnings about the user's own samples, a sentence each: what makes training fail unless it is intended."""
     data = loaded.experiment.data
     if not data.OWN_FILES:
         return []
@@ -84,7 +84,7 @@ def remarks(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) 
 
 
 def _sizes(train: Split) -> Iterator[str]:
-    """Of the values that the net sees."""
+    """Warn of inputs of the network far from one."""
     total = sum(float(np.square(piece, dtype=np.float64).sum()) for piece in chunked.pieces(train.x))
     size = math.sqrt(total / max(1, train.x.size))
     if size > FAR or 0 < size < 1 / FAR:
@@ -102,10 +102,10 @@ def _target_sizes(y: np.ndarray, names: Sequence[str]) -> Iterator[str]:
     off = (np.abs(mean) > OFF) | (spread > OFF) | ((spread < 1 / OFF) & (spread > 0))
     if not off.any():
         return
-    told = [_size_of(k, mean[k], spread[k], names) for k in np.flatnonzero(off)[:MOST_NAMED].tolist()]
-    more = f" and {int(off.sum()) - len(told)} more" if off.sum() > len(told) else ""
+    named = [_size_of(k, mean[k], spread[k], names) for k in np.flatnonzero(off)[:MOST_NAMED].tolist()]
+    more = f" and {int(off.sum()) - len(named)} more" if off.sum() > len(named) else ""
     yield (
-        f"the targets are far from mean 0 and spread 1, near which a net begins: {', '.join(told)}{more}; "
+        f"the targets are far from mean 0 and spread 1, near which a net begins: {', '.join(named)}{more}; "
         "write data.target_scaling: standardize"
     )
 
@@ -116,7 +116,7 @@ def _size_of(number: int, mean: float, spread: float, names: Sequence[str]) -> s
 
 
 def _outliers(train: Split, names: Sequence[str]) -> Iterator[str]:
-    """Features whose spread a few values make, as -9999 and 1e20 that stand for missing ones do."""
+    """Features whose spread is due to a few values, such as -9999 and 1e20 for missing ones."""
     if len(train.x.shape) != 2 or len(train) < 20:
         return
     some = train.some(LOOKED_AT).x
@@ -124,13 +124,13 @@ def _outliers(train: Split, names: Sequence[str]) -> Iterator[str]:
     low, high = chunked.extremes(train.x)
     reach = REMOTE * (above - below)
     remote = (reach > 0) & ((low < middle - reach) | (high > middle + reach))
-    for told, i in enumerate(np.flatnonzero(remote).tolist()):
+    for count, i in enumerate(np.flatnonzero(remote).tolist()):
         values = _column(train, i)
         far = np.abs(values - middle[i]) > reach[i]
         if not 0 < far.sum() <= max(1, FEW * len(values)):
             continue
-        if told >= MOST_NAMED:
-            yield f"{int(remote.sum()) - told} more features have values far outside of all others"
+        if count >= MOST_NAMED:
+            yield f"{int(remote.sum()) - count} more features have values far outside of all others"
             return
         value = float(values[far][np.abs(values[far] - middle[i]).argmax()])
         name = names[i] if names else f"x[:, {i}]"

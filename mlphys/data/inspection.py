@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 10
 MOST_ROWS = 20
+MOST_TARGETS = 20  # with a line each
 MOST_LINES = 8  # classes in a histogram
 MOST_COUNTED = 100_000  # samples in a histogram
 ROWS_WITHOUT_CLASSES = 4
@@ -87,7 +88,7 @@ class Inspection:
         return found
 
 
-def check(dataset: Splits, description: Description) -> Inspection:
+def check(dataset: Splits, description: Description, target_names: tuple[str, ...] = ()) -> Inspection:
     """Count, measure and compare the samples of all splits."""
     seen = {name: _seen(getattr(dataset, name)) for name in NAMES}
     facts = {name: _facts(getattr(dataset, name), seen[name], description) for name in NAMES}
@@ -101,14 +102,23 @@ def check(dataset: Splits, description: Description) -> Inspection:
         shared=shared,
         features=math.prod(description.shape),
         constant_features=int((seen["train"].low == seen["train"].high).sum()),
-        notes=(*reading_notes(dataset), *_target_range(dataset, description)),
+        notes=(*reading_notes(dataset), *_target_range(dataset, description, target_names)),
         balance=min(counts) / max(counts),
     )
 
 
-def _target_range(dataset: Splits, description: Description) -> list[str]:
+def _target_range(dataset: Splits, description: Description, names: tuple[str, ...]) -> list[str]:
     y = dataset.train.y
-    return [] if description.classes or not y.size else [f"targets of train: from {y.min():g} to {y.max():g}"]
+    if description.classes or not y.size:
+        return []
+    if y.ndim != 2 or y.shape[1] > MOST_TARGETS:
+        return [f"targets of train: from {y.min():g} to {y.max():g}"]
+    of = names if len(names) == y.shape[1] else tuple(f"y_{k}" for k in range(y.shape[1]))
+    return [
+        f"target {name} of train: from {column.min():g} to {column.max():g}, mean {column.mean(dtype=np.float64):.4g}, "
+        f"spread {column.std(dtype=np.float64):.3g}"
+        for name, column in zip(of, y.T, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

@@ -185,10 +185,10 @@ class _Contents:
         used |= set(_beside(list(self.headers), self.parts, self.spec))
         others = [name for name in self.headers if name not in used]
         refused = [f"{name} ({why.partition(';')[0]})" for name, why in array_files.unread(self.path).items()]
-        told = [("are not used", others), ("cannot be read", refused)]
+        groups = [("are not used", others), ("cannot be read", refused)]
         return tuple(
             f"{self.path.name}: {len(names)} arrays {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-            for what, names in told
+            for what, names in groups
             if names
         )
 
@@ -301,9 +301,9 @@ def _check_beside(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> 
         assert base is not None
         name, samples = _of_part(list(headers), base, part), headers[parts[part][0]].shape[0]
         if name is None:
-            wanted = base if part == "train" else base + ENDINGS[part][0]
+            name = base if part == "train" else base + ENDINGS[part][0]
             have = ", ".join(list(headers)[:20])
-            raise UserError(f"{spec.path}: no array {wanted}, which data.{key} names (arrays: {have})")
+            raise UserError(f"{spec.path}: no array {name}, which data.{key} names (arrays: {have})")
         shape, kind = headers[name].shape, headers[name].dtype.kind
         if shape not in ((samples,), (samples, 1)) or kind not in ("buif" if key == "weights" else "buifUS"):
             what = "number" if key == "weights" else "value"

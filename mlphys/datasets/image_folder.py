@@ -169,7 +169,7 @@ class _Contents:
 
     @classmethod
     def of(cls, folder: Path) -> _Contents:
-        """Raises UserError where there are no images, or some that no class can be told of."""
+        """Raises UserError where there are no images, or some without a class."""
         listed = image_files.listed(folder)
         splits = _split_folders(listed)
         others: list[Path] = []
@@ -198,8 +198,8 @@ class _Contents:
         return np.array([numbers[name] for name, paths in members for _ in paths], np.int32)
 
     def notes(self) -> tuple[str, ...]:
-        told = image_files.left_out(self.folder, self.others)
-        return (told,) if told else ()
+        note = image_files.left_out(self.folder, self.others)
+        return (note,) if note else ()
 
 
 def _split_folders(listed: list[Path]) -> dict[str, Path]:
@@ -225,8 +225,8 @@ def _classes(folder: Path, others: list[Path]) -> Classes:
     others += [path for path in files if path not in loose]
     if not folders:
         if not loose:
-            told = f"; {image_files.left_out(folder, others)}" if others else ""
-            raise UserError(f"{folder}: has no images and no folders of them; name a folder that has{told}")
+            hint = f"; {image_files.left_out(folder, others)}" if others else ""
+            raise UserError(f"{folder}: has no images and no folders of them; name a folder that has{hint}")
         return {"": loose}
     found: Classes = {}
     for path in folders:
@@ -238,7 +238,7 @@ def _classes(folder: Path, others: list[Path]) -> Classes:
         raise UserError(f"{folder}: no images in {_named(empty)}, so no samples of a class; {remedy}")
     if loose:
         raise UserError(
-            f"{folder}: {len(loose)} images, {loose[0].name} first, lie beside the folders of the classes "
+            f"{folder}: {len(loose)} images, {loose[0].name} first, are beside the folders of the classes "
             f"{_named(list(found))}; move them into one, or away"
         )
     return found

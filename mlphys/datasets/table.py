@@ -71,7 +71,7 @@ class Table(Dataset):
 
     How it is written is found out: encoding, delimiter, decimal commas, lines above the names, a line
     of units below; `header: false` is for a file without names, whose columns are column_1 and so on.
-    `features` are the columns of x; null: all but the target. `target` is the column to be told from
+    `features` are the columns of x; null: all but the target. `target` is the column to be predicted from
     them, or a list of columns of numbers; null: none, for autoencoders. `target_is`: null takes text
     as classes and numbers as numbers, or what the kind of model needs. `categories` are columns of
     text that become a 0 or 1 for each value. `missing`: rows with missing cells (empty, ?, NA, nan and
@@ -192,7 +192,7 @@ class Table(Dataset):
         return self
 
     def describe(self) -> Description:
-        """Read the whole file, which alone tells the number of samples and the classes."""
+        """Read the whole file: its header has neither the number of samples nor the classes."""
         table = self.read()
         shape = (*table.x.shape[1:], 1) if self.signals else table.x.shape[1:]
         return Description(shape, table.classes, len(table.x), test_samples=None, target_shape=table.y.shape[1:])
@@ -268,7 +268,7 @@ def _known(x: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Contents:
     """x float64 (n, features), NaN where a cell is missing; y int32 labels (n,) of the classes, or float32 (n, targets)
-    without classes. `notes` tell how it was read."""
+    without classes. `notes` say how it was read."""
 
     x: np.ndarray
     y: np.ndarray
@@ -281,8 +281,8 @@ class Contents:
 class Labels:
     """The names of the classes, in order of appearance."""
 
-    def __init__(self, asked_for: bool, layout: Layout) -> None:
-        self.asked_for = asked_for
+    def __init__(self, requested: bool, layout: Layout) -> None:
+        self.requested = requested
         self.layout = layout
         self.codes: dict[str, int] = {}
 
@@ -291,7 +291,7 @@ class Labels:
         value = csvfile.parsed(self.layout.number(cell))
         if cell == "" or (value is not None and not math.isfinite(value)):
             raise ValueError(csvfile.refusal(cell))
-        if value is not None and not self.asked_for:
+        if value is not None and not self.requested:
             raise ValueError(f"received {cell} below labels of text; if it is one, write data.target_is: classes")
         name = cell if value is None else repr(value).removesuffix(".0")
         return self.codes.setdefault(name, len(self.codes))
@@ -308,7 +308,7 @@ class Labels:
 
 
 def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
-    """Where the features, and behind them the targets, stand in a row."""
+    """The position in a row of each feature, followed by the targets."""
     targets = dataset.target or ()
     places = {name: i for i, name in reversed(list(enumerate(header)))}
     for name in (*(dataset.features or ()), *targets, *_named_beside(dataset)):

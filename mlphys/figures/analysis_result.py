@@ -44,13 +44,13 @@ class Analysis(Spec, ABC):
     """
 
     def check(self, resolved: ResolvedView) -> None:
-        """Raise NotApplicable, with the reason, for what the config alone tells to have no such analysis."""
+        """Raise NotApplicable, with the reason, if the config alone rules the analysis out."""
 
     @abstractmethod
     def measure(self, run: RunView) -> AnalysisResult:
         """Numbers, their summary, and pictures.
 
-        Raises NotApplicable for what only samples or weights tell.
+        Raises NotApplicable if samples or weights rule it out.
         """
 
     @classmethod
@@ -92,8 +92,8 @@ class PerClassAnalysis(Analysis):
         return name, SplitInMemory(chunked.read(split.x[chosen]), split.y[chosen])
 
 
-def _split(run: RunView, wanted: str | None) -> tuple[str, Split]:
-    name = wanted or run.shown_split()
+def _split(run: RunView, name: str | None) -> tuple[str, Split]:
+    name = name or run.shown_split()
     split: Split = getattr(run.dataset(), name)
     if not len(split):
         raise NotApplicable(f"its {name} split has no samples; name another one as split")

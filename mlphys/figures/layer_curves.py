@@ -39,7 +39,7 @@ def picture(
     low, high = limits(list(curves.values())) if log else (0.0, 1.0)
     caption += "; layers from the first (dark) to the last"
     if any(value < low for curve in curves.values() for value in curve):
-        caption += "; what is smaller than the axis reaches lies at its end"
+        caption += "; values below the axis are drawn at its end"
     figure = theme.figure(9.5, 6.2, f"{run.name}: {title}", caption)
     axes = figure.subplots()
     _draw(axes, list(curves.values()), layers, (low, high), log)

@@ -67,7 +67,7 @@ class Block:
         return self.values.ndim == 1 and len(self.values) <= BRIEF
 
     def turned(self, width: float) -> bool:
-        """Whether the names of the outputs are too long to stand side by side in so many inches."""
+        """Whether the names of the outputs are too long to be written side by side in so many inches."""
         names = self.names
         return bool(names) and LETTER * (max(map(len, names)) + 0.5) > width / len(names)
 

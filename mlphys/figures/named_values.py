@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def figure(
         text = f"{value:.4g}".replace("-", "−")
         axes.text(column, row, text, ha="center", va="center", fontsize=11, color=ink)
     axes.set_yticks(range(len(values)), labels, fontsize=11)
-    turned = {"rotation": 30, "ha": "left"} if max(map(len, features)) > 8 else {}
+    turned: dict[str, Any] = {"rotation": 30, "ha": "left"} if max(map(len, features)) > 8 else {}
     axes.set_xticks(range(len(features)), [theme.short(name, 20) for name in features], fontsize=12, **turned)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)

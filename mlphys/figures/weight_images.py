@@ -137,7 +137,7 @@ def each_of_run(layer: ImageLayer, run: RunView) -> tuple[np.ndarray, int]:
 
 
 def _in_pictures(fitted: Preprocessing, kernel: np.ndarray) -> np.ndarray:
-    """Columns (values that the net sees, filters) as the changes of a picture that they stand for."""
+    """Columns (values that the net sees, filters) as the changes of a picture that they represent."""
     columns = np.concatenate([np.zeros((1, len(kernel)), np.float32), kernel.T])
     pictures = fitted.inverse(columns).reshape(len(columns), -1)
     return (pictures[1:] - pictures[0]).T

@@ -23,7 +23,7 @@ SMALLEST = 5  # points of a number that is still worth writing
 
 
 class Page:
-    """Where the tiles lie: the channels of a strip side by side, and several strips in a line.
+    """The layout of the tiles: the channels of a strip side by side, and several strips in a line.
 
     A tile alone has its label above it, a strip of several to its left.
     """
@@ -53,7 +53,7 @@ class Page:
 
     def corner(self, strip: int, channel: int) -> tuple[float, float]:
         """Left and upper edge of a tile; y grows downwards."""
-        # Tiles alone read like words; strips go on at the top of the next column.
+        # Tiles alone read like words; strips continue at the top of the next column.
         line, place = divmod(strip, self.across) if not self.margin else divmod(strip, self.lines)[::-1]
         return place * self.right + self.margin + channel * (self.width + GAP), line * self.down
 

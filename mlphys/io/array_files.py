@@ -21,7 +21,7 @@ CONFINED = {
 ENDINGS = (".npy", ".npz", ".idx", *CONFINED)
 IDX_NAMES = {"images": "x", "labels": "y", "train": "train", "t10k": "test", "test": "test"}
 
-# What is not read, and the line of Python that makes a file that is.
+# Unsupported formats, with the line of Python that converts them.
 SAVE = "np.savez('{stem}.npz', x=x, y=y)"
 RUNS_CODE = "can run code when it is opened, so it is not; if you trust it: "
 CONVERSIONS = {
@@ -46,7 +46,7 @@ SAME = {
 
 
 def is_known(path: Path) -> bool:
-    """Whether the name tells that arrays are in it."""
+    """Whether a file of this name holds arrays."""
     return path.suffix.lower() in (".npy", ".npz") or idx.is_idx(path) or _confined(path) is not None
 
 
@@ -90,13 +90,13 @@ def read(path: Path, headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
     return npz.read(path, headers)
 
 
-def one(path: Path, wanted: str) -> np.ndarray:
-    """The samples of a file: the array `wanted`, else x, else the only one. Raises UserError where there is none."""
+def one(path: Path, preferred: str) -> np.ndarray:
+    """The samples of a file: the array `preferred`, else x, else the only one. Raises UserError where there is none."""
     found = headers(path)
-    name = next((name for name in (wanted, "x") if name in found), next(iter(found), ""))
-    if name not in found or (name not in (wanted, "x") and len(found) > 1):
+    name = next((name for name in (preferred, "x") if name in found), next(iter(found), ""))
+    if name not in found or (name not in (preferred, "x") and len(found) > 1):
         have = ", ".join(list(found)[:20]) or "none"
-        raise UserError(f"{path}: expected an array {wanted}, or one array alone; received {have}")
+        raise UserError(f"{path}: expected an array {preferred}, or one array alone; received {have}")
     return read(path, {name: found[name]})[name]
 
 
@@ -122,6 +122,6 @@ def _idx_name(path: Path) -> str:
 def _check_format(path: Path) -> None:
     """Raise UserError with the line of Python that converts a file of a format that is not read."""
     ending = path.suffix.lower()
-    told = CONVERSIONS.get(SAME.get(ending, ending))
-    if told and os.path.isfile(path):
-        raise UserError(f"{path}: {told.format(name=path.name, stem=path.stem)}")
+    remedy = CONVERSIONS.get(SAME.get(ending, ending))
+    if remedy and os.path.isfile(path):
+        raise UserError(f"{path}: {remedy.format(name=path.name, stem=path.stem)}")

@@ -15,7 +15,7 @@ from mlphys.io.npz import Header
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name tells of a file that holds several arrays."""
+    """Whether a file of this name holds several arrays."""
     return array_files.is_known(path) and not array_files.parts(path)
 
 

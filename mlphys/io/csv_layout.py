@@ -1,4 +1,4 @@
-"""How a CSV file is written: encoding, delimiter, decimal mark, and where its table begins below a preamble."""
+"""Layout of a CSV file: encoding, delimiter, decimal mark, and the first line of the table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlphys.errors import UserError
 
-LOOKED_AT = 500  # lines from which the layout is found
+LOOKED_AT = 500  # lines from which the layout is detected
 LOOKED_AT_CHARACTERS = 200_000
 LONGEST_LINE = 20_000_000  # characters
 DELIMITERS = ",;\t|"
@@ -29,7 +29,7 @@ DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][+-]?\d+)?")
 
 @dataclass(frozen=True)
 class Layout:
-    """`first` lines stand above the line of names, or above the first row where `named` is false; `units_row` is below
+    """`first` lines precede the line of names, or above the first row where `named` is false; `units_row` is below
     the names. `ambiguous`: the first line has numbers where the rows below have some."""
 
     encoding: str = "utf-8-sig"
@@ -69,15 +69,15 @@ def find(path: Path) -> Layout:
                 break
             lines.append(line.rstrip("\r\n"))
     start, delimiter = 0, None
-    if lines and (said := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff "), re.IGNORECASE)):
-        start, delimiter = 1, said[1]
+    if lines and (written := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff "), re.IGNORECASE)):
+        start, delimiter = 1, written[1]
     body = [line for line in lines[start:] if line.strip() and not line.lstrip().startswith(COMMENTS)]
     delimiter = delimiter or _delimiter(body)
     return _table(lines, start, encoding, delimiter)
 
 
 def _encoding(path: Path) -> str:
-    """The whole file is looked through: a byte that is no UTF-8 may come late."""
+    """The encoding; the whole file is checked, since an invalid byte may come late."""
     with path.open("rb") as file:
         start = file.read(4)
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -198,7 +198,7 @@ def _names(
     if above:
         return above[-1]
     if not any(_is_number(cell, delimiter) for cell in alike[first_row]):
-        return first_row  # nothing but text, or too few lines to tell
+        return first_row  # nothing but text, or too few lines to decide
     for i in sorted((i for i in rows if i < first_row and i not in alike), reverse=True):
         names = cells(lines[i].lstrip().lstrip("#%/").strip(), delimiter)
         if (

@@ -1,4 +1,4 @@
-"""Cells of a CSV file as numbers: missing ones are NaN, categories a 0 or 1 for each of their values."""
+"""Cells of a table as numbers: missing values are NaN, categories one-hot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Categories = Mapping[str, tuple[str, ...]]  # of each column of text its values
 class Cells:
     """How the columns `names` of a file become the features of a sample.
 
-    `missing` are cells that stand for missing values beside the usual ones, as text or as numbers.
+    `missing` are cells of missing values besides the usual ones, as text or as numbers.
     """
 
     names: tuple[str, ...]
@@ -46,7 +46,7 @@ class Cells:
         return value is not None and value in (csvfile.parsed(text) for text in self.missing)
 
     def features(self, row: Sequence[str], places: Sequence[int]) -> tuple[list[float], dict[str, str]]:
-        """The values of a row whose columns stand at `places`, and why columns of it cannot be used."""
+        """The values of a row with its columns at `places`, and for each unusable column the reason."""
         if not self.categories and not self.missing:
             found = csvfile.plain_numbers([row[place] for place in places])
             if found is not None:
@@ -75,7 +75,7 @@ class Cells:
 def header(path: Path, layout: Layout, rows: Iterable[Row], named: bool | None) -> tuple[list[str], Iterable[Row]]:
     """The names of the columns, column_1 and so on where the file has none, and the rows below.
 
-    `named` says whether the first line has names; None: as the layout found it. Raises UserError where that is open.
+    `named` says whether the first line has names; None: as detected. Raises UserError where that is ambiguous.
     """
     rows = iter(rows)
     first = list(islice(rows, 1))

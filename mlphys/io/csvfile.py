@@ -1,4 +1,4 @@
-"""CSV files as people and instruments write them."""
+"""CSV files of spreadsheets and instruments, in any common layout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = tuple[int, list[str]]  # line number, stripped cells
 def opened(path: Path, layout: Layout | None = None) -> Iterator[Iterator[Row]]:
     """The rows of a file, blank ones and comments left out, the names of its columns first where it has them.
 
-    `layout` says how it is written; None finds out. Raises UserError for what is not a regular file, too large, no
+    Without `layout` it is detected. Raises UserError for what is not a regular file, too large, no
     text, or not CSV.
     """
     layout = layout or find_layout(path)
@@ -42,7 +42,7 @@ def opened(path: Path, layout: Layout | None = None) -> Iterator[Iterator[Row]]:
 
 
 def find_layout(path: Path) -> Layout:
-    """How a file is written. Raises UserError for what is not a regular file, too large, or no text."""
+    """The layout of a file. Raises UserError for what is not a regular file, too large, or no text."""
     checksum.regular(path)
     if (size := path.stat().st_size) > MOST_BYTES:
         raise UserError(f"{path}: {size / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} are read; save fewer rows")
@@ -89,7 +89,7 @@ def parsed(cell: str) -> float | None:
 
 
 def plain_numbers(cells: list[str]) -> list[float] | None:
-    """Cells that are all finite float32 as Python writes them; None where one is not: many are read in no time."""
+    """Cells that are all finite float32 as Python writes them; None where one is not. Fast."""
     try:
         values = list(map(float, cells))
     except ValueError:
@@ -112,7 +112,7 @@ def refusal(cell: str) -> str:
         return "the cell is empty"
     value = parsed(cell)
     if value is not None and math.isfinite(value):
-        return f"{cell} is beyond float32" if abs(value) > LARGEST else f"{cell} stands for a missing value"
+        return f"{cell} is beyond float32" if abs(value) > LARGEST else f"{cell} is a missing value"
     comma = cell.count(",") == 1 and parsed(cell.replace(",", ".")) is not None
     received = repr(cell if len(cell) <= 40 else f"{cell[:37]}...")
     return f"expected a finite number; received {received}{'; write a decimal point' if comma else ''}"

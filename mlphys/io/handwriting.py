@@ -1,4 +1,4 @@
-"""A photographed character as the makers of MNIST prepared theirs (LeCun, Bottou, Bengio & Haffner 1998, III.A).
+"""Photographs of characters, normalized as in MNIST (LeCun, Bottou, Bengio & Haffner 1998, III.A).
 
 White on black, scaled into a box without a change of its proportions, its centre of mass in the middle of the frame.
 """
@@ -11,19 +11,19 @@ import numpy as np
 
 from mlphys.schema.data import Frame
 
-WORKED_ON = 320  # pixels of the longer side in which paper and ink are told apart
-INK = 0.5  # of the deepest ink: what is paler is paper, its lines, or its shadow
-DEEPEST = 0.003  # of all pixels: those that tell how deep ink is
-SPECK = 0.08  # of the largest stroke's area: what is smaller is dirt
+WORKED_ON = 320  # pixels of the longer side at which paper and ink are separated
+INK = 0.5  # of the deepest ink: paler pixels are paper, its lines, or its shadow
+DEEPEST = 0.003  # of all pixels: those from which the depth of the ink is measured
+SPECK = 0.08  # of the largest stroke's area: smaller ones are dirt
 THINNEST = 1.7  # pixels of the frame: thinner strokes vanish when they are scaled down
-FITTED_ON = 64  # of them, those that the paper's light is fitted to
+FITTED_ON = 64  # pixels of the longer side to which the paper's brightness is fitted
 DIMMEST = 0.05  # light of a paper on which ink can be seen
 ROUNDS = 12
-ASYMMETRY = 0.02  # weight of what lies on ink's side of the paper (Eilers & Boelens 2005)
+ASYMMETRY = 0.02  # weight of pixels on the ink's side of the paper (Eilers & Boelens 2005)
 
 
 def holds(frame: Frame, image: np.ndarray) -> bool:
-    """Whether an image (height, width) in [0, 1] is prepared already: of the frame's size, on black."""
+    """Whether an image (height, width) in [0, 1] already is as the frame describes: of its size, on black."""
     return image.shape == (frame.size, frame.size) and float(np.median(_border(image))) < 0.5
 
 
@@ -57,7 +57,7 @@ def _reduced(image: np.ndarray) -> np.ndarray:
 
 
 def _ink(image: np.ndarray) -> np.ndarray:
-    """How much of the light of the paper the ink takes away, or adds to dark paper: 0 on paper."""
+    """The fraction of the paper's brightness that the ink absorbs, or adds to dark paper; 0 on paper."""
     light, dark = _paper(image, above=True), _paper(image, above=False)
     on_light = (light - image) / np.maximum(light, DIMMEST)
     on_dark = (image - dark) / np.maximum(1 - dark, DIMMEST)
@@ -75,7 +75,7 @@ def _border(image: np.ndarray) -> np.ndarray:
 
 
 def _paper(image: np.ndarray, above: bool) -> np.ndarray:
-    """The quadratic surface below or above which almost nothing lies: asymmetric least squares."""
+    """The quadratic surface below or above which there is almost nothing: asymmetric least squares."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     step = math.ceil(max(image.shape) / FITTED_ON)
@@ -92,7 +92,7 @@ def _paper(image: np.ndarray, above: bool) -> np.ndarray:
 
 
 def _strokes(depth: np.ndarray) -> np.ndarray:
-    """Ink from 0 to 1, without lines of the paper, specks, and what lies beside the strokes."""
+    """Ink from 0 to 1, without lines of the paper, specks, and what is beside the strokes."""
     from scipy import ndimage
 
     count = min(max(4, round(DEEPEST * depth.size)), depth.size)

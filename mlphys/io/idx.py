@@ -35,14 +35,14 @@ def header(path: Path) -> Header:
 def read(path: Path) -> np.ndarray:
     """The array of an IDX file, in the processor's byte order. Raises UserError, as `header` does."""
     with _opened(path) as file:
-        told = _header(path, file)
-        content = file.read(told.nbytes + 1)
-    if len(content) != told.nbytes:
+        header = _header(path, file)
+        content = file.read(header.nbytes + 1)
+    if len(content) != header.nbytes:
         raise UserError(
-            f"{path}: claims the shape {told.shape} of {told.dtype}, {told.nbytes} bytes, which is not what the file "
-            "holds; copy it again"
+            f"{path}: claims the shape {header.shape} of {header.dtype}, {header.nbytes} bytes, which is not what the "
+            "file holds; copy it again"
         )
-    return np.frombuffer(content, told.dtype).reshape(told.shape).astype(told.dtype.newbyteorder("="))
+    return np.frombuffer(content, header.dtype).reshape(header.shape).astype(header.dtype.newbyteorder("="))
 
 
 def _header(path: Path, file: IO[bytes]) -> Header:
@@ -52,14 +52,14 @@ def _header(path: Path, file: IO[bytes]) -> Header:
     sizes = file.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
         raise UserError(f"{path}: a truncated IDX file; copy it again")
-    told = Header(struct.unpack(f">{start[3]}I", sizes), np.dtype(DTYPES[start[2]]))
+    header = Header(struct.unpack(f">{start[3]}I", sizes), np.dtype(DTYPES[start[2]]))
     length = path.stat().st_size * (MOST_INFLATED if path.suffix == ".gz" else 1)
-    if told.nbytes > length or math.prod(told.shape) > length:
+    if header.nbytes > length or math.prod(header.shape) > length:
         raise UserError(
-            f"{path}: claims the shape {told.shape} of {told.dtype}, which is more than the file can hold; "
+            f"{path}: claims the shape {header.shape} of {header.dtype}, which is more than the file can hold; "
             "copy it again"
         )
-    return told
+    return header
 
 
 @contextmanager

@@ -80,9 +80,9 @@ def left_out(folder: Path, others: Sequence[Path]) -> str:
     if not others:
         return ""
     kinds = Counter(path.suffix.lower() or path.name for path in others)
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(NAMED))
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(NAMED))
     more = f" and {len(kinds) - NAMED} other types" if len(kinds) > NAMED else ""
-    return f"{folder.name}: {len(others)} files are no images and are not read: {told}{more}"
+    return f"{folder.name}: {len(others)} files are no images and are not read: {counted}{more}"
 
 
 def largest_of_16_bits(paths: Sequence[Path]) -> int | None:
@@ -105,7 +105,7 @@ def decode(
     """The pixels: float32 in [0, 1], (height, width, 1) or (height, width, 3), rotated according to EXIF.
 
     With a `size` the image is stretched or shrunk to it. Greyscale is the luma of ITU-R BT.601;
-    what is transparent is laid on white; of an animation the first frame is read. Grey values of 16
+    transparent pixels become white; of an animation the first frame is read. Grey values of 16
     bits are divided by `white_of_16_bits`. Raises UserError unless `path` is an image of one of the
     FORMATS, whole, of at most MOST_PIXELS pixels.
     """
@@ -196,18 +196,18 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """The rotation or reflection for the EXIF orientation (Exif 2.32, tag 0x0112)."""
     from PIL import Image
 
-    turns = Image.Transpose
-    wanted: dict[int | None, Image.Transpose] = {
-        2: turns.FLIP_LEFT_RIGHT,
-        3: turns.ROTATE_180,
-        4: turns.FLIP_TOP_BOTTOM,
-        5: turns.TRANSPOSE,
-        6: turns.ROTATE_270,
-        7: turns.TRANSVERSE,
-        8: turns.ROTATE_90,
+    transposes = Image.Transpose
+    by_orientation: dict[int | None, Image.Transpose] = {
+        2: transposes.FLIP_LEFT_RIGHT,
+        3: transposes.ROTATE_180,
+        4: transposes.FLIP_TOP_BOTTOM,
+        5: transposes.TRANSPOSE,
+        6: transposes.ROTATE_270,
+        7: transposes.TRANSVERSE,
+        8: transposes.ROTATE_90,
     }
     # the method of the base class: PNG's own decodes the whole image
-    return wanted.get(Image.Image.getexif(image).get(0x0112))
+    return by_orientation.get(Image.Image.getexif(image).get(0x0112))
 
 
 @contextmanager
@@ -219,7 +219,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=FORMATS) as image:
             _check_pixels(path, image.size)
             if image.mode == "F":
-                raise UserError(f"{path}: has fractions as values, and nothing tells which is white; {AS_ARRAY}")
+                raise UserError(f"{path}: has fractions as values, and it is unknown which is white; {AS_ARRAY}")
             if image.format in ("JPEG", "MPO"):
                 _check_scans(path)
             yield image
@@ -244,7 +244,7 @@ def _check_pixels(path: Path, size: tuple[int, int]) -> None:
 def _check_scans(path: Path) -> None:
     """Raise UserError for a JPEG of thousands of scans: a small file that takes hours."""
     if (scans := path.read_bytes().count(b"\xff\xda")) > MOST_SCANS:
-        raise UserError(f"{path}: a JPEG of {scans} scans, more than {MOST_SCANS}; save it anew")
+        raise UserError(f"{path}: a JPEG of {scans} scans, more than {MOST_SCANS}; save it again")
 
 
 def _too_large(path: Path, what: str) -> str:

@@ -15,23 +15,23 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def bound() -> int:
     """Bytes. Raises UserError where MLPHYS_MEMORY is no number."""
-    said = os.environ.get(KEY)
-    if not said:
+    text = os.environ.get(KEY)
+    if not text:
         return free()
     try:
-        gigabytes = float(said)
+        gigabytes = float(text)
     except ValueError:
         gigabytes = 0
     if not 0 < gigabytes < 1e6:
-        raise UserError(f"{KEY}: expected a number of GB; received {said[:40]!r}; write {KEY}=16")
+        raise UserError(f"{KEY}: expected a number of GB; received {text[:40]!r}; write {KEY}=16")
     return int(1e9 * gigabytes)
 
 
 def free() -> int:
     """Bytes of memory that are free here, in this container too; all that there are where the system does not say."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    if said := re.search(r"^MemAvailable:\s+(\d+) kB", _text(MEMINFO), re.MULTILINE):
-        found.append(1024 * int(said[1]))
+    if text := re.search(r"^MemAvailable:\s+(\d+) kB", _text(MEMINFO), re.MULTILINE):
+        found.append(1024 * int(text[1]))
     most, used = _text(CGROUP / "memory.max").strip(), _text(CGROUP / "memory.current").strip()
     if most.isdecimal() and used.isdecimal():
         found.append(max(0, int(most) - int(used)))

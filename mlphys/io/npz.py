@@ -40,7 +40,7 @@ class Header:
 def headers(path: Path, file: IO[bytes] | None = None) -> dict[str, Header]:
     """The arrays of an npz file by name, their data unread; `file` is the one at `path`, where it is open already.
 
-    Raises UserError for what is not a regular file, not an npz file, truncated, or lies about sizes.
+    Raises UserError for what is not a regular file, not an npz file, truncated, or with wrong sizes.
     """
     with _archive(path, file) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]

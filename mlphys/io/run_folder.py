@@ -140,7 +140,7 @@ class RunFolder:
         return [name for name in inside if atomic.is_temporary(Path(name).name) and self._kind(name) == stat.S_IFREG]
 
     def _kind(self, name: str) -> int:
-        """The kind of file as `stat.S_IFMT` tells it, a link's being that of a link; 0 where there is none."""
+        """The kind of file as in `stat.S_IFMT`, without following links; 0 where there is none."""
         return stat.S_IFMT(facts.st_mode) if (facts := self._facts(name)) else 0
 
     def _names_of(self, name: str) -> int:

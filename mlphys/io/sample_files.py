@@ -187,7 +187,7 @@ def _refuse_gaps(where: str, cells: Cells, row: Sequence[str], places: Sequence[
 
 
 def _places(path: Path, header: Sequence[str], cells: Cells, expected: Expected) -> Sequence[int]:
-    """Where the features stand in a row: those of the training table, else all columns but the targets."""
+    """The positions of the features in a row: those of the training table, else all columns but the targets."""
     counts, places = Counter(header), {name: i for i, name in enumerate(header)}
     for name in cells.names:
         if name not in places:

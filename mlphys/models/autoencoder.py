@@ -42,7 +42,7 @@ def _or_mirror(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"const": "mirror"}, layers]
 
 
-MIRROR: list[Layer] = []  # stands for the word until the encoder's shapes are known
+MIRROR: list[Layer] = []  # placeholder until the encoder's shapes are known
 
 
 class Autoencoder(ModelKind[AutoencoderNetwork]):
@@ -193,7 +193,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         whole, encoder, decoder = builder.build(rows, seed), rows[: -len(self.decoder)], rows[-len(self.decoder) :]
         if self.normal_code():
             return VariationalNetwork.drawing(whole, encoder, rows[: len(self.encoder)], decoder)
-        return AutoencoderNetwork.of(whole, encoder, decoder)
+        return autoencoder.compiled_for(AutoencoderNetwork.of(whole, encoder, decoder), [self])
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """One phase: the gradient of the cost over all weights."""

@@ -22,6 +22,7 @@ from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
+from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.metrics import classification, mean_and_stderr, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.schema.autoencoding import Corruption
@@ -180,10 +181,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                 raise Refusal(
                     ("training", "phases", name, "labels"), "only a head is trained with labels; leave it out"
                 )
-        stopping = training.of_phase("train").early_stopping
-        if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
-            text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
-            raise Refusal(("training", "early_stopping", "monitor"), text)
+        for key, monitor in training.of_phase("train").monitors().items():
+            if monitor.removeprefix("validation_") == "accuracy":
+                text = f"{monitor} is that of all classes together, known after training; monitor validation_loss"
+                raise Refusal(("training", key, "monitor"), text)
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
@@ -298,11 +299,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             **mean_and_stderr("mse", own),
         }
         raw = calibration.log_probabilities(arrays["energies"].astype(np.float64))
-        measured |= mean_and_stderr("nll", losses)
-        measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
-        for name, probabilities in (("ece", arrays["probabilities"]), ("uncalibrated_ece", np.exp(raw))):
-            value, error = calibration.expected_error(probabilities, split.y)
-            measured |= {name: value, f"{name}_stderr": error}
+        normal = probability_metrics(split.y, np.exp(raw), split.weights)
+        measured |= {f"uncalibrated_{key}": value for key, value in normal.items()}
+        if split.weights is None:  # not bounded by the smallest probability, below which many of these are
+            measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
         if isinstance(self.of, Autoencoder):
             measured["pca_mse"] = own_class_error(self.of.units, split, train)
         return measured
@@ -321,7 +321,7 @@ def _need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> N
 
 
 def _of_class(k: int, classes: Sequence[str]) -> Callable[[Split], Split]:
-    """The function that keeps of samples those of a class; it tells before training what calibration would lack."""
+    """The function that keeps of samples those of a class; it refuses before training what calibration would lack."""
 
     def kept(split: Split) -> Split:
         _need_validation(split, classes)
@@ -336,7 +336,7 @@ def _need_validation(split: Split, classes: Sequence[str]) -> None:
 
 
 def _components_by_class(components: int, classes: Sequence[str]) -> Callable[[Split, Split], dict[str, np.ndarray]]:
-    """The fit of a PCA a class; it tells what calibration would lack."""
+    """The fit of a PCA a class; it refuses what calibration would lack."""
 
     def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
         _need_validation(validation, classes)

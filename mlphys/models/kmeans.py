@@ -142,7 +142,7 @@ class KMeans(ModelKind[Network]):
         """The entry of metrics.json for a split; inertia is the sum of the squared distances.
 
         Principal components, as many as there are clusters, are better on the training samples: the k
-        centroids lie in a subspace of k - 1 dimensions (Ding & He 2004).
+        centroids are in a subspace of k - 1 dimensions (Ding & He 2004).
         """
         measured = reconstruction(arrays, split.x, train.x)
         n, error = len(split), measured["squared_error_stderr"]

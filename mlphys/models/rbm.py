@@ -45,7 +45,7 @@ class CD(Block):
 
 
 class PCD(Block):
-    """Persistent contrastive divergence (Tieleman 2008): chains that go on from batch to batch."""
+    """Persistent contrastive divergence (Tieleman 2008): chains that continue from batch to batch."""
 
     shorthand: ClassVar[str] = "steps"
 
@@ -111,10 +111,10 @@ class RBM(ModelKind[MachineNetwork]):
         if isinstance(self.sampling, PCD) and values * (self.sampling.chains or 1) > LARGEST_NETWORK:
             text = f"{self.sampling.chains} chains of {values} values are more than {LARGEST_NETWORK}; use fewer"
             raise Refusal(("model", "sampling", "PCD", "chains"), text)
-        stopping = training.early_stopping
-        if self.visible == "gaussian" and stopping and "pseudo_log_likelihood" in stopping.monitor:
-            text = "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse"
-            raise Refusal(("training", "early_stopping", "monitor"), text)
+        for key, monitor in training.monitors().items():
+            if self.visible == "gaussian" and "pseudo_log_likelihood" in monitor:
+                text = "a gaussian machine has no pseudo-likelihood in closed form; monitor validation_mse"
+                raise Refusal(("training", key, "monitor"), text)
 
     def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
         """The difference of free energies."""
@@ -228,7 +228,7 @@ class RBM(ModelKind[MachineNetwork]):
     ) -> dict[str, Any]:
         """The entry of metrics.json for a split.
 
-        A free energy has no zero of its own; its difference between two splits tells overfitting (Hinton 2012).
+        A free energy has no zero of its own; its difference between two splits shows overfitting (Hinton 2012).
         """
         measured = reconstruction(arrays, split.x, train.x)
         del (

@@ -38,7 +38,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     PREDICTS_TARGETS: ClassVar[bool] = True
     TAKES_WEIGHTS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
-    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves",)
+    PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "predicted_against_true")
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "r2", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap", "effective_samples",
     )  # fmt: skip

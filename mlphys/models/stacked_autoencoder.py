@@ -135,7 +135,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         """Raise Refusal where shapes, phases and data do not go together."""
         chained = self.rows(description)
         refuse_class_weights(training)
-        phases = self._wanted(training)
+        phases = self._phases(training)
         if "head" in phases and not self.head:
             raise Refusal(("training", "phases", "head"), "there is no head to train; add model.head")
         if self.head and "head" not in phases:
@@ -145,13 +145,11 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         for name, settings in phases.items():
             if settings is not None and settings.labels is not None:
                 _check_labels(name, settings.labels, description)
-            stopping = training.of_phase(name).early_stopping
             measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
-            if stopping and stopping.monitor.removeprefix("validation_") not in measured:
-                monitor = ("training", "phases", name, "early_stopping", "monitor")
-                raise Refusal(
-                    monitor, f"{stopping.monitor} is not recorded in this phase; it has {', '.join(measured)}"
-                )
+            for key, monitor in training.of_phase(name).monitors().items():
+                if monitor.removeprefix("validation_") not in measured:
+                    where = ("training", "phases", name, key, "monitor")
+                    raise Refusal(where, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
         if self.head:
             classes = len(description.classes)
             where = ("model", "head", len(self.head) - 1)
@@ -167,7 +165,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
             autoencoder.check_penalties(stage, ("model", "stages", i), replace(description, shape=shape))
             shape = decoder[0].input_shape
 
-    def _wanted(self, training: Training) -> dict[str, PhaseTraining | None]:
+    def _phases(self, training: Training) -> dict[str, PhaseTraining | None]:
         """The phases there are, each with what it has of its own."""
         if training.phases:
             return dict(training.phases)
@@ -219,11 +217,12 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     def build(self, description: Description, seed: int) -> StackNetwork:
         """The Keras models with their initial weights: all of it, each stage, and the head."""
         stages = self.stage_rows(description)
-        return StackNetwork.build(stages, self._head(stages[-1][0][-1].output_shape), seed)
+        network = StackNetwork.build(stages, self._head(stages[-1][0][-1].output_shape), seed)
+        return autoencoder.compiled_for(network, self.stages)
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
-        wanted = self._wanted(training)
+        wanted = self._phases(training)
         plans = []
         if "pretrain" in wanted:
             settings = training.of_phase("pretrain")

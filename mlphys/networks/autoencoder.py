@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from mlphys.errors import Refusal
 from mlphys.networks import penalized
 from mlphys.networks.autoencoder_network import AutoencoderNetwork
 from mlphys.networks.autoencoder_rows import last_activation
 from mlphys.networks.cost import Batch, Cost, DataTerm, LayerPenalties, Term, formula, keras_loss
-from mlphys.networks.penalties.contraction import dense_contraction
+from mlphys.networks.network import Network
+from mlphys.networks.penalties.contraction import DIRECTIONS, dense_contraction, estimates_contraction
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.autoencoding import Corruption, Emphasis
 from mlphys.schema.data import Description
@@ -22,6 +23,8 @@ from mlphys.schema.layers import Dense, Layer
 from mlphys.schema.losses import MeanSquaredError
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
+
+N = TypeVar("N", bound=Network)
 
 
 class CostKeys(Protocol):
@@ -42,20 +45,32 @@ def check_penalties(spec: CostKeys, path: KeyPath, description: Description) -> 
         raise Refusal((*path, "corruption", "occlude"), "cuts squares out of images; these samples are none")
 
 
+def has_formula(spec: CostKeys) -> bool:
+    """Whether |dh/dx|_F^2 is a formula; else it takes automatic differentiation."""
+    one_layer = len(spec.encoder) == 1 and isinstance(spec.encoder[0], Dense)
+    return not penalized.code_layers(spec) and one_layer and last_activation(spec.encoder) in ACTIVATIONS
+
+
+def compiled_for(network: N, specs: Iterable[CostKeys]) -> N:
+    """The network of these autoencoders, without XLA where a contraction is differentiated automatically: compiling
+    that takes minutes."""
+    slow = any(penalized.records_jacobian(spec) and not has_formula(spec) for spec in specs)
+    return replace(network, compiles_in_xla=network.compiles_in_xla and not slow)
+
+
 def contraction(spec: CostKeys, network: AutoencoderNetwork) -> Callable[[Any], Any]:
     """The function x -> |dh/dx|_F^2 of each sample: a formula for one Dense layer, else by automatic
     differentiation."""
-    encoder, activation = spec.encoder, last_activation(spec.encoder)
-    whole = not penalized.code_layers(spec)
-    if whole and len(encoder) == 1 and isinstance(encoder[0], Dense) and activation in ACTIVATIONS:
-        kernel = network.encoder.layers[-1].kernel
+    if has_formula(spec):
+        kernel, activation = network.encoder.layers[-1].kernel, last_activation(spec.encoder)
         return lambda x: dense_contraction(network.encode(x), kernel, activation)
+    outputs = math.prod(network.encoder.output_shape[1:])
     from mlphys.networks import autodiff
     from mlphys.networks.layers import simd_conv
 
     def of_samples(x: Any) -> Any:
         with simd_conv.enabled(0.0):  # the Jacobian is differentiated once more
-            return autodiff.contraction(network.encode, network.arranged(x))
+            return autodiff.contraction(network.encode, network.arranged(x), outputs)
 
     return of_samples
 
@@ -147,9 +162,15 @@ def cost(spec: CostKeys, terms: tuple[Term, ...], network: AutoencoderNetwork, s
     return Cost(terms, passing(spec, network, shape), recorded(terms))
 
 
-def cost_formula(spec: CostKeys, terms: Iterable[Term]) -> str:
+def cost_formula(spec: CostKeys, terms: Sequence[Term]) -> str:
     """The cost with its numbers; p is the reconstruction, t the sample, h the code."""
     notes = [note for penalty in penalized.given(spec) for note in penalty.notes()]
+    [shape] = [term.shape for term in terms if isinstance(term, DataTerm)]
+    [rows] = [term.rows for term in terms if isinstance(term, LayerPenalties)]
+    if penalized.records_jacobian(spec) and not has_formula(spec):
+        size = math.prod(rows[len(spec.encoder) - 1].output_shape)
+        if estimates_contraction(math.prod(shape), size):
+            notes.append(f"sum_ij (dh_j/dx_i)^2: estimated from {DIRECTIONS} random directions v, mean of |v dh/dx|^2")
     if spec.corruption:
         notes.append("p: of the corrupted sample, t: the clean one")
     return "\n    ".join([formula(terms), *notes])

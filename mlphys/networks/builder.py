@@ -27,7 +27,7 @@ LARGEST_OUTPUT = 50_000_000  # numbers in the largest layer's output when evalua
 def build(rows: Sequence[Row], seed: int, branch: Sequence[Row] = (), after: str = "") -> LayeredNetwork:
     """The network of `rows`, its initial weights drawn from `seed`, a stream for each weight.
 
-    The rows of `branch` follow the layer `after` beside the chain, such as a head that stands on a code.
+    The rows of `branch` follow the layer `after` beside the chain, such as a head on a code.
     """
     start()
     import keras

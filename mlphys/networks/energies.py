@@ -31,7 +31,7 @@ def energy(x: Any, kernel: Any, hidden_bias: Any, visible_bias: Any, activation:
         linear output:   E(x) = sum_k H(s_k) - |x - b|^2 / 2,   grad E = r(x) - x
         sigmoid output:  E(x) = sum_k H(s_k) + b x,             grad E = logit r(x)
 
-    so that samples which the autoencoder improves climb E: the energy of physics, which the analysis `energy` tells,
+    so that samples which the autoencoder improves climb E: the energy of physics, which the analysis `energy` states,
     is -E. With f = sigmoid it is minus the free energy of the restricted Boltzmann machine of the same weights, with
     Gaussian visible units for the linear output and Bernoulli ones for the sigmoid. With f = linear and orthonormal
     columns of W, c = -b W, it is minus half the squared distance of x from the plane of principal components.

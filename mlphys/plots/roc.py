@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys.figures import theme
+from mlphys.figures import log_axis, theme
 from mlphys.figures.class_curves import ClassCurve, beside, curves_of, drawn_table, thinned
 from mlphys.figures.example_experiments import classifier_of_points
 from mlphys.figures.picture import Picture, Plot
@@ -37,6 +37,7 @@ class Roc(Plot):
         left.plot([0, 1], [0, 1], color=theme.GREY, linestyle=":", linewidth=2, label="chance")
         left.set(xlabel="background efficiency (false positives)", ylabel="efficiency (true positives)", aspect="equal")
         right.set(xlabel="efficiency", ylabel="background rejection, 1 / background efficiency", yscale="log")
+        log_axis.label(right.yaxis)
         left.legend(loc="lower right")
         yield Picture(
             "roc",

@@ -44,7 +44,7 @@ class Augmentation(Spec):
     noise: NotNegative = 0.0
     """The standard deviation of the noise added to each pixel."""
     edges: Literal["constant", "nearest", "reflect", "wrap"] = "constant"
-    """What lies outside of the image: zeros, its nearest pixel, its reflection, or its other side."""
+    """What is outside of the image: zeros, its nearest pixel, its reflection, or its other side."""
 
     @model_validator(mode="after")
     def _does_something(self) -> Augmentation:

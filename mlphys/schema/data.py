@@ -274,7 +274,7 @@ class Samples:
 
     `x_test`, `y_test` are the official test set, None where there is none, and so are `x_validation`,
     `y_validation`. `files` are the files of the user's that were read, with what data.json records of
-    them; `units` and `target_units` are what their numbers meant. `notes` tell what of them is not used.
+    them; `units` and `target_units` are the units of their numbers. `notes` name what is not used.
 
     `weights` float32 (n,) are those of the samples, and so on; `groups` int (n,) number the groups that a split by
     a column keeps together.

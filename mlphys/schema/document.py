@@ -34,7 +34,7 @@ CONSTANTS = {
 RESOLVER = yaml.resolver.Resolver()
 NODES = {yaml.SequenceStartEvent: yaml.SequenceNode, yaml.MappingStartEvent: yaml.MappingNode}
 FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser, which most builds of PyYAML have
-LONG = 20_000  # characters; PyYAML's own parser takes more than half a second for longer texts
+LONG = 1_000  # characters; PyYAML's own parser takes a hundredth of a second for them, libyaml's a tenth of that
 
 # PyYAML's messages describe its parser; these give the remedy.
 IN_WORDS = {
@@ -133,7 +133,7 @@ def _message_in_python(text: str, name: str) -> str:
     return ""
 
 
-def _document(events: Iterator[yaml.Event], name: str) -> Document:
+def _document(events: Iterator[Any], name: str) -> Document:
     """The only document of a stream."""
     places: dict[KeyPath, str] = {}
     data = None
@@ -142,14 +142,13 @@ def _document(events: Iterator[yaml.Event], name: str) -> Document:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise yaml.MarkedYAMLError(problem="but found another document", problem_mark=event.start_mark)
+                mark: Any = event.start_mark  # of libyaml or of Python's reader
+                raise yaml.MarkedYAMLError(problem="but found another document", problem_mark=mark)
             data = _value(events, next(events), (), name, places)
     return Document(data, name, places)
 
 
-def _value(
-    events: Iterator[yaml.Event], event: yaml.Event, path: KeyPath, name: str, places: dict[KeyPath, str]
-) -> Any:
+def _value(events: Iterator[Any], event: Any, path: KeyPath, name: str, places: dict[KeyPath, str]) -> Any:
     """The value that begins with `event`; the rest of it is read from `events`."""
     place = f"{name}:{event.start_mark.line + 1}"
     where = f"{place}: {dotted(path)}: " if path else f"{place}: "
@@ -166,7 +165,7 @@ def _value(
     return _scalar(event, where)
 
 
-def _refuse_tag(event: yaml.Event, where: str) -> None:
+def _refuse_tag(event: Any, where: str) -> None:
     """Raise UserError for a tag, unless it says what the value is without it."""
     if event.tag is None:
         return
@@ -179,14 +178,14 @@ def _refuse_tag(event: yaml.Event, where: str) -> None:
         raise UserError(f"{where}the YAML tag {shown} is not supported; write a plain value")
 
 
-def _sequence(events: Iterator[yaml.Event], path: KeyPath, name: str, places: dict[KeyPath, str]) -> list[Any]:
+def _sequence(events: Iterator[Any], path: KeyPath, name: str, places: dict[KeyPath, str]) -> list[Any]:
     result: list[Any] = []
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
         result.append(_value(events, event, (*path, len(result)), name, places))
     return result
 
 
-def _mapping(events: Iterator[yaml.Event], path: KeyPath, name: str, places: dict[KeyPath, str]) -> dict[str, Any]:
+def _mapping(events: Iterator[Any], path: KeyPath, name: str, places: dict[KeyPath, str]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         line = event.start_mark.line + 1
@@ -204,7 +203,7 @@ def _mapping(events: Iterator[yaml.Event], path: KeyPath, name: str, places: dic
     return result
 
 
-def _scalar(event: yaml.Event, where: str) -> Any:
+def _scalar(event: Any, where: str) -> Any:
     text = event.value
     if event.style:  # quoted or a block: always text
         return text

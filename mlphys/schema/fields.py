@@ -31,7 +31,7 @@ ActivationName = Literal[
 
 
 def _both(value: Any, kind: str = "two_directions") -> Any:
-    """One number stands for both directions, as in Keras."""
+    """One number applies to both directions, as in Keras."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
     if isinstance(value, list | tuple) and len(value) == 2:

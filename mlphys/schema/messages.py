@@ -14,7 +14,7 @@ from mlphys.schema import keras_code
 from mlphys.schema.document import Document, KeyPath, dotted, flow
 
 MOST_SHOWN = 10
-FEW, MANY = 8, 14  # names: so many stand behind a suggestion; so many are listed where there is none
+FEW, MANY = 8, 14  # names: listed after a suggestion, and without one
 
 # Common habits, and the right key.
 SLIPS = {

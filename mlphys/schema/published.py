@@ -29,7 +29,7 @@ class Published(Spec):
     samples: Literal["same"] | Count = "same"
     """The samples that it was measured on: the same as here, or so many others."""
     remark: Annotated[str, Field(max_length=500)] | None = None
-    """What else must be said of it, such as why it is not comparable."""
+    """A remark, such as why it is not comparable."""
 
     def last_digit(self) -> float:
         """The unit of the last digit: 1e-4 for 0.9324."""

@@ -172,7 +172,7 @@ class Choice:
         return under(name, spec.model_validate, given or {})
 
     def in_words(self) -> str:
-        """What may stand here, for a reference."""
+        """The allowed values, for a reference."""
         return f"{self.noun} by name"
 
     def dump(self, spec: Spec) -> Any:
@@ -234,7 +234,7 @@ class Entry:
         return self.options.get(name)
 
     def in_words(self) -> str:
-        """What may stand here, for a reference."""
+        """The allowed values, for a reference."""
         return f"block with the key {self.key}, which names a {self.noun}"
 
     def validate(self, value: Any) -> Spec:
@@ -260,7 +260,7 @@ class Entry:
             raise self._with_owners(error) from None
 
     def _with_owners(self, error: ValidationError) -> ValidationError:
-        """The same findings; of a key that others of the vocabulary have it is told which."""
+        """The same findings, with the entries of the vocabulary that have an unknown key."""
         details = []
         for found in error.errors(include_url=False):
             context = dict(found.get("ctx") or {})

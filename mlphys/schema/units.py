@@ -72,7 +72,7 @@ class Units:
         if self.offset:
             low, high = min(self.offset), max(self.offset)
             parts.append(f"minus {low!r}" if low == high else f"each feature minus an offset ({low!r} to {high!r})")
-        parts.append("taken as they are" if self.scale == 1 and not self.offset else "")
+        parts.append("unchanged" if self.scale == 1 and not self.offset else "")
         parts.append(f"divided by {self.scale:g}" if self.scale != 1 else "")
         parts.append("missing values filled with the means of training" if self.fill else "")
         return ", ".join(part for part in parts if part)

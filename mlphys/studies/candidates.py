@@ -76,7 +76,7 @@ def candidates(names: Sequence[str]) -> list[Candidate]:
         raise UserError(f"{found[0].name}: nothing to compare it with; name two runs or studies, or a study of a grid")
     twice = next((one.name for i, one in enumerate(found) if one.name in [other.name for other in found[:i]]), None)
     if twice:
-        raise UserError(f"{twice}: stands twice; name it once")
+        raise UserError(f"{twice}: given twice; name it once")
     if len({candidate.of_study for candidate in found}) > 1:
         study = next(candidate.name for candidate in found if candidate.of_study)
         raise UserError(
@@ -127,26 +127,26 @@ def _require_same_samples(found: Sequence[Candidate], split: str) -> None:
             )
 
 
-def shared_metric(found: Sequence[Candidate], split: str, wanted: str | None) -> str:
-    """The first metric that all have at each sample, in the same units, or the one that is wanted."""
+def shared_metric(found: Sequence[Candidate], split: str, name: str | None) -> str:
+    """The first metric that all have at each sample, in the same units, or the one called `name`."""
     kinds = [candidate.config.model for candidate in found]
     measured = [scores(candidate.runs[0], split) for candidate in found]
     names = [name for name in kinds[0].MEASURED if all(name in each for each in measured)]
     same = [name for name in names if len({_units(candidate.config, name) for candidate in found}) == 1]
-    if wanted and wanted not in same:
-        raise UserError(f"--metric {wanted}: expected one that all have at each sample: {', '.join(same) or 'none'}")
+    if name and name not in same:
+        raise UserError(f"--metric {name}: expected one that all have at each sample: {', '.join(same) or 'none'}")
     different = next((i for i, kind in enumerate(kinds) if kind.MEASURED[0] != kinds[0].MEASURED[0]), None)
-    if not same or (different and not wanted):
+    if not same or (different and not name):
         other = different or 1
         raise UserError(
             f"{found[0].name} and {found[other].name}: cannot be compared: {_what(kinds[0])}, "
             f"and {_what(kinds[other])}; compare runs of the same kind of model, loss and preprocessing"
         )
-    return wanted or same[0]
+    return name or same[0]
 
 
 def _what(kind: ModelKind) -> str:
-    return f"a {kind.kind} is measured by its {kind.MEASURED[0]}"
+    return f"kind: {kind.kind} is measured by its {kind.MEASURED[0]}"
 
 
 def _units(config: Experiment, metric: str) -> str:

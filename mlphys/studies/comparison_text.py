@@ -15,7 +15,7 @@ from mlphys.schema.document import flow
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison, Pair
 
-SMALLEST_P = 1e-15  # smaller ones are not told apart
+SMALLEST_P = 1e-15  # smaller ones are printed as this one
 FORMATS = ("text", "json", "csv", "latex", "markdown")
 
 
@@ -114,7 +114,7 @@ def _value(candidate: Candidate, split: str, name: str) -> str:
 
 
 def errors(found: Comparison) -> str:
-    """Which error stands behind the +- of the table."""
+    """Which error the +- of the table is."""
     if not found.candidates[0].of_study:
         return f"+- is the sampling error, of the {found.samples} samples"
     what = "folds that share training samples" if found.candidates[0].in_folds else "seeds"

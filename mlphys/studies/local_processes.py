@@ -56,19 +56,19 @@ class LocalProcesses:
             order = worker.order
             assert order
             try:
-                said = worker.connection.recv()
+                message = worker.connection.recv()
             except (EOFError, OSError):
                 self._lost(worker)
                 report(Ended(order.number, Result("failed", _death(worker.process))))
                 continue
-            if said is None:  # it has TensorFlow with other threads
+            if message is None:  # it has TensorFlow with other threads
                 self._lost(worker)
                 self._give(self._started(), order)
                 continue
-            if isinstance(said, Ended):
+            if isinstance(message, Ended):
                 worker.order = None
                 self._replaced_if_grown(worker)
-            report(said)
+            report(message)
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +119,7 @@ class LocalProcesses:
 
 
 def _resident(process: int | None) -> int:
-    """Bytes of memory that a process has; 0 where the system does not tell."""
+    """Bytes of memory that a process has; 0 where the system does not report it."""
     try:
         pages = Path(f"/proc/{process}/statm").read_text().split()[1]
     except OSError:
@@ -138,7 +138,9 @@ def _death(process: BaseProcess) -> str:
 
 def _work(train: Train, connection: Connection) -> None:
     """The life of a process: orders in, events out, until the connection is closed or the study's process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the study's tells us
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C goes to all processes of a terminal; the study's process ends us
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = multiprocessing.parent_process()
     if parent:

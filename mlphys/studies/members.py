@@ -73,14 +73,14 @@ class Plan:
 
 
 def grid(pairs: Sequence[str]) -> dict[str, Any]:
-    """The values of `--grid KEY=VALUES` by key, as they are written. Raises UserError for a key that stands twice."""
+    """The values of `--grid KEY=VALUES` by key, as they are written. Raises UserError for a key that is given twice."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, values = pair.partition("=")
         if not equals or not key:
             raise UserError(f"--grid {pair}: expected key=values, such as --grid training.batch_size=[16,32,64]")
         if key in found:
-            raise UserError(f"--grid {key}: stands twice; write all its values into one")
+            raise UserError(f"--grid {key}: given twice; write all its values into one")
         found[key] = parse(values, f"--grid {key}").data
         try:
             options(found[key])

@@ -16,6 +16,7 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.save import save
 from mlphys.io import atomic
 from mlphys.numerics import chunked
+from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
 from mlphys.schema.document import flow
 from mlphys.studies.candidates import Candidate
@@ -66,7 +67,7 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     if not keys:
         raise NotApplicable("no key varies: there is nothing to draw the metric against")
     along = max(keys, key=lambda key: (_numeric(content, key), len(content.grid[key])))
-    lines: dict[str, list[tuple[Point, Any]]] = {}
+    lines: dict[str, list[tuple[Point, OverSeeds]]] = {}
     for point in points(content):
         if found := point.metric(split, name):
             others = ", ".join(f"{_last(key)} {point.labels[key]}" for key in keys if key != along)
@@ -120,7 +121,7 @@ def heat_map(title: str, content: StudyFile) -> Iterator[Picture]:
     axes.set_yticks(range(len(rows)), [theme.short(label, MOST_LABELS) for label in rows])
     axes.set(xlabel=_last(across).replace("_", " "), ylabel=_last(down).replace("_", " "))
     figure.colorbar(image, ax=axes, label=name.replace("_", " "))
-    table = {
+    table: dict[str, list[Any]] = {
         down: [r for r in rows for _ in columns],
         across: [c for _ in rows for c in columns],
         name: [cell.mean if (cell := cells[r, c]) else None for r in rows for c in columns],
@@ -187,7 +188,7 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
         f"{found.split} samples on which two nets disagree",
         f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest",
     )  # fmt: skip
-    table = {
+    table: dict[str, list[Any]] = {
         "right": [name.removeprefix("only ") for name, (rows, _) in zip(names, chosen, strict=True) for _ in rows],
         "index": [int(i) for rows, _ in chosen for i in rows],
         "true": [classes[k] for rows, _ in chosen for k in split.y[rows]],
@@ -212,9 +213,9 @@ def _metric(content: StudyFile) -> tuple[str, str]:
     return metric
 
 
-def _error(found: Any) -> float | None:
-    """Over seeds where there are several, else of the finite number of samples."""
-    return found.stderr if found.stderr is not None else found.sampling
+def _error(found: OverSeeds) -> float:
+    """Over seeds where there are several, else of the finite number of samples; 0 where neither is known."""
+    return (found.stderr if found.stderr is not None else found.sampling) or 0.0
 
 
 def _bars(content: StudyFile) -> str:

@@ -176,7 +176,7 @@ def _study(folder: Path) -> Row:
         "name": content.name,
         "kind": "study",
         "dataset": _text(content.config, "data", "name"),
-        "state": "done" if all(record.ended for record in content.members) else f"{done}/{len(content.members)}",
+        "state": f"{done} of {len(content.members)} done",
         "members": len(content.members),
         "seconds": round(sum(record.seconds or 0 for record in content.members), 1),
         "started": None,

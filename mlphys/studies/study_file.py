@@ -157,7 +157,7 @@ class Study:
         return self.update(number, **facts)
 
     def run_path(self, number: int) -> Path:
-        RunFolder(self.path).names(f"members/{number}")  # refuses links: a member lies in its study
+        RunFolder(self.path).names(f"members/{number}")  # refuses links: a member is inside its study
         return self.path / "members" / str(number)
 
     def order(self, content: StudyFile, number: int, document: Document) -> Order:

@@ -94,7 +94,7 @@ def test_an_unknown_name_is_refused(only: str, formats: str, message: str, tmp_p
          "(allowed: split, samples, radius, points)"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_list_of_analyses_is_told_before_training(analysis: str, problem: str, tmp_path: Path):
+def test_what_is_wrong_with_a_list_of_analyses_is_reported_before_training(analysis: str, problem: str, tmp_path: Path):
     path = tmp_path / "f.yaml"
     path.write_text("name: f\n" + TIED.replace("\n    ", "\n") + f"analysis: {analysis}\n")
     with pytest.raises(UserError) as error:
@@ -102,7 +102,7 @@ def test_what_is_wrong_with_a_list_of_analyses_is_told_before_training(analysis:
     assert str(error.value).endswith(problem)
 
 
-def test_an_analysis_that_does_not_apply_is_told_before_training(tmp_path: Path):
+def test_an_analysis_that_does_not_apply_is_reported_before_training(tmp_path: Path):
     path = tmp_path / "f.yaml"
     path.write_text("name: f\n" + CLASSIFIER.replace("\n    ", "\n") + "analysis: [integrability]\n")
     with pytest.raises(UserError) as error:

@@ -139,7 +139,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(run):
 
 
 @pytest.mark.parametrize("size", [1e16, 1e38])
-def test_weights_that_nothing_can_be_computed_with_are_told_in_place_of_pictures(run, size):
+def test_weights_that_nothing_can_be_computed_with_are_reported_in_place_of_pictures(run, size):
     shapes = {name: value.shape for name, value in Run(run).weights.items()}
     RunWriter(run).weights({name: np.full(shape, size, np.float32) for name, shape in shapes.items()})
     reason = plot.too_large(Run(run), OverflowError())

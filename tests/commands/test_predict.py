@@ -123,7 +123,7 @@ def test_all_images_of_a_folder_are_predicted_and_its_other_files_counted():
     assert reason("predict", "classifier", "empty").startswith("empty: a folder without images (.png, .jpg")
 
 
-def test_the_distance_from_the_training_samples_stands_beside_the_probability_and_what_is_far_is_told():
+def test_the_distance_from_the_training_samples_stands_beside_the_probability_and_what_is_far_is_reported():
     dataset = Run(Path("runs/classifier/1")).dataset()
     known = dataset.train.x[:].reshape(300, -1)
     strange = np.indices((8, 8)).sum(axis=0)[..., None] % 2 * np.float32(1)
@@ -242,7 +242,7 @@ def test_nothing_is_overwritten():
     assert reason("predict", "classifier", "x.npy", "--save", "p.h5") == "p.h5: --save writes an npz file; name it so"
 
 
-def test_what_is_wrong_with_the_input_is_told_before_tensorflow_is_imported():
+def test_what_is_wrong_with_the_input_is_reported_before_tensorflow_is_imported():
     np.save("right.npy", held_out("classifier")[:1])
     np.save("wrong.npy", 100 * held_out("classifier")[:1])
     script = (

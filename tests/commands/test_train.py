@@ -173,7 +173,7 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
         "    return train(self, epoch)\n"
         "P.train = interrupted; main(['train', 'small.yaml'])\n"
     )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
     assert process.returncode == 130
     assert process.stderr.strip().splitlines()[-1] == (
         "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch"
@@ -406,7 +406,7 @@ def test_a_log_that_is_closed_leaves_a_run_that_goes_on(trained):
     process.stdout.close()
     printed = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=120) == 130
+    assert process.wait(timeout=600) == 130
     assert "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch" in printed
     assert json.loads((trained / "status.json").read_text())["state"] == "interrupted"
 
@@ -474,7 +474,7 @@ def test_a_run_that_does_not_exist_is_refused(trained, name, message):
     assert refused("evaluate", name) == f"mlphys: {message}\n"
 
 
-def test_without_any_run_the_way_to_one_is_told(folder):
+def test_without_any_run_the_way_to_one_is_reported(folder):
     assert refused("evaluate") == "mlphys: no finished run under runs/; `mlphys train CONFIG` makes one\n"
     assert refused("plot-filters", "small") == (
         "mlphys: small: no such run, neither as a folder nor under runs/; there are no runs yet\n"

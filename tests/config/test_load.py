@@ -566,7 +566,7 @@ def test_a_list_whose_only_entry_is_wrong_is_not_said_to_be_empty():
     assert "\n" not in error_of(load, written(text))
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     text = GOOD.replace(EPOCHS, "epochs: -2").replace("filters: 4", "filters: 0").replace("units: 10", "units: ten")
     assert error_of(load, written(text)).splitlines() == [
         f"{FIRST}.Conv2D.filters: must be at least 1; received 0",
@@ -575,7 +575,7 @@ def test_all_mistakes_are_told_at_once():
     ]
 
 
-def test_all_that_does_not_fit_together_is_told_at_once():
+def test_all_that_does_not_fit_together_is_reported_at_once():
     text = GOOD.replace("units: 10", "units: 11").replace("test: 400", "test: 1700").replace("_loss,", "_los,")
     text = text.replace("test.accuracy", "test.f1")
     assert [line.partition(";")[0] for line in error_of(load, written(text)).splitlines()] == [
@@ -586,7 +586,7 @@ def test_all_that_does_not_fit_together_is_told_at_once():
     ]
 
 
-def test_of_very_many_mistakes_the_first_ten_are_told():
+def test_of_very_many_mistakes_the_first_ten_are_reported():
     layers = "".join(f"    - Dense: {{units: -{n}}}\n" for n in range(1, 14))
     text = GOOD.replace(f"    {CONV}\n", layers)
     lines = error_of(load, written(text)).splitlines()
@@ -850,6 +850,7 @@ def test_the_right_words_of_other_ways_to_write_yaml_are_taken():
     assert load(written(flow)) == load(written(GOOD))
 
 
+@pytest.mark.usefixtures("_mnist_is_read_once")
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment(name):
     path = shipped()[name]

@@ -240,7 +240,7 @@ def message(path: Path) -> str:
     return str(raised.value).partition(": ")[2]
 
 
-def test_a_missing_run_is_told_with_the_command_that_makes_it():
+def test_a_missing_run_is_reported_with_the_command_that_makes_it():
     missing = "no such run, neither as a folder nor under runs/"
     assert message(on_code("nowhere")) == f"model.encoder.run: nowhere: {missing}; train it first, or name another"
     name = "dense_autoencoder_mnist"
@@ -373,7 +373,7 @@ def test_a_run_whose_config_tells_no_layers_of_its_encoder_is_refused():
     )
 
 
-def test_the_runs_before_a_config_are_told_without_them():
+def test_the_runs_before_a_config_are_reported_without_them():
     assert runs_before(shipped()["autoencoder_64_mnist_bce"]) == ["autoencoder_64_mnist"]
     assert runs_before(shipped()["labels_on_code_mnist"]) == ["ksparse_mnist"]
     assert runs_before(shipped()["autoencoder_64_mnist"]) == []

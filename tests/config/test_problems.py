@@ -11,7 +11,7 @@ from mlphys.schema.document import parse
 DOCUMENT = parse("data:\n  train: 5\nmodel:\n  layers:\n    - Flatten\n", "f.yaml")
 
 
-def test_a_refusal_of_a_part_is_told_at_the_place_of_the_part():
+def test_a_refusal_of_a_part_is_reported_at_the_place_of_the_part():
     placed = Refusal(("units",), "too many").under(("model", "layers", 0, "Dense"))
     assert (placed.path, placed.text) == (("model", "layers", 0, "Dense", "units"), "too many")
 
@@ -29,7 +29,7 @@ def test_what_ends_a_step_is_collected_and_told_with_what_the_next_one_finds():
     assert str(raised.value) == "f.yaml:2: data.train: too few\nf.yaml:5: model.layers.0: too flat"
 
 
-def test_a_problem_that_two_steps_find_is_told_once():
+def test_a_problem_that_two_steps_find_is_reported_once():
     problems = Problems(DOCUMENT)
     for _ in range(2):
         with problems.collected():

@@ -143,7 +143,7 @@ def test_an_override_of_another_choice_is_mended_by_the_option_of_its_message(ov
     load(path, (option[1],))
 
 
-def test_a_space_that_is_missing_after_a_colon_is_told_with_its_line():
+def test_a_space_that_is_missing_after_a_colon_is_reported_with_its_line():
     path = filled()
     text = path.read_text()
     path.write_text(text.replace("epochs: 2", "epochs:2"))
@@ -156,7 +156,7 @@ def test_a_space_that_is_missing_after_a_colon_is_told_with_its_line():
 @pytest.mark.parametrize(
     ("kind", "owners"), [("autoencoder", "classifier, regressor, transform"), ("pca", "classifier, regressor")]
 )
-def test_a_key_of_another_kind_of_model_is_told_as_such(kind: str, owners: str):
+def test_a_key_of_another_kind_of_model_is_reported_as_such(kind: str, owners: str):
     path = filled()
     path.write_text(path.read_text().replace("classifier", kind))
     assert f"model.layers: unknown key; layers is a key of kind: {owners}" in refusal(path)

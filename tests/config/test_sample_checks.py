@@ -166,11 +166,13 @@ def test_values_all_far_from_one_are_remarked_unless_they_are_standardized(write
     assert remarks(write(LINEAR, data={"preprocess": ["standardize"]}, x=factor * (1 + PROBABILITIES), y=CLASSES)) == []
 
 
-def test_targets_far_from_one_and_of_very_different_sizes_are_remarked(write):
+def test_targets_far_from_mean_0_or_spread_1_are_remarked_with_the_line_to_add(write):
     y = np.stack([1e6 * (1 + PROBABILITIES[:, 0]), 0.01 * PROBABILITIES[:, 1]], axis=1)
-    far, different = remarks(write(regressor(2), {"loss": "mean_squared_error"}, x=PROBABILITIES, y=y))
-    assert far.startswith("the targets are far above one (root mean square 1.")
-    assert different.startswith("the targets are of very different sizes: number 0 varies by ")
+    [remark] = remarks(write(regressor(2), {"loss": "mean_squared_error"}, x=PROBABILITIES, y=y))
+    assert remark.startswith("the targets are far from mean 0 and spread 1, near which a net begins: mean 1.")
+    assert remark.endswith("write data.target_scaling: standardize")
+    scaled = {"target_scaling": "standardize"}
+    assert remarks(write(regressor(2), {"loss": "mean_squared_error"}, scaled, x=PROBABILITIES, y=y)) == []
     assert remarks(write(regressor(2), {"loss": "mean_squared_error"}, x=PROBABILITIES, y=y / y.std(axis=0))) == []
 
 

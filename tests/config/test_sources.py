@@ -91,7 +91,7 @@ def test_an_option_that_is_nearly_one_of_the_command_is_answered_with_that():
     assert "--quiet" in refused("train", written(), "--quite")
 
 
-def test_a_word_that_means_something_else_here_is_told_once():
+def test_a_word_that_means_something_else_here_is_reported_once():
     path = written(training={"loss": "sparse_categorical_crossentropy"})
     text = mlphys("config", "check", path)
     assert text.count("is categorical_crossentropy here: labels are encoded one-hot") == 1

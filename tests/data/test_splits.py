@@ -345,3 +345,69 @@ def test_more_folds_than_a_class_has_samples_are_refused():
         "numbered: the class c has 3 training and validation samples, fewer than 4 folds; lower data.folds, "
         "add samples, or leave the class out"
     )
+
+
+def test_in_order_keeps_the_files_order_training_first():
+    dataset = splits.split(spec(split="in_order"), WHOLE, numbered(WHOLE))
+    together = numbers(dataset.train) + numbers(dataset.validation) + numbers(dataset.test)
+    assert together == list(range(300))
+
+
+class Grouped(Numbered):
+    HAS_COLUMNS = True
+
+
+@given(st.integers(0, 100), st.integers(20, 60))
+def test_a_split_by_a_column_keeps_every_group_in_one_split_and_loses_none(seed, groups):
+    samples = numbered(WHOLE)
+    of = np.random.default_rng(seed).permutation(np.arange(300) % groups)
+    grouped = Grouped(name="numbered", split={"by": "run"}, split_seed=seed)
+    dataset = splits.split(grouped, WHOLE, replace(samples, groups=of))
+    parts = [numbers(getattr(dataset, name)) for name in splits.NAMES]
+    assert sorted([*parts[0], *parts[1], *parts[2]]) == list(range(300))
+    assert sum(len(set(of[part])) for part in parts) == groups
+    largest = np.bincount(of).max()
+    assert abs(len(dataset.test) - 60) <= largest
+    assert abs(len(dataset.validation) - 30) <= largest
+
+
+def test_a_column_with_too_few_values_for_the_splits_is_refused():
+    grouped = Grouped(name="numbered", split={"by": "run"})
+    with pytest.raises(UserError, match=r"data\.split: run has 1 different values, too few to give"):
+        splits.split(grouped, WHOLE, replace(numbered(WHOLE), groups=np.zeros(300, int)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"split": {"by": "run"}}, "numbered has no columns; write stratified or in_order"),
+        ({"split": "in_order", "folds": 3}, "folds are stratified, at random; leave folds out, or data.split"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_refused(keys, text):
+    with pytest.raises(Refusal) as error:
+        splits.sizes(spec(**keys), WHOLE)
+    assert error.value.text == text
+
+
+def test_weights_stay_with_their_samples_and_are_part_of_the_fingerprint():
+    samples = replace(numbered(WHOLE), weights=np.arange(300, dtype=np.float32))
+    dataset = splits.split(spec(), WHOLE, samples)
+    for split in (dataset.train, dataset.validation, dataset.test):
+        assert split.weights is not None
+        assert split.weights.tolist() == numbers(split)
+    assert splits.fingerprint(dataset.test) != splits.fingerprint(replace(dataset.test, weights=None))
+
+
+def test_training_weights_have_mean_1_and_a_negative_one_is_refused_unless_its_size_counts():
+    samples = replace(numbered(WHOLE), weights=np.arange(1, 301, dtype=np.float32))
+    train = splits.split(spec(), WHOLE, samples).train
+    assert splits.weighted_for_training(spec(), train).weights.mean() == pytest.approx(1)
+    negative = replace(train, weights=-train.weights)
+    with pytest.raises(UserError, match="negative_weights: absolute"):
+        splits.weighted_for_training(spec(), negative)
+
+
+def test_weights_that_sum_to_nothing_are_refused():
+    with pytest.raises(UserError, match="the weights of test sum to 0; they must sum above 0"):
+        splits.split(spec(), WHOLE, replace(numbered(WHOLE), weights=np.zeros(300, np.float32)))

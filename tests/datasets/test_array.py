@@ -444,3 +444,26 @@ def test_a_file_that_is_not_as_long_as_its_header_says_is_never_mapped(tmp_path,
         f"{tmp_path}/x.npy: claims the shape (12, 4, 5) of uint8, which is not what the file holds; "
         "save it again with np.save"
     )
+
+
+def test_weights_and_groups_are_arrays_of_one_value_for_each_sample(tmp_path):
+    path = tmp_path / "own.npz"
+    arrays = {
+        "x_train": np.ones((4, 2)),
+        "y_train": np.arange(4) % 2,
+        "x_test": np.ones((2, 2)),
+        "y_test": np.arange(2),
+    }
+    keys = {"name": "array", "path": str(path), "weights": "w", "split": {"by": "run"}}
+    np.savez(path, **arrays, w_train=np.arange(4), run_train=["b", "a", "b", "b"])
+    with pytest.raises(UserError, match=r"no array w_test, which data\.weights names"):
+        Arrays(**keys).describe()
+    np.savez(path, **arrays, w_train=np.arange(4), w_test=np.ones(2), run_train=["b", "a", "b", "b"])
+    samples = Arrays(**keys).load()
+    assert samples.weights.tolist() == [0, 1, 2, 3]
+    assert samples.weights_test.tolist() == [1, 1]
+    assert samples.groups.tolist() == [1, 0, 1, 1]
+    assert samples.notes == ()
+    np.savez(path, **arrays, w_train=np.ones((4, 3)), w_test=np.ones(2), run_train=np.arange(4))
+    with pytest.raises(UserError, match=r"data\.weights needs one number for each of 4 samples"):
+        Arrays(**keys).describe()

@@ -81,7 +81,7 @@ def test_samples_and_labels_are_read_by_the_names_of_their_arrays(made: Callable
 
 
 @pytest.mark.slow
-def test_what_is_not_read_of_a_file_is_told_with_the_reason(tmp_path: Path):
+def test_what_is_not_read_of_a_file_is_reported_with_the_reason(tmp_path: Path):
     keys = hdf5(tmp_path)
     keys["path"] = str(tmp_path / keys["path"])
     assert Arrays(name="array", **keys).load().notes == (
@@ -93,7 +93,7 @@ def test_what_is_not_read_of_a_file_is_told_with_the_reason(tmp_path: Path):
     assert str(error.value) == f"{keys['path']}: elsewhere is a link into another file; copy what it leads to"
 
 
-def test_samples_along_the_last_axis_are_told_with_what_turns_them(tmp_path: Path):
+def test_samples_along_the_last_axis_are_reported_with_what_turns_them(tmp_path: Path):
     scipy.io.savemat(tmp_path / "a.mat", {"x": np.zeros((4, 4, 12)), "y": Y})
     with pytest.raises(UserError) as error:
         Arrays(name="array", path=str(tmp_path / "a.mat")).describe()
@@ -154,7 +154,7 @@ def test_a_folder_of_idx_files_is_read_as_mnist_names_them(ending: str, tmp_path
         ),
     ],
 )
-def test_a_format_that_is_not_read_is_told_with_the_line_that_converts_it(name: str, told: str, tmp_path: Path):
+def test_a_format_that_is_not_read_is_reported_with_the_line_that_converts_it(name: str, told: str, tmp_path: Path):
     path = tmp_path / name
     path.write_bytes(b"anything")
     with pytest.raises(UserError) as error:

@@ -159,7 +159,7 @@ def test_what_is_described_can_be_split(tmp_path):
     assert np.array_equal(parts.test.y, parts.test.x[:, 0, 0, 0] > 0.5)
 
 
-def test_all_images_of_another_size_are_counted_and_the_remedy_is_told(animals):
+def test_all_images_of_another_size_are_counted_and_the_remedy_is_reported(animals):
     save(animals / "cat/c.png", size=(9, 6))
     save(animals / "dog/c.png", size=(6, 4))
     assert spec(animals).describe().shape == (4, 6, 3)
@@ -201,7 +201,7 @@ def test_folders_that_are_no_classes_are_refused(animals):
     (animals / "empty").rmdir()
     save(animals / "own.png")
     assert error_of(animals) == (
-        f"{animals}: 1 images, own.png first, lie beside the folders of the classes ant, cat, dog; "
+        f"{animals}: 1 images, own.png first, are beside the folders of the classes ant, cat, dog; "
         "move them into one, or away"
     )
 

@@ -376,6 +376,21 @@ def test_a_table_of_very_many_columns_is_read_in_one_pass(save):
     assert len(str(error.value)) < 400
 
 
+def test_weights_and_groups_are_no_features_and_stay_with_their_rows(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("a,w,run,kind\n1,0.5,x,s\n2,,x,b\n3,-2,y,s\n,1,y,b\n")
+    keys = {"name": "table", "path": str(path), "target": "kind", "weights": "w", "split": {"by": "run"}}
+    with pytest.raises(UserError, match=r":3: w: received an empty cell; every sample needs a weight"):
+        Table(**keys, missing="drop").load()
+    path.write_text("a,w,run,kind\n1,0.5,x,s\n3,-2,y,s\n,1,y,b\n5,4,x,b\n")
+    samples = Table(**keys, missing="drop").load()
+    assert samples.x.tolist() == [[1], [3], [5]]
+    assert samples.weights.tolist() == [0.5, -2, 4]
+    assert samples.groups.tolist() == [0, 1, 0]
+    with pytest.raises(UserError, match=r"no column v \(columns: a, w, run, kind\)"):
+        Table(**keys | {"weights": "v"}).describe()
+
+
 def test_columns_of_an_npz_file_are_a_table(tmp_path):
     path = tmp_path / "own.npz"
     np.savez(path, mass=[1.0, np.nan, 3.0, 4.0], kind=["e", "e", "e", "mu"], image=np.zeros((4, 2)))

@@ -13,7 +13,7 @@ def page(images: np.ndarray, **more: Any) -> Any:
     return image_grid.page(images, SAMPLES, [f"row {i}" for i in range(len(images))], "title", "caption", **more)
 
 
-def test_all_images_have_the_scale_of_the_samples_and_what_goes_far_beyond_is_told():
+def test_all_images_have_the_scale_of_the_samples_and_what_goes_far_beyond_is_reported():
     figure = page(3 * np.tile(SAMPLES, (2, 1, 1, 1, 1)))
     assert {axes.images[0].get_clim() for axes in figure.axes} == {(0.0, 1.0)}
     assert figure.get_supxlabel() == "caption; what is below 0 or above 1 is drawn as these"

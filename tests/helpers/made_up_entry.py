@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,10 +21,24 @@ class Finder(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Finder())
 """
+# One process runs all commands of a test: starting one takes longer than most commands.
+COMMAND_LOOP = """
+import json, os, sys
+from click.testing import CliRunner
+from mlphys.cli import main
+
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+for line in sys.stdin:
+    folder, arguments = json.loads(line)
+    os.chdir(folder)
+    result = CliRunner().invoke(main, arguments)
+    print(json.dumps([result.exit_code, result.output, repr(result.exception)]), file=answers, flush=True)
+"""
 
 
 def mlphys_with(package: str, name: str, source: str, folder: Path) -> Callable[..., str]:
-    """A function that calls `mlphys` in a new process, as if `source` were the package's file `name`.py.
+    """A function that calls `mlphys` in another process, as if `source` were the package's file `name`.py.
 
     It gives what the command prints, errors too, and asserts its exit code.
     """
@@ -43,13 +60,22 @@ def mlphys_with_all(
     for module, source in classes.items():
         (folder / f"{module}.py").write_text(_with_class(module, source))
     changed = {module: str(folder / f"{module}.py") for module in classes}
-    program = [f"files = {changed}", IN_PLACE_OF, *program, "from mlphys.cli import main; main()"]
+    program = [f"files = {changed}", IN_PLACE_OF, *program, COMMAND_LOOP]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "\n".join(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
     def mlphys(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-c", "\n".join(program), *arguments], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        assert process.stdin
+        assert process.stdout
+        print(json.dumps([os.getcwd(), arguments]), file=process.stdin, flush=True)
+        answer = process.stdout.readline()
+        assert answer, "the process ended"
+        found, printed, error = json.loads(answer)
+        assert found == code, printed + error
+        return printed
 
+    weakref.finalize(mlphys, process.communicate)
     return mlphys
 
 

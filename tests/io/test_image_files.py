@@ -210,7 +210,7 @@ AS_ARRAY = "save all as one array with np.save, and write data: {name: array, pa
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        (np.array([[0.5, 1e6]], np.float32), "has fractions as values, and nothing tells which is white"),
+        (np.array([[0.5, 1e6]], np.float32), "has fractions as values, and it is unknown which is white"),
         (np.array([[0, 70_000]], np.int32), "has values from 0 to 70000, more than 16 bits"),
         (np.array([[-5, 3]], np.int32), "has values from -5 to 3, more than 16 bits"),
     ],
@@ -233,7 +233,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path):
     scans = whole.count(b"\xff\xda") + 2000
     with pytest.raises(UserError) as error:
         image_files.decode(path, greyscale=True)
-    assert str(error.value) == f"{path}: a JPEG of {scans} scans, more than 100; save it anew"
+    assert str(error.value) == f"{path}: a JPEG of {scans} scans, more than 100; save it again"
 
 
 def test_images_are_found_in_deeper_folders_and_other_files_are_counted(tmp_path):

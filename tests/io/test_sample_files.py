@@ -198,7 +198,7 @@ def test_objects_in_an_npy_file_are_not_unpickled_and_claims_are_compared():
     assert refusal("c.npy", GREY).startswith("c.npy: not an npy file, or a damaged one: ")
 
 
-def test_what_is_no_sample_is_told_apart_by_its_ending():
+def test_what_is_no_sample_is_distinguished_by_its_ending():
     assert refusal("a.txt", GREY) == (f"a.txt: unknown file extension; allowed {', '.join(sample_files.ENDINGS)}")
     Image.fromarray(BYTES).save("a.png")
     assert refusal("a.png", VECTOR) == (
@@ -245,7 +245,7 @@ def test_a_table_is_read_with_the_categories_and_the_means_of_training():
     [
         ("2,V1", "a.csv:2: detector: V1 is none of its categories (H1, L1)"),
         (",H1", "a.csv:2: mass: the cell is empty"),
-        ("-9999.0,H1", "a.csv:2: mass: -9999.0 stands for a missing value"),
+        ("-9999.0,H1", "a.csv:2: mass: -9999.0 is a missing value"),
         ("up,H1", "a.csv:2: mass: expected a finite number; received 'up'"),
     ],
 )

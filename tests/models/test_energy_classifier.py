@@ -11,6 +11,7 @@ import pytest
 
 from mlphys.errors import Refusal, UserError
 from mlphys.models import energy_classifier
+from mlphys.networks import tensorflow
 from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.document import dump
@@ -48,6 +49,7 @@ def training_of(of: dict[str, Any], dataset: Splits, **settings: Any) -> loop.Tr
     spec = energy_classifier.EnergyClassifier.model_validate({"kind": "energy_classifier", "of": of})
     spec = spec.completed(parsed, description, None)
     spec.check(parsed, description)
+    tensorflow.reset_names()  # as in a new process
     network = spec.build(description, seed=0)
     network = replace(network, compiles_in_xla=False)  # which takes longer than the training
     phases = spec.phases(parsed, description, network, dataset.train)
@@ -59,14 +61,14 @@ def said_after(training: loop.Training, x: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in PLANES.predictions(training.network, x).items()}
 
 
-def test_classes_in_planes_of_their_own_are_told_apart_by_principal_components_without_a_mistake():
+def test_classes_in_planes_of_their_own_are_distinguished_by_principal_components_without_a_mistake():
     dataset = planes(classes=4, samples=400)
     said = said_after(training_of({"pca": 3}, dataset), dataset.test.x)
     np.testing.assert_array_equal(said["probabilities"].argmax(axis=1), dataset.test.y)
     assert said["probabilities"].max(axis=1).mean() > 0.95
 
 
-def test_blobs_are_told_apart_by_the_distance_from_their_means_and_components():
+def test_blobs_are_distinguished_by_the_distance_from_their_means_and_components():
     random = np.random.default_rng(2)
     y = (np.arange(300) % 3).astype(np.int32)
     x = (4 * np.eye(D)[y] + 0.3 * random.normal(size=(300, D))).astype(np.float32)
@@ -159,7 +161,7 @@ def without(k: int, split: Split) -> Split:
 
 
 @pytest.mark.parametrize("of", [LINEAR, {"pca": 2}], ids=["autoencoder", "pca"])
-def test_a_class_without_samples_is_told_before_anything_is_trained(of):
+def test_a_class_without_samples_is_reported_before_anything_is_trained(of):
     dataset = planes(classes=3)
     lacking = replace(dataset, train=without(1, dataset.train))
     training = "there are no training samples of 1; raise data.train, or leave the class out by data.classes"
@@ -282,8 +284,8 @@ def run(tmp_path_factory) -> Run:
         patch.chdir(path)
         Path("energies.yaml").write_text(dump(CONFIG))
         mlphys("train", "energies.yaml", "--quiet", "--out", "run")
-        for split in ("test", "train"):
-            mlphys("evaluate", "run", "--split", split)
+        mlphys("evaluate", "run", "--no-plots")
+        mlphys("evaluate", "run", "--split", "train")
     return Run(path / "run")
 
 
@@ -318,7 +320,9 @@ def test_its_pictures_are_drawn_the_filters_a_line_a_class(run):
 def test_predictions_have_a_column_a_class_for_probability_and_energy(run, tmp_path):
     np.save(tmp_path / "x.npy", run.dataset().test.x[:2])
     header = mlphys("predict", run.path, tmp_path / "x.npy").splitlines()[0]
-    assert header == ("file,sample,class,probability,p_3,p_8,energy_0,energy_1,class_mse_0,class_mse_1")
+    assert header == (
+        "file,sample,class,probability,distance,farther_than,p_3,p_8,energy_0,energy_1,class_mse_0,class_mse_1"
+    )
 
 
 def test_a_finished_run_is_not_trained_longer(run):

@@ -16,6 +16,7 @@ from mlphys.models import autoencoder
 from mlphys.networks import autodiff
 from mlphys.networks.autoencoder import contraction
 from mlphys.networks.layers.k_sparse import KSparse
+from mlphys.networks.penalties import contraction as contraction_penalty
 from mlphys.networks.penalties import sparsity, variational
 from mlphys.schema.data import Description
 from mlphys.schema.training import Training
@@ -194,7 +195,7 @@ def test_the_contraction_of_a_dense_layer_is_that_of_automatic_differentiation_a
     x = digits(5).reshape(5, 64)
     encoder = network.encoder
     found = contraction(model, network)(x).numpy()
-    np.testing.assert_allclose(found, autodiff.contraction(encoder, tf.constant(x)).numpy(), rtol=1e-4)
+    np.testing.assert_allclose(found, autodiff.contraction(encoder, tf.constant(x), 6).numpy(), rtol=1e-4)
     step = np.eye(64, dtype=np.float32) * 1e-2
     differences = (encoder(x[0] + step).numpy() - encoder(x[0] - step).numpy()) / 2e-2
     assert found[0] == pytest.approx((differences.astype(np.float64) ** 2).sum(), rel=2e-3)
@@ -215,6 +216,40 @@ def test_the_contraction_of_other_encoders_is_the_numerical_jacobians(encoder):
         part = network.encoder
         jacobian = (part(x[i] + step).numpy() - part(x[i] - step).numpy()) / 2e-2
         assert found[i] == pytest.approx((jacobian.astype(np.float64) ** 2).sum(), rel=2e-3)
+
+
+WIDE = [dense(5, "tanh"), dense(80, "sigmoid")]  # fewer values of x than of the code: forward mode
+
+
+def test_the_contraction_in_forward_mode_and_its_gradient_are_those_of_the_explicit_jacobian():
+    model, network = built(encoder=WIDE, decoder=[dense(64)], contraction=0.1)
+    first, second = (network.weights[f"encoder.{i}.Dense.kernel"] for i in range(2))
+    x = tf.constant(digits(4).reshape(4, 64))
+
+    def explicit():
+        h = tf.tanh(x @ first.value)
+        code = tf.sigmoid(h @ second.value)
+        jacobian = (1 - h**2)[:, :, None] * second.value * (code * (1 - code))[:, None, :]
+        return tf.reduce_sum((first.value @ jacobian) ** 2, axis=[1, 2])
+
+    with tf.GradientTape(persistent=True) as tape:
+        found, expected = contraction(model, network)(x), explicit()
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4)
+    ours, theirs = (tape.gradient(value, first.value).numpy() for value in (found, expected))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * abs(theirs).max())
+
+
+def test_a_contraction_with_too_many_passes_is_estimated_without_bias_and_says_so(monkeypatch):
+    monkeypatch.setattr(contraction_penalty, "MOST_PASSES", 8)
+    model, network = built(encoder=[dense(9, "tanh"), dense(12, "sigmoid")], decoder=[dense(64)], contraction=0.1)
+    x = digits(200).reshape(200, 64)
+    estimate = contraction(model, network)(tf.constant(x)).numpy().astype(np.float64)
+    assert "estimated from 32 random directions v" in model.cost_formula(Training(), DIGITS)
+    monkeypatch.undo()
+    assert "estimated" not in model.cost_formula(Training(), DIGITS)
+    exact = contraction(model, network)(tf.constant(x)).numpy()
+    error = (estimate - exact).std(ddof=1) / np.sqrt(200)
+    assert 0 < abs((estimate - exact).mean()) < 4 * error < 0.1 * exact.mean()
 
 
 def test_behind_k_sparseness_the_contraction_is_that_of_the_kept_units():
@@ -314,14 +349,14 @@ def test_the_cost_of_a_variational_autoencoder_is_reconstruction_and_divergence(
     means, logs = statistics[:, :3], statistics[:, 3:]
     np.testing.assert_array_equal(network.encoder(flat).numpy(), means)
     settings = Training.model_validate({"loss": "binary_crossentropy", "loss_per": "sample"})
-    values, penalty = model.cost(settings, DIGITS, network)(x, x, False)
+    values, penalty = model.further_costs(settings, DIGITS, network)["mean_code_loss"](x, x, False)
     r = network.decoder(means).numpy().astype(np.float64)
     np.testing.assert_allclose(values["loss"], -(flat * np.log(r) + (1 - flat) * np.log(1 - r)).sum(1), rtol=1e-4)
     divergence = 0.5 * (means**2 + np.exp(logs) - 1 - logs).sum(1)
     assert float(penalty) == pytest.approx(0.5 * divergence.mean(), rel=1e-4)
 
 
-def test_the_code_is_drawn_in_training_only_and_as_the_seed_says():
+def test_the_code_is_drawn_in_training_and_in_evaluation_as_the_seed_says():
     model, network = built(**VARIATIONAL)
     terms = model.cost(Training(), DIGITS, network)
     x = digits(50)
@@ -332,7 +367,7 @@ def test_the_code_is_drawn_in_training_only_and_as_the_seed_says():
 
     assert losses(True, 1) == losses(True, 1)
     assert losses(True, 1) != losses(True, 2)
-    assert losses(False, 1) == losses(False, 2)
+    assert losses(True, 1) == losses(False, 1) != losses(False, 2)
 
 
 def test_codes_are_drawn_with_the_mean_and_the_spread_of_the_statistics():

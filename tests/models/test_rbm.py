@@ -161,7 +161,7 @@ def test_gaussian_chains_end_in_a_mixture_of_gaussians():
     np.testing.assert_allclose(end.var(axis=0), variance, rtol=0.06)
 
 
-def test_the_pseudo_log_likelihood_is_on_average_the_sum_of_log_p_of_each_value_given_all_others():
+def test_the_pseudo_log_likelihood_is_the_sum_of_log_p_of_each_value_and_where_it_is_drawn_on_average_so():
     network, _, (w, b, c) = made()
     v = np.tile(ALL_V[[11, 38]], (3000, 1))
     probabilities = np.exp(-free_energies(ALL_V, w, b, c))
@@ -172,7 +172,9 @@ def test_the_pseudo_log_likelihood_is_on_average_the_sum_of_log_p_of_each_value_
             flipped = state.copy()
             flipped[i] = 1 - flipped[i]
             exact[row, i] = np.log(number[tuple(state)] / (number[tuple(state)] + number[tuple(flipped)]))
-    drawn = network.machine.pseudo_log_likelihood(v.astype(np.float32)).numpy().reshape(3000, 2)
+    summed = network.machine.pseudo_log_likelihood(v[:2].astype(np.float32)).numpy()
+    np.testing.assert_allclose(summed, exact.sum(axis=1), rtol=1e-5)
+    drawn = network.machine.drawn_pseudo_log_likelihood(v.astype(np.float32)).numpy().reshape(3000, 2)
     for row in range(2):
         # every value is one of V times log p(v_i | all others), and all of them come
         assert np.abs(drawn[:, row, None] - V * exact[row]).min(axis=1).max() < 1e-4
@@ -205,12 +207,17 @@ def test_the_reconstruction_goes_up_and_down_once_without_drawing():
     np.testing.assert_allclose(said["squared_errors"].numpy(), ((expected - v) ** 2).mean(axis=1), rtol=1e-4)
 
 
-def test_measuring_twice_gives_the_same_numbers():
+def test_measuring_twice_gives_the_same_numbers_of_draws_that_no_two_batches_share():
     network, _, _ = made(sampling={"CD": 5})
     terms = rbm.RBM(kind="rbm", hidden=H).cost(Training(), Description((V,), (), 20, None), network)
-    first, again = (terms(samples("bernoulli"), None, False)[0] for _ in range(2))
-    for name in first:
-        np.testing.assert_array_equal(first[name].numpy(), again[name].numpy())
+    found = []
+    for _ in range(2):
+        network.measure_alike()
+        found.append([terms(samples("bernoulli"), None, False)[0] for _ in range(2)])
+    for name in ("loss", "pseudo_log_likelihood"):
+        (first, second), again = ([values[name].numpy() for values in batches] for batches in found)
+        np.testing.assert_array_equal([first, second], again)
+        assert (first != second).any()
 
 
 def engine(steps: int, split: Split):
@@ -284,8 +291,12 @@ def test_a_run_holds_what_it_measured_and_its_pictures(run):
 
 def test_validation_is_measured_alike_in_training_and_after_it(run):
     before, last = run.metrics["validation"], run.history[-1]
-    for name in ("loss", "mse", "pseudo_log_likelihood"):
+    for name in ("loss", "mse"):
         assert last[f"validation_{name}"] == pytest.approx(before[name], rel=1e-5)
+    drawn, summed, error = (last["validation_pseudo_log_likelihood"], *(
+        before[f"pseudo_log_likelihood{end}"] for end in ("", "_stderr")
+    ))  # fmt: skip
+    assert drawn == pytest.approx(summed, abs=10 * error)
 
 
 def test_samples_of_ones_own_get_codes_and_free_energies(run, tmp_path):
@@ -363,7 +374,7 @@ REFUSED = [
     (
         {"visible": "gaussian"}, {"early_stopping": {"monitor": "validation_pseudo_log_likelihood"}},
         ("training", "early_stopping", "monitor"),
-        "a gaussian machine has no pseudo-likelihood that could be told in a formula; monitor validation_mse",
+        "a gaussian machine has no pseudo-likelihood in closed form; monitor validation_mse",
     ),
     (
         {}, {"class_weight": "balanced"}, ("training", "class_weight"),
@@ -385,7 +396,7 @@ def test_the_pseudo_log_likelihood_is_the_better_the_greater():
     assert Training.model_validate(monitor).early_stopping.greater_is_better()
 
 
-def test_the_cost_is_told_with_its_numbers():
+def test_the_cost_is_reported_with_its_numbers():
     settings, description = Training(), Description((V,), (), 100, None)
     persistent = rbm.RBM(kind="rbm", hidden=H, sampling={"PCD": {"steps": 15, "chains": 20}})
     assert persistent.cost_formula(settings, description) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import minimize
 
 from mlphys.numerics import calibration
 
@@ -61,3 +62,32 @@ def test_a_score_that_never_changes_is_left_to_its_bias():
     scales, biases = parameters(np.full((100, 2), 5.0), labels)
     p = 1 / (1 + np.exp((scales[0] - scales[1]) * 5 + biases[0] - biases[1]))
     assert abs(p - 0.25) < 1e-3
+
+
+def test_the_ridge_is_the_one_whose_parameters_say_most_of_left_out_samples():
+    random = np.random.default_rng(4)
+    scores, labels = random.normal(size=(60, 2)), random.integers(2, size=60)
+    scores[np.arange(60), labels] += 1
+    z, dealt = (scores - scores.mean(axis=0)) / scores.std(axis=0), calibration.folds(labels)
+
+    def left_out(ridge: float) -> float:
+        total = 0.0
+        for fold in range(calibration.FOLDS):
+            seen = dealt != fold
+
+            def cost(place: np.ndarray, seen: np.ndarray = seen) -> float:
+                return cross_entropy(place[:2] * z[seen] + place[2:], labels[seen]) + ridge / 2 * place @ place
+
+            place = minimize(cost, [1, 1, 0, 0], tol=1e-10).x
+            total += (~seen).sum() * cross_entropy(place[:2] * z[~seen] + place[2:], labels[~seen])
+        return total
+
+    found = calibration.fit(scores, labels)
+    assert found.ridge == min(calibration.RIDGES, key=left_out)
+    assert calibration.RIDGES[0] >= found.ridge > calibration.RIDGES[-1]
+
+
+def test_folds_have_as_many_samples_of_each_class_as_can_be():
+    labels = RANDOM.integers(3, size=200)
+    counts = np.array([np.bincount(labels[calibration.folds(labels) == fold], minlength=3) for fold in range(5)])
+    assert (np.ptp(counts, axis=0) <= 1).all()

@@ -16,7 +16,7 @@ def metrics(labels: list[int], guesses: list[int], classes: int = 3) -> dict:
 
 
 @pytest.mark.parametrize("only", [0, 1, 2])
-def test_one_answer_for_every_sample_is_told_as_collapse(only: int):
+def test_one_answer_for_every_sample_is_reported_as_collapse(only: int):
     found = not_learned(metrics([0, 1, 2, 1] * 10, [only] * 40))
     assert found == [
         f"predicts {'abc'[only]} for every sample: the network has collapsed; try a learning_rate ten times smaller"

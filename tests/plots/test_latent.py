@@ -101,7 +101,7 @@ def test_without_classes_all_have_one_colour():
     assert list(picture.table) == ["index", "first", "second"]
 
 
-def test_more_classes_than_can_be_told_apart_have_one_colour_and_this_is_said():
+def test_more_classes_than_can_be_distinguished_have_one_colour_and_this_is_said():
     picture = drawn(codes(30, 2), [f"galaxy {k}" for k in range(100)])
     assert len(picture.figure.axes[0].collections) == 1
     assert picture.figure.get_supxlabel() == "100 classes are too many to be told apart"

@@ -37,7 +37,7 @@ def test_the_lines_are_the_history_and_the_legend_tells_the_best_epoch():
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
 
 
-def test_without_early_stopping_the_last_epoch_is_told():
+def test_without_early_stopping_the_last_epoch_is_reported():
     axes = drawn(history=history([0.5, 0.3, 0.2]), config=config(monitor=None)).figure.axes[0]
     assert axes.get_legend().get_title().get_text() == "epoch 3 (last)"
 

@@ -123,7 +123,7 @@ def test_a_model_of_more_parameters_is_refused(tmp_path: Path):
     assert str(refused.value) == "the model has 7 parameters; a surface needs a model of two"
 
 
-def test_without_the_recorded_path_the_remedy_is_told(tmp_path: Path):
+def test_without_the_recorded_path_the_remedy_is_reported(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
         drawn(written(tmp_path, LINE, rows=history([1.0])))
     assert str(refused.value) == "the path was not recorded; retrain with training.track: [parameters]"

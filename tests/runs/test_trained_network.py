@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from mlphys.cli import main
 from mlphys.runs.run import Run
+from mlphys.runs.trained_network import TrainedNetwork
 from mlphys.schema.data import Split
 from tests.analysis.runs import random_run
 from tests.plots.runs import ASKED, written
@@ -106,3 +107,11 @@ def test_laplacians_along_a_direction_are_those_of_the_formula(tmp_path: Path):
     h = np.tanh(z @ w + c)
     expected = np.einsum("bk,k,ki,bi->b", -2 * h * (1 - h**2), (w**2).sum(axis=0), v, direction)
     assert run.trained.output("reconstructions").laplacians(z, direction) == pytest.approx(expected, abs=1e-4)
+
+
+def test_layers_have_the_names_of_a_new_process_whatever_networks_were_built_before(tmp_path: Path):
+    run = written(tmp_path, LINE)
+    networks = [TrainedNetwork(run.loaded, run.weights, run.preprocessing).network for _ in range(2)]
+    for network in networks:
+        assert [layer.name for layer in network.model.layers] == ["input_layer", "dense"]
+        assert network.model.name == "functional"

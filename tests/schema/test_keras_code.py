@@ -57,6 +57,6 @@ def test_what_is_no_call_with_literal_arguments_is_not_translated(code):
     assert as_yaml(code, in_list=True) in (None, "Dense")
 
 
-def test_a_call_that_a_comma_ends_is_told_by_the_keys_that_it_needs():
+def test_a_call_that_a_comma_ends_is_reported_by_the_keys_that_it_needs():
     assert begins_a_call("layers.Conv2D(7") == "Conv2D: {filters: ..., kernel_size: ...}"
     assert begins_a_call("LSTM(7") is None

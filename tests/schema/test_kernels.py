@@ -109,7 +109,7 @@ def test_a_normalized_kernel_keeps_the_brightness():
     np.testing.assert_allclose(flat, 1, rtol=1e-6)
 
 
-def test_one_kernel_a_list_of_kernels_and_formulas_are_told_apart():
+def test_one_kernel_a_list_of_kernels_and_formulas_are_distinguished():
     read = TypeAdapter(Kernels).validate_python
     assert read([[1, 2]]) == (((1.0, 2.0),),)
     assert read([[[1, 2]], [[3, 4]]]) == (((1.0, 2.0),), ((3.0, 4.0),))

@@ -136,7 +136,7 @@ def test_a_made_up_penalty_refuses_what_it_is_not_for(mlphys, config: Path):
 
 
 def test_the_keys_of_a_made_up_penalty_have_their_sentences_in_every_kind_that_takes_penalties(mlphys):
-    printed = " ".join(mlphys("list", "keys", "decorrelation").split())
+    printed = " ".join(mlphys("explain", "model.decorrelation").split())
     for sentence in ("Decorrelates the values of the code.", "The factor of the squared covariances."):
         assert sentence in printed
 

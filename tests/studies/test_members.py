@@ -90,7 +90,7 @@ def test_many_members_are_trained_after_yes_only_and_too_many_never():
         members.require_number(plan, "f.yaml", allowed=True)
 
 
-def test_what_is_wrong_in_any_member_is_told_with_its_name_before_one_is_trained():
+def test_what_is_wrong_in_any_member_is_reported_with_its_name_before_one_is_trained():
     varied = list(planned(grid={"training.batch_size": [16, 0, "some"]}, seeds=2).members())
     with pytest.raises(UserError) as error:
         members.validated(document(), varied)
@@ -125,7 +125,7 @@ def test_members_have_their_own_configs():
             ["training.epochs"],
             "--grid training.epochs: expected key=values, such as --grid training.batch_size=[16,32,64]",
         ),
-        (["a=[1]", "a=[2]"], "--grid a: stands twice; write all its values into one"),
+        (["a=[1]", "a=[2]"], "--grid a: given twice; write all its values into one"),
         (["a=2:1:lin3"], "--grid a: a range runs from the smaller to the larger number"),
         (["a="], "--grid a: expected a list such as [16, 32, 64]"),
         (["a=[1"], "--grid a:1: not readable as YAML"),

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from mlphys.config.experiment import MODELS
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder
+from mlphys.networks import tensorflow
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
@@ -39,6 +40,7 @@ def training_of(model: dict[str, Any], settings: dict[str, Any], recorder: Any =
     parsed = Settings.model_validate(settings)
     spec = MODELS[model["kind"]].model_validate(model).completed(parsed, DIGITS, None)
     spec.check(parsed, DIGITS)
+    tensorflow.reset_names()  # as in a new process
     network = replace(spec.build(DIGITS, seed), compiles_in_xla=False)  # which takes longer than the training
     phases = spec.phases(parsed, DIGITS, network, digits().train)
     return loop.Training(network, phases, digits(), None, seed, {}, recorder or Memory(), Silence())

@@ -66,7 +66,7 @@ def test_a_gradient_that_overflows_is_named_by_the_layer_that_it_reaches_first()
     )
 
 
-def test_a_validation_alone_that_overflows_is_told():
+def test_a_validation_alone_that_overflows_is_reported():
     assert explanation_of(TWO, SQUARED | sgd(1e30) | {"batch_size": "all"}) == (
         "the validation loss is not finite any more after epoch 1 at learning rate 1e+30: "
         f"the outputs of layers.2.Dense are the first that are not; {SMALLER.format('1e+29')}"

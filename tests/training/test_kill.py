@@ -214,7 +214,7 @@ def test_the_name_of_a_new_history_is_synchronized_before_a_checkpoint_counts_on
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["a full disk", "a bad disk"])
 @pytest.mark.parametrize("doing", ["train", "resume", "start over"])
-def test_an_error_at_any_step_is_told_and_harms_nothing(room, whole, doing, number):
+def test_an_error_at_any_step_is_reported_and_harms_nothing(room, whole, doing, number):
     root = room / "root"
     path, start = root / "run", arithmetic.STARTS[doing]
 

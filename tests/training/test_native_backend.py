@@ -151,7 +151,7 @@ L2 = {"L2": {"l2": 0.01}}
         ({"kind": "rbm", "hidden": 8}, {}, "its model is more than a chain of layers"),
     ],
 )  # fmt: skip
-def test_what_is_more_than_a_chain_goes_through_tensorflow_and_the_reason_is_told(model, settings, reason):
+def test_what_is_more_than_a_chain_goes_through_tensorflow_and_the_reason_is_reported(model, settings, reason):
     phase = training_of(model, FEW | settings).phases[-1]
     choice = choose(phase.plan, 200)
     assert choice.backend is TensorFlowBackend

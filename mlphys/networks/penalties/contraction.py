@@ -12,6 +12,9 @@ from mlphys.networks.penalty import Penalty
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.schema.fields import NotNegative
 
+MOST_PASSES = 512  # through a network for all columns, or rows, of its Jacobian
+DIRECTIONS = 32  # random ones for each sample, where a Jacobian has more of both
+
 
 class Contraction(Penalty):
     """weight |dh/dx|_F^2; the value of the key is the weight itself."""
@@ -52,6 +55,11 @@ class ContractionTerm(Term):
     def each(self, batch: Batch) -> Any:
         assert batch.contraction
         return batch.contraction()
+
+
+def estimates_contraction(inputs: int, outputs: int) -> bool:
+    """Whether |dh/dx|_F^2 of so many values x and h is an estimate, where there is no formula."""
+    return min(inputs, outputs) > MOST_PASSES
 
 
 def dense_contraction(codes: Any, kernel: Any, activation: str) -> Any:

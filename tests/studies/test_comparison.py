@@ -1,0 +1,198 @@
+"""Runs and studies with made-up predictions, compared as SciPy compares them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
+from tests.helpers import fake_run
+from tests.helpers.cli import mlphys, reason
+from tests.helpers.made_up_results import CONFIG, SAMPLES, classifier, study
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def right(seed: int, accuracy: float) -> np.ndarray:
+    return np.random.default_rng(seed).random(SAMPLES) < accuracy
+
+
+def compared(*arguments: object) -> dict:
+    return json.loads(mlphys("compare", *arguments, "--format", "json"))
+
+
+def test_two_nets_are_compared_by_the_samples_that_only_one_has_right():
+    first, second = right(0, 0.9), right(1, 0.7)
+    found = compared(classifier(first), classifier(second))
+    (pair,) = found["comparisons"]
+    ours, theirs = int((first & ~second).sum()), int((second & ~first).sum())
+    assert (pair["first_only"], pair["second_only"]) == (ours, theirs)
+    assert pair["p"] == pytest.approx(stats.binomtest(ours, ours + theirs).pvalue)
+    assert pair["difference"] == pytest.approx(first.mean() - second.mean())
+    assert pair["stderr"] == pytest.approx(stats.sem(first.astype(float) - second.astype(float)))
+    assert found["samples"] == SAMPLES
+    assert "these two trained nets" in found["sentences"][0]
+    assert found["sentences"][-1].startswith("Another seed may differ")
+
+
+def test_the_text_tells_the_keys_that_differ_and_says_it_in_a_sentence():
+    text = mlphys("compare", classifier(right(0, 0.9)), classifier(right(0, 0.9), seed=7))
+    assert "small/1 is right on 0 samples that small/2 misses, and wrong on 0 that it has: as good" in text
+    assert [line.split() for line in text.splitlines()[2:3]] == [["seed", "0", "7"]]
+
+
+def test_more_than_two_are_compared_with_the_first_and_corrected_by_holm():
+    runs = [classifier(right(seed, accuracy)) for seed, accuracy in enumerate([0.9, 0.85, 0.7])]
+    each, all_pairs = compared(*runs), compared(*runs, "--all-pairs")
+    assert len(each["comparisons"]) == 2
+    assert len(all_pairs["comparisons"]) == 3
+    ps = [pair["p"] for pair in all_pairs["comparisons"]]
+    assert min(pair["p_corrected"] for pair in all_pairs["comparisons"]) == pytest.approx(min(1, 3 * min(ps)))
+    assert "a family of 3 comparisons (Holm)" in " ".join(all_pairs["sentences"])
+
+
+def test_two_studies_are_compared_over_seeds_and_over_new_samples():
+    first, second = [right(seed, 0.9) for seed in range(4)], [right(10 + seed, 0.8) for seed in range(3)]
+    study(Path("a"), first)
+    study(Path("b"), second)
+    found = compared("a", "b")
+    (pair,) = found["comparisons"]
+    expected = stats.ttest_ind([x.mean() for x in first], [x.mean() for x in second], equal_var=False)
+    assert pair["p"] == pytest.approx(expected.pvalue)
+    assert pair["stderr_new_samples"] >= pair["stderr"]
+    assert found["candidates"][0]["values"]["accuracy"]["n"] == 4
+    assert "Over new samples too" in found["sentences"][0]
+
+
+def test_two_seeds_give_no_verdict():
+    study(Path("a"), [right(0, 0.9), right(1, 0.9)])
+    study(Path("b"), [right(seed, 0.5) for seed in range(3)])
+    found = compared("a", "b")
+    assert found["comparisons"][0]["p"] is None
+    assert found["sentences"][0].endswith("fewer than 3 seeds: no verdict.")
+
+
+def test_a_table_of_the_pairs_is_csv_and_another_metric_is_compared_if_both_have_it():
+    runs = [classifier(right(0, 0.9)), classifier(right(1, 0.8))]
+    row = next(csv.DictReader(mlphys("compare", *runs, "--format", "csv").splitlines()))
+    assert (row["first"], row["second"], row["metric"]) == ("small/1", "small/2", "accuracy")
+    assert reason("compare", *runs, "--metric", "mse") == (
+        "--metric mse: expected one that all have at each sample: accuracy"
+    )
+
+
+def test_losses_are_compared_by_the_paired_differences_of_the_samples():
+    runs = [classifier(right(seed, accuracy)) for seed, accuracy in ((0, 0.9), (1, 0.8))]
+    losses = [Run(run).predictions("test")["losses"].astype(float) for run in runs]
+    for run, each in zip(runs, losses, strict=True):
+        RunWriter(run).metrics({"test": {"samples": SAMPLES, "loss": each.mean(), "loss_stderr": 0.1}})
+    found = compared(*runs, "--metric", "loss")
+    assert found["comparisons"][0]["p"] == pytest.approx(stats.ttest_rel(*losses).pvalue)
+    assert "(paired t test)" in found["sentences"][0]
+
+
+def test_tables_for_papers_have_the_names_escaped():
+    runs = [classifier(right(0, 0.9), name="my_net"), classifier(right(1, 0.8))]
+    assert r"test & my\_net/1 & small/1 \\" in mlphys("compare", *runs, "--format", "latex")
+    assert "| test | my_net/1 | small/1 |" in mlphys("compare", *runs, "--format", "markdown")
+
+
+def test_runs_on_other_samples_are_not_compared():
+    one, two = classifier(right(0, 0.9)), classifier(right(1, 0.9))
+    data = json.loads((two / "data.json").read_text())
+    data["splits"]["test"]["sha256"] = "other"
+    (two / "data.json").write_text(json.dumps(data))
+    message = reason("compare", one, two)
+    assert message.startswith("small/1 and small/2: their test samples are not the same (sha256 in data.json)")
+
+
+def test_a_study_is_not_compared_with_a_run_nor_a_run_with_itself():
+    study(Path("a"), [right(0, 0.9)] * 3)
+    run = classifier(right(0, 0.9))
+    assert "is a study, and others are single runs" in reason("compare", run, "a")
+    assert reason("compare", run, run) == "small/1: stands twice; name it once"
+    assert "nothing to compare it with" in reason("compare", run)
+
+
+def test_a_classifier_is_not_compared_with_an_autoencoder():
+    run = classifier(right(0, 0.9))
+    kind = {"kind": "autoencoder", "encoder": [{"Dense": {"units": 4}}], "decoder": "mirror"}
+    other = Run(_autoencoder(kind))
+    assert "kind: classifier is measured by its accuracy, and kind: autoencoder is measured by its mse" in reason(
+        "compare", run, other.path
+    )
+
+
+def _autoencoder(kind: dict) -> Path:
+    Path("autoencoder.yaml").write_text(yaml.safe_dump({**CONFIG, "name": "ae", "model": kind}))
+    path = fake_run.write(Path("autoencoder.yaml"))
+    zeros = np.zeros(SAMPLES, np.float32)
+    shown, image = np.zeros(0, np.int32), np.zeros((0, 8, 8, 1), np.float32)
+    arrays = {
+        "labels": np.zeros(SAMPLES, np.int32), "losses": zeros, "squared_errors": zeros, "absolute_errors": zeros,
+        "codes": np.zeros((SAMPLES, 4), np.float32), "shown": shown, "images": image,
+    }  # fmt: skip
+    RunWriter(path).predictions("test", arrays)
+    RunWriter(path).metrics({"test": {"samples": SAMPLES, "mse": 0.0, "mse_stderr": 0.0}})
+    return path
+
+
+def test_predictions_that_do_not_fit_the_metrics_are_not_compared():
+    one, two = classifier(right(0, 0.9)), classifier(right(1, 0.9))
+    RunWriter(two).metrics({"test": {"samples": SAMPLES, "accuracy": 0.1, "accuracy_stderr": 0.01}})
+    assert "cannot be compared" in reason("compare", one, two)
+
+
+def test_a_run_that_was_not_evaluated_is_told_how():
+    one, two = classifier(right(0, 0.9)), classifier(right(1, 0.9))
+    (two / "predictions_test.npz").unlink()
+    assert reason("compare", one, two) == (f"{two}: has no predictions on test; `mlphys evaluate {two}` makes them")
+
+
+def test_check_is_one_table_for_runs_and_trusts_the_config_it_is_given():
+    own = classifier(np.arange(SAMPLES) % 2 == 0, expect={"test.accuracy": [0, 1]})
+    good = classifier(right(0, 0.9))
+    Path("exam.yaml").write_text(Path("made_up.yaml").read_text() + "expect: {test.accuracy: [0.8, 1]}\n")
+    assert "ok" in mlphys("check", own)
+    found = mlphys("check", own, good, "--against", "exam.yaml", code=2)
+    assert f"outside the expected range: {own}: test.accuracy" in found
+    assert "OUT OF RANGE" in found
+    rows = json.loads(mlphys("check", good, "--against", "exam.yaml", "--json"))["expected"]
+    assert [(row["inside"], row["low"]) for row in rows] == [(True, 0.8)]
+
+
+def test_check_gives_the_pull_of_seeds_from_a_published_number():
+    rights = [right(seed, 0.9) for seed in range(4)]
+    study(Path("a"), rights, published={"test.accuracy": {"value": 0.8, "source": "a book"}})
+    (row,) = json.loads(mlphys("check", "a", "--json"))["published"]
+    means = [x.mean() for x in rights]
+    s = np.std(means, ddof=1)
+    t = (np.mean(means) - 0.8) / np.sqrt(s**2 / 4 + s**2 + 0.05**2 / 3)
+    assert (row["n"], row["mean"]) == (4, pytest.approx(np.mean(means)))
+    assert (np.mean(means) - 0.8) / row["stderr"] == pytest.approx(t)
+    single = json.loads(mlphys("check", "a/members/1", "--json"))
+    assert single["published"][0]["pull"] is None
+    assert single["chi_squared"] is None
+
+
+def test_one_run_of_each_of_three_equal_configs_is_no_three_seeds():
+    published = {"test.accuracy": {"value": 0.8, "source": "a book"}}
+    runs = [classifier(right(seed, 0.9), published=published) for seed in range(3)]
+    assert [row["n"] for row in json.loads(mlphys("check", *runs, "--json"))["published"]] == [1, 1, 1]
+
+
+def test_rows_that_share_a_source_count_once_in_chi_squared():
+    published = {"test.accuracy": {"value": 0.8, "source": "a book"}}
+    for name, seeds in (("a", range(3)), ("b", range(10, 13))):
+        study(Path(name), [right(seed, 0.9) for seed in seeds], published=published, name=name)
+    assert json.loads(mlphys("check", "a", "b", "--json"))["chi_squared"]["degrees"] == 1
