@@ -145,7 +145,9 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         for name, settings in phases.items():
             if settings is not None and settings.labels is not None:
                 _check_labels(name, settings.labels, description)
-            measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
+            measured: tuple[str, ...] = (
+                ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
+            )
             for key, monitor in training.of_phase(name).monitors().items():
                 if monitor.removeprefix("validation_") not in measured:
                     where = ("training", "phases", name, key, "monitor")
