@@ -150,8 +150,8 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
             )
             for key, monitor in training.of_phase(name).monitors().items():
                 if monitor.removeprefix("validation_") not in measured:
-                    where = ("training", "phases", name, key, "monitor")
-                    raise Refusal(where, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
+                    place = ("training", "phases", name, key, "monitor")
+                    raise Refusal(place, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
         if self.head:
             classes = len(description.classes)
             where = ("model", "head", len(self.head) - 1)
