@@ -73,11 +73,12 @@ class PCAComparison(SampledAnalysis):
         summary = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
         planes = _planes(run, train)
         if planes and size <= len(known.vectors):
-            numbers["angles"] = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
+            angles = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
+            numbers["angles"] = {name: found for name, found in angles.items() if found}  # zero weights span nothing
             largest = {name: f"{max(angles):.2g}" for name, angles in numbers["angles"].items()}
-            summary += "; largest angle with PCA's plane: " + ", ".join(
-                f"{name} {a} rad" for name, a in largest.items()
-            )
+            if largest:
+                summary += "; largest angle with PCA's plane: "
+                summary += ", ".join(f"{name} {a} rad" for name, a in largest.items())
         return AnalysisResult(numbers, f"{summary}; {len(z)} {split} samples", [_picture(run.name, numbers)])
 
     @classmethod

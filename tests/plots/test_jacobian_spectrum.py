@@ -44,7 +44,7 @@ def test_values_that_are_zero_up_to_rounding_are_not_drawn_and_this_is_said(tmp_
     flat = np.ones((9, 2))
     (picture,) = JacobianSpectrum().draw(written(tmp_path, CODED, weights(flat)))
     assert len(picture.figure.axes[0].lines[0].get_ydata()) == 1
-    assert "the last 1 of 2 are zero up to rounding" in picture.figure.get_supxlabel().replace("\n", " ")
+    assert "the last is zero up to rounding" in picture.figure.get_supxlabel().replace("\n", " ")
 
 
 def test_a_stack_has_the_singular_values_of_the_product_of_its_kernels(tmp_path: Path):

@@ -65,7 +65,8 @@ def test_each_channel_of_a_signal_has_its_colour(channels: int):
 )
 def test_a_few_numbers_and_many_channels_are_no_signal(shape: tuple[int, ...], drawable: bool):
     loaded: Any = SimpleNamespace(
-        description=SimpleNamespace(shape=shape), experiment=SimpleNamespace(data=SimpleNamespace(preprocess=[]))
+        description=SimpleNamespace(shape=shape),
+        experiment=SimpleNamespace(data=SimpleNamespace(preprocess=[], feature_names=lambda: ())),
     )
     if drawable:
         requirements.need_images_or_signals(loaded)
