@@ -208,7 +208,7 @@ def energies(run: Run) -> Iterator[Quantity]:
     test, validation, labels = of_split("test"), of_split("val"), run.labels("test")
     scales, biases = run.weights["calibration.scales"], run.weights["calibration.biases"]
     logs = log_softmax(test * scales + biases, axis=1)
-    yield from run.mean("nll", of_class(logs, labels))
+    yield from run.mean("loss", of_class(logs, labels))
     yield from run.mean("uncalibrated_nll", of_class(log_softmax(test, axis=1), labels))
     yield run.test("uncalibrated_accuracy", (test.argmax(axis=1) == labels).mean())
     confidence, right = softmax(test * scales + biases, axis=1).max(axis=1), logs.argmax(axis=1) == labels

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from mlphys.schema.data import Samples
 
 # In one process the first network would set the threads per operation for all later ones, on which their bytes depend.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
@@ -60,3 +65,29 @@ def usual_pictures(_without_usual_pictures: dict[type, tuple[str, ...]], monkeyp
     """The pictures of each kind of model that are drawn where a config names none."""
     for kind, names in _without_usual_pictures.items():
         monkeypatch.setattr(kind, "PICTURES", names)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_pictures() -> Iterator[None]:
+    """Tests look at numbers and layouts of pictures, not at pixels, whose number decides how long saving takes."""
+    from mlphys.figures import theme
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(theme, "DPI", 40)
+        patch.setitem(theme.SETTINGS, "figure.dpi", 40)
+        yield
+
+
+@pytest.fixture(scope="module")
+def _read_mnist() -> Callable[[], Samples]:
+    from mlphys.datasets.mnist import MNIST
+
+    return functools.cache(MNIST.model_validate(MNIST.example(Path())).load)
+
+
+@pytest.fixture
+def _mnist_is_read_once(_read_mnist: Callable[[], Samples], monkeypatch: pytest.MonkeyPatch) -> None:
+    """MNIST's file is unpacked and checked, which takes seconds, by the first command that reads it and by no other."""
+    from mlphys.datasets.mnist import MNIST
+
+    monkeypatch.setattr(MNIST, "load", lambda self: _read_mnist())

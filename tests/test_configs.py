@@ -12,7 +12,7 @@ from mlphys.config.pretrained import runs_before
 from mlphys.schema.document import read
 from tests.helpers.cli import mlphys
 
-pytestmark = pytest.mark.configs
+pytestmark = [pytest.mark.configs, pytest.mark.usefixtures("_mnist_is_read_once")]
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -31,11 +31,14 @@ def test_every_config_trains_an_epoch_on_little_data(path, tmp_path, monkeypatch
     train_an_epoch(path)
     experiment = load(path).experiment
     mlphys("evaluate", "--split", "test" if experiment.data.test else "train")
-    for picture in read(path).data["plots"]:
+    pictures = read(path).data["plots"]
+    mlphys("plot", "--only", ",".join(pictures))
+    for picture in pictures:
         assert Path("runs", path.stem, "1", "figures", f"{picture}.png").exists()
 
 
 def train_an_epoch(path: Path) -> None:
+    """Without pictures, which training and evaluation would draw once each."""
     experiment = load(path).experiment
     most = {"train": 400, "validation": 50, "test": 50}
     few = experiment.data.name != "image_function"  # its picture needs the pixels
@@ -50,4 +53,4 @@ def train_an_epoch(path: Path) -> None:
     if experiment.training.steps_per_epoch:
         little["training.steps_per_epoch"] = 2
     sets = [word for key, value in little.items() for word in ("--set", f"{key}={value}")]
-    mlphys("train", path, *sets, "--quiet")
+    mlphys("train", path, *sets, "--set", "plots=[]", "--quiet")

@@ -152,6 +152,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file["detector/waveforms"], file["detector/kind"] = rng.normal(size=(40, 64)).astype(np.float32), kinds
     columns = [fits.Column("FLUX", "50E", array=rng.normal(size=(40, 50))), fits.Column("CLASS", "8A", array=kinds)]
     fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "spectra.fits")
+    stars = np.array(["STAR", "GALAXY", "QSO"])[np.arange(40) % 3]
+    columns = [fits.Column("MAG", "E", array=rng.normal(size=40)), fits.Column("KIND", "8A", array=stars)]
+    fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "stars.fits")
     for part in ("train", "val", "test"):
         for kind in ("elliptical", "spiral"):
             (tmp_path / "galaxies" / part / kind).mkdir(parents=True)

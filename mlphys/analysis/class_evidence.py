@@ -120,7 +120,7 @@ def _picture(
     for line, (i, evidence) in zip(panels, maps.items(), strict=True):
         image = z[i].reshape(shape)
         if shape[-1] == 1:
-            line[0].imshow(image[..., 0], cmap="gray", vmin=low, vmax=high)
+            line[0].imshow(image[..., 0], cmap="gray_r", vmin=low, vmax=high)
         else:
             line[0].imshow((image - low) / ((high - low) or 1.0))
         line[0].set_ylabel(theme.short(classes[labels[i]], 10), rotation=0, ha="right", va="center")
@@ -128,7 +128,7 @@ def _picture(
         for k, panel in enumerate(line[1:]):
             panel.imshow(evidence[k], cmap=theme.SIGNED, vmin=-limit, vmax=limit)
             weight = "bold" if k == scores[i].argmax() else "normal"
-            panel.set_xlabel(f"{grown[i, k]:+.1f}", fontsize=11, labelpad=2, weight=weight)
+            panel.set_xlabel(f"{grown[i, k]:+.1f}".replace("-", "−"), fontsize=11, labelpad=2, weight=weight)
         for panel in line:
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set(visible=True, color=theme.PALE)

@@ -102,7 +102,7 @@ def _picture(name: str, numbers: dict[str, Any], found: dict[str, dict[str, np.n
         "the score of its class exceeds those of all others, p = 1 / (1 + e⁻ᶻ); shaded: between one wrong class that "
         "has all the rest of the probability and wrong ones that share it"
     )
-    figure = theme.figure(12.5, 5.6, f"{name}: what a step learns from a sample", caption)
+    figure = theme.figure(14.5, 5.6, f"{name}: what a step learns from a sample", caption)
     panels = figure.subplots(1, 2, sharey=True)
     every = np.concatenate([values["z"] for values in found.values()])
     low, high = min(-6.0, float(every.min())), max(6.0, float(every.max()))
@@ -122,7 +122,7 @@ def _picture(name: str, numbers: dict[str, Any], found: dict[str, dict[str, np.n
         title = f"{what}: mean |dC/dz| {mean['quadratic']} quadratic,\n{mean['cross_entropy']} cross-entropy"
         axes.set_title(title, loc="left", fontsize=12)
     panels[0].set_ylabel("dC/dz")
-    panels[1].legend(loc="lower right")
+    figure.legend(*panels[1].get_legend_handles_labels(), loc="outside right upper")
     columns = ("z", "p", *COSTS)
     table: dict[str, list[Any]] = {"weights": [when for when in found for _ in found[when]["z"]]}
     table |= {key: np.concatenate([values[key] for values in found.values()]).tolist() for key in columns}

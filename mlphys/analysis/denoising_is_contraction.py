@@ -132,5 +132,6 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
     left.set_ylabel("squared error of a sample")
     left.set_ylim(0, None)
     right.set_ylabel("what noise adds / s²")
-    right.set_ylim(min(0, *columns["excess"]), None)
+    reached = [norm, norm + bend, *(value + error for value, error in zip(columns["excess"], errors, strict=True))]
+    right.set_ylim(min(0, *columns["excess"]), 1.08 * max(reached))
     return Picture("denoising_is_contraction", figure, columns)

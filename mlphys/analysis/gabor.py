@@ -272,6 +272,6 @@ def _shapes(axes: Axes, fits: list[Fit]) -> None:
     axes.plot([0, most], [0, most], color=theme.PALE, linewidth=1, zorder=0)
     axes.set(
         xlim=(0, most), ylim=(0, most), aspect="equal",
-        xlabel="n_x = sigma_x f, along the wave", ylabel="n_y = sigma_y f, along the stripes",
+        xlabel="waves within σ, along the wave", ylabel="waves within σ, along the stripes",
     )  # fmt: skip
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)

@@ -186,7 +186,7 @@ def _picture(
     where = f"of norm {radius:.3g}" if settings.inside == "ball" else "whose pixels stay in the samples' range"
     part = f"; here the {text(tiles.shape[2:])} pixels that it sees" if tiles.shape[2:] != shape[:2] else ""
     numbers = (
-        "above each the unit, what it brings into its activation, and in brackets the most of one of "
+        "above each the unit, its input before the activation, and in brackets the most of one of "
         f"{settings.samples:,} training samples" if shape[-1] == 1 else "a column a channel"
     )  # fmt: skip
     some = f", first {len(images)} of {outputs}" if len(images) < outputs else ""

@@ -130,7 +130,7 @@ def _picture(
     high, low = float(x.max()), float(x.min())
     for (upper, lower), i in zip(panels.T, first, strict=True):
         photo = x.shape[-1] == 3
-        scale = {} if photo else {"cmap": "gray", "vmin": low, "vmax": high}
+        scale = {} if photo else {"cmap": "gray_r", "vmin": low, "vmax": high}
         picture = (x[i] - low) / ((high - low) or 1.0) if photo else x[i][..., 0]
         upper.imshow(picture, interpolation="nearest", **scale)
         upper.set_title(theme.short(run.description.classes[labels[i]], 10))

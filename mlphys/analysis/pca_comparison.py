@@ -56,8 +56,10 @@ class PCAComparison(SampledAnalysis):
         curve = _errors(known, z)
         errors = ((run.trained.output("reconstructions")(z).astype(np.float64) - z) ** 2).mean(axis=1)
         error, stderr = float(errors.mean()), mean_stderr(errors)
-        reached = np.flatnonzero(curve <= error + ROUNDING * curve[0])
-        needed = int(reached[0]) + 1 if len(reached) else None
+        mean_only = float((z - known.mean).astype(np.float64).var(axis=0).sum() / z.shape[1])
+        mean_only += float(np.square((z - known.mean).mean(axis=0, dtype=np.float64)).mean())
+        reached = np.flatnonzero(np.array([mean_only, *curve]) <= error + ROUNDING * curve[0])
+        needed = int(reached[0]) if len(reached) else None
         numbers: dict[str, Any] = {
             "split": split, "samples": len(z), "code_size": size, "mse": error, "mse_stderr": stderr,
             "pca_mse": [float(value) for value in curve], "components_to_match": needed,
@@ -67,7 +69,7 @@ class PCAComparison(SampledAnalysis):
             if size <= len(curve)
             else "more numbers than there are components"
         )
-        counted = f"PCA needs {needed} components for it" if needed else f"PCA needs more than {len(curve)} for it"
+        counted = _counted(needed, len(curve))
         summary = f"mse {rounded(error, stderr)} with a code of {size}, {beside}; {counted}"
         planes = _planes(run, train)
         if planes and size <= len(known.vectors):
@@ -81,6 +83,15 @@ class PCAComparison(SampledAnalysis):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return autoencoder_of_points()
+
+
+def _counted(needed: int | None, most: int) -> str:
+    """How many components PCA needs for the same error."""
+    if needed is None:
+        return f"PCA needs more than {most} for it"
+    if not needed:
+        return "no better than the mean of the training samples"
+    return f"PCA needs {needed} component{'s' * (needed != 1)} for it"
 
 
 def _code_size(loaded: ResolvedView) -> int:

@@ -119,6 +119,6 @@ def _tiles(figure: Figure, images: np.ndarray, maps: np.ndarray, rows: list[np.n
                 panel.spines[:].set(visible=True, color=theme.PALE)
             if line < len(rows[k]):
                 image = images[rows[k][line]]
-                colour = {"cmap": "gray", "vmin": low, "vmax": high} if image.shape[-1] == 1 else {}
+                colour = {"cmap": "gray_r", "vmin": low, "vmax": high} if image.shape[-1] == 1 else {}
                 upper.imshow(image[..., 0] if colour else (image - low) / ((high - low) or 1.0), **colour)
                 lower.imshow(maps[rows[k][line]], cmap="gray_r", vmin=0)

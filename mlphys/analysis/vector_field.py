@@ -134,17 +134,17 @@ class VectorField(SampledAnalysis):
         net, clean = run.trained, run.trained.to_points(some.x)
         drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
         z = clean + np.float32(self.noise) * drawn
-        shown = sorted({round(step) for step in np.linspace(0, self.steps, LINES)})
-        seen, distances, speeds = [], [], []
-        for step in range(self.steps + 1):
+        drawn_points, distances, speeds = [], [], []
+        for _ in range(self.steps + 1):
             moved = _step(net, z, self.eta)
             distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
             speeds.append((((moved - z) / self.eta).astype(np.float64) ** 2).mean(axis=1))
-            if step in shown:
-                seen.append(net.to_data_space(z[:CHAINS]))
+            drawn_points.append(z[:CHAINS])
             z = moved
         means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
         best = int(np.argmin(means["distance"]))
+        shown = sorted({best, *(round(step) for step in np.linspace(0, self.steps, LINES))})
+        seen = [net.to_data_space(drawn_points[step]) for step in shown]
         numbers: dict[str, Any] = {
             "split": split, "samples": len(clean), "eta": self.eta, "noise": self.noise,
             "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"],
@@ -157,7 +157,7 @@ class VectorField(SampledAnalysis):
             f"{means['speed'][-1]:.3g} at last; {len(clean)} {split} samples"
         )
         images = np.stack([some.x[:CHAINS], *seen], axis=1)
-        labels = ["sample", *(f"{step}" if step else "start" for step in shown)]
+        labels = ["sample", *(_line(step, best) for step in shown)]
         title = f"{run.name}: x ← x + {self.eta:g} (r(x) − x)"
         caption = (
             f"each column is a {split} sample with N(0, {self.noise:g}²) added, the number of steps beside the rows; "
@@ -171,6 +171,11 @@ class VectorField(SampledAnalysis):
             summary,
             [Picture("vector_field", strip, _pixels(images, labels)), _curves(run.name, self, split, curve, numbers)],
         )
+
+
+def _line(step: int, best: int) -> str:
+    """The label of a line of images."""
+    return f"{step or 'start'}{', nearest' if step == best else ''}"
 
 
 def _fixed_points(

@@ -61,7 +61,12 @@ def read(run: Run, path: Path) -> LabelledSet:
 
 
 def _of_dataset(run: Run, data: Dataset, path: Path) -> LabelledSet:
-    all_of_it: dict[str, Any] = {"path": str(path.expanduser().absolute()), "classes": None, "imbalance": {}}
+    all_of_it: dict[str, Any] = {
+        "path": str(path.expanduser().absolute()),
+        "classes": None,
+        "imbalance": {},
+        "split": None,
+    }
     spec = data.model_copy(update=all_of_it)
     description, samples = spec.describe(), spec.load()
     if description.shape != run.description.shape:
@@ -86,7 +91,11 @@ def _of_dataset(run: Run, data: Dataset, path: Path) -> LabelledSet:
             f"{path}: targets of {text(y.shape[1:]) or 'one class'}; "
             f"the network was trained on {text(run.description.target_shape)}"
         )
-    return LabelledSet(path, Split(x, y), samples.notes)
+    of_parts = [
+        some for some in (samples.weights, samples.weights_validation, samples.weights_test) if some is not None
+    ]
+    weights = np.concatenate(of_parts) if of_parts else None
+    return LabelledSet(path, Split(x, y, weights), samples.notes)
 
 
 def _of_images(run: Run, path: Path) -> LabelledSet:

@@ -146,6 +146,8 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
 def _whole_groups(spec: Dataset, samples: Samples, count: dict[str, int]) -> dict[str, np.ndarray]:
     """Indices of each split, in the file's order: whole groups in random order, as many as come nearest to the count.
 
+    The last takes all that is left, if the counts are those of all samples.
+
     Raises UserError where a split that should have samples gets none.
     """
     assert samples.groups is not None
@@ -155,6 +157,8 @@ def _whole_groups(spec: Dataset, samples: Samples, count: dict[str, int]) -> dic
     for name, size in count.items():
         before = int(ends[start - 1]) if start else 0
         stop = start + int(np.abs(np.append(0, ends[start:] - before) - size).argmin())
+        if name == list(count)[-1] and sum(count.values()) == len(samples.groups):
+            stop = len(sizes)  # nothing is left over
         found[name] = np.flatnonzero(np.isin(samples.groups, order[start:stop]))
         start = stop
     for name, rows in found.items():

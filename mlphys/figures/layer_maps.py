@@ -81,9 +81,13 @@ class Block:
 
 def page(blocks: Sequence[Block], title: str, caption: str) -> Figure:
     """A page of blocks: a few small ones side by side with their numbers, as on a slide; others in rows."""
+    return (_in_numbers if written_in_numbers(blocks) else _in_rows)(blocks, title, caption)
+
+
+def written_in_numbers(blocks: Sequence[Block]) -> bool:
+    """Whether a page of the blocks shows their numbers."""
     cells = sum(block.cell_shape()[1] + 2 for block in blocks if block.numbered)
-    written = all(block.numbered for block in blocks) and cells <= MOST_CELLS
-    return (_in_numbers if written else _in_rows)(blocks, title, caption)
+    return all(block.numbered for block in blocks) and cells <= MOST_CELLS
 
 
 def _scale(values: np.ndarray, depth: float = 1.0) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def _cells(axes: Axes, block: Block, left: float, top: float) -> None:
     from matplotlib.colors import Normalize
 
     tiles = block.tiles if block.values.ndim == 3 else block.values[None, :, None]
-    scale, written = _scale(block.values, 0.75), _writer(block.values)
+    scale, written = _scale(block.values, 0.75), _each if block.features else _writer(block.values)
     colours, norm = colormaps[scale["cmap"]], Normalize(scale["vmin"], scale["vmax"])
     height, width = tiles.shape[1:]
     for tile in tiles:
@@ -174,6 +178,11 @@ def _writer(values: np.ndarray) -> Callable[[float], str]:
     largest = float(abs(values).max())
     places = 0 if (values == values.round()).all() or largest >= 100 else 1 if largest >= 10 else 2
     return lambda value: f"{value:.{places}f}".replace("-", "−") if value else "0"
+
+
+def _each(value: float) -> str:
+    """Two digits of a value whose neighbours have other units."""
+    return f"{float(f'{value:.2g}'):g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -238,7 +247,7 @@ def _span(values: np.ndarray) -> str:
     """The smallest and the largest value, to the third digit of the larger."""
     largest = float(abs(values).max()) or 1.0
     places = max(0, 2 - math.floor(math.log10(largest)))
-    low, high = (f"{round(float(value), places):g}" for value in (values.min(), values.max()))
+    low, high = (f"{round(float(value), places) + 0.0:g}" for value in (values.min(), values.max()))
     return f"{low} to {high}".replace("-", "−")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,11 +26,14 @@ def label(axis: Axis) -> None:
     subs = (1.0,) if span > DECADES else (1.0, 2.0, 5.0) if span > DIGITS else tuple(map(float, range(1, 10)))
     axis.set_major_locator(LogLocator(subs=subs))
     plain = PLAIN[0] <= low and high <= PLAIN[1]
-    chosen: str | Callable[[float, float], str] = "{x:,.10g}" if plain else power_of_ten if span > DECADES else "{x:g}"
-    axis.set_major_formatter(chosen)
+    if span > DECADES and not plain:
+        axis.set_major_formatter(power_of_ten)
+    else:
+        axis.set_major_formatter("{x:,.10g}" if plain else "{x:g}")
     axis.set_minor_formatter("")
 
 
 def power_of_ten(value: float, _: float) -> str:
-    """`10⁻³` of .001."""
-    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)
+    """`10⁻³` of .001, `1` of 1."""
+    exponent = round(math.log10(value))
+    return {0: "1", 1: "10"}.get(exponent) or "10" + str(exponent).translate(SUPERSCRIPT)

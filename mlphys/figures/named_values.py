@@ -38,7 +38,7 @@ def figure(
     values: np.ndarray, scaled: np.ndarray, labels: Sequence[str], features: Sequence[str], title: str, caption: str
 ) -> Figure:
     """A table of `values` (rows, features), each cell colored by `scaled`."""
-    width = max(1.6 + CELL * len(features) + 0.09 * max(map(len, labels)), 7.5)
+    width = max(1.6 + CELL * len(features) + 0.09 * max(map(len, labels)), 9)
     made = theme.figure(width, LINE * len(values) + 2.2, title, caption)
     axes = made.subplots()
     image = axes.imshow(scaled, cmap=theme.SIGNED, vmin=-LIMIT, vmax=LIMIT, aspect="auto")

@@ -58,8 +58,17 @@ class Page:
         return place * self.right + self.margin + channel * (self.width + GAP), line * self.down
 
 
-def mosaic(images: np.ndarray, limit: float, quantity: str, labels: Sequence[str], title: str, caption: str) -> Figure:
-    """images (strips, channels, height, width), coloured from -limit to limit; a label a strip."""
+def mosaic(
+    images: np.ndarray,
+    limit: float,
+    quantity: str,
+    labels: Sequence[str],
+    title: str,
+    caption: str,
+    channel_labels: Sequence[str] = (),
+) -> Figure:
+    """images (strips, channels, height, width), coloured from -limit to limit; a label a strip, by default numbers of
+    the channels."""
     strips, channels = images.shape[:2]
     page = Page(images.shape, max(1, *(len(label) for label in labels)))
     figure = theme.figure(max(page.inches[0] + 1.9, 6.5), page.inches[1] + 1.5, title, caption)
@@ -74,7 +83,7 @@ def mosaic(images: np.ndarray, limit: float, quantity: str, labels: Sequence[str
     beyond = "both" if abs(images).max() > limit else "neither"
     figure.colorbar(image, ax=axes, label=quantity, extend=beyond, pad=0.02, aspect=28, shrink=0.9)
     _frames(axes, page, strips, channels)
-    _numbers(axes, page, labels, channels)
+    _numbers(axes, page, labels, channel_labels or [str(channel) for channel in range(channels)])
     return figure
 
 
@@ -91,7 +100,8 @@ def _frames(axes: Axes, page: Page, strips: int, channels: int) -> None:
     axes.set_axis_off()
 
 
-def _numbers(axes: Axes, page: Page, labels: Sequence[str], channels: int) -> None:
+def _numbers(axes: Axes, page: Page, labels: Sequence[str], channel_labels: Sequence[str]) -> None:
+    channels = len(channel_labels)
     if page.points < SMALLEST:
         return
     for strip, label in enumerate(labels):
@@ -104,6 +114,6 @@ def _numbers(axes: Axes, page: Page, labels: Sequence[str], channels: int) -> No
         for channel in range(channels):
             x, y = page.corner(place * page.lines, channel)
             axes.text(
-                x + page.width / 2, y - 0.06, str(channel), ha="center", va="bottom",
+                x + page.width / 2, y - 0.06, channel_labels[channel], ha="center", va="bottom",
                 fontsize=min(page.points, 72 * page.inch * 0.3), color=theme.GREY,
             )  # fmt: skip

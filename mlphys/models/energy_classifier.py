@@ -22,6 +22,7 @@ from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
+from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.metrics import classification, mean_and_stderr, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.schema.autoencoding import Corruption
@@ -68,10 +69,11 @@ class PCA(Block):
 class EnergyClassifier(ModelKind[EnergyNetwork]):
     """A tied autoencoder, or a PCA, for each class; their calibrated energies are compared.
 
-    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and grows with
-    plausibility, but is known up to a constant: p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b
-    fitted to the validation split, so that what is measured there is a little too good. With PCA E_k is minus half
-    the squared distance from the plane of the class's components.
+    Each is trained on its class's samples alone. Its energy E_k(x) has the gradient r_k(x) - x and is high where x is
+    plausible (the lecture's sign; the energy of physics is -E_k), but is known up to a constant:
+    p(k|x) = softmax_k(a_k E_k(x) + b_k), with scales a and biases b fitted to the validation split, so that what is
+    measured there is a little too good. With PCA E_k is minus half the squared distance from the plane of the class's
+    components.
     """
 
     DEFAULT_LOSS: ClassVar[Loss] = MeanSquaredError()
@@ -179,10 +181,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                 raise Refusal(
                     ("training", "phases", name, "labels"), "only a head is trained with labels; leave it out"
                 )
-        stopping = training.of_phase("train").early_stopping
-        if stopping and stopping.monitor.removeprefix("validation_") == "accuracy":
-            text = f"{stopping.monitor} is that of all classes together, known after training; monitor validation_loss"
-            raise Refusal(("training", "early_stopping", "monitor"), text)
+        for key, monitor in training.of_phase("train").monitors().items():
+            if monitor.removeprefix("validation_") == "accuracy":
+                text = f"{monitor} is that of all classes together, known after training; monitor validation_loss"
+                raise Refusal(("training", key, "monitor"), text)
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
@@ -297,11 +299,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             **mean_and_stderr("mse", own),
         }
         raw = calibration.log_probabilities(arrays["energies"].astype(np.float64))
-        measured |= mean_and_stderr("nll", losses)
-        measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
-        for name, probabilities in (("ece", arrays["probabilities"]), ("uncalibrated_ece", np.exp(raw))):
-            value, error = calibration.expected_error(probabilities, split.y)
-            measured |= {name: value, f"{name}_stderr": error}
+        normal = probability_metrics(split.y, np.exp(raw), split.weights)
+        measured |= {f"uncalibrated_{key}": value for key, value in normal.items()}
+        if split.weights is None:  # not bounded by the smallest probability, below which many of these are
+            measured |= mean_and_stderr("uncalibrated_nll", -raw[np.arange(len(split)), split.y])
         if isinstance(self.of, Autoencoder):
             measured["pca_mse"] = own_class_error(self.of.units, split, train)
         return measured

@@ -111,10 +111,10 @@ class RBM(ModelKind[MachineNetwork]):
         if isinstance(self.sampling, PCD) and values * (self.sampling.chains or 1) > LARGEST_NETWORK:
             text = f"{self.sampling.chains} chains of {values} values are more than {LARGEST_NETWORK}; use fewer"
             raise Refusal(("model", "sampling", "PCD", "chains"), text)
-        stopping = training.early_stopping
-        if self.visible == "gaussian" and stopping and "pseudo_log_likelihood" in stopping.monitor:
-            text = "a gaussian machine has no pseudo-likelihood in closed form; monitor validation_mse"
-            raise Refusal(("training", "early_stopping", "monitor"), text)
+        for key, monitor in training.monitors().items():
+            if self.visible == "gaussian" and "pseudo_log_likelihood" in monitor:
+                text = "a gaussian machine has no pseudo-likelihood in closed form; monitor validation_mse"
+                raise Refusal(("training", key, "monitor"), text)
 
     def cost_terms(self, training: Training, description: Description) -> tuple[Term, ...]:
         """The difference of free energies."""

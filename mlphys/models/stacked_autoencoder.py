@@ -145,13 +145,13 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         for name, settings in phases.items():
             if settings is not None and settings.labels is not None:
                 _check_labels(name, settings.labels, description)
-            stopping = training.of_phase(name).early_stopping
-            measured = ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
-            if stopping and stopping.monitor.removeprefix("validation_") not in measured:
-                monitor = ("training", "phases", name, "early_stopping", "monitor")
-                raise Refusal(
-                    monitor, f"{stopping.monitor} is not recorded in this phase; it has {', '.join(measured)}"
-                )
+            measured: tuple[str, ...] = (
+                ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
+            )
+            for key, monitor in training.of_phase(name).monitors().items():
+                if monitor.removeprefix("validation_") not in measured:
+                    where = ("training", "phases", name, key, "monitor")
+                    raise Refusal(where, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
         if self.head:
             classes = len(description.classes)
             where = ("model", "head", len(self.head) - 1)

@@ -24,5 +24,13 @@ def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, e
     In each resample a sample of `weights` (n,) counts as often as a Poisson number of mean 1 says.
     """
     generator = rng(0, "bootstrap")
-    drawn = [statistic(weights * generator.poisson(1.0, len(weights))) for _ in range(resamples(len(weights), each))]
+    drawn = [statistic(_resampled(weights, generator)) for _ in range(resamples(len(weights), each))]
     return np.nanstd(np.array(drawn), axis=0, ddof=1)
+
+
+def _resampled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The weights of a resample, which has at least one of the samples that count."""
+    while True:
+        found = weights * generator.poisson(1.0, len(weights))
+        if found.any() or not weights.any():
+            return found

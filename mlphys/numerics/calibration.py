@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlphys.numerics.uncertainty import bootstrap_stderr
-
 # Penalties on the squared parameters: above 0 they stay finite for perfectly separable classes
 RIDGES = tuple(10.0**-k for k in range(1, 10))
 FOLDS = 5
-BINS = 15
 STEPS, CONVERGED = 200, 1e-9
 
 
@@ -45,21 +42,6 @@ def folds(labels: np.ndarray) -> np.ndarray:
     dealt = np.empty(len(labels), np.int64)
     dealt[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS
     return dealt
-
-
-def expected_error(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
-    """Expected calibration error (Naeini, Cooper & Hauskrecht 2015) of probabilities (n, K), and its standard error.
-
-    The mean over BINS bins of the largest probability, by their samples, of |accuracy - mean probability|.
-    """
-    confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
-    of_bin = np.zeros((len(labels), BINS))
-    of_bin[np.arange(len(labels)), np.minimum((confidence * BINS).astype(int), BINS - 1)] = right - confidence
-
-    def error(means: np.ndarray) -> np.ndarray:
-        return np.abs(means).sum(axis=1)
-
-    return float(error(of_bin.mean(axis=0, keepdims=True))[0]), bootstrap_stderr(of_bin, error)
 
 
 def log_probabilities(scores: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ BINS = 15  # of equal width in confidence, as in Guo et al. 2017
 SMALLEST = 1e-7  # probabilities are bounded below by it, as in Keras
 COLDEST, HOTTEST = 0.01, 100.0  # temperatures
 STEPS, CONVERGED = 100, 1e-10
+FLAT = 1e-12  # curvature of the loss below which the data leave the temperature open
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Temperature:
-    """T of p^(1/T), normalized, and its standard error; None at the ends of the range."""
+    """T of p^(1/T), normalized, and its standard error; None at the ends of the range and for perfect classes."""
 
     value: float
     stderr: float | None
@@ -90,7 +91,7 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarr
         if converged:
             break
     slopes, curvature = _slopes(logs, own, beta, weights)
-    if not 1 / HOTTEST < beta < 1 / COLDEST or curvature <= 0:
+    if not 1 / HOTTEST < beta < 1 / COLDEST or curvature < FLAT:
         return Temperature(1 / beta, None)
     size = len(labels) if weights is None else effective_size(weights)
     error = np.sqrt(weighted_mean(slopes**2, weights) / size) / curvature  # sandwich: the model may be wrong

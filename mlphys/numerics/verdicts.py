@@ -11,16 +11,17 @@ BETTER = {  # metric: the baseline that takes no network, what that answers, and
     "accuracy": ("majority_accuracy", "always the most frequent class", True),
     "mse": ("mean_image_mse", "always the mean of the training samples", False),
 }
-REMEDY = "try another learning_rate, ten times smaller first"
+REMEDY = "try another learning_rate, or more epochs"
+SMALLER = "try a learning_rate ten times smaller"
 
 
 def not_learned(metrics: Mapping[str, Any]) -> list[str]:
     """Sentences on a split's metrics: one class for every sample, or no better than the baseline of its kind."""
     collapsed = _only_class(metrics.get("per_class", {}))
     if collapsed is not None:
-        return [f"predicts {collapsed} for every sample: the network has collapsed; {REMEDY}"]
+        return [f"predicts {collapsed} for every sample: the network has collapsed; {SMALLER}"]
     return [
-        f"{name} is within two standard errors no better than {what} ({metrics[baseline]:.4g}); {REMEDY}"
+        f"{name} is less than two standard errors better than {what} ({metrics[baseline]:.4g}); {REMEDY}"
         for name, (baseline, what, large) in BETTER.items()
         if name in metrics and metrics.get(baseline) is not None and _no_better(metrics, name, baseline, large)
     ]

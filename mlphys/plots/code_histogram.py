@@ -78,6 +78,8 @@ def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) ->
     silent, mean = int((active == 0).sum()), found["active_fraction"]
     title = f"{name}: how often each number of the code is active"
     caption = f"active: |h| > {ACTIVE:g}; fractions of {of}; {silent} of {len(active)} are never active"
+    if (active == 1).all():
+        caption += "; all always are, as of a code by sigmoid: the histogram of its values tells more"
     figure = theme.figure(9.5, 5.6, title, caption)
     axes = figure.subplots()
     places = np.arange(1, len(active) + 1)

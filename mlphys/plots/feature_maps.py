@@ -10,7 +10,7 @@ import numpy as np
 from mlphys.errors import NotApplicable
 from mlphys.figures import named_values, theme
 from mlphys.figures.example_experiments import classifier_of_images
-from mlphys.figures.layer_maps import MOST_BARS, MOST_CHANNELS, Block, page
+from mlphys.figures.layer_maps import MOST_BARS, MOST_CHANNELS, Block, page, written_in_numbers
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
@@ -114,7 +114,8 @@ def _which(row: Row) -> str:
 def _notes(run: RunView, blocks: Sequence[Block]) -> Iterator[str]:
     apart = any(block.apart and len(block.tiles) > 1 for block in blocks)
     scaled = "each layer on its own scale" + (", of FixedConv2D each map" if apart else "")
-    if all(block.values.ndim == 1 and len(block.values) <= MOST_BARS for block in blocks):
+    bars = all(block.values.ndim == 1 and len(block.values) <= MOST_BARS for block in blocks)
+    if bars and not written_in_numbers(blocks):
         yield "bars from 0, each layer on its own scale"
     elif any((block.values < 0).any() for block in blocks):
         yield f"blue is negative, red positive, white 0, {scaled}"

@@ -129,11 +129,11 @@ def _sheet(
 ) -> Figure:
     (filters, channels), sides = kernels.shape[:2], list(zip(nouns, labels, strict=True))
     wide = tiles.shape[1] > 3 * tiles.shape[0]  # then channels are rows and outputs are columns
-    (first, rows), (second, _) = sides[::-1] if wide else sides
+    (first, rows), (second, columns) = sides[::-1] if wide else sides
     counts = (channels, filters) if wide else (filters, channels)
     caption = f"rows: {counts[0]} {first}; columns: {counts[1]} {second}" if channels > 1 else f"{filters} {first}"
     caption += f"; {text(kernels.shape[2:])} weights each{part}"
-    return mosaic(tiles.swapaxes(0, 1) if wide else tiles, *_scale(kernels), rows, title, caption)
+    return mosaic(tiles.swapaxes(0, 1) if wide else tiles, *_scale(kernels), rows, title, caption, columns)
 
 
 def _table(

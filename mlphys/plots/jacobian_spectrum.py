@@ -74,7 +74,8 @@ def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, cap
     floor = ROUNDING * (float(mean.max()) or 1.0)
     kept = int((mean > floor).sum())
     if kept < len(mean):
-        caption += f"; the last {len(mean) - kept} of {len(mean)} are zero up to rounding"
+        last = "the last is" if len(mean) - kept == 1 else f"the last {len(mean) - kept} of {len(mean)} are"
+        caption += f"; {last} zero up to rounding"
     figure = theme.figure(9.5, 6, title, caption)
     axes = figure.subplots()
     number = np.arange(1, kept + 1)

@@ -21,6 +21,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 DECADES = 2  # a loss over a larger range has a logarithmic axis
 LETTER = 0.022  # of the width of the axes: a letter of a phase's name
+ROUNDING = 1e-5  # of a float32 mean
+SHORTEST = 4  # letters of a phase's name
 DOTTED = 40  # epochs up to which each has a dot
 
 
@@ -36,6 +38,8 @@ class LearningCurves(Plot):
         if not metrics:
             raise NotApplicable("history.csv has no loss in any epoch")
         metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
+        same = [name for name in metrics if name != "loss" and _is_the_loss(run.history, name)]
+        metrics = [name for name in metrics if name not in same]
         kept, which = _kept(run, rows)
         across = min(len(metrics), 3)
         down = math.ceil(len(metrics) / across)
@@ -47,6 +51,8 @@ class LearningCurves(Plot):
             _curves(panel, rows, metric, shown)
             _test(panel, metric, shown, run.metrics.get("test", {}))
             _axes(panel, rows, metric, shown)
+            if metric == "loss" and same:
+                panel.set_ylabel(" = ".join(["loss", *same]).replace("_", " "))
             _legend(panel, f"epoch {shown} ({why})")
         for unused in axes[len(metrics) :]:
             unused.remove()
@@ -57,6 +63,18 @@ class LearningCurves(Plot):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return classifier_of_images()
+
+
+def _is_the_loss(history: Rows, metric: str) -> bool:
+    """Whether a metric, in training and validation, is the loss under another name."""
+    pairs = [(f"{split}{metric}", f"{split}loss") for split in ("", "validation_")]
+    return "loss" in history[0] and all(_equal(row.get(name), row.get(loss)) for row in history for name, loss in pairs)
+
+
+def _equal(value: float | None, other: float | None) -> bool:
+    if value is None or other is None:
+        return value is other
+    return math.isclose(value, other, rel_tol=ROUNDING)
 
 
 def _kept(run: RunView, rows: Rows) -> tuple[int, str]:
@@ -121,7 +139,8 @@ def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
 
 def _fitting(name: str, share: float) -> str:
     """A phase's name above its part of the axes, or its number, or nothing if the space is too small."""
-    candidates = [name, name.rpartition("_")[2]]
+    number = name.rpartition("_")[2]
+    candidates = [name, number] if number.isdecimal() else [name, theme.short(name, max(SHORTEST, int(share / LETTER)))]
     return next((text for text in candidates if len(text) * LETTER <= share), "")
 
 

@@ -60,10 +60,12 @@ class LossSurface(Plot):
         if closer:
             landscapes["close-up"] = _landscape(losses, near)
         names = _short(columns)
-        caption = f"loss of {len(train):,} training samples: {along[0]:.4g} at the start, {along[-1]:.4g} at the end"
+        caption = (
+            f"loss of {len(train):,} training samples: {_plain(along[0])} at the start, {_plain(along[-1])} at the end"
+        )
         if minimum:
             at = " and ".join(f"{name} {value:.4g}" for name, value in zip(names, minimum.place, strict=True))
-            caption += f", {minimum.value:.4g} at the minimum, {at}"
+            caption += f", {_plain(minimum.value)} at the minimum, {at}"
         figure = _figure(
             landscapes, path, minimum, names, f"{run.name}: loss surface, {len(path) - 1:,} epochs", caption
         )
@@ -175,7 +177,7 @@ def _contours(figure: Figure, panels: Sequence[Axes], views: Sequence[Landscape]
         filled = panel.contourf(view.columns, view.rows, clipped, cmap="Blues_r", **style)
         panel.contour(view.columns, view.rows, clipped, colors="white", linewidths=0.6, alpha=0.6, **style)
     bar = figure.colorbar(filled, ax=panels, aspect=30, pad=0.01)
-    bar.set_label("loss" if lowest < low else f"loss − {lowest:.4g}")
+    bar.set_label("loss" if lowest < low else f"loss − {_plain(lowest)}")
     bar.locator = LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,))
     bar.formatter = FuncFormatter(lambda value, _: f"{value:g}")
 
@@ -205,3 +207,8 @@ def _table(
     if minimum:
         rows.append(("minimum", "", *minimum.place, minimum.value))
     return dict(zip(("part", "epoch", *columns, "loss"), map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _plain(value: float) -> str:
+    """Four digits, `13,910` and not `1.391e+04`."""
+    return f"{float(f'{value:.4g}'):,g}"

@@ -47,7 +47,10 @@ class Reconstructions(Plot):
                 run.config.model.why_no_decoder()
                 or "a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out"
             )
-        of, baselines = len(predictions["labels"]), _baselines(metrics, math.prod(predictions["codes"].shape[1:]))
+        of, baselines = (
+            len(predictions["labels"]),
+            _baselines(metrics, math.prod(predictions["codes"].shape[1:]), inputs.ndim == 4),
+        )
         title = f"{run.name}: reconstructions, mse {theme.measured(metrics['mse'], metrics['mse_stderr'])}"
         caption = f"mean over {of:,} {split} samples, here the first {len(indices)}; mse of {baselines}"
         rows = {"input": inputs, "output": outputs}
@@ -67,6 +70,7 @@ class Reconstructions(Plot):
                 f"{theme.measured(metrics['mse'])}"
             )
         if features := named_values.names(run):
+            caption = caption.replace(f"the first {len(indices)};", f"the first {min(TABLED, len(indices))};")
             drawn = _of_table(run, rows, features, title, caption)
         else:
             drawn = _images(rows, title, caption) if inputs.ndim == 4 else _curves(rows, title, caption)
@@ -104,11 +108,11 @@ def _need_drawable(shape: Shape) -> None:
         )
 
 
-def _baselines(metrics: Mapping[str, Any], code_size: int) -> str:
+def _baselines(metrics: Mapping[str, Any], code_size: int, images: bool) -> str:
     """The baselines; PCA only if the code is smaller than the samples."""
     pca = metrics.get("pca_mse")
     components = "" if pca is None else f"PCA with {code_size} components {theme.measured(pca)}, of "
-    return f"{components}the mean image {theme.measured(metrics['mean_image_mse'])}"
+    return f"{components}the mean {'image' if images else 'sample'} {theme.measured(metrics['mean_image_mse'])}"
 
 
 def _images(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:
@@ -158,8 +162,7 @@ def _of_table(
     values = np.stack([some[:count] for some in rows.values()], axis=1).reshape(-1, len(features))
     labels = [f"{name} {i}" for i in range(count) for name in rows]
     scaled = named_values.standardized(run, values)
-    caption = f"{caption}; drawn are the first {count}; {named_values.STANDARDIZED}"
-    return named_values.figure(values, scaled, labels, features, title, caption)
+    return named_values.figure(values, scaled, labels, features, title, f"{caption}; {named_values.STANDARDIZED}")
 
 
 def _curves(rows: Mapping[str, np.ndarray], title: str, caption: str) -> Figure:

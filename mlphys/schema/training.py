@@ -174,6 +174,11 @@ class Training(Spec):
     initial: Initial | None = None
     """The finished run whose weights training begins with; null: initializers draw them. Example: {run: dense_mnist}"""
 
+    def monitors(self) -> dict[str, str]:
+        """The column of history.csv that each key watches, for the keys that watch one."""
+        watching = {"early_stopping": self.early_stopping, "reduce_lr_on_plateau": self.reduce_lr_on_plateau}
+        return {key: settings.monitor for key, settings in watching.items() if settings is not None}
+
     def of_phase(self, name: str) -> Training:
         """These keys with those that `phases` overrides for one phase."""
         given = (self.phases or {}).get(name)

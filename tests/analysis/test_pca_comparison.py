@@ -69,6 +69,13 @@ def test_to_match_a_net_that_gives_back_everything_all_components_are_needed(tmp
     assert result.numbers["mse"] == pytest.approx(0, abs=1e-12)
 
 
+def test_a_net_that_gives_zeros_is_no_better_than_the_mean_of_the_training_samples(tmp_path: Path):
+    text = TIED.replace("units: 5, activation: tanh", "units: 2, use_bias: false")
+    result = found(written(tmp_path, text.replace("{units: 2}", "{units: 2, use_bias: false}"), [np.zeros((2, 2))]))
+    assert result.numbers["components_to_match"] == 0
+    assert "no better than the mean of the training samples" in result.summary
+
+
 def test_a_net_that_is_not_linear_has_no_plane(tmp_path: Path):
     assert "angles" not in found(random_run(tmp_path, TIED)).numbers
 

@@ -12,6 +12,7 @@ import pytest
 
 from mlphys.commands import plot
 from mlphys.errors import UserError
+from mlphys.figures import theme
 from mlphys.schema import registry
 from tests.plots.runs import MadeRun, complete
 
@@ -25,7 +26,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     """The folder of a run with every picture in every format, drawn by a process of its own, and what that tells."""
     folder = tmp_path_factory.mktemp("drawn")
     program = (
-        "import json, sys; from pathlib import Path; from mlphys.commands import plot\n"
+        "import json, sys; from pathlib import Path\n"
+        "from mlphys.commands import plot; from mlphys.figures import theme\n"
+        f"theme.DPI = theme.SETTINGS['figure.dpi'] = {theme.DPI}\n"
         "from tests.plots.runs import complete\n"
         f"drawn = plot.draw(complete(Path({str(folder)!r})), {OF_FILES}, {FORMATS})\n"
         "print(json.dumps({'paths': [path.name for path in drawn.paths], 'skipped': drawn.skipped,\n"

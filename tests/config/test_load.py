@@ -853,6 +853,7 @@ def test_the_right_words_of_other_ways_to_write_yaml_are_taken():
     assert load(written(flow)) == load(written(GOOD))
 
 
+@pytest.mark.usefixtures("_mnist_is_read_once")
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment(name):
     path = shipped()[name]

@@ -409,5 +409,5 @@ def test_training_weights_have_mean_1_and_a_negative_one_is_refused_unless_its_s
 
 
 def test_weights_that_sum_to_nothing_are_refused():
-    with pytest.raises(UserError, match="the weights of validation sum to"):
+    with pytest.raises(UserError, match="the weights of test sum to 0; they must sum above 0"):
         splits.split(spec(), WHOLE, replace(numbered(WHOLE), weights=np.zeros(300, np.float32)))

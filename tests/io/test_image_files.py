@@ -210,7 +210,7 @@ AS_ARRAY = "save all as one array with np.save, and write data: {name: array, pa
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        (np.array([[0.5, 1e6]], np.float32), "has fractions as values, and nothing tells which is white"),
+        (np.array([[0.5, 1e6]], np.float32), "has fractions as values, and it is unknown which is white"),
         (np.array([[0, 70_000]], np.int32), "has values from 0 to 70000, more than 16 bits"),
         (np.array([[-5, 3]], np.int32), "has values from -5 to 3, more than 16 bits"),
     ],

@@ -284,8 +284,8 @@ def run(tmp_path_factory) -> Run:
         patch.chdir(path)
         Path("energies.yaml").write_text(dump(CONFIG))
         mlphys("train", "energies.yaml", "--quiet", "--out", "run")
-        for split in ("test", "train"):
-            mlphys("evaluate", "run", "--split", split)
+        mlphys("evaluate", "run", "--no-plots")
+        mlphys("evaluate", "run", "--split", "train")
     return Run(path / "run")
 
 
@@ -320,7 +320,9 @@ def test_its_pictures_are_drawn_the_filters_a_line_a_class(run):
 def test_predictions_have_a_column_a_class_for_probability_and_energy(run, tmp_path):
     np.save(tmp_path / "x.npy", run.dataset().test.x[:2])
     header = mlphys("predict", run.path, tmp_path / "x.npy").splitlines()[0]
-    assert header == ("file,sample,class,probability,p_3,p_8,energy_0,energy_1,class_mse_0,class_mse_1")
+    assert header == (
+        "file,sample,class,probability,distance,farther_than,p_3,p_8,energy_0,energy_1,class_mse_0,class_mse_1"
+    )
 
 
 def test_a_finished_run_is_not_trained_longer(run):

@@ -91,13 +91,3 @@ def test_folds_have_as_many_samples_of_each_class_as_can_be():
     labels = RANDOM.integers(3, size=200)
     counts = np.array([np.bincount(labels[calibration.folds(labels) == fold], minlength=3) for fold in range(5)])
     assert (np.ptp(counts, axis=0) <= 1).all()
-
-
-def test_the_expected_calibration_error_of_known_probabilities():
-    p = np.tile([[0.9, 0.1], [0.4, 0.6]], (500, 1))
-    labels = np.where(np.arange(1000) % 10 < 7, 0, 1)
-    sure, unsure = labels[::2], labels[1::2]
-    expected = (abs((sure == 0).mean() - 0.9) + abs((unsure == 1).mean() - 0.6)) / 2
-    value, error = calibration.expected_error(p, labels)
-    assert abs(value - expected) < 1e-12
-    assert 0.005 < error < 0.03

@@ -116,6 +116,8 @@ def test_very_many_kernels_are_drawn_on_several_sheets_and_the_first_csv_has_all
         assert len(table["weight"]) == count
         assert (kernel[table["row"], table["column"], table["channel"], table["filter"]] == table["weight"]).all()
     assert (tiles(sheets["filters_1d"])[-1] == kernel[:, :, 24, 21]).all()
+    numbers = [text.get_text() for text in sheets["filters_1d"].figure.axes[0].texts]
+    assert numbers == ["20", "21", "20", "21", "22", "23", "24"]
 
 
 def test_the_units_of_a_dense_layer_go_on_on_a_second_sheet():

@@ -70,6 +70,18 @@ def test_a_loss_that_is_zero_or_negative_somewhere_has_a_linear_axis(losses: lis
     assert drawn(history=history(losses)).figure.axes[0].get_yscale() == "linear"
 
 
+def test_a_metric_that_is_the_loss_is_drawn_once_and_named():
+    rows = [{**row, "mse": row["loss"], "validation_mse": row["validation_loss"]} for row in history([0.5, 0.3])]
+    assert [axes.get_ylabel() for axes in drawn(history=rows).figure.axes] == ["loss = mse", "accuracy"]
+    rows[1]["validation_mse"] = 0.2
+    assert [axes.get_ylabel() for axes in drawn(history=rows).figure.axes] == ["loss", "accuracy", "mse"]
+
+
+def test_a_phase_with_little_room_is_shortened_from_its_end():
+    rows = [*history([0.9] * 40, "pretrain"), *history([0.4] * 8, "fine_tune")]
+    assert [text.get_text() for text in drawn(history=rows).figure.axes[0].texts] == ["pretrain", "fine_t…"]
+
+
 def test_phases_are_separated_and_named():
     rows = [*history([0.5, 0.3], "pretrain"), *history([0.9, 0.4, 0.1], "head")]
     axes = drawn(history=rows).figure.axes[0]
