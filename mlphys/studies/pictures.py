@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.data.preprocessing import display_shape
-from mlphys.errors import NotApplicable
+from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture
 from mlphys.figures.save import save
@@ -173,7 +173,10 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
     chosen = [rows for rows in (left, right) if len(rows[0])]
     if not chosen:
         raise NotApplicable("they disagree on no sample")
-    split = getattr(first.dataset(), found.split)
+    try:
+        split = getattr(first.dataset(), found.split)
+    except UserError as error:  # the samples are gone, or others
+        raise NotApplicable(str(error)) from None
     classes = first.data["classes"]
     names = [f"only {pair.first.name}"] * bool(len(left[0])) + [f"only {pair.second.name}"] * bool(len(right[0]))
     across = max(len(indices) for indices, _ in chosen)

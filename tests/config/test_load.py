@@ -756,6 +756,8 @@ def test_every_default_is_filled_in(usual_pictures):
         "seed": 0,
         "data": {
             "name": "digits",
+            "split": None,
+            "target_scaling": None,
             "train": 1258,
             "validation": 180,
             "test": 359,
@@ -810,6 +812,7 @@ def test_every_default_is_filled_in(usual_pictures):
             "phases": None,
             "track": [],
             "early_stopping": None,
+            "reduce_lr_on_plateau": None,
             "initial": None,
         },
         "plots": ["learning_curves", "confusion_matrix", "misclassified"],

@@ -120,7 +120,7 @@ def test_a_study_is_not_compared_with_a_run_nor_a_run_with_itself():
     study(Path("a"), [right(0, 0.9)] * 3)
     run = classifier(right(0, 0.9))
     assert "is a study, and others are single runs" in reason("compare", run, "a")
-    assert reason("compare", run, run) == "small/1: stands twice; name it once"
+    assert reason("compare", run, run) == "small/1: given twice; name it once"
     assert "nothing to compare it with" in reason("compare", run)
 
 

@@ -1,0 +1,37 @@
+"""Pictures of studies and comparisons, by the numbers in their tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlphys.errors import NotApplicable
+from mlphys.studies import conduct, pictures
+from mlphys.studies.candidates import candidates
+from mlphys.studies.comparison import compare
+from mlphys.studies.executor import InThisProcess
+from mlphys.studies.progress import Counts
+from mlphys.studies.study_file import Study
+from tests.helpers.made_up_members import measured
+from tests.helpers.made_up_results import SAMPLES, classifier
+from tests.studies.test_conduct import content
+
+
+def test_a_study_is_drawn_as_its_metric_against_the_key_that_varies_with_the_error_over_seeds(tmp_path):
+    study = Study(tmp_path)
+    study.write(content(4))
+    conduct.conduct(study, [1, 2, 3, 4], InThisProcess(measured), Counts())
+    (picture,) = pictures.against_parameter("small/1", study.read())
+    assert picture.table["training.epochs"] == ["1", "2"]
+    assert picture.table["accuracy"] == [1.5, 3.5]
+    assert picture.table["stderr"] == pytest.approx([0.5, 0.5])  # accuracies 1, 2 and 3, 4
+    with pytest.raises(NotApplicable, match="a heat map needs two keys that vary"):
+        list(pictures.heat_map("small/1", study.read()))
+
+
+def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    numbers = np.arange(SAMPLES)
+    found = compare(candidates([str(classifier(numbers != 3)), str(classifier(numbers != 5))]))
+    with pytest.raises(NotApplicable, match="are not those it was trained with"):
+        list(pictures.disagreements(found))
