@@ -327,7 +327,7 @@ def test_without_a_fold_the_sizes_are_those_of_the_first():
         (
             {"folds": 9, "train": 4, "validation": 3},
             "folds",
-            "7 training and validation samples are fewer than 9 folds",
+            "7 training and validation samples, fewer than 9 folds",
         ),
     ],
 )
