@@ -110,7 +110,6 @@ class ImageFolder(Dataset):
 
         if len(paths) * math.prod(shape) <= LARGEST_RESIDENT:
             return fetch(np.arange(len(paths)))
-        image_files.quiet_in_threads()
         return chunked.lazy_array(len(paths), shape, fetch)
 
     def _decoded(self, paths: list[Path], rows: np.ndarray, shape: Shape, white: float) -> np.ndarray:

@@ -76,9 +76,5 @@ def _photograph() -> str:
 
 
 def _refuse_animation(path: Path) -> None:
-    from PIL import Image
-
-    with Image.open(path, formats=image_files.FORMATS) as image:
-        # A JPEG may contain several pictures: phones append a preview.
-        if image.format == "PNG" and (frames := getattr(image, "n_frames", 1)) > 1:
-            raise UserError(f"{path}: an animation of {frames} images; save one of them as a file")
+    if (frames := image_files.frames(path)) > 1:
+        raise UserError(f"{path}: an animation of {frames} images; save one of them as a file")

@@ -30,10 +30,10 @@ GRACE = 5  # seconds for a process to end after its answer
 LONGEST_LINE = 10_000_000
 MOST_GROWTH = 1032  # no deflate stream grows by a larger factor
 START = """
+import importlib
 import sys
 sys.path.insert(0, sys.argv[1])
-from mlphys.io.reading_process import main
-main()
+importlib.import_module(sys.argv[2]).main()
 """
 
 
@@ -115,7 +115,7 @@ def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterato
 
     An incomplete or invalid answer (ValueError, KeyError, TypeError) becomes a UserError.
     """
-    process = _started()
+    process = started("mlphys.io.reading_process")
     assert process.stdin is not None
     assert process.stdout is not None
     late = threading.Timer(WAIT * limits.seconds, process.kill)
@@ -129,7 +129,9 @@ def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterato
     except _Reported as reported:
         raise UserError(f"{path}: {reported}") from None
     except (ValueError, KeyError, TypeError, OSError):
-        raise UserError(f"{path}: {_end(process, limits, late)}; copy it again, or save it again") from None
+        raise UserError(
+            f"{path}: {end(process, limits, not late.is_alive())}; copy it again, or save it again"
+        ) from None
     finally:
         late.cancel()
         process.kill()
@@ -137,28 +139,43 @@ def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterato
         process.wait()
 
 
-def _started() -> subprocess.Popen[bytes]:
+def started(module: str) -> subprocess.Popen[bytes]:
+    """A process that runs the function main of a module, with pipes to its input and from its output."""
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}  # and without plugins
     root = str(Path(mlphys.__file__).parent.parent)
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", START, root],  # -P: nothing is imported from the folder that the user is in
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            START,
+            root,
+            module,
+        ],  # -P: nothing is imported from the folder that the user is in
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **quiet},
+        start_new_session=True,  # Ctrl-C reaches this process, which ends the other
     )
 
 
-def _end(process: subprocess.Popen[bytes], limits: Limits, late: threading.Timer) -> str:
-    """The reason why a reading process gave no answer."""
+def end(process: subprocess.Popen[bytes], limits: Limits, late: bool) -> str:
+    """The reason why a process gave no answer."""
+    if late:
+        return _too_slow(limits)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
     code = process.poll()
-    if not late.is_alive() or code == -signal.SIGXCPU:
-        return f"takes more than {limits.seconds} s of processor time to read"
+    if code == -signal.SIGXCPU:
+        return _too_slow(limits)
     if code is not None and code < 0:
         return f"makes the library that reads it crash ({signal.Signals(-code).name})"
     return "damaged: it cannot be read to its end"
+
+
+def _too_slow(limits: Limits) -> str:
+    return f"takes more than {limits.seconds} s of processor time to read"
 
 
 def _facts(line: bytes) -> dict[str, Any]:

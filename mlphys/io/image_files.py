@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import io
-import os
-import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.io import atomic, checksum
+from mlphys.io import atomic, image_decoders
+from mlphys.io.formats.image import Size
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
-NAMES = "PNG, JPEG, TIFF, BMP, GIF or WebP"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 MOST_PIXELS = 50_000_000
-MOST_SCANS = 100  # of a JPEG: each goes through all pixels; usual are 1 to 12
 WHITE_OF_16_BITS = 65535.0
 DEEPEST = 20  # folders in folders
 NAMED = 4  # kinds of other files
-THREADS = min(4, os.cpu_count() or 1)
-
-AS_ARRAY = "save all as one array with np.save, and write data: {name: array, path: ...}"
-
-Size = tuple[int, int]  # height, width
 
 
 def header(path: Path) -> Size:
     """Height and width after EXIF rotation, from the header alone. Raises UserError as `decode` does."""
-    with _quiet(), _opened(path) as image:
-        return _shown_size(image)
+    height, width = _header(path)["size"]
+    return height, width
+
+
+def frames(path: Path) -> int:
+    """The number of images of an animated PNG, else 1. Raises UserError as `decode` does."""
+    return int(_header(path)["frames"])
+
+
+def _header(path: Path) -> dict[str, Any]:
+    facts, _ = image_decoders.answer(path, _request("header"))
+    return facts
 
 
 def below(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -90,12 +86,12 @@ def largest_of_16_bits(paths: Sequence[Path]) -> int | None:
 
     def attempt(path: Path) -> int | None:
         try:
-            with _opened(path) as image:
-                return int(np.asarray(image).max(initial=0)) if image.mode.startswith("I") else None
+            facts, _ = image_decoders.answer(path, _request("largest"))
+            return None if facts["largest"] is None else int(facts["largest"])
         except UserError:
             return None
 
-    with _quiet(), ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(image_decoders.PROCESSES) as pool:
         return max((found for found in pool.map(attempt, paths) if found is not None), default=None)
 
 
@@ -109,8 +105,7 @@ def decode(
     bits are divided by `white_of_16_bits`. Raises UserError unless `path` is an image of one of the
     FORMATS, whole, of at most MOST_PIXELS pixels.
     """
-    with _quiet():
-        return _decoded(path, greyscale, size, white_of_16_bits)
+    return _decoded(path, greyscale, size, white_of_16_bits)
 
 
 def write(folder: Path, names: Sequence[str], pixels: np.ndarray) -> None:
@@ -124,18 +119,13 @@ def write(folder: Path, names: Sequence[str], pixels: np.ndarray) -> None:
         atomic.write(folder / name, content.getvalue())
 
 
-def quiet_in_threads() -> None:
-    """Disable Pillow's warnings before threads decode: warning filters are global."""
-    warnings.filterwarnings("ignore", module="PIL")
-
-
 def decode_each(
     paths: Sequence[Path],
     greyscale: bool,
     size: Size | None = None,
     white_of_16_bits: float = WHITE_OF_16_BITS,
 ) -> Iterator[tuple[Path, np.ndarray | UserError]]:
-    """The result or exception of `decode` for each image, in order, by several threads."""
+    """The result or exception of `decode` for each image, in order, by several processes."""
 
     def attempt(path: Path) -> np.ndarray | UserError:
         try:
@@ -143,120 +133,18 @@ def decode_each(
         except UserError as error:
             return error
 
-    with _quiet(), ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(image_decoders.PROCESSES) as pool:
         yield from zip(paths, pool.map(attempt, paths), strict=True)
 
 
 def _decoded(path: Path, greyscale: bool, size: Size | None, white_of_16_bits: float) -> np.ndarray:
-    from PIL import Image
-
-    with _opened(path) as image:
-        turned = _turn(image)
-        image.load()
-        if turned is not None:
-            image = image.transpose(turned)
-        # Beyond 8 bits Pillow has one channel only, and converting it would clip.
-        deep = image.mode.startswith("I")
-        image = _deep(path, image) if deep else _on_white(image, greyscale)
-        if size is not None:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        pixels = np.asarray(image, np.float32) / np.float32(white_of_16_bits if deep else 255)
+    _, values = image_decoders.answer(path, _request("pixels", greyscale=greyscale, size=size))
+    assert values is not None
+    deep = values.dtype == np.float32
+    pixels = values.astype(np.float32, copy=False) / np.float32(white_of_16_bits if deep else 255)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     return pixels if greyscale or not deep else pixels.repeat(3, axis=2)
 
 
-def _deep(path: Path, image: Image.Image) -> Image.Image:
-    """Grey values of 16 bits as float32. Raises UserError for values of more bits."""
-    from PIL import Image
-
-    values = np.asarray(image)
-    if values.size and (values.min() < 0 or values.max() > WHITE_OF_16_BITS):
-        raise UserError(f"{path}: has values from {values.min()} to {values.max()}, more than 16 bits; {AS_ARRAY}")
-    return Image.fromarray(values.astype(np.float32))
-
-
-def _on_white(image: Image.Image, greyscale: bool) -> Image.Image:
-    """The image in mode L or RGB, 8 bits per channel, composited on white."""
-    from PIL import Image
-
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L" if greyscale else "RGB")
-
-
-def _shown_size(image: Image.Image) -> Size:
-    from PIL.Image import Transpose
-
-    sideways = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
-    return image.size if _turn(image) in sideways else image.size[::-1]
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """The rotation or reflection for the EXIF orientation (Exif 2.32, tag 0x0112)."""
-    from PIL import Image
-
-    transposes = Image.Transpose
-    by_orientation: dict[int | None, Image.Transpose] = {
-        2: transposes.FLIP_LEFT_RIGHT,
-        3: transposes.ROTATE_180,
-        4: transposes.FLIP_TOP_BOTTOM,
-        5: transposes.TRANSPOSE,
-        6: transposes.ROTATE_270,
-        7: transposes.TRANSVERSE,
-        8: transposes.ROTATE_90,
-    }
-    # the method of the base class: PNG's own decodes the whole image
-    return by_orientation.get(Image.Image.getexif(image).get(0x0112))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    from PIL import Image, UnidentifiedImageError
-
-    checksum.regular(path)
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            _check_pixels(path, image.size)
-            if image.mode == "F":
-                raise UserError(f"{path}: has fractions as values, and it is unknown which is white; {AS_ARRAY}")
-            if image.format in ("JPEG", "MPO"):
-                _check_scans(path)
-            yield image
-    except (UserError, MemoryError):
-        raise
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not a {NAMES} image; save it as PNG, or leave it out") from None
-    except PermissionError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except Image.DecompressionBombError:
-        raise UserError(_too_large(path, "it")) from None
-    except Exception as error:  # damaged bytes make Pillow raise arbitrary exceptions
-        raise UserError(f"{path}: damaged: {error}; copy it again, or leave it out") from None
-
-
-def _check_pixels(path: Path, size: tuple[int, int]) -> None:
-    width, height = size
-    if width * height > MOST_PIXELS:
-        raise UserError(_too_large(path, f"its size [{height}, {width}]"))
-
-
-def _check_scans(path: Path) -> None:
-    """Raise UserError for a JPEG of thousands of scans: a small file that takes hours."""
-    if (scans := path.read_bytes().count(b"\xff\xda")) > MOST_SCANS:
-        raise UserError(f"{path}: a JPEG of {scans} scans, more than {MOST_SCANS}; save it again")
-
-
-def _too_large(path: Path, what: str) -> str:
-    return f"{path}: {what} has more than the {MOST_PIXELS} pixels that an image may have; save it smaller"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress Pillow's warnings: irrelevant, or refused here anyway."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # the filters are global
-        return
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
+def _request(wanted: str, **settings: Any) -> dict[str, Any]:
+    return {"wanted": wanted, "most_pixels": MOST_PIXELS, **settings}

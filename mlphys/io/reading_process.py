@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import sys
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from mlphys.io import resource_limits
 from mlphys.io.formats import fits, hdf5, matlab
 from mlphys.io.formats.content import Unreadable
 
 FORMATS: dict[str, Any] = {"hdf5": hdf5, "mat": matlab, "fits": fits}
-RESERVE = 100_000_000  # bytes for the libraries
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     try:
         with open(request["path"], "rb") as file:
             _import(request["format"])
-            _limit(request["memory"], request["seconds"])
+            resource_limits.hold(request["memory"], request["seconds"])
             _answer(out, FORMATS[request["format"]], file, request["names"])
     except Unreadable as error:
         _line(out, {"error": str(error)})
@@ -69,28 +68,3 @@ def _import(kind: str) -> None:
                 pass
             case "fits":
                 import astropy.io.fits  # noqa: F401
-
-
-def _limit(memory: int, seconds: int) -> None:
-    """Limit the resources of the process. It cannot write files or start processes."""
-    limits = {
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: 64,
-        resource.RLIMIT_AS: _mapped() + memory + RESERVE,
-    }
-    for kind, most in limits.items():
-        _, hard = resource.getrlimit(kind)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses it
-            resource.setrlimit(kind, (most, most))
-
-
-def _mapped() -> int:
-    """Bytes of address space in use."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0

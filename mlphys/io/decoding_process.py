@@ -1,0 +1,71 @@
+"""The process that decodes one image after the other, and returns their pixels as plain bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlphys.io import resource_limits
+from mlphys.io.formats import image
+from mlphys.io.formats.content import Unreadable
+
+LENGTH = 4  # bytes, little-endian
+
+
+def main() -> None:
+    """Requests on standard input, a line of JSON each; the answers on standard output until the input ends.
+
+    A request has path, memory, seconds, most_pixels, and what is wanted: header, largest or pixels. An answer is
+    LENGTH bytes that say the length of its JSON, the JSON, and the bytes of the array that it describes, if any.
+    """
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # libraries print to stderr
+    warnings.simplefilter("ignore")
+    _import()
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        resource_limits.hold(request["memory"], request["seconds"])
+        facts, values = _answer(request)
+        text = json.dumps(facts).encode()
+        out.write(len(text).to_bytes(LENGTH, "little") + text)
+        if values is not None:
+            out.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+        out.flush()
+    os._exit(0)  # skip the libraries' exit handlers
+
+
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
+    path, most_pixels = Path(request["path"]), request["most_pixels"]
+    try:
+        match request["wanted"]:
+            case "header":
+                return image.header(path, most_pixels), None
+            case "largest":
+                return {"largest": image.largest_of_16_bits(path, most_pixels)}, None
+            case _:
+                size = request["size"] and tuple(request["size"])
+                values = image.pixels(path, most_pixels, request["greyscale"], size)
+                return {"shape": values.shape, "dtype": values.dtype.str}, values
+    except Unreadable as error:
+        return {"error": str(error)}, None
+    except MemoryError:
+        return {"out_of_memory": True}, None
+
+
+def _import() -> None:
+    """Import before the limits hold, and only the formats that are read: Pillow would import all."""
+    from PIL import (  # noqa: F401
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        MpoImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
