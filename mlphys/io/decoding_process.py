@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,8 +21,9 @@ LENGTH = 4  # bytes, little-endian
 def main() -> None:
     """Requests on standard input, a line of JSON each; the answers on standard output until the input ends.
 
-    A request has path, memory, seconds, most_pixels, and what is wanted: header, largest or pixels. An answer is
-    LENGTH bytes that say the length of its JSON, the JSON, and the bytes of the array that it describes, if any.
+    A request has images, the path and the limits of each, most_pixels, and what is wanted of all: header, largest, or
+    pixels, with greyscale and size. An answer about one image is LENGTH bytes that say the length of its JSON, the
+    JSON, and the bytes of the array that it describes, if any.
     """
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print to stderr
@@ -30,18 +31,22 @@ def main() -> None:
     _import()
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        resource_limits.hold(request["memory"], request["seconds"])
-        facts, values = _answer(request)
-        text = json.dumps(facts).encode()
-        out.write(len(text).to_bytes(LENGTH, "little") + text)
-        if values is not None:
-            out.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
-        out.flush()
+        for path, limits in request["images"]:
+            resource_limits.hold(**limits)
+            _send(out, *_answer(Path(path), request))
     os._exit(0)  # skip the libraries' exit handlers
 
 
-def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
-    path, most_pixels = Path(request["path"]), request["most_pixels"]
+def _send(out: BinaryIO, facts: dict[str, Any], values: np.ndarray | None) -> None:
+    text = json.dumps(facts).encode()
+    out.write(len(text).to_bytes(LENGTH, "little") + text)
+    if values is not None:
+        out.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    out.flush()
+
+
+def _answer(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
+    most_pixels = request["most_pixels"]
     try:
         match request["wanted"]:
             case "header":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import select
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,58 +22,76 @@ from mlphys.io.confined import WAIT, Limits
 from mlphys.io.decoding_process import LENGTH
 
 PROCESSES = min(4, os.cpu_count() or 1)
-MEMORY = 4_000_000_000  # bytes; 50 million pixels with transparency take half of it
+MEMORY = 2_000_000_000  # bytes beside the file; 50 million pixels with transparency take half of it
 LONGEST_ANSWER = 100_000  # bytes, without pixels
 
 Answer = tuple[dict[str, Any], np.ndarray | None]
 
 
-def answer(path: Path, request: dict[str, Any], limits: Limits | None = None) -> Answer:
-    """What a decoding process answers about an image. Raises UserError for damaged ones, and beyond the limits.
+def answers(paths: Sequence[Path], request: dict[str, Any], limits: Limits | None = None) -> list[Answer | UserError]:
+    """What a decoding process answers about each image; a UserError for damaged ones, and beyond the limits.
 
-    Where a process fails that has decoded other images, a new one decodes this image once more.
+    `request` has most_pixels, wanted, and what `decoding_process` takes with it. Where a process fails that has
+    decoded other images, a new one decodes this image once more.
     """
-    checksum.regular(path)
-    whole = Limits.of(path)
-    limits = limits or Limits(min(whole.memory, MEMORY), whole.seconds)
-    try:
-        if _idle:
-            try:
-                return _answer(_idle.pop(), path, request, limits)
-            except (_Failed, IndexError):  # another thread may have taken the last one
-                pass
-        return _answer(Decoder(), path, request, limits)
-    except _Failed as failed:
-        raise UserError(f"{path}: {failed}; save it again, or leave it out") from None
+    found: list[Answer | UserError | None] = [_refusal(path) for path in paths]
+    places = [place for place, refusal in enumerate(found) if refusal is None]
+    decoded = _answers([paths[place] for place in places], request, limits)
+    for place, answer in zip(places, decoded, strict=True):
+        found[place] = answer
+    return [answer for answer in found if answer is not None]
+
+
+def answer(path: Path, request: dict[str, Any], limits: Limits | None = None) -> Answer:
+    """The answer about one image. Raises UserError."""
+    (found,) = answers([path], request, limits)
+    if isinstance(found, UserError):
+        raise found
+    return found
 
 
 def close() -> None:
     """End the processes that wait for images."""
-    while _idle:
-        _idle.pop().close()
+    while idle:
+        idle.pop().close()
 
 
 class Decoder:
-    """A decoding process."""
+    """A decoding process; `fresh` until its first answer."""
 
     def __init__(self) -> None:
         self.process = confined.started("mlphys.io.decoding_process")
+        self.fresh = True
 
-    def answer(self, path: Path, request: dict[str, Any], limits: Limits) -> Answer:
-        """The array is None unless the answer describes one. Raises ValueError, KeyError, TypeError, OSError."""
+    def answers(self, paths: Sequence[Path], request: dict[str, Any], limits: Sequence[Limits]) -> Iterator[Answer]:
+        """The array is None unless the answer describes one. Raises Failed where no answer comes."""
+        images = [(os.path.abspath(path), asdict(limit)) for path, limit in zip(paths, limits, strict=True)]
+        limit = limits[0]
+        try:
+            self._send({"images": images, **request})
+            for limit in limits:
+                yield self._next(request["most_pixels"], limit)
+                self.fresh = False
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise Failed(confined.end(self.process, limit, late=isinstance(error, TimeoutError))) from None
+
+    def _send(self, request: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        line = json.dumps({"path": os.path.abspath(path), **request, **asdict(limits)})
-        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
         self.process.stdin.flush()
-        until = time.monotonic() + WAIT * (1 + limits.seconds)
+
+    def _next(self, most_pixels: int, limit: Limits) -> Answer:
+        until = time.monotonic() + WAIT * (1 + limit.seconds)
         length = int.from_bytes(self._received(LENGTH, until), "little")
         if length > LONGEST_ANSWER:
             raise ValueError
-        facts = json.loads(self._received(length, until))
+        facts = dict(json.loads(self._received(length, until)))
+        if "out_of_memory" in facts:
+            raise Failed(f"takes more than {limit.memory / 1e9:.3g} GB of memory to read")
         if "shape" not in facts:
             return facts, None
-        shape, dtype = _array_of(facts, request["most_pixels"])
-        content = self._received(int(np.prod(shape)) * dtype.itemsize, until)
+        shape, dtype = _array_of(facts, most_pixels)
+        content = self._received(math.prod(shape) * dtype.itemsize, until)
         return facts, np.frombuffer(content, dtype).reshape(shape)
 
     def _received(self, length: int, until: float) -> bytearray:
@@ -100,35 +120,62 @@ class Decoder:
             self.process.stdin.close()
 
 
-_idle: list[Decoder] = []
+idle: list[Decoder] = []  # ready for the next image
 atexit.register(close)
-os.register_at_fork(after_in_child=_idle.clear)  # a pipe has one reader
+os.register_at_fork(after_in_child=idle.clear)  # a pipe has one reader
 
 
-class _Failed(Exception):
+class Failed(Exception):
     """The reason why a process gave no answer."""
 
 
-def _answer(decoder: Decoder, path: Path, request: dict[str, Any], limits: Limits) -> Answer:
-    """The answer of a process, which is ready again then; it ends where there is none."""
+def _answers(paths: Sequence[Path], request: dict[str, Any], limits: Limits | None) -> list[Answer | UserError]:
+    of_each = [limits or _limits(path) for path in paths]
+    found: list[Answer | UserError] = []
+    decoder = _ready() if paths else None
+    while decoder and len(found) < len(paths):
+        try:
+            for facts, values in decoder.answers(paths[len(found) :], request, of_each[len(found) :]):
+                path = paths[len(found)]
+                found.append(UserError(f"{path}: {facts['error']}") if "error" in facts else (facts, values))
+        except Failed as failed:
+            decoder.close()
+            if decoder.fresh:
+                found.append(UserError(f"{paths[len(found)]}: {failed}; save it again, or leave it out"))
+            decoder = Decoder()
+        except BaseException:
+            decoder.close()
+            raise
+    if decoder:
+        _keep(decoder)
+    return found
+
+
+def _ready() -> Decoder:
     try:
-        facts, values = decoder.answer(path, request, limits)
-        if "out_of_memory" in facts:
-            raise _Failed(f"takes more than {limits.memory / 1e9:.3g} GB of memory to read")
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        reason = confined.end(decoder.process, limits, late=isinstance(error, TimeoutError))
-        decoder.close()
-        raise _Failed(reason) from None
-    except BaseException:
-        decoder.close()
-        raise
-    if len(_idle) < PROCESSES:
-        _idle.append(decoder)
+        return idle.pop()
+    except IndexError:
+        return Decoder()
+
+
+def _keep(decoder: Decoder) -> None:
+    if len(idle) < PROCESSES:
+        idle.append(decoder)
     else:
         decoder.close()
-    if "error" in facts:
-        raise UserError(f"{path}: {facts['error']}")
-    return facts, values
+
+
+def _refusal(path: Path) -> UserError | None:
+    try:
+        checksum.regular(path)
+    except UserError as error:
+        return error
+    return None
+
+
+def _limits(path: Path) -> Limits:
+    whole = Limits.of(path)
+    return Limits(min(whole.memory, MEMORY + path.stat().st_size), whole.seconds)
 
 
 def _array_of(facts: dict[str, Any], most_pixels: int) -> tuple[tuple[int, ...], np.dtype[Any]]:

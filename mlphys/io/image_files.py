@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ MOST_PIXELS = 50_000_000
 WHITE_OF_16_BITS = 65535.0
 DEEPEST = 20  # folders in folders
 NAMED = 4  # kinds of other files
+GROUP = 16  # images that are decoded per request
 
 
 def header(path: Path) -> Size:
@@ -84,15 +86,13 @@ def left_out(folder: Path, others: Sequence[Path]) -> str:
 def largest_of_16_bits(paths: Sequence[Path]) -> int | None:
     """The largest grey value of the images of 16 bits, None where there are none; damaged ones are passed over."""
 
-    def attempt(path: Path) -> int | None:
-        try:
-            facts, _ = image_decoders.answer(path, _request("largest"))
-            return None if facts["largest"] is None else int(facts["largest"])
-        except UserError:
-            return None
+    def largest(group: Sequence[Path]) -> list[int]:
+        answers = image_decoders.answers(group, _request("largest"))
+        found = [answer[0]["largest"] for answer in answers if not isinstance(answer, UserError)]
+        return [int(value) for value in found if value is not None]
 
     with ThreadPoolExecutor(image_decoders.PROCESSES) as pool:
-        return max((found for found in pool.map(attempt, paths) if found is not None), default=None)
+        return max(chain.from_iterable(pool.map(largest, _groups(paths))), default=None)
 
 
 def decode(
@@ -105,7 +105,8 @@ def decode(
     bits are divided by `white_of_16_bits`. Raises UserError unless `path` is an image of one of the
     FORMATS, whole, of at most MOST_PIXELS pixels.
     """
-    return _decoded(path, greyscale, size, white_of_16_bits)
+    _, values = image_decoders.answer(path, _request("pixels", greyscale=greyscale, size=size))
+    return _floats(values, greyscale, white_of_16_bits)
 
 
 def write(folder: Path, names: Sequence[str], pixels: np.ndarray) -> None:
@@ -127,18 +128,23 @@ def decode_each(
 ) -> Iterator[tuple[Path, np.ndarray | UserError]]:
     """The result or exception of `decode` for each image, in order, by several processes."""
 
-    def attempt(path: Path) -> np.ndarray | UserError:
-        try:
-            return _decoded(path, greyscale, size, white_of_16_bits)
-        except UserError as error:
-            return error
+    request = _request("pixels", greyscale=greyscale, size=size)
+
+    def decoded(group: Sequence[Path]) -> list[np.ndarray | UserError]:
+        answers = image_decoders.answers(group, request)
+        return [a if isinstance(a, UserError) else _floats(a[1], greyscale, white_of_16_bits) for a in answers]
 
     with ThreadPoolExecutor(image_decoders.PROCESSES) as pool:
-        yield from zip(paths, pool.map(attempt, paths), strict=True)
+        yield from zip(paths, chain.from_iterable(pool.map(decoded, _groups(paths))), strict=True)
 
 
-def _decoded(path: Path, greyscale: bool, size: Size | None, white_of_16_bits: float) -> np.ndarray:
-    _, values = image_decoders.answer(path, _request("pixels", greyscale=greyscale, size=size))
+def _groups(paths: Sequence[Path]) -> list[Sequence[Path]]:
+    """Images that one process decodes in turn; every process has some."""
+    size = max(1, min(GROUP, len(paths) // image_decoders.PROCESSES))
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
+
+
+def _floats(values: np.ndarray | None, greyscale: bool, white_of_16_bits: float) -> np.ndarray:
     assert values is not None
     deep = values.dtype == np.float32
     pixels = values.astype(np.float32, copy=False) / np.float32(white_of_16_bits if deep else 255)
