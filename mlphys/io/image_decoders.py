@@ -95,7 +95,7 @@ class Decoder:
         return facts, np.frombuffer(content, dtype).reshape(shape)
 
     def _received(self, length: int, until: float) -> bytearray:
-        """Raises TimeoutError after the time `until`, EOFError where the process ends."""
+        """Raises TimeoutError after the time `until`, ValueError where the process has ended."""
         assert self.process.stdout is not None
         file = self.process.stdout.fileno()
         ready = select.poll()
