@@ -155,7 +155,9 @@ def trained(run: Any) -> str:
         "epochs": "trained to its end",
     }[status["stopped"]]
     kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
-    lines = [f"{why} after {status['epochs']} epochs{kept}"]
+    epochs = status["epochs"]
+    ended = f"{why} after {epochs} epoch{'s' if epochs > 1 else ''}{kept}" if epochs else "computed, without epochs"
+    lines = [ended]
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
