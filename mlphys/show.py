@@ -267,14 +267,16 @@ BASELINES = {
     "pixel_pca_mse": "principal components of the data as it is, as many as the code has numbers",
     "pca_mse": "principal components, as many as the code has numbers",
 }
+WITHOUT_PCA = "so many principal components give every training sample back: nothing to compare with"
 
 
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     """The metrics of a split with their errors, and of each class."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in [name for name in run.config.model.MEASURED if name in metrics]:
-        meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
+        baseline = WITHOUT_PCA if value is None and name.endswith("pca_mse") else BASELINES.get(name)
+        meaning = f" ({baseline})" if baseline else ""
         number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
     if "per_class" in metrics:

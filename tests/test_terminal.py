@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mlphys import terminal
-from mlphys.show import table
+from mlphys.models.autoencoder import Autoencoder
+from mlphys.show import evaluated, table
 
 STEERING = [
     "\x1b[31m",
@@ -96,3 +98,10 @@ def test_a_closed_stream_takes_the_place_of_no_file(tmp_path):
         "print(os.open('written', os.O_CREAT | os.O_WRONLY) > 2, file=__import__('sys').stderr)"
     )
     assert shell(f'{sys.executable} -c "{script}"', tmp_path).stderr == b"True\n"
+
+
+def test_a_code_too_large_for_a_comparison_with_pca_is_explained():
+    run = SimpleNamespace(name="dae/1", config=SimpleNamespace(model=Autoencoder))
+    printed = evaluated(run, "test", {"samples": 60, "pca_mse": None})
+    assert "pca_mse                none (so many principal components give every training sample back" in printed
+    assert "as many as the code has numbers" in evaluated(run, "test", {"samples": 60, "pca_mse": 0.25})
