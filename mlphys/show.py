@@ -156,7 +156,12 @@ def trained(run: Any) -> str:
     }[status["stopped"]]
     kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
     epochs = status["epochs"]
-    ended = f"{why} after {epochs} epoch{'s' if epochs > 1 else ''}{kept}" if epochs else "computed, without epochs"
+    if not run.config.model.ITERATIVE:
+        ended = "computed, without epochs"
+    elif not epochs:
+        ended = "not trained: it has 0 epochs"
+    else:
+        ended = f"{why} after {epochs} epoch{'s' if epochs > 1 else ''}{kept}"
     lines = [ended]
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
