@@ -66,7 +66,7 @@ class Commands(WholeSentences):
             terminal.complain(str(error))
             ctx.exit(2)
         except click.UsageError as error:
-            if hint := _as_override(error):
+            if not isinstance(error, click.BadParameter) and (hint := _as_override(error)):
                 raise click.UsageError(f"{error.format_message().rstrip('.')}{hint}", error.ctx) from None
             raise
         except KeyboardInterrupt:
@@ -191,10 +191,20 @@ THREADS = click.option(
 )
 
 
+def _one_seed(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> int | None:
+    """The seed; several of them are a study."""
+    if len(values) == 1 and values[0].isdecimal():
+        return int(values[0])
+    if values:
+        received = " and ".join(values)
+        raise click.BadParameter(f"expected one whole number; received {received}; --seeds 3 trains a study of 3 seeds")
+    return None
+
+
 @main.command()
 @CONFIG
 @SET
-@click.option("--seed", type=click.IntRange(min=0), help="Override the seed.")
+@click.option("--seed", metavar="N", multiple=True, callback=_one_seed, help="Override the seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
 @click.option("--resume", "go_on", is_flag=True, help="Resume the newest unfinished run of CONFIG.")
 @SEEDS
@@ -319,7 +329,7 @@ def sweep(
 
 
 @main.command()
-@click.argument("run")
+@RUN
 @SET
 @THREADS
 @WORKERS
@@ -327,7 +337,7 @@ def sweep(
 @click.option("--shard", metavar="I/N", help="Of a study: every N-th member only, from the I-th on.")
 @QUIET
 def resume(
-    run: str,
+    run: str | None,
     overrides: tuple[str, ...],
     threads: int | None,
     workers: int | None,
@@ -335,20 +345,25 @@ def resume(
     shard: str | None,
     quiet: bool,
 ) -> None:
-    """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer. RUN may be a study."""
+    """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer.
+
+    RUN may be a study; without RUN it is the newest unfinished run.
+    """
     from mlphys.studies.study_file import located
 
-    if study := located(run):
+    if run and (study := located(run)):
         _resume_study(study, overrides, threads, workers, retry, shard, quiet)
         return
-    _refuse_given({"--workers": workers is not None, "--retry": retry, "--shard": bool(shard)}, f"{run} is no study")
+    _refuse_given(
+        {"--workers": workers is not None, "--retry": retry, "--shard": bool(shard)}, f"{run or 'RUN'} is no study"
+    )
     from mlphys import show
     from mlphys.commands import train
-    from mlphys.runs.run import find
+    from mlphys.runs.run import find, newest_unfinished
     from mlphys.training.progress import reporter
 
     with _interruptible():
-        done = train.resume(find(run), overrides, reporter(quiet), _say(quiet), threads)
+        done = train.resume(find(run) if run else newest_unfinished(), overrides, reporter(quiet), _say(quiet), threads)
     terminal.echo(str(done.path) if quiet else show.trained(done))
 
 

@@ -155,7 +155,14 @@ def trained(run: Any) -> str:
         "epochs": "trained to its end",
     }[status["stopped"]]
     kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
-    lines = [f"{why} after {status['epochs']} epochs{kept}"]
+    epochs = status["epochs"]
+    if not run.config.model.ITERATIVE:
+        ended = "computed, without epochs"
+    elif not epochs:
+        ended = "not trained: it has 0 epochs"
+    else:
+        ended = f"{why} after {epochs} epoch{'s' if epochs > 1 else ''}{kept}"
+    lines = [ended]
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
@@ -265,14 +272,16 @@ BASELINES = {
     "pixel_pca_mse": "principal components of the data as it is, as many as the code has numbers",
     "pca_mse": "principal components, as many as the code has numbers",
 }
+WITHOUT_PCA = "so many principal components give every training sample back: nothing to compare with"
 
 
 def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
     """The metrics of a split with their errors, and of each class."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in [name for name in run.config.model.MEASURED if name in metrics]:
-        meaning = f" ({BASELINES[name]})" if name in BASELINES else ""
         value = metrics[name]
+        baseline = WITHOUT_PCA if value is None and name.endswith("pca_mse") else BASELINES.get(name)
+        meaning = f" ({baseline})" if baseline else ""
         number = str(value) if isinstance(value, int) else _with_error(metrics, name)
         lines.append(f"  {name:22} {number}{meaning}")
     if "per_class" in metrics:

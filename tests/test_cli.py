@@ -40,6 +40,14 @@ def test_the_list_of_commands_gives_each_its_whole_sentence():
     )
 
 
+@pytest.mark.parametrize("seeds", [["0,1,2"], ["0", "1"], ["-1"], ["1.5"]], ids=" ".join)
+def test_several_seeds_are_refused_with_the_option_for_a_study(seeds):
+    given = [word for seed in seeds for word in ("--seed", seed)]
+    result = CliRunner().invoke(main, ["train", "conv_digits", *given], terminal_width=200)
+    assert result.exit_code == 2
+    assert f"expected one whole number; received {' and '.join(seeds)}; --seeds 3 trains" in result.output
+
+
 def test_help_of_every_command_imports_nothing_heavy():
     script = (
         "import sys\nfrom mlphys.cli import main\n"

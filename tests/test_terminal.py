@@ -6,11 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mlphys import terminal
-from mlphys.show import table
+from mlphys.models.autoencoder import Autoencoder
+from mlphys.models.pca import PCA
+from mlphys.models.transform import Transform
+from mlphys.show import evaluated, table, trained
 
 STEERING = [
     "\x1b[31m",
@@ -96,3 +100,26 @@ def test_a_closed_stream_takes_the_place_of_no_file(tmp_path):
         "print(os.open('written', os.O_CREAT | os.O_WRONLY) > 2, file=__import__('sys').stderr)"
     )
     assert shell(f'{sys.executable} -c "{script}"', tmp_path).stderr == b"True\n"
+
+
+def test_a_code_too_large_for_a_comparison_with_pca_is_explained():
+    run = SimpleNamespace(name="dae/1", config=SimpleNamespace(model=Autoencoder))
+    printed = evaluated(run, "test", {"samples": 60, "pca_mse": None})
+    assert "pca_mse                none (so many principal components give every training sample back" in printed
+    assert "as many as the code has numbers" in evaluated(run, "test", {"samples": 60, "pca_mse": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("kind", "epochs", "said"),
+    [
+        (Transform, 0, "computed, without epochs"),
+        (PCA, 1, "computed, without epochs"),
+        (Autoencoder, 0, "not trained: it has 0 epochs"),
+        (Autoencoder, 1, "trained to its end after 1 epoch, weights of epoch 1"),
+        (Autoencoder, 2, "trained to its end after 2 epochs, weights of epoch 2"),
+    ],
+)
+def test_the_end_of_a_training_is_named_by_its_epochs(tmp_path, kind, epochs, said):
+    status = {"stopped": "epochs", "epochs": epochs, "best_epoch": epochs or None}
+    run = SimpleNamespace(path=tmp_path, status=status, metrics={}, config=SimpleNamespace(model=kind))
+    assert trained(run).splitlines()[0] == said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,26 +83,39 @@ def _expected(run: Run, expect: dict[str, list[float]]) -> Iterable[Expected]:
 
 
 def _measured(run: Run, key: str) -> tuple[float | None, str]:
-    """The value of `test.accuracy`, or why there is none, with the remedy."""
+    """The value of `test.accuracy` or `test.per_class.3.recall`, or why there is none, with the remedy."""
     split, _, name = key.partition(".")
     metrics = run.metrics
     if split not in metrics:
         return None, f"nothing is measured on {split} yet; `mlphys evaluate {run.path} --split {split}` does"
-    numbers = {name: value for name, value in metrics[split].items() if isinstance(value, int | float)}
-    if name not in numbers:
-        return None, f"expect: {key}: no such metric; {split} has {', '.join(numbers)}"
-    return numbers[name], ""
+    values = _by_name(metrics[split])
+    if name not in values:
+        of_all = [name for name, value in metrics[split].items() if isinstance(value, int | float)]
+        return None, f"expect: {key}: no such metric; {split} has {', '.join(of_all)}"
+    return values[name], "" if values[name] is not None else f"expect: {key}: it has no value on {split}"
+
+
+def _by_name(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """The numbers of a split, those of classes and targets as `per_class.3.recall`."""
+    found: dict[str, float | None] = {}
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{part}.{key}": number for part, facts in value.items() for key, number in facts.items()}
+        else:
+            found[name] = value
+    return found
 
 
 def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
     for key, published in config.published.items():
         split, _, name = key.partition(".")
-        measured = [run for run in runs if _measured(run, key)[0] is not None]
-        if not measured:
+        values = [(run, value) for run in runs if (value := _measured(run, key)[0]) is not None]
+        if not values:
             continue
-        metrics = [run.metrics[split] for run in measured]
-        found = over_seeds([each[name] for each in metrics], [each.get(f"{name}_stderr") for each in metrics])
-        sampling = _sampling_variance(found, metrics[0]["samples"], published)
+        measured = [run for run, _ in values]
+        errors = [_by_name(run.metrics[split]).get(f"{name}_stderr") for run in measured]
+        found = over_seeds([value for _, value in values], errors)
+        sampling = _sampling_variance(found, measured[0].metrics[split]["samples"], published)
         away = deviation(found, published.value, published.last_digit(), published.error, published.runs, sampling)
         yield Compared(tuple(measured), key, found, published, away)
 

@@ -176,9 +176,19 @@ def check_analyses(resolved: ResolvedExperiment) -> Iterable[Refusal]:
             yield Refusal(("analysis", i), f"{name}: {reason}")
 
 
-def check_expected(experiment: Experiment) -> Iterable[Refusal]:
-    allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in experiment.model.MEASURED]
+def check_expected(experiment: Experiment, resolved: ResolvedExperiment | None) -> Iterable[Refusal]:
+    """The metrics under `expect` and `published`; those of single classes and targets once these are known."""
+    metrics = list(experiment.model.MEASURED)
+    if resolved:
+        parts = {"per_class": resolved.net_input.classes, "per_target": resolved.net_input.target_names}
+        metrics += [
+            f"{block}.{part}.{metric}"
+            for block, names in experiment.model.MEASURED_PER.items()
+            for part in parts[block]
+            for metric in names
+        ]
+    allowed = [f"{split}.{metric}" for split in reversed(splits.NAMES) for metric in metrics]
     for block, keys in (("expect", experiment.expect), ("published", experiment.published)):
         for key in keys:
-            if key not in allowed:
+            if key not in allowed and (resolved or ".per_" not in key):
                 yield Refusal((block, key), f"not measured{choice(key, allowed)}")

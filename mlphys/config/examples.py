@@ -38,7 +38,7 @@ def copy(name: str, folder: Path, new_name: str | None = None) -> Path:
         near = suggestion(name, known) or "; `mlphys list configs` lists them"
         raise UserError(f"{name}: no such config{near}")
     if new_name is not None and not re.fullmatch(NAME_PATTERN, new_name):
-        raise UserError(f"--name {new_name}: expected letters, digits, '.', '-' and '_', no sign first")
+        raise UserError(f"--name {new_name}: expected a-z, A-Z, 0-9, '.', '-' and '_', first a letter or digit")
     target = folder / f"{new_name or name}.yaml"
     if os.path.exists(target):
         raise UserError(f"{target}: exists; it is not overwritten; name another folder with --to, or a --name")

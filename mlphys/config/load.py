@@ -125,7 +125,7 @@ def _checked(
     if not problems:
         assert resolved
         problems.add(*(problem for check in checks_of_fitting for problem in check(resolved)))
-    problems.add(*checks.check_expected(experiment))
+    problems.add(*checks.check_expected(experiment, resolved))
     problems.raise_any()
     assert resolved
     return resolved

@@ -80,15 +80,19 @@ def _whole(y: np.ndarray) -> np.ndarray:
 
 
 def _by_label(where: str, columns: Arrays, found: np.ndarray) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    samples = sum(map(len, columns.values()))
-    if len(found) > min(MOST_CLASSES, max(FEW, samples // 2)):
-        raise UserError(
-            f"{where}: {' and '.join(columns)} has {len(found)} different values in {samples} samples, too many to be "
-            "classes; kind: regressor takes them as numbers"
-        )
+    require_few(where, " and ".join(columns), len(found), sum(map(len, columns.values())))
     names = [str(value) if found.dtype.kind == "U" else str(int(value)) for value in found.tolist()]
     check_names(where, names)
     return tuple(names), [np.searchsorted(found, y).astype(np.int32) for y in columns.values()]
+
+
+def require_few(where: str, column: str, different: int, samples: int) -> None:
+    """Raise UserError for so many different values that they can only be numbers."""
+    if different > min(MOST_CLASSES, max(FEW, samples // 2)):
+        raise UserError(
+            f"{where}: {column} has {different} different values in {samples} samples, too many to be classes; "
+            "kind: regressor takes them as numbers"
+        )
 
 
 def check_names(where: str, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from mlphys.data.labels import check_names
+from mlphys.data.labels import check_names, require_few
 from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum, column_files, csv_table, csvfile, memory
 from mlphys.io.csv_layout import Layout
@@ -242,6 +242,7 @@ class Table(Dataset):
         if labels is None:
             units.require_resolved(path, targets, y)
             return Contents(x, np.ascontiguousarray(y, np.float32), (), notes, weights, groups)
+        require_few(str(path), targets[0], len(labels.names), len(x))
         rank = np.argsort(labels.order()).astype(np.int32)
         classes = tuple(labels.names[k] for k in labels.order())
         check_names(str(path), classes)

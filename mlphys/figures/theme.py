@@ -45,6 +45,7 @@ SETTINGS: dict[Any, Any] = {
     "figure.constrained_layout.h_pad": 0.1,
     "figure.constrained_layout.w_pad": 0.1,
     "pdf.fonttype": 42,  # text that can be searched, and edited for a slide
+    "svg.fonttype": "none",  # the same for svg
     "svg.hashsalt": "mlphys",  # else every file gets other ids
 }
 

@@ -49,7 +49,14 @@ def fetch(source: RemoteFile, progress: Progress | None = None) -> Path:
     """
     found = locate(source)
     if found is None:
-        return _download(source, _target(source), progress or (lambda done, total: None))
+        path, made = _target(source)
+        try:
+            return _download(source, path, progress or (lambda done, total: None))
+        except UserError:
+            for folder in made:
+                with suppress(OSError):  # another process may have put something there
+                    folder.rmdir()
+            raise
     if fault := _fault(source, found):
         raise UserError(f"{found}: {fault}; remove it, then {_remedy(source)}")
     return found
@@ -73,13 +80,14 @@ def _remedy(source: RemoteFile) -> str:
     )
 
 
-def _target(source: RemoteFile) -> Path:
-    """The first writable candidate path."""
+def _target(source: RemoteFile) -> tuple[Path, list[Path]]:
+    """The first writable candidate path, and the folders that were made for it, the innermost first."""
     for path in places(source):
+        made = [folder for folder in path.parents if not os.path.exists(folder)]
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path.parent) and os.access(path.parent, os.W_OK):
-            return path
+            return path, made
     folders = " nor ".join(str(path.parent) for path in places(source))
     raise UserError(
         f"{source.name}: cannot write to {folders}; set MLPHYS_DATA to a folder of yours, then {_remedy(source)}"

@@ -26,7 +26,7 @@ from mlphys.networks.model_kind import ModelKind, refuse_without_classes
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
-from mlphys.numerics.metrics import classification, worth_seeing
+from mlphys.numerics.metrics import PER_CLASS, classification, worth_seeing
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
@@ -50,6 +50,7 @@ class Classifier(ModelKind[LayeredNetwork]):
     TAKES_WEIGHTS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
+    MEASURED_PER: ClassVar[Mapping[str, tuple[str, ...]]] = {"per_class": PER_CLASS}
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy",
         "auc", "average_precision", "efficiency_at_90_percent_rejection", "efficiency_at_99_percent_rejection",

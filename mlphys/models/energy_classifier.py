@@ -23,7 +23,7 @@ from mlphys.numerics import calibration
 from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.class_probabilities import probability_metrics
-from mlphys.numerics.metrics import classification, mean_and_stderr, worth_seeing
+from mlphys.numerics.metrics import PER_CLASS, classification, mean_and_stderr, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
@@ -81,6 +81,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "confusion_matrix", "misclassified")
+    MEASURED_PER: ClassVar[Mapping[str, tuple[str, ...]]] = {"per_class": PER_CLASS}
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "loss", "majority_accuracy", "uncalibrated_accuracy",
         "nll", "uncalibrated_nll", "ece", "uncalibrated_ece",

@@ -16,7 +16,7 @@ from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
-from mlphys.numerics.metrics import peak_signal_to_noise, regression
+from mlphys.numerics.metrics import PER_TARGET, peak_signal_to_noise, regression
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
@@ -39,6 +39,7 @@ class Regressor(ModelKind[LayeredNetwork]):
     TAKES_WEIGHTS: ClassVar[bool] = True
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "mse")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "predicted_against_true")
+    MEASURED_PER: ClassVar[Mapping[str, tuple[str, ...]]] = {"per_target": PER_TARGET}
     MEASURED: ClassVar[tuple[str, ...]] = (
         "mse", "mae", "r2", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap", "effective_samples",
     )  # fmt: skip

@@ -21,7 +21,7 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.stage import Stage
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import classification, code_statistics, reconstruction, surest_mistakes
+from mlphys.numerics.metrics import PER_CLASS, classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
@@ -45,6 +45,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     COMPARES_WITH: ClassVar[Literal["x", "y"] | None] = "x"
     RECORDED: ClassVar[tuple[str, ...]] = ("loss", "reconstruction_loss", "mse", "accuracy")
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "stages")
+    MEASURED_PER: ClassVar[Mapping[str, tuple[str, ...]]] = {"per_class": PER_CLASS}
     MEASURED: ClassVar[tuple[str, ...]] = (
         "accuracy", "error_rate", "balanced_accuracy", "majority_accuracy",
         "mse", "mae", "psnr", "squared_error", "reconstruction_loss", "loss", "mean_image_mse", "pca_mse",

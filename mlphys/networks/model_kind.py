@@ -32,13 +32,15 @@ class ModelKind(Spec, ABC, Generic[Built]):
     `Built` is the class of network that `build` returns and that all methods with a `network` take.
 
     A `description` is of the network's input, the preprocessed data. `RECORDED` are the metrics in history.csv,
-    `MEASURED` those in metrics.json, the main metric first. `ITERATIVE` is false if more epochs are useless.
+    `MEASURED` those in metrics.json, the main metric first, `MEASURED_PER` those of each class or target. `ITERATIVE`
+    is false if more epochs are useless.
     """
 
     DEFAULT_LOSS: ClassVar[Loss]
     LOSSES: ClassVar[Collection[str]]
     RECORDED: ClassVar[tuple[str, ...]]
     MEASURED: ClassVar[tuple[str, ...]]
+    MEASURED_PER: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by the block of metrics.json
     PICTURES: ClassVar[tuple[str, ...]] = ()  # drawn where a config names none, as far as they apply
     ITERATIVE: ClassVar[bool] = True
     PROJECTS_LINEARLY: ClassVar[bool] = False  # its codes are coordinates along principal components
@@ -227,7 +229,8 @@ def refuse_without_classes(description: Description) -> None:
         return
     if 0 in description.target_shape:
         text = (
-            "the data has no labels, which this kind of model needs; add them, y in a file of arrays, in a table target"
+            "the data has no labels, which this kind of model needs; add them: y in a file of arrays, target in a "
+            "table, a sub-folder for each class in a folder of images"
         )
     else:
         text = "the targets are numbers, and this kind of model needs classes; kind: regressor takes numbers"

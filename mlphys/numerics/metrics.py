@@ -14,6 +14,10 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.class_probabilities import probability_metrics, ranking_metrics
 from mlphys.numerics.uncertainty import bootstrap_stderr, effective_size, fraction_stderr, mean_stderr, weighted_mean
 
+# of each class, where there are several, and of each target
+PER_CLASS = ("precision", "recall", "f1", "auc", "average_precision")
+PER_TARGET = ("mse", "mae", "r2")
+
 
 def of_samples(predictions: Mapping[str, np.ndarray], y: np.ndarray) -> np.ndarray:
     """Score of each of n predictions, float64 (n,): 1 if the class is correct, else 0; or the mean squared error."""

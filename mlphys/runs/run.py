@@ -235,6 +235,17 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
     raise UserError(f"{name}: no such run, neither as a folder nor under {root}/{have}{suggestion(name, known)}")
 
 
+def newest_unfinished(root: Path = Path("runs")) -> Run:
+    """The run that started last of those whose training was interrupted and is not going on.
+
+    Raises UserError if there is none.
+    """
+    left = [run for run in every(root) if _state(run) in ("running", "interrupted") and not atomic.held(run.path)]
+    if not left:
+        raise UserError(f"no unfinished run under {root}/; name the run, or the study, that is to be resumed")
+    return max(left, key=_started)
+
+
 def every(root: Path = Path("runs")) -> list[Run]:
     """All runs under `root`, those of the same name by number."""
     folders = sorted(path for path in root.glob("*") if path.is_dir())

@@ -189,9 +189,10 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             hint = suggestion(received, context["allowed"])
             return f"expected a {context['noun']} such as {context['example']}{got}{hint}"
         case "keys":
-            return f"expected a block of keys{got}; allowed {', '.join(context['allowed'])}"
+            hint = _missing_space(received, context["allowed"])
+            return f"expected a block of keys{got}{hint or '; allowed ' + ', '.join(context['allowed'])}"
         case "name":
-            return f"expected 1 to 100 letters, digits, '.', '-', '_', first a letter or digit: it names a folder{got}"
+            return f"expected 1 to 100 of a-z, A-Z, 0-9, '.', '-', '_', first a letter or digit: it names a folder{got}"
         case "range":
             return f"expected a range such as [0.985, 0.993], the smaller number first{got}"
         case "remark":
@@ -263,9 +264,8 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
 def _key_hint(context: dict[str, Any], path: KeyPath) -> str:
     """The remedy for a key that is not known, and what is allowed."""
     key, allowed = context["key"], context["allowed"]
-    name, colon, value = key.partition(":")
-    if colon and name in allowed:
-        return f"; a space is missing after the colon; write {name}: {value}"
+    if hint := _missing_space(key, allowed):
+        return hint
     before, number = context["before"]
     if key.isdecimal() and type(number) is int:
         return f"; a number takes a decimal point; write {before}: {number}.{key}"
@@ -276,6 +276,12 @@ def _key_hint(context: dict[str, Any], path: KeyPath) -> str:
     if key in SLIPS and SLIPS[key].endswith(f" block {path[0]}"):  # it is in this block already
         return f"; allowed {listed(allowed)}"
     return choice(key, allowed)
+
+
+def _missing_space(text: Any, keys: Sequence[str]) -> str:
+    """The remedy for `epochs:30`, which YAML reads as one word."""
+    name, colon, value = text.partition(":") if isinstance(text, str) else ("", "", "")
+    return f"; a space is missing after the colon; write {name}: {value}" if colon and name in keys else ""
 
 
 def _one_of(received: Any, context: dict[str, Any], path: KeyPath) -> str:

@@ -26,7 +26,7 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys_only(cls, data: Any) -> Any:
-        """Report only unknown keys: missing keys are usually the same mistake."""
+        """Report unknown keys and wrong values, not missing keys, which are usually the same mistake."""
         if isinstance(data, cls):
             return data
         allowed = cls.key_names()
@@ -35,14 +35,30 @@ class Spec(BaseModel):
         unknown = [key for key in data if key not in cls.model_fields]
         if unknown:
             before = dict(zip(data, [("", None), *data.items()], strict=False))
-            raise ValidationError.from_exception_data(
-                cls.__name__,
-                [
-                    problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed, "before": before[key]})
-                    for key in unknown
-                ],
-            )
+            found = [
+                problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed, "before": before[key]})
+                for key in unknown
+            ]
+            cut = {before[key][0] for key in unknown if data[key] is None}  # by a comma: `learning_rate: 0,01`
+            known = {key: value for key, value in data.items() if key in cls.model_fields and key not in cut}
+            raise ValidationError.from_exception_data(cls.__name__, [*found, *cls._wrong_values(known)])
         return data
+
+    @classmethod
+    def _wrong_values(cls, known: Mapping[str, Any]) -> list[InitErrorDetails]:
+        """What is wrong with the values of single keys, whatever else the block needs."""
+        try:
+            cls.model_validate(known)
+        except ValidationError as error:
+            found = [each for each in error.errors(include_url=False) if each["loc"] and each["loc"][0] in known]
+            contexts = [dict(each.get("ctx") or {}) for each in found]
+            return [
+                InitErrorDetails(
+                    type=_as_known(each["type"], context), loc=each["loc"], input=each["input"], ctx=context
+                )
+                for each, context in zip(found, contexts, strict=True)
+            ]
+        return []
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def test_every_picture_is_written_in_every_format_beside_its_numbers(drawn: tupl
     assert (figures / "filters.png").read_bytes().startswith(b"\x89PNG")
     assert (figures / "filters.pdf").read_bytes().startswith(b"%PDF")
     assert b"<svg" in (figures / "filters.svg").read_bytes()
+    assert b"<text" in (figures / "filters.svg").read_bytes()  # labels that can be edited
 
 
 def test_the_same_run_gives_the_same_bytes_whatever_matplotlibrc_says(

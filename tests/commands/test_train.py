@@ -135,11 +135,20 @@ def test_evaluate_prints_json_for_machines(trained):
     assert printed == json.loads((trained / "metrics.json").read_text())["validation"]
 
 
+def test_check_compares_the_metrics_of_a_class(trained):
+    recall = json.loads((trained / "metrics.json").read_text())["test"]["per_class"]["3"]["recall"]
+    whole = (trained / "config.yaml").read_text()
+    for low, code in ((0.0, 0), (recall + 0.01, 2)):
+        expected = whole.replace("test.accuracy: [0.5, 1.0]", f"test.per_class.3.recall: [{low}, 2.0]")
+        (trained / "config.yaml").write_text(expected)
+        assert f"test.per_class.3.recall {recall:.4f}" in " ".join(mlphys("check", code=code).split())
+
+
 def test_check_holds_a_run_against_its_config(trained):
     assert "test.accuracy" in mlphys("check")
     config = trained / "config.yaml"
     config.write_text(config.read_text().replace("[0.5, 1.0]", "[0.0, 0.01]"))
-    assert "mlphys: runs/small/1: outside the range that its config expects: test.accuracy" in refused("check")
+    assert "mlphys: outside the expected range: runs/small/1: test.accuracy" in refused("check")
     (trained / "metrics.json").unlink()
     assert refused("check").startswith(
         "mlphys: runs/small/1: nothing is measured on test yet; `mlphys evaluate runs/small/1 --split test` does"
@@ -187,9 +196,8 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
     metrics = json.loads(Path("runs/small/1/metrics.json").read_text())["validation"]
     assert metrics["accuracy"] == pytest.approx(float(last_row["validation_accuracy"]), abs=1e-6)
     assert "learning_curves.png" in mlphys("plot", "small", "--only", "learning_curves")
-    assert "run runs/small/1: resuming after epoch 1, from checkpoints/000001.safetensors\n" in mlphys(
-        "resume", "small"
-    )
+    assert "run runs/small/1: resuming after epoch 1, from checkpoints/000001.safetensors\n" in mlphys("resume")
+    assert refused("resume").startswith("mlphys: no unfinished run under runs/; name the run")
     assert Path("whole/weights.safetensors").read_bytes() == Path("runs/small/1/weights.safetensors").read_bytes()
     whole, resumed = ([{**row, "seconds": ""} for row in history(Path(run))] for run in ("whole", "runs/small/1"))
     assert whole == resumed

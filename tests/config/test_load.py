@@ -94,7 +94,7 @@ ADAM = "learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, beta_
 ALL_SCHEDULES = ", ".join(SCHEDULES)
 KINDS = ", ".join(registry.names("mlphys.models"))
 KNOWN = ", ".join(LOSSES)
-A_NAME = "expected 1 to 100 letters, digits, '.', '-', '_', first a letter or digit: it names a folder"
+A_NAME = "expected 1 to 100 of a-z, A-Z, 0-9, '.', '-', '_', first a letter or digit: it names a folder"
 A_SIZE = "expected a count of samples, or a fraction between 0 and 1"
 A_RANGE = "expected a range such as [0.985, 0.993], the smaller number first"
 TWO = "expected a whole number, or two for rows and columns such as [3, 3]"
@@ -139,6 +139,11 @@ BROKEN = [
         "f.yaml:16: plots.1: unknown plot; received text 'filtres'; did you mean filters?",
     ),
     (SHOWN, "plots: filters", "f.yaml:16: plots: expected a list; received text 'filters'; write [filters]"),
+    (
+        EXPECT,
+        "test.per_class.3.recal: [0, 1]",
+        "f.yaml:17: expect.test.per_class.3.recal: not measured; did you mean test.per_class.3.recall?",
+    ),
     (EXPECT, "test.accuracy: 0.5", f"f.yaml:17: expect.test.accuracy: {A_RANGE}; received 0.5"),
     (EXPECT, "test.accuracy: [0.5]", f"f.yaml:17: expect.test.accuracy: {A_RANGE}; received [0.5]"),
     (EXPECT, "test.accuracy: [1, 0.5]", f"f.yaml:17: expect.test.accuracy: {A_RANGE}; received [1, 0.5]"),
@@ -508,6 +513,12 @@ BROKEN = [
         "restore_best_weights: true",
         "f.yaml:15: training.early_stopping.restore_best_weights: unknown key; leave it out: with early stopping "
         f"the best epoch's weights are kept (allowed: {STOPPING})",
+    ),
+    (
+        "patience: 5",
+        "patence: 5, min_delta: x",
+        f"f.yaml:15: training.early_stopping.patence: unknown key; did you mean patience? (allowed: {STOPPING})\n"
+        "f.yaml:15: training.early_stopping.min_delta: expected a number; received text 'x'",
     ),
     (
         STOP,

@@ -153,6 +153,16 @@ def test_a_space_that_is_missing_after_a_colon_is_reported_with_its_line():
     load(path)
 
 
+def test_the_same_of_a_block_s_only_key():
+    path = filled()
+    before, training, _ = path.read_text().partition("training:\n")
+    path.write_text(f"{before}{training}  epochs:2\n")
+    message = refusal(path)
+    assert message.endswith("received text 'epochs:2'; a space is missing after the colon; write epochs: 2")
+    path.write_text(f"{before}{training}  {remedy(message)}\n")
+    load(path)
+
+
 @pytest.mark.parametrize(
     ("kind", "owners"), [("autoencoder", "classifier, regressor, transform"), ("pca", "classifier, regressor")]
 )

@@ -172,6 +172,11 @@ REFUSED = [
         {"target": "k"},
         ":4: k: expected a finite number; received 'up'; if k holds labels, write data.target_is: classes" + MEND,
     ),
+    (
+        "a,k\n" + "".join(f"1,{i}.5\n" for i in range(30)),
+        {"target": "k", "target_is": "classes"},
+        ": k has 30 different values in 30 samples, too many to be classes; kind: regressor takes them as numbers",
+    ),
     (IRIS.replace("5.1", '"5.1"x'), {}, ":2: not CSV: ',' expected after '\"'; export the table as CSV again"),
     (b"PK\0\0a,b", {}, ": not a text: it holds zero bytes; export the table as CSV in UTF-8"),
     (b"\xff\xfea", {}, ": not a text in UTF-8 or UTF-16; export the table as CSV in UTF-8"),

@@ -167,6 +167,7 @@ def test_a_refused_connection_names_checksum_and_places(folder):
         text = refusal(source)
     assert text == (f"numbers.bin: cannot be downloaded from {source.url}: Connection refused; {remedy(folder)}")
     assert left_behind(folder) == []
+    assert not (folder / source.folder).exists()
 
 
 def test_a_file_that_the_server_does_not_have_is_said_to_be_missing(folder, host, tmp_path):

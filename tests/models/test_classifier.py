@@ -114,13 +114,14 @@ def test_beside_the_surest_mistakes_the_first_right_sample_of_each_class_is_kept
 
 def test_balanced_weights_are_n_over_K_n_k_and_a_class_without_samples_has_none():
     labels = np.array([0] * 6 + [1] * 3 + [3])
+    train = Split(np.zeros((10, 2)), labels)
     small = Description((2,), ("a", "b", "c", "d"), 10, None)
     balanced = Training.model_validate({"class_weight": "balanced"})
-    found = classifier.class_weights(balanced, small, labels)
+    found = classifier.class_weights(balanced, small, train)
     np.testing.assert_allclose(found, [10 / (4 * 6), 10 / (4 * 3), 0, 10 / 4])
     named = Training.model_validate({"class_weight": {"d": 2, "a": 1, "c": 0.5, "b": 0}})
-    np.testing.assert_array_equal(classifier.class_weights(named, small, labels), [1, 0, 0.5, 2])
-    assert classifier.class_weights(Training(), small, labels) is None
+    np.testing.assert_array_equal(classifier.class_weights(named, small, train), [1, 0, 0.5, 2])
+    assert classifier.class_weights(Training(), small, train) is None
 
 
 def test_weights_of_the_classes_count_in_training_only():
