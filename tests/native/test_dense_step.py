@@ -72,7 +72,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
     arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "rates": rates.astype(np.float32)}
     if not chain.target_is_input:
         arrays["targets"] = data[1].astype(np.float32)
-    arrays |= {"room": buffer, "totals": np.zeros(dense_step.METRICS)}
+    arrays |= {"workspace": buffer, "totals": np.zeros(dense_step.METRICS)}
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)(function.address())
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
@@ -87,7 +87,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
         for worker in workers:
             worker.join()
         assert all(each.is_intact() for each in guarded.values())
-        buffer[:], arrays["totals"] = guarded["room"].values, guarded["totals"].values
+        buffer[:], arrays["totals"] = guarded["workspace"].values, guarded["totals"].values
     found = [
         [matrix(view)[: len(values), : view.columns].copy() for view in places]
         for places, values in zip(workspace.kernels, weights, strict=True)
