@@ -158,7 +158,7 @@ class RunFiles:
             )
         if not all(np.isfinite(value).all() for value in arrays.values()):
             raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
-        return arrays
+        return {name: arrays[name] for name in expected}
 
     def _checked(self, name: str, content: type[BaseModel]) -> dict[str, Any]:
         try:

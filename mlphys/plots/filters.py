@@ -28,8 +28,7 @@ CUT, FAR_OUT = 0.005, 1.75  # fraction of weights that may be clipped, if the la
 
 
 class Filters(Plot):
-    """Kernels of convolutions, and weights of units that receive an image, as images: all of them, on as many sheets
-    as they need."""
+    """Every convolution kernel, and the weights of units that receive an image, as images."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         if kernel := run.config.model.unit_kernel():

@@ -12,7 +12,7 @@ from mlphys.figures.run_view import RunView
 
 
 class GradientNorms(Plot):
-    """The norm of the cost's gradient in each layer against the epoch: does it vanish or explode?"""
+    """The norm of the cost's gradient in each layer against the epoch: whether it vanishes or explodes."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         yield picture(

@@ -130,7 +130,7 @@ def test_a_new_analysis_is_one_file(examples: ExampleRuns, tmp_path: Path):
     mlphys = mlphys_with("mlphys.analysis", "heaviest", HEAVIEST, tmp_path / "more")
     assert "heaviest" in mlphys("list", "analyses")
     config, more = run.path / "config.yaml", "analysis=[{heaviest: {decimals: 1}}]"
-    assert "right" in mlphys("config", "check", str(config), "--set", more)
+    assert "OK" in mlphys("config", "check", str(config), "--set", more)
     assert "decimals" in mlphys("config", "check", str(config), "--set", "analysis=[{heaviest: {decimal: 1}}]", code=2)
     assert mlphys("analyze", str(run.path), "--only", "heaviest").startswith("heaviest: ")
     assert json.loads((run.path / "analysis" / "heaviest.json").read_text())["largest"] > 0

@@ -12,6 +12,7 @@ from mlphys.analysis.size import Size
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.models.classifier import Classifier
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from tests.analysis.runs import CLASSIFIER, CODES
@@ -156,8 +157,7 @@ def test_a_run_that_was_not_measured_tells_how(tmp_path: Path):
         (
             CLASSIFIER,
             "mse",
-            "kind: classifier is measured by accuracy, error_rate, balanced_accuracy, loss, majority_accuracy; "
-            "it has no mse",
+            f"kind: classifier is measured by {', '.join(Classifier.MEASURED)}; it has no mse",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_with_sigmoid_units_it_is_minus_the_free_energy_of_the_boltzmann_machine
     x = X.astype(np.float32)
     kernel, visible_bias, hidden_bias = (variable.numpy() for variable in machine.weights.values())
     found = energy(x, kernel, hidden_bias, visible_bias, "sigmoid", output).numpy()
-    np.testing.assert_allclose(found, -machine.model.free_energy(x).numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, -machine.machine.free_energy(x).numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_with_principal_components_it_is_minus_half_the_squared_error_of_the_projection():
