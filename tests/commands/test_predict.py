@@ -270,6 +270,7 @@ def test_the_range_of_a_run_of_an_earlier_version_is_not_known():
 def test_an_interrupted_run_predicts_with_the_weights_that_it_has_and_says_so():
     path = Path("runs/classifier/1/status.json")
     path.write_text(path.read_text().replace("done", "interrupted"))
+    np.save("x.npy", Run(path.parent).dataset().test.x[:2])
     printed = mlphys("predict", "classifier", "x.npy")
     assert "runs/classifier/1: its training was interrupted: weights of epoch 3, " in printed
     assert "x.npy,0," in printed
