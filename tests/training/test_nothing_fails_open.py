@@ -120,9 +120,9 @@ def test_every_kind_with_gradient_phases_is_among_those_that_are_given_an_unknow
 @pytest.mark.parametrize("kind", registry.names("mlphys.models"))
 def test_a_plan_names_the_variables_that_keras_would_train_in_its_order(kind):
     for phase in gradient_phases(kind):
-        model = phase.network.model
         if kind in ("autoencoder", "classifier", "regressor"):
-            assert [id(each) for each in phase.trained] == [id(each) for each in model.trainable_variables]
+            expected = phase.network.model.trainable_variables
+            assert [id(each) for each in phase.trained] == [id(each) for each in expected]
         assert len(set(map(id, phase.trained))) == len(phase.trained) > 0
 
 
