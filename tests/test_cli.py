@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import mlphys.cli
 from mlphys.cli import main
 
 CHECKOUT = Path(__file__).parents[1]
@@ -17,7 +18,9 @@ CHECKOUT = Path(__file__).parents[1]
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         found.append((*path, name))
         if isinstance(command, click.Group):
             found += commands(command, (*path, name))
@@ -89,3 +92,12 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     result = CliRunner().invoke(main, ["config", "check", "x.yaml"])
     assert result.exit_code == 1
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_every_file_of_the_folder_is_the_command_of_its_name():
+    files = (Path(mlphys.cli.__file__).parent).glob("[!_]*.py")
+    context = click.Context(main)
+    for name in (path.stem.replace("_", "-") for path in files):
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.name == name

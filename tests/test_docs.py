@@ -31,7 +31,9 @@ IMAGES = sorted((CHECKOUT / "docs" / "images").iterdir())
 
 def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
     """The commands that do something, by what one types."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, f"{before}{name} ")
         else:

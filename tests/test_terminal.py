@@ -14,7 +14,9 @@ from mlphys import terminal
 from mlphys.models.autoencoder import Autoencoder
 from mlphys.models.pca import PCA
 from mlphys.models.transform import Transform
-from mlphys.show import evaluated, table, trained
+from mlphys.show.evaluation import evaluated
+from mlphys.show.table import table
+from mlphys.show.training import trained
 
 STEERING = [
     "\x1b[31m",

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Base = TypeVar("Base")
 
@@ -40,6 +40,11 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
         there = " and ".join(thing.__name__ for thing in found) or "none"
         raise TypeError(f"{module.__file__}: an entry is one public class that is a {base.__name__}; there is {there}")
     return found[0]
+
+
+def content(package: str, name: str, key: str) -> Any:
+    """What the file of the entry `name` calls `key`, for entries that are no classes."""
+    return getattr(importlib.import_module(f"{package}.{name}"), key)
 
 
 def entries(package: str, base: type[Base]) -> dict[str, type[Base]]:

@@ -1,0 +1,71 @@
+"""What the commands that train share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlphys import terminal
+
+if TYPE_CHECKING:
+    from mlphys.commands.study import Request
+    from mlphys.config.experiment import ResolvedExperiment
+    from mlphys.schema.document import Document
+    from mlphys.studies.study_file import Study, StudyFile
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C exits with 130 and says how to resume."""
+    from mlphys.commands.train import Interrupted
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by batch systems to end a job
+    try:
+        yield
+    except Interrupted as interrupted:
+        terminal.complain(str(interrupted))
+        sys.stdout.flush()
+        os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
+
+
+def train_study(document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, quiet: bool) -> None:
+    """Train a study, or resume it, and print what its members say together."""
+    from mlphys.commands import study
+    from mlphys.studies.progress import reporter
+
+    unfinished = study.unfinished(document, loaded, request) if go_on else None
+    if go_on and not unfinished:
+        say(quiet)("no study to resume: starting a new one")
+    with interruptible():
+        if unfinished:
+            content = study.resume(unfinished, request, False, reporter(quiet), say(quiet))
+            found = unfinished
+        else:
+            found, content = study.begin(document, loaded, request, reporter(quiet), say(quiet))
+    print_study(found, content, quiet)
+
+
+def print_study(study: Study, content: StudyFile, quiet: bool) -> None:
+    """Print what a study says. Raises UserError where all of its members failed."""
+    from mlphys.errors import UserError
+    from mlphys.show.study import studied
+
+    if all(record.state == "failed" for record in content.members):
+        raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
+    terminal.echo(str(study.path) if quiet else studied(study.path, content))
+
+
+def refuse_given(options: Mapping[str, bool], why: str) -> None:
+    from mlphys.errors import UserError
+
+    given = [name for name, there in options.items() if there]
+    if given:
+        raise UserError(f"{given[0]}: {why}; leave it out")
+
+
+def say(quiet: bool) -> Any:
+    return (lambda text: None) if quiet else terminal.echo

@@ -1,0 +1,43 @@
+"""`mlphys compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mlphys import terminal
+
+
+@click.command("compare")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--all-pairs", is_flag=True, help="Compare all pairs, not only each with the first.")
+@click.option("--metric", help="Another metric than the first of the kind of model.")
+@click.option("--format", "format_", type=click.Choice(["text", "json", "csv", "latex", "markdown"]), default="text")
+@click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Draw pictures of it into a folder.")
+@click.option("--pictures", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+def command(
+    runs: tuple[str, ...], all_pairs: bool, metric: str | None, format_: str, out: Path | None, formats: str
+) -> None:
+    """Compare runs, or studies, on the same samples: what differs, by how much, and with which significance."""
+    from mlphys.show.comparison import compared
+    from mlphys.show.pictures import picture_list
+    from mlphys.studies import comparison, comparison_text, pictures
+    from mlphys.studies.candidates import candidates
+
+    found = comparison.compare(candidates(runs), all_pairs, metric)
+    match format_:
+        case "text":
+            terminal.echo(compared(found))
+        case "json":
+            terminal.echo(json.dumps(comparison_text.as_json(found), indent=2))
+        case "csv":
+            terminal.echo(comparison_text.as_csv(*comparison_text.pairs_table(found)))
+        case "latex":
+            terminal.echo(comparison_text.as_latex(found))
+        case _:
+            terminal.echo(comparison_text.as_markdown(found))
+    if out:
+        drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","))
+        terminal.complain(picture_list(*drawn))

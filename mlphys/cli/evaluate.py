@@ -1,0 +1,61 @@
+"""`mlphys evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mlphys import terminal
+from mlphys.cli._loading import measurable
+from mlphys.cli._options import RUN
+
+
+@click.command("evaluate")
+@RUN
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
+@click.option(
+    "--data",
+    "path",
+    metavar="PATH",
+    help="The run's data, if it has moved; or another labelled set, measured apart.",
+)
+@click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
+@click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
+@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
+def command(
+    run: str | None,
+    split: str,
+    path: str | None,
+    shift: int | None,
+    noise: float | None,
+    no_plots: bool,
+    as_json: bool,
+) -> None:
+    """Measure RUN (default: the newest finished one) on its untouched test split."""
+    from mlphys.commands import evaluate, labelled_set, plot, robustness
+    from mlphys.errors import UserError
+    from mlphys.runs.run import Run
+    from mlphys.show.evaluation import changed, evaluated, evaluated_other
+    from mlphys.show.pictures import drawn_pictures
+
+    found = measurable(run)
+    robustness.check(found, shift, noise)
+    if path and (other := labelled_set.unless_own(found, Path(path))):
+        if shift or noise:
+            raise UserError("--shift and --noise measure on the run's own splits; leave them out, or --data")
+        metrics = evaluate.evaluate_other(found, other)
+        terminal.echo(json.dumps(metrics, indent=2) if as_json else evaluated_other(found, other, metrics))
+        return
+    metrics = evaluate.evaluate(found, split, path)
+    curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
+    terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else evaluated(found, split, metrics))
+    if curves and not as_json:
+        terminal.echo(changed(curves))
+    if no_plots:
+        return
+    drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
+    if not as_json:
+        terminal.echo(drawn_pictures(drawn))

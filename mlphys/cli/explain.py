@@ -1,0 +1,16 @@
+"""`mlphys explain`."""
+
+from __future__ import annotations
+
+import click
+
+from mlphys import terminal
+
+
+@click.command("explain")
+@click.argument("key")
+def command(key: str) -> None:
+    """Say what KEY of a config means: training.epochs, or a name such as Conv2D, adam, moons."""
+    from mlphys.commands import explain as explanation
+
+    terminal.echo(explanation.explain(key))

@@ -1,0 +1,48 @@
+"""`mlphys plot`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from mlphys import terminal
+from mlphys.cli._loading import with_note
+from mlphys.cli._options import FORMATS, RUN
+from mlphys.cli._training import refuse_given
+
+if TYPE_CHECKING:
+    from mlphys.studies.study_file import Study
+
+
+@click.command("plot")
+@RUN
+@click.option("--only", help="Draw only these pictures, separated by commas.")
+@FORMATS
+def command(run: str | None, only: str | None, formats: str) -> None:
+    """Draw the pictures of RUN (default: the newest finished one)."""
+    from mlphys.commands import plot
+    from mlphys.runs.run import find
+    from mlphys.show.pictures import drawn_pictures
+    from mlphys.studies.study_file import located
+
+    if run and (study := located(run)):
+        refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
+        _plot_study(study, formats.split(","))
+        return
+    found = with_note(find(run))
+    names = only.split(",") if only else found.config.plots
+    terminal.echo(drawn_pictures(plot.draw(found, names, formats.split(","))))
+
+
+def _plot_study(study: Study, formats: Sequence[str]) -> None:
+    from mlphys.figures.save import FORMATS
+    from mlphys.schema.messages import require_known
+    from mlphys.show.pictures import picture_list
+    from mlphys.studies import pictures
+
+    require_known("format", formats, list(FORMATS))
+    title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
+    drawn = pictures.draw(pictures.of_study(title, study.read()), study.path / "figures", formats)
+    terminal.echo(picture_list(*drawn))

@@ -1,0 +1,100 @@
+"""The members of a study and what they say together, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlphys.numerics.uncertainty import rounded
+from mlphys.schema.document import flow
+from mlphys.show.table import table
+from mlphys.studies.members import Member
+from mlphys.studies.points import best, main_metric, points
+from mlphys.studies.study_file import StudyFile
+
+STATES = ("done", "diverged", "failed", "running", "interrupted", "waiting")
+
+
+FEWEST = 3  # seeds that a statement over seeds needs
+
+
+def member_table(content: StudyFile | Sequence[Member]) -> str:
+    """The members of a study and what each of them changes."""
+    rows = content if isinstance(content, Sequence) else [record.member for record in content.members]
+    keys = list(dict.fromkeys(key for member in rows for key in member.overrides))
+    return table(
+        ["member", *keys],
+        [[member.number, *(_varied(member, key) for key in keys)] for member in rows],
+    )
+
+
+def _varied(member: Member, key: str) -> str:
+    return member.labels[key] if key in member.labels else flow(member.overrides[key])
+
+
+def studied(path: Any, content: StudyFile) -> str:
+    """What a study's members say together: each point of its grid with its mean over seeds, and what is open."""
+    lines = []
+    metric = main_metric(content)
+    if metric:
+        lines.append(_points(content, *metric))
+    counts = {state: sum(record.state == state for record in content.members) for state in STATES}
+    states = [f"{count} {state}" for state, count in counts.items() if count]
+    lines.append(f"study {path}: {len(content.members)} members, {', '.join(states)}; the numbers are in summary.csv")
+    chosen = best(content) if content.chooses else None
+    if chosen:
+        named = ", ".join(f"{key}={label}" for key, label in chosen.labels.items())
+        record = next(record for record in chosen.records if record.state == "done")
+        lines.append(f"best on validation, where it was chosen: {named}")
+        lines.append(f"next: mlphys evaluate {path}/{record.directory}   (test, for the chosen one alone)")
+    if counts["failed"]:
+        lines.append(f"failed members are tried again by mlphys resume {path} --retry")
+    open_ = len(content.members) - sum(counts[state] for state in ("done", "diverged", "failed"))
+    if open_:
+        lines.append(f"next: mlphys resume {path} resumes {open_}")
+    return "\n".join(lines)
+
+
+def _points(content: StudyFile, split: str, name: str) -> str:
+    """A row per point with its mean, and below it which error +- is."""
+    several = len(content.members) > len(points(content))
+    columns = [*_short(list(content.grid)), "n", f"{split} {name}", *(["s", "sampling"] if several else []), "lost"]
+    rows = []
+    for point in points(content):
+        found = point.metric(split, name)
+        lost = sum(record.state in ("diverged", "failed") for record in point.records)
+        row: list[Any] = [*(point.labels[key] for key in content.grid), found.n if found else 0]
+        if found is None:
+            row += ["none"] * (3 if several else 1)
+        elif several:
+            row += [rounded(found.mean, found.stderr)]
+            row += ["none" if value is None else f"{value:.2g}" for value in (found.stdev, found.sampling)]
+        else:
+            row += [rounded(found.mean, found.sampling)]
+        rows.append([*row, lost])
+    notes = [_errors(content) if several else "+- is the sampling error, of the finite number of samples"]
+    if not content.folds and len(content.seeds) < 2:
+        notes.append("one seed: another one may give other numbers")
+    elif not content.folds and len(content.seeds) < FEWEST:
+        notes.append(f"fewer than {FEWEST} seeds: no verdict")
+    return "\n".join([table(columns, rows), *notes, "lost: members that diverged or failed"])
+
+
+def _errors(content: StudyFile) -> str:
+    if content.folds:
+        first = "after the mean over the seeds of each, " if content.seeds else ""
+        return (
+            f"n folds; {first}+- is s sqrt(1/n + 1/(n - 1)), the standard error of the mean over folds that share "
+            "training samples (Nadeau and Bengio 2003), s the standard deviation over folds;\n"
+            "sampling is the error that the finite number of samples leaves"
+        )
+    return (
+        "n seeds; +- is s / sqrt(n), the standard error of the mean over seeds, s the standard deviation over seeds;\n"
+        "sampling is the error that the finite number of samples leaves, which are the same for all seeds"
+    )
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """The last parts of dotted keys, where these differ."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return last if len(set(last)) == len(last) and not any(part.isdecimal() for part in last) else list(keys)
