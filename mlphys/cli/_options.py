@@ -25,4 +25,7 @@ EVALUATE = click.option(
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 RUN = click.argument("run", required=False)
 FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+STYLE = click.option("--style", help="paper, slides or notebook: fonts, sizes, lines. Default: large, for a screen.")
+WIDTH = click.option("--width", metavar="LENGTH", help="The width of a picture: 85mm, 8.5cm, 3.35in, 241pt.")
+NO_TITLE = click.option("--no-title", is_flag=True, help="Leave out the title and the lines below the picture.")
 DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mlphys import terminal
+from mlphys.cli._options import NO_TITLE, STYLE, WIDTH
 
 
 @click.command("compare")
@@ -17,15 +18,28 @@ from mlphys import terminal
 @click.option("--format", "format_", type=click.Choice(["text", "json", "csv", "latex", "markdown"]), default="text")
 @click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Draw pictures of it into a folder.")
 @click.option("--pictures", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+@STYLE
+@WIDTH
+@NO_TITLE
 def command(
-    runs: tuple[str, ...], all_pairs: bool, metric: str | None, format_: str, out: Path | None, formats: str
+    runs: tuple[str, ...],
+    all_pairs: bool,
+    metric: str | None,
+    format_: str,
+    out: Path | None,
+    formats: str,
+    style: str | None,
+    width: str | None,
+    no_title: bool,
 ) -> None:
     """Compare runs, or studies, on the same samples: what differs, by how much, and with which significance."""
+    from mlphys.figures.style import chosen
     from mlphys.show.comparison import compared
     from mlphys.show.pictures import picture_list
     from mlphys.studies import comparison, comparison_text, pictures
     from mlphys.studies.candidates import candidates
 
+    drawn_in = chosen(style, width, not no_title)
     found = comparison.compare(candidates(runs), all_pairs, metric)
     match format_:
         case "text":
@@ -39,5 +53,5 @@ def command(
         case _:
             terminal.echo(comparison_text.as_markdown(found))
     if out:
-        drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","))
+        drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","), drawn_in)
         terminal.complain(picture_list(*drawn))

@@ -11,6 +11,7 @@ from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Analysis, AnalysisResult
 from mlphys.figures.save import FORMATS, save
+from mlphys.figures.style import Style
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from mlphys.schema.messages import require_known
@@ -18,7 +19,7 @@ from mlphys.schema.messages import require_known
 Say = Callable[[str], None]
 
 
-def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> list[str]:
+def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say, style: Style | None = None) -> list[str]:
     """Make the analyses `only`, else those of the config, else all that apply; print one line per analysis.
 
     Returns the names of those that were made. Settings are the config's, or the defaults. Raises UserError for an
@@ -38,7 +39,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     made = []
     for name in [name for name in analyses if name not in left_out]:
         try:
-            with theme.applied():
+            with theme.applied(style):
                 result = _measured(run, analyses[name])
                 _finite(run, name, result)
                 RunWriter(run.path).analysis(name, result.numbers)
