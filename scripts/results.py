@@ -22,10 +22,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
+from mlphys.config.shipped import shipped
 from mlphys.numerics.uncertainty import rounded
 from scripts.marked_tables import ROOT, table, write_table
 

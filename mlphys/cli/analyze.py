@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlphys.cli._candidates import entries
 from mlphys.cli._loading import measurable
 from mlphys.cli._options import DATA, FORMATS, NO_TITLE, QUIET, RUN, STYLE, WIDTH
 from mlphys.cli._training import say
@@ -11,7 +12,11 @@ from mlphys.cli._training import say
 
 @click.command("analyze")
 @RUN
-@click.option("--only", help="Make only these analyses, separated by commas.")
+@click.option(
+    "--only",
+    shell_complete=entries("mlphys.analysis", several=True),
+    help="Make only these analyses, separated by commas.",
+)
 @FORMATS
 @STYLE
 @WIDTH

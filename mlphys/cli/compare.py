@@ -8,16 +8,23 @@ from pathlib import Path
 import click
 
 from mlphys import terminal
+from mlphys.cli import _candidates
 from mlphys.cli._options import NO_TITLE, STYLE, WIDTH
 
 
 @click.command("compare")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=_candidates.runs)
 @click.option("--all-pairs", is_flag=True, help="Compare all pairs, not only each with the first.")
 @click.option("--metric", help="Another metric than the first of the kind of model.")
 @click.option("--format", "format_", type=click.Choice(["text", "json", "csv", "latex", "markdown"]), default="text")
 @click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Draw pictures of it into a folder.")
-@click.option("--pictures", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+@click.option(
+    "--pictures",
+    "formats",
+    default="png",
+    shell_complete=_candidates.words("png", "pdf", "svg"),
+    help="png, pdf, svg; several separated by commas.",
+)
 @STYLE
 @WIDTH
 @NO_TITLE

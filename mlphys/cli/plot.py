@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlphys import terminal
+from mlphys.cli._candidates import entries
 from mlphys.cli._loading import with_note
 from mlphys.cli._options import FORMATS, NO_TITLE, RUN, STYLE, WIDTH
 from mlphys.cli._training import refuse_given
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.command("plot")
 @RUN
-@click.option("--only", help="Draw only these pictures, separated by commas.")
+@click.option(
+    "--only",
+    shell_complete=entries("mlphys.plots", several=True),
+    help="Draw only these pictures, separated by commas.",
+)
 @FORMATS
 @STYLE
 @WIDTH
