@@ -45,7 +45,7 @@ def _pdf(figure: Figure, scale: float, metadata: Metadata) -> bytes:
     """The layout on a page of another size: everything on it is drawn in magnified coordinates."""
     from matplotlib.backends.backend_pdf import Op, PdfFile, PdfPages
 
-    class Magnified(PdfFile):  # type: ignore[misc]
+    class Magnified(PdfFile):
         def newPage(self, width: float, height: float) -> None:
             super().newPage(scale * width, scale * height)
             self.output(scale, 0, 0, scale, 0, 0, Op.concat_matrix)
@@ -53,7 +53,7 @@ def _pdf(figure: Figure, scale: float, metadata: Metadata) -> bytes:
     if scale == 1:
         return _saved(figure, "pdf", theme.DPI, metadata)
     content = io.BytesIO()
-    pages = PdfPages(content)
+    pages: Any = PdfPages(content)
     pages._file = Magnified(content, metadata=dict(metadata))  # the only way to a page that is not the figure's size
     figure.savefig(pages, format="pdf", dpi=theme.DPI)
     pages.close()

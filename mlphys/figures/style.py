@@ -33,7 +33,7 @@ class Style:
     titles: bool = True
     dpi: int | None = None
     crowded: float = 1.0
-    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[Any, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def canvas(self, width: float) -> float:
         """The width in inches of the layout of a figure that a plot makes `width` wide."""

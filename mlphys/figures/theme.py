@@ -67,7 +67,8 @@ def applied(style: Style | None = None) -> Iterator[None]:
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**SETTINGS, **(style.settings if style else {})})
+        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(style.settings if style else {})
         # missing glyphs are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         before = _style.set(style or Style())

@@ -148,7 +148,7 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     cumulative = np.cumsum(variances) / (total or 1.0)
     title = f"{name}: variance along the principal components"
     figure, (left, *right) = theme.row(2 if total else 1, 12 if total else 8, 5.4, title, "; ".join(notes))
-    style = {"marker": "o", "markersize": 6 if len(variances) <= DOTTED else 3, "linewidth": 1.5}
+    style: dict[str, Any] = {"marker": "o", "markersize": 6 if len(variances) <= DOTTED else 3, "linewidth": 1.5}
     left.plot(numbers, drawn, color="#A6A6A6", **style)
     left.plot(numbers[:kept], drawn[:kept], color=theme.BLUE, **style)
     left.set(xlabel="component", ylabel="variance")
