@@ -159,7 +159,9 @@ class Run:
 
     def preprocess(self, x: np.ndarray) -> np.ndarray:
         """Samples x as `model` and `encoder` take them, float32 (n, *shape of the input)."""
-        return self._trained.preprocessed(self._samples(x))
+        z = self._trained.preprocessed(self._samples(x))
+        models = self._trained.network.keras_models()
+        return z.reshape(len(z), *models["model"].input_shape[1:]) if models else z
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The output for each sample: probabilities (n, classes); outputs (n, *shape of a target) in the units of the

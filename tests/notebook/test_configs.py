@@ -24,8 +24,11 @@ def test_overrides_and_the_seed_change_a_dict_by_dotted_keys_and_leave_the_users
     given = {"name": "mine", "model": {"layers": [{"Dense": {"units": 3}}]}}
     found = document(given, {"model.layers.0.Dense.units": np.int32(5), "training.optimizer": {"Adam": {}}}, 7)
     assert found.data == {
-        "name": "mine", "seed": 7, "model": {"layers": [{"Dense": {"units": 5}}]}, "training": {"optimizer": {"Adam": {}}}
-    }  # fmt: skip
+        "name": "mine",
+        "seed": 7,
+        "model": {"layers": [{"Dense": {"units": 5}}]},
+        "training": {"optimizer": {"Adam": {}}},
+    }
     assert given == {"name": "mine", "model": {"layers": [{"Dense": {"units": 3}}]}}
 
 
