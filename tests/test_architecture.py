@@ -18,7 +18,8 @@ FOLDER = Path(mlphys.__file__).parent
 # without a circle; the entries of a registry (datasets, models, plots, analysis) do not, but may share a helper, whose
 # name begins with an underscore.
 ROWS = [
-    ["errors", "terminal"],
+    ["terminal"],
+    ["errors"],
     ["numerics", "native", "machine"],
     ["schema"],
     ["io"],
@@ -30,7 +31,7 @@ ROWS = [
     ["runs"],
     ["studies"],
     ["commands", "show"],
-    ["cli"],
+    ["cli", "notebook"],
 ]
 RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
 REGISTRIES = {"datasets", "models", "plots", "analysis"}

@@ -65,6 +65,7 @@ class Interrupted(Exception):
 
     def __init__(self, path: Path):
         super().__init__(f"interrupted; `mlphys resume {path}` resumes after the last complete epoch")
+        self.path = path
 
 
 def train(
