@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mlphys.errors import UserError
 from mlphys.numerics.verdicts import not_learned
-from mlphys.report import curves, dataset, experiment, mistakes, network, numbers, pictures, provenance
+from mlphys.report import curves, dataset, experiment, live, mistakes, network, numbers, pictures, provenance
 from mlphys.report.html import Html, element, joined
 from mlphys.report.page import Section, page
 from mlphys.runs import page_samples
@@ -42,6 +42,7 @@ def written(run: Run, published: Sequence[PublishedNumber] = ()) -> str:
     samples: PageSamples | None = attempt(lambda: page_samples.read(run))
     number = attempt(lambda: numbers.main(run))
     makers: list[Callable[[], Section | None]] = [
+        lambda: live.section(run, samples),
         lambda: experiment.section(run),
         lambda: network.section(run),
         lambda: dataset.section(run, samples),
