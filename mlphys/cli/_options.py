@@ -34,6 +34,7 @@ EVALUATE = click.option(
     help="The split on which members are measured. Default: test for seeds alone, else validation.",
 )
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
+NO_REPORT = click.option("--no-report", is_flag=True, help="Write no page, report.html.")
 RUN = click.argument("run", required=False, shell_complete=runs)
 FORMATS = click.option(
     "--format",
