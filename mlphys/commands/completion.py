@@ -22,6 +22,7 @@ BASH = r"""_mlphys_completion() {
     [[ $part == [=:] ]] && part=
     prefix="${token%"$part"}"
     while IFS= read -r completion; do
+        [[ $completion == @(file|dir),* ]] && { compopt -o default 2>/dev/null; continue; }
         value="${completion#*,}"
         value="${value%%$'\t'*}"
         [[ $value == *[/=.] ]] && compopt -o nospace 2>/dev/null
@@ -35,6 +36,7 @@ ZSH = r"""_mlphys_completion() {
     local -a whole begun
     for type key description in "${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT - 1)) \
         _MLPHYS_COMPLETE=zsh_complete mlphys 2>/dev/null)}"; do
+        [[ $type == (file|dir) ]] && { _path_files -f; continue }
         key="${key//\\:/:}"
         if [[ $key == *[/=.] ]]; then begun+=("$key"); elif [[ -n $key ]]; then whole+=("$key"); fi
     done
@@ -48,7 +50,12 @@ compdef _mlphys_completion mlphys
 FISH = r"""function _mlphys_completion
     for completion in (env _MLPHYS_COMPLETE=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) \
             mlphys 2>/dev/null)
-        string split -m 1 -f 2 "," $completion
+        switch $completion
+            case 'file,*' 'dir,*'
+                __fish_complete_path (commandline -t)
+            case '*'
+                string split -m 1 -f 2 "," $completion
+        end
     end
 end
 complete --no-files --command mlphys --arguments "(_mlphys_completion)"
