@@ -54,7 +54,7 @@ def print_study(study: Study, content: StudyFile, quiet: bool) -> None:
     from mlphys.errors import UserError
     from mlphys.show.study import studied
 
-    if all(record.state == "failed" for record in content.members):
+    if content.members and all(record.state == "failed" for record in content.members):
         raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
     terminal.echo(str(study.path) if quiet else studied(study.path, content))
 
