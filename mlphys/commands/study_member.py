@@ -70,7 +70,7 @@ def _continued(run: Run, loaded: ResolvedExperiment, threads: int) -> str:
     """Whether an unfinished run is resumed; one that would end with other bytes is cleared, and begins again."""
     why = _why_other_bytes(run, loaded, threads)
     if why is None:
-        return f"continued from its checkpoint, {max(run.folder.names('checkpoints'))}"
+        return f"continued from checkpoint {max(run.folder.names('checkpoints'))}"
     run.folder.clear()
     return f"trained from its start: {why}"
 

@@ -113,7 +113,11 @@ class Bar(Counts):
 
 
 def outcome(record: MemberRecord) -> str:
-    """How a member ended: its epochs and first metric, or why it failed."""
+    """How a member ended: its epochs and first metric, or why it failed; and what became of one that was resumed."""
+    return "; ".join(filter(None, (_ended(record), record.moved)))
+
+
+def _ended(record: MemberRecord) -> str:
     if record.state != "done":
         return f"{record.state}: {record.reason}" if record.reason else record.state
     split = "test" if "test" in record.metrics else "validation"

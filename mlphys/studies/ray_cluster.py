@@ -42,6 +42,8 @@ def require_installed() -> ModuleType:
         import ray
     except ImportError:
         raise UserError("--ray needs the package ray; install it with pip install 'mlphys[ray]'") from None
+    # it prints what its nodes complain of, a page for a node that is lost, to standard output between our lines
+    ray._private.worker.print_to_stdstream = lambda *lines, **options: None
     return ray
 
 
