@@ -76,7 +76,7 @@ def kill_when_a_checkpoint_of_each_has_come(cluster, second) -> None:
 def test_a_study_whose_node_is_killed_completes_with_the_bytes_of_trainings_alone(folder, two_nodes, monkeypatch):
     cluster, second = two_nodes
     monkeypatch.setattr(ray_cluster, "SENT_BACK", 0.2)
-    Path("small.yaml").write_text(dump({**SMALL, "training": {**SMALL["training"], "epochs": 4000}}))
+    Path("small.yaml").write_text(dump({**SMALL, "training": {**SMALL["training"], "epochs": 1500}}))
     killer = threading.Thread(target=kill_when_a_checkpoint_of_each_has_come, args=(cluster, second), daemon=True)
     killer.start()
     grid = ("--grid", "training.optimizer.SGD.learning_rate=[0.01,0.1]", "--threads", 1)
