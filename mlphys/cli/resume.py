@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mlphys import terminal
-from mlphys.cli._options import GPUS, QUIET, RAY, RUN, SET, THREADS, WORKERS
-from mlphys.cli._training import interruptible, print_study, refuse_given, say
+from mlphys.cli._options import GPUS, NO_REPORT, QUIET, RAY, RUN, SET, THREADS, WORKERS
+from mlphys.cli._training import interruptible, print_study, refuse_given, say, write_page
 
 if TYPE_CHECKING:
     from mlphys.commands.study import Request
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @GPUS
 @click.option("--retry", is_flag=True, help="Of a study: try the members again that failed.")
 @click.option("--shard", metavar="I/N", help="Of a study: every N-th member only, from the I-th on.")
+@NO_REPORT
 @QUIET
 def command(
     run: str | None,
@@ -34,6 +35,7 @@ def command(
     gpus: float,
     retry: bool,
     shard: str | None,
+    no_report: bool,
     quiet: bool,
 ) -> None:
     """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer.
@@ -50,7 +52,8 @@ def command(
             f"{study.path} is a study, whose members keep their configs and threads",
         )
         refuse_given({"--gpus": bool(gpus) and not ray}, "GPUs are given to members by --ray")
-        _resume_study(study, Request({}, workers=workers, shard=parsed_shard(shard), ray=ray, gpus=gpus), retry, quiet)
+        request = Request({}, workers=workers, shard=parsed_shard(shard), ray=ray, gpus=gpus)
+        _resume_study(study, request, retry, no_report, quiet)
         return
     refuse_given(
         {
@@ -69,13 +72,15 @@ def command(
 
     with interruptible():
         done = train.resume(find(run) if run else newest_unfinished(), overrides, reporter(quiet), say(quiet), threads)
+    if not no_report:
+        write_page(done.path)
     terminal.echo(str(done.path) if quiet else trained(done))
 
 
-def _resume_study(study: Study, request: Request, retry: bool, quiet: bool) -> None:
+def _resume_study(study: Study, request: Request, retry: bool, no_report: bool, quiet: bool) -> None:
     from mlphys.commands.study import resume
     from mlphys.studies.progress import reporter
 
     with interruptible():
         content = resume(study, request, retry, reporter(quiet), say(quiet))
-    print_study(study, content, quiet)
+    print_study(study, content, no_report, quiet)

@@ -8,8 +8,8 @@ import click
 
 from mlphys import terminal
 from mlphys.cli._loading import config_path, with_notes
-from mlphys.cli._options import CONFIG, GPUS, QUIET, RAY, SEEDS, SET, THREADS, WORKERS
-from mlphys.cli._training import interruptible, refuse_given, say, train_study
+from mlphys.cli._options import CONFIG, GPUS, NO_REPORT, QUIET, RAY, SEEDS, SET, THREADS, WORKERS
+from mlphys.cli._training import interruptible, refuse_given, say, train_study, write_page
 
 
 def _one_seed(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> int | None:
@@ -33,6 +33,7 @@ def _one_seed(ctx: click.Context, option: click.Parameter, values: tuple[str, ..
 @THREADS
 @RAY
 @GPUS
+@NO_REPORT
 @QUIET
 def command(
     config: Path,
@@ -45,6 +46,7 @@ def command(
     threads: int | None,
     ray: str | None,
     gpus: float,
+    no_report: bool,
     quiet: bool,
 ) -> None:
     """Train the experiment of CONFIG in a new run directory.
@@ -62,7 +64,7 @@ def command(
 
         refuse_given({"--gpus": bool(gpus) and not ray}, "GPUs are given to members by --ray")
         request = Request({}, seeds, None, threads, workers, out=out, ray=ray, gpus=gpus)
-        train_study(document, loaded, request, go_on, quiet)
+        train_study(document, loaded, request, go_on, no_report, quiet)
         return
     refuse_given({"--ray": bool(ray), "--gpus": bool(gpus)}, "Ray trains the members of a study, and this is one run")
     from mlphys.commands import train
@@ -77,4 +79,6 @@ def command(
             run = train.resume(unfinished, (), reporter(quiet), say(quiet), threads)
         else:
             run = train.train(loaded, out, reporter(quiet), say(quiet), threads)
+    if not no_report:
+        write_page(run.path)
     terminal.echo(str(run.path) if quiet else trained(run))

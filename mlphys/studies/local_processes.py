@@ -6,13 +6,15 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar, Self
 
 from mlphys.studies.executor import Ended, Event, Order, OtherThreads, Report, Result, Stopped, Train
@@ -109,7 +111,8 @@ class LocalProcesses:
     def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(self._train, theirs), daemon=True)
-        process.start()
+        with _without_main():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
@@ -135,6 +138,20 @@ class LocalProcesses:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """A process that is started in here does not import the program that starts it.
+
+    It needs nothing of that, and the whole of a script that trains a study would run again in each of them.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _resident(process: int | None) -> int:

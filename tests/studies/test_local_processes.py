@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +56,22 @@ def test_a_member_that_needs_other_threads_gets_a_fresh_process():
     assert [event.result.state for event in found] == ["done", "done", "done"]
     processes = [event.result.epochs for event in found]
     assert processes[0] == processes[1] != processes[2]
+
+
+def test_a_script_that_trains_a_study_is_not_run_again_by_its_processes(tmp_path: Path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from mlphys.studies.executor import Order\n"
+        "from mlphys.studies.local_processes import LocalProcesses\n"
+        "from tests.helpers import made_up_members\n"
+        "print('begins')\n"
+        "with LocalProcesses(made_up_members.measured, 1) as executor:\n"
+        "    executor.submit(Order(1, 'f.yaml', {}, 'nowhere', 1))\n"
+        "    executor.wait(lambda event: print(event.epoch))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "begins\n1\n"
 
 
 def test_leaving_ends_processes_that_train():
