@@ -18,6 +18,7 @@ from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
+from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison
 from mlphys.studies.points import Point, main_metric, points
@@ -51,7 +52,12 @@ def draw(pictures: Sequence[Draw], folder: Path, formats: Sequence[str]) -> tupl
 
 
 def of_study(title: str, content: StudyFile) -> list[Draw]:
-    """The metric against one varied key or two, and a heat map for two."""
+    """The metric against one varied key or two, and a heat map for two; of a search against each key and each trial."""
+    if content.search:
+        return [
+            lambda: search_pictures.against_keys(title, content),
+            lambda: search_pictures.best_so_far(title, content),
+        ]
     return [lambda: against_parameter(title, content), lambda: heat_map(title, content)]
 
 

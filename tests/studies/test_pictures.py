@@ -10,6 +10,7 @@ from mlphys.studies import conduct, pictures
 from mlphys.studies.candidates import candidates
 from mlphys.studies.comparison import compare
 from mlphys.studies.executor import InThisProcess
+from mlphys.studies.member_queue import Listed
 from mlphys.studies.progress import Counts
 from mlphys.studies.study_file import Study, StudyFile
 from tests.helpers.made_up_members import measured
@@ -20,7 +21,7 @@ from tests.studies.test_conduct import content
 def test_a_study_is_drawn_as_its_metric_against_the_key_that_varies_with_the_error_over_seeds(tmp_path):
     study = Study(tmp_path)
     study.write(content(4))
-    conduct.conduct(study, [1, 2, 3, 4], InThisProcess(measured), Counts())
+    conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
     (picture,) = pictures.against_parameter("small/1", study.read())
     assert picture.table["training.epochs"] == ["1", "2"]
     assert picture.table["accuracy"] == [1.5, 3.5]
