@@ -22,7 +22,9 @@ TASKS = ("classify", "regress", "autoencode", "reduce", "cluster")
 def command(data: str | None, task: str | None, targets: tuple[str, ...], out: Path | None) -> None:
     """Look at data and write a config that trains at once, with the reason of each choice as a comment."""
     from mlphys.commands import new
+    from mlphys.io import atomic
 
-    made = new.write(data, task, targets, out)
+    made = new.made(data, task, targets, out)
+    atomic.write(made.path, made.text)
     terminal.echo(made.text.rstrip())
     terminal.echo(f"\n{made.path}: written; `mlphys train {made.path}` trains it")

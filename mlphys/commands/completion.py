@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlphys.errors import UserError
-from mlphys.io import atomic
+from mlphys.io import text_block
 from mlphys.schema.messages import require_known
 
 BEGIN, END = "# >>> mlphys completion >>>", "# <<< mlphys completion <<<"
@@ -109,49 +108,11 @@ def chosen(name: str | None, environment: Mapping[str, str]) -> Shell:
 
 def install(shell: Shell) -> Change:
     """Put the script into the shell's file, in place of an older one. Raises UserError if it cannot be written."""
-    before = _read(shell.file)
     if shell.ours:
-        after = shell.script
-    else:
-        rest = _without_block(before)
-        gap = "" if not rest or rest.endswith("\n") else "\n"
-        after = f"{rest}{gap}{BEGIN}\n{shell.script}{END}\n"
-    if after != before:
-        atomic.make(shell.file.parent)
-        _write(shell.file, after)
-    return Change(shell, after != before)
+        return Change(shell, text_block.write(shell.file, shell.script, text_block.read(shell.file)))
+    return Change(shell, text_block.put(shell.file, shell.script, BEGIN, END))
 
 
 def remove(shell: Shell) -> Change:
     """Take the script out of the shell's file, or remove the file that is ours."""
-    before = _read(shell.file)
-    if shell.ours:
-        if before:
-            shell.file.unlink()
-        return Change(shell, bool(before))
-    after = _without_block(before)
-    if after != before:
-        _write(shell.file, after)
-    return Change(shell, after != before)
-
-
-def _without_block(text: str) -> str:
-    return re.sub(rf"^{re.escape(BEGIN)}\n.*?^{re.escape(END)}\n?", "", text, flags=re.DOTALL | re.MULTILINE)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def _write(file: Path, text: str) -> None:
-    """The file may be a link into a folder of settings; it keeps its mode."""
-    target = Path(os.path.realpath(file))
-    mode = target.stat().st_mode if target.exists() else None
-    atomic.write(target, text.encode("utf-8", "surrogateescape"))
-    if mode is not None:
-        target.chmod(mode)
+    return Change(shell, text_block.remove(shell.file) if shell.ours else text_block.take(shell.file, BEGIN, END))

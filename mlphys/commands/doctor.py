@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -21,25 +21,32 @@ from typing import Any
 import mlphys
 from mlphys import machine
 from mlphys.config.experiment import DATASETS
-from mlphys.config.load import load_document
+from mlphys.config.load import load
+from mlphys.config.shipped import shipped
 from mlphys.errors import UserError
-from mlphys.io import memory
+from mlphys.io import history, memory
 from mlphys.io.download import locate
+from mlphys.io.run_folder import RunFolder
 from mlphys.native import llvm
-from mlphys.schema.document import parse
+from mlphys.schema.document import flow
 from mlphys.training.backend import choose
 
 LONGEST_TRAINING = 300  # seconds, until it is given up
 REMEDY = "reinstall it: `pip install --force-reinstall mlphys`"
-DATA = "name: doctor\ndata: {name: digits, validation: 200, test: 200}\nplots: []\n"
-DENSE = (
-    f"{DATA}model: {{kind: classifier, layers: [Flatten, {{Dense: {{units: 64, activation: relu}}}}, "
-    "{Dense: {units: 10, activation: softmax}}]}\ntraining: {batch_size: 32, epochs: 40}\n"
-)
-CONVOLUTION = (
-    f"{DATA}model: {{kind: classifier, layers: [{{Conv2D: {{filters: 8, kernel_size: 3}}}}, Flatten, "
-    "{Dense: {units: 10, activation: softmax}}]}\n"
-)
+CONFIG = "conv_digits"  # comes along, with its samples
+DENSE: Mapping[str, Any] = {  # what makes it a second of dense layers
+    "model": {
+        "kind": "classifier",
+        "layers": [
+            "Flatten",
+            {"Dense": {"units": 64, "activation": "relu"}},
+            {"Dense": {"units": 10, "activation": "softmax"}},
+        ],
+    },
+    "training.epochs": 40,
+    "training.early_stopping": None,
+    "plots": [],
+}
 
 
 @dataclass(frozen=True)
@@ -121,11 +128,15 @@ def _machine() -> Check:
 
 def _backends() -> Check:
     lines = []
-    for what, text in {"dense layers": DENSE, "convolutions": CONVOLUTION}.items():
-        loaded = load_document(parse(text, "doctor"))
+    for what, changes in {"dense layers": DENSE, "convolutions": {}}.items():
+        loaded = load(shipped()[CONFIG], _overrides(changes))
         plans = loaded.experiment.model.plans(loaded.experiment.training, loaded.net_input)
         lines += [f"{what}: {choose(plan, loaded.net_input.samples)}" for plan in plans]
     return Check("backends", tuple(lines))
+
+
+def _overrides(changes: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={flow(value)}" for key, value in changes.items()]
 
 
 def _pictures() -> Check:
@@ -185,20 +196,19 @@ def _is_installed(package: str) -> bool:
 def _training() -> Check:
     """A small training by a process of its own, which a processor that TensorFlow does not know would kill."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "doctor.yaml").write_text(DENSE)
         began = time.perf_counter()
         done = _trained(Path(folder))
         took = time.perf_counter() - began
         if done.returncode:
             return Check("training", (), _why_failed(done))
-        run = Path(folder) / "run"
-        history = list(_history(run / "history.csv"))
-        environment = json.loads((run / "environment.json").read_text())
-    seconds = sum(float(row["seconds"]) for row in history)
+        run = RunFolder(Path(folder) / "run")
+        rows = history.rows(run.read("history.csv").decode(), "history.csv")
+        environment = json.loads(run.read("environment.json"))
+    seconds = sum(row["seconds"] for row in rows)
     accelerators = environment["accelerators"]
     lines = (
-        f"{len(history)} epochs of 1 397 digits in {seconds:.1f} s, {took:.1f} s with imports and files; accuracy "
-        f"{100 * float(history[-1]['validation_accuracy']):.1f} %",
+        f"{len(rows)} epochs of 1 197 digits in {seconds:.1f} s, {took:.1f} s with imports and files; accuracy "
+        f"{100 * rows[-1]['validation_accuracy']:.1f} %",
         *environment["engine"]["steps"].values(),
         f"accelerators: {', '.join(accelerators) or 'none'}",
     )
@@ -208,7 +218,8 @@ def _training() -> Check:
 def _trained(folder: Path) -> subprocess.CompletedProcess[str]:
     package = str(Path(mlphys.__file__).parents[1])
     paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = (sys.executable, "-m", "mlphys", "train", "doctor.yaml", "--out", "run", "--quiet")
+    changes = [part for override in _overrides(DENSE) for part in ("--set", override)]
+    command = (sys.executable, "-m", "mlphys", "train", CONFIG, *changes, "--out", "run", "--quiet")
     return subprocess.run(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=LONGEST_TRAINING, check=False,
@@ -222,11 +233,6 @@ def _why_failed(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
         return f"killed by {signal.Signals(-done.returncode).name}; {said[-1] if said else 'is there enough memory?'}"
     return f"{said[-1] if said else f'exit code {done.returncode}'}; {REMEDY}"
-
-
-def _history(path: Path) -> Iterator[dict[str, str]]:
-    names, *rows = (line.split(",") for line in path.read_text().splitlines())
-    return (dict(zip(names, row, strict=True)) for row in rows)
 
 
 def can_train(checks: Sequence[Check]) -> bool:

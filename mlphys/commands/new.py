@@ -1,4 +1,4 @@
-"""A config for data of the user's, written into a new file."""
+"""A config for data of the user's, for a new file."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mlphys.terminal import printable
 
 @dataclass(frozen=True)
 class New:
-    """The written file, and what it says."""
+    """A file that is to be written, and what it says."""
 
     path: Path
     loaded: ResolvedExperiment
     text: str
 
 
-def write(data: str | None, task: str | None, targets: Sequence[str], out: Path | None) -> New:
-    """Look at the data, and write a config with reasons. Raises UserError; an existing file is not overwritten."""
+def made(data: str | None, task: str | None, targets: Sequence[str], out: Path | None) -> New:
+    """Look at the data, and make a config with reasons. Raises UserError, also where the new file is there already."""
     if task is not None:
         require_known("task", [task], list(proposal.TASKS))
     if out is not None:
@@ -42,5 +42,4 @@ def write(data: str | None, task: str | None, targets: Sequence[str], out: Path 
     )
     text = head + commented.text(parts)
     loaded = load_document(parse(text, str(path)))
-    atomic.write(path, text)
     return New(path, loaded, text)
