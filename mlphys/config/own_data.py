@@ -159,7 +159,9 @@ def _images(path: str) -> dict[str, Any]:
     pixels = [image for _, image in image_files.decode_each(some, False) if isinstance(image, np.ndarray)]
     sizes = Counter(image.shape[:2] for image in pixels)
     grey = all(image.shape[-1] == 1 or np.ptp(image, axis=-1).max() < 1e-3 for image in pixels)
-    keys: dict[str, Any] = {"name": "image_folder", "path": Because(path, f"{len(images)} images; a folder is a class")}
+    folders = {image.parent for image in images} - {Path(path)}
+    classes = "a folder is a class" if folders else "without classes"
+    keys: dict[str, Any] = {"name": "image_folder", "path": Because(path, f"{len(images)} images; {classes}")}
     common = sizes.most_common(1)[0][0] if sizes else (LARGEST_SIDE, LARGEST_SIDE)
     if len(sizes) != 1 or max(common) > LARGEST_SIDE:
         sides = [min(LARGEST_SIDE, max(8, round(LARGEST_SIDE * side / max(common)))) for side in common]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mlphys.config.commented import Because, Instead
 from mlphys.config.experiment import DATASETS
 from mlphys.data.labels import FEW
 from mlphys.errors import UserError
-from mlphys.io import csvfile
+from mlphys.io import column_files, csvfile
 from mlphys.io.csv_table import Cells
 from mlphys.schema.messages import suggestion
 
@@ -83,7 +84,8 @@ class Column:
 
 def keys(path: str, targets: Sequence[str], needs_target: bool) -> dict[str, Any]:
     """The block `data` for a table. Raises UserError for an unknown target, or where all columns are left out."""
-    names, columns, rows = _read(path)
+    header = _header(path)
+    names, columns, rows = _read(path, header)
     if "" in names:
         raise UserError(f"{path}: column {names.index('') + 1} has no name; name it in the file's first line")
     for name in targets:
@@ -92,6 +94,8 @@ def keys(path: str, targets: Sequence[str], needs_target: bool) -> dict[str, Any
     weight = next((name for name in names if name.lower() in WEIGHTS and name not in targets), None)
     target, why = (list(targets), "") if targets else _target(columns, weight, needs_target)
     block: dict[str, Any] = {"name": "table", "path": Because(path, f"{rows} rows, {len(names)} columns")}
+    if header is False:
+        block["header"] = Because(False, "the first line has numbers only, and is taken for a sample")
     left_out = {
         name: reason
         for name, column in columns.items()
@@ -101,7 +105,8 @@ def keys(path: str, targets: Sequence[str], needs_target: bool) -> dict[str, Any
         left_out[weight] = "is the weight of a row"
     features = [name for name in names if name not in (*target, weight, *left_out)]
     if not features:
-        raise UserError(f"{path}: no column is left for features: {_reasons(left_out)}")
+        only = f"; {', '.join(target)} is the target" if target else ""
+        raise UserError(f"{path}: no column is left for features: {_reasons(left_out)}{only}".replace(": ;", ":"))
     if left_out:
         block["features"] = Because(features, f"left out: {_reasons(left_out)}")
     if target:
@@ -119,11 +124,16 @@ def keys(path: str, targets: Sequence[str], needs_target: bool) -> dict[str, Any
 
 def column(path: str, name: str) -> Column:
     """A column of a table."""
-    return _read(path)[1][name]
+    return _read(path, _header(path))[1][name]
 
 
-def _read(path: str) -> tuple[list[str], dict[str, Column], int]:
-    table: Any = DATASETS["table"].model_validate({"name": "table", "path": path})
+def _header(path: str) -> bool | None:
+    """False where the first line may be a sample; None: found out."""
+    return False if not column_files.is_table(Path(path)) and csvfile.find_layout(Path(path)).ambiguous else None
+
+
+def _read(path: str, header: bool | None) -> tuple[list[str], dict[str, Column], int]:
+    table: Any = DATASETS["table"].model_validate({"name": "table", "path": path, "header": header})
     with table.opened() as (layout, names, rows):
         some = list(islice((row for _, row in rows if len(row) == len(names)), LOOKED_AT))
         more = sum(1 for _ in rows)

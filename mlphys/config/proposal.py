@@ -143,6 +143,8 @@ def _data(data: OwnData, strata: str) -> Parts:
             block["folds"] = Instead(5, "trains five nets, each validated on another fifth: a steadier number")
         else:
             block["validation"] = Because(0.15, "decides when training ends; the test split, a fifth, is not looked at")
+    elif data.description.validation_samples is None:
+        block["validation"] = Because(0.15, "decides when training ends; the file has a test set of its own")
     if _is_image(data):
         return block
     size, spread = float(np.sqrt(np.square(data.x, dtype=np.float64).mean())), data.x.std(axis=0)
@@ -184,7 +186,7 @@ def _convolutions(shape: tuple[int, ...]) -> list[Because]:
 def _signal_layers(data: OwnData) -> list[Because]:
     settings = {"filters": 16, "kernel_size": 7, "activation": "relu"}
     return [
-        Because({"Conv1D": settings}, f"neighbours of the {data.description.shape[0]} values are alike: a signal"),
+        Because({"Conv1D": settings}, f"a signal of {data.description.shape[0]} steps: neighbours belong together"),
         Because({"MaxPooling1D": {"pool_size": 2}}, ""),
         Because({"Conv1D": {**settings, "filters": 32}}, ""),
         Because("Flatten", ""),
@@ -224,7 +226,13 @@ def _code_size(data: OwnData) -> tuple[int, str]:
 
 
 def _is_image(data: OwnData) -> bool:
-    return len(data.description.shape) == 3
+    return len(data.description.shape) == 3 and not _has_few_channels(data)
+
+
+def _has_few_channels(data: OwnData) -> bool:
+    """Whether a sample is a signal of several channels, which without layers for signals would be an image."""
+    shape = data.description.shape
+    return len(shape) > 1 and shape[0] >= LONG_SIGNAL and shape[1] <= MOST_CHANNELS and shape[2:] in ((), (1,))
 
 
 def _is_alike(data: OwnData) -> bool:
@@ -235,8 +243,8 @@ def _is_alike(data: OwnData) -> bool:
 def _is_signal(data: OwnData) -> bool:
     """Whether neighbouring values of a sample are alike, and there are many."""
     shape = data.description.shape
-    if len(shape) == 2:
-        return shape[1] <= MOST_CHANNELS and shape[0] >= LONG_SIGNAL
+    if len(shape) > 1:
+        return _has_few_channels(data)
     if len(shape) != 1 or shape[0] < LONG_SIGNAL or not _is_alike(data):
         return False
     x = data.x - data.x.mean(axis=0)

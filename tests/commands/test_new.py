@@ -111,8 +111,21 @@ def test_columns_that_suggest_another_split_are_named(tmp_path: Path):
 def test_signals_are_seen_by_their_neighbouring_values(tmp_path: Path):
     step, phase = np.arange(100), np.random.default_rng(0).uniform(0, 6, (200, 1))
     np.savez(tmp_path / "waves.npz", x=np.sin(step / 8 + phase), y=np.arange(200) % 2)
-    layers = new(tmp_path / "waves.npz")["model"]["layers"]
-    assert "Conv1D" in layers[0]
+    assert "Conv1D" in new(tmp_path / "waves.npz")["model"]["layers"][0]
+
+
+def test_a_few_channels_beside_many_steps_are_signals_and_no_image(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(100, 200, 3))
+    np.savez(tmp_path / "channels.npz", x=x, y=np.arange(100) % 2)
+    assert "Conv1D" in new(tmp_path / "channels.npz")["model"]["layers"][0]
+
+
+def test_a_table_without_names_is_read_from_its_first_line_on(tmp_path: Path):
+    rows = np.random.default_rng(0).normal(size=(100, 2)).round(3)
+    (tmp_path / "plain.csv").write_text("".join(f"{a},{b},{i % 2}\n" for i, (a, b) in enumerate(rows)))
+    content = new(tmp_path / "plain.csv")
+    assert content["data"]["header"] is False
+    assert content["data"]["target"] == "column_3"
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path):
@@ -129,6 +142,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path):
         (["--data", "nowhere.csv"], "nowhere.csv: no such file or folder; a relative path starts at"),
         (["--data", "table.csv", "--target", "lable"], "table.csv: no column lable; did you mean label?"),
         (["--data", "table.xlsx"], "table.xlsx: is a spreadsheet; save it as CSV"),
+        (["--data", "one.csv"], "one.csv: no column is left for features: label is the target"),
         (["--data", "empty"], "empty: has no images, and no npy files; name a folder that has, or a file"),
         (["--data", "x.npz", "--task", "classify"], "--task classify: the data have no classes; --target names"),
         (["--data", "x.npz", "--task", "regress"], "--task regress: the data have no numbers as targets"),
@@ -138,6 +152,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path):
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_written(options: list[str], wrong: str, tmp_path: Path):
     (tmp_path / "table.csv").write_text("a,label\n1,2\n2,3\n")
+    (tmp_path / "one.csv").write_text("label\n1\n2\n")
     (tmp_path / "table.xlsx").write_bytes(b"PK")
     (tmp_path / "empty").mkdir()
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(50, 4)))
