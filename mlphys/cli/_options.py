@@ -23,6 +23,7 @@ EVALUATE = click.option(
     help="The split on which members are measured. Default: test for seeds alone, else validation.",
 )
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
+NO_REPORT = click.option("--no-report", is_flag=True, help="Write no page, report.html.")
 RUN = click.argument("run", required=False)
 FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
 DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")

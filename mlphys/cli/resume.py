@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mlphys import terminal
-from mlphys.cli._options import QUIET, RUN, SET, THREADS, WORKERS
-from mlphys.cli._training import interruptible, print_study, refuse_given, say
+from mlphys.cli._options import NO_REPORT, QUIET, RUN, SET, THREADS, WORKERS
+from mlphys.cli._training import interruptible, print_study, refuse_given, say, write_page
 
 if TYPE_CHECKING:
     from mlphys.studies.study_file import Study
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @WORKERS
 @click.option("--retry", is_flag=True, help="Of a study: try the members again that failed.")
 @click.option("--shard", metavar="I/N", help="Of a study: every N-th member only, from the I-th on.")
+@NO_REPORT
 @QUIET
 def command(
     run: str | None,
@@ -29,6 +30,7 @@ def command(
     workers: int | None,
     retry: bool,
     shard: str | None,
+    no_report: bool,
     quiet: bool,
 ) -> None:
     """Resume RUN from its newest checkpoint; --set training.epochs=N trains longer.
@@ -38,7 +40,7 @@ def command(
     from mlphys.studies.study_file import located
 
     if run and (study := located(run)):
-        _resume_study(study, overrides, threads, workers, retry, shard, quiet)
+        _resume_study(study, overrides, threads, workers, retry, shard, no_report, quiet)
         return
     refuse_given(
         {"--workers": workers is not None, "--retry": retry, "--shard": bool(shard)}, f"{run or 'RUN'} is no study"
@@ -50,6 +52,8 @@ def command(
 
     with interruptible():
         done = train.resume(find(run) if run else newest_unfinished(), overrides, reporter(quiet), say(quiet), threads)
+    if not no_report:
+        write_page(done.path)
     terminal.echo(str(done.path) if quiet else trained(done))
 
 
@@ -60,6 +64,7 @@ def _resume_study(
     workers: int | None,
     retry: bool,
     shard: str | None,
+    no_report: bool,
     quiet: bool,
 ) -> None:
     refuse_given(
@@ -73,4 +78,4 @@ def _resume_study(
     request = Request({}, workers=workers, shard=parsed_shard(shard))
     with interruptible():
         content = resume(study, request, retry, reporter(quiet), say(quiet))
-    print_study(study, content, quiet)
+    print_study(study, content, no_report, quiet)

@@ -8,7 +8,7 @@ import click
 
 from mlphys import terminal
 from mlphys.cli._loading import config_path, with_notes
-from mlphys.cli._options import CONFIG, EVALUATE, QUIET, SEEDS, SET, THREADS, WORKERS
+from mlphys.cli._options import CONFIG, EVALUATE, NO_REPORT, QUIET, SEEDS, SET, THREADS, WORKERS
 from mlphys.cli._training import train_study
 
 
@@ -25,6 +25,7 @@ from mlphys.cli._training import train_study
 @click.option("--shard", metavar="I/N", help="Train every N-th member only, from the I-th on: for job arrays.")
 @click.option("--dry-run", is_flag=True, help="Print the members and train none.")
 @click.option("--yes", is_flag=True, help="Train more than 200 members.")
+@NO_REPORT
 @QUIET
 def command(
     config: Path,
@@ -39,6 +40,7 @@ def command(
     shard: str | None,
     dry_run: bool,
     yes: bool,
+    no_report: bool,
     quiet: bool,
 ) -> None:
     """Train CONFIG for every combination of the values of some keys, and for several seeds.
@@ -58,4 +60,4 @@ def command(
     if dry_run:
         terminal.echo(member_table(study.checked_members(document, loaded, request)))
         return
-    train_study(document, loaded, request, go_on, quiet)
+    train_study(document, loaded, request, go_on, no_report, quiet)

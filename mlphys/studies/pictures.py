@@ -18,7 +18,6 @@ from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
-from mlphys.schema.document import flow
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison
 from mlphys.studies.points import Point, main_metric, points
@@ -117,8 +116,8 @@ def heat_map(title: str, content: StudyFile) -> Iterator[Picture]:
             text = theme.measured(cell.mean, _error(cell)).replace(" ±", "\n±") if cell else "none"
             colour = theme.INK if cell and cell.mean > middle else "white"
             axes.text(j, i, text, ha="center", va="center", fontsize=11, color=colour if cell else theme.INK)
-    axes.set_xticks(range(len(columns)), [theme.short(label, MOST_LABELS) for label in columns])
-    axes.set_yticks(range(len(rows)), [theme.short(label, MOST_LABELS) for label in rows])
+    axes.set_xticks(range(len(columns)), _ticks(content, across))
+    axes.set_yticks(range(len(rows)), _ticks(content, down))
     axes.set(xlabel=_last(across).replace("_", " "), ylabel=_last(down).replace("_", " "))
     figure.colorbar(image, ax=axes, label=name.replace("_", " "))
     table: dict[str, list[Any]] = {
@@ -244,14 +243,22 @@ def _position(content: StudyFile, key: str, point: Point, labels: Sequence[str])
 
 def _parameter_axis(axes: Axes, content: StudyFile, key: str, labels: Sequence[str]) -> None:
     if not _numeric(content, key):
-        axes.set_xticks(range(len(labels)), [theme.short(label, MOST_LABELS) for label in labels])
+        axes.set_xticks(range(len(labels)), _ticks(content, key))
         return
     values = [float(value) for value in _values(content, key)]
     if min(values) > 0 and max(values) / min(values) >= 10**DECADES:
         axes.set_xscale("log")
         if len(values) <= 10:
-            axes.set_xticks(values, [flow(value) if value >= 1e-3 else f"{value:g}" for value in _values(content, key)])
+            axes.set_xticks(values, _ticks(content, key))
             axes.minorticks_off()
+
+
+def _ticks(content: StudyFile, key: str) -> list[str]:
+    """The values of a key: numbers with three digits, or with all where these do not tell them apart."""
+    if _numeric(content, key):
+        short = [f"{value:.3g}" for value in _values(content, key)]
+        return short if len(set(short)) == len(short) else [f"{value:g}" for value in _values(content, key)]
+    return [theme.short(label, MOST_LABELS) for label in content.grid[key]]
 
 
 def _last(key: str) -> str:
