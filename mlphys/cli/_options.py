@@ -17,6 +17,16 @@ WORKERS = click.option(
 THREADS = click.option(
     "--threads", type=click.IntRange(1, 1024), help="Train with so many threads; default one a core."
 )
+RAY = click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="local",
+    metavar="[HOST:PORT]",
+    help="Train the members on a Ray cluster; auto: this machine's, local or nothing: one made for now.",
+)
+GPUS = click.option(
+    "--gpus", type=click.FloatRange(0, 64), default=0.0, help="With --ray: GPUs of each member, such as 1 or .25."
+)
 EVALUATE = click.option(
     "--evaluate",
     type=click.Choice(["validation", "test"]),

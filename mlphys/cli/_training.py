@@ -57,7 +57,7 @@ def print_study(study: Study, content: StudyFile, no_report: bool, quiet: bool) 
     from mlphys.errors import UserError
     from mlphys.show.study import studied
 
-    if all(record.state == "failed" for record in content.members):
+    if content.members and all(record.state == "failed" for record in content.members):
         raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
     if not no_report:
         write_page(study.path)

@@ -18,6 +18,7 @@ from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
+from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison
 from mlphys.studies.points import Point, main_metric, points
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 DISAGREED = 10  # samples on each side
 DECADES = 1.5  # a parameter over a larger range has a logarithmic axis
 MOST_CURVES = len(theme.LINES)
+MOST_LETTERS = 60  # of all labels of an axis side by side
 MOST_LABELS = 20  # characters under an axis
 
 Draw = Callable[[], Iterable[Picture]]
@@ -50,7 +52,12 @@ def draw(pictures: Sequence[Draw], folder: Path, formats: Sequence[str]) -> tupl
 
 
 def of_study(title: str, content: StudyFile) -> list[Draw]:
-    """The metric against one varied key or two, and a heat map for two."""
+    """The metric against one varied key or two, and a heat map for two; of a search against each key and each trial."""
+    if content.search:
+        return [
+            lambda: search_pictures.against_keys(title, content),
+            lambda: search_pictures.best_so_far(title, content),
+        ]
     return [lambda: against_parameter(title, content), lambda: heat_map(title, content)]
 
 
@@ -80,7 +87,9 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     for (others, row), colour in zip(lines.items(), theme.LINES, strict=False):
         at = [_position(content, along, point, labels) for point, _ in row]
         values, errors = [found.mean for _, found in row], [_error(found) for _, found in row]
-        axes.errorbar(at, values, errors, color=colour, marker="o", markersize=7, capsize=5, label=others)
+        joined = "-" if _numeric(content, along) else "none"  # there is nothing between two named values
+        style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 7, "capsize": 5, "linestyle": joined}
+        axes.errorbar(at, values, errors, label=others, **style)
         for point, found in row:
             for column, value in zip(
                 table, (point.labels[along], others, found.n, found.mean, _error(found), found.stdev), strict=True
@@ -243,7 +252,13 @@ def _position(content: StudyFile, key: str, point: Point, labels: Sequence[str])
 
 def _parameter_axis(axes: Axes, content: StudyFile, key: str, labels: Sequence[str]) -> None:
     if not _numeric(content, key):
-        axes.set_xticks(range(len(labels)), _ticks(content, key))
+        ticks = _ticks(content, key)
+        axes.set_xticks(range(len(labels)), ticks)
+        if sum(map(len, ticks)) > MOST_LETTERS:
+            axes.tick_params(axis="x", labelrotation=25)
+            for tick in axes.get_xticklabels():
+                tick.set(horizontalalignment="right", rotation_mode="anchor")
+        axes.margins(x=0.1)
         return
     values = [float(value) for value in _values(content, key)]
     if min(values) > 0 and max(values) / min(values) >= 10**DECADES:

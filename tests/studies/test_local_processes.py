@@ -80,3 +80,21 @@ def test_leaving_ends_processes_that_train():
         executor.wait(lambda event: None)
         [worker] = executor._workers
     assert worker.process.exitcode is not None
+
+
+def test_a_member_that_is_stopped_is_pruned_and_its_process_trains_the_next():
+    results: list[tuple[str, str | None]] = []
+
+    def stopping(event: Event) -> None:
+        if isinstance(event, Ended):
+            results.append((event.result.state, event.result.reason))
+        else:
+            executor.stop(event.number, f"member {event.number} is too bad")
+
+    with LocalProcesses(made_up_members.reporting_until_stopped, 1) as executor:
+        for number in (1, 2):
+            executor.submit(Order(number, "f.yaml", {}, "nowhere", 1))
+            while len(results) < number:
+                executor.wait(stopping)
+        assert len(executor._workers) == 1
+    assert results == [("pruned", "member 1 is too bad"), ("pruned", "member 2 is too bad")]
