@@ -55,7 +55,6 @@ BASELINES = [
     (own_data.imbalanced, "accuracy", "majority_accuracy", 1),
     (own_data.large_targets, "mse", "mean_target_mse", -1),
     (own_data.spectra, "mse", "mean_image_mse", -1),
-    (own_data.missing_values, "accuracy", "majority_accuracy", 1),
 ]
 
 
