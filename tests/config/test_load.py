@@ -825,6 +825,7 @@ def test_every_default_is_filled_in(usual_pictures):
             "track": [],
             "early_stopping": None,
             "reduce_lr_on_plateau": None,
+            "tensorboard": False,
             "initial": None,
         },
         "plots": ["learning_curves", "confusion_matrix", "misclassified"],
