@@ -69,7 +69,7 @@ def _imported(source: str, at_once: bool) -> frozenset[str]:
         if at_once and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             waiting += node.orelse
             continue
-        if at_once and isinstance(node, ast.FunctionDef):
+        if at_once and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}

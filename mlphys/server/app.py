@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from mlphys.commands import report
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.run_files import STUDY
+from mlphys.io.run_folder import RunFolder
 from mlphys.runs.run import Run
 from mlphys.server import pages
 from mlphys.server.guard import Guard
@@ -124,13 +126,14 @@ def _progress(path: Path) -> str:
 
 def _in_training(path: Path) -> bool:
     """Whether a process trains the run in a folder now."""
-    return not (path / STUDY).exists() and Run(path).status["state"] == "running" and atomic.held(path)
+    return not RunFolder(path).has(STUDY) and Run(path).status["state"] == "running" and atomic.held(path)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        facts = (path / "history.csv").lstat()
-    except OSError:
+        with RunFolder(path).opened("history.csv") as file:
+            facts = os.fstat(file.fileno())
+    except UserError:
         return None
     return facts.st_mtime_ns, facts.st_size
 
