@@ -16,7 +16,7 @@ from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
-from mlphys.io.run_files import WEIGHTS
+from mlphys.io.run_files import PAGE, WEIGHTS
 from mlphys.notebook import run_page
 from mlphys.notebook.analysis import AnalysisFigures
 from mlphys.notebook.history import History
@@ -137,7 +137,10 @@ class Run:
         Every choice should be made on validation, before this.
         """
         require_known("split", [split], SPLITS)
-        return evaluation.evaluate(self._trained_run(), split)
+        metrics = evaluation.evaluate(self._trained_run(), split)
+        if self._run.folder.has(PAGE):  # which would show what was measured before
+            self.report()
+        return metrics
 
     @property
     def model(self) -> keras.Model:
