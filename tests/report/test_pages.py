@@ -88,7 +88,7 @@ class Wellformed(HTMLParser):
 def test_train_and_evaluate_write_a_page_with_all_of_its_parts(trained_runs):
     html = (trained_runs / "small" / "report.html").read_text()
     assert titles(html) == [
-        "The experiment", "The network", "The data", "Training", "Metrics", "Pictures and analyses", "Mistakes",
+        "The net, alive", "The experiment", "The network", "The data", "Training", "Metrics", "Pictures and analyses", "Mistakes",
         "For a paper", "Environment", "What this page is not sure of",
     ]  # fmt: skip
     parsed = Wellformed(html)
@@ -204,6 +204,18 @@ def test_a_picture_that_is_no_png_is_not_shown(run):
     (run / "figures" / "confusion_matrix.png").write_bytes(b"<svg onload=alert(1)>")
     mlphys("report", run)
     assert 'alt="confusion matrix' not in (run / "report.html").read_text()
+
+
+def test_the_name_of_a_picture_is_text(run):
+    name = "confusion_matrix_<b onclick=alert(1)>"
+    (run / "figures" / "confusion_matrix.png").rename(run / "figures" / f"{name}.png")
+    (run / "figures" / "confusion_matrix.csv").rename(run / "figures" / f"{name}.csv")
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    Wellformed(html)
+    assert "<b onclick" not in html
+    assert html.count("confusion matrix &lt;b onclick=alert(1)&gt;") == 2
+    assert 'download="confusion_matrix_&lt;b onclick=alert(1)&gt;.csv"' in html
 
 
 def test_samples_that_do_not_fit_the_run_are_refused(run):
