@@ -77,6 +77,12 @@ def as_json(data: Any) -> str:
 
 
 @cache
+def layer_scripts() -> list[str]:
+    """The files that compute layers, one for each family of them."""
+    return [path.read_text(encoding="utf-8") for path in sorted((ASSETS / "layers").glob("*.js"))]
+
+
+@cache
 def _style() -> str:
     return "\n" + "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.css")))
 
@@ -84,6 +90,6 @@ def _style() -> str:
 @cache
 def _script() -> str:
     """All files, those of the layers first, each in a function of its own."""
-    paths = [*sorted((ASSETS / "layers").glob("*.js")), *sorted(ASSETS.glob("*.js"))]
-    files = [f"(() => {{\n{path.read_text(encoding='utf-8')}}})();" for path in paths]
+    own = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js"))]
+    files = [f"(() => {{\n{source}}})();" for source in [*layer_scripts(), *own]]
     return '\n"use strict";\nconst page = {layers: {}, activations: {}};\n' + "\n".join(files) + "\n"
