@@ -54,7 +54,7 @@ def written(study: Study) -> str:
         sections.append(Section("missing", "What is missing", body))
     title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
     done = sum(record.state == "done" for record in content.members)
-    subtitle = [f"study of {len(content.members)} runs, {done} of them done"]
+    subtitle = [f"study of {content.total} runs, {done} of them done"]
     return page(title, headline(content.name, subtitle, None, _head(content, metric)), sections)
 
 
@@ -94,7 +94,7 @@ def _points(content: StudyFile, metric: tuple[str, str]) -> Section:
             spread, sampling = (f"{each:.2g}" if each is not None else "–" for each in (found.stdev, found.sampling))
             cells = [measured(found.mean, _error(found)), spread, sampling]
         rows.append([label, found.n if found else 0, *cells, lost])
-    keys = ", ".join(content.grid) or "point"
+    keys = ", ".join(content.search.keys if content.search else content.grid) or "point"
     columns = [keys, "n", f"{split} {name.replace('_', ' ')}", "s over seeds", "sampling", "lost"]
     what = "folds" if content.folds else "seeds"
     note = (
@@ -203,7 +203,8 @@ def _members(content: StudyFile) -> Section:
 
 def _config(content: StudyFile) -> Html:
     grid = {key: list(values.values()) for key, values in content.grid.items()}
-    varied = {"grid": grid, "seeds": content.seeds, "folds": content.folds}
+    searched = content.search.model_dump() if content.search else None
+    varied = {"grid": grid, "seeds": content.seeds, "folds": content.folds, "search": searched}
     return joined(
         element("p", "What varies:"),
         element(
@@ -244,7 +245,7 @@ def _unsure(study: Study, content: StudyFile) -> Section | None:
         )
     elif content.grid and content.evaluated == "test":
         found.append("All members were measured on test: nothing may be chosen by these numbers.")
-    open_ = sum(not record.ended for record in content.members)
+    open_ = content.total - sum(record.ended for record in content.members)
     if open_:
         found.append(f"{open_} members are not trained; `mlphys resume {study.path}` trains them.")
     if not found:

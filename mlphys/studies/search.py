@@ -25,7 +25,7 @@ from mlphys.studies.study_file import MemberRecord, Numbers, SearchFacts, StudyF
 
 ATTEMPTS = 20  # draws before a combination that was not tried yet is drawn at random
 COMPARED_FROM = 5  # finished trials
-UNCOMPARED = 0.1  # of a trial's epochs: its beginning says little
+UNCOMPARED = 0.25  # of a trial's epochs: its beginning says little, and small steps begin slowly
 
 
 def require_installed() -> ModuleType:
