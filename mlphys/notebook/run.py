@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys.commands import analyze, plot
+from mlphys.commands import analyze, plot, report
 from mlphys.commands import evaluate as evaluation
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
@@ -245,6 +245,10 @@ class Run:
             raise UserError(f"{self.path}: {name}: {reason}") from None
         pictures = {picture.name: picture.figure for picture in result.pictures}
         return AnalysisFigures(name, result.numbers, result.summary, pictures)
+
+    def report(self) -> Path:
+        """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""
+        return report.write(self.path)
 
     def __repr__(self) -> str:
         return f"<run {self.path}: {', '.join([run_page.ending(self._run), *run_page.main_numbers(self._run)])}>"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DISAGREED = 10  # samples on each side
 DECADES = 1.5  # a parameter over a larger range has a logarithmic axis
 MOST_CURVES = len(theme.LINES)
+MOST_LETTERS = 60  # of all labels of an axis side by side
 MOST_LABELS = 20  # characters under an axis
 
 Draw = Callable[[], Iterable[Picture]]
@@ -86,7 +87,9 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     for (others, row), colour in zip(lines.items(), theme.LINES, strict=False):
         at = [_position(content, along, point, labels) for point, _ in row]
         values, errors = [found.mean for _, found in row], [_error(found) for _, found in row]
-        axes.errorbar(at, values, errors, color=colour, marker="o", markersize=7, capsize=5, label=others)
+        joined = "-" if _numeric(content, along) else "none"  # there is nothing between two named values
+        style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 7, "capsize": 5, "linestyle": joined}
+        axes.errorbar(at, values, errors, label=others, **style)
         for point, found in row:
             for column, value in zip(
                 table, (point.labels[along], others, found.n, found.mean, _error(found), found.stdev), strict=True
@@ -249,7 +252,13 @@ def _position(content: StudyFile, key: str, point: Point, labels: Sequence[str])
 
 def _parameter_axis(axes: Axes, content: StudyFile, key: str, labels: Sequence[str]) -> None:
     if not _numeric(content, key):
-        axes.set_xticks(range(len(labels)), _ticks(content, key))
+        ticks = _ticks(content, key)
+        axes.set_xticks(range(len(labels)), ticks)
+        if sum(map(len, ticks)) > MOST_LETTERS:
+            axes.tick_params(axis="x", labelrotation=25)
+            for tick in axes.get_xticklabels():
+                tick.set(horizontalalignment="right", rotation_mode="anchor")
+        axes.margins(x=0.1)
         return
     values = [float(value) for value in _values(content, key)]
     if min(values) > 0 and max(values) / min(values) >= 10**DECADES:
