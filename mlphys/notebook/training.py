@@ -22,6 +22,7 @@ from mlphys.notebook.run import Run
 from mlphys.notebook.study import Study
 from mlphys.runs import run as runs
 from mlphys.schema.document import Document, flow
+from mlphys.schema.study import RANGE
 from mlphys.studies import members
 from mlphys.studies.study_file import Study as StudyFolder
 from mlphys.studies.study_file import StudyFile, located
@@ -120,6 +121,7 @@ def sweep(
     grid: Mapping[str, Sequence[Any]] = {},
     overrides: Mapping[str, Any] = {},
     *,
+    search: int | None = None,
     seeds: int | None = None,
     evaluate: Literal["validation", "test"] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -130,7 +132,8 @@ def sweep(
     """Train a config for every combination of the values of some keys, and for several seeds, as `mlphys sweep` does.
 
     `grid`: `{"model.layers.0.Dense.units": [16, 32], "training.optimizer.Adam.learning_rate": [1e-3, 1e-2]}`; left out,
-    it is that of the config's block `study`. `workers` members are trained at once, by default one per core.
+    it is that of the config's block `study`. With `search` so many trials, whose values those before
+    suggest, between the ends of ranges such as `"1e-4:1e-1:log"`. `workers` members are trained at once, by default one per core.
     `evaluate`: the split that they are measured on; by default test for seeds alone, else validation.
 
     Raises UserError before anything is trained; what goes wrong with a member is the state of that one. An interrupt
@@ -138,7 +141,7 @@ def sweep(
     """
     document = configs.document(config, overrides)
     loaded = _with_notes(document, quiet)
-    request = studies.Request(_grid(grid), seeds, evaluate, threads, workers, out=_path(out))
+    request = studies.Request(_grid(grid), seeds, evaluate, threads, workers, out=_path(out), search=search)
     return _study(document, loaded, request, quiet)
 
 
@@ -165,6 +168,9 @@ def _grid(grid: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
     """The values of each key under the labels that the command gives them."""
     texts = []
     for key, values in grid.items():
+        if isinstance(values, str) and RANGE.fullmatch(values):
+            texts.append(f"{key}={values}")
+            continue
         if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
             raise UserError(f"grid: {key}: expected a list of values; received {values!r}")
         texts.append(f"{key}={flow(configs.plain(values, f'grid: {key}'))}")
