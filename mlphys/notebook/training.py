@@ -133,8 +133,8 @@ def sweep(
 
     `grid`: `{"model.layers.0.Dense.units": [16, 32], "training.optimizer.Adam.learning_rate": [1e-3, 1e-2]}`; left out,
     it is that of the config's block `study`. With `search` so many trials, whose values those before
-    suggest, between the ends of ranges such as `"1e-4:1e-1:log"`. `workers` members are trained at once, by default one per core.
-    `evaluate`: the split that they are measured on; by default test for seeds alone, else validation.
+    suggest, between the ends of ranges such as `"1e-4:1e-1:log"`. `workers` members are trained at once, by default one
+    per core. `evaluate`: the split that they are measured on; by default test for seeds alone, else validation.
 
     Raises UserError before anything is trained; what goes wrong with a member is the state of that one. An interrupt
     raises KeyboardInterrupt, whose text says how to resume.

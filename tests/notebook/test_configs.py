@@ -8,6 +8,7 @@ import pytest
 
 import mlphys
 from mlphys.errors import UserError
+from mlphys.notebook import training
 from mlphys.notebook.configs import config_path, document
 
 MODEL = {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]}
@@ -98,3 +99,10 @@ def test_a_shipped_name_means_the_shipped_config_also_where_a_run_has_that_name(
 
 def test_a_traceback_of_a_user_error_in_ipython_is_its_text_with_control_characters_written_out():
     assert UserError("a\x1b[2J: wrong")._render_traceback_() == ["mlphys: a\\x1b[2J: wrong"]
+
+
+def test_a_range_of_a_grid_is_passed_on_as_it_is_written():
+    assert training._grid({"seed": [1, 2], "training.epochs": "1:100:log"}) == {
+        "seed": [1, 2],
+        "training.epochs": "1:100:log",
+    }

@@ -84,7 +84,7 @@ def test_a_study_whose_node_is_killed_completes_with_the_bytes_of_trainings_alon
     killer.join()
     assert [member["state"] for member in members("study")] == ["done", "done"]
     [moved] = [member["moved"] for member in members("study") if member["moved"]]
-    assert moved.startswith("its node was lost; continued from its checkpoint")
+    assert moved.startswith("its node was lost; continued from checkpoint 0")
     for number, rate in ((1, 0.01), (2, 0.1)):
         setting = ("--set", f"training.optimizer.SGD.learning_rate={rate}", "--threads", 1)
         mlphys("train", "small.yaml", *setting, "--out", f"alone/{number}", "--quiet")
