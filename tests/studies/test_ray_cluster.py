@@ -129,6 +129,12 @@ def test_what_is_no_address_is_refused(address):
         pass
 
 
+def test_a_config_that_stands_where_the_address_is_expected_is_noticed(folder):
+    assert "received small.yaml; write --ray last, or --ray local, to name none" in mlphys(
+        "sweep", "--ray", "small.yaml", code=2
+    )
+
+
 def test_ray_trains_members_of_studies_only(folder):
     assert reason("train", "small.yaml", "--ray", "local") == (
         "--ray: Ray trains the members of a study, and this is one run; leave it out"
