@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mlphys.config.completion import parsed
@@ -62,8 +63,20 @@ def place(file: NeededFile, content: bytes) -> None:
 
 
 def _needed(path: Path, source: RemoteFile | None = None) -> NeededFile:
-    digest = checksum.sha256(path)
+    digest = _sha256(path)
     return NeededFile(str(path), path.stat().st_size, digest, source)
+
+
+def _sha256(path: Path) -> str:
+    """Computed once, as long as the file does not change: hundreds of members may need it."""
+    checksum.regular(path)
+    facts = path.stat()
+    return _computed(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _computed(path: Path, size: int, changed: int) -> str:
+    return checksum.sha256(path)
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -76,7 +89,7 @@ def _there(file: NeededFile) -> bool:
     path = Path(file.path)
     if not os.path.lexists(path):
         return False
-    if path.stat().st_size != file.size or checksum.sha256(path) != file.sha256:
+    if path.stat().st_size != file.size or _sha256(path) != file.sha256:
         raise UserError(
             f"{path}: is another file there (sha256 differs); remove it there, or give it another name here"
         )
