@@ -29,6 +29,7 @@ ROWS = [
     ["training"],
     ["runs"],
     ["studies"],
+    ["export"],
     ["commands", "show"],
     ["cli"],
 ]
