@@ -33,7 +33,7 @@ class Format(ABC):
 
     @abstractmethod
     def require(self) -> None:
-        """Raise UserError, with the command that installs it, where a package is missing; import nothing heavy."""
+        """Raise UserError, with the command that installs it, where a package is missing."""
 
     @abstractmethod
     def writer(self, name: str) -> Writer:

@@ -16,6 +16,7 @@ from mlphys.runs.run import Run
 from mlphys.schema.document import flow
 from mlphys.schema.layers import text
 from mlphys.schema.units import Units
+from mlphys.terminal import printable
 
 FIRST_METRICS = 6
 MOST_NAMES = 50
@@ -29,14 +30,14 @@ def model_card(exported: Exported) -> str:
 
 def _what(exported: Exported, run: Run) -> Iterator[str]:
     model = run.config.model
-    part = "" if exported.part == WHOLE else f"the {exported.part} of "
+    part = "net" if exported.part == WHOLE else exported.part
     yield f"# {exported.path.name}"
     yield ""
     yield (
-        f"{part}{run.name}, kind: {model.kind}, {_count(run)} trained numbers, written by mlphys {mlphys.__version__}. "
+        f"The {part} of {run.name}, kind: {model.kind}, {_count(run):,} numbers, by mlphys {mlphys.__version__}. "
         f"Opened by {exported.program}, it gives the run's numbers for {exported.samples} {exported.split} samples to "
         f"{exported.difference:.1g} of the largest value."
-    ).capitalize()
+    )
     yield from ("", "| layer | output |", "|---|---|")
     yield from (f"| {row.name} | {text(row.output_shape)} |" for row in run.rows)
     yield ""
@@ -94,7 +95,7 @@ def _output_meaning(name: str, shape: tuple[int, ...], run: Run) -> str:
 
 
 def _listed(names: Any) -> str:
-    listed = ", ".join(map(str, names[:MOST_NAMES]))
+    listed = ", ".join(printable(str(name)) for name in names[:MOST_NAMES])
     return listed + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
 
 
@@ -112,7 +113,11 @@ def _data(exported: Exported, run: Run) -> Iterator[str]:
 
 
 def _base(path: Any) -> str:
-    return str(path).rpartition("/")[2].replace("|", "\\|")
+    return _in_cell(printable(str(path).rpartition("/")[2]))
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _numbers(exported: Exported, run: Run) -> Iterator[str]:
@@ -123,7 +128,7 @@ def _numbers(exported: Exported, run: Run) -> Iterator[str]:
         yield f"On {metrics['samples']} {split} samples, one trained net, with standard errors over these samples:"
         yield from ("", "| metric | value | what it is |", "|---|---|---|")
         names = [name for name in run.config.model.MEASURED if metrics.get(name) is not None]
-        yield from (f"| {name} | {_value(metrics, name)} | {MEANINGS[name].replace('|', chr(92) + '|')} |" for name in names)
+        yield from (f"| {name} | {_value(metrics, name)} | {_in_cell(MEANINGS[name])} |" for name in names)
         yield ""
 
 
@@ -140,5 +145,5 @@ def _limits(exported: Exported, run: Run) -> Iterator[str]:
     if "probabilities" in exported.output_shapes:
         yield "- Its probabilities are not calibrated beyond what `nll` and `ece` say, and every input gets a class."
     if run.metrics and "test" not in run.metrics:
-        yield "- Its test split was not looked at; validation numbers are a little too good where training chose by them."
+        yield "- Its test split was not looked at; where training chose by validation, those numbers are too good."
     yield f"- Experiment, weights and history: the run {run.name}, seed {run.config.seed}."

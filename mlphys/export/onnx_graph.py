@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ import numpy as np
 from mlphys.export.format import INPUT, Writer
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays
+from mlphys.schema.layers import Layer
 from mlphys.schema.shapes import Row
 
 OPSET, IR = 20, 9  # the first opset with Gelu, and the file version that belongs to it
 BATCH = "n"
 
 Operand = Any  # a Tensor, an array, a number
+Write = Callable[..., "Tensor"]  # of the graph and x, for a layer also of it, its weights and its row
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,13 @@ class Tensor:
 
 
 class OnnxGraph(Writer):
-    """Nodes and constants, in the order in which they are written. Convolutions are channels first in between."""
+    """Nodes and constants, in the order in which they are written.
 
-    def __init__(self, name: str):
-        self._name = name
+    `layers` and `activations` write one layer, by its class, and one activation, by its name.
+    """
+
+    def __init__(self, name: str, layers: Mapping[type[Layer], Write], activations: Mapping[str, Write]):
+        self._name, self._layers, self._activations = name, layers, activations
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
@@ -100,9 +105,9 @@ class OnnxGraph(Writer):
         return bytes(model.SerializeToString(deterministic=True))
 
     def layer(self, row: Row, arrays: Arrays, x: Tensor) -> Tensor:
-        from mlphys.export.onnx_layers import written
-
-        return written(self, row, arrays, x)
+        if row.layer.only_in_training:
+            return x
+        return self._layers[type(row.layer)](self, row.layer, arrays, x, row)
 
     def dense(self, x: Tensor, kernel: np.ndarray, bias: np.ndarray | None = None) -> Tensor:
         product = self.node("MatMul", x, kernel)
@@ -122,9 +127,7 @@ class OnnxGraph(Writer):
         return self.node("Reshape", x, np.array([-1, *shape]))
 
     def activation(self, x: Tensor, name: str) -> Tensor:
-        from mlphys.export.onnx_layers import ACTIVATIONS
-
-        return ACTIVATIONS[name](self, x)
+        return self._activations[name](self, x)
 
     def sqrt(self, x: Tensor) -> Tensor:
         return self.node("Sqrt", x)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlphys.export.onnx_graph import OnnxGraph, Tensor
+from mlphys.export.onnx_graph import OnnxGraph, Tensor, Write
 from mlphys.networks.penalties.sparsity import KSparse
 from mlphys.networks.penalties.variational import CodeMean
 from mlphys.schema import layers as table
@@ -158,9 +158,7 @@ def _conv1d_transpose(graph: OnnxGraph, layer: table.Conv1DTranspose, arrays: Ar
 def _pooling2d(operator: str) -> Write:
     def write(graph: OnnxGraph, layer: table.MaxPooling2D, arrays: Arrays, x: Tensor, row: Row) -> Tensor:
         strides = layer.strides or layer.pool_size
-        return _pooled(
-            graph, operator, x, Sliding.of(row.input_shape, layer.pool_size, strides, (1, 1), layer.padding)
-        )
+        return _pooled(graph, operator, x, Sliding.of(row.input_shape, layer.pool_size, strides, (1, 1), layer.padding))
 
     return write
 
@@ -302,8 +300,6 @@ def _code_mean(graph: OnnxGraph, layer: CodeMean, arrays: Arrays, x: Tensor, row
     return graph.node("Slice", x, np.array([0]), np.array([row.output_shape[0]]), np.array([1]))
 
 
-Write = Callable[..., Tensor]  # graph, layer, its weights, x, its row
-
 LAYERS: dict[type[Layer], Write] = {
     table.Dense: _dense,
     table.Conv2D: _conv2d,
@@ -337,10 +333,3 @@ LAYERS: dict[type[Layer], Write] = {
     KSparse: _k_sparse,
     CodeMean: _code_mean,
 }
-
-
-def written(graph: OnnxGraph, row: Row, arrays: Arrays, x: Tensor) -> Tensor:
-    """The output of a layer in evaluation, where those that act in training only pass their input on."""
-    if row.layer.only_in_training:
-        return x
-    return LAYERS[type(row.layer)](graph, row.layer, arrays, x, row)

@@ -288,7 +288,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         encoder, decoder = pairs[0]
         form = encoder.layer.activation_name() or "linear", decoder.layer.activation_name() or "linear"
         energies = graph.concatenated(
-            [_energy_in(graph, flat, *(weights[name] for name in weight_shapes(pair)), *form) for pair in pairs]
+            [_energy_in(graph, flat, [weights[name] for name in weight_shapes(pair)], *form) for pair in pairs]
         )
         scales, biases = (weights[name] for name in CALIBRATION)
         probabilities = graph.activation(graph.scaled(energies, scales, biases), "softmax")
@@ -328,16 +328,9 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         return worth_seeing(split.y, arrays["probabilities"], most)
 
 
-def _energy_in(
-    graph: Graph,
-    x: Any,
-    kernel: np.ndarray,
-    hidden_bias: np.ndarray,
-    visible_bias: np.ndarray,
-    activation: str,
-    output: str,
-) -> Any:
-    """`energies.energy` of samples x (n, d), written into a graph: (n, 1)."""
+def _energy_in(graph: Graph, x: Any, arrays: Sequence[np.ndarray], activation: str, output: str) -> Any:
+    """`energies.energy` of samples x (n, d), written into a graph: (n, 1); `arrays` are kernel and both biases."""
+    kernel, hidden_bias, visible_bias = arrays
     field = graph.dense(x, kernel, hidden_bias)
     hidden = graph.sum(ACTIVATIONS[activation].antiderivative(field, graph))
     if output == "sigmoid":

@@ -161,7 +161,6 @@ class KMeans(ModelKind[Network]):
         """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
 
-
     def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
         nearest = graph.one_hot_of_smallest(self._squared_in(graph, description, weights, x), self.clusters)
         return {"reconstructions": graph.reshaped(graph.dense(nearest, weights["centroids"]), description.shape)}

@@ -13,6 +13,7 @@ from mlphys.numerics.randomness import rng
 from mlphys.schema.fields import ActivationName
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.shapes import trace
+from tests.helpers.extras import needs
 
 IMAGE, SEQUENCE, ROW = (7, 6, 3), (9, 3), (8,)
 CLOSE = 1e-5  # of the largest value
@@ -146,9 +147,8 @@ def furthest(chains, computed):
     return found
 
 
-@pytest.mark.slow
 def test_every_layer_gives_the_same_numbers_in_onnx(chains):
-    pytest.importorskip("onnxruntime")
+    needs("onnxruntime")
     from mlphys.export.formats.onnx import Onnx
 
     def computed(rows, weights, x):
@@ -159,7 +159,6 @@ def test_every_layer_gives_the_same_numbers_in_onnx(chains):
     assert furthest(chains, computed) == {}
 
 
-@pytest.mark.slow
 def test_every_layer_gives_the_same_numbers_as_one_of_plain_keras(chains):
     import keras
 

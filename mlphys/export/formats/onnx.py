@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.export.format import INPUT, Format, Writer
 from mlphys.export.onnx_graph import OnnxGraph
+from mlphys.export.onnx_layers import ACTIVATIONS, LAYERS
 
 
 class Onnx(Format):
@@ -18,15 +18,17 @@ class Onnx(Format):
     ending: ClassVar[str] = ".onnx"
 
     def require(self) -> None:
-        for package in ("onnx", "onnxruntime"):
-            if importlib.util.find_spec(package) is None:
-                raise UserError(
-                    f"ONNX files are written by onnx and tried with onnxruntime, and {package} is not installed; "
-                    "`pip install 'mlphys[onnx]'` brings both"
-                )
+        try:
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+        except ImportError as error:
+            raise UserError(
+                f"ONNX files are written by onnx and tried with onnxruntime, and {error.name} is not installed; "
+                "`pip install 'mlphys[onnx]'` brings both"
+            ) from None
 
     def writer(self, name: str) -> Writer:
-        return OnnxGraph(name)
+        return OnnxGraph(name, LAYERS, ACTIVATIONS)
 
     def outputs(self, content: bytes, x: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
         import onnxruntime
