@@ -9,6 +9,12 @@ class UserError(Exception):
     The text says what is wrong, what was received, what is allowed, and the remedy.
     """
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show in place of a traceback."""
+        from mlphys import terminal
+
+        return [f"mlphys: {terminal.message(str(self))}"]
+
 
 class Unwritable(UserError):
     """A file cannot be written: what was begun can continue, as it is, once that is mended."""

@@ -45,7 +45,7 @@ def describe(
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
+        "cpu": processor(),
         "threads": threads(),
         "accelerators": accelerators,
         "engine": {**chosen, "native": list(native), "steps": dict(steps or {})},
@@ -110,7 +110,8 @@ def versions() -> dict[str, str]:
     return {"mlphys": mlphys.__version__} | {name: metadata.version(name) for name in DECISIVE}
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """The name of the processor, on whose instructions the last digits of a training depend."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -2,6 +2,7 @@
 
 python -m scripts.pictures                   # both trainings, about two minutes
 python -m scripts.pictures --runs runs       # use existing runs
+python -m scripts.pictures --studies FOLDER  # those of docs/studies.md, from the studies FOLDER/NAME
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ PICTURES = {
     "learning_curves": "conv_mnist",
 }
 
+# Pictures of the studies that come with mlphys, each of the same name.
+STUDIES = {
+    "learning_rate_cliff": "metric_against_parameter",
+    "depth_and_activation_mnist": "metric_against_parameter",
+}
+
 
 def train(folder: Path) -> None:
     """Train and evaluate each config, into `folder`/NAME."""
@@ -50,6 +57,13 @@ def scaled(picture: Path) -> Image.Image:
     return small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
+def keep(picture: Path, name: str) -> None:
+    """Scale a picture into docs/images."""
+    kept = IMAGES / f"{name}.png"
+    scaled(picture).save(kept, optimize=True)
+    print(f"{kept}: {kept.stat().st_size // 1000} kB", flush=True)
+
+
 def newest(folder: Path) -> Path:
     """The newest run of a folder."""
     return max((run for run in folder.iterdir() if run.name.isdecimal()), key=lambda run: int(run.name))
@@ -58,15 +72,18 @@ def newest(folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, help="a folder of runs; default: new ones, which are not kept")
+    parser.add_argument("--studies", type=Path, help="a folder of studies, whose pictures are drawn already")
     arguments = parser.parse_args()
+    if arguments.studies:
+        for name, figure in STUDIES.items():
+            keep(arguments.studies / name / "figures" / f"{figure}.png", name)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         runs = arguments.runs or Path(temporary)
         if not arguments.runs:
             train(runs)
         for name, config in PICTURES.items():
-            picture = IMAGES / f"{name}.png"
-            scaled(newest(runs / config) / "figures" / f"{name}.png").save(picture, optimize=True)
-            print(f"{picture}: {picture.stat().st_size // 1000} kB", flush=True)
+            keep(newest(runs / config) / "figures" / f"{name}.png", name)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ A config without test samples is evaluated on its training samples.
 
 python -m scripts.results --seeds 5                  all configs, the table to stdout
 python -m scripts.results --write dense_mnist        one config; its header, docs/results.md, README.md
+python -m scripts.results --write --studies FOLDER   from the studies FOLDER/NAME of `mlphys train NAME --seeds 5`;
+                                                     the seconds stay, which other work on the machine may have changed
+
+Five seeds or more also give the range under `expect:`, where the config has none.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -22,15 +27,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from scipy import stats
+
 from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.numerics.uncertainty import rounded
+from mlphys.runs.run import Run
 from scripts.marked_tables import ROOT, table, write_table
 
 DOCUMENT, README = ROOT / "docs" / "results.md", ROOT / "README.md"  # the README has some of the rows
 COLUMNS = "| config | on the test split | published | seconds |\n|---|---|---|---|"
+
+
+ENOUGH = 5  # seeds for a range
+FRACTIONS = ("accuracy", "balanced_accuracy", "error_rate")
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,23 @@ class Result:
         return "" if self.split == "test" else f"{self.split} "
 
     def took(self) -> str:
-        return f"{statistics.median(self.seconds):.0f}"
+        return f"{statistics.median(self.seconds):.0f}" if self.seconds else "?"
+
+    def expected(self) -> str | None:
+        """`[low, high]` that holds another seed with 99.9 %, and three sampling errors to each side."""
+        n = len(self.values)
+        if n < ENOUGH or self.stderr is None:
+            return None
+        mean, spread = statistics.mean(self.values), statistics.stdev(self.values)
+        half = max(float(stats.t.ppf(0.9995, n - 1)) * spread * math.sqrt(1 + 1 / n), 3 * self.stderr)
+        digits = 1 - math.floor(math.log10(half))
+        low, high = (
+            round(outward((mean + sign * half) * 10**digits) / 10**digits, max(0, digits)) + 0.0
+            for sign, outward in ((-1, math.floor), (1, math.ceil))
+        )
+        if min(self.values) >= 0:
+            low = max(low, 0.0)
+        return f"[{low:g}, {min(high, 1.0) if self.metric in FRACTIONS else high:g}]"
 
     def header(self) -> str:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -103,6 +131,25 @@ def measured(name: str, path: Path, seeds: int) -> Result:
     return Result(name, published, split, metric, values, stderr, seconds, errors)
 
 
+def of_study(name: str, path: Path, folder: Path) -> Result:
+    """What the members of a study of seeds measured; the seconds are those that the config's header has."""
+    experiment = load(path).experiment
+    metric = str(experiment.about.get("quote", experiment.model.MEASURED[0]))
+    split = "test" if experiment.data.test else "train"
+    members = [
+        Run(folder / member["directory"]) for member in json.loads((folder / "study.json").read_text())["members"]
+    ]
+    for run in members:
+        if split not in run.metrics:
+            mlphys("evaluate", run.path, "--split", split, "--no-plots")
+    found = [Run(run.path).metrics[split] for run in members]
+    header = re.search(r"(\d+) s on", path.read_text())
+    errors = [(each["mse"], each["pca_mse"]) for each in found if each.get("pca_mse") is not None]
+    stderr = max((each.get(f"{metric}_stderr") or 0 for each in found), default=None)
+    values, seconds = [each[metric] for each in found], [float(header[1])] if header else []
+    return Result(name, published_text(experiment), split, metric, values, stderr, seconds, errors)
+
+
 def published_text(experiment: Experiment) -> str:
     """`test accuracy 0.9324`, with what else must be said; `about.published` where nothing of it is a number."""
     numbers = [
@@ -121,7 +168,11 @@ def quote_in_config(path: Path, result: Result) -> None:
     """Write the result into the second line of a config."""
     lines = path.read_text().splitlines(keepends=True)
     lines[1] = f"# mlphys train configs/{path.name}        {result.header()}\n"
-    path.write_text("".join(lines))
+    text, expected = "".join(lines), result.expected()
+    if expected and not re.search(r"^expect:", text, re.MULTILINE):
+        before, key, after = text.partition("\npublished:")
+        text = f"{before.rstrip()}\nexpect: {{{result.split}.{result.metric}: {expected}}}\n{key.lstrip()}{after}"
+    path.write_text(text)
 
 
 def quote_in_documents(result: Result) -> None:
@@ -144,12 +195,16 @@ def main() -> None:
     parser.add_argument("configs", nargs="*", help="names of configs; default all")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="into the configs' headers, docs/results.md and README.md")
+    parser.add_argument("--studies", type=Path, metavar="FOLDER", help="take the results of studies, and train nothing")
     arguments = parser.parse_args()
     configs = shipped()
     results = []
     print(COLUMNS)
-    for name in arguments.configs or configs:
-        results.append(measured(name, configs[name], arguments.seeds))
+    there = [name for name in configs if arguments.studies and (arguments.studies / name / "study.json").exists()]
+    for name in arguments.configs or there or configs:
+        path = configs[name]
+        studied = arguments.studies and of_study(name, path, arguments.studies / name)
+        results.append(studied or measured(name, path, arguments.seeds))
         print(results[-1].row(), flush=True)
         if arguments.write:
             quote_in_config(configs[name], results[-1])

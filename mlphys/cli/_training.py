@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlphys import terminal
@@ -32,7 +33,9 @@ def interruptible() -> Iterator[None]:
         os._exit(130)  # TensorFlow's threads may still be busy with the rest of a chunk
 
 
-def train_study(document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, quiet: bool) -> None:
+def train_study(
+    document: Document, loaded: ResolvedExperiment, request: Request, go_on: bool, no_report: bool, quiet: bool
+) -> None:
     """Train a study, or resume it, and print what its members say together."""
     from mlphys.commands import study
     from mlphys.studies.progress import reporter
@@ -46,17 +49,30 @@ def train_study(document: Document, loaded: ResolvedExperiment, request: Request
             found = unfinished
         else:
             found, content = study.begin(document, loaded, request, reporter(quiet), say(quiet))
-    print_study(found, content, quiet)
+    print_study(found, content, no_report, quiet)
 
 
-def print_study(study: Study, content: StudyFile, quiet: bool) -> None:
-    """Print what a study says. Raises UserError where all of its members failed."""
+def print_study(study: Study, content: StudyFile, no_report: bool, quiet: bool) -> None:
+    """Write the page of a study, and print what it says. Raises UserError where all of its members failed."""
     from mlphys.errors import UserError
     from mlphys.show.study import studied
 
-    if all(record.state == "failed" for record in content.members):
+    if content.members and all(record.state == "failed" for record in content.members):
         raise UserError(f"{study.path}: all members failed; the first: {content.members[0].reason}")
+    if not no_report:
+        write_page(study.path)
     terminal.echo(str(study.path) if quiet else studied(study.path, content))
+
+
+def write_page(path: Path) -> None:
+    """Write the page of a run or a study that was trained or measured; stderr says what hindered it."""
+    from mlphys.commands import report
+    from mlphys.errors import UserError
+
+    try:
+        report.write(path)
+    except UserError as error:
+        terminal.complain(f"no page: {error}")
 
 
 def refuse_given(options: Mapping[str, bool], why: str) -> None:

@@ -9,7 +9,8 @@ import click
 
 from mlphys import terminal
 from mlphys.cli._loading import measurable
-from mlphys.cli._options import RUN
+from mlphys.cli._options import NO_REPORT, RUN
+from mlphys.cli._training import write_page
 
 
 @click.command("evaluate")
@@ -24,6 +25,7 @@ from mlphys.cli._options import RUN
 @click.option("--shift", type=click.IntRange(min=1), help="Also measure on images shifted by 0 to so many pixels.")
 @click.option("--noise", type=float, help="Also measure with noise of standard deviations from 0 to this one.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@NO_REPORT
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def command(
     run: str | None,
@@ -32,6 +34,7 @@ def command(
     shift: int | None,
     noise: float | None,
     no_plots: bool,
+    no_report: bool,
     as_json: bool,
 ) -> None:
     """Measure RUN (default: the newest finished one) on its untouched test split."""
@@ -54,8 +57,9 @@ def command(
     terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else evaluated(found, split, metrics))
     if curves and not as_json:
         terminal.echo(changed(curves))
-    if no_plots:
-        return
-    drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
-    if not as_json:
-        terminal.echo(drawn_pictures(drawn))
+    if not no_plots:
+        drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
+        if not as_json:
+            terminal.echo(drawn_pictures(drawn))
+    if not no_report:
+        write_page(found.path)

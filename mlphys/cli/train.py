@@ -8,8 +8,8 @@ import click
 
 from mlphys import terminal
 from mlphys.cli._loading import config_path, with_notes
-from mlphys.cli._options import CONFIG, QUIET, SEEDS, SET, THREADS, WORKERS
-from mlphys.cli._training import interruptible, say, train_study
+from mlphys.cli._options import CONFIG, GPUS, NO_REPORT, QUIET, RAY, SEEDS, SET, THREADS, WORKERS
+from mlphys.cli._training import interruptible, refuse_given, say, train_study, write_page
 
 
 def _one_seed(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> int | None:
@@ -31,6 +31,9 @@ def _one_seed(ctx: click.Context, option: click.Parameter, values: tuple[str, ..
 @SEEDS
 @WORKERS
 @THREADS
+@RAY
+@GPUS
+@NO_REPORT
 @QUIET
 def command(
     config: Path,
@@ -41,6 +44,9 @@ def command(
     seeds: int | None,
     workers: int | None,
     threads: int | None,
+    ray: str | None,
+    gpus: float,
+    no_report: bool,
     quiet: bool,
 ) -> None:
     """Train the experiment of CONFIG in a new run directory.
@@ -56,8 +62,11 @@ def command(
     if seeds or loaded.experiment.is_study():
         from mlphys.commands.study import Request
 
-        train_study(document, loaded, Request({}, seeds, None, threads, workers, out=out), go_on, quiet)
+        refuse_given({"--gpus": bool(gpus) and not ray}, "GPUs are given to members by --ray")
+        request = Request({}, seeds, None, threads, workers, out=out, ray=ray, gpus=gpus)
+        train_study(document, loaded, request, go_on, no_report, quiet)
         return
+    refuse_given({"--ray": bool(ray), "--gpus": bool(gpus)}, "Ray trains the members of a study, and this is one run")
     from mlphys.commands import train
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
@@ -70,4 +79,6 @@ def command(
             run = train.resume(unfinished, (), reporter(quiet), say(quiet), threads)
         else:
             run = train.train(loaded, out, reporter(quiet), say(quiet), threads)
+    if not no_report:
+        write_page(run.path)
     terminal.echo(str(run.path) if quiet else trained(run))

@@ -38,12 +38,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     made = []
     for name in [name for name in analyses if name not in left_out]:
         try:
-            with theme.applied():
-                result = _measured(run, analyses[name])
-                _finite(run, name, result)
-                RunWriter(run.path).analysis(name, result.numbers)
-                for picture in result.pictures:
-                    save(picture, run.path / "figures", formats)
+            result = made_one(run, name, analyses[name], formats)
         except NotApplicable as reason:
             _refuse(run, {name: str(reason)} if only else {})
             left_out[name] = str(reason)
@@ -53,6 +48,17 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     for name, why in left_out.items():
         say(f"{name}: left out: {why}")
     return made
+
+
+def made_one(run: Run, name: str, analysis: Analysis, formats: Sequence[str]) -> AnalysisResult:
+    """Make one analysis and write its numbers and pictures. Raises NotApplicable, and UserError as `analyze` does."""
+    with theme.applied():
+        result = _measured(run, analysis)
+        _finite(run, name, result)
+        RunWriter(run.path).analysis(name, result.numbers)
+        for picture in result.pictures:
+            save(picture, run.path / "figures", formats)
+    return result
 
 
 def _measured(run: Run, analysis: Analysis) -> AnalysisResult:

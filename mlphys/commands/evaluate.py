@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.commands import page_samples
 from mlphys.commands.labelled_set import LabelledSet
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
@@ -27,6 +28,8 @@ from mlphys.numerics.metrics import (
     pixel_errors,
 )
 from mlphys.numerics.randomness import rng
+from mlphys.runs.page_samples import PageSamples
+from mlphys.runs.page_samples import read as read_page_samples
 from mlphys.runs.run import MOST_SHOWN, Run
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training
@@ -191,8 +194,18 @@ def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
         raise UserError(f"{run.path}: its outputs on {split} are not finite; retrain with a smaller learning_rate")
     writer = RunWriter(run.path)
     writer.predictions(split, predictions)
+    if split in ("test", run.shown_split()):
+        known = _page_samples(run)
+        writer.samples(page_samples.chosen(loaded, run.preprocessing, dataset, split, predictions, known))
     writer.metrics({**run.metrics, split: metrics})
     return metrics
+
+
+def _page_samples(run: Run) -> PageSamples | None:
+    try:
+        return read_page_samples(run)
+    except UserError:  # damaged: they are written anew
+        return None
 
 
 def evaluate_other(run: Run, other: LabelledSet) -> dict[str, Any]:

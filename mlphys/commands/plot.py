@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
-from mlphys.figures.picture import Plot
+from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.save import FORMATS, save
 from mlphys.runs.run import Run
 from mlphys.schema import registry
@@ -41,13 +41,19 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
     with theme.applied():
         for name in dict.fromkeys(names):
             try:
-                for picture in registry.entry(PLOTS, name, Plot)().draw(run):
+                for picture in pictures(run, name):
                     paths += save(picture, folder, formats)
             except NotApplicable as reason:
                 skipped[name] = str(reason)
-            except (ArithmeticError, ValueError) as error:
-                skipped[name] = str(too_large(run, error))
     return Drawn(tuple(paths), skipped)
+
+
+def pictures(run: Run, name: str) -> Iterator[Picture]:
+    """The pictures of one plot; call within theme.applied(). Raises NotApplicable."""
+    try:
+        yield from registry.entry(PLOTS, name, Plot)().draw(run)
+    except (ArithmeticError, ValueError) as error:
+        raise too_large(run, error) from None
 
 
 def too_large(run: Run, error: Exception) -> NotApplicable:

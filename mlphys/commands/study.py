@@ -1,11 +1,10 @@
-"""Many runs of one config: begun, resumed, and each member trained where an executor has it."""
+"""Many runs of one config: begun and resumed."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shlex
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,36 +12,31 @@ from typing import Any
 
 import mlphys
 from mlphys import machine
-from mlphys.commands import evaluate
-from mlphys.commands import train as training
+from mlphys.commands.study_member import train_member
 from mlphys.commands.train import Interrupted, Say
-from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
-from mlphys.config.load import validate
 from mlphys.errors import UserError
-from mlphys.io import atomic
 from mlphys.io.download import fetch, locate
-from mlphys.networks import tensorflow
-from mlphys.runs.run import Run
 from mlphys.runs.writer import create
 from mlphys.schema.document import Document
 from mlphys.schema.study import Study as StudyBlock
-from mlphys.studies import conduct, members
+from mlphys.studies import conduct, members, ray_cluster, search
 from mlphys.studies.conduct import Shard
-from mlphys.studies.executor import Epoch, Executor, InThisProcess, Order, OtherThreads, Report, Result
+from mlphys.studies.executor import Executor, InThisProcess
 from mlphys.studies.local_processes import LocalProcesses
-from mlphys.studies.members import Member, Plan
+from mlphys.studies.member_queue import Listed, Trials
+from mlphys.studies.members import Member
 from mlphys.studies.progress import StudyReporter
-from mlphys.studies.study_file import ExecutorFacts, MemberRecord, Study, StudyFile, located, main_metrics
-from mlphys.training.progress import Silence
-
-LONGEST_END = 30.0  # seconds in which a process ends whose study was killed
-EVERY = 0.2  # seconds between two epochs of a member that are shown
+from mlphys.studies.ray_cluster import Cluster, RayNodes, Share
+from mlphys.studies.study_file import ExecutorFacts, SearchFacts, Study, StudyFile, located, recorded
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a command requests beside the config: its `study` block is the default of each."""
+    """What a command requests beside the config: its `study` block is the default of each.
+
+    `ray` is the address of a cluster, "local" for one on this machine, and `gpus` what each member gets there.
+    """
 
     grid: Mapping[str, Any]
     seeds: int | None = None
@@ -52,49 +46,92 @@ class Request:
     shard: Shard | None = None
     many: bool = False
     out: Path | None = None
+    search: int | None = None
+    ray: str | None = None
+    gpus: float = 0.0
 
 
-def planned(document: Document, loaded: ResolvedExperiment, request: Request) -> tuple[Plan, str]:
-    """What is varied, and the split that all members are evaluated on beside validation.
+@dataclass(frozen=True)
+class Design:
+    """What is requested, every config of it checked: `facts` for study.json, and the members, of a search none yet.
 
-    Members of seeds alone are evaluated on test; where the best of several may be chosen, on validation.
+    `resolved` are the configs by the numbers of the members, of a search those at the ends of its ranges.
     """
+
+    facts: Mapping[str, Any]
+    members: Sequence[Member]
+    resolved: Mapping[int, ResolvedExperiment]
+
+    @property
+    def search(self) -> SearchFacts | None:
+        found: SearchFacts | None = self.facts["search"]
+        return found
+
+    def __len__(self) -> int:
+        return self.search.trials if self.search else len(self.members)
+
+
+def designed(document: Document, loaded: ResolvedExperiment, request: Request) -> Design:
+    """What the request makes of the config. Raises UserError with every config that is wrong."""
     block = loaded.experiment.study or StudyBlock()
-    changes = {"grid": dict(request.grid)} if request.grid else {}
-    given = {key: value for key, value in (("seeds", request.seeds), ("evaluate", request.evaluate)) if value}
-    block = block.model_copy(update={**changes, **given})
+    given = {"grid": dict(request.grid), "seeds": request.seeds, "evaluate": request.evaluate, "search": request.search}
+    block = block.model_copy(update={key: value for key, value in given.items() if value})
+    if block.search:
+        return _searching(block, document, loaded, request)
     plan = members.plan(block, loaded.experiment, document.name)
-    members.require_number(plan, document.name, request.many)
+    members.require_number(len(plan), document.name, request.many)
     if len(plan) == 1 and not plan.seeds and not plan.grid:
         raise UserError(f"{document.name}: nothing varies; add --grid KEY=VALUES, --seeds N, or the block study")
-    chosen = plan.grid or plan.folds or loaded.experiment.data.test == 0
-    return plan, block.evaluate or ("validation" if chosen else "test")
-
-
-def checked_members(document: Document, loaded: ResolvedExperiment, request: Request) -> list[Member]:
-    """The members that the request makes, each one's config checked."""
-    plan, _ = planned(document, loaded, request)
     varied = list(plan.members())
-    members.validated(document, varied)
-    return varied
+    resolved = members.validated(document, varied)
+    chosen = plan.grid or plan.folds or loaded.experiment.data.test == 0
+    evaluated = block.evaluate or ("validation" if chosen else "test")
+    facts: dict[str, Any] = {
+        "grid": {key: dict(values) for key, values in plan.grid.items()},
+        "seeds": list(plan.seeds),
+        "folds": plan.folds,
+        "evaluated": evaluated,
+        "chooses": bool(plan.grid) and evaluated != "test",
+        "search": None,
+    }
+    return Design(facts, [members.pinned(member, resolved[member.number]) for member in varied], resolved)
+
+
+def _searching(block: StudyBlock, document: Document, loaded: ResolvedExperiment, request: Request) -> Design:
+    if request.shard:
+        raise UserError("--shard: each trial of a search depends on those before; leave it out, or use --ray")
+    assert block.search
+    members.require_number(block.search, document.name, request.many)
+    found = search.requested(block, loaded, document)
+    search.require_installed()
+    resolved = members.validated(document, search.corners(found))
+    facts: dict[str, Any] = {
+        "grid": {},
+        "seeds": [],
+        "folds": None,
+        "evaluated": "validation",
+        "chooses": True,
+        "search": found,
+    }
+    return Design(facts, [], resolved)
 
 
 def begin(
     document: Document, loaded: ResolvedExperiment, request: Request, reporter: StudyReporter, say: Say
 ) -> tuple[Study, StudyFile]:
     """Check every member, make the study's folder and train all of them, or those of the shard."""
-    plan, evaluated = planned(document, loaded, request)
-    varied = list(plan.members())
-    resolved = members.validated(document, varied)
-    _fetch(resolved, say)
-    _check_folds(plan, resolved)
-    if evaluated == "test":
-        _require_test(resolved, varied)
-    pinned = [members.pinned(member, resolved[member.number]) for member in varied]
-    content = _content(document, loaded, plan, evaluated, pinned, request)
-    study = _made(content, request)
-    say(f"study {study.path}: {len(varied)} members")
-    return study, _conducted(study, request, False, reporter, say)
+    design = designed(document, loaded, request)
+    _fetch(design.resolved, say)
+    if design.facts["folds"]:
+        _check_folds(design.resolved)
+    if design.facts["evaluated"] == "test":
+        _require_test(design.resolved, design.members)
+    if design.search and design.search.prune and not loaded.experiment.model.ITERATIVE:
+        say(f"kind: {loaded.experiment.model.kind} has no validation curve: no trial is pruned")
+    with _cluster(request) as cluster:
+        study = _made(_content(document, loaded, design, request, cluster), request)
+        say(f"study {study.path}: {len(design)} members")
+        return study, _conducted(study, request, False, reporter, say, cluster)
 
 
 def resume(study: Study, request: Request, retry: bool, reporter: StudyReporter, say: Say) -> StudyFile:
@@ -102,26 +139,46 @@ def resume(study: Study, request: Request, retry: bool, reporter: StudyReporter,
 
     With `retry`, those that failed are tried again.
     """
-    return _conducted(study, request, retry, reporter, say)
+    with _cluster(request) as cluster:
+        return _conducted(study, request, retry, reporter, say, cluster)
 
 
-def _conducted(study: Study, request: Request, retry: bool, reporter: StudyReporter, say: Say) -> StudyFile:
+def _cluster(request: Request) -> contextlib.AbstractContextManager[Cluster | None]:
+    """The cluster of a request, connected; None: this machine trains."""
+    if request.ray is None:
+        return contextlib.nullcontext()
+    if request.workers == 0:
+        raise UserError("--workers 0 trains in this process, and --ray on a cluster; leave one out")
+    return ray_cluster.connected(request.ray)
+
+
+def _conducted(
+    study: Study, request: Request, retry: bool, reporter: StudyReporter, say: Say, cluster: Cluster | None
+) -> StudyFile:
     with conduct.held(study.path, request.shard):
         content = study.read()
         numbers, gone = conduct.open_members(study, content, retry)
         numbers = conduct.of_shard(numbers, request.shard)
         for number in gone:
             say(f"{study.run_path(number)}: gone; {content.record(number).member} is retrained")
-        if not numbers:
+        if content.search and request.shard:
+            raise UserError("--shard: each trial of a search depends on those before; leave it out")
+        queue = Trials(content, numbers) if content.search else Listed(numbers)
+        if not queue.left:
             return content
-        workers = min(request.workers if request.workers is not None else content.executor.workers, len(numbers))
+        workers = request.workers
+        if workers is None and cluster is None:
+            workers = content.executor.workers
+        workers = queue.left if workers is None else min(workers, queue.left)
         try:
-            return conduct.conduct(study, numbers, _executor(workers), reporter)
+            return conduct.conduct(study, queue, _executor(content, workers, request, cluster), reporter)
         except KeyboardInterrupt:
             raise Interrupted(study.path) from None
 
 
-def _executor(workers: int) -> Executor:
+def _executor(content: StudyFile, workers: int, request: Request, cluster: Cluster | None) -> Executor:
+    if cluster:
+        return RayNodes(cluster, train_member, Share(workers, content.threads, request.gpus))
     return LocalProcesses(train_member, workers) if workers else InThisProcess(train_member)
 
 
@@ -134,24 +191,13 @@ def shares(members_: int, workers: int | None, threads: int | None) -> tuple[int
 
 
 def _content(
-    document: Document,
-    loaded: ResolvedExperiment,
-    plan: Plan,
-    evaluated: str,
-    varied: Sequence[Member],
-    request: Request,
+    document: Document, loaded: ResolvedExperiment, design: Design, request: Request, cluster: Cluster | None = None
 ) -> StudyFile:
-    workers, threads = shares(len(varied), request.workers, request.threads)
-    records = [
-        MemberRecord(
-            number=member.number,
-            overrides=dict(member.overrides),
-            labels=dict(member.labels),
-            pins=dict(member.pins),
-            directory=f"members/{member.number}",
-        )
-        for member in varied
-    ]
+    if cluster:
+        name, (workers, threads) = RayNodes.name, cluster.shares(len(design), request.workers, request.threads)
+    else:
+        workers, threads = shares(len(design), request.workers, request.threads)
+        name = LocalProcesses.name if workers else InThisProcess.name
     config = {key: value for key, value in document.data.items() if key != "study"}
     return StudyFile.model_validate(
         {
@@ -160,14 +206,10 @@ def _content(
             "name": loaded.experiment.name,
             "source": document.name,
             "config": config,
-            "grid": {key: dict(values) for key, values in plan.grid.items()},
-            "seeds": list(plan.seeds),
-            "folds": plan.folds,
-            "evaluated": evaluated,
-            "chooses": bool(plan.grid) and evaluated != "test",
-            "executor": ExecutorFacts(name="processes" if workers else "this process", workers=workers),
+            **design.facts,
+            "executor": ExecutorFacts(name=name, workers=workers),
             "threads": threads,
-            "members": records,
+            "members": [recorded(member) for member in design.members],
         }
     )
 
@@ -191,19 +233,16 @@ def unfinished(document: Document, loaded: ResolvedExperiment, request: Request)
     study = located(str(request.out) if request.out else loaded.experiment.name)
     if study is None:
         return None
-    plan, evaluated = planned(document, loaded, request)
-    resolved = members.validated(document, list(plan.members()))
-    varied = [members.pinned(member, resolved[member.number]) for member in plan.members()]
-    if not study.read().same_request(_content(document, loaded, plan, evaluated, varied, request)):
+    design = designed(document, loaded, request)
+    if not study.read().same_request(_content(document, loaded, design, request)):
         raise UserError(f"{study.path}: is a study of another config or other members; leave --resume out")
     return study
 
 
-def _check_folds(plan: Plan, resolved: Mapping[int, ResolvedExperiment]) -> None:
+def _check_folds(resolved: Mapping[int, ResolvedExperiment]) -> None:
     """Raise UserError now where a class has fewer samples than there are folds, and not in every member."""
-    if plan.folds:
-        for experiment in {id(each): each for each in resolved.values() if each.experiment.data.fold == 0}.values():
-            experiment.dataset()
+    for experiment in {id(each): each for each in resolved.values() if each.experiment.data.fold == 0}.values():
+        experiment.dataset()
 
 
 def _require_test(resolved: Mapping[int, ResolvedExperiment], varied: Sequence[Member]) -> None:
@@ -222,97 +261,3 @@ def _fetch(resolved: Mapping[int, ResolvedExperiment], say: Say) -> None:
             if locate(source) is None:
                 say(f"downloading {source.url}")
                 fetch(source)
-
-
-def train_member(order: Order, report: Report) -> Result:
-    """Train a member to its end, or resume it, and measure it. What goes wrong is its result.
-
-    Raises OtherThreads where TensorFlow was started with others, and KeyboardInterrupt after a checkpoint.
-    """
-    run = Run(Path(order.directory))
-    try:
-        loaded = validate(Document(order.config, order.source, {}))
-        _require_threads(loaded, order.threads)
-        run = _finished(run, loaded, order, report)
-        for split in order.evaluate:
-            if split not in run.metrics:
-                evaluate.evaluate(run, split)
-                run = Run(run.path)
-        return _result(run, "done", None)
-    except UserError as error:
-        return _result(run, "diverged" if _state(run) == "diverged" else "failed", str(error))
-    except Interrupted:
-        raise KeyboardInterrupt from None
-    finally:
-        tensorflow.forget()
-
-
-def _require_threads(loaded: ResolvedExperiment, threads: int) -> None:
-    """Raise OtherThreads where this process could not train it to the bytes of a process of its own."""
-    with machine.using_threads(threads):
-        needed = training.operation_threads(loaded)
-    if not tensorflow.fits(needed, threads):
-        raise OtherThreads("TensorFlow was started with another number of threads")
-
-
-def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report) -> Run:
-    """The run of an order, trained to its end, whatever was there of it."""
-    sender = _Sender(order.number, report)
-    atomic.wait_for(run.path, LONGEST_END)
-    if not os.path.exists(run.path / "config.yaml"):
-        return training.trained(loaded, run.path, sender, _silent, order.threads)
-    if changes := [key for key, _, _ in difference(run.config, loaded.experiment)]:
-        raise UserError(f"{run.path}: was trained with another config ({', '.join(changes)} changed); remove it")
-    if _state(run) == "diverged":
-        raise UserError(f"{run.path}: its training diverged")
-    if _state(run) == "done":
-        return run
-    return training.resumed(run, (), sender, _silent, order.threads)
-
-
-def _silent(text: str) -> None:
-    pass
-
-
-def _state(run: Run) -> str | None:
-    try:
-        return str(run.status["state"])
-    except UserError:  # it has none yet
-        return None
-
-
-def _result(run: Run, state: str, reason: str | None) -> Result:
-    """What study.json holds of a run; of one that is damaged, that it is."""
-    try:
-        status, history = run.status, run.history
-        metrics = {split: main_metrics(values, run.config.model.MEASURED) for split, values in run.metrics.items()}
-        environment = _environment(run)
-    except UserError as error:
-        return Result("failed" if state == "done" else state, reason or str(error))
-    seconds = round(sum(row["seconds"] or 0.0 for row in history), 4)
-    facts = (status["epochs"], status["best_epoch"], status["stopped"])
-    return Result(state, reason, *facts, seconds, metrics, environment)
-
-
-def _environment(run: Run) -> dict[str, Any] | None:
-    """What the bytes of a run depend on, and where it was trained."""
-    if not (run.path / "environment.json").exists():
-        return None
-    found = run.environment
-    return {key: found.get(key) for key in ("cpu", "threads", "accelerators", "mlphys", "packages", "python")}
-
-
-class _Sender(Silence):
-    """Reports the epochs of a member, not more often than one can read."""
-
-    def __init__(self, number: int, report: Report):
-        self._number, self._report = number, report
-        self._sent_at = -EVERY
-
-    def begin(self, phase: str, epochs: int, done: int) -> None:
-        self._epochs = epochs
-
-    def epoch(self, row: Mapping[str, Any]) -> None:
-        if time.monotonic() - self._sent_at >= EVERY or row["epoch"] == self._epochs:
-            self._sent_at = time.monotonic()
-            self._report(Epoch(self._number, row["phase"], row["epoch"], self._epochs, dict(row)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys import machine
-from mlphys.commands import analyze, evaluate, plot
+from mlphys.commands import analyze, evaluate, page_samples, plot
 from mlphys.config import sample_checks
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
@@ -65,6 +65,7 @@ class Interrupted(Exception):
 
     def __init__(self, path: Path):
         super().__init__(f"interrupted; `mlphys resume {path}` resumes after the last complete epoch")
+        self.path = path
 
 
 def train(
@@ -283,6 +284,7 @@ def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpo
     if len(dataset.validation):
         metrics, predictions = evaluate.measure(prepared.loaded, network, fitted, dataset, "validation")
         writer.predictions("validation", predictions)
+        writer.samples(page_samples.chosen(prepared.loaded, fitted, dataset, "validation", predictions))
         writer.metrics({"validation": metrics})
     writer.status("done", outcome.best_epoch or None, outcome.stopped)
 

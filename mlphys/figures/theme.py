@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -20,6 +22,10 @@ LINES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", SKY)
 INK, GREY, PALE = "#1A1A1A", "#666666", "#D9D9D9"
 SIGNED = "RdBu_r"  # blue below zero, red above
 DPI = 150
+NOTEBOOK_DPI, SHOWN_DPI = (
+    108,
+    72,
+)  # of a picture in a notebook, and of the place that it gets there: sharp, and not large
 
 SETTINGS: dict[Any, Any] = {
     "figure.dpi": DPI,
@@ -66,13 +72,32 @@ def applied() -> Iterator[None]:
 
 def figure(width: float, height: float, title: str, caption: str = "") -> Figure:
     """An empty figure, size in inches, with a title above and a caption below, left-aligned."""
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(width, height), layout="constrained")
+    made = _shown_by_notebooks()(figsize=(width, height), layout="constrained")
     made.suptitle(textwrap.fill(title, int(6 * width)), x=0.01, ha="left")
     if caption:
         made.supxlabel(textwrap.fill(caption, int(10 * width)), x=0.01, ha="left", color=GREY)
     return made
+
+
+@functools.cache
+def _shown_by_notebooks() -> type[Figure]:
+    """matplotlib's Figure, which notebooks show as a picture without pyplot, which would show it a second time."""
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            return in_notebook(self)
+
+    return ShownFigure
+
+
+def in_notebook(figure: Figure) -> tuple[bytes, dict[str, int]]:
+    """A figure as PNG, and `width` and `height` of its place in pixels."""
+    content = io.BytesIO()
+    with applied():
+        figure.savefig(content, format="png", dpi=NOTEBOOK_DPI)
+    width, height = (round(SHOWN_DPI * inches) for inches in figure.get_size_inches())
+    return content.getvalue(), {"width": width, "height": height}
 
 
 def short(name: str, most: int = 14) -> str:

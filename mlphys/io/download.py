@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 from mlphys.errors import UserError
-from mlphys.io import checksum
+from mlphys.io import atomic, checksum
 from mlphys.schema.data import RemoteFile
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -60,6 +60,16 @@ def fetch(source: RemoteFile, progress: Progress | None = None) -> Path:
     if fault := _fault(source, found):
         raise UserError(f"{found}: {fault}; remove it, then {_remedy(source)}")
     return found
+
+
+def keep(source: RemoteFile, content: bytes) -> Path:
+    """Write the content of a file where it is found from now on. Raises UserError for another content."""
+    path, _ = _target(source)
+    atomic.write(path, content)
+    if fault := _fault(source, path):
+        path.unlink()
+        raise UserError(f"{path}: {fault}; nothing was kept; {_remedy(source)}")
+    return path
 
 
 def _fault(source: RemoteFile, path: Path) -> str | None:

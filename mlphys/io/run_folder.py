@@ -122,6 +122,20 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{self.path / name}: cannot be removed: {error.strerror}") from None
 
+    def clear(self, folder: str = ".") -> None:
+        """Remove everything inside; of a link only the link. Raises UserError when that is not allowed."""
+        for name in self.names(folder):
+            inner = str(PurePosixPath(folder, name))
+            if not self.is_folder(inner):
+                self.remove(inner)
+                continue
+            self.clear(inner)
+            try:
+                with self._folder(inner) as (parent, last):
+                    os.rmdir(last, dir_fd=parent)
+            except OSError as error:
+                raise UserError(f"{self.path / inner}: cannot be removed: {error.strerror}") from None
+
     def make(self, folder: str) -> None:
         """Make a folder inside that outlasts a power cut. It may be there already, but as a folder, not a link."""
         try:
@@ -133,9 +147,13 @@ class RunFolder:
         except OSError as error:
             raise atomic.unwritable(self.path / folder, error) from None
 
+    def is_folder(self, name: str) -> bool:
+        """Whether it is a folder inside, and not a link to one."""
+        return self._kind(name) == stat.S_IFDIR
+
     def torn(self) -> list[str]:
         """The temporary files that killed writes left in the folder and in those inside of it."""
-        folders = [".", *(name for name in self.names() if self._kind(name) == stat.S_IFDIR)]
+        folders = [".", *(name for name in self.names() if self.is_folder(name))]
         inside = [str(PurePosixPath(folder, name)) for folder in folders for name in self.names(folder)]
         return [name for name in inside if atomic.is_temporary(Path(name).name) and self._kind(name) == stat.S_IFREG]
 

@@ -26,6 +26,9 @@ class AutoencoderNetwork(LayeredNetwork):
         parts = {"encoder": builder.part(whole, encoder), "decoder": builder.part(whole, decoder)}
         return cls(**{**vars(whole), **parts, **others})
 
+    def keras_models(self) -> dict[str, Any]:
+        return {**super().keras_models(), "encoder": self.encoder, "decoder": self.decoder}
+
     def encode(self, x: Any, training: bool = False) -> Any:
         """The codes of samples x (n, ...), without noise."""
         return self.encoder(self.arranged(x), training=training)

@@ -46,6 +46,10 @@ class Network:
         for name, variable in self.weights.items():
             variable.assign(arrays[name])
 
+    def keras_models(self) -> dict[str, Any]:
+        """What of it is a Keras model: the whole as `model`, and its parts `encoder` and `decoder`."""
+        return {}
+
     def keras_layers(self, names: Iterable[str]) -> dict[str, Any]:
         """Keras's layer objects of these names."""
         return {name: self.layers[name].layers[-1] for name in names}
@@ -56,6 +60,9 @@ class LayeredNetwork(Network):
     """A chain of layers as one Keras model."""
 
     model: Any
+
+    def keras_models(self) -> dict[str, Any]:
+        return {"model": self.model}
 
     def arranged(self, x: Any) -> Any:
         """Samples x in the shape that the first layer takes; x itself where it has it."""

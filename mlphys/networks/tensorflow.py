@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from mlphys.errors import UserError
+
 _module: ModuleType | None = None
 _operation_threads: int | None = None
+_started_with: tuple[int | None, int | None] = (None, None)  # of those two, what TensorFlow has
 _threads: int | None = None
 
 
@@ -33,7 +36,7 @@ def operation_threads() -> int | None:
 
 def fits(operation_threads: int | None, threads: int | None) -> bool:
     """Whether TensorFlow, if it was started, has the threads that `configure` would give it."""
-    same = (_operation_threads, _threads) == (operation_threads, threads)
+    same = _started_with == (operation_threads, threads)
     return _module is None or same or "TF_NUM_INTRAOP_THREADS" in os.environ
 
 
@@ -61,24 +64,46 @@ def reset_names() -> None:
 
 
 def start() -> ModuleType:
-    """TensorFlow, set up; Keras is imported with it."""
-    global _module
+    """TensorFlow, set up; Keras is imported with it.
+
+    Raises UserError where Keras was imported before, and computes with something else.
+    """
+    global _module, _started_with
     if _module is None:
+        _require_keras_of_tensorflow()
         # optional dependencies of Keras whose import takes a second, not used by mlphys
         with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
             import keras  # noqa: F401 - now, so that it is not imported with them later
             import tensorflow
 
-            if _operation_threads is not None and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-                tensorflow.config.threading.set_intra_op_parallelism_threads(_operation_threads)
-            if _threads is not None:
-                tensorflow.config.threading.set_inter_op_parallelism_threads(_threads)
-            for accelerator in tensorflow.config.list_physical_devices("GPU"):
-                tensorflow.config.experimental.set_memory_growth(accelerator, True)  # otherwise it allocates all memory
+            threading = tensorflow.config.threading
+            with contextlib.suppress(RuntimeError):  # it has computed in this process already, and keeps its settings
+                if _operation_threads is not None and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+                    threading.set_intra_op_parallelism_threads(_operation_threads)
+                if _threads is not None:
+                    threading.set_inter_op_parallelism_threads(_threads)
+                for accelerator in tensorflow.config.list_physical_devices("GPU"):
+                    # otherwise it allocates all memory
+                    tensorflow.config.experimental.set_memory_growth(accelerator, True)
             tensorflow.config.list_logical_devices()
+            _started_with = (
+                threading.get_intra_op_parallelism_threads() or None,
+                threading.get_inter_op_parallelism_threads() or None,
+            )
             tensorflow.get_logger().setLevel("ERROR")  # no warnings of retracing, which chunks of several sizes cause
         _module = tensorflow
     return _module
+
+
+def _require_keras_of_tensorflow() -> None:
+    """Raise UserError where a program or a notebook has imported Keras with another backend."""
+    keras = sys.modules.get("keras")
+    backend = keras.config.backend() if keras else "tensorflow"
+    if backend != "tensorflow":
+        raise UserError(
+            f"Keras was imported with the backend {backend}, and mlphys needs tensorflow; "
+            "start Python again and import mlphys before keras"
+        )
 
 
 class _Lazy:

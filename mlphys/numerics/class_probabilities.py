@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlphys.numerics import bootstrap, discrimination, reliability
-from mlphys.numerics.uncertainty import mean_stderr, weighted_mean
+from mlphys.numerics.uncertainty import at_the_edge, effective_size, mean_stderr, weighted_mean
 
 REJECTIONS = {"efficiency_at_90_percent_rejection": 0.9, "efficiency_at_99_percent_rejection": 0.99}
 MOST_RANKED = 100  # classes, each against all others
@@ -64,7 +64,7 @@ def ranking_metrics(
         return found, []
     influence = np.mean([area.influence for area in areas.values()], axis=0)
     mean = float(np.mean([area.value for area in areas.values()]))
-    found = {"auc": mean, "auc_stderr": mean_stderr(influence, weights)}
+    found = {"auc": mean, "auc_stderr": at_the_edge(mean, mean_stderr(influence, weights), effective_size(each))}
     return found | _with_error("average_precision", values[-1], errors[-1]), per_class
 
 
@@ -87,7 +87,14 @@ def _precisions(
         none: list[float | None] = [None] * (len(rankings) + len(rejections) + 1)
         return none, none
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may lack a class: it counts as unknown
-        return statistic(weights).tolist(), bootstrap.stderr(statistic, weights, each=len(rankings)).tolist()
+        values = statistic(weights)
+        errors = bootstrap.stderr(statistic, weights, each=len(rankings))
+    sizes = [effective_size(weights[ranking.positive]) for ranking in rankings]
+    sizes = [*sizes, *[sizes[0]] * len(rejections), effective_size(weights)]
+    edges = [
+        at_the_edge(float(value), float(error), size) for value, error, size in zip(values, errors, sizes, strict=True)
+    ]
+    return values.tolist(), edges
 
 
 def _with_error(name: str, value: float | None, stderr: float | None) -> dict[str, float | None]:

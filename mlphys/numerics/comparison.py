@@ -45,6 +45,16 @@ def sigma(p: float) -> float:
     return float(max(0.0, -ndtri(p / 2)))
 
 
+def weighted_parts(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """m + w_i (x_i - m) / mean(w) of values x (N,) with the weighted mean m: their plain mean is m.
+
+    Their variance over N is that of m to first order, as of a ratio of sums (Cochran 1977); weights may be negative.
+    """
+    w = np.asarray(weights, np.float64)
+    mean = float(np.average(np.asarray(values, np.float64), weights=w))
+    return mean + w * (values - mean) / w.mean()
+
+
 def paired(first: np.ndarray, second: np.ndarray) -> Difference:
     """Of two trained nets on the same N samples, by each sample's scores (N,): Student's t with N - 1 degrees."""
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlphys.numerics.uncertainty import mean_stderr
+from mlphys.numerics.uncertainty import at_the_edge, effective_size, mean_stderr
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,17 @@ class Counts:
 
 
 class Ranking:
-    """Scores (n,) of samples in descending order, for counts with several sets of weights."""
+    """Scores (n,) of samples in descending order, for counts with several sets of weights.
+
+    `positive` (n,) is a mask.
+    """
 
     def __init__(self, scores: np.ndarray, positive: np.ndarray):
         self._order = np.argsort(-scores, kind="stable")
         ranked = scores[self._order]
         self._ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
         self._thresholds = ranked[self._ends].astype(np.float64)
-        self._positive = positive[self._order]
+        self.positive, self._positive = positive, positive[self._order]
 
     def counts(self, weights: np.ndarray) -> Counts:
         """The counts with a weight of each sample (n,)."""
@@ -67,7 +70,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Area:
-    """The area under the ROC curve with its standard error (DeLong et al. 1988).
+    """The area under the ROC curve with its standard error (DeLong et al. 1988; at 0 and 1 that of fractions).
 
     `influence` (n,): the area is the weighted mean of 1 + its entries' deviations, sample by sample, so that means of
     several areas of the same samples have an error too.
@@ -88,7 +91,9 @@ def area(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> Area:
     total = weights.sum()
     influence[positive] += (above - value) * total / weights[positive].sum()
     influence[~positive] += (below - value) * total / weights[~positive].sum()
-    known = None if None in errors else float(np.hypot(*errors))  # type: ignore[arg-type]
+    sizes = effective_size(weights[positive]), effective_size(weights[~positive])
+    edges = [at_the_edge(value, error, size) for error, size in zip(errors, sizes, strict=True)]
+    known = None if None in edges else float(np.hypot(*edges))  # type: ignore[arg-type]
     return Area(value, known, influence)
 
 

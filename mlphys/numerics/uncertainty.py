@@ -34,6 +34,11 @@ def fraction_stderr(hits: float, n: float) -> float:
     return math.sqrt(max(p * (1 - p), 0) / n + 1 / (4 * n * n)) / (1 + 1 / n)
 
 
+def at_the_edge(value: float, stderr: float | None, n: float) -> float | None:
+    """The standard error of a number in [0, 1]; where it is at an end and did not vary, that of n hits or misses."""
+    return fraction_stderr(value * n, n) if stderr == 0 and value in (0.0, 1.0) else stderr
+
+
 def effective_size(weights: np.ndarray) -> float:
     """The number of samples of equal weight with the same relative error: (sum w)^2 / sum w^2 (Kish 1965)."""
     w = weights.astype(np.float64)

@@ -53,6 +53,8 @@ class LearningCurves(Plot):
             _axes(panel, rows, metric, shown)
             if metric == "loss" and same:
                 panel.set_ylabel(" = ".join(["loss", *same]).replace("_", " "))
+            if metric == "loss" and run.config.data.target_scaling is not None:
+                panel.set_ylabel(f"{panel.get_ylabel()}, of scaled targets")
             _legend(panel, f"epoch {shown} ({why})")
         for unused in axes[len(metrics) :]:
             unused.remove()

@@ -38,6 +38,7 @@ class TrainedNetwork:
         self.network.load_weights(weights)
         self._outputs: dict[str, PointFunction] = {}
         self._layer_outputs: dict[str, PointFunction] = {}
+        self._single_layers: dict[str, Mapped] = {}
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> TrainedNetwork:
         """The same model with other weights, such as the initial ones."""
@@ -122,6 +123,21 @@ class TrainedNetwork:
     def layers(self, x: Array) -> dict[str, np.ndarray]:
         """The output of every layer, by the names of `Run.rows`; empty for a model without layers."""
         return self._trace(self._split(x)) if self.network.layers else {}
+
+    def layer(self, name: str, x: Array) -> np.ndarray:
+        """The output of one of these layers, (n, ...)."""
+        if name not in self._single_layers:
+            layer = self.network.layers[name]
+
+            def output(x: Any, y: Any) -> dict[str, Any]:
+                return {name: layer(arranged(x, layer.input_shape[1:]), training=False)}
+
+            self._single_layers[name] = Mapped(output, self.network.evaluated_at_once)
+        return self._single_layers[name](self._split(x))[name]
+
+    def preprocessed(self, x: Array) -> np.ndarray:
+        """Samples x as the network takes them, (n, *shape of its input)."""
+        return chunked.read(self._split(x).x)
 
     def losses(self, split: Split, parameters: np.ndarray) -> np.ndarray:
         """The mean loss, penalties included, of a split at each of m sets of parameters (m, p), float64 (m,).

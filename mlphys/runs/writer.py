@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.history import History
-from mlphys.io.run_files import PRETRAINED, WEIGHTS
+from mlphys.io.run_files import PAGE, PRETRAINED, SAMPLES, WEIGHTS
 from mlphys.io.run_folder import RunFolder
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema import document
@@ -108,7 +108,7 @@ class RunWriter:
         checkpoints.keep_up_to(self.path / "checkpoints", rows)
         measured = [name for name in self._folder.names() if fnmatch(name, "predictions_*.npz")]
         analyses = [f"analysis/{name}" for name in self._folder.names("analysis") if name.endswith(".json")]
-        for name in ["metrics.json", *measured, *analyses, *self._folder.torn()]:
+        for name in ["metrics.json", SAMPLES, PAGE, *measured, *analyses, *self._folder.torn()]:
             self._folder.remove(name)
         self.history.cut(rows)
 
@@ -131,9 +131,16 @@ class RunWriter:
         self._folder.write(name, save(as_saved(arrays)))
 
     def predictions(self, split: str, arrays: Mapping[str, np.ndarray]) -> None:
+        self._npz(f"predictions_{split}.npz", arrays)
+
+    def _npz(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        self._folder.write(f"predictions_{split}.npz", content.getvalue())
+        self._folder.write(name, content.getvalue())
+
+    def samples(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Save what the page shows."""
+        self._npz(SAMPLES, arrays)
 
     def analysis(self, name: str, result: Mapping[str, Any]) -> None:
         self._folder.make("analysis")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
@@ -13,12 +14,12 @@ from mlphys.schema.fields import Count
 from mlphys.schema.spec import Spec
 
 EXAMPLES = "a list such as [16, 32, 64], a range such as 1e-3:1:log7 or 0:1:lin6, or a block that names each value"
-RANGE = re.compile(r"([^:]+):([^:]+):(lin|log)(\d{1,5})")
+RANGE = re.compile(r"([^:]+):([^:]+):(lin|log)(\d{1,5})?")
 LONGEST_RANGE = 10_000
 
 
 def _grid_values(value: Any) -> Any:
-    options(value)
+    axis(value)
     return value
 
 
@@ -32,33 +33,78 @@ class Study(Spec):
 
     grid: dict[str, GridValues] = Field({})
     """The values of each key that varies: a list, a range of equal ratios or steps, or a block that names each value;
-    several keys make a product; ranges are 1e-3:1:log7 or 0:1:lin6. Example: {training.batch_size: [16, 64]}
+    several keys make a product; ranges are 1e-3:1:log7 or 0:1:lin6; a search takes all values of a range. Example:
+    {training.batch_size: [16, 64]}
     """
+    search: Count | None = None
+    """The number of trials of a search, each with values that those before suggest; null: every combination. Example:
+    30
+    """
+    prune: bool = True
+    """Of a search: whether a trial ends early whose validation curve is below the median of the others."""
     seeds: Count | None = None
     """The number of runs that differ only in the seed, counted up from the config's; null: one. Example: 5"""
     evaluate: Literal["validation", "test"] | None = None
     """The split on which runs are measured; null: test for seeds alone, otherwise validation."""
 
 
+@dataclass(frozen=True)
+class Range:
+    """Numbers from the first to the last, by equal ratios (`log`) or steps; `count` of them, None: all.
+
+    `whole` says that both ends are written as whole numbers.
+    """
+
+    first: float
+    last: float
+    log: bool
+    count: int | None
+    whole: bool
+
+    def values(self) -> list[int | float]:
+        """The values, of six digits; whole ones where all are and both ends were written so."""
+        if self.count is None:
+            raise ValueError("a grid needs the number of values, such as log7 or lin6; a search takes a range without")
+        steps = [i / (self.count - 1) for i in range(self.count)]
+        if self.log:
+            inner = [math.exp(math.log(self.first) + step * math.log(self.last / self.first)) for step in steps]
+        else:
+            inner = [self.first + step * (self.last - self.first) for step in steps]
+        values = [self.first, *(float(f"{value:.6g}") for value in inner[1:-1]), self.last]
+        whole = self.whole and all(value.is_integer() for value in values)
+        return [int(value) for value in values] if whole else list(values)
+
+
 def options(values: Any) -> dict[str, Any]:
     """The values of a grid's key by their labels. Raises ValueError for none, equal ones, or a range that is none."""
+    found = axis(values)
+    return _named(found.values()) if isinstance(found, Range) else found
+
+
+def axis(values: Any) -> Range | dict[str, Any]:
+    """A range, or values by their labels. Raises ValueError for none, equal ones, or a range that is none."""
     if isinstance(values, str):
-        values = _range(values)
+        found = _range(values)
+        if found.count is not None:
+            _named(found.values())
+        return found
     if isinstance(values, dict):
-        named = {str(name): value for name, value in values.items()}
-    elif isinstance(values, list):
-        named = {flow(value): value for value in values}
-    else:
-        raise ValueError(f"expected {EXAMPLES}")
-    if not named:
+        return _named(list(values.values()), [str(name) for name in values])
+    if isinstance(values, list):
+        return _named(values)
+    raise ValueError(f"expected {EXAMPLES}")
+
+
+def _named(values: list[Any], names: list[str] | None = None) -> dict[str, Any]:
+    if not values:
         raise ValueError(f"an empty grid trains nothing; write {EXAMPLES}")
     seen: dict[Any, Any] = {}
-    for value in values.values() if isinstance(values, dict) else values:
+    for value in values:
         same = _comparable(value)
         if same in seen:
             raise ValueError(f"{flow(seen[same])} and {flow(value)} are equal; leave one out")
         seen[same] = value
-    return named
+    return dict(zip(names or map(flow, values), values, strict=True))
 
 
 def _comparable(value: Any) -> Any:
@@ -67,13 +113,13 @@ def _comparable(value: Any) -> Any:
     return float(value) if number else flow(value)
 
 
-def _range(text: str) -> list[int | float]:
-    """`1e-3:1:log7` and `0:1:lin6` as numbers of six digits; whole ones where all are and both ends were written so."""
+def _range(text: str) -> Range:
+    """`1e-3:1:log7` and `0:1:lin6`, or without the number of values. Raises ValueError."""
     found = RANGE.fullmatch(text.replace(" ", ""))
     if not found:
         commas = f"; write [{text}]" if "," in text else ""
         raise ValueError(f"expected {EXAMPLES}{commas}")
-    count = int(found[4])
+    count = None if found[4] is None else int(found[4])
     try:
         first, last = float(found[1]), float(found[2])
     except ValueError:
@@ -84,15 +130,9 @@ def _range(text: str) -> list[int | float]:
         raise ValueError(f"a range has two ends; write [{found[1]}] for one value")
     if first > last:
         raise ValueError(f"a range runs from the smaller to the larger number; write {found[2]}:{found[1]}:...")
-    if not 2 <= count <= LONGEST_RANGE:
+    if count is not None and not 2 <= count <= LONGEST_RANGE:
         raise ValueError(f"a range has 2 to {LONGEST_RANGE} values")
     if found[3] == "log" and first <= 0:
         raise ValueError("a range of equal ratios begins above 0; write lin, or a larger first value")
-    steps = [i / (count - 1) for i in range(count)]
-    if found[3] == "log":
-        inner = [math.exp(math.log(first) + step * math.log(last / first)) for step in steps]
-    else:
-        inner = [first + step * (last - first) for step in steps]
-    values = [first, *(float(f"{value:.6g}") for value in inner[1:-1]), last]
     whole = all(re.fullmatch(r"[-+]?\d+", end) for end in (found[1], found[2]))
-    return [int(value) for value in values] if whole and all(value.is_integer() for value in values) else list(values)
+    return Range(first, last, found[3] == "log", count, whole)

@@ -9,11 +9,11 @@ from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.show.table import table
 from mlphys.studies.members import Member
-from mlphys.studies.points import best, main_metric, points
-from mlphys.studies.study_file import StudyFile
+from mlphys.studies.points import LOWER_IS_BETTER, best, main_metric, points
+from mlphys.studies.study_file import SearchFacts, StudyFile
 
-STATES = ("done", "diverged", "failed", "running", "interrupted", "waiting")
-
+STATES = ("done", "pruned", "diverged", "failed", "running", "interrupted", "waiting")
+MOST_TRIALS = 10  # of a search, in the order of what they reach
 
 FEWEST = 3  # seeds that a statement over seeds needs
 
@@ -28,6 +28,17 @@ def member_table(content: StudyFile | Sequence[Member]) -> str:
     )
 
 
+def search_table(search: SearchFacts) -> str:
+    """What a search varies: the ranges, and the choices."""
+    rows: list[list[Any]] = []
+    for key, numbers in search.ranges.items():
+        kind = "whole numbers" if numbers.whole else "numbers"
+        scale = "equal ratios" if numbers.log else "equal steps"
+        rows.append([key, f"{kind} from {flow(numbers.first)} to {flow(numbers.last)}, by {scale}"])
+    rows += [[key, f"one of {', '.join(values)}"] for key, values in search.choices.items()]
+    return f"{table(['key', 'values'], rows)}\n{search.trials} trials"
+
+
 def _varied(member: Member, key: str) -> str:
     return member.labels[key] if key in member.labels else flow(member.overrides[key])
 
@@ -37,10 +48,12 @@ def studied(path: Any, content: StudyFile) -> str:
     lines = []
     metric = main_metric(content)
     if metric:
-        lines.append(_points(content, *metric))
+        lines.append(_trials(content, *metric) if content.search else _points(content, *metric))
     counts = {state: sum(record.state == state for record in content.members) for state in STATES}
     states = [f"{count} {state}" for state, count in counts.items() if count]
-    lines.append(f"study {path}: {len(content.members)} members, {', '.join(states)}; the numbers are in summary.csv")
+    trials = f" of {content.total}" if content.total > len(content.members) else ""
+    counted = f"{len(content.members)}{trials} {'trials' if content.search else 'members'}"
+    lines.append(f"study {path}: {', '.join([counted, *states])}; the numbers are in summary.csv")
     chosen = best(content) if content.chooses else None
     if chosen:
         named = ", ".join(f"{key}={label}" for key, label in chosen.labels.items())
@@ -49,7 +62,9 @@ def studied(path: Any, content: StudyFile) -> str:
         lines.append(f"next: mlphys evaluate {path}/{record.directory}   (test, for the chosen one alone)")
     if counts["failed"]:
         lines.append(f"failed members are tried again by mlphys resume {path} --retry")
-    open_ = len(content.members) - sum(counts[state] for state in ("done", "diverged", "failed"))
+    if content.search and content.search.prune and counts["done"] and not any(r.curve for r in content.members):
+        lines.append("no trial was pruned: this kind of model records no validation curve of the metric")
+    open_ = content.total - sum(record.ended for record in content.members)
     if open_:
         lines.append(f"next: mlphys resume {path} resumes {open_}")
     return "\n".join(lines)
@@ -78,6 +93,25 @@ def _points(content: StudyFile, split: str, name: str) -> str:
     elif not content.folds and len(content.seeds) < FEWEST:
         notes.append(f"fewer than {FEWEST} seeds: no verdict")
     return "\n".join([table(columns, rows), *notes, "lost: members that diverged or failed"])
+
+
+def _trials(content: StudyFile, split: str, name: str) -> str:
+    """The best trials of a search, the best first."""
+    assert content.search
+    done = [(record, record.metrics.get(split, {})) for record in content.members if record.state == "done"]
+    sign = 1.0 if name.endswith(LOWER_IS_BETTER) else -1.0
+    ranked = sorted(
+        ((sign * value, r, m) for r, m in done if (value := m.get(name)) is not None), key=lambda row: row[0]
+    )
+    keys = content.search.keys
+    rows = [
+        [record.number, *(record.labels[key] for key in keys), rounded(sign * value, metrics.get(f"{name}_stderr"))]
+        for value, record, metrics in ranked[:MOST_TRIALS]
+    ]
+    notes = ["+- is the sampling error, of the finite number of samples; the best of many is too good by luck"]
+    if len(ranked) > len(rows):
+        notes.append(f"the best {len(rows)} of {len(ranked)}")
+    return "\n".join([table(["trial", *_short(keys), f"{split} {name}"], rows), *notes])
 
 
 def _errors(content: StudyFile) -> str:

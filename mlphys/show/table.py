@@ -54,7 +54,7 @@ def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=width, highlight=False, markup=False).print(drawn)
+    Console(file=out, force_jupyter=False, width=width, highlight=False, markup=False).print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlphys.io.run_files import PAGE
 from mlphys.numerics.uncertainty import rounded
 from mlphys.show.evaluation import remarks_on
 
@@ -30,6 +31,9 @@ def trained(run: Any) -> str:
         lines.append(f"validation {first} {rounded(metrics[first], metrics[f'{first}_stderr'])}")
         lines += [f"warning: validation: {remark}" for remark in remarks_on(run, metrics)]
     pictures = run.path / "figures"
+    page = run.path / PAGE
     lines.append(f"run {run.path}" + (f", pictures in {pictures}" if pictures.is_dir() else ""))
+    if page.is_file():
+        lines.append(f"page {page}")
     lines.append(f"next: mlphys evaluate {run.path}")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import numpy as np
 from mlphys.config.experiment import Experiment
 from mlphys.errors import UserError
 from mlphys.networks.model_kind import ModelKind
+from mlphys.numerics.comparison import weighted_parts
 from mlphys.numerics.over_seeds import OverSeeds, over_folds, over_seeds
 from mlphys.runs.run import Run, find, finished
 from mlphys.schema.document import flow
@@ -151,17 +152,21 @@ def _what(kind: ModelKind) -> str:
 
 def _units(config: Experiment, metric: str) -> str:
     """What a metric depends on beside the samples: a loss on which one it is, an error on the units of the values."""
+    weights = config.data.model_dump(include={"weights"})
     if metric == "accuracy":
-        return ""
+        return flow(weights)
     loss: dict[str, object] = {}
     if metric.endswith("loss"):
         loss = config.training.model_dump(include={"loss", "loss_per"})
         loss |= config.data.model_dump(include={"target_scaling"})
-    return flow({**loss, **config.data.model_dump(include={"preprocess"})})
+    return flow({**loss, **weights, **config.data.model_dump(include={"preprocess"})})
 
 
 def scores(run: Run, split: str) -> Mapping[str, np.ndarray]:
-    """By metric the score of each sample, whose mean is the metric: what predictions_<split>.npz gives."""
+    """By metric the score of each sample, whose mean is the metric: what predictions_<split>.npz gives.
+
+    Of weighted samples a score is the sample's part of the weighted mean, with whose variance the mean has its error.
+    """
     arrays = run.predictions(split) or {}
     found: dict[str, np.ndarray] = {}
     if "probabilities" in arrays:
@@ -174,6 +179,8 @@ def scores(run: Run, split: str) -> Mapping[str, np.ndarray]:
             found[metric] = arrays[name].astype(np.float64)
     if "losses" in arrays:
         found |= dict.fromkeys(("loss", "reconstruction_loss"), arrays["losses"].astype(np.float64))
+    if "weights" in arrays:
+        found = {name: weighted_parts(values, arrays["weights"]) for name, values in found.items()}
     recorded = run.metrics.get(split, {})
     return {
         name: values

@@ -79,7 +79,8 @@ def compare(found: Sequence[Candidate], all_pairs: bool = False, metric: str | N
 
 
 def _nets(first: Candidate, second: Candidate, a: np.ndarray, b: np.ndarray, metric: str) -> Pair:
-    exact = mcnemar(a, b) if metric == "accuracy" else None
+    counts = metric == "accuracy" and not first.config.data.weighted()  # weighted samples are not counted
+    exact = mcnemar(a, b) if counts else None
     return Pair(first, second, paired(a, b), exact)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,40 +12,46 @@ from mlphys.io import atomic
 from mlphys.schema.document import Document
 from mlphys.studies import members
 from mlphys.studies.executor import Ended, Event, Executor
+from mlphys.studies.member_queue import MemberQueue
 from mlphys.studies.progress import StudyReporter
 from mlphys.studies.study_file import Study, StudyFile
 
 
-def conduct(study: Study, numbers: Sequence[int], executor: Executor, reporter: StudyReporter) -> StudyFile:
-    """Train the members of these numbers. Raises KeyboardInterrupt after what is under way has a checkpoint.
+def conduct(study: Study, queue: MemberQueue, executor: Executor, reporter: StudyReporter) -> StudyFile:
+    """Train the members of `queue`. Raises KeyboardInterrupt after what is under way has a checkpoint.
 
     A member that fails is recorded and ends nothing else. However the process ends, study.json says of each member
     whether it has ended.
     """
     content = study.read()
     base = Document(content.config, content.source, {})
-    waiting, running = deque(numbers), set[int]()
-    reporter.begin([record for record in content.members if record.number in set(numbers)], executor.slots)
+    running = set[int]()
+    reporter.begin(queue.left, executor.slots)
 
     def report(event: Event) -> None:
         nonlocal content
         if isinstance(event, Ended):
             running.discard(event.number)
             content = study.ended(event.number, event.result)
+            if curve := queue.curve(content, event.number):
+                content = study.update(event.number, curve=dict(curve))
             reporter.ended(content.record(event.number))
-        else:
-            reporter.epoch(event)
+            return
+        reporter.epoch(event)
+        if reason := queue.why_stop(content, event):
+            executor.stop(event.number, reason)
 
     try:
         with executor:
-            while waiting or running:
-                while waiting and len(running) < executor.slots:
-                    number = waiting.popleft()
-                    member = content.record(number).member
+            while True:
+                while len(running) < executor.slots and (number := queue.take(study)) is not None:
                     content = study.began(number)
                     running.add(number)
                     reporter.began(content.record(number))
+                    member = content.record(number).member
                     executor.submit(study.order(content, number, members.document(base, member)))
+                if not running:
+                    break
                 executor.wait(report)
     except BaseException:
         with contextlib.suppress(UserError):  # the disk may be full
@@ -65,7 +70,7 @@ def open_members(study: Study, content: StudyFile, retry: bool) -> tuple[list[in
     """
     again = ("failed",) if retry else ()
     unfinished = [record.number for record in content.members if not record.ended or record.state in again]
-    kept = [record.number for record in content.members if record.state in ("done", "diverged")]
+    kept = [record.number for record in content.members if record.state in ("done", "diverged", "pruned")]
     gone = [number for number in kept if not os.path.exists(study.run_path(number) / "config.yaml")]
     return sorted({*unfinished, *gone}), gone
 

@@ -25,7 +25,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """How a member ended: `state` is "done", "diverged", "failed" or "interrupted", with the reason."""
+    """How a member ended: `state` is "done", "diverged", "failed", "pruned" or "interrupted", with the reason.
+
+    `moved` says of a member that was resumed whether its checkpoint was used, and if not, why.
+    """
 
     state: str
     reason: str | None = None
@@ -35,6 +38,7 @@ class Result:
     seconds: float | None = None
     metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     environment: Mapping[str, Any] | None = None
+    moved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,16 @@ class Ended:
 
 
 Event = Epoch | Ended
-Report = Callable[[Event], None]
+Report = Callable[[Event], None]  # to the one who trains it raises Stopped where the member is not to go on
 Train = Callable[[Order, Report], Result]  # what is done with an order, wherever that is
 
 
 class OtherThreads(Exception):
     """TensorFlow was started with another number of threads in this process; the order needs a fresh one."""
+
+
+class Stopped(Exception):
+    """Raised in the training of a member that was stopped; the text is the reason."""
 
 
 class Executor(Protocol):
@@ -75,6 +83,9 @@ class Executor(Protocol):
 
     def submit(self, order: Order) -> None:
         """Begin with a member; not more are under way than there are slots."""
+
+    def stop(self, number: int, reason: str) -> None:
+        """Stop a member that is under way at the next epoch that it reports; it ends as "pruned"."""
 
     def wait(self, report: Report) -> None:
         """Wait until at least one thing has happened, and report all that has."""
@@ -93,16 +104,27 @@ class InThisProcess:
     def __init__(self, train: Train):
         self._train = train
         self._orders: list[Order] = []
+        self._stopped: dict[int, str] = {}
 
     def submit(self, order: Order) -> None:
         self._orders.append(order)
 
+    def stop(self, number: int, reason: str) -> None:
+        self._stopped[number] = reason
+
     def wait(self, report: Report) -> None:
         order = self._orders.pop(0)
+
+        def reported(event: Event) -> None:
+            report(event)
+            if reason := self._stopped.pop(order.number, None):
+                raise Stopped(reason)
+
         try:
-            result = self._train(order, report)
+            result = self._train(order, reported)
         except OtherThreads as error:
             result = Result("failed", f"{error}; train it with --workers 1, whose processes are fresh")
+        self._stopped.pop(order.number, None)
         report(Ended(order.number, result))
 
     def __enter__(self) -> Self:

@@ -6,16 +6,18 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar, Self
 
-from mlphys.studies.executor import Ended, Event, Order, OtherThreads, Report, Result, Train
+from mlphys.studies.executor import Ended, Event, Order, OtherThreads, Report, Result, Stopped, Train
 
 GROWTH = 1.1
 FEWEST = 10  # members before a process is replaced: its start takes as long as some of them
@@ -33,6 +35,14 @@ class _Worker:
     memory: int = 0  # bytes after its first member
 
 
+@dataclass(frozen=True)
+class _Stop:
+    """Sent to a process: the member is not to be trained any further."""
+
+    number: int
+    reason: str
+
+
 class LocalProcesses:
     """As many warm processes as there are slots; one that died is replaced, and its member has failed."""
 
@@ -48,6 +58,12 @@ class LocalProcesses:
     def submit(self, order: Order) -> None:
         worker = next((worker for worker in self._workers if worker.order is None), None) or self._started()
         self._give(worker, order)
+
+    def stop(self, number: int, reason: str) -> None:
+        for worker in self._workers:
+            if worker.order and worker.order.number == number:
+                with contextlib.suppress(OSError):
+                    worker.connection.send(_Stop(number, reason))
 
     def wait(self, report: Report) -> None:
         busy = {worker.connection: worker for worker in self._workers if worker.order}
@@ -73,12 +89,17 @@ class LocalProcesses:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        """Ask all to end, and those that train to keep their last epoch; end by force what does not hear."""
+    def interrupt(self) -> None:
+        """End the processes that train, after a checkpoint of their last epoch."""
         for worker in self._workers:
             if worker.order and worker.process.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.process.pid, signal.SIGTERM)
+
+    def __exit__(self, *error: object) -> None:
+        """End all processes, by force those that do not end by themselves."""
+        self.interrupt()
+        for worker in self._workers:
             worker.connection.close()
         for worker in self._workers:
             worker.process.join(PATIENCE)
@@ -90,7 +111,8 @@ class LocalProcesses:
     def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(self._train, theirs), daemon=True)
-        process.start()
+        with _without_main():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
@@ -118,6 +140,20 @@ class LocalProcesses:
             worker.process.join()
 
 
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """A process that is started in here does not import the program that starts it.
+
+    It needs nothing of that, and the whole of a script that trains a study would run again in each of them.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
+
+
 def _resident(process: int | None) -> int:
     """Bytes of memory that a process has; 0 where the system does not report it."""
     try:
@@ -138,33 +174,47 @@ def _death(process: BaseProcess) -> str:
 
 def _work(train: Train, connection: Connection) -> None:
     """The life of a process: orders in, events out, until the connection is closed or the study's process is gone."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C goes to all processes of a terminal; the study's process ends us
+    # Ctrl-C goes to all processes of a terminal; the study's process ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = multiprocessing.parent_process()
     if parent:
         threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
 
-    def report(event: Event) -> None:
-        connection.send(event)
-
     try:
         while True:
             order = connection.recv()
+            if isinstance(order, _Stop):  # its member had just ended
+                continue
             try:
-                result = train(order, report)
+                result = train(order, _reporting(connection, order.number))
             except OtherThreads:
                 connection.send(None)
                 return
             except Exception as error:  # a bug: the study reports it
                 traceback.print_exc()
                 result = Result("failed", f"{type(error).__name__}: {error}")
-            report(Ended(order.number, result))
+            connection.send(Ended(order.number, result))
     except (EOFError, OSError, KeyboardInterrupt):
         pass
     finally:
         os._exit(0)  # TensorFlow's threads may still be busy with the rest of a chunk
+
+
+def _reporting(connection: Connection, number: int) -> Report:
+    """Sends the events of a member, and raises Stopped where the answer is that it is not to go on."""
+
+    def report(event: Event) -> None:
+        connection.send(event)
+        while connection.poll():
+            try:
+                stop = connection.recv()
+            except EOFError:
+                raise KeyboardInterrupt from None  # the study's process is gone
+            if stop.number == number:
+                raise Stopped(stop.reason)
+
+    return report
 
 
 def _end_with(join: Callable[[], None]) -> None:

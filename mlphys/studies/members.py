@@ -12,7 +12,7 @@ from mlphys.config.load import validate
 from mlphys.config.overrides import with_key
 from mlphys.errors import UserError
 from mlphys.schema.document import Document, flow, parse
-from mlphys.schema.study import Study, options
+from mlphys.schema.study import Study, axis, options
 
 MOST_WITHOUT_YES = 200  # members; more are trained with --yes only
 MOST = 10_000
@@ -83,7 +83,7 @@ def grid(pairs: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"--grid {key}: given twice; write all its values into one")
         found[key] = parse(values, f"--grid {key}").data
         try:
-            options(found[key])
+            axis(found[key])
         except ValueError as error:
             raise UserError(f"--grid {key}: {error}; received {values or 'nothing'}") from None
     return found
@@ -91,30 +91,41 @@ def grid(pairs: Sequence[str]) -> dict[str, Any]:
 
 def plan(study: Study, experiment: Experiment, source: str) -> Plan:
     """What `study` varies of the config in `source`. Raises UserError where the parts do not go together."""
-    keys = list(study.grid)
-    for key in keys:
-        reason = RESERVED.get(key) or next((why for name, why in RESERVED.items() if key.startswith(f"{name}.")), None)
-        if reason:
-            raise UserError(f"{source}: grid over {key}: {reason}; leave it out of the grid")
-        inside = [other for other in keys if key.startswith(f"{other}.")]
-        if inside:
-            raise UserError(f"{source}: grid over {key} and over {inside[0]}, which holds it; leave one out")
-    if study.seeds and "seed" in keys:
+    require_keys(study, source)
+    if study.seeds and "seed" in study.grid:
         raise UserError(f"{source}: a grid over seed and {study.seeds} seeds; leave one of them out")
     if study.seeds and experiment.seed + study.seeds - 1 > LAST_SEED:
         raise UserError(f"{source}: {study.seeds} seeds from {experiment.seed} on are beyond {LAST_SEED}; lower seed")
     seeds = range(experiment.seed, experiment.seed + (study.seeds or 0))
     folds = experiment.data.folds if experiment.data.fold is None else None
-    return Plan({key: options(values) for key, values in study.grid.items()}, seeds, folds)
+    return Plan({key: _options(key, values, source) for key, values in study.grid.items()}, seeds, folds)
 
 
-def require_number(plan: Plan, source: str, allowed: bool) -> None:
+def _options(key: str, values: Any, source: str) -> dict[str, Any]:
+    try:
+        return options(values)
+    except ValueError as error:
+        raise UserError(f"{source}: grid over {key}: {error}") from None
+
+
+def require_keys(study: Study, source: str) -> None:
+    """Raise UserError for keys that cannot vary, and for one inside of another."""
+    for key in study.grid:
+        reason = RESERVED.get(key) or next((why for name, why in RESERVED.items() if key.startswith(f"{name}.")), None)
+        if reason:
+            raise UserError(f"{source}: grid over {key}: {reason}; leave it out of the grid")
+        holding = [other for other in study.grid if key.startswith(f"{other}.")]
+        if holding:
+            raise UserError(f"{source}: grid over {key} and over {holding[0]}, which holds it; leave one out")
+
+
+def require_number(count: int, source: str, allowed: bool) -> None:
     """Raise UserError for a study of too many members, which a slip in a grid makes easily."""
-    if len(plan) > MOST:
-        raise UserError(f"{source}: {len(plan)} members are more than a study holds, {MOST}; make the grid smaller")
-    if len(plan) > MOST_WITHOUT_YES and not allowed:
+    if count > MOST:
+        raise UserError(f"{source}: {count} members are more than a study holds, {MOST}; make the grid smaller")
+    if count > MOST_WITHOUT_YES and not allowed:
         raise UserError(
-            f"{source}: {len(plan)} members are more than {MOST_WITHOUT_YES}; --dry-run lists them, --yes trains them"
+            f"{source}: {count} members are more than {MOST_WITHOUT_YES}; --dry-run lists them, --yes trains them"
         )
 
 

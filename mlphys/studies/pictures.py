@@ -18,7 +18,7 @@ from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
-from mlphys.schema.document import flow
+from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison
 from mlphys.studies.points import Point, main_metric, points
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DISAGREED = 10  # samples on each side
 DECADES = 1.5  # a parameter over a larger range has a logarithmic axis
 MOST_CURVES = len(theme.LINES)
+MOST_LETTERS = 60  # of all labels of an axis side by side
 MOST_LABELS = 20  # characters under an axis
 
 Draw = Callable[[], Iterable[Picture]]
@@ -51,7 +52,12 @@ def draw(pictures: Sequence[Draw], folder: Path, formats: Sequence[str]) -> tupl
 
 
 def of_study(title: str, content: StudyFile) -> list[Draw]:
-    """The metric against one varied key or two, and a heat map for two."""
+    """The metric against one varied key or two, and a heat map for two; of a search against each key and each trial."""
+    if content.search:
+        return [
+            lambda: search_pictures.against_keys(title, content),
+            lambda: search_pictures.best_so_far(title, content),
+        ]
     return [lambda: against_parameter(title, content), lambda: heat_map(title, content)]
 
 
@@ -81,7 +87,9 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     for (others, row), colour in zip(lines.items(), theme.LINES, strict=False):
         at = [_position(content, along, point, labels) for point, _ in row]
         values, errors = [found.mean for _, found in row], [_error(found) for _, found in row]
-        axes.errorbar(at, values, errors, color=colour, marker="o", markersize=7, capsize=5, label=others)
+        joined = "-" if _numeric(content, along) else "none"  # there is nothing between two named values
+        style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 7, "capsize": 5, "linestyle": joined}
+        axes.errorbar(at, values, errors, label=others, **style)
         for point, found in row:
             for column, value in zip(
                 table, (point.labels[along], others, found.n, found.mean, _error(found), found.stdev), strict=True
@@ -117,8 +125,8 @@ def heat_map(title: str, content: StudyFile) -> Iterator[Picture]:
             text = theme.measured(cell.mean, _error(cell)).replace(" ±", "\n±") if cell else "none"
             colour = theme.INK if cell and cell.mean > middle else "white"
             axes.text(j, i, text, ha="center", va="center", fontsize=11, color=colour if cell else theme.INK)
-    axes.set_xticks(range(len(columns)), [theme.short(label, MOST_LABELS) for label in columns])
-    axes.set_yticks(range(len(rows)), [theme.short(label, MOST_LABELS) for label in rows])
+    axes.set_xticks(range(len(columns)), _ticks(content, across))
+    axes.set_yticks(range(len(rows)), _ticks(content, down))
     axes.set(xlabel=_last(across).replace("_", " "), ylabel=_last(down).replace("_", " "))
     figure.colorbar(image, ax=axes, label=name.replace("_", " "))
     table: dict[str, list[Any]] = {
@@ -244,14 +252,28 @@ def _position(content: StudyFile, key: str, point: Point, labels: Sequence[str])
 
 def _parameter_axis(axes: Axes, content: StudyFile, key: str, labels: Sequence[str]) -> None:
     if not _numeric(content, key):
-        axes.set_xticks(range(len(labels)), [theme.short(label, MOST_LABELS) for label in labels])
+        ticks = _ticks(content, key)
+        axes.set_xticks(range(len(labels)), ticks)
+        if sum(map(len, ticks)) > MOST_LETTERS:
+            axes.tick_params(axis="x", labelrotation=25)
+            for tick in axes.get_xticklabels():
+                tick.set(horizontalalignment="right", rotation_mode="anchor")
+        axes.margins(x=0.1)
         return
     values = [float(value) for value in _values(content, key)]
     if min(values) > 0 and max(values) / min(values) >= 10**DECADES:
         axes.set_xscale("log")
         if len(values) <= 10:
-            axes.set_xticks(values, [flow(value) if value >= 1e-3 else f"{value:g}" for value in _values(content, key)])
+            axes.set_xticks(values, _ticks(content, key))
             axes.minorticks_off()
+
+
+def _ticks(content: StudyFile, key: str) -> list[str]:
+    """The values of a key: numbers with three digits, or with all where these do not tell them apart."""
+    if _numeric(content, key):
+        short = [f"{value:.3g}" for value in _values(content, key)]
+        return short if len(set(short)) == len(short) else [f"{value:g}" for value in _values(content, key)]
+    return [theme.short(label, MOST_LABELS) for label in content.grid[key]]
 
 
 def _last(key: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from mlphys.io.history import quantities
@@ -15,9 +14,9 @@ from mlphys.terminal import printable
 
 
 class StudyReporter(Protocol):
-    """Receives the members to train, and each one's start, epochs and end."""
+    """Receives how many members there are to train, and each one's start, epochs and end."""
 
-    def begin(self, records: Sequence[MemberRecord], slots: int) -> None: ...
+    def begin(self, total: int, slots: int) -> None: ...
 
     def began(self, record: MemberRecord) -> None: ...
 
@@ -31,8 +30,8 @@ class StudyReporter(Protocol):
 class Counts:
     """How many members are trained, have ended and have failed, and how long the others take; nothing is shown."""
 
-    def begin(self, records: Sequence[MemberRecord], slots: int) -> None:
-        self.total, self.slots = len(records), slots
+    def begin(self, total: int, slots: int) -> None:
+        self.total, self.slots = total, slots
         self.done, self.failed = 0, 0
         self._began_at = time.monotonic()
 
@@ -70,10 +69,10 @@ class Lines(Counts):
 class Bar(Counts):
     """A bar for the study, and a line for each member under way, for a terminal."""
 
-    def begin(self, records: Sequence[MemberRecord], slots: int) -> None:
+    def begin(self, total: int, slots: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
 
-        super().begin(records, slots)
+        super().begin(total, slots)
         plain = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[values]}"))
         columns = (next(plain), BarColumn(bar_width=12), next(plain))  # a value such as [16, 32] is no markup
         self._progress = Progress(*columns)
@@ -114,7 +113,11 @@ class Bar(Counts):
 
 
 def outcome(record: MemberRecord) -> str:
-    """How a member ended: its epochs and first metric, or why it failed."""
+    """How a member ended: its epochs and first metric, or why it failed; and what became of one that was resumed."""
+    return "; ".join(filter(None, (_ended(record), record.moved)))
+
+
+def _ended(record: MemberRecord) -> str:
     if record.state != "done":
         return f"{record.state}: {record.reason}" if record.reason else record.state
     split = "test" if "test" in record.metrics else "validation"

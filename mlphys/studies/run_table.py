@@ -18,7 +18,7 @@ from mlphys.io.run_files import STUDY
 from mlphys.runs.run import Run
 from mlphys.schema.document import dotted
 from mlphys.schema.messages import suggestion
-from mlphys.studies.points import main_metric, points
+from mlphys.studies.points import best, main_metric, points
 from mlphys.studies.study_file import Study
 from mlphys.studies.where import Where
 
@@ -176,13 +176,14 @@ def _study(folder: Path) -> Row:
         "name": content.name,
         "kind": "study",
         "dataset": _text(content.config, "data", "name"),
-        "state": f"{done} of {len(content.members)} done",
-        "members": len(content.members),
+        "state": f"{done} of {content.total} done",
+        "members": content.total,
         "seconds": round(sum(record.seconds or 0 for record in content.members), 1),
         "started": None,
     }
     metric = main_metric(content)
-    found = points(content)[0].metric(*metric) if metric and len(points(content)) == 1 else None
+    chosen = points(content)[0] if len(points(content)) == 1 else best(content) if content.search else None
+    found = chosen.metric(*metric) if chosen and metric else None
     if metric and found:
         row |= {"metric": ".".join(metric), "value": found.mean, "stderr": found.stderr}
     return row

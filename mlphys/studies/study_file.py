@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from mlphys import machine
 from mlphys.errors import UserError
@@ -24,13 +24,13 @@ from mlphys.studies.members import MOST, Member
 
 LARGEST = 64_000_000  # bytes
 
-State = Literal["waiting", "running", "interrupted", "done", "diverged", "failed"]
-ENDED = ("done", "diverged", "failed")  # not trained again, unless requested
+State = Literal["waiting", "running", "interrupted", "done", "diverged", "failed", "pruned"]
+ENDED = ("done", "diverged", "failed", "pruned")  # not trained again, unless requested
 Metrics = dict[str, int | FiniteFloat | None]
 
 
 class ExecutorFacts(BaseModel):
-    """Where the members are trained: by processes of this machine, with so many at once."""
+    """Where the members are trained, so many at once: in this process, by processes of this machine, or by Ray."""
 
     model_config = ConfigDict(extra="forbid")
     name: str
@@ -38,7 +38,11 @@ class ExecutorFacts(BaseModel):
 
 
 class MemberRecord(BaseModel):
-    """What study.json holds of a member."""
+    """What study.json holds of a member.
+
+    `moved`: whether a member that was resumed continued from its checkpoint, or why it was trained from its start.
+    `curve`: of a search, the validation curve at the epochs at which members are compared.
+    """
 
     model_config = ConfigDict(extra="forbid")
     number: Count
@@ -54,6 +58,8 @@ class MemberRecord(BaseModel):
     seconds: FiniteFloat | None = None
     metrics: dict[str, Metrics] = {}
     environment: dict[str, Any] | None = None
+    moved: str | None = None
+    curve: dict[Count, FiniteFloat] = {}
 
     @property
     def member(self) -> Member:
@@ -62,6 +68,36 @@ class MemberRecord(BaseModel):
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+
+class Numbers(BaseModel):
+    """The numbers of a key that a search may take: all between two ends, or the whole ones."""
+
+    model_config = ConfigDict(extra="forbid")
+    first: int | FiniteFloat
+    last: int | FiniteFloat
+    log: bool
+    whole: bool
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Numbers:
+        if not self.first < self.last or (self.log and self.first <= 0):
+            raise ValueError("its ends are no range")
+        return self
+
+
+class SearchFacts(BaseModel):
+    """What study.json holds of a search: how many trials, and by key a range, or the choices by their labels."""
+
+    model_config = ConfigDict(extra="forbid")
+    trials: Count
+    prune: bool
+    ranges: dict[str, Numbers]
+    choices: dict[str, dict[str, Any]]
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.ranges, *self.choices]
 
 
 class StudyFile(BaseModel):
@@ -80,14 +116,20 @@ class StudyFile(BaseModel):
     chooses: bool
     executor: ExecutorFacts
     threads: Annotated[int, Field(ge=1, le=machine.MOST_THREADS)]
-    members: Annotated[list[MemberRecord], Field(min_length=1, max_length=MOST)]
+    search: SearchFacts | None = None
+    members: Annotated[list[MemberRecord], Field(max_length=MOST)]
+
+    @property
+    def total(self) -> int:
+        """How many members it has when it is complete; those of a search are made one after the other."""
+        return self.search.trials if self.search else len(self.members)
 
     def record(self, number: int) -> MemberRecord:
         return self.members[number - 1]
 
     def same_request(self, other: StudyFile) -> bool:
         """Whether the same members were requested, evaluated on the same split."""
-        request = {"config", "grid", "seeds", "folds", "evaluated"}
+        request = {"config", "grid", "seeds", "folds", "evaluated", "search"}
         return self.model_dump(include=request) == other.model_dump(include=request)
 
 
@@ -130,6 +172,8 @@ class Study:
             raise UserError(f"{path}: damaged: {where} is missing or wrong; start a new study") from None
         except (ValueError, RecursionError):
             raise UserError(f"{path}: damaged: not readable as JSON; start a new study") from None
+        if found.total < 1 or len(found.members) > found.total:
+            raise UserError(f"{path}: damaged: members is missing or wrong; start a new study")
         for number, record in enumerate(found.members, 1):
             if record.number != number or record.directory != f"members/{number}":
                 raise UserError(f"{path}: damaged: member {number} is not where it should be; start a new study")
@@ -149,6 +193,13 @@ class Study:
                 atomic.write(self.path / "summary.csv", summary(content))
         return content
 
+    def add(self, member: Member) -> StudyFile:
+        """Write down one more member, the next by its number, before it is trained."""
+        content = self.read()
+        content.members.append(recorded(member))
+        self.write(content)
+        return content
+
     def began(self, number: int) -> StudyFile:
         return self.update(number, state="running", reason=None)
 
@@ -166,7 +217,18 @@ class Study:
         return Order(number, content.source, document.data, str(self.run_path(number)), content.threads, splits)
 
 
-RESULT = ("state", "reason", "epochs", "best_epoch", "stopped", "seconds", "metrics", "environment")
+RESULT = ("state", "reason", "epochs", "best_epoch", "stopped", "seconds", "metrics", "environment", "moved")
+
+
+def recorded(member: Member) -> MemberRecord:
+    """A member that waits to be trained."""
+    return MemberRecord(
+        number=member.number,
+        overrides=dict(member.overrides),
+        labels=dict(member.labels),
+        pins=dict(member.pins),
+        directory=f"members/{member.number}",
+    )
 
 
 def summary(content: StudyFile) -> str:

@@ -121,6 +121,41 @@ def test_a_damaged_member_fails_with_the_name_of_its_file_and_is_not_written_ove
     assert Path("seeds/members/1/status.json").read_text() == "{"
 
 
+def begun_elsewhere(**environment: object) -> None:
+    """Let member 1 of the study of seeds be under way, with another environment than it had."""
+    content = facts("seeds")
+    content["members"][0]["state"] = "interrupted"
+    Path("seeds/study.json").write_text(json.dumps(content))
+    for name, changes in (("status", {"state": "interrupted"}), ("environment", environment)):
+        path = Path(f"seeds/members/1/{name}.json")
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_member_is_continued_where_processor_versions_and_threads_are_the_same(trained):
+    before = bytes_of("seeds/members/1")
+    begun_elsewhere()
+    assert "continued from checkpoint 000002.safetensors" in mlphys("resume", "seeds", "--workers", 0)
+    assert bytes_of("seeds/members/1") == before
+    assert facts("seeds")["members"][0]["moved"] == "continued from checkpoint 000002.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason_"),
+    [
+        ({"cpu": "Abacus"}, "its checkpoint was made by another processor, Abacus; here it is "),
+        ({"threads": 3}, "its checkpoint was made with 3 threads; here they are 1"),
+        ({"accelerators": ["GPU:0"]}, "its checkpoint was made with other accelerators"),
+    ],
+)
+def test_elsewhere_it_is_trained_from_its_start_to_the_bytes_of_this_machine(trained, environment, reason_):
+    before = bytes_of("seeds/members/1")
+    begun_elsewhere(**environment)
+    mlphys("resume", "seeds", "--workers", 0, "--quiet")
+    assert facts("seeds")["members"][0]["moved"].startswith(f"trained from its start: {reason_}")
+    assert bytes_of("seeds/members/1") == before
+    assert json.loads(Path("seeds/members/1/environment.json").read_text())["threads"] == 1
+
+
 def test_the_same_command_with_resume_finds_its_study_and_refuses_another(trained):
     again = ("sweep", "small.yaml", "--grid", RATES, *HERE, "--resume")
     assert "2 members, 2 done" in mlphys(*again)

@@ -1,9 +1,10 @@
-"""Optional packages that tests need."""
+"""Optional packages and programs that tests need."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 
 import pytest
 
@@ -18,3 +19,14 @@ def needs(package: str) -> None:
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(f"{reason}, and {REQUIRED}=required")
     pytest.skip(reason, allow_module_level=True)
+
+
+def needs_program(*names: str) -> str:
+    """The path of the first of these programs that is there; without one, skip, or fail where extras are required."""
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found:
+        return found
+    reason = f"none of the programs {', '.join(names)} is there"
+    if os.environ.get(REQUIRED) == "required":
+        pytest.fail(f"{reason}, and {REQUIRED}=required")
+    pytest.skip(reason)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from pathlib import Path
 
-from mlphys.studies.executor import Epoch, Order, OtherThreads, Report, Result
+from mlphys.studies.executor import Epoch, Order, OtherThreads, Report, Result, Stopped
 
 ROW = {"phase": "train", "epoch": 1, "loss": 0.5, "seconds": 0.1}
 
@@ -44,3 +46,22 @@ def waiting_to_be_interrupted(order: Order, report: Report) -> Result:
     report(Epoch(order.number, "train", 1, 1, ROW))
     signal.pause()
     raise AssertionError("unreachable")
+
+
+def reporting_until_stopped(order: Order, report: Report) -> Result:
+    """Reports epochs for as long as nobody stops it."""
+    try:
+        while True:
+            report(Epoch(order.number, "train", 1, 1, ROW))
+            threading.Event().wait(0.01)
+    except Stopped as stopped:
+        return Result("pruned", str(stopped))
+
+
+def writing_its_run(order: Order, report: Report) -> Result:
+    """Fails after it has written a config into its run; its epochs are 1 if there was one."""
+    config = Path(order.directory) / "config.yaml"
+    epochs = int(config.exists())
+    config.parent.mkdir(exist_ok=True)
+    config.write_text("made up")
+    return Result("failed", f"{order.directory}: is made up", epochs)

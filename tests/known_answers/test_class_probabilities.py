@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -73,6 +75,20 @@ def test_the_standard_errors_are_the_spread_over_repeated_samples():
     for name in ("auc", "average_precision", "efficiency_at_90_percent_rejection", "nll"):
         spread = np.std([one[name] for one in found], ddof=1)
         assert np.mean([one[f"{name}_stderr"] for one in found]) == pytest.approx(spread, rel=0.3), name
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_is_perfect_has_the_error_of_a_fraction_of_one_and_not_zero(classes):
+    labels = np.arange(60) % classes
+    found, _ = ranking_metrics(labels, np.eye(classes, dtype=np.float32)[labels] * 0.9 + 0.05, None)
+    n = 60 // classes
+    assert found["auc"] == found["average_precision"] == 1
+    if classes == 2:
+        assert found["auc_stderr"] == pytest.approx(math.sqrt(2) / (2 * (n + 1)))
+        assert found["average_precision_stderr"] == found["efficiency_at_99_percent_rejection_stderr"]
+        assert found["average_precision_stderr"] == pytest.approx(1 / (2 * (n + 1)))
+    else:
+        assert found["auc_stderr"] == found["average_precision_stderr"] == pytest.approx(1 / (2 * 61))
 
 
 def test_the_error_of_a_mean_of_areas_is_that_of_repeated_samples():

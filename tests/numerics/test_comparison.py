@@ -98,6 +98,26 @@ def test_what_seeds_and_samples_share_counts_once():
     assert np.mean(variances) == pytest.approx(expected, rel=0.15)
 
 
+def test_weighted_scores_have_the_weighted_mean_and_its_spread_over_repeated_samples():
+    random, means, errors = RANDOM(4), [], []
+    for _ in range(600):
+        first, second = random.random((2, 200)) < [[0.8], [0.7]]
+        weights = random.exponential(size=200) + first  # samples that the first has right weigh more
+        parts = [comparison.weighted_parts(each, weights) for each in (first, second)]
+        found = comparison.paired(*parts)
+        assert found.value == pytest.approx(
+            np.average(first, weights=weights) - np.average(second, weights=weights), abs=1e-12
+        )
+        means.append(found.value)
+        errors.append(found.stderr)
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.07)
+
+
+def test_equal_weights_are_none():
+    values = RANDOM(5).normal(size=9)
+    np.testing.assert_allclose(comparison.weighted_parts(values, np.full(9, 3.0)), values, rtol=1e-12)
+
+
 def test_folds_have_the_variance_of_nadeau_and_bengio():
     first, second = [0.90, 0.92, 0.91, 0.94, 0.90], [0.88, 0.91, 0.91, 0.90, 0.89]
     found = comparison.over_same_folds(first, second)

@@ -68,7 +68,7 @@ def config(monitor: str | None) -> SimpleNamespace:
     stopping = None if monitor is None else SimpleNamespace(monitor=monitor)
     return SimpleNamespace(
         name="made",
-        data=SimpleNamespace(preprocess=[], feature_names=lambda: ()),
+        data=SimpleNamespace(preprocess=[], feature_names=lambda: (), target_scaling=None),
         training=SimpleNamespace(early_stopping=stopping, phases=None),
         model=Classifier.model_validate(Classifier.example()),
     )

@@ -37,6 +37,12 @@ def test_the_lines_are_the_history_and_the_legend_tells_the_best_epoch():
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
 
 
+def test_a_loss_of_scaled_targets_says_so():
+    scaled = config("validation_loss")
+    scaled.data.target_scaling = "standardize"
+    assert drawn(history=history([0.5, 0.3]), config=scaled).figure.axes[0].get_ylabel() == "loss, of scaled targets"
+
+
 def test_without_early_stopping_the_last_epoch_is_reported():
     axes = drawn(history=history([0.5, 0.3, 0.2]), config=config(monitor=None)).figure.axes[0]
     assert axes.get_legend().get_title().get_text() == "epoch 3 (last)"

@@ -101,6 +101,48 @@ def test_losses_are_compared_by_the_paired_differences_of_the_samples():
     assert "(paired t test)" in found["sentences"][0]
 
 
+def weighted(column: str, right: np.ndarray, weights: np.ndarray) -> Path:
+    """A run of a classifier of a table of as many events in the test split, whose weights are in `column`."""
+    n = len(right)
+    rows = [f"{i},{'sb'[i % 2]},{w},1" for i, w in enumerate(np.tile(weights, 3))]
+    Path("events.csv").write_text("\n".join(["x,kind,w,one", *rows]))
+    data = {"name": "table", "path": "events.csv", "target": "kind", "weights": column, "features": ["x"]}
+    data |= {"train": n, "validation": n, "test": n}
+    dense = [{"Dense": {"units": 2, "activation": "softmax"}}]
+    model = {"kind": "classifier", "layers": dense}
+    Path("events.yaml").write_text(yaml.safe_dump({"name": "events", "data": data, "model": model}))
+    run = fake_run.write(Path("events.yaml"))
+    labels = np.arange(n, dtype=np.int32) % 2
+    given = np.eye(2, dtype=np.float32)[np.where(right, labels, 1 - labels)] * 0.8 + 0.1
+    writer = RunWriter(run)
+    shown = {"shown": np.zeros(0, np.int32), "images": np.zeros((0, 1), np.float32)}
+    losses = np.where(right, 0.1, 2.3).astype(np.float32)
+    arrays = {"labels": labels, "probabilities": given, "losses": losses, "weights": weights.astype(np.float32)}
+    writer.predictions("test", {**arrays, **shown})
+    accuracy = float(np.average(right, weights=weights))
+    writer.metrics({"test": {"samples": n, "accuracy": accuracy, "accuracy_stderr": 0.01}})
+    return run
+
+
+def test_weighted_accuracies_are_compared_by_weighted_differences_and_without_counting():
+    random = np.random.default_rng(2)
+    first, second, weights = random.random(300) < 0.9, random.random(300) < 0.8, random.exponential(size=300)
+    found = compared(weighted("w", first, weights), weighted("w", second, weights))
+    (pair,) = found["comparisons"]
+    difference = np.average(first, weights=weights) - np.average(second, weights=weights)
+    assert pair["difference"] == pytest.approx(difference, rel=1e-5)
+    residuals = first.astype(float) - second - difference
+    assert pair["stderr"] == pytest.approx(stats.sem(weights * residuals / weights.mean()), rel=1e-3)
+    assert pair["first_only"] is None
+    assert "(paired t test)" in found["sentences"][0]
+
+
+def test_weighted_runs_are_not_compared_with_runs_of_other_weights():
+    right, weights = np.random.default_rng(2).random(300) < 0.9, np.ones(300)
+    message = reason("compare", weighted("w", right, weights), weighted("one", right, weights))
+    assert "cannot be compared" in message
+
+
 def test_tables_for_papers_have_the_names_escaped():
     runs = [classifier(right(0, 0.9), name="my_net"), classifier(right(1, 0.8))]
     assert r"test & my\_net/1 & small/1 \\" in mlphys("compare", *runs, "--format", "latex")

@@ -11,6 +11,7 @@ import pytest
 from mlphys.errors import UserError
 from mlphys.studies import conduct
 from mlphys.studies.executor import InThisProcess, Result
+from mlphys.studies.member_queue import Listed
 from mlphys.studies.points import best, main_metric, points
 from mlphys.studies.progress import Counts, Lines, duration
 from mlphys.studies.study_file import Study, StudyFile, located, summary
@@ -49,7 +50,7 @@ def states(study: Study) -> list[str]:
 
 
 def test_every_result_is_written_down_with_a_row_of_summary_csv(study):
-    conduct.conduct(study, [1, 2, 3], InThisProcess(measured), Counts())
+    conduct.conduct(study, Listed([1, 2, 3]), InThisProcess(measured), Counts())
     assert states(study) == ["done", "done", "done"]
     rows = list(csv.DictReader((study.path / "summary.csv").read_text().splitlines()))
     assert [row["member"] for row in rows] == ["1", "2", "3"]
@@ -64,7 +65,7 @@ def test_an_interrupt_leaves_members_that_have_ended_and_those_to_resume(study):
         return measured(order, report)
 
     with pytest.raises(KeyboardInterrupt):
-        conduct.conduct(study, [1, 2, 3], InThisProcess(interrupted_at_second), Counts())
+        conduct.conduct(study, Listed([1, 2, 3]), InThisProcess(interrupted_at_second), Counts())
     assert states(study) == ["done", "interrupted", "waiting"]
     for number in (1,):
         (study.run_path(number)).mkdir(parents=True)
@@ -114,7 +115,7 @@ def test_a_log_has_a_line_a_member_with_what_went_wrong(study, capsys):
     def one_fails(order, report):
         return Result("failed", "no memory") if order.number == 2 else measured(order, report)
 
-    conduct.conduct(study, [1, 2, 3], InThisProcess(one_fails), Lines())
+    conduct.conduct(study, Listed([1, 2, 3]), InThisProcess(one_fails), Lines())
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[1].startswith("2/3, 1 failed")
@@ -209,5 +210,5 @@ def test_labels_with_commas_are_quoted_in_summary_csv():
 
 def test_what_a_bug_raises_in_this_process_is_a_bug(study):
     with pytest.raises(ZeroDivisionError):
-        conduct.conduct(study, [1, 2, 3], InThisProcess(raising_if_second), Counts())
+        conduct.conduct(study, Listed([1, 2, 3]), InThisProcess(raising_if_second), Counts())
     assert states(study) == ["done", "interrupted", "waiting"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -54,9 +58,43 @@ def test_a_member_that_needs_other_threads_gets_a_fresh_process():
     assert processes[0] == processes[1] != processes[2]
 
 
+def test_a_script_that_trains_a_study_is_not_run_again_by_its_processes(tmp_path: Path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from mlphys.studies.executor import Order\n"
+        "from mlphys.studies.local_processes import LocalProcesses\n"
+        "from tests.helpers import made_up_members\n"
+        "print('begins')\n"
+        "with LocalProcesses(made_up_members.measured, 1) as executor:\n"
+        "    executor.submit(Order(1, 'f.yaml', {}, 'nowhere', 1))\n"
+        "    executor.wait(lambda event: print(event.epoch))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "begins\n1\n"
+
+
 def test_leaving_ends_processes_that_train():
     with LocalProcesses(made_up_members.waiting_to_be_interrupted, 1) as executor:
         executor.submit(Order(1, "f.yaml", {}, "nowhere", 1))
         executor.wait(lambda event: None)
         [worker] = executor._workers
     assert worker.process.exitcode is not None
+
+
+def test_a_member_that_is_stopped_is_pruned_and_its_process_trains_the_next():
+    results: list[tuple[str, str | None]] = []
+
+    def stopping(event: Event) -> None:
+        if isinstance(event, Ended):
+            results.append((event.result.state, event.result.reason))
+        else:
+            executor.stop(event.number, f"member {event.number} is too bad")
+
+    with LocalProcesses(made_up_members.reporting_until_stopped, 1) as executor:
+        for number in (1, 2):
+            executor.submit(Order(number, "f.yaml", {}, "nowhere", 1))
+            while len(results) < number:
+                executor.wait(stopping)
+        assert len(executor._workers) == 1
+    assert results == [("pruned", "member 1 is too bad"), ("pruned", "member 2 is too bad")]

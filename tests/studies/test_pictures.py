@@ -10,8 +10,9 @@ from mlphys.studies import conduct, pictures
 from mlphys.studies.candidates import candidates
 from mlphys.studies.comparison import compare
 from mlphys.studies.executor import InThisProcess
+from mlphys.studies.member_queue import Listed
 from mlphys.studies.progress import Counts
-from mlphys.studies.study_file import Study
+from mlphys.studies.study_file import Study, StudyFile
 from tests.helpers.made_up_members import measured
 from tests.helpers.made_up_results import SAMPLES, classifier
 from tests.studies.test_conduct import content
@@ -20,13 +21,31 @@ from tests.studies.test_conduct import content
 def test_a_study_is_drawn_as_its_metric_against_the_key_that_varies_with_the_error_over_seeds(tmp_path):
     study = Study(tmp_path)
     study.write(content(4))
-    conduct.conduct(study, [1, 2, 3, 4], InThisProcess(measured), Counts())
+    conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
     (picture,) = pictures.against_parameter("small/1", study.read())
     assert picture.table["training.epochs"] == ["1", "2"]
     assert picture.table["accuracy"] == [1.5, 3.5]
     assert picture.table["stderr"] == pytest.approx([0.5, 0.5])  # accuracies 1, 2 and 3, 4
     with pytest.raises(NotApplicable, match="a heat map needs two keys that vary"):
         list(pictures.heat_map("small/1", study.read()))
+
+
+def test_numbers_are_joined_by_a_line_and_named_values_are_not_whose_long_names_are_turned(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_LETTERS", 30)
+    labels = {"1": 1, "2": 2}
+    names = {f"a value with quite a long name, number {i}": f"value {i}" for i in (1, 2)}
+    for number, grid, line, angle in ((1, labels, "-", 0), (2, names, "None", 25)):
+        known = content(4, grid={"training.epochs": grid}).model_dump()
+        for record, label in zip(known["members"], [label for label in grid for _ in range(2)], strict=True):
+            record["labels"] = {"training.epochs": label}
+        study = Study(tmp_path / str(number))
+        study.path.mkdir()
+        study.write(StudyFile.model_validate(known))
+        conduct.conduct(study, [1, 2, 3, 4], InThisProcess(measured), Counts())
+        (picture,) = pictures.against_parameter("small/1", study.read())
+        (axes,) = picture.figure.axes
+        assert axes.lines[0].get_linestyle() == line
+        assert {label.get_rotation() for label in axes.get_xticklabels()} == {angle}
 
 
 def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypatch):

@@ -1,0 +1,91 @@
+"""What a notebook shows of a run: how it ended, the main number with its error and baseline, curves, the net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlphys.io.history import quantities
+from mlphys.notebook.curves import panel
+from mlphys.notebook.html import escaped, table
+from mlphys.numerics.uncertainty import rounded
+from mlphys.runs.run import Run
+from mlphys.schema.layers import text
+from mlphys.show.evaluation import BASELINES
+
+# Of a main metric those of its baselines that are in the same units.
+BASELINES_OF = {
+    "accuracy": ("majority_accuracy",),
+    "mse": ("pca_mse", "mean_image_mse", "mean_target_mse"),
+}
+MOST_PANELS = 2
+
+
+def page(run: Run) -> str:
+    """As HTML."""
+    numbers = "".join(f"<li>{escaped(number)}</li>" for number in main_numbers(run, baselines=True))
+    curves = "".join(_curves(run.history))
+    rows = [[row.name, text(row.output_shape), row.parameters()] for row in run.rows]
+    net = table(["layer", "output", "parameters"], rows) if rows else ""
+    return (
+        f"<div><b>{escaped(run.name)}</b>: {escaped(ending(run))}"
+        f'<ul style="margin: 0.3em 0">{numbers}</ul>{curves}'
+        f"<details><summary>{escaped(_size(run))}</summary>{net}</details>"
+        f"<code>{escaped(run.path)}</code></div>"
+    )
+
+
+def ending(run: Run) -> str:
+    """`done after 12 epochs`."""
+    status = run.status
+    epochs = status["epochs"]
+    if not run.config.model.ITERATIVE:
+        return str(status["state"])
+    early = ", stopped early" if status["stopped"] == "early_stopping" else ""
+    return f"{status['state']} after {epochs} epoch{'' if epochs == 1 else 's'}{early}"
+
+
+def main_numbers(run: Run, baselines: bool = False) -> list[str]:
+    """`test accuracy 0.9881 +- 0.0011`, for each split that was measured."""
+    found = []
+    for split, metrics in run.metrics.items():
+        name = next((name for name in run.config.model.MEASURED if isinstance(metrics.get(name), int | float)), None)
+        if name is None:
+            continue
+        number = f"{split} {name} {rounded(metrics[name], metrics.get(f'{name}_stderr'))}"
+        others = _baselines(name, metrics) if baselines else []
+        found.append(f"{number} ({'; '.join(others)})" if others else number)
+    return found
+
+
+def _baselines(name: str, metrics: Mapping[str, Any]) -> list[str]:
+    there = [other for other in BASELINES_OF.get(name, ()) if isinstance(metrics.get(other), int | float)]
+    return [f"{BASELINES[other]}: {rounded(metrics[other], metrics.get(f'{other}_stderr'))}" for other in there]
+
+
+def _curves(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The loss and one other quantity, in training and on validation."""
+    names = quantities(history[0]) if history else []
+    recorded = [name for name in names if not name.startswith("validation_")]
+    chosen = sorted(recorded, key=lambda name: (name != "loss", name != "accuracy"))[:MOST_PANELS]
+    return [
+        panel(
+            name.replace("_", " "),
+            {
+                label: [row[column] for row in history]
+                for label, column in (("train", name), ("validation", f"validation_{name}"))
+                if column in names
+            },
+        )
+        for name in chosen
+    ]
+
+
+def _size(run: Run) -> str:
+    count = sum(math.prod(shape) for shape in run.loaded.weight_shapes().values())
+    sizes = {split: facts["samples"] for split, facts in run.data["splits"].items()}
+    return (
+        f"{run.config.model.kind} of {count} parameters; {sizes['train']} training, {sizes['validation']} validation, "
+        f"{sizes['test']} test samples of {run.config.data.name}"
+    )

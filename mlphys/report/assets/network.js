@@ -1,0 +1,101 @@
+// The net of the page: preprocessing and layers, one sample at a time. A tensor is {shape, values}, float32.
+page.read = ({ shapes, block }) => {
+  const bytes = Uint8Array.from(atob(block), (sign) => sign.charCodeAt(0)), all = new Float32Array(bytes.buffer);
+  let start = 0;
+  return shapes.map((shape) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    start += size;
+    return { shape, values: all.subarray(start - size, start) };
+  });
+};
+
+// Steps of preprocessing forwards, and backwards as far as they can be undone.
+const centred = (x, { mean }) => x.map((value, i) => value - mean.values[i]);
+function projected(x, { mean, vectors, scales }) {
+  const z = centred(x, { mean }), [count, features] = vectors.shape, found = new Float32Array(count);
+  for (let k = 0; k < count; k++) {
+    let sum = 0;
+    for (let i = 0, at = k * features; i < features; i++, at++) sum += z[i] * vectors.values[at];
+    found[k] = scales ? sum / scales.values[k] : sum;
+  }
+  return found;
+}
+function lifted(z, { vectors, scales, mean }) {
+  const [count, features] = vectors.shape, found = mean ? Float64Array.from(mean.values) : new Float64Array(features);
+  for (let k = 0; k < count; k++) {
+    const factor = scales ? z[k] * scales.values[k] : z[k];
+    for (let i = 0, at = k * features; i < features; i++, at++) found[i] += factor * vectors.values[at];
+  }
+  return new Float32Array(found);
+}
+page.lifted = lifted;
+page.projected = projected;
+page.steps = {
+  subtract_mean: { apply: (x, step, arrays) => centred(x, arrays), invert: (z, step, { mean }) => z.map((v, i) => v + mean.values[i]) },
+  standardize: {
+    apply: (x, step, { mean, std }) => x.map((v, i) => (v - mean.values[i]) / std.values[i]),
+    invert: (z, step, { mean, std }) => z.map((v, i) => v * std.values[i] + mean.values[i]),
+  },
+  scale: { apply: (x, { by }) => x.map((v) => v / by), invert: (z, { by }) => z.map((v) => v * by) },
+  project: { apply: (x, step, arrays) => projected(x, arrays), invert: (z, step, arrays) => lifted(z, arrays) },
+  whiten: {
+    apply: (x, { kind }, arrays) => {
+      const z = projected(x, arrays);
+      return kind === "zca" ? lifted(z, { vectors: arrays.vectors }) : z;
+    },
+    invert: (z, { kind }, arrays) => lifted(kind === "zca" ? projected(z, {
+      mean: { values: new Float32Array(z.length) }, vectors: arrays.vectors,
+    }) : z, arrays),
+  },
+  contrast_normalize: {
+    apply: (x, { epsilon }) => {
+      const mean = x.reduce((a, b) => a + b, 0) / x.length;
+      const variance = x.reduce((a, b) => a + (b - mean) ** 2, 0) / x.length;
+      return x.map((v) => (v - mean) / Math.sqrt(variance + epsilon));
+    },
+  },
+};
+
+page.Net = class {
+  constructor(net) {
+    Object.assign(this, net);
+    const tensors = page.read(net.tensors), named = (numbers) =>
+      Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, tensors[number]]));
+    this.layers = net.layers.map((layer) => ({ ...layer, weights: named(layer.weights) }));
+    this.steps = net.steps.map((step) => ({ ...step, arrays: named(step.arrays) }));
+    this.scaling = net.targets && named(net.targets);
+  }
+
+  // What the net sees of a sample in the data's units.
+  prepared(x) {
+    return this.steps.reduce((z, step) => page.steps[step.name].apply(z, step, step.arrays), Float32Array.from(x));
+  }
+
+  get invertible() { return this.steps.every((step) => page.steps[step.name].invert); }
+
+  restored(z) {
+    return this.steps.reduceRight((x, step) => page.steps[step.name].invert(x, step, step.arrays), z);
+  }
+
+  // The outputs of the layers from `first` on, the last one included, for what the first of them takes.
+  outputs(values, first = 0, end = this.layers.length) {
+    const found = [];
+    let x = { shape: this.layers[first].input, values };
+    for (const layer of this.layers.slice(first, end)) {
+      x = page.layers[layer.type](x, layer.arguments, layer.weights);
+      found.push(x);
+    }
+    return found;
+  }
+
+  // Of the last layer's output: probabilities of all classes, or numbers in the units of the targets.
+  result(output) {
+    if (this.classes.length === 2 && output.values.length === 1) return [1 - output.values[0], output.values[0]];
+    if (!this.scaling) return output.values;
+    const { mean, spread } = this.scaling, width = mean.values.length;
+    return output.values.map((v, i) => v * spread.values[i % width] + mean.values[i % width]);
+  }
+};
+
+page.data = JSON.parse(document.getElementById("page-data").textContent);
+if (page.data.net) page.net = new page.Net(page.data.net);

@@ -1,0 +1,132 @@
+"""Where the numbers come from: a paragraph for a paper, the machine, the command that repeats the run."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import Any
+
+from mlphys.report.html import Html, element, joined, table
+from mlphys.report.numbers import Main
+from mlphys.report.page import Section
+from mlphys.runs.run import Run
+from mlphys.schema.document import flow
+from mlphys.schema.layers import text
+
+
+def methods(run: Run, number: Main | None) -> Section:
+    packages = _packages(run)
+    words = " ".join(_sentences(run, number, packages))
+    entries = "\n\n".join(_bibtex(run, packages))
+    parts = [element("p", words, class_="methods"), element("pre", element("code", entries), tabindex="0")]
+    return Section("methods", "For a paper", joined(*parts))
+
+
+def environment(run: Run) -> Section:
+    found = run.environment
+    engine: Any = found.get("engine") or {}
+    rows = [
+        ["command", element("code", f"mlphys train {shlex.quote(str(run.path / 'config.yaml'))}")],
+        ["started", found.get("started", "")],
+        ["mlphys", found.get("mlphys", "")],
+        ["Python", found.get("python", "")],
+        ["packages", ", ".join(f"{name} {version}" for name, version in _packages(run).items())],
+        ["system", f"{found.get('system', '')}, {found.get('cpu', '')}, {found.get('threads', '?')} threads"],
+        ["accelerators", ", ".join(map(str, found.get("accelerators") or [])) or "none"],
+        ["steps", "; ".join(map(str, _values(engine.get("steps")))) if isinstance(engine, dict) else ""],
+        ["git", found.get("git") or "not in a repository"],
+    ]
+    return Section("environment", "Environment", joined(table(["", "of this run"], rows, class_="facts")))
+
+
+def _values(block: Any) -> list[Any]:
+    return list(dict.fromkeys(block.values())) if isinstance(block, dict) else []
+
+
+def _packages(run: Run) -> dict[str, str]:
+    packages = run.environment.get("packages") if run.folder.has("environment.json") else None
+    return {str(name): str(version) for name, version in packages.items()} if isinstance(packages, dict) else {}
+
+
+def _sentences(run: Run, number: Main | None, packages: dict[str, str]) -> list[str]:
+    config, description = run.config, run.description
+    splits = run.data["splits"]
+    parameters = sum(math.prod(shape) for shape in run.loaded.weight_shapes().values())
+    versions = " and ".join(
+        f"{shown} {packages[name]}"
+        for name, shown in (("keras", "Keras"), ("tensorflow", "TensorFlow"))
+        if name in packages
+    )
+    of = f"We trained a model of kind {config.model.kind.replace('_', ' ')} with {parameters:,} parameters"
+    with_ = f" with mlphys{f' ({versions})' if versions else ''}"
+    found = [
+        f"{of}{with_} on {splits['train']['samples']:,} samples of {config.data.name} "
+        f"({text(description.shape)}{f', {len(description.classes)} classes' if description.classes else ''})."
+    ]
+    if config.model.ITERATIVE:
+        training = config.training
+        ((name, settings),) = training.model_dump()["optimizer"].items()
+        rate = settings.get("learning_rate")
+        words = f"{name}{f' (learning rate {flow(rate)})' if rate is not None else ''}"
+        batch = training.batch_size if isinstance(training.batch_size, int) else "all"
+        found.append(f"The cost was minimized by {words} in batches of {batch} for at most {training.epochs} epochs.")
+        if training.early_stopping:
+            stop = training.early_stopping
+            found.append(
+                f"Training stopped early when {stop.monitor.replace('_', ' ')} had not improved for {stop.patience} "
+                "epochs."
+            )
+    if number:
+        found.append(
+            f"On {splits[number.split]['samples']:,} {number.split} samples the {number.name.replace('_', ' ')} is "
+            f"{number.text()}, where ± is the standard error of the finite number of samples; the random seed was "
+            f"{config.seed}."
+        )
+    return found
+
+
+def _bibtex(run: Run, packages: dict[str, str]) -> list[str]:
+    version = run.environment.get("mlphys", "") if run.folder.has("environment.json") else ""
+    found = [
+        "@software{mlphys,\n  title = {mlphys: machine learning experiments for physics},\n"
+        f"  version = {{{version}}}\n}}"
+    ]
+    known = {
+        "keras": "@misc{keras,\n  title = {Keras},\n  author = {Chollet, Fran\\c{c}ois and others},\n  year = {2015},\n"
+        "  url = {https://keras.io}\n}",
+        "tensorflow": "@misc{tensorflow,\n"
+        "  title = {TensorFlow: Large-Scale Machine Learning on Heterogeneous Systems},\n"
+        "  author = {Abadi, Mart{\\'\\i}n and others},\n  year = {2015},\n  url = {https://www.tensorflow.org}\n}",
+    }
+    return [*found, *(entry for name, entry in known.items() if name in packages)]
+
+
+def unsure(run: Run, number: Main | None, remarks: list[str]) -> Section:
+    """What a reader should not read into the page."""
+    found = list(remarks)
+    status = run.status
+    if status["state"] != "done":
+        found.append(f"The training is not finished: its state is {status['state']}, after {status['epochs']} epochs.")
+    if number is None:
+        found.append(f"Nothing is measured; `mlphys evaluate {run.path}` measures the run on its test split.")
+    elif number.split != "test":
+        found.append(
+            f"The main number is of {number.split}, not of samples that no choice was made on; "
+            f"`mlphys evaluate {run.path}` opens the test split."
+        )
+    if number and run.config.training.early_stopping and number.split == "validation":
+        found.append("The epoch was chosen on the same validation samples, which makes their number look better.")
+    if run.config.model.ITERATIVE:
+        found.append(
+            f"It is one seed ({run.config.seed}): another one gives other numbers, and ± does not hold that spread; "
+            f"`mlphys train {run.path / 'config.yaml'} --seeds 5` measures it."
+        )
+    return Section(
+        "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in found])
+    )
+
+
+def with_code(sentence: str) -> Html:
+    """What stands in backticks as code."""
+    parts = sentence.split("`")
+    return joined(*(element("code", part) if i % 2 else part for i, part in enumerate(parts)))

@@ -1,0 +1,254 @@
+"""The page of a study: its members together, each point of its grid, curves with bands."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlphys.errors import UserError
+from mlphys.numerics.over_seeds import OverSeeds
+from mlphys.report import chart
+from mlphys.report.chart import Chart, Line
+from mlphys.report.html import Html, element, joined, table
+from mlphys.report.numbers import headline, measured
+from mlphys.report.page import Section, page
+from mlphys.report.provenance import with_code
+from mlphys.runs.run import Run
+from mlphys.schema.document import dump, flow
+from mlphys.studies.points import Point, best, main_metric, points
+from mlphys.studies.study_file import Study, StudyFile
+
+FEWEST = 3  # seeds that a statement over seeds needs
+MOST_LINES = 12
+CURVES = ("validation_accuracy", "validation_loss", "loss")
+
+
+def written(study: Study) -> str:
+    """Raises UserError where study.json cannot be read."""
+    content, missing = study.read(), []
+
+    def attempt(make: Callable[[], Section | None]) -> Section | None:
+        try:
+            return make()
+        except UserError as error:
+            missing.append(str(error))
+            return None
+
+    metric = main_metric(content)
+    makers: list[Callable[[], Section | None]] = [
+        lambda: _points(content, metric) if metric else None,
+        lambda: _against(content, metric) if metric else None,
+        lambda: _curves(study, content),
+        lambda: _members(content),
+        lambda: Section("experiment", "The experiment", _config(content)),
+        lambda: _environment(study, content),
+        lambda: _unsure(study, content),
+    ]
+    sections = [made for make in makers if (made := attempt(make))]
+    if missing:
+        body = element("ul", [element("li", each) for each in missing])
+        sections.append(Section("missing", "What is missing", body))
+    title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
+    done = sum(record.state == "done" for record in content.members)
+    subtitle = [f"study of {len(content.members)} runs, {done} of them done"]
+    return page(title, headline(content.name, subtitle, None, _head(content, metric)), sections)
+
+
+def _head(content: StudyFile, metric: tuple[str, str] | None) -> list[Html]:
+    """The mean of the only point, or the best point of a grid."""
+    if metric is None:
+        return [element("p", "Nothing is measured yet.")]
+    split, name = metric
+    found, chosen = points(content), best(content)
+    point = found[0] if len(found) == 1 else chosen
+    over = point.metric(split, name) if point else None
+    if point is None or over is None:
+        return []
+    what = f"{split} {name.replace('_', ' ')}, mean over {over.n}" if over.n > 1 else f"{split} {name}"
+    where = ", ".join(f"{key} {label}" for key, label in point.labels.items())
+    of = f" of the best point, chosen on validation: {where}" if len(found) > 1 else ""
+    shown = [
+        element("p", f"{what}{of}", class_="what"),
+        element("p", measured(over.mean, _error(over)), class_="value"),
+    ]
+    return [element("div", shown, class_="main-number")]
+
+
+def _error(found: OverSeeds) -> float | None:
+    return found.stderr if found.stderr is not None else found.sampling
+
+
+def _points(content: StudyFile, metric: tuple[str, str]) -> Section:
+    split, name = metric
+    rows = []
+    for point in points(content):
+        found = point.metric(split, name)
+        lost = sum(record.state in ("diverged", "failed") for record in point.records)
+        label = ", ".join(point.labels.values()) or "all"
+        cells = ["–"] * 3
+        if found:
+            spread, sampling = (f"{each:.2g}" if each is not None else "–" for each in (found.stdev, found.sampling))
+            cells = [measured(found.mean, _error(found)), spread, sampling]
+        rows.append([label, found.n if found else 0, *cells, lost])
+    keys = ", ".join(content.grid) or "point"
+    columns = [keys, "n", f"{split} {name.replace('_', ' ')}", "s over seeds", "sampling", "lost"]
+    what = "folds" if content.folds else "seeds"
+    note = (
+        f"± is the standard error of the mean over {what}, for a single member the sampling error; s is the standard "
+        f"deviation over {what}; sampling is what the finite number of samples leaves; lost members diverged or failed."
+    )
+    return Section("points", "Results", joined(table(columns, rows), element("p", note, class_="note")))
+
+
+def _against(content: StudyFile, metric: tuple[str, str]) -> Section | None:
+    """The metric against the numeric key with the most values; a line for each value of the others."""
+    numeric = [key for key, values in content.grid.items() if all(_is_number(value) for value in values.values())]
+    numeric = [key for key in numeric if len(content.grid[key]) > 1]
+    if not numeric:
+        return None
+    along = max(numeric, key=lambda key: len(content.grid[key]))
+    lines: dict[str, list[tuple[float, OverSeeds]]] = {}
+    for point in points(content):
+        if found := point.metric(*metric):
+            others = ", ".join(f"{key} {label}" for key, label in point.labels.items() if key != along)
+            lines.setdefault(others, []).append((float(content.grid[along][point.labels[along]]), found))
+    if not lines:
+        return None
+    xs = [x for row in lines.values() for x, _ in row]
+    drawn = [
+        _error_bars(name or metric[1], sorted(row, key=lambda pair: pair[0]), i)
+        for i, (name, row) in enumerate(lines.items())
+    ]
+    logarithmic = min(xs) > 0 and max(xs) / min(xs) >= 30
+    made = Chart(
+        f"{' '.join(metric)} against {along}".replace("_", " "), along, metric[1], drawn[:MOST_LINES], logarithmic
+    )
+    return Section("parameter", f"Against {along}", chart.figure(made, "parameter"), {"parameter": made.data()})
+
+
+def _error_bars(name: str, row: Sequence[tuple[float, OverSeeds]], colour: int) -> Line:
+    errors = [_error(found) or 0.0 for _, found in row]
+    means = [found.mean for _, found in row]
+    low = [mean - error for mean, error in zip(means, errors, strict=True)]
+    high = [mean + error for mean, error in zip(means, errors, strict=True)]
+    return Line(name, [x for x, _ in row], means, low, high, colour, marked=True)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _curves(study: Study, content: StudyFile) -> Section | None:
+    """Learning curves of each point: the mean over its members with a band of one standard deviation."""
+    histories: list[tuple[str, list[list[dict[str, object]]]]] = []
+    for point in points(content)[:MOST_LINES]:
+        rows = [_history(study, record.number) for record in point.records if record.state == "done"]
+        if rows := [each for each in rows if len(each) > 1]:
+            histories.append((_named(point), rows))
+    charts = [made for column in CURVES if (made := _chart(column, histories))][:2]
+    if not charts:
+        return None
+    drawn = [chart.figure(each, f"curve{i}") for i, each in enumerate(charts)]
+    note = element(
+        "p", "Lines are means over the members, as long as all of them trained; bands are one standard deviation."
+    )
+    body = joined(element("div", drawn, class_="charts"), note)
+    return Section("training", "Training", body, {f"curve{i}": each.data() for i, each in enumerate(charts)})
+
+
+def _named(point: Point) -> str:
+    return ", ".join(f"{key.rpartition('.')[2]} {label}" for key, label in point.labels.items()) or "all members"
+
+
+def _history(study: Study, number: int) -> list[dict[str, object]]:
+    with contextlib.suppress(UserError):
+        return Run(study.run_path(number)).history
+    return []
+
+
+def _chart(column: str, histories: Sequence[tuple[str, list[list[dict[str, object]]]]]) -> Chart | None:
+    lines = []
+    for colour, (name, each) in enumerate(histories):
+        last = min(len(rows) for rows in each)
+        values = np.array([[rows[i].get(column) for i in range(last)] for rows in each], dtype=np.float64)
+        if not np.isfinite(values).all():
+            continue
+        kept = chart.thinned(last)
+        mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else None
+        band = (mean - spread, mean + spread) if spread is not None else (None, None)
+        low, high = (None if part is None else part[kept].tolist() for part in band)
+        lines.append(
+            Line(name, [i + 1 for i in kept], mean[kept].tolist(), low, high, colour, dashed=colour >= chart.LINES)
+        )
+    return Chart(column.replace("_", " "), "epoch", column, lines) if lines else None
+
+
+def _members(content: StudyFile) -> Section:
+    keys = list(dict.fromkeys(key for record in content.members for key in record.overrides))
+    metric = main_metric(content)
+    rows = []
+    for record in content.members:
+        values = [record.labels.get(key) or flow(record.overrides.get(key)) for key in keys]
+        numbers = record.metrics.get(metric[0], {}) if metric else {}
+        value = numbers.get(metric[1]) if metric else None
+        shown = measured(value, numbers.get(f"{metric[1]}_stderr")) if metric and value is not None else "–"
+        rows.append([str(record.number), *values, record.state, record.epochs or 0, shown, record.reason or ""])
+    columns = ["member", *keys, "state", "epochs", " ".join(metric) if metric else "metric", "reason"]
+    return Section("members", "Members", table(columns, rows))
+
+
+def _config(content: StudyFile) -> Html:
+    grid = {key: list(values.values()) for key, values in content.grid.items()}
+    varied = {"grid": grid, "seeds": content.seeds, "folds": content.folds}
+    return joined(
+        element("p", "What varies:"),
+        element(
+            "pre", element("code", dump({key: value for key, value in varied.items() if value}).rstrip()), tabindex="0"
+        ),
+        element("p", "What all members share:"),
+        element("pre", element("code", dump(content.config).rstrip()), tabindex="0"),
+    )
+
+
+def _environment(study: Study, content: StudyFile) -> Section:
+    found = next((record.environment for record in content.members if record.environment), None) or {}
+    packages = found.get("packages")
+    versions = (
+        ", ".join(f"{name} {version}" for name, version in packages.items()) if isinstance(packages, dict) else ""
+    )
+    rows: list[list[Any]] = [
+        ["command", element("code", content.command)],
+        ["mlphys", content.mlphys],
+        ["executor", f"{content.executor.name}, {content.executor.workers} at once, {content.threads} threads each"],
+        ["packages", versions],
+        ["cpu", str(found.get("cpu", ""))],
+    ]
+    return Section("environment", "Environment", table(["", "of this study"], rows, class_="facts"))
+
+
+def _unsure(study: Study, content: StudyFile) -> Section | None:
+    found = []
+    seeds = len(content.seeds)
+    if not content.folds and seeds < 2:
+        found.append("It is one seed a point: another one may give other numbers.")
+    elif not content.folds and seeds < FEWEST:
+        found.append(f"Fewer than {FEWEST} seeds give no verdict.")
+    if content.chooses:
+        found.append(
+            "The best point was chosen on the validation samples that its number is of, which makes it look better; "
+            "evaluate the chosen member on test."
+        )
+    elif content.grid and content.evaluated == "test":
+        found.append("All members were measured on test: nothing may be chosen by these numbers.")
+    open_ = sum(not record.ended for record in content.members)
+    if open_:
+        found.append(f"{open_} members are not trained; `mlphys resume {study.path}` trains them.")
+    if not found:
+        return None
+    return Section(
+        "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in found])
+    )

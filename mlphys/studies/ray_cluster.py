@@ -1,0 +1,321 @@
+"""Members trained on the nodes of a Ray cluster, without a shared file system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Self
+
+import mlphys
+from mlphys import machine
+from mlphys.errors import UserError
+from mlphys.schema.document import Document
+from mlphys.studies import member_files, run_archive
+from mlphys.studies.executor import Ended, Order, Report, Result, Train
+from mlphys.studies.local_processes import PATIENCE
+from mlphys.studies.member_files import NeededFile
+from mlphys.studies.ray_node import Happened, Missing, Node, Setting
+
+LOCAL = "local"
+ANSWER = 10  # seconds that a cluster has to answer
+WAKE = 5.0  # seconds between two looks at the nodes while nothing happens
+MOST_LOST = 3  # nodes that a member may lose
+SENT_BACK = 10.0  # seconds between two copies of an unfinished run
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # of a client of gRPC, as Ray's is
+SETTINGS = b"\x04"  # the kind of frame that a server of gRPC answers with
+CALLS = 4  # of an actor at the same time: it trains, and may be stopped meanwhile
+
+
+def require_installed() -> ModuleType:
+    """Ray, without its usage statistics. Raises UserError where it is not installed."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its default from the next version on
+    try:
+        import ray
+    except ImportError:
+        raise UserError("--ray needs the package ray; install it with pip install 'mlphys[ray]'") from None
+    # it prints what its nodes complain of, a page for a node that is lost, to standard output between our lines
+    ray._private.worker.print_to_stdstream = lambda *lines, **options: None
+    return ray
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connected cluster."""
+
+    ray: ModuleType
+
+    def places(self, threads: int, gpus: float) -> int:
+        """How many members with so many threads and GPUs its nodes take at once."""
+        return sum(
+            min(int(node.get("CPU", 0)) // threads, int(node.get("GPU", 0) / gpus) if gpus else sys.maxsize)
+            for node in self._nodes()
+        )
+
+    def shares(self, members: int, workers: int | None, threads: int | None) -> tuple[int, int]:
+        """How many members are trained at once and with how many threads each: together as many as there are cores.
+
+        No member has more threads than the smallest node has cores, unless so many are requested.
+        """
+        cores = [int(node.get("CPU", 0)) for node in self._nodes() if int(node.get("CPU", 0))] or [1]
+        if threads is None:
+            threads = max(1, min(sum(cores) // min(workers or members, sum(cores)), min(cores)))
+        return workers or max(1, min(members, self.places(threads, 0))), threads
+
+    def _nodes(self) -> list[dict[str, float]]:
+        return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """Connect to the cluster at HOST:PORT, to the one of this machine ("auto"), or to one made for now ("local").
+
+    Raises UserError for an address where no cluster answers.
+    """
+    _check(address)
+    ray = require_installed()
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    own: dict[str, Any] = {"include_dashboard": False, "num_cpus": machine.cores()} if address == LOCAL else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="mlphys", **own)
+    except (OSError, RuntimeError, ValueError) as error:
+        text = str(error).strip().partition("\n")[0].partition(". ")[0]
+        raise UserError(f"--ray {address}: no Ray cluster answers: {text}; start one with `ray start --head`") from None
+    finally:
+        for each, handler in handlers.items():  # Ray puts its own in their place
+            signal.signal(each, handler)
+    try:
+        yield Cluster(ray)
+    finally:
+        ray.shutdown()
+
+
+def _check(address: str) -> None:
+    """Raise UserError for what is no address, and for one where no server such as Ray's answers; Ray waits for ever."""
+    if address in (LOCAL, "auto"):
+        return
+    host, colon, port = address.rpartition(":")
+    if not host or not colon or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host:
+        raise UserError(
+            f"--ray {address}: expected HOST:PORT, auto for the cluster of this machine, or local for one made for "
+            "now; write --ray last, or --ray local, to name none"
+        )
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER) as connection:
+            connection.settimeout(ANSWER)
+            connection.sendall(GREETING)
+            answer = connection.recv(9)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"--ray {address}: nobody answers there ({reason}); name the address that `ray start --head` prints"
+        ) from None
+    if answer[3:4] != SETTINGS:
+        raise UserError(
+            f"--ray {address}: what answers there is no Ray cluster; name the address that `ray start --head` prints"
+        )
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each member gets, and how many are trained at once at most."""
+
+    workers: int
+    threads: int
+    gpus: float = 0.0
+
+
+@dataclass
+class _Sent:
+    """An order on its way, the files it needs, and how often a node was lost with it."""
+
+    order: Order
+    files: tuple[NeededFile, ...]
+    lost: int = 0
+
+
+@dataclass(eq=False)
+class _Worker:
+    """An actor, what it trains, and the call that tells what happens next."""
+
+    actor: Any
+    sent: _Sent | None = None
+    call: Any = None
+    host: str = "a node"
+    answered: bool = field(default=False)
+
+
+class RayNodes:
+    """An actor for each member under way, with its cores and GPUs. One whose node is lost begins again elsewhere."""
+
+    name: ClassVar[str] = "ray"
+
+    def __init__(self, cluster: Cluster, train: Train, share: Share, every: float | None = None):
+        """`train` is a function of a module, which the nodes import. Raises UserError where no node is large enough."""
+        self._cluster, self._share = cluster, share
+        self._ray: Any = cluster.ray
+        self._contents: dict[NeededFile, Any] = {}
+        self._waiting: deque[_Sent] = deque()
+        self._failed: deque[Ended] = deque()
+        self._workers: list[_Worker] = []
+        self._start_failures = 0
+        setting = Setting(
+            mlphys.__version__,
+            tuple(sys.argv),
+            frozenset(os.environ),
+            share.gpus,
+            SENT_BACK if every is None else every,
+        )
+        actor = self._ray.remote(Node)
+        resources = {"num_cpus": share.threads, "num_gpus": share.gpus}
+        self._begun = lambda: actor.options(**resources, max_concurrency=CALLS).remote(train, setting)
+        self.slots = self._places()
+
+    def submit(self, order: Order) -> None:
+        try:
+            document, files = member_files.needed(Document(order.config, order.source, {}))
+        except UserError as error:
+            self._failed.append(Ended(order.number, Result("failed", str(error))))
+            return
+        self._waiting.append(_Sent(replace(order, config=document.data), files))
+        self._dispatch()
+
+    def stop(self, number: int, reason: str) -> None:
+        for worker in self._workers:
+            if worker.sent and worker.sent.order.number == number:
+                worker.actor.stop.remote(number, reason)
+
+    def wait(self, report: Report) -> None:
+        while self._failed:
+            report(self._failed.popleft())
+            return
+        while True:
+            self._dispatch()
+            calls = {worker.call: worker for worker in self._workers if worker.sent}
+            ready, _ = self._ray.wait(list(calls), num_returns=1, timeout=WAKE)
+            for call in ready:
+                self._heard(calls[call], report)
+            if ready:
+                return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End all actors; those that train send back what they have."""
+        busy = {worker.call: worker for worker in self._workers if worker.sent and worker.answered}
+        left = [worker.actor.leave.remote() for worker in self._workers if worker.answered]
+        with contextlib.suppress(self._ray.exceptions.RayError, UserError):
+            ready, _ = self._ray.wait([*busy, *left], num_returns=len(busy) + len(left), timeout=PATIENCE)
+            for call in ready:
+                if call in busy:
+                    self._keep(busy[call], self._ray.get(call))
+        for worker in self._workers:
+            self._ray.kill(worker.actor)
+        self._workers.clear()
+
+    def _places(self) -> int:
+        """How many members fit into the cluster at once. Raises UserError where none does."""
+        places = self._cluster.places(self._share.threads, self._share.gpus)
+        if not places:
+            gpus = f" and {self._share.gpus:g} GPUs" if self._share.gpus else ""
+            raise UserError(
+                f"--ray: no node of the cluster has {self._share.threads} cores{gpus} for a member; "
+                "add a node, or give members fewer --threads or --gpus"
+            )
+        return max(1, min(self._share.workers, places))
+
+    def _dispatch(self) -> None:
+        """Give what waits to an idle actor, or to a new one as long as there are places."""
+        while self._waiting:
+            idle = next((worker for worker in self._workers if not worker.sent), None)
+            if idle is None and len(self._workers) >= self.slots:
+                return
+            if idle is None:
+                idle = _Worker(self._begun())
+                self._workers.append(idle)
+            idle.sent = self._waiting.popleft()
+            self._begin(idle, idle.sent, ())
+
+    def _begin(self, worker: _Worker, sent: _Sent, files: tuple[int, ...]) -> None:
+        """Send the order with what there is of its run, and the content of these files."""
+        content = [self._content(sent.files[number]) for number in files]
+        folder = Path(sent.order.directory)
+        run = run_archive.packed_unfinished(folder) if (folder / "config.yaml").exists() else None
+        worker.call = worker.actor.begin.remote(sent.order, run, sent.files, files, *content)
+
+    def _content(self, file: NeededFile) -> Any:
+        """The content of a file, put into the cluster once."""
+        if file not in self._contents:
+            self._contents[file] = self._ray.put(Path(file.path).read_bytes())
+        return self._contents[file]
+
+    def _heard(self, worker: _Worker, report: Report) -> None:
+        assert worker.sent
+        try:
+            answer = self._ray.get(worker.call)
+        except self._ray.exceptions.RayTaskError as error:
+            self._raised(worker, error, report)
+            return
+        except self._ray.exceptions.RayError as error:
+            self._lost(worker, error, report)
+            return
+        worker.answered = True
+        if isinstance(answer, Missing):
+            self._begin(worker, worker.sent, answer.files)
+            return
+        sent = worker.sent
+        self._keep(worker, answer)
+        for event in answer.events:
+            if isinstance(event, Ended):
+                worker.sent = None
+                event = Ended(event.number, _moved(event.result, sent))
+            report(event)
+        if worker.sent:
+            worker.call = worker.actor.events.remote()
+
+    def _keep(self, worker: _Worker, answer: Happened) -> None:
+        """Write what came back of a run."""
+        assert worker.sent
+        worker.host = answer.host
+        if answer.run:
+            run_archive.unpack(answer.run, Path(worker.sent.order.directory))
+
+    def _lost(self, worker: _Worker, error: Exception, report: Report) -> None:
+        """An actor is gone with its node, or could not be made: its member begins again elsewhere."""
+        sent = worker.sent
+        assert sent
+        self._workers.remove(worker)
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        sent.lost += 1
+        if sent.lost > MOST_LOST:
+            text = f"{worker.host} was lost, and {MOST_LOST} nodes before it: {reason}"
+            report(Ended(sent.order.number, Result("failed", text)))
+            return
+        self._waiting.appendleft(sent)
+        self.slots = self._places()
+
+    def _raised(self, worker: _Worker, error: Exception, report: Report) -> None:
+        """A node raised something: what a user can mend is told, anything else is a bug, which its member reports."""
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, UserError):
+            raise cause from None
+        assert worker.sent
+        number, worker.sent = worker.sent.order.number, None
+        report(Ended(number, Result("failed", f"{worker.host}: {type(cause or error).__name__}: {cause or error}")))
+
+
+def _moved(result: Result, sent: _Sent) -> Result:
+    """The result, with what became of a member whose node was lost."""
+    if not sent.lost:
+        return result
+    how = result.moved or "trained from its start: none of its checkpoints had come back"
+    return replace(result, moved=f"its node was lost; {how}")

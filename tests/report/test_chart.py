@@ -1,0 +1,34 @@
+"""Axes and lines of charts."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlphys.report.chart import MOST_POINTS, Chart, Line, figure, thinned, ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0.93, 1.01, [0.94, 0.96, 0.98, 1.0]),
+        (1, 6, [1, 2, 3, 4, 5, 6]),
+        (5, 5, [5]),
+    ],
+)
+def test_ticks_are_round_numbers_in_the_range(low, high, expected):
+    assert ticks(low, high) == pytest.approx(expected)
+
+
+def test_many_points_are_thinned_and_the_last_one_stays():
+    kept = thinned(100_000)
+    assert len(kept) <= MOST_POINTS + 1
+    assert kept[-1] == 99_999
+    assert thinned(3) == [0, 1, 2]
+
+
+def test_a_line_with_a_band_is_drawn_and_told_to_those_who_do_not_see_it():
+    made = figure(Chart("loss", "epoch", "loss", [Line("a", [1, 2], [4.0, 2.0], [3, 1], [5, 3])]), "curve0")
+    assert made.count("<polyline") == made.count("<polygon") == 1
+    assert 'aria-label="loss: a from 4 to 2"' in made
+    assert 'data-chart="curve0"' in made

@@ -1,0 +1,209 @@
+"""The layers that a page computes are Keras's, to 1e-4 of a layer's largest value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from mlphys.errors import Refusal
+from mlphys.networks.penalties.sparsity import KSparse
+from mlphys.networks.penalties.variational import CodeMean
+from mlphys.report.html import Html
+from mlphys.report.live import Tensors, as_data, known_layers
+from mlphys.report.page import page
+from mlphys.schema.fields import ActivationName
+from mlphys.schema.layers import LAYERS, Layer
+from mlphys.schema.shapes import Row, trace
+from tests.helpers.browser import Browser, opened
+
+SAMPLES = 2
+ACTIVATIONS = get_args(ActivationName)
+IMAGE, SEQUENCE, VECTOR = (7, 6, 3), (9, 3), (12,)
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+
+# for each layer the shapes it takes and values of its arguments, each of which is tried
+TRIED: dict[str, tuple[list[tuple[int, ...]], list[dict[str, Any]]]] = {
+    "Dense": ([VECTOR, SEQUENCE, IMAGE], [{"units": 5, "activation": name} for name in ACTIVATIONS]
+              + [{"units": 4, "use_bias": False}]),
+    "Conv2D": ([IMAGE, (5, 9, 2)], [
+        {"filters": 4, "kernel_size": (3, 2)}, {"filters": 4, "kernel_size": 3, "padding": "same"},
+        {"filters": 2, "kernel_size": (2, 4), "strides": (2, 3), "padding": "same", "activation": "softmax"},
+        {"filters": 2, "kernel_size": 3, "strides": 2, "use_bias": False},
+        {"filters": 3, "kernel_size": 2, "dilation_rate": (2, 3), "activation": "tanh"},
+        {"filters": 3, "kernel_size": 3, "dilation_rate": 2, "padding": "same"},
+    ]),
+    "Conv2DTranspose": ([IMAGE, (3, 4, 2)], [
+        {"filters": 4, "kernel_size": (3, 2)}, {"filters": 4, "kernel_size": 3, "padding": "same", "use_bias": False},
+        {"filters": 2, "kernel_size": (3, 4), "strides": (2, 3), "padding": "same", "activation": "relu"},
+        {"filters": 2, "kernel_size": 2, "strides": 3}, {"filters": 2, "kernel_size": 4, "strides": 2},
+        {"filters": 2, "kernel_size": 2, "strides": 3, "padding": "same"},
+    ]),
+    "Conv1D": ([SEQUENCE], [
+        {"filters": 4, "kernel_size": 3}, {"filters": 4, "kernel_size": 4, "padding": "same", "strides": 2},
+        {"filters": 3, "kernel_size": 3, "padding": "causal", "dilation_rate": 2, "activation": "elu"},
+        {"filters": 3, "kernel_size": 2, "padding": "causal", "strides": 3, "use_bias": False},
+    ]),
+    "Conv1DTranspose": ([SEQUENCE], [
+        {"filters": 4, "kernel_size": 3}, {"filters": 2, "kernel_size": 4, "strides": 2, "padding": "same"},
+        {"filters": 2, "kernel_size": 2, "strides": 3, "use_bias": False},
+    ]),
+    **{f"{kind}Pooling2D": ([IMAGE, (8, 8, 1)], [
+        {"pool_size": 2}, {"pool_size": (3, 2), "strides": (1, 2)}, {"pool_size": 3, "strides": 2, "padding": "same"},
+        {"pool_size": (2, 3), "padding": "same"},
+    ]) for kind in ("Max", "Average")},
+    **{f"{kind}Pooling1D": ([SEQUENCE], [
+        {"pool_size": 2}, {"pool_size": 3, "strides": 1}, {"pool_size": 4, "strides": 2, "padding": "same"},
+    ]) for kind in ("Max", "Average")},
+    **{f"Global{kind}Pooling2D": ([IMAGE], [{}, {"keepdims": True}]) for kind in ("Max", "Average")},
+    **{f"Global{kind}Pooling1D": ([SEQUENCE], [{}, {"keepdims": True}]) for kind in ("Max", "Average")},
+    "Flatten": ([IMAGE, SEQUENCE], [{}]),
+    "Reshape": ([VECTOR], [{"target_shape": (3, 4)}, {"target_shape": (2, -1, 3)}]),
+    "Dropout": ([VECTOR], [{"rate": 0.5}]),
+    "SpatialDropout2D": ([IMAGE], [{"rate": 0.5}]),
+    "GaussianDropout": ([VECTOR], [{"rate": 0.5}]),
+    "GaussianNoise": ([IMAGE], [{"stddev": 0.5}]),
+    "BatchNormalization": ([IMAGE, VECTOR], [
+        {}, {"center": False}, {"scale": False, "epsilon": 0.1}, {"scale": False, "center": False},
+    ]),
+    "LayerNormalization": ([IMAGE, VECTOR], [
+        {}, {"center": False}, {"scale": False, "epsilon": 0.1}, {"scale": False, "center": False},
+    ]),
+    "Activation": ([SEQUENCE], [{"activation": name} for name in ACTIVATIONS]),
+    "ReLU": ([VECTOR], [{}, {"max_value": 0.5}, {"negative_slope": 0.1, "threshold": 0.3},
+                        {"negative_slope": 0.2, "max_value": 0.4, "threshold": 0.1}]),
+    "LeakyReLU": ([VECTOR], [{}, {"negative_slope": 0.1}]),
+    "ELU": ([VECTOR], [{}, {"alpha": 0.4}]),
+    "Softmax": ([VECTOR, IMAGE], [{}]),
+    "FixedConv2D": ([IMAGE], [
+        {"kernel": [[-1, 0, 1], [-2, 0, 2]]}, {"kernel": [[[1, 2]], [[3, 4]]], "strides": 2, "padding": "same",
+                                              "activation": "relu"},
+    ]),
+    "ZeroPadding2D": ([IMAGE], [{"padding": ((1, 2), (0, 3))}]),
+    "Cropping2D": ([IMAGE], [{"cropping": ((1, 2), (0, 3))}]),
+    "ZeroPadding1D": ([SEQUENCE], [{"padding": (1, 2)}]),
+    "Cropping1D": ([SEQUENCE], [{"cropping": (1, 2)}]),
+    "UpSampling2D": ([(3, 4, 2), (6, 6, 1)], [{"size": (2, 3), "interpolation": name} for name in INTERPOLATIONS]),
+    "UpSampling1D": ([SEQUENCE], [{"size": 3}]),
+}  # fmt: skip
+OURS: list[tuple[Layer, tuple[int, ...]]] = [(KSparse(k=3), VECTOR), (CodeMean(), VECTOR)]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    file = tmp_path_factory.mktemp("page") / "page.html"
+    file.write_text(page("layers", Html(""), []))
+    with opened() as browser:
+        browser.open(file)
+        yield browser
+
+
+def test_the_page_computes_every_layer_of_the_table():
+    assert set(LAYERS) <= known_layers()
+
+
+def test_every_layer_of_the_table_is_compared():
+    assert set(TRIED) == set(LAYERS)
+
+
+def singles() -> Iterator[list[Row]]:
+    for name, (shapes, values) in TRIED.items():
+        for arguments in values:
+            for shape in shapes:
+                yield trace([LAYERS[name].model_validate(arguments)], shape, ("model", "layers"))
+    for layer, shape in OURS:
+        yield trace([layer], shape, ("model", "layers"))
+
+
+def chains(count: int) -> Iterator[list[Row]]:
+    """Random layers, one after the other, each with one of its values."""
+    random = np.random.default_rng(0)
+    every = [LAYERS[name].model_validate(value) for name, (_, values) in TRIED.items() for value in values]
+    made = 0
+    while made < count:
+        layers: list[Layer] = []
+        shape = [IMAGE, SEQUENCE, VECTOR][made % 3]
+        for _ in range(30):
+            try:
+                rows = trace([*layers, every[random.integers(len(every))]], shape, ("model", "layers"))
+            except Refusal:
+                continue
+            if np.prod(rows[-1].output_shape) <= 2000:
+                layers = [row.layer for row in rows]
+            if len(layers) == 5:
+                break
+        made += 1
+        yield trace(layers, shape, ("model", "layers"))
+
+
+def differences(browser: Browser, nets: list[list[Row]]) -> dict[str, float]:
+    """Of each layer the largest difference from Keras, as a share of the layer's largest value."""
+    from keras import ops
+
+    from mlphys.networks import builder, tensorflow
+
+    random = np.random.default_rng(1)
+    sent, expected = [], []
+    for rows in nets:
+        tensorflow.reset_names()
+        network = builder.build(rows, 0)
+        network.load_weights({
+            name: (random.uniform(0.5, 2, value.shape) if name.endswith("variance")
+                   else random.normal(0, 0.5, value.shape)).astype(np.float32)
+            for name, value in network.weight_arrays().items()
+        })  # fmt: skip
+        x = random.normal(size=(SAMPLES, *rows[0].input_shape)).astype(np.float32)
+        expected.append({name: ops.convert_to_numpy(layer(x)) for name, layer in network.layers.items()})
+        tensors = Tensors()
+        layers = as_data(rows, network.weight_arrays(), tensors)
+        number = tensors.add(x)
+        sent.append({"layers": layers, "x": number, "steps": [], "targets": None, "tensors": tensors.data()})
+    found = browser.run(
+        """return arguments[0].map((sent) => {
+            const net = new page.Net(sent), x = page.read(sent.tensors)[sent.x];
+            const size = x.values.length / arguments[1], one = (i) => x.values.subarray(i * size, (i + 1) * size);
+            return Array.from({length: arguments[1]}, (_, i) =>
+                net.outputs(one(i)).map(({shape, values}) => [shape, [...values]]));
+        });""",
+        sent,
+        SAMPLES,
+    )
+    away = {}
+    for rows, keras, samples in zip(nets, expected, found, strict=True):
+        for i, row in enumerate(rows):
+            theirs = keras[row.name]
+            assert all(tuple(sample[i][0]) == row.output_shape for sample in samples), row
+            ours = np.array([sample[i][1] for sample in samples]).reshape(theirs.shape)
+            largest = float(np.abs(theirs).max()) or 1.0
+            away[f"{row.name} {row.layer} of {row.input_shape}"] = float(np.abs(ours - theirs).max()) / largest
+    return away
+
+
+@pytest.mark.slow
+def test_every_layer_with_each_argument_is_kerass(browser):
+    away = differences(browser, list(singles()))
+    assert {name: by for name, by in away.items() if not by < 1e-4} == {}
+    assert len(away) > 130
+
+
+@pytest.mark.slow
+def test_random_chains_of_layers_are_kerass(browser):
+    away = differences(browser, list(chains(70)))
+    assert {name: by for name, by in away.items() if not by < 1e-4} == {}
+    assert len(away) > 200
+
+
+@pytest.mark.slow
+def test_tied_layers_are_kerass(browser, tmp_path: Path):
+    from mlphys.networks.autoencoder_rows import chain
+
+    dense = [LAYERS["Dense"].model_validate({"units": 5, "activation": "sigmoid"})]
+    conv = [LAYERS["Conv2D"].model_validate({"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"})]
+    back = [LAYERS["Dense"].model_validate({"units": 12})]
+    wide = LAYERS["Conv2DTranspose"].model_validate({"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"})
+    parts = [chain(dense, back, VECTOR, ("model",), [], True), chain(conv, [wide], (8, 6, 3), ("model",), [], True)]
+    away = differences(browser, [encoder + code + decoder for encoder, code, decoder in parts])
+    assert max(away.values()) < 1e-4

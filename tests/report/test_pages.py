@@ -1,0 +1,240 @@
+"""Pages of runs and studies, made of what is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlphys.commands import report
+from mlphys.runs import page_samples
+from mlphys.runs.run import Run
+from tests.helpers.cli import mlphys, reason
+
+CONFIG = """
+name: small
+data: {name: digits, train: 300, validation: 100, test: 100}
+model: {kind: classifier, layers: [Flatten, {Dense: {units: 10, activation: softmax}}]}
+training: {epochs: 3, optimizer: {Adam: {learning_rate: 0.01}}}
+plots: [learning_curves, confusion_matrix]
+published: {test.accuracy: {value: 0.9, source: <b>lecture</b> 5}}
+about: {remark: <img src=x onerror=alert(1)>}
+"""
+AUTOENCODER = """
+name: code
+data: {name: digits, train: 300, validation: 100, test: 100}
+model: {kind: autoencoder, encoder: [{Dense: {units: 4, activation: relu}}], decoder: mirror}
+training: {epochs: 2}
+plots: []
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained_runs(tmp_path_factory) -> Path:
+    """small: evaluated; code: trained only."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, text in (("small", CONFIG), ("code", AUTOENCODER)):
+        (folder / f"{name}.yaml").write_text(text)
+        mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
+    mlphys("evaluate", folder / "small")
+    return folder
+
+
+@pytest.fixture
+def run(trained_runs: Path, tmp_path: Path) -> Path:
+    """A copy of the run that a test may change."""
+    return Path(shutil.copytree(trained_runs / "small", tmp_path / "small"))
+
+
+def titles(html: str) -> list[str]:
+    return [unescape(title) for title in re.findall("<h2[^>]*>(.*?)</h2>", html)]
+
+
+def missing(html: str) -> str:
+    found = re.search('<section id="missing".*?</section>', html, re.DOTALL)
+    return unescape(found[0]) if found else ""
+
+
+class Wellformed(HTMLParser):
+    """Every element that is opened is closed, in order."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.ids += [value for key, value in attrs if key == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_train_and_evaluate_write_a_page_with_all_of_its_parts(trained_runs):
+    html = (trained_runs / "small" / "report.html").read_text()
+    assert titles(html) == [
+        "The experiment", "The network", "The data", "Training", "Metrics", "Pictures and analyses", "Mistakes",
+        "For a paper", "Environment", "What this page is not sure of",
+    ]  # fmt: skip
+    parsed = Wellformed(html)
+    assert len({*parsed.ids}) == len(parsed.ids)
+    accuracy = Run(trained_runs / "small").metrics["test"]["accuracy"]
+    assert f'test accuracy</p><p class="value">{accuracy:.3f} ± ' in html
+    assert "the accuracy of always the most frequent training class: 0." in html
+
+
+def test_markup_of_a_config_is_text_in_the_page(trained_runs):
+    html = (trained_runs / "small" / "report.html").read_text()
+    assert "<img src=x" not in html
+    assert "remark: &lt;img src=x onerror=alert(1)&gt;" in html
+    assert "0.9 for test.accuracy (&lt;b&gt;lecture&lt;/b&gt; 5)" in html
+
+
+def test_the_pictures_are_in_the_page_with_their_numbers(trained_runs):
+    html = (trained_runs / "small" / "report.html").read_text()
+    assert html.count('alt="confusion matrix: ') == 1
+    assert 'download="confusion_matrix.csv"' in html
+    assert 'src="data:image/png;base64,iVBORw0KGgo' in html
+
+
+def test_the_gallery_has_every_mistake_that_the_confusion_matrix_counts(trained_runs):
+    run = Run(trained_runs / "small")
+    predictions = run.predictions("test")
+    wrong = (predictions["probabilities"].argmax(axis=1) != predictions["labels"]).sum()
+    html = (trained_runs / "small" / "report.html").read_text()
+    assert len(re.findall("data-pair=", html)) == wrong > 0
+
+
+def test_the_config_is_shown_without_its_defaults(trained_runs):
+    html = (trained_runs / "small" / "report.html").read_text()
+    short = re.search("<pre[^>]*><code>(.*?)</code>", html, re.DOTALL)[1]
+    assert "epochs: 3" in short
+    assert "use_bias" not in short
+    assert "use_bias: true" in html
+
+
+def test_the_samples_are_those_of_the_split_with_each_class_in_turn(trained_runs):
+    run = Run(trained_runs / "small")
+    samples = page_samples.read(run)
+    dataset = run.dataset()
+    assert samples.split == "test"
+    np.testing.assert_array_equal(samples.x, dataset.test.x[samples.rows])
+    np.testing.assert_array_equal(samples.labels, dataset.test.y[samples.rows])
+    assert {*samples.labels[:10]} == {*range(10)}
+
+
+def test_an_autoencoder_keeps_quantiles_of_its_code_and_as_many_principal_components(trained_runs):
+    run = Run(trained_runs / "code")
+    samples = page_samples.read(run)
+    codes = run.predictions("validation")["codes"]
+    assert samples.split == "validation"
+    np.testing.assert_allclose(samples.code_quantiles[2], np.median(codes, axis=0), rtol=1e-5)
+    assert samples.pca_components.shape == (4, 64)
+    np.testing.assert_allclose(samples.pca_components @ samples.pca_components.T.astype(float), np.eye(4), atol=3e-3)
+
+
+def test_a_page_is_written_without_tensorflow_and_without_the_data(run, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(Run, "dataset", lambda self, path=None: pytest.fail("reads the data"))
+    report.write(run)
+    assert "tensorflow" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("samples.npz", "No samples: the run has no samples.npz; `mlphys evaluate"),
+        ("history.csv", "No learning curves: the run has no history.csv"),
+        ("metrics.json", "No numbers: the run has no metrics.json"),
+        ("environment.json", "environment.json: not there"),
+    ],
+)
+def test_a_page_is_made_of_what_is_there_and_says_what_is_missing(run, file, told):
+    (run / file).unlink()
+    assert mlphys("report", run) == f"{run / 'report.html'}\n"
+    html = (run / "report.html").read_text()
+    Wellformed(html)
+    assert told in missing(html)
+
+
+@pytest.mark.parametrize(
+    "file", ["samples.npz", "history.csv", "metrics.json", "predictions_test.npz", "environment.json"]
+)
+def test_a_damaged_file_is_named_in_the_page(run, file):
+    (run / file).write_bytes(b"<script>alert(1)</script>")
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    Wellformed(html)
+    assert file in missing(html)
+    assert "<script>alert" not in html
+
+
+def test_a_run_without_pictures_is_told_how_to_draw_them(run):
+    for file in (run / "figures").iterdir():
+        file.unlink()
+    mlphys("report", run)
+    assert f"No pictures; `mlphys plot {run}` draws them." in missing((run / "report.html").read_text())
+
+
+def test_an_interrupted_run_says_so(run):
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps({**status, "state": "interrupted", "stopped": None}))
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    assert "The training is not finished: its state is interrupted, after 3 epochs." in html
+
+
+def test_a_picture_that_is_no_png_is_not_shown(run):
+    (run / "figures" / "confusion_matrix.png").write_bytes(b"<svg onload=alert(1)>")
+    mlphys("report", run)
+    assert 'alt="confusion matrix' not in (run / "report.html").read_text()
+
+
+def test_samples_that_do_not_fit_the_run_are_refused(run):
+    with np.load(run / "samples.npz") as kept:
+        arrays = {name: kept[name] for name in kept}
+    np.savez(run / "samples.npz", **{**arrays, "labels": arrays["labels"] + 10})
+    mlphys("report", run)
+    assert "samples.npz: does not fit the run; `mlphys evaluate" in missing((run / "report.html").read_text())
+
+
+def test_a_page_that_cannot_be_made_is_one_message(tmp_path):
+    assert "no such run" in reason("report", tmp_path / "nothing")
+
+
+def test_a_run_is_trained_without_a_page_on_request(trained_runs, tmp_path):
+    said = mlphys(
+        "train", trained_runs / "small.yaml", "--set", "training.epochs=0", "--out", tmp_path / "r", "--no-report"
+    )
+    assert not (tmp_path / "r" / "report.html").exists()
+    assert "page" not in said
+
+
+def test_the_page_of_a_study_has_its_points_its_curves_and_its_members(trained_runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid = "training.optimizer.Adam.learning_rate=[0.001,0.01]"
+    mlphys("sweep", trained_runs / "small.yaml", "--grid", grid, "--seeds", 2, "--workers", 0, "--quiet")
+    html = Path("runs/small/1/report.html").read_text()
+    Wellformed(html)
+    assert titles(html) == [
+        "Results", "Against training.optimizer.Adam.learning_rate", "Training", "Members", "The experiment",
+        "Environment", "What this page is not sure of",
+    ]  # fmt: skip
+    assert not list(Path("runs/small/1/members").glob("*/report.html"))
+    assert html.count("done</td>") == 4

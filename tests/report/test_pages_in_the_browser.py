@@ -1,0 +1,222 @@
+"""What a reader can do with a page, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlphys.commands import report
+from mlphys.runs import page_samples
+from mlphys.runs.run import Run
+from tests.helpers.browser import Browser, opened
+from tests.helpers.cli import mlphys
+
+DATA = "data: {name: digits, train: 400, validation: 100, test: 100, preprocess: [standardize]}"
+CLASSIFIER = f"""
+name: small
+{DATA}
+model:
+  kind: classifier
+  layers:
+    - Conv2D: {{filters: 4, kernel_size: 3, padding: same, activation: relu}}
+    - MaxPooling2D: 2
+    - Flatten
+    - Dense: {{units: 10, activation: softmax}}
+training: {{epochs: 6, optimizer: {{Adam: {{learning_rate: 0.01}}}}}}
+plots: []
+"""
+AUTOENCODER = f"""
+name: code
+{DATA}
+model:
+  kind: autoencoder
+  encoder: [{{Dense: {{units: 6, activation: relu}}}}]
+  decoder: mirror
+  corruption: {{GaussianNoise: {{stddev: 0.3}}}}
+training: {{epochs: 5}}
+plots: []
+"""
+HOSTILE = "<img src=http://127.0.0.1:9/a onerror=document.title='ran'><script>document.title='ran'</script>"
+TABLE = """
+name: hostile
+about: {remark: "%s", "%s": 1}
+data: {name: table, path: "%s", target: kind, train: 20, validation: 10, test: 10}
+model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}
+training: {epochs: 3}
+plots: []
+published: {test.accuracy: {value: 0.5, source: "%s"}}
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with opened() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def trained_runs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for name, text in (("small", CLASSIFIER), ("code", AUTOENCODER)):
+        (folder / f"{name}.yaml").write_text(text)
+        mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
+    rows = [f"{i % 7},{i % 3},{('a', HOSTILE)[i % 2]}" for i in range(40)]
+    (folder / "table.csv").write_text("\n".join([f"{HOSTILE},second,kind", *rows]))
+    (folder / "hostile.yaml").write_text(TABLE % (HOSTILE, HOSTILE, folder / "table.csv", HOSTILE))
+    mlphys("train", folder / "hostile.yaml", "--out", folder / "hostile", "--quiet")
+    return folder
+
+
+def shown(browser: Browser, selector: str) -> list[float]:
+    """The pixels of a canvas."""
+    script = """const c = document.querySelector(arguments[0]);
+        return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"""
+    return browser.run(script, selector)
+
+
+def test_the_net_of_a_page_gives_the_probabilities_of_the_run(browser, trained_runs):
+    run = Run(trained_runs / "small")
+    browser.open(run.path / "report.html")
+    found = browser.run(
+        """const live = page.live, all = [];
+        for (let i = 0; i < live.count; i++) {
+            const outputs = page.net.outputs(page.net.prepared(live.sample(i)));
+            all.push([...page.net.result(outputs[outputs.length - 1])]);
+        }
+        return all;"""
+    )
+    expected = run.predictions("validation")["probabilities"][page_samples.read(run).rows]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert browser.messages() == []
+
+
+def test_a_picked_sample_shows_its_class_and_every_layer(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    browser.run("document.querySelectorAll('.strip button')[3].click()")
+    assert ", it is 3" in browser.find(".said").text
+    assert browser.find(".bars .most .name").text == browser.find(".said").text.split()[0]
+    names = browser.run("return [...document.querySelectorAll('.layer')].map((e) => e.innerText.replace('\\n', ' '))")
+    assert [name.strip() for name in names] == ["Conv2D 8 × 8 × 4", "MaxPooling2D 4 × 4 × 4", "Flatten 64", "Dense 10"]
+
+
+def test_what_is_drawn_with_the_pointer_is_what_the_net_sees(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    clear = "[...document.querySelectorAll('#live .tools button')].find((b) => b.textContent === 'Clear').click()"
+    browser.run(clear)
+    before = browser.find(".said").text
+    browser.drag(browser.find(".pad"), (0, -100), (0, -50), (0, 0), (0, 50), (0, 100))
+    values = np.array(browser.run("return [...page.live.values]")).reshape(8, 8)
+    assert values[1:7, 3:5].min() > 0.5
+    assert values[:, [0, 1, 6, 7]].max() == 0
+    assert browser.find(".said").text != before
+
+
+def test_covering_a_part_changes_what_the_net_says_and_not_the_sample(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    before = browser.run("return [...page.live.values]")
+    pixels = shown(browser, ".pad")
+    browser.run("document.querySelectorAll('#live .tools button')[1].click()")
+    browser.drag(browser.find(".pad"), (0, 0), (10, 10))
+    assert shown(browser, ".pad") != pixels
+    assert browser.run("return [...page.live.values]") == before
+
+
+def test_mistakes_can_be_picked_alone(browser, trained_runs):
+    run = Run(trained_runs / "small")
+    samples, predictions = page_samples.read(run), run.predictions("validation")
+    wrong = predictions["probabilities"].argmax(axis=1)[samples.rows] != samples.labels
+    browser.open(run.path / "report.html")
+    browser.run("[...document.querySelectorAll('#live button')].find((b) => b.textContent === 'Mistakes').click()")
+    left = browser.run("return [...document.querySelectorAll('.strip button')].map((b) => !b.hidden)")
+    assert left == wrong.tolist()
+
+
+def test_an_autoencoders_page_shows_the_error_of_the_run_beside_that_of_principal_components(browser, trained_runs):
+    run = Run(trained_runs / "code")
+    browser.open(run.path / "report.html")
+    row = page_samples.read(run).rows[0]
+    error = run.predictions("validation")["squared_errors"][row]
+    assert browser.find(".said").text.startswith(f"mse {error:.3f}; principal components ")
+
+
+def test_moving_a_number_of_the_code_moves_the_picture(browser, trained_runs):
+    browser.open(trained_runs / "code" / "report.html")
+    canvas = ".outputs figure:nth-child(2) canvas"
+    before = shown(browser, canvas)
+    browser.run(
+        """const slider = document.querySelector('.sliders input');
+        slider.value = slider.max; slider.dispatchEvent(new Event('input'))"""
+    )
+    assert shown(browser, canvas) != before
+    most = float(browser.find(".sliders input").get_attribute("max"))
+    assert browser.run("return page.live.code[0]") == pytest.approx(most, rel=0.01)
+        float(browser.find(".sliders input").get_attribute("max")), rel=0.01
+    )
+
+
+def test_noise_of_the_slider_is_added_to_the_sample(browser, trained_runs):
+    browser.open(trained_runs / "code" / "report.html")
+    browser.run(
+        """const slider = document.querySelector('.input input[type=range]');
+        slider.value = 0.6; slider.dispatchEvent(new Event('input'))"""
+    )
+    noise = browser.run("return [...page.live.values].map((v, i) => v - page.live.clean[i])")
+    assert 0.4 < np.std(noise) < 0.8
+
+
+def test_a_curve_is_read_and_zoomed(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    chart = browser.find(".chart svg")
+    browser.drag(chart, (-20, 0), (0, 0), (120, 0))
+    assert browser.run("return !document.querySelector('.chart .tools button').hidden")
+    browser.run("document.querySelector('.chart svg').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}))")
+    assert browser.find(".chart .reading").text.startswith("epoch ")
+    browser.run("document.querySelector('.chart .tools button').click()")
+    assert browser.run("return document.querySelector('.chart .tools button').hidden")
+
+
+def test_a_run_with_markup_in_every_string_runs_no_script_and_asks_for_nothing(browser, trained_runs):
+    path = trained_runs / "hostile" / "report.html"
+    browser.open(path)
+    assert browser.driver.title.endswith("/hostile")
+    assert browser.requests() == [path.resolve().as_uri()]
+    assert browser.messages() == []
+    assert HOSTILE in browser.find("header").text
+
+
+def test_a_style_of_the_page_is_applied_and_another_one_is_not(browser, trained_runs, tmp_path):
+    html = (trained_runs / "small" / "report.html").read_text()
+    (tmp_path / "changed.html").write_text(html.replace("</head>", "<script>document.title = 'ran'</script></head>"))
+    browser.open(tmp_path / "changed.html")
+    assert browser.driver.title != "ran"
+    assert any("Content Security Policy" in message for message in browser.messages())
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_a_page_is_no_wider_than_the_window(browser, trained_runs, width):
+    browser.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    try:
+        for name in ("small", "code", "hostile"):
+            browser.open(trained_runs / name / "report.html")
+            assert browser.run("return document.documentElement.scrollWidth") <= width
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_net_that_is_too_large_gets_a_page_without_it_and_the_reason(trained_runs, tmp_path, monkeypatch):
+    from mlphys.report import live
+
+    monkeypatch.setattr(live, "LARGEST", 1000)
+    run = shutil.copytree(trained_runs / "small", tmp_path / "small")
+    report.write(run)
+    html = (run / "report.html").read_text()
+    assert "Not in this page: its weights take 0.0 MB, more than 0 MB." in html
+    assert 'id="live-net"' not in html

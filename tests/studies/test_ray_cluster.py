@@ -1,0 +1,155 @@
+"""Members on a Ray cluster of two nodes on this machine: one of them is killed, and addresses where nobody answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlphys.errors import UserError
+from mlphys.schema.document import dump
+from mlphys.studies import ray_cluster
+from tests.helpers.cli import mlphys, reason
+from tests.helpers.extras import needs
+
+needs("ray")
+
+SMALL = {
+    "name": "small",
+    "data": {"name": "array", "path": "points.npz", "train": 60, "validation": 20, "test": 20},
+    "model": {
+        "kind": "classifier",
+        "layers": [{"Dense": {"units": 4, "activation": "relu"}}, {"Dense": {"units": 2, "activation": "softmax"}}],
+    },
+    "training": {"optimizer": {"SGD": {"learning_rate": 0.1}}, "batch_size": 10, "epochs": 2},
+    "plots": [],
+}
+SAME = ("config.yaml", "weights.safetensors", "metrics.json", "predictions_validation.npz", "data.json")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    import numpy as np
+
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(100, 2)).astype(np.float32)
+    np.savez("points.npz", x=x, y=(x[:, 0] > 0).astype(np.int64))
+    Path("small.yaml").write_text(dump(SMALL))
+    return tmp_path
+
+
+@pytest.fixture
+def two_nodes() -> Iterator:
+    """A cluster whose first node, of one core, is that of the address, and whose second can be killed."""
+    ray_cluster.require_installed()
+    from ray.cluster_utils import Cluster
+
+    quickly = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "_system_config": quickly}
+    )
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster, second
+    cluster.shutdown()
+
+
+def members(study: str) -> list[dict]:
+    return json.loads(Path(study, "study.json").read_text())["members"]
+
+
+def kill_when_a_checkpoint_of_each_has_come(cluster, second) -> None:
+    while not all(list(Path("study/members").glob(f"{number}/checkpoints/*")) for number in (1, 2)):
+        time.sleep(0.05)
+    cluster.remove_node(second, allow_graceful=False)
+
+
+@pytest.mark.slow
+def test_a_study_whose_node_is_killed_completes_with_the_bytes_of_trainings_alone(folder, two_nodes, monkeypatch):
+    cluster, second = two_nodes
+    monkeypatch.setattr(ray_cluster, "SENT_BACK", 0.2)
+    Path("small.yaml").write_text(dump({**SMALL, "training": {**SMALL["training"], "epochs": 1500}}))
+    killer = threading.Thread(target=kill_when_a_checkpoint_of_each_has_come, args=(cluster, second), daemon=True)
+    killer.start()
+    grid = ("--grid", "training.optimizer.SGD.learning_rate=[0.01,0.1]", "--threads", 1)
+    mlphys("sweep", "small.yaml", *grid, "--out", "study", "--ray", cluster.address, "--quiet")
+    killer.join()
+    assert [member["state"] for member in members("study")] == ["done", "done"]
+    [moved] = [member["moved"] for member in members("study") if member["moved"]]
+    assert moved.startswith("its node was lost; continued from its checkpoint")
+    for number, rate in ((1, 0.01), (2, 0.1)):
+        setting = ("--set", f"training.optimizer.SGD.learning_rate={rate}", "--threads", 1)
+        mlphys("train", "small.yaml", *setting, "--out", f"alone/{number}", "--quiet")
+        for name in SAME:
+            assert Path(f"study/members/{number}/{name}").read_bytes() == Path(f"alone/{number}/{name}").read_bytes()
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of something that takes connections and says nothing of Ray's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_an_address_where_something_else_answers_is_refused(folder, silent):
+    message = reason("sweep", "small.yaml", "--grid", "training.batch_size=[5,10]", "--ray", f"127.0.0.1:{silent}")
+    assert message == (
+        f"--ray 127.0.0.1:{silent}: what answers there is no Ray cluster; name the address that "
+        "`ray start --head` prints"
+    )
+    assert not Path("runs").exists()
+
+
+def test_an_address_where_nobody_answers_is_refused_before_a_folder_is_made(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    message = reason("sweep", "small.yaml", "--grid", "training.batch_size=[5,10]", "--ray", f"127.0.0.1:{port}")
+    assert message.startswith(f"--ray 127.0.0.1:{port}: nobody answers there (Connection refused)")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("address", ["small.yaml", "host", "host:", ":6379", "host:99999", "ray://host:10001"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(UserError, match="expected HOST:PORT, auto for the cluster"), ray_cluster.connected(address):
+        pass
+
+
+def test_ray_trains_members_of_studies_only(folder):
+    assert reason("train", "small.yaml", "--ray", "local") == (
+        "--ray: Ray trains the members of a study, and this is one run; leave it out"
+    )
+    seeds = ("train", "small.yaml", "--seeds", 2)
+    assert reason(*seeds, "--gpus", 1) == "--gpus: GPUs are given to members by --ray; leave it out"
+    assert reason(*seeds, "--workers", 0, "--ray", "local") == (
+        "--workers 0 trains in this process, and --ray on a cluster; leave one out"
+    )
+
+
+def test_ray_sends_no_usage_statistics():
+    ray_cluster.require_installed()
+    from ray._common.usage import usage_lib
+
+    assert not usage_lib.usage_stats_enabled()
+
+
+def test_a_connection_leaves_the_handlers_of_signals_as_they_were():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(UserError), ray_cluster.connected("auto"):
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
