@@ -13,6 +13,7 @@ from mlphys.export.format import Format
 from mlphys.export.outputs import PARTS, WHOLE, require
 from mlphys.io import atomic
 from mlphys.numerics import chunked
+from mlphys.runs import page_samples
 from mlphys.runs.run import Run
 from mlphys.schema import registry
 from mlphys.schema.fields import Shape
@@ -90,7 +91,9 @@ def save(exported: Exported, card: str) -> None:
 
 
 def samples_of(run: Run) -> tuple[str, np.ndarray]:
-    """A split that was not trained on, unless there is none but test, and its first samples."""
+    """A split and samples of it: those that the run keeps for its page, else the first that were not trained on."""
+    if kept := page_samples.read(run):
+        return kept.split, kept.x[:SAMPLES]
     dataset = run.dataset()
     split = "validation" if len(dataset.validation) else "train"
     x = (dataset.validation if len(dataset.validation) else dataset.train).x
