@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test quick test-configs test-soak verify coverage soak bench lint format results pictures install wheel clean
+.PHONY: help demo test quick test-configs test-soak test-notebooks verify coverage soak bench lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 	$(BIN)/mlphys train configs/conv_digits.yaml
 	$(BIN)/mlphys evaluate
 
-test: $(DEV) ## run the tests, all but test-configs and test-soak
+test: $(DEV) ## run the tests, all but test-configs, test-soak and test-notebooks
 	$(PYTEST)
 
 quick: $(DEV) ## run the tests that train nothing and start no process; a minute
@@ -36,6 +36,9 @@ test-configs: $(DEV) ## train every config on little data, evaluate it, draw its
 
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
 	$(PYTEST) -m soak tests/test_soak.py
+
+test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
+	$(BIN)/python -m scripts.notebooks
 
 verify: $(DEV) ## train twelve small runs; recompute their numbers with NumPy and SciPy alone
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
@@ -65,6 +68,9 @@ results: $(RUNTIME) ## train every config with five seeds; quote them in configs
 
 pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
 	$(BIN)/python -m scripts.pictures
+
+notebooks: $(DEV) ## run the notebooks of docs/ and keep their new outputs
+	$(BIN)/python -m scripts.notebooks --write
 
 install: $(DEV) ## install mlphys and the developers' tools into .venv
 

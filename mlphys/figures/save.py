@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.io.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LARGEST_DRAWN = 1e30
 # no version and time in the files, so that runs with equal numbers give equal files
@@ -30,7 +33,7 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     run = RunFolder(folder.parent)
     run.make(folder.name)
     picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine("none")  # keep the layout in every format
+    _keep_layout(picture.figure)
     paths = []
     for ending in dict.fromkeys(formats):
         content = io.BytesIO()
@@ -42,11 +45,20 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     return paths
 
 
+def _keep_layout(figure: Figure) -> None:
+    """The same layout in every format; with an engine every saving would draw the figure once more to lay it out."""
+    import matplotlib
+
+    with matplotlib.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        figure.set_layout_engine(None)
+
+
 def _require_drawable(picture: Picture) -> None:
     """Raise NotApplicable where a number is so large that axes, colours and sizes cannot be computed from it."""
     for name, column in picture.table.items():
-        numbers = [abs(float(value)) for value in column if isinstance(value, int | float | np.number)]
-        if largest := max((value for value in numbers if value > LARGEST_DRAWN), default=0.0):
+        numbers = np.array([value for value in column if isinstance(value, int | float | np.number)], np.float64)
+        largest = np.abs(numbers).max(initial=0.0, where=~np.isnan(numbers))
+        if largest > LARGEST_DRAWN:
             raise NotApplicable(f"{name} reaches {largest:.2g}, too large to draw")
 
 

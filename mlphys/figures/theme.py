@@ -22,10 +22,8 @@ LINES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", SKY)
 INK, GREY, PALE = "#1A1A1A", "#666666", "#D9D9D9"
 SIGNED = "RdBu_r"  # blue below zero, red above
 DPI = 150
-NOTEBOOK_DPI, SHOWN_DPI = (
-    108,
-    72,
-)  # of a picture in a notebook, and of the place that it gets there: sharp, and not large
+NOTEBOOK_DPI = 96  # of a picture in a notebook: sharp, and not large
+SHOWN_DPI = 72  # of the place that it gets there
 
 SETTINGS: dict[Any, Any] = {
     "figure.dpi": DPI,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlphys.figures import theme
-from mlphys.notebook.html import escaped
+from mlphys.report.html import Html, element
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +24,12 @@ class AnalysisFigures:
     figures: Mapping[str, Figure] = field(repr=False)
 
     def _repr_html_(self) -> str:
-        pictures = "".join(_image(figure) for figure in self.figures.values())
-        return f"<div><b>{escaped(self.name)}</b>: {escaped(self.summary)}</div>{pictures}"
+        pictures = [_image(figure) for figure in self.figures.values()]
+        return element("div", element("b", self.name), f": {self.summary}", element("div", pictures))
 
 
-def _image(figure: Figure) -> str:
+def _image(figure: Figure) -> Html:
     content, place = theme.in_notebook(figure)
     encoded = base64.b64encode(content).decode()
-    return f'<img width="{place["width"]}" style="max-width: 100%" src="data:image/png;base64,{encoded}"/>'
+    source = f"data:image/png;base64,{encoded}"
+    return element("img", width=place["width"], style="max-width: 100%", src=source)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mlphys.notebook.html import escaped, table
+from mlphys.notebook.html import table
 from mlphys.notebook.run import Run
 from mlphys.notebook.study import Study
+from mlphys.report.html import Html, element, joined
 from mlphys.show.comparison import compared
 from mlphys.studies import comparison as comparisons
 from mlphys.studies import comparison_text
 from mlphys.studies.candidates import candidates
+
+FEW = 6  # keys, all of which are shown
 
 Compared = Run | Study | str | os.PathLike[str]
 
@@ -62,6 +65,12 @@ class Comparison:
         return f"<comparison: {' '.join(self.sentences)}>"
 
     def _repr_html_(self) -> str:
-        parts = [table(*comparison_text.keys_table(self._found))] if self._found.differing else []
-        parts += [table(*comparison_text.metrics_table(self._found)), escaped(comparison_text.errors(self._found))]
-        return "".join([*parts, *(f"<p>{escaped(sentence)}</p>" for sentence in self.sentences)])
+        keys = self._keys() if self._found.differing else None
+        metrics = table(*comparison_text.metrics_table(self._found))
+        sentences = [element("p", sentence) for sentence in (comparison_text.errors(self._found), *self.sentences)]
+        return joined(keys, metrics, sentences)
+
+    def _keys(self) -> Html:
+        """The keys in which the configs differ; many of them are folded up."""
+        count, shown = len(self._found.differing), table(*comparison_text.keys_table(self._found))
+        return shown if count <= FEW else element("details", element("summary", f"{count} keys differ"), shown)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mlphys.figures.theme import BLUE, VERMILLION
-from mlphys.notebook.html import escaped
+from mlphys.report.html import Html, element, joined
 
 WIDTH, HEIGHT = 260, 130
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 20, 20
@@ -16,29 +16,33 @@ MOST_POINTS = 300  # of a curve: more are not seen at this width
 Values = Sequence[float | None]
 
 
-def panel(title: str, curves: Mapping[str, Values]) -> str:
+def panel(title: str, curves: Mapping[str, Values]) -> Html:
     """Curves against the epoch, 1 to n, from the smallest to the largest value; empty where none has two values."""
     known = [value for values in curves.values() for value in values if value is not None and math.isfinite(value)]
     length = max((len(values) for values in curves.values()), default=0)
     if length < 2 or len(known) < 2:
-        return ""
+        return joined()
     low, high = min(known), max(known)
+    axes = f"M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"
     lines = [
         _text(LEFT, 12, "start", title),
         _text(LEFT - 4, TOP + 8, "end", f"{high:.3g}"),
         _text(LEFT - 4, HEIGHT - BOTTOM, "end", f"{low:.3g}"),
         _text(LEFT, HEIGHT - 5, "middle", "1"),
         _text(WIDTH - RIGHT, HEIGHT - 5, "end", f"{length}"),
-        f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="currentColor" stroke-opacity="0.4" '
-        'fill="none"/>',
+        element("path", d=axes, stroke="currentColor", stroke_opacity=0.4, fill="none"),
     ]
     for i, ((name, values), colour) in enumerate(zip(curves.items(), (BLUE, VERMILLION), strict=False)):
-        lines.append(f'<path d="{_path(values, length, low, high)}" stroke="{colour}" stroke-width="1.6" fill="none"/>')
+        line = _path(values, length, low, high)
+        lines.append(element("path", d=line, stroke=colour, stroke_width=1.6, fill="none"))
         lines.append(_text(WIDTH - RIGHT - (len(curves) - 1 - i) * LABEL, 12, "end", name, colour))
-    return (
-        f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" xmlns="http://www.w3.org/2000/svg" '
-        f'role="img" font-size="10" font-family="sans-serif">{"".join(lines)}</svg>'
-    )
+    shape = {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "viewBox": f"0 0 {WIDTH} {HEIGHT}",
+        "xmlns": "http://www.w3.org/2000/svg",
+    }
+    return element("svg", lines, **shape, role="img", font_size=10, font_family="sans-serif")
 
 
 def _path(values: Values, length: int, low: float, high: float) -> str:
@@ -58,5 +62,5 @@ def _path(values: Values, length: int, low: float, high: float) -> str:
     return "".join(steps)
 
 
-def _text(x: float, y: float, anchor: str, text: str, colour: str = "currentColor") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escaped(text)}</text>'
+def _text(x: float, y: float, anchor: str, text: str, colour: str = "currentColor") -> Html:
+    return element("text", text, x=x, y=y, text_anchor=anchor, fill=colour)

@@ -36,9 +36,7 @@ class CellBar(Silence):
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         self._at = row["epoch"]
-        there = [name for name in quantities(row) if row[name] is not None]
-        validation = [name for name in there if name.startswith("validation_")]
-        self._values = described({name: row[name] for name in validation or there})
+        self._values = described(_different(row))
         self._show()
 
     def end(self) -> None:
@@ -55,6 +53,14 @@ class CellBar(Silence):
         when = duration(seconds) if ended else f"{duration(left)} left" if left is not None else ""
         where = f"{self._phase} {int(self._at)}/{self._epochs}"
         return bar(where, self._at, self._epochs, [self._values, when])
+
+
+def _different(row: Mapping[str, Any]) -> dict[str, float]:
+    """The first quantities that differ, on validation where there is one: the loss of an autoencoder has two names."""
+    there = {name: row[name] for name in quantities(row) if row[name] is not None}
+    validation = {name: value for name, value in there.items() if name.startswith("validation_")}
+    once = {value: name for name, value in reversed((validation or there).items())}
+    return {name: value for name, value in (validation or there).items() if once[value] == name}
 
 
 class StudyCell(Counts):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys.commands import analyze, export, plot
+from mlphys.commands import analyze, export, plot, report
 from mlphys.commands import evaluate as evaluation
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
@@ -253,6 +253,10 @@ class Run:
         exists, a part that the kind of model lacks, and where the other program gives other numbers.
         """
         return export.export(self._trained_run(), format, None if out is None else Path(out), part).path
+
+    def report(self) -> Path:
+        """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""
+        return report.write(self.path)
 
     def __repr__(self) -> str:
         return f"<run {self.path}: {', '.join([run_page.ending(self._run), *run_page.main_numbers(self._run)])}>"

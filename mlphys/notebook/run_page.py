@@ -8,32 +8,30 @@ from typing import Any
 
 from mlphys.io.history import quantities
 from mlphys.notebook.curves import panel
-from mlphys.notebook.html import escaped, table
+from mlphys.notebook.html import table
 from mlphys.numerics.uncertainty import rounded
+from mlphys.report import numbers
+from mlphys.report.html import Html, element
 from mlphys.runs.run import Run
 from mlphys.schema.layers import text
 from mlphys.show.evaluation import BASELINES
 
-# Of a main metric those of its baselines that are in the same units.
-BASELINES_OF = {
-    "accuracy": ("majority_accuracy",),
-    "mse": ("pca_mse", "mean_image_mse", "mean_target_mse"),
-}
 MOST_PANELS = 2
 
 
-def page(run: Run) -> str:
+def page(run: Run) -> Html:
     """As HTML."""
-    numbers = "".join(f"<li>{escaped(number)}</li>" for number in main_numbers(run, baselines=True))
-    curves = "".join(_curves(run.history))
+    measured = [element("li", number) for number in main_numbers(run, baselines=True)]
     rows = [[row.name, text(row.output_shape), row.parameters()] for row in run.rows]
-    net = table(["layer", "output", "parameters"], rows) if rows else ""
-    return (
-        f"<div><b>{escaped(run.name)}</b>: {escaped(ending(run))}"
-        f'<ul style="margin: 0.3em 0">{numbers}</ul>{curves}'
-        f"<details><summary>{escaped(_size(run))}</summary>{net}</details>"
-        f"<code>{escaped(run.path)}</code></div>"
-    )
+    net = table(["layer", "output", "parameters"], rows) if rows else None
+    return element(
+        "div",
+        element("b", run.name), f": {ending(run)}",
+        element("ul", measured, style="margin: 0.3em 0"),
+        _curves(run.history),
+        element("details", element("summary", _size(run)), net),
+        element("code", run.path),
+    )  # fmt: skip
 
 
 def ending(run: Run) -> str:
@@ -60,15 +58,17 @@ def main_numbers(run: Run, baselines: bool = False) -> list[str]:
 
 
 def _baselines(name: str, metrics: Mapping[str, Any]) -> list[str]:
-    there = [other for other in BASELINES_OF.get(name, ()) if isinstance(metrics.get(other), int | float)]
+    there = [other for other in numbers.BASELINES.get(name, ()) if isinstance(metrics.get(other), int | float)]
     return [f"{BASELINES[other]}: {rounded(metrics[other], metrics.get(f'{other}_stderr'))}" for other in there]
 
 
-def _curves(history: Sequence[Mapping[str, Any]]) -> list[str]:
+def _curves(history: Sequence[Mapping[str, Any]]) -> list[Html]:
     """The loss and one other quantity, in training and on validation."""
     names = quantities(history[0]) if history else []
     recorded = [name for name in names if not name.startswith("validation_")]
-    chosen = sorted(recorded, key=lambda name: (name != "loss", name != "accuracy"))[:MOST_PANELS]
+    first = sorted(recorded, key=lambda name: (name != "loss", name != "accuracy"))
+    by_values = {tuple(row[name] for row in history): name for name in reversed(first)}  # the loss may have two names
+    chosen = [name for name in first if name in by_values.values()][:MOST_PANELS]
     return [
         panel(
             name.replace("_", " "),

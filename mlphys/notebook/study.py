@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlphys.commands import report
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.notebook.html import preformatted
@@ -77,6 +78,10 @@ class Study:
                 return next(iter(laid_out(pictures.against_parameter(title, content)).values()))
         except NotApplicable as reason:
             raise UserError(f"{self.path}: {reason}") from None
+
+    def report(self) -> Path:
+        """Write the page of the study, report.html: one file for a browser, without TensorFlow. Returns its path."""
+        return report.write(self.path)
 
     def __str__(self) -> str:
         return studied(self.path, self._content)

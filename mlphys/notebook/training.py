@@ -25,6 +25,8 @@ from mlphys.schema.document import Document, flow
 from mlphys.studies import members
 from mlphys.studies.study_file import Study as StudyFolder
 from mlphys.studies.study_file import StudyFile, located
+from mlphys.training.backend import choose
+from mlphys.training.native_backend import NativeBackend
 
 
 @overload
@@ -177,13 +179,17 @@ def _with_notes(document: Document, quiet: bool) -> ResolvedExperiment:
 
 
 def _note_other_threads(loaded: ResolvedExperiment, threads: int | None, quiet: bool) -> None:
-    """Say it where TensorFlow was started for another net: how a sum is divided decides its last digits."""
+    """Say it where TensorFlow takes the steps with threads for another net: on them a last digit may depend."""
+    experiment = loaded.experiment
+    plans = experiment.model.plans(experiment.training, loaded.net_input)
+    if all(choose(plan, loaded.net_input.samples).backend is NativeBackend for plan in plans):
+        return
     with machine.using_threads(threads):
         needed = training.operation_threads(loaded)
     if not tensorflow.fits(needed, threads):
         _say(quiet)(
             "note: TensorFlow was started in this process with other threads than `mlphys train` would take; "
-            "the last digits may differ from its; restart the kernel for the same bytes"
+            "the last digits of the weights may differ from its; restart the kernel for the same bytes"
         )
 
 

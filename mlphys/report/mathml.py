@@ -64,7 +64,7 @@ def _single(token: str) -> Html:
     if token == "sum":
         return element("mo", "∑")
     if token in FUNCTIONS:
-        return joined(element("mi", token), element("mo", "\u2061"))  # the invisible operator of a function
+        return joined(element("mi", token), element("mo", Html("&#x2061;")))  # applies a function, invisible
     if len(token) == 1:
         return element("mi", token)
     return element("mtext", f"\u00a0{token}\u00a0")

@@ -54,7 +54,11 @@ def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()
-    Console(file=out, force_jupyter=False, width=width, highlight=False, markup=False).print(drawn)
+    # neither what a notebook nor what FORCE_COLOR asks for: it is text
+    plain = Console(
+        file=out, force_jupyter=False, force_terminal=False, color_system=None, width=width, highlight=False
+    )
+    plain.print(drawn, markup=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 

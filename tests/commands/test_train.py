@@ -82,7 +82,7 @@ def test_a_run_leaves_every_file_of_the_contract(trained):
     pictures = {"learning_curves", "confusion_matrix", "misclassified", "filters"}
     assert {
         "config.yaml", "environment.json", "data.json", "status.json", "history.csv", "weights.safetensors",
-        "metrics.json", "predictions_validation.npz", "predictions_test.npz",
+        "metrics.json", "predictions_validation.npz", "predictions_test.npz", "samples.npz", "report.html",
         *(f"figures/{name}.png" for name in pictures), *(f"figures/{name}.csv" for name in pictures),
     } <= files  # fmt: skip
     assert json.loads((trained / "status.json").read_text()) == {

@@ -57,6 +57,7 @@ def test_a_users_mistake_is_its_message_without_a_traceback(notebook: Kernel):
 def test_tables_of_text_are_text_in_a_notebook(notebook: Kernel):
     cell = notebook.run("print(mlphys.compare(run, mlphys.train(run.config, seed=1, quiet=True)))")
     assert "accuracy" in cell.printed
+    assert "\x1b" not in cell.printed
     assert cell.outputs == []
 
 
@@ -80,3 +81,4 @@ def test_a_study_is_one_bar(notebook: Kernel):
     bar, shown = cell.outputs
     assert bar["text/plain"].startswith("study 2/2  member ")
     assert "2 members, 2 done" in shown["text/html"]
+    assert "\x1b" not in shown["text/html"]

@@ -191,6 +191,12 @@ def test_what_a_run_does_not_have_is_refused_with_the_remedy(what: str, classifi
     assert str(error.value) == text.replace("{path}", str(classifier.path))
 
 
+def test_the_page_of_a_run_is_written_beside_it(classifier: mlphys.Run):
+    path = classifier.report()
+    assert path == classifier.path / "report.html"
+    assert path.read_text().startswith("<!DOCTYPE html>")
+
+
 def test_components_have_arrays_and_no_keras_model(trained_once):
     with pytest.raises(mlphys.UserError, match="kind: pca has no Keras model as model; weights has its arrays"):
         trained_once["pca"].model  # noqa: B018

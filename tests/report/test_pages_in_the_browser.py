@@ -40,6 +40,32 @@ model:
 training: {{epochs: 5}}
 plots: []
 """
+OTHERS = {
+    "regions": """
+data: {name: spirals, samples_per_class: 60, validation: 60, test: 30}
+model: {kind: classifier, layers: [{Dense: {units: 8, activation: tanh}}, {Dense: {units: 3, activation: softmax}}]}
+training: {epochs: 5, optimizer: {Adam: {learning_rate: 0.03}}}
+""",
+    "field": """
+data: {name: moons, samples: 300, train: 200, validation: 50, test: 50, preprocess: [standardize]}
+model: {kind: autoencoder, encoder: [{Dense: {units: 8, activation: relu}}], decoder: mirror}
+training: {epochs: 5, loss_per: sample, optimizer: {Adam: {learning_rate: 0.01}}}
+""",
+    "curve": """
+data: {name: function_1d, function: sine, samples: 60}
+model: {kind: regressor, layers: [{Dense: {units: 4, activation: tanh}}, {Dense: 1}]}
+training: {epochs: 5, optimizer: {Adam: {learning_rate: 0.03}}}
+""",
+    "pca": """
+data: {name: digits, train: 300, validation: 50, test: 50}
+model: {kind: pca, components: 5}
+""",
+    "rbm": """
+data: {name: digits, train: 300, validation: 50, test: 50}
+model: {kind: rbm, hidden: 8}
+training: {epochs: 1}
+""",
+}
 HOSTILE = "<img src=http://127.0.0.1:9/a onerror=document.title='ran'><script>document.title='ran'</script>"
 TABLE = """
 name: hostile
@@ -66,8 +92,11 @@ def trained_runs(tmp_path_factory) -> Path:
     for name, text in (("small", CLASSIFIER), ("code", AUTOENCODER)):
         (folder / f"{name}.yaml").write_text(text)
         mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
-    rows = [f"{i % 7},{i % 3},{('a', HOSTILE)[i % 2]}" for i in range(40)]
-    (folder / "table.csv").write_text("\n".join([f"{HOSTILE},second,kind", *rows]))
+    for name, text in OTHERS.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n{text}\nplots: []\n")
+        mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
+    rows = [f"{i % 7},{i % 3},{i % 5},{('a', HOSTILE)[i % 2]}" for i in range(40)]
+    (folder / "table.csv").write_text("\n".join([f"{HOSTILE},second,third,kind", *rows]))
     (folder / "hostile.yaml").write_text(TABLE % (HOSTILE, HOSTILE, folder / "table.csv", HOSTILE))
     mlphys("train", folder / "hostile.yaml", "--out", folder / "hostile", "--quiet")
     return folder
@@ -156,8 +185,6 @@ def test_moving_a_number_of_the_code_moves_the_picture(browser, trained_runs):
     assert shown(browser, canvas) != before
     most = float(browser.find(".sliders input").get_attribute("max"))
     assert browser.run("return page.live.code[0]") == pytest.approx(most, rel=0.01)
-        float(browser.find(".sliders input").get_attribute("max")), rel=0.01
-    )
 
 
 def test_noise_of_the_slider_is_added_to_the_sample(browser, trained_runs):
@@ -168,6 +195,83 @@ def test_noise_of_the_slider_is_added_to_the_sample(browser, trained_runs):
     )
     noise = browser.run("return [...page.live.values].map((v, i) => v - page.live.clean[i])")
     assert 0.4 < np.std(noise) < 0.8
+
+
+def outputs_of_all(browser: Browser) -> list[list[list[float]]]:
+    """Of each sample of the page what each layer makes of it."""
+    return browser.run(
+        """const {count, x} = page.samples(page.data.samples), n = x.length / count;
+        const one = (i) => page.net.prepared(x.subarray(i * n, (i + 1) * n));
+        return Array.from({length: count}, (_, i) => page.net.outputs(one(i)).map((layer) => [...layer.values]))"""
+    )
+
+
+@pytest.mark.parametrize("name", ["pca", "rbm"])
+def test_a_model_of_one_matrix_has_the_reconstructions_of_its_run(browser, trained_runs, name):
+    run = Run(trained_runs / name)
+    browser.open(run.path / "report.html")
+    made = np.array([layers[-1] for layers in outputs_of_all(browser)])
+    kept = run.predictions("validation")
+    rows = page_samples.read(run).rows
+    seen = run.preprocessing.apply(page_samples.read(run).x).reshape(len(rows), -1)
+    np.testing.assert_allclose(((made - seen) ** 2).mean(axis=1), kept["squared_errors"][rows], rtol=1e-3, atol=1e-6)
+    assert browser.messages() == []
+
+
+def test_the_energy_of_a_boltzmann_machine_is_its_free_energy_and_its_chain_runs(browser, trained_runs):
+    run = Run(trained_runs / "rbm")
+    browser.open(run.path / "report.html")
+    found = browser.run("return page.live.energies")
+    expected = run.predictions("validation")["free_energies"][page_samples.read(run).rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+    start = browser.run("return [...page.live.values]")
+    button = "[...document.querySelectorAll('#live button')].find((b) => b.textContent.includes('Gibbs')).click()"
+    browser.run(button)
+    browser.wait(lambda: browser.run("return page.live.steps > 2"))
+    browser.run(button)
+    assert browser.run("return [...page.live.values]") != start
+
+
+def test_a_point_dropped_into_regions_has_the_probabilities_of_the_net(browser, trained_runs):
+    browser.open(trained_runs / "regions" / "report.html")
+    browser.drag(browser.find(".plane"), (30, 20))
+    [point] = browser.run("return page.live.dropped.map((p) => [...p])")
+    expected = browser.run("return [...page.net.result(page.live.output(arguments[0]))]", point)
+    shown_numbers = browser.run(
+        "return [...document.querySelectorAll('.bars .number')].map((e) => Number(e.textContent))"
+    )
+    np.testing.assert_allclose(shown_numbers, expected, atol=6e-4)
+    made = np.array([layers[-1] for layers in outputs_of_all(browser)])
+    run = Run(trained_runs / "regions")
+    kept = run.predictions("validation")["probabilities"][page_samples.read(run).rows]
+    np.testing.assert_allclose(made, kept, atol=1e-4)
+
+
+def test_a_point_dropped_into_a_field_follows_it(browser, trained_runs):
+    browser.open(trained_runs / "field" / "report.html")
+    browser.drag(browser.find(".plane"), (100, 50))
+    browser.wait(lambda: browser.run("return page.live.dropped[0].length === 400"))
+    trail = np.array(browser.run("return page.live.dropped[0].map((p) => [...p])"))
+    away = np.array(browser.run("return arguments[0].map((p) => page.live.moved(p))", trail[:5].tolist()))
+    np.testing.assert_allclose(trail[1:6] - trail[:5], 0.1 * away, rtol=1e-5)
+
+
+def test_a_function_is_read_where_one_presses(browser, trained_runs):
+    browser.open(trained_runs / "curve" / "report.html")
+    browser.drag(browser.find(".plane"), (0, 0))
+    [[x, value]] = browser.run("return page.live.dropped")
+    assert value == pytest.approx(browser.run("return page.live.output([arguments[0]]).values[0]", x))
+    assert browser.find(".said").text.startswith("f(")
+
+
+def test_the_features_of_a_table_are_moved_by_hand(browser, trained_runs):
+    browser.open(trained_runs / "hostile" / "report.html")
+    before = browser.find("#live .bars .number").text
+    browser.run(
+        """const slider = document.querySelector('.sliders input'), far = slider.value > 3 ? slider.min : slider.max;
+        slider.value = far; slider.dispatchEvent(new Event('input'))"""
+    )
+    assert browser.find("#live .bars .number").text != before
 
 
 def test_a_curve_is_read_and_zoomed(browser, trained_runs):

@@ -9,6 +9,13 @@ page.read = ({ shapes, block }) => {
   });
 };
 
+// Samples in the data's units, one after the other; those of images are levels from 0 to 255 over the data's range.
+page.samples = ({ count, x, levels, range: [low, high], tensors }) => {
+  const read = page.read(tensors);
+  if (levels === null) return { tensors: read, count, x: read[x].values };
+  return { tensors: read, count, x: Float32Array.from(atob(levels), (sign) => low + (sign.charCodeAt(0) / 255) * (high - low)) };
+};
+
 // Steps of preprocessing forwards, and backwards as far as they can be undone.
 const centred = (x, { mean }) => x.map((value, i) => value - mean.values[i]);
 function projected(x, { mean, vectors, scales }) {
@@ -56,6 +63,12 @@ page.steps = {
   },
 };
 
+const softplus = (s) => Math.max(s, 0) + Math.log1p(Math.exp(-Math.abs(s)));
+const antiderivatives = {
+  linear: (s) => s ** 2 / 2, relu: (s) => Math.max(s, 0) ** 2 / 2, sigmoid: softplus,
+  tanh: (s) => s + softplus(-2 * s) - Math.LN2,
+};
+
 page.Net = class {
   constructor(net) {
     Object.assign(this, net);
@@ -64,6 +77,23 @@ page.Net = class {
     this.layers = net.layers.map((layer) => ({ ...layer, weights: named(layer.weights) }));
     this.steps = net.steps.map((step) => ({ ...step, arrays: named(step.arrays) }));
     this.scaling = net.targets && named(net.targets);
+    if (net.energy) {
+      const { kernel, hidden, visible } = net.energy, tensor = (number) => (number === null ? null : tensors[number]);
+      this.energy = { ...net.energy, kernel: tensor(kernel), hidden: tensor(hidden), visible: tensor(visible) };
+    }
+  }
+
+  // The energy of physics, low where plausible, of a point z: minus the sum of H(s_k), and |z - b|^2 / 2 or -b z.
+  energyOf(z) {
+    const { kernel, hidden, visible, activation, output } = this.energy, [inputs, units] = kernel.shape;
+    const s = hidden ? Float64Array.from(hidden.values) : new Float64Array(units);
+    for (let i = 0, at = 0; i < inputs; i++) {
+      for (let k = 0; k < units; k++, at++) s[k] += z[i] * kernel.values[at];
+    }
+    const free = s.reduce((sum, each) => sum + antiderivatives[activation](each), 0);
+    const b = (i) => (visible ? visible.values[i] : 0);
+    const own = z.reduce((sum, v, i) => sum + (output === "sigmoid" ? -b(i) * v : (v - b(i)) ** 2 / 2), 0);
+    return own - free;
   }
 
   // What the net sees of a sample in the data's units.

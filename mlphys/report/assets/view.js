@@ -77,3 +77,41 @@ page.choice = (names, chosen, pick) => {
   press(names.indexOf(chosen));
   return buttons;
 };
+
+// What every layer makes of a sample: maps of images, numbers in a row as a strip.
+const mostMaps = 64;
+page.Layers = class {
+  constructor(layers) {
+    const { make } = page;
+    this.element = make("div", { className: "maps" });
+    this.rows = layers.map(({ name, type }) => {
+      const canvases = make("div", { className: "map-row" }), shape = make("small");
+      const head = make("p", {}, make("b", { textContent: name.includes(".") ? type : name }), " ", shape);
+      this.element.append(make("div", { className: "layer" }, head, canvases));
+      return { canvases, shape, drawn: [] };
+    });
+  }
+
+  // The outputs of the layers from `first` on.
+  show(outputs, first = 0) {
+    outputs.forEach((output, i) => this.row(this.rows[first + i], output));
+  }
+
+  row({ canvases, shape: words, drawn }, { shape, values }) {
+    words.textContent = shape.join(" × ");
+    let largest = 0, signed = false;
+    for (const v of values) {
+      largest = Math.max(largest, Math.abs(v));
+      signed ||= v < 0;
+    }
+    const wide = shape.length === 3 ? shape : [shape.length === 2 ? shape[0] : 1, shape[shape.length - 1], 1];
+    const count = Math.min(wide[2], mostMaps);
+    while (drawn.length < count) {
+      const canvas = page.make("canvas", { className: shape.length === 3 ? "pixels map" : "pixels row-of-numbers" });
+      canvas.setAttribute("aria-hidden", "true");
+      canvases.append(canvas);
+      drawn.push(canvas);
+    }
+    for (let k = 0; k < count; k++) page.showMap(drawn[k], values, wide, k, largest || 1, signed);
+  }
+};

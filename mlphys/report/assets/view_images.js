@@ -1,16 +1,15 @@
 // The living net of images: draw, pick a sample or a mistake, cover a part; probabilities, reconstructions, all maps.
 const root = document.getElementById("live-net");
 const { make } = page;
-const most = 64; // maps of a layer
+
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
 class ImageView {
   constructor(net, samples) {
     Object.assign(this, { net, samples });
-    this.tensors = page.read(samples.tensors);
+    Object.assign(this, page.samples(samples));
     this.shape = net.shape;
     this.size = this.shape.reduce((a, b) => a * b, 1);
-    this.x = this.tensors[samples.x].values;
-    this.count = this.tensors[samples.x].shape[0];
     this.range = samples.range;
     this.pca = samples.pca && net.invertible &&
       { mean: this.tensors[samples.pca.mean], vectors: this.tensors[samples.pca.components] };
@@ -36,6 +35,7 @@ class ImageView {
     tools.append(clear);
     const left = make("div", { className: "input" }, this.pad.element, tools);
     if (this.net.noise) left.append(this.noiseSlider());
+    if (this.net.gibbs) tools.append(this.gibbs());
     this.said = make("p", { className: "said" });
     this.said.setAttribute("aria-live", "polite");
     this.right = make("div", { className: "output" }, this.said);
@@ -53,9 +53,8 @@ class ImageView {
     this.right.append(pictures);
     root.append(make("div", { className: "live-top" }, left, this.right), this.strip());
     if (this.net.code) root.append(this.sliders());
-    this.maps = make("div", { className: "maps" });
-    root.append(make("h3", { textContent: "Every layer" }), this.maps);
-    this.rows = this.net.layers.map((layer) => this.layerRow(layer));
+    this.layers = new page.Layers(this.net.layers);
+    root.append(make("h3", { textContent: "Every layer" }), this.layers.element);
   }
 
   canvas(parent, key, words) {
@@ -148,7 +147,7 @@ class ImageView {
     if (this.canvases.seen) this.showSeen(seen);
     this.showResult(outputs);
     if (this.net.code) this.showCode(outputs);
-    outputs.forEach((output, i) => this.showLayer(this.rows[i], output));
+    this.layers.show(outputs);
   }
 
   showSeen(seen) {
@@ -185,6 +184,11 @@ class ImageView {
       this.picture(this.canvases.pca, principal);
       words.push(`principal components ${page.short(this.error(principal))}`);
     }
+    if (this.net.energy) {
+      this.energies ??= Array.from({ length: this.count }, (_, i) => this.net.energyOf(this.net.prepared(this.sample(i))));
+      const own = this.net.energyOf(this.seen), below = this.energies.filter((each) => each < own).length / this.count;
+      words.push(`energy ${own.toFixed(1)}, above that of ${(100 * below).toFixed(0)} % of the samples`);
+    }
     this.said.textContent = words.join("; ");
     this.code = Float32Array.from(outputs[this.net.code - 1].values);
     this.codeInputs.forEach((input, k) => { input.value = this.code[k]; });
@@ -215,7 +219,7 @@ class ImageView {
   decode() {
     const outputs = this.net.outputs(this.code, this.net.code);
     this.picture(this.canvases.made, outputs[outputs.length - 1].values);
-    outputs.forEach((output, i) => this.showLayer(this.rows[this.net.code + i], output));
+    this.layers.show(outputs, this.net.code);
     this.said.textContent = "decoded from the code below";
   }
 
@@ -241,7 +245,6 @@ class ImageView {
   noiseSlider() {
     const input = make("input", { type: "range", min: 0, max: 3 * this.net.noise, step: 0.01, value: 0 });
     const shown = make("span", { textContent: "0" });
-    const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
     let draws, of;
     input.addEventListener("input", () => {
       if (of !== this.clean) [draws, of] = [Array.from(this.clean, normal), this.clean];
@@ -251,31 +254,30 @@ class ImageView {
     return make("label", { className: "wide" }, `noise (training: ${this.net.noise}) `, input, " ", shown);
   }
 
-  layerRow(layer) {
-    const canvases = make("div", { className: "map-row" });
-    const shape = make("small"), head = make("p", {}, make("b", { textContent: layer.type }), " ", shape);
-    const element = make("div", { className: "layer" }, head, canvases);
-    this.maps.append(element);
-    return { element, canvases, shape, drawn: [] };
-  }
-
-  showLayer(row, { shape, values }) {
-    row.shape.textContent = shape.join(" × ");
-    let largest = 0, signed = false;
-    for (const v of values) {
-      largest = Math.max(largest, Math.abs(v));
-      signed ||= v < 0;
-    }
-    // numbers in a row are one map, row after row
-    const wide = shape.length === 3 ? shape : [shape.length === 2 ? shape[0] : 1, shape[shape.length - 1], 1];
-    const count = Math.min(wide[2], most);
-    while (row.drawn.length < count) {
-      const canvas = make("canvas", { className: shape.length === 3 ? "pixels map" : "pixels row-of-numbers" });
-      canvas.setAttribute("aria-hidden", "true");
-      row.canvases.append(canvas);
-      row.drawn.push(canvas);
-    }
-    for (let k = 0; k < count; k++) page.showMap(row.drawn[k], values, wide, k, largest || 1, signed);
+  // A Gibbs chain that starts at what is shown: hidden units are drawn, then visible ones, again and again.
+  gibbs() {
+    const button = make("button", { type: "button", textContent: "Run a Gibbs chain" });
+    button.setAttribute("aria-pressed", "false");
+    let running = false;
+    const drawn = (means) => means.map((p) => (Math.random() < p ? 1 : 0));
+    const step = () => {
+      if (!running) return;
+      const hidden = drawn(this.net.outputs(this.state, 0, 1)[0].values);
+      const means = this.net.outputs(hidden, 1)[0].values;
+      this.state = this.net.energy.output === "sigmoid" ? drawn(means) : means.map((m) => m + normal());
+      this.set(this.net.invertible ? this.net.restored(means) : means);
+      this.steps += 1;
+      this.said.textContent = `after ${this.steps} steps of the chain; the means of the visible units are shown`;
+      requestAnimationFrame(step);
+    };
+    button.addEventListener("click", () => {
+      running = !running;
+      button.setAttribute("aria-pressed", String(running));
+      if (!running) return;
+      [this.state, this.steps, this.truth] = [Float32Array.from(this.seen), 0, null];
+      requestAnimationFrame(step);
+    });
+    return button;
   }
 }
 
