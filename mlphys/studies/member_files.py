@@ -38,6 +38,7 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
         found += [_needed(file) for file in data.files() or _inside(Path(path))]
     initial = experiment.training.initial
     if initial and initial.file:
+        document = document.with_value(("training", "initial", "file"), initial.file, document.name)
         found.append(_needed(Path(initial.file)))
     for block in (experiment.model.pretrained_encoder(), initial):
         if block and block.run:
