@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlphys.errors import UserError
 from mlphys.export.format import INPUT, Format, Writer
 from mlphys.networks import builder
 from mlphys.networks.penalties.sparsity import KSparse
@@ -135,7 +136,10 @@ class KerasGraph(Writer):
             return x
         fixed = [name for name, value in row.layer.arguments().items() if isinstance(value, np.ndarray)]
         given = {name: value for name, value in builder.arguments(row, seed=0).items() if name not in fixed}
-        layer = getattr(keras.layers, row.layer.keras_layer())(**given, name=row.name)
+        kind = getattr(keras.layers, row.layer.keras_layer(), None)
+        if kind is None:
+            raise UserError(f"{row.name}: the layer {row.layer.keras_layer()} is none of Keras's; --format onnx has it")
+        layer = kind(**given, name=row.name)
         layer.trainable = layer.trainable and row.trainable
         return self._filled(layer, list(arrays.values()), x)
 
