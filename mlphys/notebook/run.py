@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys.commands import analyze, plot, report
+from mlphys.commands import analyze, export, plot, report
 from mlphys.commands import evaluate as evaluation
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
@@ -248,6 +248,14 @@ class Run:
             raise UserError(f"{self.path}: {name}: {reason}") from None
         pictures = {picture.name: picture.figure for picture in result.pictures}
         return AnalysisFigures(name, result.numbers, result.summary, pictures)
+
+    def export(self, format: str, out: str | os.PathLike[str] | None = None, part: str = "whole") -> Path:
+        """Write the net, or its `encoder` or `decoder`, as a `keras` or `onnx` file with a model card; return its path.
+
+        Without `out` it is written into the current folder, named after the run. Raises UserError for a file that
+        exists, a part that the kind of model lacks, and where the other program gives other numbers.
+        """
+        return export.export(self._trained_run(), format, None if out is None else Path(out), part).path
 
     def report(self) -> Path:
         """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""
