@@ -16,11 +16,11 @@ from mlphys.config.completion import (
     with_pictures,
     with_split_sizes,
 )
-from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment, ResolvedExperiment, net_input
 from mlphys.config.overrides import overridden
 from mlphys.config.pretrained import Arrays, PretrainedRun
 from mlphys.config.problems import Problems
+from mlphys.config.shipped import shipped
 from mlphys.data import preprocessing
 from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum

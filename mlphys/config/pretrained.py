@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from mlphys.config.examples import shipped
 from mlphys.config.experiment import ResolvedExperiment, net_input
+from mlphys.config.shipped import shipped
 from mlphys.errors import Refusal, UserError
 from mlphys.io import atomic, checksum, weights_file
 from mlphys.io.run_files import RunFiles, located

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.load import overridden_document
 from mlphys.config.overrides import overridden
+from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.config.sources import config_file, is_of_run
 from mlphys.errors import UserError
 from mlphys.schema.document import DEEPEST, Document, flow

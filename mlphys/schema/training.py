@@ -171,6 +171,10 @@ class Training(Spec):
     """When the learning rate is lowered because a quantity does not improve any more; null: never. Example: {factor:
     0.2, patience: 5}
     """
+    tensorboard: bool = False
+    """true also writes the columns of history.csv, images of filters and reconstructions, and the config for
+    TensorBoard, into the run's folder tensorboard; the training is the same to the byte.
+    """
     initial: Initial | None = None
     """The finished run, or the file, whose weights training begins with; null: initializers draw them. Example: {run:
     dense_mnist}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS
 from mlphys.config.reference import distinct_keys, first_line, vocabularies
+from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.numerics.metric_names import MEANINGS
 from mlphys.show.table import table
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mlphys.config.examples import shipped
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
+from mlphys.config.shipped import shipped
 from mlphys.data.preprocessing import restored
 from mlphys.errors import UserError
 from mlphys.networks import builder
