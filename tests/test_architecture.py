@@ -30,7 +30,7 @@ ROWS = [
     ["training"],
     ["runs"],
     ["studies"],
-    ["report"],
+    ["export", "report"],
     ["commands", "show"],
     ["cli", "notebook"],
 ]

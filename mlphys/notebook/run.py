@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys.commands import analyze, plot, report
+from mlphys.commands import analyze, export, plot, report
 from mlphys.commands import evaluate as evaluation
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
@@ -252,6 +252,14 @@ class Run:
     def report(self) -> Path:
         """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""
         return report.write(self.path)
+
+    def export(self, format: str, out: str | os.PathLike[str] | None = None, part: str = "whole") -> Path:
+        """Write the net, or its `encoder` or `decoder`, as a `keras` or `onnx` file with a model card; return its path.
+
+        Without `out` it is written into the current folder, named after the run. Raises UserError for a file that
+        exists, a part that the kind of model lacks, and where the other program gives other numbers.
+        """
+        return export.export(self._trained_run(), format, None if out is None else Path(out), part).path
 
     def __repr__(self) -> str:
         return f"<run {self.path}: {', '.join([run_page.ending(self._run), *run_page.main_numbers(self._run)])}>"
