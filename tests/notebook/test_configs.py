@@ -16,7 +16,7 @@ MODEL = {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "ac
 def test_a_dict_is_a_config_whose_tuples_paths_and_numpy_numbers_are_plain():
     given = {"data": {"name": "digits", "path": Path("a/b")}, "units": (np.int64(3), np.float32(0.5), range(2))}
     assert document(given, {}).data == {
-        "name": "config", "data": {"name": "digits", "path": "a/b"}, "units": [3, 0.5, [0, 1]]
+        "name": "experiment", "data": {"name": "digits", "path": "a/b"}, "units": [3, 0.5, [0, 1]]
     }  # fmt: skip
 
 
