@@ -101,13 +101,18 @@ def samples_of(run: Run) -> tuple[str, np.ndarray]:
 
 
 def furthest(expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> float:
-    """The largest difference of all outputs, each relative to its largest value; infinite for other shapes."""
+    """The largest difference of all outputs, each relative to its largest value; infinite for other shapes.
+
+    Targets are compared one by one, as they may be of very different size.
+    """
     differences = [0.0]
     for name, values in expected.items():
         if got[name].shape != values.shape or not np.isfinite(got[name]).all():
             return float("inf")
-        difference = float(np.abs(got[name].astype(np.float64) - values).max(initial=0))
-        differences.append(difference / (float(np.abs(values).max(initial=0)) or 1.0))
+        axes = 0 if name == "outputs" and values.ndim == 2 else None
+        largest = np.abs(values).max(axis=axes, initial=0)
+        difference = np.abs(got[name].astype(np.float64) - values).max(axis=axes, initial=0)
+        differences.append(float((difference / np.where(largest > 0, largest, 1)).max()))
     return max(differences)
 
 

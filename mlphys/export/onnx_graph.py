@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.errors import UserError
 from mlphys.export.format import INPUT, Writer
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays
@@ -107,7 +108,10 @@ class OnnxGraph(Writer):
     def layer(self, row: Row, arrays: Arrays, x: Tensor) -> Tensor:
         if row.layer.only_in_training:
             return x
-        return self._layers[type(row.layer)](self, row.layer, arrays, x, row)
+        write = self._layers.get(type(row.layer))
+        if write is None:
+            raise UserError(f"{row.name}: the layer {type(row.layer).__name__} has no ONNX form; --format keras has it")
+        return write(self, row.layer, arrays, x, row)
 
     def dense(self, x: Tensor, kernel: np.ndarray, bias: np.ndarray | None = None) -> Tensor:
         product = self.node("MatMul", x, kernel)

@@ -249,10 +249,6 @@ class Run:
         pictures = {picture.name: picture.figure for picture in result.pictures}
         return AnalysisFigures(name, result.numbers, result.summary, pictures)
 
-    def report(self) -> Path:
-        """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""
-        return report.write(self.path)
-
     def export(self, format: str, out: str | os.PathLike[str] | None = None, part: str = "whole") -> Path:
         """Write the net, or its `encoder` or `decoder`, as a `keras` or `onnx` file with a model card; return its path.
 
@@ -260,6 +256,10 @@ class Run:
         exists, a part that the kind of model lacks, and where the other program gives other numbers.
         """
         return export.export(self._trained_run(), format, None if out is None else Path(out), part).path
+
+    def report(self) -> Path:
+        """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""
+        return report.write(self.path)
 
     def __repr__(self) -> str:
         return f"<run {self.path}: {', '.join([run_page.ending(self._run), *run_page.main_numbers(self._run)])}>"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -16,11 +17,16 @@ from mlphys.commands.export import export
 from mlphys.config.experiment import MODELS
 from mlphys.errors import UserError
 from mlphys.export.exporting import CLOSE, samples_of
+from mlphys.export.formats.keras import LATER
 from mlphys.export.outputs import PARTS
+from mlphys.notebook import load_run
 from mlphys.numerics.randomness import rng
 from mlphys.runs.run import Run
 from mlphys.schema.document import dump
 from tests.helpers.cli import mlphys
+from tests.helpers.extras import needs
+
+needs("onnxruntime")
 
 DIGITS = {"name": "digits", "train": 200, "validation": 0, "test": 20}  # nothing to measure, which takes seconds
 VALIDATED = {"validation": 100}
@@ -166,7 +172,18 @@ print(json.dumps(found))
     assert {name: difference for name, difference in found.items() if not difference <= CLOSE} == {}
 
 
+def test_the_keras_files_name_nothing_that_earlier_versions_refuse(files):
+    for (name, part, ending), exported in files.items():
+        if ending == "keras":
+            with zipfile.ZipFile(exported.path) as archive:
+                config = archive.read("config.json").decode()
+            for key, value in LATER.items():
+                assert f'"{key}": {json.dumps(value)}' not in config, (name, part)
+
+
 def test_the_onnx_files_take_any_number_of_samples_and_need_opset_20(files):
+    import onnx
+
     model = onnx.load(files["classifier", "whole", "onnx"].path)
     [x] = model.graph.input
     assert [side.dim_param or side.dim_value for side in x.type.tensor_type.shape.dim] == ["n", 8, 8, 1]
@@ -214,6 +231,28 @@ def test_a_file_that_exists_is_kept(runs, tmp_path):
             export(runs["pca"], "onnx", tmp_path / "net.onnx")
         assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
         path.unlink()
+
+
+def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(runs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError) as missing:
+        export(runs["pca"], "onnx", tmp_path / "net.onnx")
+    assert str(missing.value) == (
+        "ONNX files are written by onnx and tried with onnxruntime, and onnxruntime is not installed; "
+        "`pip install 'mlphys[onnx]'` brings both"
+    )
+
+
+def test_the_formats_are_listed_with_their_endings():
+    listed = mlphys("list", "formats")
+    assert re.search(r"^ keras +\.keras +A \.keras file of Keras's own layers", listed, re.MULTILINE)
+    assert re.search(r"^ onnx +\.onnx +An \.onnx file, opset 20", listed, re.MULTILINE)
+
+
+def test_a_notebook_s_run_is_exported_by_a_method(runs, tmp_path):
+    out = tmp_path / "net.onnx"
+    assert load_run(runs["pca"].path).export("onnx", out) == out
+    assert out.is_file()
 
 
 def test_a_format_or_an_ending_that_is_not_known_is_refused(runs, tmp_path):

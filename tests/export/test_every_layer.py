@@ -7,11 +7,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from mlphys.errors import UserError
+from mlphys.export.exporting import formats
 from mlphys.networks import penalized
 from mlphys.networks.pretrained_encoder import CodeLayerField
 from mlphys.numerics.randomness import rng
 from mlphys.schema.fields import ActivationName
-from mlphys.schema.layers import LAYERS
+from mlphys.schema.layers import LAYERS, Layer
 from mlphys.schema.shapes import trace
 from tests.helpers.extras import needs
 
@@ -172,3 +174,20 @@ def test_every_layer_gives_the_same_numbers_as_one_of_plain_keras(chains):
         return np.asarray(model(x, training=False))
 
     assert furthest(chains, computed) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("onnx", "layers.0.Unheard: the layer Unheard has no ONNX form; --format keras has it"),
+        ("keras", "layers.0.Unheard: the layer Unheard is none of Keras's; --format onnx has it"),
+    ],
+)
+def test_a_layer_that_a_format_does_not_know_is_refused_by_its_name(name, why):
+    class Unheard(Layer):
+        """A layer that is in no table."""
+
+    graph = formats()[name]().writer("net")
+    with pytest.raises(UserError) as refused:
+        graph.chain(trace([Unheard()], ROW, ("model", "layers")), {}, graph.input(ROW), ROW)
+    assert str(refused.value) == why

@@ -1,7 +1,8 @@
-"""Keras's own file: a model of Keras's layers and operations, which any Keras 3 opens without mlphys."""
+"""Keras's own file: a model of Keras's layers and operations, which Keras 3.5 and later open without mlphys."""
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import zipfile
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlphys.errors import UserError
 from mlphys.export.format import INPUT, Format, Writer
 from mlphys.networks import builder
 from mlphys.networks.penalties.sparsity import KSparse
@@ -22,9 +24,15 @@ from mlphys.schema.shapes import Row
 # Keras's Normalization divides by max(spread, 1e-7)
 SMALLEST_SPREAD = 1e-6
 
+# Arguments that versions after 3.0 added, with the values that mean what the earlier ones do
+LATER = {
+    "quantization_config": None, "input_axes": None, "output_axes": None, "optional": False, "ragged": False,
+    "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False, "rms_scaling": False,
+}  # fmt: skip
+
 
 class Keras(Format):
-    """A .keras file of Keras's own layers: `keras.saving.load_model(FILE)` in any Keras 3."""
+    """A .keras file of Keras's own layers: `keras.saving.load_model(FILE)` in Keras 3.5 and later."""
 
     ending: ClassVar[str] = ".keras"
 
@@ -49,6 +57,29 @@ class Keras(Format):
         import keras
 
         return f"Keras {keras.__version__}"
+
+
+def _for_earlier_versions(path: Path) -> bytes:
+    """The file without what Keras's later versions added and earlier ones refuse."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(path) as written, zipfile.ZipFile(content, "w") as archive:
+        for name in written.namelist():
+            member = written.read(name)
+            if name == "config.json":
+                member = json.dumps(_without_later(json.loads(member))).encode()
+            archive.writestr(name, member)
+    return content.getvalue()
+
+
+def _without_later(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_later(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _without_later(each) for key, each in value.items() if not (key in LATER and LATER[key] == each)}
+    if str(kept.get("module")).startswith("keras.src.ops."):  # their names, which nothing refers to, came later too
+        kept["config"] = {key: each for key, each in kept["config"].items() if key != "name"}
+    return kept
 
 
 def _require_own_classes(path: Path) -> None:
@@ -90,7 +121,7 @@ class KerasGraph(Writer):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             model.save(path)
-            return path.read_bytes()
+            return _for_earlier_versions(path)
 
     def layer(self, row: Row, arrays: Arrays, x: Any) -> Any:
         import keras
@@ -105,7 +136,10 @@ class KerasGraph(Writer):
             return x
         fixed = [name for name, value in row.layer.arguments().items() if isinstance(value, np.ndarray)]
         given = {name: value for name, value in builder.arguments(row, seed=0).items() if name not in fixed}
-        layer = getattr(keras.layers, row.layer.keras_layer())(**given, name=row.name)
+        kind = getattr(keras.layers, row.layer.keras_layer(), None)
+        if kind is None:
+            raise UserError(f"{row.name}: the layer {row.layer.keras_layer()} is none of Keras's; --format onnx has it")
+        layer = kind(**given, name=row.name)
         layer.trainable = layer.trainable and row.trainable
         return self._filled(layer, list(arrays.values()), x)
 
