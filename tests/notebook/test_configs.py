@@ -101,7 +101,6 @@ def test_a_traceback_of_a_user_error_in_ipython_is_its_text_with_control_charact
     assert UserError("a\x1b[2J: wrong")._render_traceback_() == ["mlphys: a\\x1b[2J: wrong"]
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("values", [3, [], {1, 2}], ids=str)
 def test_a_grid_without_a_list_of_values_is_refused(values: Any):
     config = {"data": {"name": "digits"}, "model": MODEL}
@@ -109,10 +108,10 @@ def test_a_grid_without_a_list_of_values_is_refused(values: Any):
         mlphys.sweep(config, {"seed": values})
     expected = "expected a list of values, or text such as 1e-3:1:log7"
     assert str(error.value) == f"grid: seed: {expected}; received {values!r}"
-=======
+
+
 def test_a_range_of_a_grid_is_passed_on_as_it_is_written():
     assert training._grid({"seed": [1, 2], "training.epochs": "1:100:log"}) == {
         "seed": [1, 2],
         "training.epochs": "1:100:log",
     }
->>>>>>> wt-m
