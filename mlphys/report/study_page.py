@@ -95,7 +95,11 @@ def _points(content: StudyFile, metric: tuple[str, str]) -> Section:
             spread, sampling = (f"{each:.2g}" if each is not None else "–" for each in (found.stdev, found.sampling))
             cells = [measured(found.mean, _error(found)), spread, sampling]
         rows.append([label, found.n if found else 0, *cells, lost])
+<<<<<<< HEAD
     keys = ", ".join(points(content)[0].labels) or "point"
+=======
+    keys = ", ".join(content.search.keys if content.search else content.grid) or "point"
+>>>>>>> wt-m
     columns = [keys, "n", f"{split} {name.replace('_', ' ')}", "s over seeds", "sampling", "lost"]
     what = "folds" if content.folds else "seeds"
     note = (
@@ -227,8 +231,13 @@ def _members(content: StudyFile) -> Section:
 
 def _config(content: StudyFile) -> Html:
     grid = {key: list(values.values()) for key, values in content.grid.items()}
+<<<<<<< HEAD
     search = content.search.model_dump() if content.search else None
     varied = {"grid": grid, "search": search, "seeds": content.seeds, "folds": content.folds}
+=======
+    searched = content.search.model_dump() if content.search else None
+    varied = {"grid": grid, "seeds": content.seeds, "folds": content.folds, "search": searched}
+>>>>>>> wt-m
     return joined(
         element("p", "What varies:"),
         element(
@@ -269,7 +278,7 @@ def _unsure(study: Study, content: StudyFile) -> Section | None:
         )
     elif content.grid and content.evaluated == "test":
         found.append("All members were measured on test: nothing may be chosen by these numbers.")
-    open_ = sum(not record.ended for record in content.members)
+    open_ = content.total - sum(record.ended for record in content.members)
     if open_:
         found.append(f"{open_} members are not trained; `mlphys resume {study.path}` trains them.")
     if not found:

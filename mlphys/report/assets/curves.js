@@ -184,6 +184,15 @@ class Chart {
     this.cross.setAttribute("x2", this.across(x));
   }
 
+  // Other values of the same quantities; what is zoomed stays.
+  renew(chart) {
+    const whole = this.shown === this.all;
+    this.chart = chart;
+    this.all = this.extent();
+    if (whole) this.shown = this.all;
+    this.draw();
+  }
+
   leave() {
     this.reading.hidden = true;
     this.cross.setAttribute("visibility", "hidden");
@@ -221,7 +230,8 @@ class Chart {
 }
 
 const data = JSON.parse(document.getElementById("page-data").textContent);
+page.charts = new Map();
 for (const figure of document.querySelectorAll("[data-chart]")) {
   const chart = data[figure.dataset.chart];
-  if (chart) new Chart(figure, chart);
+  if (chart) page.charts.set(figure.dataset.chart, new Chart(figure, chart));
 }
