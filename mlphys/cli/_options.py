@@ -28,8 +28,20 @@ WORKERS = click.option(
 THREADS = click.option(
     "--threads", type=click.IntRange(1, 1024), help="Train with so many threads; default one a core."
 )
+
+
+def _address(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """An address, and not the config that stands behind the option."""
+    if value is not None and value not in ("auto", "local") and ":" not in value:
+        raise click.BadParameter(
+            f"expected HOST:PORT, auto or local; received {value}; write --ray last, or --ray local, to name none"
+        )
+    return value
+
+
 RAY = click.option(
     "--ray",
+    callback=_address,
     is_flag=False,
     flag_value="local",
     metavar="[HOST:PORT]",

@@ -83,3 +83,26 @@ def config_copy(name: str, to: Path, new_name: str | None) -> None:
 
     path = copy(name, to, new_name)
     terminal.echo(f"{path}: written; `mlphys train {path}` trains it")
+
+
+@command.command("from-keras")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--weights", is_flag=True, help="Also its weights, as the start of a training, beside the config.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new config; default: it is printed.")
+def config_from_keras(file: Path, weights: bool, out: Path | None) -> None:
+    """Make a config from a .keras FILE, or from the text of model.to_json().
+
+    FILE is read as data: nothing of it is executed.
+    """
+    from mlphys.commands.from_keras import from_keras
+    from mlphys.io import atomic
+
+    taken = from_keras(file, out, weights)
+    if taken.path and taken.weights is not None:
+        atomic.write(taken.path, taken.weights)
+        terminal.echo(f"{taken.path}: written: its weights")
+    if out is None:
+        terminal.echo_data(taken.text)
+        return
+    atomic.write(out, taken.text)
+    terminal.echo(f"{out}: written; name your data in it, then `mlphys train {out}` trains it")

@@ -130,7 +130,7 @@ def begin(
         say(f"kind: {loaded.experiment.model.kind} has no validation curve: no trial is pruned")
     with _cluster(request) as cluster:
         study = _made(_content(document, loaded, design, request, cluster), request)
-        say(f"study {study.path}: {len(design)} members")
+        say(f"study {study.path}: {len(design)} {'trials' if design.search else 'members'}")
         return study, _conducted(study, request, False, reporter, say, cluster)
 
 

@@ -66,8 +66,8 @@ def _different(row: Mapping[str, Any]) -> dict[str, float]:
 class StudyCell(Counts):
     """A bar for a study, with the last member that ended, and a line for each that failed."""
 
-    def begin(self, records: Any, slots: int) -> None:
-        super().begin(records, slots)
+    def begin(self, total: int, slots: int) -> None:
+        super().begin(total, slots)
         self._running: dict[int, str] = {}
         self._last, self._shown_at = "", time.monotonic()
         self._output = kernel.shown(*self._picture())

@@ -42,6 +42,7 @@ def written(study: Study) -> str:
     makers: list[Callable[[], Section | None]] = [
         lambda: _points(content, metric) if metric else None,
         lambda: _against(content, metric) if metric else None,
+        lambda: _searched(content, metric) if metric else None,
         lambda: _curves(study, content),
         lambda: _members(content),
         lambda: Section("experiment", "The experiment", _config(content)),
@@ -54,7 +55,7 @@ def written(study: Study) -> str:
         sections.append(Section("missing", "What is missing", body))
     title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
     done = sum(record.state == "done" for record in content.members)
-    subtitle = [f"study of {len(content.members)} runs, {done} of them done"]
+    subtitle = [f"study of {content.total} runs, {done} of them done"]
     return page(title, headline(content.name, subtitle, None, _head(content, metric)), sections)
 
 
@@ -94,7 +95,7 @@ def _points(content: StudyFile, metric: tuple[str, str]) -> Section:
             spread, sampling = (f"{each:.2g}" if each is not None else "–" for each in (found.stdev, found.sampling))
             cells = [measured(found.mean, _error(found)), spread, sampling]
         rows.append([label, found.n if found else 0, *cells, lost])
-    keys = ", ".join(content.grid) or "point"
+    keys = ", ".join(content.search.keys if content.search else content.grid) or "point"
     columns = [keys, "n", f"{split} {name.replace('_', ' ')}", "s over seeds", "sampling", "lost"]
     what = "folds" if content.folds else "seeds"
     note = (
@@ -128,6 +129,29 @@ def _against(content: StudyFile, metric: tuple[str, str]) -> Section | None:
         f"{' '.join(metric)} against {along}".replace("_", " "), along, metric[1], drawn[:MOST_LINES], logarithmic
     )
     return Section("parameter", f"Against {along}", chart.figure(made, "parameter"), {"parameter": made.data()})
+
+
+def _searched(content: StudyFile, metric: tuple[str, str]) -> Section | None:
+    """Of a search the metric of each member against every number that it varies."""
+    split, name = metric
+    charts = []
+    for key, searched in content.search.ranges.items() if content.search else ():
+        found: list[tuple[float, float, float]] = []
+        for record in content.members:
+            varied, numbers = record.overrides.get(key), record.metrics.get(split, {})
+            value, error = numbers.get(name), numbers.get(f"{name}_stderr")
+            if isinstance(varied, int | float) and value is not None:
+                found.append((float(varied), float(value), float(error or 0)))
+        if found:
+            x, y, errors = ([each[i] for each in sorted(found)] for i in range(3))
+            low, high = ([a + sign * b for a, b in zip(y, errors, strict=True)] for sign in (-1, 1))
+            line = Line("members", x, y, low, high, marked=True, joined=False)
+            charts.append(Chart(f"{split} {name} against {key}".replace("_", " "), key, name, [line], searched.log))
+    if not charts:
+        return None
+    drawn = [chart.figure(each, f"search{i}") for i, each in enumerate(charts)]
+    data = {f"search{i}": each.data() for i, each in enumerate(charts)}
+    return Section("search", "The search", element("div", drawn, class_="charts"), data)
 
 
 def _error_bars(name: str, row: Sequence[tuple[float, OverSeeds]], colour: int) -> Line:
@@ -203,7 +227,8 @@ def _members(content: StudyFile) -> Section:
 
 def _config(content: StudyFile) -> Html:
     grid = {key: list(values.values()) for key, values in content.grid.items()}
-    varied = {"grid": grid, "seeds": content.seeds, "folds": content.folds}
+    search = content.search.model_dump() if content.search else None
+    varied = {"grid": grid, "search": search, "seeds": content.seeds, "folds": content.folds}
     return joined(
         element("p", "What varies:"),
         element(
@@ -227,7 +252,7 @@ def _environment(study: Study, content: StudyFile) -> Section:
         ["packages", versions],
         ["cpu", str(found.get("cpu", ""))],
     ]
-    return Section("environment", "Environment", table(["", "of this study"], rows, class_="facts"))
+    return Section("environment", "Environment", table(["what", "of this study"], rows, class_="facts"))
 
 
 def _unsure(study: Study, content: StudyFile) -> Section | None:
@@ -244,7 +269,7 @@ def _unsure(study: Study, content: StudyFile) -> Section | None:
         )
     elif content.grid and content.evaluated == "test":
         found.append("All members were measured on test: nothing may be chosen by these numbers.")
-    open_ = sum(not record.ended for record in content.members)
+    open_ = content.total - sum(record.ended for record in content.members)
     if open_:
         found.append(f"{open_} members are not trained; `mlphys resume {study.path}` trains them.")
     if not found:

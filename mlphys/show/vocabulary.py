@@ -38,6 +38,11 @@ def listed(what: str) -> str:
         case "analyses":
             rows = [[name, ", ".join(entry.key_names()), first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
+        case "formats":
+            from mlphys.export.exporting import formats
+
+            rows = [[name, entry.ending, first_line(entry)] for name, entry in formats().items()]
+            return table(["format", "ending", "what it is"], rows)
         case "configs":
             rows = [[name, _headline(path)] for name, path in (shipped() | shipped_studies()).items()]
         case _:

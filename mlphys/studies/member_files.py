@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mlphys.config.completion import parsed
@@ -36,8 +37,12 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
     if path := getattr(data, "path", None) if "path" in type(data).model_fields else None:
         document = document.with_value(("data", "path"), path, document.name)
         found += [_needed(file) for file in data.files() or _inside(Path(path))]
-    for block in (experiment.model.pretrained_encoder(), experiment.training.initial):
-        if block:
+    initial = experiment.training.initial
+    if initial and initial.file:
+        document = document.with_value(("training", "initial", "file"), initial.file, document.name)
+        found.append(_needed(Path(initial.file)))
+    for block in (experiment.model.pretrained_encoder(), initial):
+        if block and block.run:
             found += [_needed(Path(block.run).absolute() / name) for name in OF_RUNS]
     return document, tuple(found)
 
@@ -62,8 +67,20 @@ def place(file: NeededFile, content: bytes) -> None:
 
 
 def _needed(path: Path, source: RemoteFile | None = None) -> NeededFile:
-    digest = checksum.sha256(path)
+    digest = _sha256(path)
     return NeededFile(str(path), path.stat().st_size, digest, source)
+
+
+def _sha256(path: Path) -> str:
+    """Computed once, as long as the file does not change: hundreds of members may need it."""
+    checksum.regular(path)
+    facts = path.stat()
+    return _computed(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _computed(path: Path, size: int, changed: int) -> str:
+    return checksum.sha256(path)
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -76,7 +93,7 @@ def _there(file: NeededFile) -> bool:
     path = Path(file.path)
     if not os.path.lexists(path):
         return False
-    if path.stat().st_size != file.size or checksum.sha256(path) != file.sha256:
+    if path.stat().st_size != file.size or _sha256(path) != file.sha256:
         raise UserError(
             f"{path}: is another file there (sha256 differs); remove it there, or give it another name here"
         )

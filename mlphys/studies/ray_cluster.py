@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -211,16 +212,28 @@ class RayNodes:
 
     def __exit__(self, *error: object) -> None:
         """End all actors; those that train send back what they have."""
-        busy = {worker.call: worker for worker in self._workers if worker.sent and worker.answered}
         left = [worker.actor.leave.remote() for worker in self._workers if worker.answered]
         with contextlib.suppress(self._ray.exceptions.RayError, UserError):
-            ready, _ = self._ray.wait([*busy, *left], num_returns=len(busy) + len(left), timeout=PATIENCE)
-            for call in ready:
-                if call in busy:
-                    self._keep(busy[call], self._ray.get(call))
+            self._keep_last()
+            if left:
+                self._ray.wait(left, num_returns=len(left), timeout=PATIENCE)
         for worker in self._workers:
             self._ray.kill(worker.actor)
         self._workers.clear()
+
+    def _keep_last(self) -> None:
+        """Write what members under way send back at their end."""
+        busy = {worker.call: worker for worker in self._workers if worker.sent and worker.answered}
+        until = time.monotonic() + PATIENCE
+        while busy and (seconds := until - time.monotonic()) > 0:
+            ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=seconds)
+            for call in ready:
+                worker, answer = busy.pop(call), self._ray.get(call)
+                if isinstance(answer, Missing):
+                    continue
+                self._keep(worker, answer)
+                if not any(isinstance(event, Ended) for event in answer.events):  # an epoch before
+                    busy[worker.actor.events.remote()] = worker
 
     def _places(self) -> int:
         """How many members fit into the cluster at once. Raises UserError where none does."""

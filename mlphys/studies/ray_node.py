@@ -56,12 +56,8 @@ class Node:
     """Trains a member at a time. `begin` and `events` wait for what happens, the others may be called meanwhile."""
 
     def __init__(self, train: Train, setting: Setting):
-        if setting.version != mlphys.__version__:
-            raise UserError(
-                f"{platform.node()} has mlphys {mlphys.__version__}, and the study {setting.version}; install the same"
-            )
         _use_environment_of_study(setting)
-        self._every = setting.every
+        self._version, self._every = setting.version, setting.every
         self._folder = Path(tempfile.mkdtemp(prefix="mlphys-"))
         self._run = self._folder / "run"
         self._processes = LocalProcesses(train, 1)
@@ -72,7 +68,14 @@ class Node:
     def begin(
         self, order: Order, run: bytes | None, files: Sequence[NeededFile], sent: Sequence[int], *contents: bytes
     ) -> Happened | Missing:
-        """Begin with a member, or resume it from what there is of its run, once all files are there."""
+        """Begin with a member, or resume it from what there is of its run, once all files are there.
+
+        Raises UserError where another version of mlphys is installed.
+        """
+        if self._version != mlphys.__version__:
+            raise UserError(
+                f"{platform.node()} has mlphys {mlphys.__version__}, and the study {self._version}; install the same"
+            )
         try:
             for number, content in zip(sent, contents, strict=True):
                 member_files.place(files[number], content)

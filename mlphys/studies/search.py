@@ -25,7 +25,7 @@ from mlphys.studies.study_file import MemberRecord, Numbers, SearchFacts, StudyF
 
 ATTEMPTS = 20  # draws before a combination that was not tried yet is drawn at random
 COMPARED_FROM = 5  # finished trials
-UNCOMPARED = 0.1  # of a trial's epochs: its beginning says little
+UNCOMPARED = 0.25  # of a trial's epochs: its beginning says little, and small steps begin slowly
 
 
 def require_installed() -> ModuleType:
@@ -94,7 +94,8 @@ def corners(facts: SearchFacts) -> list[Member]:
 def _numbers(document: Document, key: str, found: Range) -> Numbers:
     """The range of a key. Its values are whole numbers where the key takes no others."""
     first, last = (int(end) if found.whole else end for end in (found.first, found.last))
-    if found.whole and not _takes(document, key, _between(found)) and _takes(document, key, first):
+    takes_whole = found.whole and any(_takes(document, key, end) for end in (first, last))
+    if takes_whole and not _takes(document, key, _between(found)):
         return Numbers(first=first, last=last, log=found.log, whole=True)
     return Numbers(first=float(found.first), last=float(found.last), log=found.log, whole=False)
 

@@ -41,7 +41,7 @@ def test_numbers_are_joined_by_a_line_and_named_values_are_not_whose_long_names_
         study = Study(tmp_path / str(number))
         study.path.mkdir()
         study.write(StudyFile.model_validate(known))
-        conduct.conduct(study, [1, 2, 3, 4], InThisProcess(measured), Counts())
+        conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
         (picture,) = pictures.against_parameter("small/1", study.read())
         (axes,) = picture.figure.axes
         assert axes.lines[0].get_linestyle() == line

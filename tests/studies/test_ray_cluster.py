@@ -84,7 +84,7 @@ def test_a_study_whose_node_is_killed_completes_with_the_bytes_of_trainings_alon
     killer.join()
     assert [member["state"] for member in members("study")] == ["done", "done"]
     [moved] = [member["moved"] for member in members("study") if member["moved"]]
-    assert moved.startswith("its node was lost; continued from its checkpoint")
+    assert moved.startswith("its node was lost; continued from checkpoint 0")
     for number, rate in ((1, 0.01), (2, 0.1)):
         setting = ("--set", f"training.optimizer.SGD.learning_rate={rate}", "--threads", 1)
         mlphys("train", "small.yaml", *setting, "--out", f"alone/{number}", "--quiet")
@@ -127,6 +127,12 @@ def test_an_address_where_nobody_answers_is_refused_before_a_folder_is_made(fold
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(UserError, match="expected HOST:PORT, auto for the cluster"), ray_cluster.connected(address):
         pass
+
+
+def test_a_config_that_stands_where_the_address_is_expected_is_noticed(folder):
+    assert "received small.yaml; write --ray last, or --ray local, to name none" in mlphys(
+        "sweep", "--ray", "small.yaml", code=2
+    )
 
 
 def test_ray_trains_members_of_studies_only(folder):

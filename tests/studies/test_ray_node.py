@@ -90,9 +90,11 @@ def test_a_member_is_stopped_or_interrupted_while_another_call_waits(made):
     assert end.result.state == "interrupted"
 
 
-def test_another_version_is_refused(monkeypatch):
+def test_another_version_is_refused(made):
+    node = made(made_up_members.measured)
+    node._version = "9.9"
     with pytest.raises(UserError, match=r"has mlphys .*, and the study 9.9; install the same"):
-        Node(made_up_members.measured, Setting("9.9", (), frozenset(), 0, 0))
+        node.begin(order(), None, (), ())
 
 
 def test_what_ray_sets_for_its_workers_is_undone(monkeypatch):

@@ -143,6 +143,7 @@ def test_ranges_are_drawn_between_their_ends_and_whole_where_the_key_takes_whole
     assert found.ranges[RATE].model_dump() == {"first": 1e-4, "last": 1.0, "log": True, "whole": False}
     assert found.ranges[UNITS].model_dump() == {"first": 2, "last": 64, "log": False, "whole": True}
     assert found.ranges["training.batch_size"].whole
+    assert requested({UNITS: "0:64:lin"}).ranges[UNITS].whole  # whose first end is then refused as the user wrote it
     assert not requested({RATE: "1:2:lin"}).ranges[RATE].whole  # written whole, and taken as any number
     values = [search.proposed(content({UNITS: "2:64:lin", RATE: "1e-4:1:log"})).overrides]
     assert all(isinstance(each[UNITS], int) and 2 <= each[UNITS] <= 64 for each in values)
