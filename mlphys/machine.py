@@ -111,7 +111,7 @@ def versions() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The name of the processor, on whose instructions the last digits of a training depend."""
+    """The name of the processor, on whose instructions the last digits of a training depend; empty if unknown."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -1,14 +1,20 @@
-"""Write the tables of docs/keys.md from the classes of the config language: `python -m scripts.keys`."""
+"""Write what is derived from the classes of the config language: `python -m scripts.keys`.
+
+The tables of docs/keys.md, and mlphys/cli/keys.txt, which the shell's completion reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args, get_origin
 
-from mlphys.config.reference import Block, Key, blocks, vocabularies
-from mlphys.schema.spec import Entry
+from mlphys.config.reference import TOP, Block, Key, blocks, vocabularies
+from mlphys.schema.spec import Choice, Entry
 from scripts.marked_tables import ROOT, write_table
 
 DOCUMENT = ROOT / "docs" / "keys.md"
+COMPLETED = ROOT / "mlphys" / "cli" / "keys.txt"
+DEEPEST = 5  # parts of a key that is completed
 HEAD = "| key | type | default | what it means |\n|---|---|---|---|"
 LONGEST = 60  # characters of a type; `mlphys explain` has all of it
 
@@ -68,5 +74,42 @@ def _row(key: Key) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+def settable() -> str:
+    """The keys that `--set` takes, a line each, with the values that have names; not those inside of lists."""
+    lines: dict[str, list[str]] = {}
+    for key in _below(TOP):
+        values = lines.setdefault(key.dotted, [])
+        values += [value for value in _named_values(key) if value not in values]
+    return "".join(f"{' '.join([path, *values])}\n" for path, values in sorted(lines.items()))
+
+
+def _below(block: Block) -> Iterator[Key]:
+    for key in block.keys:
+        yield key
+        if key.type.startswith(("list", "block of names")) or len(key.path) >= DEEPEST:
+            continue
+        for part in key.parts:
+            named = part.options if isinstance(part, Entry | Choice) else {"": part}
+            for name, spec in named.items():
+                path = (*key.path, name) if isinstance(part, Choice) else key.path
+                yield from _below(Block(path, spec, name))
+
+
+def _named_values(key: Key) -> list[str]:
+    if key.type.startswith("list"):
+        return []
+    values = [*key.allowed, *_literals(key.field.annotation)]
+    return [*values, *(["true", "false"] if key.type.startswith("true or false") else [])]
+
+
+def _literals(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from (value for value in get_args(annotation) if isinstance(value, str))
+        return
+    for inner in get_args(annotation):
+        yield from _literals(inner)
+
+
 if __name__ == "__main__":
+    COMPLETED.write_text(settable())
     write_table(DOCUMENT, "keys", reference())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "notebooks"
 PATIENCE = 600  # seconds for a cell
+COLOURS = r"\x1b\[[0-9;]*m"  # of a traceback
 
 
 def names() -> list[str]:
@@ -28,16 +30,12 @@ def executed(path: Path) -> Any:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    os.environ["PYTHONPATH"] = str(ROOT)  # for the kernel, which works elsewhere
-    os.environ.pop("MPLBACKEND", None)  # pictures belong into the cells
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("MPLBACKEND", None)  # pictures belong into the cells
     with tempfile.TemporaryDirectory() as folder:
-        NotebookClient(
-            notebook,
-            timeout=PATIENCE,
-            kernel_name="python3",
-            resources={"metadata": {"path": folder}},
-            record_timing=False,
-        ).execute()
+        place = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, timeout=PATIENCE, kernel_name="python3", resources=place, record_timing=False)
+        client.execute(env=environment)
     return tidied(notebook)
 
 
@@ -65,7 +63,7 @@ def main(arguments: list[str]) -> int:
         try:
             notebook = executed(path)
         except CellExecutionError as error:
-            print(f"{name}: a cell fails\n{error}", file=sys.stderr)
+            print(f"{name}: a cell fails\n{re.sub(COLOURS, '', str(error))}", file=sys.stderr)
             return 1
         if options.write:
             nbformat.write(notebook, path)

@@ -29,10 +29,10 @@ from pathlib import Path
 
 from scipy import stats
 
-from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
+from mlphys.config.shipped import shipped
 from mlphys.numerics.uncertainty import rounded
 from mlphys.runs.run import Run
 from scripts.marked_tables import ROOT, table, write_table

@@ -24,7 +24,7 @@ os.environ["COLUMNS"] = "120"
 TESTS = Path(__file__).parent
 
 # Folders whose tests train networks, draw plots or start processes.
-SLOW = {"analysis", "commands", "known_answers", "models", "native", "networks", "plots", "runs", "training"}
+SLOW = {"analysis", "commands", "export", "known_answers", "models", "native", "networks", "plots", "runs", "training"}
 
 # The same examples in every run, so that a failure belongs to the change before it; --hypothesis-profile=search looks
 # for others.

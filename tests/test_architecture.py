@@ -30,8 +30,9 @@ ROWS = [
     ["training"],
     ["runs"],
     ["studies"],
-    ["report"],
+    ["export", "report"],
     ["commands", "show"],
+    ["server"],
     ["cli", "notebook"],
 ]
 RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
@@ -68,7 +69,7 @@ def _imported(source: str, at_once: bool) -> frozenset[str]:
         if at_once and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             waiting += node.orelse
             continue
-        if at_once and isinstance(node, ast.FunctionDef):
+        if at_once and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -150,7 +151,7 @@ def test_tensorflow_is_imported_where_it_is_set_up_and_by_our_operations_only():
     assert importing("tensorflow") == {"networks.tensorflow", "native.tf_ops"}
 
 
-@pytest.mark.parametrize("package", ["keras", "matplotlib", "rich", "sklearn"])
+@pytest.mark.parametrize("package", ["keras", "matplotlib", "rich", "sklearn", "starlette", "uvicorn"])
 def test_what_takes_long_to_import_is_imported_in_the_functions_that_use_it(package):
     assert importing(package)
     ours = {"native.differentiable"}

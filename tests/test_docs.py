@@ -46,7 +46,7 @@ COMMANDS = dict(commands(main))
 def mentioned(text: str) -> set[str]:
     """What looks like a command in code."""
     code = re.findall(r"`[^`\n]+`|^ {4}.*$", text, re.MULTILINE)
-    return set(re.findall(r"\bmlphys ((?:config|data) [a-z]+|[a-z][a-z-]*)", "\n".join(code)))
+    return set(re.findall(r"\bmlphys ((?:config|data|completion) [a-z-]+|[a-z][a-z-]*)", "\n".join(code)))
 
 
 def test_every_command_is_in_the_page_of_commands():
@@ -64,7 +64,7 @@ def test_a_command_in_the_page_of_commands_has_the_options_that_stand_beside_it(
     )
     assert len(rows) == len(COMMANDS)
     for usage, text in rows:
-        words = re.findall(r"^(?:config |data )?[a-z-]+", usage)
+        words = re.findall(r"^(?:config |data |completion )?[a-z-]+", usage)
         options = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
         named = set(re.findall(r"`(--[a-z-]+)", text))
         assert named <= options | ({"--only"} if words == ["plot-filters"] else set()), usage

@@ -102,8 +102,7 @@ def _picture(name: str, numbers: dict[str, Any], found: dict[str, dict[str, np.n
         "the score of its class exceeds those of all others, p = 1 / (1 + e⁻ᶻ); shaded: between one wrong class that "
         "has all the rest of the probability and wrong ones that share it"
     )
-    figure = theme.figure(14.5, 5.6, f"{name}: what a step learns from a sample", caption)
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, panels = theme.row(2, 14.5, 5.6, f"{name}: what a step learns from a sample", caption, sharey=True)
     every = np.concatenate([values["z"] for values in found.values()])
     low, high = min(-6.0, float(every.min())), max(6.0, float(every.max()))
     z = np.linspace(low, high, 400)

@@ -112,8 +112,7 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         f"means over {numbers['samples']:,} {numbers['split']} samples, sums over the values of a sample; what noise "
         "adds is the error minus that without noise, divided by s²"
     )
-    figure = theme.figure(13, 5.4, f"{name}: is denoising contraction?", caption)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = theme.row(2, 13, 5.4, f"{name}: is denoising contraction?", caption)
     fine = np.geomspace(s[0], s[-1], 100)
     norm, bend, clean = numbers["squared_jacobian_norm"], numbers["curvature_term"], numbers["error"]
     terms = {"|J|²": (norm, theme.VERMILLION, "--"), "|J|² + (r − x) Δr": (norm + bend, theme.GREEN, "-")}

@@ -115,8 +115,7 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         f"{numbers['samples']:,} {numbers['split']} samples; left the mean over single samples, right over batches "
         f"of {numbers['batch_size']:,}; layers in their order, the gradient comes from the right"
     )
-    figure = theme.figure(13, 6.2, f"{name}: the gradient on its way back", caption)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = theme.row(2, 13, 6.2, f"{name}: the gradient on its way back", caption)
     _panel(left, {key: numbers[key]["outputs"] for key in ("initial", "trained")}, "|dC/dh|, outputs h")
     _panel(right, {key: numbers[key]["weights"] for key in ("initial", "trained")}, "|dC/dw|, weights w")
     left.legend()

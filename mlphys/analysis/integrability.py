@@ -139,8 +139,7 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
         f"{numbers['samples']} {numbers['split']} samples; a loop is a circle of radius {numbers['radius']:g} in the "
         "plane to two other samples, its integral relative to a rotation's"
     )
-    figure = theme.figure(12, 5.4, f"{name}: has r(x) - x an energy?", caption)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = theme.row(2, 12, 5.4, f"{name}: has r(x) - x an energy?", caption)
     for (key, values), colour in zip(found.items(), theme.LINES, strict=False):
         label = {"r": "r(x)", "a": "a(x), before the last activation"}[key]
         _curve(left, values["antisymmetric_part"], colour, label)

@@ -138,8 +138,8 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
         f"mean squared error per value of {numbers['samples']:,} {numbers['split']} samples; PCA is fitted to those of "
         "training"
     )
-    figure = theme.figure(13 if angles else 9, 5.6, f"{name}: beside principal components", caption)
-    left, *right = figure.subplots(1, 2 if angles else 1, squeeze=False)[0]
+    panels, width = (2, 13) if angles else (1, 9)
+    figure, (left, *right) = theme.row(panels, width, 5.6, f"{name}: beside principal components", caption)
     _curve(left, curve, size, numbers)
     if right:
         for (plane, values), colour in zip(angles.items(), theme.LINES, strict=False):

@@ -159,8 +159,8 @@ def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
     caption = f"{numbers['split']} split of {len(members)} runs, each with its standard error"
     if any(map(_seen, numbers["power_laws"].values())):
         caption += "; a line is a power law that is two standard errors from none"
-    figure = theme.figure(max(4.8 * len(varied), 8), 5.4, f"{name}: error against size", caption)
-    panels = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
+    width, title = max(4.8 * len(varied), 8), f"{name}: error against size"
+    figure, panels = theme.row(len(varied), width, 5.4, title, caption, sharey=True)
     for quantity, axes in zip(varied, panels, strict=True):
         _panel(axes, quantity, members, numbers["power_laws"].get(quantity))
     panels[0].set_ylabel(numbers["metric"], labelpad=10)

@@ -6,8 +6,19 @@ from pathlib import Path
 
 import click
 
-CONFIG = click.argument("config", type=click.Path(path_type=Path))  # a file, a run, or the name of a shipped one
-SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the config.")
+from mlphys.cli._candidates import configs, overrides, runs, words
+
+CONFIG = click.argument(
+    "config", type=click.Path(path_type=Path), shell_complete=configs
+)  # a file, a run, or the name of a shipped one
+SET = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    shell_complete=overrides,
+    help="Override a key of the config.",
+)
 SEEDS = click.option(
     "--seeds", type=click.IntRange(min=1), help="Train a study of N seeds, counted up from the config's."
 )
@@ -46,6 +57,19 @@ EVALUATE = click.option(
 )
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 NO_REPORT = click.option("--no-report", is_flag=True, help="Write no page, report.html.")
-RUN = click.argument("run", required=False)
-FORMATS = click.option("--format", "formats", default="png", help="png, pdf, svg; several separated by commas.")
+RUN = click.argument("run", required=False, shell_complete=runs)
+FORMATS = click.option(
+    "--format",
+    "formats",
+    default="png",
+    shell_complete=words("png", "pdf", "svg"),
+    help="png, pdf, svg; several separated by commas.",
+)
+STYLE = click.option(
+    "--style",
+    shell_complete=words("paper", "slides", "notebook"),
+    help="paper, slides or notebook: fonts, sizes, lines. Default: large, for a screen.",
+)
+WIDTH = click.option("--width", metavar="LENGTH", help="The width of a picture: 85mm, 8.5cm, 3.35in, 241pt.")
+NO_TITLE = click.option("--no-title", is_flag=True, help="Leave out the title and the lines below the picture.")
 DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlphys import terminal
+from mlphys.cli import _candidates
 from mlphys.cli._loading import loaded_experiment
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("runs", metavar="[RUN]...", nargs=-1)
-@click.option("--against", metavar="CONFIG", type=click.Path(path_type=Path), help="Another config than the runs' own.")
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=_candidates.runs)
+@click.option(
+    "--against",
+    metavar="CONFIG",
+    type=click.Path(path_type=Path),
+    shell_complete=_candidates.configs,
+    help="Another config than the runs' own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def command(runs: tuple[str, ...], against: Path | None, as_json: bool) -> None:
     """Compare runs with the ranges under `expect:` and with published numbers; exit code 2 if one is outside.

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mlphys import terminal
+from mlphys.cli._candidates import configs, shipped_configs
 from mlphys.cli._group import WholeSentences
 from mlphys.cli._loading import loaded_experiment
 from mlphys.cli._options import CONFIG, SET
@@ -54,8 +55,8 @@ def config_explain(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @command.command("diff")
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.argument("first", type=click.Path(path_type=Path), shell_complete=configs)
+@click.argument("second", type=click.Path(path_type=Path), shell_complete=configs)
 def config_diff(first: Path, second: Path) -> None:
     """Print the keys in which two configs, or two runs, differ, defaults included."""
     from mlphys.config.difference import difference
@@ -73,7 +74,7 @@ def config_schema() -> None:
 
 
 @command.command("copy")
-@click.argument("name")
+@click.argument("name", shell_complete=shipped_configs)
 @click.option("--to", type=click.Path(path_type=Path), default=Path("."), help="The folder; default: the current one.")
 @click.option("--name", "new_name", help="The name of the copy; what the original was expected to reach is left out.")
 def config_copy(name: str, to: Path, new_name: str | None) -> None:
@@ -82,3 +83,26 @@ def config_copy(name: str, to: Path, new_name: str | None) -> None:
 
     path = copy(name, to, new_name)
     terminal.echo(f"{path}: written; `mlphys train {path}` trains it")
+
+
+@command.command("from-keras")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--weights", is_flag=True, help="Also its weights, as the start of a training, beside the config.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new config; default: it is printed.")
+def config_from_keras(file: Path, weights: bool, out: Path | None) -> None:
+    """Make a config from a .keras FILE, or from the text of model.to_json().
+
+    FILE is read as data: nothing of it is executed.
+    """
+    from mlphys.commands.from_keras import from_keras
+    from mlphys.io import atomic
+
+    taken = from_keras(file, out, weights)
+    if taken.path and taken.weights is not None:
+        atomic.write(taken.path, taken.weights)
+        terminal.echo(f"{taken.path}: written: its weights")
+    if out is None:
+        terminal.echo_data(taken.text)
+        return
+    atomic.write(out, taken.text)
+    terminal.echo(f"{out}: written; name your data in it, then `mlphys train {out}` trains it")

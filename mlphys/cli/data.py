@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlphys import terminal
+from mlphys.cli._candidates import entries
 from mlphys.cli._group import WholeSentences
 from mlphys.cli._loading import loaded_experiment
 from mlphys.cli._options import CONFIG, SET
@@ -26,7 +27,7 @@ def data_list() -> None:
 
 
 @command.command("fetch")
-@click.argument("name")
+@click.argument("name", shell_complete=entries("mlphys.datasets"))
 def data_fetch(name: str) -> None:
     """Download the dataset NAME unless it is present; the checksum is verified either way."""
     from mlphys.config.experiment import dataset

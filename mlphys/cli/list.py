@@ -8,7 +8,7 @@ from mlphys import terminal
 
 LISTS = [
     "models", "layers", "datasets", "plots", "analyses", "configs", "optimizers", "schedules", "losses",
-    "initializers", "regularizers", "preprocess", "metrics", "keys",
+    "initializers", "regularizers", "preprocess", "metrics", "keys", "formats",
 ]  # fmt: skip
 
 

@@ -8,35 +8,48 @@ from typing import TYPE_CHECKING
 import click
 
 from mlphys import terminal
+from mlphys.cli._candidates import entries
 from mlphys.cli._loading import with_note
-from mlphys.cli._options import FORMATS, RUN
+from mlphys.cli._options import FORMATS, NO_TITLE, RUN, STYLE, WIDTH
 from mlphys.cli._training import refuse_given
 
 if TYPE_CHECKING:
+    from mlphys.figures.style import Style
     from mlphys.studies.study_file import Study
 
 
 @click.command("plot")
 @RUN
-@click.option("--only", help="Draw only these pictures, separated by commas.")
+@click.option(
+    "--only",
+    shell_complete=entries("mlphys.plots", several=True),
+    help="Draw only these pictures, separated by commas.",
+)
 @FORMATS
-def command(run: str | None, only: str | None, formats: str) -> None:
+@STYLE
+@WIDTH
+@NO_TITLE
+def command(
+    run: str | None, only: str | None, formats: str, style: str | None, width: str | None, no_title: bool
+) -> None:
     """Draw the pictures of RUN (default: the newest finished one)."""
     from mlphys.commands import plot
+    from mlphys.figures.style import chosen
     from mlphys.runs.run import find
     from mlphys.show.pictures import drawn_pictures
     from mlphys.studies.study_file import located
 
+    drawn_in = chosen(style, width, not no_title)
     if run and (study := located(run)):
         refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
-        _plot_study(study, formats.split(","))
+        _plot_study(study, formats.split(","), drawn_in)
         return
     found = with_note(find(run))
     names = only.split(",") if only else found.config.plots
-    terminal.echo(drawn_pictures(plot.draw(found, names, formats.split(","))))
+    terminal.echo(drawn_pictures(plot.draw(found, names, formats.split(","), drawn_in)))
 
 
-def _plot_study(study: Study, formats: Sequence[str]) -> None:
+def _plot_study(study: Study, formats: Sequence[str], style: Style) -> None:
     from mlphys.figures.save import FORMATS
     from mlphys.schema.messages import require_known
     from mlphys.show.pictures import picture_list
@@ -44,5 +57,5 @@ def _plot_study(study: Study, formats: Sequence[str]) -> None:
 
     require_known("format", formats, list(FORMATS))
     title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
-    drawn = pictures.draw(pictures.of_study(title, study.read()), study.path / "figures", formats)
+    drawn = pictures.draw(pictures.of_study(title, study.read()), study.path / "figures", formats, style)
     terminal.echo(picture_list(*drawn))

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from mlphys import terminal
+from mlphys.cli import _candidates
 from mlphys.cli._loading import measurable
 
 
 @click.command("predict")
-@click.argument("run")
+@click.argument("run", shell_complete=_candidates.runs)
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--resize", is_flag=True, help="Scale image files to the size of the training images.")
 @click.option("--invert", is_flag=True, help="Turn black into white: MNIST's digits are white on black.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from mlphys import terminal
+from mlphys.cli import _candidates
 
 
 @click.command("report")
-@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=_candidates.runs)
 def command(runs: tuple[str, ...]) -> None:
     """Write the page of each RUN (default: the newest finished one): report.html, one file for a browser.
 

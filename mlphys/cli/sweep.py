@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlphys import terminal
+from mlphys.cli import _candidates
 from mlphys.cli._loading import config_path, with_notes
 from mlphys.cli._options import CONFIG, EVALUATE, GPUS, NO_REPORT, QUIET, RAY, SEEDS, SET, THREADS, WORKERS
 from mlphys.cli._training import refuse_given, train_study
@@ -15,7 +16,14 @@ from mlphys.cli._training import refuse_given, train_study
 @click.command("sweep")
 @CONFIG
 @SET
-@click.option("--grid", "grids", metavar="KEY=VALUES", multiple=True, help="[16,32], or 1e-3:1:log7, or 0:1:lin6.")
+@click.option(
+    "--grid",
+    "grids",
+    metavar="KEY=VALUES",
+    multiple=True,
+    shell_complete=_candidates.overrides,
+    help="[16,32], or 1e-3:1:log7, or 0:1:lin6.",
+)
 @click.option("--search", type=click.IntRange(min=1), help="Train N trials, whose values those before suggest.")
 @SEEDS
 @EVALUATE

@@ -11,6 +11,7 @@ from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Analysis, AnalysisResult
 from mlphys.figures.save import FORMATS, save
+from mlphys.figures.style import Style
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
 from mlphys.schema.messages import require_known
@@ -18,7 +19,7 @@ from mlphys.schema.messages import require_known
 Say = Callable[[str], None]
 
 
-def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> list[str]:
+def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say, style: Style | None = None) -> list[str]:
     """Make the analyses `only`, else those of the config, else all that apply; print one line per analysis.
 
     Returns the names of those that were made. Settings are the config's, or the defaults. Raises UserError for an
@@ -38,7 +39,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     made = []
     for name in [name for name in analyses if name not in left_out]:
         try:
-            result = made_one(run, name, analyses[name], formats)
+            result = made_one(run, name, analyses[name], formats, style)
         except NotApplicable as reason:
             _refuse(run, {name: str(reason)} if only else {})
             left_out[name] = str(reason)
@@ -50,9 +51,11 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say) -> 
     return made
 
 
-def made_one(run: Run, name: str, analysis: Analysis, formats: Sequence[str]) -> AnalysisResult:
+def made_one(
+    run: Run, name: str, analysis: Analysis, formats: Sequence[str], style: Style | None = None
+) -> AnalysisResult:
     """Make one analysis and write its numbers and pictures. Raises NotApplicable, and UserError as `analyze` does."""
-    with theme.applied():
+    with theme.applied(style):
         result = _measured(run, analysis)
         _finite(run, name, result)
         RunWriter(run.path).analysis(name, result.numbers)

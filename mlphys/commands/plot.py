@@ -12,6 +12,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.save import FORMATS, save
+from mlphys.figures.style import Style
 from mlphys.runs.run import Run
 from mlphys.schema import registry
 from mlphys.schema.messages import require_known
@@ -28,7 +29,7 @@ class Drawn:
     skipped: Mapping[str, str]
 
 
-def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
+def draw(run: Run, names: Sequence[str], formats: Sequence[str], style: Style | None = None) -> Drawn:
     """Draw the named plots of `run` into figures/<picture>.<format>, their numbers into <picture>.csv.
 
     Raises UserError for an unknown plot or format, and when a file cannot be written.
@@ -38,7 +39,7 @@ def draw(run: Run, names: Sequence[str], formats: Sequence[str]) -> Drawn:
     folder = run.path / "figures"
     paths: list[Path] = []
     skipped: dict[str, str] = {}
-    with theme.applied():
+    with theme.applied(style):
         for name in dict.fromkeys(names):
             try:
                 for picture in pictures(run, name):

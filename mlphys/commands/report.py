@@ -22,13 +22,16 @@ def write(path: Path) -> Path:
 
     Raises UserError where a run's config, data.json or status.json cannot be read, or study.json.
     """
-    if os.path.lexists(path / STUDY):
-        content = study_page.written(Study(path))
-    else:
-        run = Run(path)
-        content = run_page.written(run, _published(run))
-    RunFolder(path).write(PAGE, content.encode("utf-8", "replace"))
+    RunFolder(path).write(PAGE, rendered(path).encode("utf-8", "replace"))
     return path / PAGE
+
+
+def rendered(path: Path) -> str:
+    """The page of the run or the study in a folder. Raises UserError as `write` does."""
+    if os.path.lexists(path / STUDY):
+        return study_page.written(Study(path))
+    run = Run(path)
+    return run_page.written(run, _published(run))
 
 
 def _published(run: Run) -> list[PublishedNumber]:

@@ -30,6 +30,7 @@ from mlphys.networks.compiled import simd_width
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Gradient, Phase
 from mlphys.numerics.chunked import LazyArray
+from mlphys.runs import tensorboard
 from mlphys.runs.run import Run, numbered
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema import document
@@ -42,7 +43,7 @@ from mlphys.training.native_backend import NativeBackend
 from mlphys.training.progress import Reporter
 
 if TYPE_CHECKING:
-    from mlphys.training.loop import Outcome
+    from mlphys.training.loop import Outcome, Recorder
 
 # Keys that are left out of fingerprints where they are null: older checkpoints do not know them
 LATER = ("folds", "fold", "split", "target_scaling", "weights", "negative_weights", "reduce_lr_on_plateau")
@@ -222,9 +223,10 @@ def _fitted(loaded: ResolvedExperiment, dataset: Splits, taken: Mapping[str, np.
 
 
 def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 of the config without the epochs, of the data and of the versions that a checkpoint depends on."""
+    """SHA-256 of the config that decides the weights, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
+    del config["training"]["tensorboard"]
     for block in ("data", "training"):
         config[block] = {key: value for key, value in config[block].items() if key not in LATER or value is not None}
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
@@ -279,17 +281,22 @@ def _pictured(run: Run, say: Say) -> Run:
 def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> None:
     """Train, and write weights, validation metrics and the final status."""
     writer, fitted, dataset = prepared.writer, prepared.fitted, prepared.dataset
-    network, outcome = _learn(prepared, reporter, start)
+    board = tensorboard.begun(writer, prepared.loaded, fitted, start)
+    network, outcome = _learn(prepared, board or writer, reporter, start)
     writer.weights({**outcome.weights, **fitted.named_arrays()})
     if len(dataset.validation):
         metrics, predictions = evaluate.measure(prepared.loaded, network, fitted, dataset, "validation")
         writer.predictions("validation", predictions)
         writer.samples(page_samples.chosen(prepared.loaded, fitted, dataset, "validation", predictions))
         writer.metrics({"validation": metrics})
+        if board:
+            board.reconstructions(fitted, dataset.validation, predictions)
     writer.status("done", outcome.best_epoch or None, outcome.stopped)
 
 
-def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> tuple[Network, Outcome]:
+def _learn(
+    prepared: PreparedRun, recorder: Recorder, reporter: Reporter, start: Checkpoint | None
+) -> tuple[Network, Outcome]:
     """Train the network. Raises UserError if the loss diverges, after saving the last finite weights."""
     run, writer, loaded, fitted = prepared.run, prepared.writer, prepared.loaded, prepared.fitted
     tensorflow.configure(operation_threads(loaded), machine.chosen_threads())
@@ -308,7 +315,9 @@ def _learn(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
     if start is None:
         writer.environment(_environment(network, phases, len(seen.train)))
     feed = feeds.feed(loaded, dataset, fitted)
-    training = Training(network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), writer, reporter)
+    training = Training(
+        network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), recorder, reporter
+    )
     try:
         return network, training.run(start)
     except Diverged as error:

@@ -1,4 +1,4 @@
-"""The configs that come with mlphys."""
+"""Copies of the configs that come with mlphys."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ import re
 from pathlib import Path
 
 from mlphys.config.experiment import NAME_PATTERN
+from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.schema.messages import suggestion
-
-
-def shipped() -> dict[str, Path]:
-    """The configs that come with mlphys, by name."""
-    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
-
-
-def shipped_studies() -> dict[str, Path]:
-    """The configs of studies that come with mlphys, by name."""
-    return {path.stem: path for path in sorted((_folder() / "studies").glob("*.yaml"))}
-
-
-def _folder() -> Path:
-    package = Path(__file__).parents[1]
-    inside, beside = package / "configs", package.parent / "configs"
-    return inside if inside.is_dir() else beside
 
 
 def copy(name: str, folder: Path, new_name: str | None = None) -> Path:

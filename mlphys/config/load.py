@@ -16,11 +16,12 @@ from mlphys.config.completion import (
     with_pictures,
     with_split_sizes,
 )
-from mlphys.config.examples import shipped
 from mlphys.config.experiment import Experiment, ResolvedExperiment, net_input
 from mlphys.config.overrides import overridden
 from mlphys.config.pretrained import Arrays, PretrainedRun
 from mlphys.config.problems import Problems
+from mlphys.config.shipped import shipped
+from mlphys.data import preprocessing
 from mlphys.errors import Refusal, UserError
 from mlphys.io import checksum
 from mlphys.io.run_files import WEIGHTS, RunFiles
@@ -143,9 +144,13 @@ def _with_pretrained(experiment: Experiment, description: Description, file: str
         if not experiment.model.ITERATIVE:
             text = f"kind: {model.kind} is solved directly, without initial weights; leave it out"
             raise Refusal(pretrained.INITIAL, text)
-        run = _opened(pretrained.finished(initial.run, pretrained.INITIAL, file))
         shapes = model.weight_shapes(net_input(data, description))
-        initial, arrays = pretrained.initial(initial, run, data, description, shapes)
+        if initial.run is None:
+            fitted = preprocessing.fitted_shapes(data.preprocess, description.shape)
+            initial, arrays = pretrained.initial_file(initial, shapes | fitted)
+        else:
+            run = _opened(pretrained.finished(initial.run, pretrained.INITIAL, file))
+            initial, arrays = pretrained.initial(initial, run, data, description, shapes)
         training = training.model_copy(update={"initial": initial})
     experiment = experiment.model_copy(update={"model": model, "training": training})
     return ResolvedExperiment(experiment, description, arrays)

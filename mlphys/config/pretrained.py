@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import numpy as np
 
-from mlphys.config.examples import shipped
 from mlphys.config.experiment import ResolvedExperiment, net_input
-from mlphys.errors import Refusal
-from mlphys.io import atomic
+from mlphys.config.shipped import shipped
+from mlphys.errors import Refusal, UserError
+from mlphys.io import atomic, checksum, weights_file
 from mlphys.io.run_files import RunFiles, located
 from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.schema.data import Dataset, Description
@@ -49,7 +49,7 @@ def runs_before(path: Path) -> list[str]:
     """Names of the runs whose weights a config uses; the rest of the config is not checked."""
     data = read(path).data
     blocks = [data.get(part, {}).get(key) for part, key in (ENCODER, INITIAL)]
-    return [block["run"] for block in blocks if isinstance(block, dict)]
+    return [block["run"] for block in blocks if isinstance(block, dict) and "run" in block]
 
 
 def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
@@ -133,6 +133,24 @@ def initial(
         raise Refusal(("data", "target_scaling"), text)
     _check_unchanged(block, run, INITIAL)
     return block.model_copy(update={"run": _absolute(run), "sha256": run.sha256}), {**run.learned(), **run.fitted()}
+
+
+def initial_file(block: Initial, shapes: Mapping[str, Shape]) -> tuple[Initial, Arrays]:
+    """The completed block, and the arrays of its file; `shapes` are those of the weights and of preprocessing.
+
+    Raises Refusal for a file that is missing, damaged, does not fit, or has changed since the block was completed.
+    """
+    assert block.file
+    path = Path(block.file)
+    try:
+        arrays = weights_file.read(path, shapes, "write the layers and the preprocessing that it was made for")
+        sha256 = checksum.sha256(path)
+    except UserError as error:
+        raise Refusal((*INITIAL, "file"), str(error)) from None
+    if block.sha256 not in (None, sha256):
+        text = f"{path}: has changed; leave sha256 out to use it as it is now"
+        raise Refusal((*INITIAL, "sha256"), text)
+    return block.model_copy(update={"sha256": sha256}), arrays
 
 
 def _size(shape: Shape | None) -> str:

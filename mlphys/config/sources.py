@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlphys.config.examples import shipped, shipped_studies
+from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.io.run_files import located
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema.data import Dataset, Split, Splits
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Graph
 from mlphys.schema.preprocess import Step
 from mlphys.schema.spec import snake_case
 
@@ -88,6 +90,20 @@ class Preprocessing:
         for i in range(len(self.steps) - 1, first - 1, -1):
             z = self.steps[i].invert(z, self.arrays[i], shapes[i])
         return z.astype(np.float32, copy=False)
+
+    def apply_in(self, graph: Graph, x: Any) -> Any:
+        """`apply`, written into a graph."""
+        shapes = _shapes(self.steps, self.shape)
+        for step, arrays, shape in zip(self.steps, self.arrays, shapes, strict=False):
+            x = step.apply_in(graph, x, arrays, shape)
+        return x
+
+    def inverse_in(self, graph: Graph, z: Any) -> Any:
+        """`inverse`, written into a graph."""
+        shapes = _shapes(self.steps, self.shape)
+        for i in range(len(self.steps) - 1, first_invertible(self.steps) - 1, -1):
+            z = self.steps[i].invert_in(graph, z, self.arrays[i], shapes[i])
+        return z
 
     def named_arrays(self) -> dict[str, np.ndarray]:
         """The fitted arrays, by the names of `fitted_shapes`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from mlphys.schema.data import Dataset, Description, Samples
 
 class Digits(Dataset):
     """1 797 handwritten digits, 8 x 8 pixels, part of scikit-learn: no download."""
+
+    LICENCE: ClassVar[str | None] = "CC BY 4.0 (UCI Machine Learning Repository)"
 
     name: Literal["digits"]
 

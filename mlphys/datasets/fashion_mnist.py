@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,6 +25,8 @@ SHA256 = {
 
 class FashionMNIST(Dataset):
     """70 000 pictures of clothes, 28 x 28 pixels, the last 10 000 as official test set."""
+
+    LICENCE: ClassVar[str | None] = "MIT (Zalando SE)"
 
     name: Literal["fashion_mnist"]
 

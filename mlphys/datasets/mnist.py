@@ -19,6 +19,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 class MNIST(Dataset):
     """70 000 handwritten digits, 28 x 28 pixels, the last 10 000 as official test set."""
 
+    LICENCE: ClassVar[str | None] = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
     FRAME: ClassVar[Frame | None] = Frame(size=28, box=20)
 
     name: Literal["mnist"]

@@ -124,7 +124,7 @@ class Table(Dataset):
 
     def resolved(self) -> Self:
         """Features and categories by their names, so that a run knows them when the file is gone."""
-        with self._opened() as (_, header, rows):
+        with self.opened() as (_, header, rows):
             columns = _columns(Path(self.path), header, self)
             features = tuple(columns)[: len(columns) - len(self.target or ())]
             return self.model_copy(update={"features": features, "categories": self._categories(columns, rows)})
@@ -146,7 +146,8 @@ class Table(Dataset):
         return Cells(self.features or (), self.categories, self.missing_values, layout or Layout())
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Layout, list[str], Iterable[csvfile.Row]]]:
+    def opened(self) -> Iterator[tuple[Layout, list[str], Iterable[csvfile.Row]]]:
+        """How the file is written, the names of its columns, and the rows of cells below."""
         path = Path(self.path)
         if column_files.is_table(path):
             yield Layout(), *column_files.rows(path)
@@ -218,7 +219,7 @@ class Table(Dataset):
     def read(self) -> Contents:
         """Read the table. Raises UserError for other files, missing columns and unusable cells."""
         path, targets = Path(self.path), self.target or ()
-        with self._opened() as (layout, header, rows):
+        with self.opened() as (layout, header, rows):
             columns = _columns(path, header, self)
             rows = iter(rows)
             first = next(rows, None)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+from mlphys.figures.printing import printed
 from mlphys.io.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     _keep_layout(picture.figure)
     paths = []
     for ending in dict.fromkeys(formats):
-        content = io.BytesIO()
-        picture.figure.savefig(content, format=ending, dpi=theme.DPI, metadata=FORMATS[ending])
         paths.append(folder / f"{picture.name}.{ending}")
-        run.write(f"{folder.name}/{paths[-1].name}", content.getvalue())
+        run.write(f"{folder.name}/{paths[-1].name}", printed(picture.figure, ending, FORMATS[ending]))
     paths.append(folder / f"{picture.name}.csv")
     run.write(f"{folder.name}/{paths[-1].name}", _csv(picture.table).encode("utf-8", "replace"))
     return paths

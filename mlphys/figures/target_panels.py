@@ -51,7 +51,7 @@ class PredictedTargets:
 
     def panels(self, title: str, caption: str) -> tuple[Figure, Iterator[tuple[Predicted, Axes]]]:
         """A figure with axes for each target."""
-        across = min(ACROSS, len(self.targets))
+        across = theme.style().across(min(ACROSS, len(self.targets)), 5.4)
         down = math.ceil(len(self.targets) / across)
         figure = theme.figure(max(5.4 * across, 7), 5.2 * down, title, caption)
         axes = figure.subplots(down, across, squeeze=False).ravel()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import math
 import textwrap
 import warnings
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from mlphys import machine
+from mlphys.figures.style import Style
 from mlphys.numerics.uncertainty import rounded
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito (2008): distinguishable with every kind of colour vision
@@ -24,6 +28,7 @@ SIGNED = "RdBu_r"  # blue below zero, red above
 DPI = 150
 NOTEBOOK_DPI = 96  # of a picture in a notebook: sharp, and not large
 SHOWN_DPI = 72  # of the place that it gets there
+TITLE = 0.5  # inches, of the layout, that a title takes
 
 SETTINGS: dict[Any, Any] = {
     "figure.dpi": DPI,
@@ -54,8 +59,12 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
+# what applied() sets, as matplotlib does with its own parameters
+_style: ContextVar[Style] = ContextVar("style", default=Style())  # noqa: B039  frozen
+
+
 @contextlib.contextmanager
-def applied() -> Iterator[None]:
+def applied(style: Style | None = None) -> Iterator[None]:
     """Context for drawing and saving, independent of the user's matplotlibrc and of the time."""
     machine.require_matplotlib()
     import matplotlib
@@ -63,18 +72,49 @@ def applied() -> Iterator[None]:
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(style.settings if style else {})
         # missing glyphs are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        yield
+        before = _style.set(style or Style())
+        try:
+            yield
+        finally:
+            _style.reset(before)
+
+
+def style() -> Style:
+    """The style in which pictures are drawn now."""
+    return _style.get()
 
 
 def figure(width: float, height: float, title: str, caption: str = "") -> Figure:
     """An empty figure, size in inches, with a title above and a caption below, left-aligned."""
-    made = _shown_by_notebooks()(figsize=(width, height), layout="constrained")
-    made.suptitle(textwrap.fill(title, int(6 * width)), x=0.01, ha="left")
-    if caption:
-        made.supxlabel(textwrap.fill(caption, int(10 * width)), x=0.01, ha="left", color=GREY)
+    drawn = style()
+    if not drawn.titles:
+        height = max(height - TITLE, height / 2)
+    across = drawn.canvas(width)
+    made = _shown_by_notebooks()(figsize=(across, height * across / width), layout="constrained")
+    if drawn.titles:
+        made.suptitle(textwrap.fill(title, int(6 * across)), x=0.01, ha="left")
+        if caption:
+            made.supxlabel(textwrap.fill(caption, int(10 * across)), x=0.01, ha="left", color=GREY)
     return made
+
+
+def row(
+    panels: int, width: float, height: float, title: str, caption: str = "", **settings: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side, or below each other where the style leaves them no room.
+
+    `settings` are those of subplots.
+    """
+    across = style().across(panels, width / panels)
+    down = math.ceil(panels / across)
+    made = figure(width * across / panels, height * down, title, caption)
+    axes = made.subplots(down, across, squeeze=False, **settings).ravel()
+    for empty in axes[panels:]:
+        empty.remove()
+    return made, list(axes[:panels])
 
 
 @functools.cache

@@ -126,8 +126,12 @@ def _of(loaded: ResolvedView) -> Iterator[ImageLayer]:
 
 def of_run(layer: ImageLayer, run: RunView) -> np.ndarray:
     """The weights of a layer of a run, (filters, channels, height, width)."""
-    kernel = run.weights[layer.kernel]
-    return layer.arranged(_in_pictures(run.preprocessing, kernel) if layer.behind else kernel)
+    return as_images(layer, run.weights[layer.kernel], run.preprocessing)
+
+
+def as_images(layer: ImageLayer, kernel: np.ndarray, fitted: Preprocessing) -> np.ndarray:
+    """The weights `kernel` of a layer, (filters, channels, height, width)."""
+    return layer.arranged(_in_pictures(fitted, kernel) if layer.behind else kernel)
 
 
 def each_of_run(layer: ImageLayer, run: RunView) -> tuple[np.ndarray, int]:

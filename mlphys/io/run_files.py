@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError
 
 from mlphys.errors import UserError
-from mlphys.io import memory
+from mlphys.io import weights_file
 from mlphys.io.run_folder import RunFolder
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, decoded, dotted
@@ -138,28 +137,9 @@ class RunFiles:
 
     def tensors(self, name: str, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
         """The float32 arrays of a safetensors file. Raises UserError unless shapes match and all are finite."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
         path = self.path / name
-        needed = 4 * sum(math.prod(shape) for shape in expected.values())
-        memory.require(str(path), needed, "open it on a machine with more memory")
-        largest = LARGEST_TEXT + needed
-        try:
-            arrays = load(self.folder.read(name, largest))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read: {error}; retrain the experiment") from None
-        shapes = {name: value.shape for name, value in arrays.items() if value.dtype == np.float32}
-        if shapes != expected or len(arrays) > len(shapes):
-            differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in arrays.keys() - shapes}
-            name = min(differing, key=str)[0]
-            raise UserError(
-                f"{path}: does not fit config.yaml: {name} has shape {shapes.get(name, 'none')}, "
-                f"the config says {expected.get(name, 'none')}; retrain the experiment"
-            )
-        if not all(np.isfinite(value).all() for value in arrays.values()):
-            raise UserError(f"{path}: holds values that are not finite; retrain the experiment")
-        return {name: arrays[name] for name in expected}
+        content = self.folder.read(name, weights_file.largest(path, expected))
+        return weights_file.arrays(content, path, expected, "config.yaml", "retrain the experiment")
 
     def _checked(self, name: str, content: type[BaseModel]) -> dict[str, Any]:
         try:

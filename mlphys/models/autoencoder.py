@@ -25,6 +25,8 @@ from mlphys.numerics.metrics import code_statistics, reconstruction
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
@@ -266,3 +268,16 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
 
     def decoded(self, network: AutoencoderNetwork, codes: Any) -> Any:
         return network.decode(codes)
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """The reconstructions; a drawn code is at its mean."""
+        codes = self.write_encoder(graph, description, weights, x)
+        return {"reconstructions": self.write_decoder(graph, description, weights, codes)}
+
+    def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        return graph.chain(self.encoder_rows(description), weights, x, description.shape)
+
+    def write_decoder(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
+        rows = self.rows(description)[-len(self.decoder) :]
+        out = graph.chain(rows, weights, codes, rows[0].input_shape)
+        return out if rows[-1].output_shape == description.shape else graph.reshaped(out, description.shape)

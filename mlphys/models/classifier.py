@@ -29,6 +29,8 @@ from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_enc
 from mlphys.numerics.metrics import PER_CLASS, classification, worth_seeing
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss
 from mlphys.schema.shapes import Row, trained
@@ -176,6 +178,10 @@ class Classifier(ModelKind[LayeredNetwork]):
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """The probabilities; one sigmoid unit gives that of the second class alone."""
+        return {"probabilities": graph.chain(self.rows(description), weights, x, description.shape)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""

@@ -28,6 +28,8 @@ from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
 from mlphys.schema.fields import Count, Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.layers import Dense
 from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained, weight_shapes
@@ -279,6 +281,19 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             "class_errors": network.errors(x),
         }
 
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """Probabilities and energies."""
+        flat = graph.reshaped(x, (math.prod(description.shape),))
+        pairs = self.by_class(description)
+        encoder, decoder = pairs[0]
+        form = encoder.layer.activation_name() or "linear", decoder.layer.activation_name() or "linear"
+        energies = graph.concatenated(
+            [_energy_in(graph, flat, [weights[name] for name in weight_shapes(pair)], *form) for pair in pairs]
+        )
+        scales, biases = (weights[name] for name in CALIBRATION)
+        probabilities = graph.activation(graph.scaled(energies, scales, biases), "softmax")
+        return {"probabilities": probabilities, "energies": energies}
+
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""
         return dict.fromkeys(("probabilities", "energies", "class_errors"), (len(description.classes),))
@@ -311,6 +326,17 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
+
+
+def _energy_in(graph: Graph, x: Any, arrays: Sequence[np.ndarray], activation: str, output: str) -> Any:
+    """`energies.energy` of samples x (n, d), written into a graph: (n, 1); `arrays` are kernel and both biases."""
+    kernel, hidden_bias, visible_bias = arrays
+    field = graph.dense(x, kernel, hidden_bias)
+    hidden = graph.sum(ACTIVATIONS[activation].antiderivative(field, graph))
+    if output == "sigmoid":
+        return hidden + graph.dense(x, visible_bias[:, None])
+    distance = graph.standardized(x, visible_bias, np.ones_like(visible_bias))
+    return hidden - graph.scaled(graph.sum(distance * distance), 0.5, 0.0)
 
 
 def _need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:

@@ -22,6 +22,8 @@ from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss, MeanSquaredError
 from mlphys.schema.training import Training
 
@@ -158,6 +160,26 @@ class KMeans(ModelKind[Network]):
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        nearest = graph.one_hot_of_smallest(self._squared_in(graph, description, weights, x), self.clusters)
+        return {"reconstructions": graph.reshaped(graph.dense(nearest, weights["centroids"]), description.shape)}
+
+    def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        squared = self._squared_in(graph, description, weights, x)
+        if self.features == "hard":
+            return graph.one_hot_of_smallest(squared, self.clusters)
+        distances = graph.sqrt(squared)
+        mean = graph.scaled(graph.sum(distances), 1 / self.clusters, 0.0)
+        return graph.relu(mean - distances)
+
+    def _squared_in(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        """`_squared_distances`, written into a graph."""
+        middle = weights["centroids"].mean(axis=0)
+        m = weights["centroids"] - middle
+        x = graph.reshaped(x, middle.shape)
+        x = graph.standardized(x, middle, np.ones_like(middle))
+        return graph.relu(graph.sum(x * x) + graph.dense(x, -2 * m.T, (m**2).sum(axis=1)))
 
 
 @dataclass(frozen=True)

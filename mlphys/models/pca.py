@@ -20,6 +20,8 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import explained_variance, reconstruction
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss, MeanSquaredError
 from mlphys.schema.preprocess import Components, no_fraction, too_many
 from mlphys.schema.training import Training
@@ -150,6 +152,18 @@ class PCA(ModelKind[Network]):
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        codes = self.write_encoder(graph, description, weights, x)
+        return {"reconstructions": self._decoded_in(graph, description, weights, codes)}
+
+    def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        mean = weights["mean"].reshape(description.shape)
+        centred = graph.standardized(x, mean, np.ones(description.shape, np.float32))
+        return graph.dense(graph.reshaped(centred, (math.prod(description.shape),)), weights["components"].T)
+
+    def _decoded_in(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
+        return graph.reshaped(graph.dense(codes, weights["components"], weights["mean"]), description.shape)
 
     def _count(self) -> int:
         assert isinstance(self.components, int)

@@ -24,6 +24,8 @@ from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Count, Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.losses import FreeEnergyDifference, Loss
 from mlphys.schema.shapes import LARGEST_NETWORK
 from mlphys.schema.spec import Choice
@@ -253,6 +255,25 @@ class RBM(ModelKind[MachineNetwork]):
     def image_output_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per shown sample of each array in `image_outputs`."""
         return {"reconstructions": description.shape}
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """The mean-field reconstructions and the free energies."""
+        v = graph.reshaped(x, weights["rbm.visible_bias"].shape)
+        field = graph.dense(v, weights["rbm.kernel"], weights["rbm.hidden_bias"])
+        mean = graph.dense(graph.activation(field, "sigmoid"), weights["rbm.kernel"].T, weights["rbm.visible_bias"])
+        bias = weights["rbm.visible_bias"]
+        if self.visible == "bernoulli":
+            mean, below = graph.activation(mean, "sigmoid"), graph.dense(v, -bias[:, None])
+        else:
+            centred = graph.standardized(v, bias, np.ones_like(bias))
+            below = graph.scaled(graph.sum(centred * centred), 0.5, 0.0)
+        free = graph.reshaped(below - graph.sum(graph.softplus(field)), ())
+        return {"reconstructions": graph.reshaped(mean, description.shape), "free_energies": free}
+
+    def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        """p(h = 1 | v)."""
+        v = graph.reshaped(x, weights["rbm.visible_bias"].shape)
+        return graph.activation(graph.dense(v, weights["rbm.kernel"], weights["rbm.hidden_bias"]), "sigmoid")
 
     def sampled(self, network: MachineNetwork, x: Any, lines: int, every: int) -> Any:
         return network.machine.sampled(x, lines, every)

@@ -19,6 +19,8 @@ from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_enc
 from mlphys.numerics.metrics import PER_TARGET, peak_signal_to_noise, regression
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
 from mlphys.schema.shapes import Row, trained
@@ -127,6 +129,9 @@ class Regressor(ModelKind[LayeredNetwork]):
     def predictions(self, network: LayeredNetwork, x: Any) -> dict[str, Any]:
         """What the net says of a batch: outputs of the target's shape."""
         return {"outputs": network.model(x, training=False)}
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        return {"outputs": graph.chain(self.rows(description), weights, x, description.shape)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""

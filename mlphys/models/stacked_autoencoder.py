@@ -24,6 +24,8 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import PER_CLASS, classification, code_statistics, reconstruction, surest_mistakes
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
@@ -330,6 +332,23 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         if reason := self.why_no_decoder():
             raise NotApplicable(reason)
         return network.decode(codes)
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """With a head the probabilities, else the reconstructions."""
+        if self.head:
+            return {"probabilities": graph.chain(self._classifier(description), weights, x, description.shape)}
+        codes = self.write_encoder(graph, description, weights, x)
+        return {"reconstructions": self.write_decoder(graph, description, weights, codes)}
+
+    def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        return graph.chain(self.encoder_rows(description), weights, x, description.shape)
+
+    def write_decoder(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
+        if reason := self.why_no_decoder():
+            raise NotApplicable(reason)
+        rows = [row for _, back in reversed(self.stage_rows(description)) for row in back]
+        out = graph.chain(rows, weights, codes, rows[0].input_shape)
+        return out if rows[-1].output_shape == description.shape else graph.reshaped(out, description.shape)
 
     def through_stages(self, network: StackNetwork, x: Any) -> list[Any]:
         return network.through_stages(x)

@@ -17,6 +17,8 @@ from mlphys.networks.network import LayeredNetwork
 from mlphys.numerics.metrics import outputs
 from mlphys.schema.data import Description, Split
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.layers import LayerField
 from mlphys.schema.losses import Loss, MeanSquaredError
 from mlphys.schema.shapes import Row, trace
@@ -77,6 +79,10 @@ class Transform(ModelKind[LayeredNetwork]):
         out = network.model(x, training=False)
         axes = tuple(range(1, len(out.shape)))
         return {"output_means": ops.mean(out, axis=axes), "output_stds": ops.std(out, axis=axes)}
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """The output of the last layer, of which `predictions` has mean and standard deviation."""
+        return {"outputs": graph.chain(self.rows(description), weights, x, description.shape)}
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""

@@ -96,7 +96,7 @@ def _layer(row: Row, seed: int, layers: Mapping[str, Any]) -> Any:
         return keras.layers.Identity()
     name = row.layer.keras_layer()
     kind = simd_conv.REPLACEMENTS.get(name) or _our_layer(name) or getattr(keras.layers, name)
-    layer = kind(**_arguments(row, seed))
+    layer = kind(**arguments(row, seed))
     layer.trainable = layer.trainable and row.trainable
     return layer
 
@@ -112,7 +112,7 @@ def _our_layer(name: str) -> Any:
 def _tied(row: Row, seed: int, source: Any) -> Any:
     from mlphys.networks.layers.tied import TiedConv2DTranspose, TiedDense
 
-    given = _arguments(row, seed)
+    given = arguments(row, seed)
     bias = {"initializer": given["bias_initializer"], "regularizer": given["bias_regularizer"]}
     common = (source, row.output_shape[-1], given["activation"], given["use_bias"], bias, given["activity_regularizer"])
     if isinstance(row.layer, Conv2DTranspose):
@@ -146,7 +146,8 @@ def optimizer(spec: Optimizer) -> Any:
     return getattr(keras.optimizers, type(spec).__name__)(**arguments)
 
 
-def _arguments(row: Row, seed: int) -> dict[str, Any]:
+def arguments(row: Row, seed: int) -> dict[str, Any]:
+    """The arguments of Keras's layer, initializers and regularizers as Keras's objects."""
     return {
         key: _keras_object(value, seed, f"initial weights/{row.name}.{key}")
         for key, value in row.layer.arguments().items()

@@ -18,6 +18,8 @@ from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Split
 from mlphys.schema.fields import Shape
+from mlphys.schema.graph import Arrays as Weights
+from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
@@ -209,6 +211,19 @@ class ModelKind(Spec, ABC, Generic[Built]):
 
     def decoded(self, network: Built, codes: Any) -> Any:
         """Decoded codes (n, ...). Raises NotApplicable without a decoder."""
+        raise NotApplicable(self.why_no_decoder() or f"kind: {self.kind} has no decoder")
+
+    def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
+        """The outputs for preprocessed samples x, written into a graph, by their names in `predictions` and
+        `image_outputs`. Raises NotApplicable for what no graph can say."""
+        raise NotApplicable(f"kind: {self.kind} has no form that other programs read")
+
+    def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
+        """The codes of preprocessed samples x, written into a graph. Raises NotApplicable without an encoder."""
+        raise NotApplicable(f"kind: {self.kind} has no encoder")
+
+    def write_decoder(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
+        """The decoded codes, written into a graph. Raises NotApplicable without a decoder."""
         raise NotApplicable(self.why_no_decoder() or f"kind: {self.kind} has no decoder")
 
     def through_stages(self, network: Built, x: Any) -> list[Any]:

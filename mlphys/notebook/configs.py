@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.load import overridden_document
 from mlphys.config.overrides import overridden
+from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.config.sources import config_file, is_of_run
 from mlphys.errors import UserError
 from mlphys.schema.document import DEEPEST, Document, flow
 
 Config = str | os.PathLike[str] | Mapping[str, Any]
 
-IN_A_DICT = "config"  # what messages call a dict, and the experiment's name where it has none
+IN_A_DICT = "config"  # what messages call a dict
+NAMELESS = "experiment"  # the name of one that has none
 
 
 def document(config: Config, overrides: Mapping[str, Any], seed: int | None = None) -> Document:
     """The config with its overrides, by dotted keys. Raises UserError for what is no config, or no plain data."""
     given = [*as_texts(overrides), *as_texts({} if seed is None else {"seed": seed})]
     if isinstance(config, Mapping):
-        return overridden(Document({"name": IN_A_DICT, **plain(config, IN_A_DICT)}, IN_A_DICT, {}), given)
+        return overridden(Document({"name": NAMELESS, **plain(config, IN_A_DICT)}, IN_A_DICT, {}), given)
     if not isinstance(config, str | os.PathLike):
         raise UserError(
             f"config: expected a file, the name of a shipped config, or a dict; received {type(config).__name__}"

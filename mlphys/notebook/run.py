@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlphys.commands import analyze, plot, report
+from mlphys.commands import analyze, export, plot, report
 from mlphys.commands import evaluate as evaluation
 from mlphys.config.experiment import ANALYSES, ANALYSIS
 from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
-from mlphys.io.run_files import WEIGHTS
+from mlphys.io.run_files import PAGE, WEIGHTS
 from mlphys.notebook import run_page
 from mlphys.notebook.analysis import AnalysisFigures
 from mlphys.notebook.history import History
@@ -137,7 +137,10 @@ class Run:
         Every choice should be made on validation, before this.
         """
         require_known("split", [split], SPLITS)
-        return evaluation.evaluate(self._trained_run(), split)
+        metrics = evaluation.evaluate(self._trained_run(), split)
+        if self._run.folder.has(PAGE):  # which would show what was measured before
+            self.report()
+        return metrics
 
     @property
     def model(self) -> keras.Model:
@@ -245,6 +248,14 @@ class Run:
             raise UserError(f"{self.path}: {name}: {reason}") from None
         pictures = {picture.name: picture.figure for picture in result.pictures}
         return AnalysisFigures(name, result.numbers, result.summary, pictures)
+
+    def export(self, format: str, out: str | os.PathLike[str] | None = None, part: str = "whole") -> Path:
+        """Write the net, or its `encoder` or `decoder`, as a `keras` or `onnx` file with a model card; return its path.
+
+        Without `out` it is written into the current folder, named after the run. Raises UserError for a file that
+        exists, a part that the kind of model lacks, and where the other program gives other numbers.
+        """
+        return export.export(self._trained_run(), format, None if out is None else Path(out), part).path
 
     def report(self) -> Path:
         """Write the page of the run, report.html: one file for a browser, without TensorFlow. Returns its path."""

@@ -65,7 +65,8 @@ class Study:
         rows = []
         for point in points.points(content):
             if found := point.metric(split, metric):
-                values = {key: content.grid[key][label] for key, label in point.labels.items()}
+                overrides = point.records[0].overrides
+                values = {key: overrides[key] for key in point.labels}
                 numbers = {"n": found.n, "mean": found.mean, "stdev": found.stdev, "stderr": found.stderr}
                 rows.append({**values, "split": split, "metric": metric, **numbers, "sampling": found.sampling})
         return rows

@@ -22,7 +22,6 @@ from mlphys.notebook.run import Run
 from mlphys.notebook.study import Study
 from mlphys.runs import run as runs
 from mlphys.schema.document import Document, flow
-from mlphys.schema.study import RANGE
 from mlphys.studies import members
 from mlphys.studies.study_file import Study as StudyFolder
 from mlphys.studies.study_file import StudyFile, located
@@ -118,11 +117,12 @@ def resume(
 
 def sweep(
     config: Config,
-    grid: Mapping[str, Sequence[Any]] = {},
+    grid: Mapping[str, Sequence[Any] | str] = {},
     overrides: Mapping[str, Any] = {},
     *,
     search: int | None = None,
     seeds: int | None = None,
+    search: int | None = None,
     evaluate: Literal["validation", "test"] | None = None,
     out: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -131,10 +131,10 @@ def sweep(
 ) -> Study:
     """Train a config for every combination of the values of some keys, and for several seeds, as `mlphys sweep` does.
 
-    `grid`: `{"model.layers.0.Dense.units": [16, 32], "training.optimizer.Adam.learning_rate": [1e-3, 1e-2]}`; left out,
-    it is that of the config's block `study`. With `search` so many trials, whose values those before
-    suggest, between the ends of ranges such as `"1e-4:1e-1:log"`. `workers` members are trained at once, by default one
-    per core. `evaluate`: the split that they are measured on; by default test for seeds alone, else validation.
+    `grid`: `{"model.layers.0.Dense.units": [16, 32], "training.optimizer.Adam.learning_rate": "1e-4:1e-1:log4"}`; left
+    out, it is that of the config's block `study`. With `search=20` it is so many trials, each with values that those
+    before suggest. `workers` members are trained at once, by default one per core.
+    `evaluate`: the split that they are measured on; by default test for seeds alone, else validation.
 
     Raises UserError before anything is trained; what goes wrong with a member is the state of that one. An interrupt
     raises KeyboardInterrupt, whose text says how to resume.
@@ -164,16 +164,14 @@ def _opened(study: StudyFolder, content: StudyFile) -> Study:
     return Study(study.path)
 
 
-def _grid(grid: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
-    """The values of each key under the labels that the command gives them."""
+def _grid(grid: Mapping[str, Sequence[Any] | str]) -> Mapping[str, Any]:
+    """The values of each key, or the text that describes them, as `--grid` takes them."""
     texts = []
     for key, values in grid.items():
-        if isinstance(values, str) and RANGE.fullmatch(values):
-            texts.append(f"{key}={values}")
-            continue
-        if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
-            raise UserError(f"grid: {key}: expected a list of values; received {values!r}")
-        texts.append(f"{key}={flow(configs.plain(values, f'grid: {key}'))}")
+        if not isinstance(values, Sequence) or not len(values):
+            raise UserError(f"grid: {key}: expected a list of values, or text such as 1e-3:1:log7; received {values!r}")
+        text = values if isinstance(values, str) else flow(configs.plain(values, f"grid: {key}"))
+        texts.append(f"{key}={text}")
     return members.grid(texts)
 
 

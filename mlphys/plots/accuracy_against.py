@@ -34,10 +34,8 @@ class AccuracyAgainst(Plot):
         if not curves:
             raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
         metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
-        figure = theme.figure(
-            max(5.8 * len(curves), 7), 5.2, f"{run.name}: {metric} of changed samples", _caption(curves)
-        )
-        panels = figure.subplots(1, len(curves), sharey=True, squeeze=False).ravel()
+        width, title = max(5.8 * len(curves), 7), f"{run.name}: {metric} of changed samples"
+        figure, panels = theme.row(len(curves), width, 5.2, title, _caption(curves), sharey=True)
         for (name, curve), axes in zip(curves.items(), panels, strict=True):
             _panel(axes, name, curve, run.metrics.get(curve["split"], {}))
             axes.set_title(samples[name], loc="left", color=theme.GREY)

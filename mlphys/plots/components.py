@@ -147,9 +147,8 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     notes += [note] if note else []
     cumulative = np.cumsum(variances) / (total or 1.0)
     title = f"{name}: variance along the principal components"
-    figure = theme.figure(12 if total else 8, 5.4, title, "; ".join(notes))
-    left, *right = figure.subplots(1, 2 if total else 1, squeeze=False)[0]
-    style = {"marker": "o", "markersize": 6 if len(variances) <= DOTTED else 3, "linewidth": 1.5}
+    figure, (left, *right) = theme.row(2 if total else 1, 12 if total else 8, 5.4, title, "; ".join(notes))
+    style: dict[str, Any] = {"marker": "o", "markersize": 6 if len(variances) <= DOTTED else 3, "linewidth": 1.5}
     left.plot(numbers, drawn, color="#A6A6A6", **style)
     left.plot(numbers[:kept], drawn[:kept], color=theme.BLUE, **style)
     left.set(xlabel="component", ylabel="variance")

@@ -41,7 +41,7 @@ class LearningCurves(Plot):
         same = [name for name in metrics if name != "loss" and _is_the_loss(run.history, name)]
         metrics = [name for name in metrics if name not in same]
         kept, which = _kept(run, rows)
-        across = min(len(metrics), 3)
+        across = theme.style().across(min(len(metrics), 3), 5.8)
         down = math.ceil(len(metrics) / across)
         figure = theme.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
         axes = figure.subplots(down, across, squeeze=False).ravel()

@@ -144,8 +144,7 @@ def _figure(
     from matplotlib.patches import Rectangle
 
     near = list(views.values())[1:]
-    figure = theme.figure(14 if near else 10, 6.8, title, caption)
-    panels = figure.subplots(1, len(views), squeeze=False)[0]
+    figure, panels = theme.row(len(views), 14 if near else 10, 6.8, title, caption)
     _contours(figure, panels, list(views.values()), minimum.value if minimum else 0.0)
     for panel, view in zip(panels, views.values(), strict=True):
         _path(panel, path, minimum)

@@ -30,13 +30,13 @@ class Roc(Plot):
 
     def draw(self, run: RunView) -> Iterator[Picture]:
         curves = curves_of(run)
-        figure = theme.figure(12, 6, f"{run.name}: ROC, area {beside(run, curves.split, 'auc')}", curves.caption)
-        left, right = figure.subplots(1, 2)
+        title = f"{run.name}: ROC, area {beside(run, curves.split, 'auc')}"
+        figure, (left, right) = theme.row(2, 12, 6, title, curves.caption)
         for color, curve in zip(curves.colors(), curves.drawn, strict=True):
             _draw(left, right, curve, color)
         left.plot([0, 1], [0, 1], color=theme.GREY, linestyle=":", linewidth=2, label="chance")
         left.set(xlabel="background efficiency (false positives)", ylabel="efficiency (true positives)", aspect="equal")
-        right.set(xlabel="efficiency", ylabel="background rejection, 1 / background efficiency", yscale="log")
+        right.set(xlabel="efficiency", ylabel="rejection, 1 / background efficiency", yscale="log")
         log_axis.label(right.yaxis)
         left.legend(loc="lower right")
         yield Picture(

@@ -11,13 +11,17 @@ from mlphys.report.html import Html, element
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 44
+MOST_MARKS = 8  # of a logarithmic axis, at the points themselves; else at powers of ten
 MOST_POINTS = 1000  # of a line; more are thinned out
 LINES = 6  # colours
 
 
 @dataclass(frozen=True)
 class Line:
-    """y against x; `low` and `high` are a band around it, or bars of errors. `dashed` tells it from its neighbour."""
+    """y against x; `low` and `high` are a band around it, or bars of errors at points that are `marked`.
+
+    `dashed` tells it from its neighbour; points that are not `joined` have no line.
+    """
 
     name: str
     x: Sequence[float]
@@ -27,6 +31,7 @@ class Line:
     colour: int = 0
     dashed: bool = False
     marked: bool = False
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Chart:
             {
                 "name": line.name, "x": _digits(line.x), "y": _digits(line.y), "colour": line.colour % LINES,
                 "low": _digits(line.low), "high": _digits(line.high), "dashed": line.dashed, "marked": line.marked,
+                "joined": line.joined,
             }
             for line in self.lines
         ]  # fmt: skip
@@ -81,6 +87,11 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [float(round(i * step, 12)) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def decades(low: float, high: float) -> list[float]:
+    """The powers of ten between two logarithms."""
+    return [10.0**power for power in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
+
+
 def _svg(chart: Chart) -> Html:
     xs = [x for line in chart.lines for x in line.x]
     ys = [y for line in chart.lines for values in (line.y, line.low or (), line.high or ()) for y in values]
@@ -102,7 +113,9 @@ def _svg(chart: Chart) -> Html:
         parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
         parts.append(element("text", f"{y:.6g}", x=LEFT - 8, y=round(at + 4, 1), text_anchor="end"))
     counted = all(float(x).is_integer() for x in xs)
-    marks = sorted({*xs}) if logarithmic else [x for x in ticks(x0, x1) if not counted or x.is_integer()]
+    marks = [x for x in ticks(x0, x1) if not counted or x.is_integer()]
+    if logarithmic:
+        marks = sorted({*xs}) if len({*xs}) <= MOST_MARKS else decades(x0, x1)
     for x in marks:
         parts.append(element("text", f"{x:.6g}", x=round(across(x), 1), y=HEIGHT - BOTTOM + 18, text_anchor="middle"))
     parts.append(element("text", chart.x, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle"))
@@ -126,7 +139,8 @@ def _drawn(line: Line, across: Any, down: Any) -> list[Html]:
             there = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.high, strict=True)]
             back = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.low, strict=True)]
             found.append(element("polygon", points=" ".join([*there, *back[::-1]]), class_=f"band {colour}"))
-    found.append(element("polyline", points=" ".join(points), class_=f"{colour}{' dashed' if line.dashed else ''}"))
+    if line.joined:
+        found.append(element("polyline", points=" ".join(points), class_=f"{colour}{' dashed' if line.dashed else ''}"))
     if line.marked or len(points) == 1:
         for point in points:
             at, height = point.split(",")

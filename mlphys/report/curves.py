@@ -21,16 +21,17 @@ def section(run: Run) -> Section | None:
     rows = run.history
     if len(rows) < 2:
         return None
-    charts = list(_charts(rows))[:MOST_CHARTS]
-    drawn: list[Html] = [chart.figure(each, f"curve{i}") for i, each in enumerate(charts)]
+    shown = charts(rows)
+    drawn: list[Html] = [chart.figure(each, f"curve{i}") for i, each in enumerate(shown)]
     seconds = sum(float(row.get("seconds") or 0) for row in rows)
     words = f"{len(rows)} epochs in {seconds:.3g} s. {_ended(run.status)}"
     body = joined(element("p", words), element("div", drawn, class_="charts"))
-    return Section("training", "Training", body, {f"curve{i}": each.data() for i, each in enumerate(charts)})
+    return Section("training", "Training", body, {f"curve{i}": each.data() for i, each in enumerate(shown)})
 
 
-def _charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    found = []
+def charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """A chart for each quantity of each phase, training beside validation."""
+    found: list[Chart] = []
     phases = list(dict.fromkeys(row["phase"] for row in rows))
     for phase in phases:
         own = [row for row in rows if row["phase"] == phase]
@@ -42,7 +43,7 @@ def _charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
             if lines:
                 title = name.replace("_", " ") + (f" in phase {phase}" if len(phases) > 1 else "")
                 found.append(Chart(title, "epoch", name, lines))
-    return found
+    return found[:MOST_CHARTS]
 
 
 def _line(rows: Sequence[Mapping[str, Any]], column: str, name: str, colour: int) -> Line | None:

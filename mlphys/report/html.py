@@ -57,7 +57,7 @@ def table(columns: list[Any], rows: list[list[Any]], caption: str | None = None,
     body = [element("tr", element("th", row[0], scope="row"), [_cell(each) for each in row[1:]]) for row in rows]
     title = element("caption", caption) if caption else None
     made = element("table", title, element("thead", head), element("tbody", body), class_=class_)
-    return element("div", made, class_="scrolls", tabindex="0", role="region", aria_label=caption or "table")
+    return element("div", made, class_="scrolls", tabindex="0")
 
 
 def _cell(value: Any) -> Html:

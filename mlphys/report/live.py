@@ -17,7 +17,7 @@ from mlphys.networks.energies import EnergyForm
 from mlphys.report import png
 from mlphys.report.dataset import value_range
 from mlphys.report.html import element, joined
-from mlphys.report.page import ASSETS, Section
+from mlphys.report.page import Section, layer_scripts
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.run import Run
 from mlphys.schema.shapes import Row
@@ -77,8 +77,7 @@ def why_not(run: Run) -> str | None:
 @cache
 def known_layers() -> frozenset[str]:
     """The layers that the scripts compute."""
-    sources = (path.read_text(encoding="utf-8") for path in (ASSETS / "layers").glob("*.js"))
-    return frozenset(name for source in sources for name in re.findall(r"\bpage\.layers\.(\w+) =", source))
+    return frozenset(name for source in layer_scripts() for name in re.findall(r"\bpage\.layers\.(\w+) =", source))
 
 
 def network(run: Run) -> dict[str, Any]:

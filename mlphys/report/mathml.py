@@ -15,7 +15,7 @@ BRACKETS = {"(": ")", "[": "]", "{": "}"}
 def formula(cost: str) -> Html:
     """Every line of a formula as a row; words as words, `x^2` and `h_j` as they are set in a book."""
     lines = [line.rstrip() for line in cost.splitlines()]
-    return element("div", [element("p", _line(line)) for line in lines], class_="formula")
+    return element("div", [element("p", _line(line)) for line in lines], class_="formula", tabindex="0")
 
 
 def _line(line: str) -> Html:

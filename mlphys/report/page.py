@@ -14,6 +14,9 @@ from typing import Any
 from mlphys.report.html import Html, element, joined
 
 ASSETS = Path(__file__).parent / "assets"
+# what a policy permits beside its style, its script and pictures inside the file
+NOTHING_MORE = "base-uri 'none'; form-action 'none'"
+ITS_SERVER = "connect-src 'self'; base-uri 'none'; form-action 'self'"
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,14 @@ class Section:
         return element("section", heading, self.body, id=self.anchor, aria_labelledby=f"{self.anchor}-title")
 
 
-def page(title: str, head: Html, sections: Sequence[Section]) -> str:
+def page(title: str, head: Html, sections: Sequence[Section], permitted: str = NOTHING_MORE) -> str:
     """The whole file: a headline, the sections with their contents, and the script."""
     style, script = _style(), _script()
     data = {key: value for section in sections for key, value in section.data.items()}
     contents = [element("li", element("a", each.title, href=f"#{each.anchor}")) for each in sections]
     meta = [
         element("meta", charset="utf-8"),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy(style, script, permitted)}">'),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="referrer", content="no-referrer"),
         element("meta", name="color-scheme", content="light dark"),
@@ -57,12 +60,9 @@ def page(title: str, head: Html, sections: Sequence[Section]) -> str:
     )
 
 
-def policy(style: str, script: str) -> str:
-    """Nothing but this style, this script and pictures inside the file."""
-    return (
-        f"default-src 'none'; style-src '{digest(style)}'; script-src '{digest(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+def policy(style: str, script: str, permitted: str = NOTHING_MORE) -> str:
+    """This style, this script, pictures inside the file, and what is `permitted` beside them."""
+    return f"default-src 'none'; style-src '{digest(style)}'; script-src '{digest(script)}'; img-src data:; {permitted}"
 
 
 def digest(content: str) -> str:
@@ -77,6 +77,12 @@ def as_json(data: Any) -> str:
 
 
 @cache
+def layer_scripts() -> list[str]:
+    """The files that compute layers, one for each family of them."""
+    return [path.read_text(encoding="utf-8") for path in sorted((ASSETS / "layers").glob("*.js"))]
+
+
+@cache
 def _style() -> str:
     return "\n" + "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.css")))
 
@@ -84,6 +90,6 @@ def _style() -> str:
 @cache
 def _script() -> str:
     """All files, those of the layers first, each in a function of its own."""
-    paths = [*sorted((ASSETS / "layers").glob("*.js")), *sorted(ASSETS.glob("*.js"))]
-    files = [f"(() => {{\n{path.read_text(encoding='utf-8')}}})();" for path in paths]
+    own = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js"))]
+    files = [f"(() => {{\n{source}}})();" for source in [*layer_scripts(), *own]]
     return '\n"use strict";\nconst page = {layers: {}, activations: {}};\n' + "\n".join(files) + "\n"

@@ -94,7 +94,7 @@ def _analysis(run: Run, file: str) -> Html | None:
         return None
     name = file.removesuffix(".json")
     summary = element("summary", meaning(name))
-    return element("details", summary, table(["", "value"], [[key, _shown(value)] for key, value in rows]))
+    return element("details", summary, table(["number", "value"], [[key, _shown(value)] for key, value in rows]))
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:

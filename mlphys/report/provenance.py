@@ -36,7 +36,7 @@ def environment(run: Run) -> Section:
         ["steps", "; ".join(map(str, _values(engine.get("steps")))) if isinstance(engine, dict) else ""],
         ["git", found.get("git") or "not in a repository"],
     ]
-    return Section("environment", "Environment", joined(table(["", "of this run"], rows, class_="facts")))
+    return Section("environment", "Environment", joined(table(["what", "of this run"], rows, class_="facts")))
 
 
 def _values(block: Any) -> list[Any]:

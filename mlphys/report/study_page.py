@@ -42,6 +42,7 @@ def written(study: Study) -> str:
     makers: list[Callable[[], Section | None]] = [
         lambda: _points(content, metric) if metric else None,
         lambda: _against(content, metric) if metric else None,
+        lambda: _searched(content, metric) if metric else None,
         lambda: _curves(study, content),
         lambda: _members(content),
         lambda: Section("experiment", "The experiment", _config(content)),
@@ -130,6 +131,29 @@ def _against(content: StudyFile, metric: tuple[str, str]) -> Section | None:
     return Section("parameter", f"Against {along}", chart.figure(made, "parameter"), {"parameter": made.data()})
 
 
+def _searched(content: StudyFile, metric: tuple[str, str]) -> Section | None:
+    """Of a search the metric of each member against every number that it varies."""
+    split, name = metric
+    charts = []
+    for key, searched in content.search.ranges.items() if content.search else ():
+        found: list[tuple[float, float, float]] = []
+        for record in content.members:
+            varied, numbers = record.overrides.get(key), record.metrics.get(split, {})
+            value, error = numbers.get(name), numbers.get(f"{name}_stderr")
+            if isinstance(varied, int | float) and value is not None:
+                found.append((float(varied), float(value), float(error or 0)))
+        if found:
+            x, y, errors = ([each[i] for each in sorted(found)] for i in range(3))
+            low, high = ([a + sign * b for a, b in zip(y, errors, strict=True)] for sign in (-1, 1))
+            line = Line("members", x, y, low, high, marked=True, joined=False)
+            charts.append(Chart(f"{split} {name} against {key}".replace("_", " "), key, name, [line], searched.log))
+    if not charts:
+        return None
+    drawn = [chart.figure(each, f"search{i}") for i, each in enumerate(charts)]
+    data = {f"search{i}": each.data() for i, each in enumerate(charts)}
+    return Section("search", "The search", element("div", drawn, class_="charts"), data)
+
+
 def _error_bars(name: str, row: Sequence[tuple[float, OverSeeds]], colour: int) -> Line:
     errors = [_error(found) or 0.0 for _, found in row]
     means = [found.mean for _, found in row]
@@ -203,8 +227,8 @@ def _members(content: StudyFile) -> Section:
 
 def _config(content: StudyFile) -> Html:
     grid = {key: list(values.values()) for key, values in content.grid.items()}
-    searched = content.search.model_dump() if content.search else None
-    varied = {"grid": grid, "seeds": content.seeds, "folds": content.folds, "search": searched}
+    search = content.search.model_dump() if content.search else None
+    varied = {"grid": grid, "search": search, "seeds": content.seeds, "folds": content.folds}
     return joined(
         element("p", "What varies:"),
         element(
@@ -228,7 +252,7 @@ def _environment(study: Study, content: StudyFile) -> Section:
         ["packages", versions],
         ["cpu", str(found.get("cpu", ""))],
     ]
-    return Section("environment", "Environment", table(["", "of this study"], rows, class_="facts"))
+    return Section("environment", "Environment", table(["what", "of this study"], rows, class_="facts"))
 
 
 def _unsure(study: Study, content: StudyFile) -> Section | None:

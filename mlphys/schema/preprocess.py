@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import PlainValidator, WithJsonSchema
@@ -13,6 +13,7 @@ from mlphys.errors import Refusal, UserError
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, NotNegative, Positive, Shape
+from mlphys.schema.graph import Graph
 from mlphys.schema.spec import Choice, Spec, refuse
 
 Arrays = Mapping[str, np.ndarray]
@@ -70,6 +71,14 @@ class Step(Spec):
         """The inverse of `apply`; the nearest samples of `shape` if directions were dropped."""
         raise NotImplementedError
 
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        """`apply`, written into a graph, for samples of `shape`."""
+        raise NotImplementedError
+
+    def invert_in(self, graph: Graph, z: Any, fitted: Arrays, shape: Shape) -> Any:
+        """`invert`, written into a graph."""
+        raise NotImplementedError
+
 
 class SubtractMean(Step):
     """x minus the mean training sample."""
@@ -85,6 +94,12 @@ class SubtractMean(Step):
 
     def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
         return z + fitted["mean"]
+
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.standardized(x, fitted["mean"], np.ones(shape, np.float32))
+
+    def invert_in(self, graph: Graph, z: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.scaled(z, 1.0, fitted["mean"])
 
 
 class Standardize(Step):
@@ -106,6 +121,12 @@ class Standardize(Step):
     def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
         return z * fitted["std"] + fitted["mean"]
 
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.standardized(x, fitted["mean"], fitted["std"])
+
+    def invert_in(self, graph: Graph, z: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.scaled(z, fitted["std"], fitted["mean"])
+
 
 class Scale(Step):
     """x / by: `{scale: 255}` maps pixels of 0 to 255 to 0 to 1."""
@@ -119,6 +140,12 @@ class Scale(Step):
 
     def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
         return z * np.float32(self.by)
+
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.scaled(x, 1 / self.by, 0.0)
+
+    def invert_in(self, graph: Graph, z: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.scaled(z, self.by, 0.0)
 
 
 class _Principal(Step):
@@ -136,6 +163,11 @@ class _Principal(Step):
             raise Refusal((), too_many(count, features, samples))
         if isinstance(count, float) and features > pca.MOST_FEATURES:
             raise Refusal((), no_fraction(features))
+
+    def _centred_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        """Samples minus their mean, in one row: subtracted first, where large means would cost digits later."""
+        centred = graph.standardized(x, fitted["mean"].reshape(shape), np.ones(shape, np.float32))
+        return graph.reshaped(centred, (math.prod(shape),))
 
 
 def too_many(count: int, features: int, samples: int) -> str:
@@ -182,6 +214,12 @@ class Project(_Principal):
 
     def invert(self, z: np.ndarray, fitted: Arrays, shape: Shape) -> np.ndarray:
         return (z @ fitted["vectors"] + fitted["mean"]).reshape(-1, *shape)
+
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.dense(self._centred_in(graph, x, fitted, shape), fitted["vectors"].T)
+
+    def invert_in(self, graph: Graph, z: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.reshaped(graph.dense(z, fitted["vectors"], fitted["mean"]), shape)
 
 
 class Whiten(_Principal):
@@ -243,6 +281,17 @@ class Whiten(_Principal):
             z = _flat(z) @ fitted["vectors"].T
         return (z * fitted["scales"] @ fitted["vectors"] + fitted["mean"]).reshape(-1, *shape)
 
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        vectors, scales = fitted["vectors"], fitted["scales"]
+        z = graph.dense(self._centred_in(graph, x, fitted, shape), vectors.T / scales)
+        return graph.reshaped(graph.dense(z, vectors), shape) if self.kind == "zca" else z
+
+    def invert_in(self, graph: Graph, z: Any, fitted: Arrays, shape: Shape) -> Any:
+        vectors, scales = fitted["vectors"], fitted["scales"]
+        if self.kind == "zca":
+            z = graph.dense(graph.reshaped(z, (math.prod(shape),)), vectors.T)
+        return graph.reshaped(graph.dense(z, scales[:, None] * vectors, fitted["mean"]), shape)
+
     def _kept(self, shape: Shape) -> int:
         assert not isinstance(self.components, float)
         return self.components or math.prod(shape)
@@ -262,6 +311,9 @@ class ContrastNormalize(Step):
         axes = tuple(range(1, x.ndim))
         centred = x - x.mean(axis=axes, keepdims=True)
         return centred / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + np.float32(self.epsilon))
+
+    def apply_in(self, graph: Graph, x: Any, fitted: Arrays, shape: Shape) -> Any:
+        return graph.contrast_normalized(x, shape, self.epsilon)
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

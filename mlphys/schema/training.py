@@ -134,7 +134,7 @@ class Training(Spec):
     |dC/dw| of the cost with respect to a layer's trained weights, the mean over the steps; `weight_norms` |w| at the
     end; `saturation` the fraction of a layer's outputs h in training with h < .05 or h > .95 (sigmoid),
     |h| > .95 (tanh), h = 0 (relu); `parameters` every weight of a small net.
-    `initial` is the finished run whose weights are the initial weights.
+    `initial` is the finished run, or the file, whose weights are the initial weights.
     """
 
     optimizer: OptimizerField = Adam()
@@ -171,8 +171,14 @@ class Training(Spec):
     """When the learning rate is lowered because a quantity does not improve any more; null: never. Example: {factor:
     0.2, patience: 5}
     """
+    tensorboard: bool = False
+    """true also writes the columns of history.csv, images of filters and reconstructions, and the config for
+    TensorBoard, into the run's folder tensorboard; the training is the same to the byte.
+    """
     initial: Initial | None = None
-    """The finished run whose weights training begins with; null: initializers draw them. Example: {run: dense_mnist}"""
+    """The finished run, or the file, whose weights training begins with; null: initializers draw them. Example: {run:
+    dense_mnist}
+    """
 
     def monitors(self) -> dict[str, str]:
         """The column of history.csv that each key watches, for the keys that watch one."""

@@ -54,10 +54,10 @@ def _steps(loaded: ResolvedExperiment) -> Iterable[str]:
 
 
 def _pretrained(loaded: ResolvedExperiment) -> Iterable[str]:
-    """The runs that provide pretrained weights."""
+    """The runs, or the file, that provide pretrained weights."""
     encoder, initial = loaded.experiment.model.pretrained_encoder(), loaded.experiment.training.initial
     if initial:
-        yield f"all parameters begin as in {initial.run}"
+        yield f"all parameters begin as in {initial.run or initial.file}"
     if encoder:
         rows = loaded.pretrained_rows()
         encoder_text = f"the encoder's {sum(row.parameters() for row in rows)} parameters"

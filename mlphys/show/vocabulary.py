@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlphys.config.examples import shipped, shipped_studies
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS
 from mlphys.config.reference import distinct_keys, first_line, vocabularies
+from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.numerics.metric_names import MEANINGS
 from mlphys.show.table import table
 
@@ -38,6 +38,11 @@ def listed(what: str) -> str:
         case "analyses":
             rows = [[name, ", ".join(entry.key_names()), first_line(entry)] for name, entry in ANALYSES.items()]
             return table(["analysis", "settings", "what it measures"], rows)
+        case "formats":
+            from mlphys.export.exporting import formats
+
+            rows = [[name, entry.ending, first_line(entry)] for name, entry in formats().items()]
+            return table(["format", "ending", "what it is"], rows)
         case "configs":
             rows = [[name, _headline(path)] for name, path in (shipped() | shipped_studies()).items()]
         case _:

@@ -37,8 +37,12 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
     if path := getattr(data, "path", None) if "path" in type(data).model_fields else None:
         document = document.with_value(("data", "path"), path, document.name)
         found += [_needed(file) for file in data.files() or _inside(Path(path))]
-    for block in (experiment.model.pretrained_encoder(), experiment.training.initial):
-        if block:
+    initial = experiment.training.initial
+    if initial and initial.file:
+        document = document.with_value(("training", "initial", "file"), initial.file, document.name)
+        found.append(_needed(Path(initial.file)))
+    for block in (experiment.model.pretrained_encoder(), initial):
+        if block and block.run:
             found += [_needed(Path(block.run).absolute() / name) for name in OF_RUNS]
     return document, tuple(found)
 

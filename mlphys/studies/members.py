@@ -163,10 +163,11 @@ def validated(config: Document, members: Sequence[Member]) -> dict[int, Resolved
 
 
 def pinned(member: Member, resolved: ResolvedExperiment) -> Member:
-    """The member with the runs that its training begins with; a name under runs/ may soon mean another."""
+    """The member with the runs, or the file, that its training begins with: names under runs/ change."""
     encoder, initial = resolved.experiment.model.pretrained_encoder(), resolved.experiment.training.initial
     pins: dict[str, str] = {}
-    for block, taken in (("model.encoder", encoder), ("training.initial", initial)):
-        if taken:
-            pins |= {f"{block}.run": taken.run, f"{block}.sha256": str(taken.sha256)}
+    if encoder:
+        pins |= {"model.encoder.run": encoder.run, "model.encoder.sha256": str(encoder.sha256)}
+    if initial:
+        pins |= {f"training.initial.{key}": str(value) for key, value in initial.model_dump().items()}
     return replace(member, pins=pins)

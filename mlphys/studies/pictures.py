@@ -14,6 +14,7 @@ from mlphys.errors import NotApplicable, UserError
 from mlphys.figures import image_grid, theme
 from mlphys.figures.picture import Picture
 from mlphys.figures.save import save
+from mlphys.figures.style import Style
 from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
@@ -36,12 +37,14 @@ MOST_LABELS = 20  # characters under an axis
 Draw = Callable[[], Iterable[Picture]]
 
 
-def draw(pictures: Sequence[Draw], folder: Path, formats: Sequence[str]) -> tuple[list[Path], list[str]]:
+def draw(
+    pictures: Sequence[Draw], folder: Path, formats: Sequence[str], style: Style | None = None
+) -> tuple[list[Path], list[str]]:
     """Save what can be drawn into `folder`, which is made; the files, and why others are not drawn."""
     atomic.make(folder)
     paths: list[Path] = []
     skipped: list[str] = []
-    with theme.applied():
+    with theme.applied(style):
         for pictured in pictures:
             try:
                 for picture in pictured():
@@ -148,8 +151,8 @@ def learning_curves(candidates: Sequence[Candidate]) -> Iterator[Picture]:
         raise NotApplicable("they recorded no common quantity in each epoch")
     several = any(len(each) > 1 for each in histories)
     band = "lines are means over seeds, as long as all of them trained; bands are one standard deviation"
-    figure = theme.figure(max(7.5, 6 * len(columns)), 5.6, "learning curves", band if several else "")
-    panels = figure.subplots(1, len(columns), squeeze=False).ravel()
+    width = max(7.5, 6 * len(columns))
+    figure, panels = theme.row(len(columns), width, 5.6, "learning curves", band if several else "")
     table: dict[str, list[Any]] = {"of": [], "quantity": [], "epoch": [], "mean": [], "stdev": []}
     for column, axes in zip(columns, panels, strict=True):
         for candidate, each, colour in zip(candidates, histories, theme.LINES, strict=False):

@@ -38,12 +38,16 @@ def index_file() -> Path:
     return Path(cache) / "mlphys" / "runs.json"
 
 
-def rows(root: Path, members: bool = False, progress: Progress | None = None) -> list[Row]:
+def rows(
+    root: Path, members: bool = False, progress: Progress | None = None, known: dict[str, Any] | None = None
+) -> list[Row]:
     """A row for each run and study under `root`, newest first; with `members` those of studies too.
 
-    What was read before and has not changed comes from the index.
+    What was read before and has not changed comes from the index, or from `known`, which is filled; then the index is
+    left as it is.
     """
-    known = _index()
+    indexed = known is None
+    known = _index() if known is None else known
     folders = list(_folders(root, members))
     stamps = {str(folder.absolute()): _stamp(folder) for folder in folders}
     new = [key for key, stamp in stamps.items() if known.get(key, {}).get("stamp") != stamp]
@@ -51,7 +55,7 @@ def rows(root: Path, members: bool = False, progress: Progress | None = None) ->
         known[key] = {"stamp": stamps[key], "row": _read(Path(key))}
         if progress:
             progress(number, len(new))
-    if new:
+    if new and indexed:
         _keep(known)
     found = [{"run": str(folder), **known[str(folder.absolute())]["row"]} for folder in folders]
     for row in found:

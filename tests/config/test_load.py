@@ -13,10 +13,11 @@ import pytest
 
 from mlphys.config import experiment
 from mlphys.config.difference import difference
-from mlphys.config.examples import copy, shipped
+from mlphys.config.examples import copy
 from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
+from mlphys.config.shipped import shipped
 from mlphys.datasets import mnist
 from mlphys.errors import UserError
 from mlphys.io.download import locate

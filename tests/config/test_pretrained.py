@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mlphys.config.examples import shipped
 from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
+from mlphys.config.shipped import shipped
 from mlphys.data.preprocessing import restored
 from mlphys.errors import UserError
 from mlphys.networks import builder
@@ -377,3 +378,49 @@ def test_the_runs_before_a_config_are_reported_without_them():
     assert runs_before(shipped()["autoencoder_64_mnist_bce"]) == ["autoencoder_64_mnist"]
     assert runs_before(shipped()["labels_on_code_mnist"]) == ["ksparse_mnist"]
     assert runs_before(shipped()["autoencoder_64_mnist"]) == []
+
+
+@pytest.fixture
+def weights_file(tmp_path, monkeypatch):
+    """The file net.safetensors with the weights of a net of digits, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    kernel = np.arange(640, dtype="f4").reshape(64, 10) / 640
+    save_file({"layers.1.Dense.kernel": kernel, "layers.1.Dense.bias": np.ones(10, "f4")}, "net.safetensors")
+    return kernel
+
+
+def begun_with_file(file: object = "net.safetensors", data: dict | None = None, **initial: object) -> Path:
+    return config("more", SOURCES["classes"], data, epochs=0, initial={"file": file, **initial})
+
+
+def test_a_training_begins_with_the_weights_of_a_file_whose_checksum_the_run_keeps(weights_file):
+    resolved = load(begun_with_file())
+    initial = resolved.experiment.training.initial
+    assert initial.file == str(Path("net.safetensors").absolute())
+    assert initial.sha256 == hashlib.sha256(Path("net.safetensors").read_bytes()).hexdigest()
+    np.testing.assert_array_equal(resolved.pretrained["layers.1.Dense.kernel"], weights_file)
+    assert load(begun_with_file(sha256=initial.sha256)).experiment.training.initial == initial
+
+
+def test_a_file_of_weights_that_changed_does_not_fit_or_is_none_is_refused(weights_file):
+    path, where = Path("net.safetensors").absolute(), "training.initial.file"
+    other = "0" * 64
+    assert reason("config", "check", begun_with_file(sha256=other)).endswith(
+        f"training.initial.sha256: {path}: has changed; leave sha256 out to use it as it is now"
+    )
+    made_for = "write the layers and the preprocessing that it was made for"
+    assert reason("config", "check", begun_with_file(data={"classes": ["1", "2"]})).count("outputs for 2 classes") == 1
+    assert reason("config", "check", begun_with_file(data=STEPS)).endswith(
+        f"{where}: {path}: does not fit the config: preprocess.0.standardize.mean has shape none, the config says "
+        f"(8, 8, 1); {made_for}"
+    )
+    Path("net.safetensors").write_bytes(b"\x80\x04pickle")
+    assert f"{where}: {path}: cannot be read: " in reason("config", "check", begun_with_file())
+    Path("net.safetensors").unlink()
+    assert f"{where}: {path}: no such file" in reason("config", "check", begun_with_file())
+
+
+def test_initial_weights_are_of_a_run_or_of_a_file(weights_file):
+    for given in ({"file": "net.safetensors", "run": "dae"}, {}):
+        path = config("more", SOURCES["classes"], initial=given)
+        assert "training.initial: takes a run or a file; write one of them" in reason("config", "check", path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlphys.config.examples import shipped
+from mlphys.config.shipped import shipped
 from mlphys.config.sources import config_file
 from mlphys.schema.document import dump
 from tests.helpers import fake_run

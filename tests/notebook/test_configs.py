@@ -17,7 +17,7 @@ MODEL = {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 10, "ac
 def test_a_dict_is_a_config_whose_tuples_paths_and_numpy_numbers_are_plain():
     given = {"data": {"name": "digits", "path": Path("a/b")}, "units": (np.int64(3), np.float32(0.5), range(2))}
     assert document(given, {}).data == {
-        "name": "config", "data": {"name": "digits", "path": "a/b"}, "units": [3, 0.5, [0, 1]]
+        "name": "experiment", "data": {"name": "digits", "path": "a/b"}, "units": [3, 0.5, [0, 1]]
     }  # fmt: skip
 
 
@@ -99,6 +99,15 @@ def test_a_shipped_name_means_the_shipped_config_also_where_a_run_has_that_name(
 
 def test_a_traceback_of_a_user_error_in_ipython_is_its_text_with_control_characters_written_out():
     assert UserError("a\x1b[2J: wrong")._render_traceback_() == ["mlphys: a\\x1b[2J: wrong"]
+
+
+@pytest.mark.parametrize("values", [3, [], {1, 2}], ids=str)
+def test_a_grid_without_a_list_of_values_is_refused(values: Any):
+    config = {"data": {"name": "digits"}, "model": MODEL}
+    with pytest.raises(UserError) as error:
+        mlphys.sweep(config, {"seed": values})
+    expected = "expected a list of values, or text such as 1e-3:1:log7"
+    assert str(error.value) == f"grid: seed: {expected}; received {values!r}"
 
 
 def test_a_range_of_a_grid_is_passed_on_as_it_is_written():

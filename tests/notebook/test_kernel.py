@@ -54,13 +54,6 @@ def test_a_users_mistake_is_its_message_without_a_traceback(notebook: Kernel):
     assert cell.error == ("UserError", [text])
 
 
-def test_tables_of_text_are_text_in_a_notebook(notebook: Kernel):
-    cell = notebook.run("print(mlphys.compare(run, mlphys.train(run.config, seed=1, quiet=True)))")
-    assert "accuracy" in cell.printed
-    assert "\x1b" not in cell.printed
-    assert cell.outputs == []
-
-
 def test_an_interrupt_leaves_a_checkpoint_says_how_to_resume_and_is_a_keyboard_interrupt(notebook: Kernel):
     long = {**CONFIG, "training": {"epochs": 100_000, "batch_size": 1}}
     cell = notebook.run(f"try:\n    mlphys.train({long!r}, out='long')\nexcept KeyboardInterrupt as e: print(e)", 2)
@@ -76,9 +69,13 @@ def test_an_interrupt_leaves_a_checkpoint_says_how_to_resume_and_is_a_keyboard_i
     assert f"resuming after epoch {epochs}" in cell.printed
 
 
-def test_a_study_is_one_bar(notebook: Kernel):
+def test_a_study_is_one_bar_and_its_table_is_plain_text(notebook: Kernel):
     cell = notebook.run("mlphys.sweep(run.config, seeds=2, overrides={'training.epochs': 1}, workers=0, out='study')")
     bar, shown = cell.outputs
     assert bar["text/plain"].startswith("study 2/2  member ")
     assert "2 members, 2 done" in shown["text/html"]
     assert "\x1b" not in shown["text/html"]
+    cell = notebook.run("print(mlphys.load_study('study'))")
+    assert "accuracy" in cell.printed
+    assert "\x1b" not in cell.printed
+    assert cell.outputs == []

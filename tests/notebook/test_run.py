@@ -195,6 +195,9 @@ def test_the_page_of_a_run_is_written_beside_it(classifier: mlphys.Run):
     path = classifier.report()
     assert path == classifier.path / "report.html"
     assert path.read_text().startswith("<!DOCTYPE html>")
+    path.write_text("old")
+    classifier.evaluate("validation")
+    assert path.read_text() != "old"
 
 
 def test_components_have_arrays_and_no_keras_model(trained_once):
@@ -248,7 +251,7 @@ def test_the_complete_config_of_a_run_trains_it_again_resumes_to_it_and_compares
 
 
 def test_a_sweep_is_a_study_with_a_row_for_each_point_and_a_run_for_each_member(tmp_path: Path):
-    grid = {"model.layers.0.Dense.units": [2, 3]}
+    grid = {"model.layers.0.Dense.units": "2:3:lin2"}  # as in the command; a list is [2, 3]
     config = regressor_of_points()
     study = mlphys.sweep(config, grid, {"training.epochs": 1}, out=tmp_path / "study", workers=0, threads=1, quiet=True)
     assert study.states == ["done", "done"]

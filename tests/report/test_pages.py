@@ -88,8 +88,8 @@ class Wellformed(HTMLParser):
 def test_train_and_evaluate_write_a_page_with_all_of_its_parts(trained_runs):
     html = (trained_runs / "small" / "report.html").read_text()
     assert titles(html) == [
-        "The experiment", "The network", "The data", "Training", "Metrics", "Pictures and analyses", "Mistakes",
-        "For a paper", "Environment", "What this page is not sure of",
+        "The net, alive", "The experiment", "The network", "The data", "Training", "Metrics", "Pictures and analyses",
+        "Mistakes", "For a paper", "Environment", "What this page is not sure of",
     ]  # fmt: skip
     parsed = Wellformed(html)
     assert len({*parsed.ids}) == len(parsed.ids)
@@ -206,6 +206,18 @@ def test_a_picture_that_is_no_png_is_not_shown(run):
     assert 'alt="confusion matrix' not in (run / "report.html").read_text()
 
 
+def test_the_name_of_a_picture_is_text(run):
+    name = "confusion_matrix_<b onclick=alert(1)>"
+    (run / "figures" / "confusion_matrix.png").rename(run / "figures" / f"{name}.png")
+    (run / "figures" / "confusion_matrix.csv").rename(run / "figures" / f"{name}.csv")
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    Wellformed(html)
+    assert "<b onclick" not in html
+    assert html.count("confusion matrix &lt;b onclick=alert(1)&gt;") == 2
+    assert 'download="confusion_matrix_&lt;b onclick=alert(1)&gt;.csv"' in html
+
+
 def test_samples_that_do_not_fit_the_run_are_refused(run):
     with np.load(run / "samples.npz") as kept:
         arrays = {name: kept[name] for name in kept}
@@ -238,3 +250,13 @@ def test_the_page_of_a_study_has_its_points_its_curves_and_its_members(trained_r
     ]  # fmt: skip
     assert not list(Path("runs/small/1/members").glob("*/report.html"))
     assert html.count("done</td>") == 4
+
+    file = Path("runs/small/1/study.json")
+    ranges = {"training.optimizer.Adam.learning_rate": {"first": 0.001, "last": 0.01, "log": True, "whole": False}}
+    search = {"trials": 4, "prune": False, "ranges": ranges, "choices": {}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "search": search}))
+    mlphys("report", "runs/small/1")
+    html = Path("runs/small/1/report.html").read_text()
+    assert "The search" in titles(html)
+    assert "test accuracy against" not in html
+    assert "validation accuracy against training.optimizer.Adam.learning rate" in html

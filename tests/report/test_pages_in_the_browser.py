@@ -144,6 +144,7 @@ def test_what_is_drawn_with_the_pointer_is_what_the_net_sees(browser, trained_ru
     assert values[1:7, 3:5].min() > 0.5
     assert values[:, [0, 1, 6, 7]].max() == 0
     assert browser.find(".said").text != before
+    assert browser.messages() == []
 
 
 def test_covering_a_part_changes_what_the_net_says_and_not_the_sample(browser, trained_runs):

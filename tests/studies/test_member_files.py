@@ -64,6 +64,16 @@ def test_a_missing_file_is_named_where_the_study_is(own):
         member_files.needed(document)
 
 
+def test_a_file_of_initial_weights_is_sent_too(own, tmp_path):
+    Path("net.safetensors").write_bytes(b"weights")
+    training = {"initial": {"file": "net.safetensors"}}
+    data = {"name": "array", "path": "own.npz"}
+    document, files = member_files.needed(
+        Document({"name": "a", "data": data, "model": MODEL, "training": training}, "f.yaml", {})
+    )
+    assert document.data["training"]["initial"]["file"] == files[1].path == str(tmp_path / "net.safetensors")
+
+
 def test_a_folder_of_images_is_sent_file_by_file(tmp_path):
     for name in ("a/1.png", "b/2.png"):
         (tmp_path / "images" / name).parent.mkdir(parents=True)

@@ -102,7 +102,7 @@ class Chart {
       const shown = this.logY ? 10 ** y : y;
       this.svg.append(node("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, short(shown)));
     }
-    const marks = this.chart.logX ? [...new Set(this.chart.lines.flatMap((line) => line.x))] : ticks(x0, x1);
+    const marks = this.chart.logX ? this.powers(x0, x1) : ticks(x0, x1);
     const counted = this.chart.lines.every((line) => line.x.every(Number.isInteger));
     for (const x of marks) {
       if (counted && Math.abs(x - Math.round(x)) > 1e-9) continue;
@@ -120,6 +120,15 @@ class Chart {
     this.back.hidden = this.shown === this.all;
   }
 
+  // Marks of a logarithmic axis: the points themselves, or powers of ten if these are many.
+  powers(low, high) {
+    const all = [...new Set(this.chart.lines.flatMap((line) => line.x))];
+    if (all.length <= 8) return all;
+    const found = [];
+    for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power++) found.push(10 ** power);
+    return found;
+  }
+
   line(parent, line) {
     const colour = `c${line.colour}`, point = (x, y) => `${this.across(x).toFixed(1)},${this.down(y).toFixed(1)}`;
     if (line.low && line.marked) {
@@ -131,7 +140,7 @@ class Chart {
       parent.append(node("polygon", { points: [...there, ...back.reverse()].join(" "), class: `band ${colour}` }));
     }
     const points = line.x.map((x, i) => point(x, line.y[i])).join(" ");
-    parent.append(node("polyline", { points, class: colour + (line.dashed ? " dashed" : "") }));
+    if (line.joined) parent.append(node("polyline", { points, class: colour + (line.dashed ? " dashed" : "") }));
     if (line.marked || line.x.length === 1) {
       line.x.forEach((x, i) => parent.append(node("circle", {
         cx: this.across(x), cy: this.down(line.y[i]), r: 3.5, class: `dot ${colour}`,
@@ -175,6 +184,15 @@ class Chart {
     this.cross.setAttribute("x2", this.across(x));
   }
 
+  // Other values of the same quantities; what is zoomed stays.
+  renew(chart) {
+    const whole = this.shown === this.all;
+    this.chart = chart;
+    this.all = this.extent();
+    if (whole) this.shown = this.all;
+    this.draw();
+  }
+
   leave() {
     this.reading.hidden = true;
     this.cross.setAttribute("visibility", "hidden");
@@ -212,7 +230,8 @@ class Chart {
 }
 
 const data = JSON.parse(document.getElementById("page-data").textContent);
+page.charts = new Map();
 for (const figure of document.querySelectorAll("[data-chart]")) {
   const chart = data[figure.dataset.chart];
-  if (chart) new Chart(figure, chart);
+  if (chart) page.charts.set(figure.dataset.chart, new Chart(figure, chart));
 }

@@ -12,6 +12,7 @@ page.Pad = class {
     this.element = page.make("canvas", { className: "pad pixels", tabIndex: 0 });
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", "the sample; draw on it with the mouse or a finger");
+    this.context = this.ink.getContext("2d", { willReadFrequently: true });
     this.mode = "draw";
     this.element.addEventListener("pointerdown", (event) => this.begin(event));
     this.element.addEventListener("pointermove", (event) => this.move(event));
@@ -19,7 +20,7 @@ page.Pad = class {
   }
 
   clear() {
-    this.ink.getContext("2d").clearRect(0, 0, this.ink.width, this.ink.height);
+    this.context.clearRect(0, 0, this.ink.width, this.ink.height);
     this.under = new Float32Array(this.shape[0] * this.shape[1] * this.shape[2]).fill(this.range[0]);
     this.empty = true;
   }
@@ -55,7 +56,7 @@ page.Pad = class {
       this.covered(at);
       return;
     }
-    const context = this.ink.getContext("2d"), { width, height } = this.ink;
+    const { context } = this, { width, height } = this.ink;
     context.lineCap = context.lineJoin = "round";
     context.strokeStyle = "#fff";
     context.lineWidth = this.frame ? side * 0.075 : 1.6 * this.scale;
@@ -70,7 +71,7 @@ page.Pad = class {
   // What is drawn, as a sample in the data's units.
   values() {
     const [height, width, channels] = this.shape, [low, high] = this.range, { width: w, height: h } = this.ink;
-    const alpha = this.ink.getContext("2d").getImageData(0, 0, w, h).data;
+    const alpha = this.context.getImageData(0, 0, w, h).data;
     const strokes = new Float32Array(w * h).map((_, i) => alpha[4 * i + 3] / 255);
     const fitted = this.frame ? framed(strokes, w, h, this.frame) : averaged(strokes, w, [0, 0, w, h], width, height);
     return this.under.map((v, i) => {
