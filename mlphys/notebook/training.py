@@ -120,7 +120,6 @@ def sweep(
     grid: Mapping[str, Sequence[Any] | str] = {},
     overrides: Mapping[str, Any] = {},
     *,
-    search: int | None = None,
     seeds: int | None = None,
     search: int | None = None,
     evaluate: Literal["validation", "test"] | None = None,
