@@ -826,7 +826,6 @@ def test_every_default_is_filled_in(usual_pictures):
             "early_stopping": None,
             "reduce_lr_on_plateau": None,
             "tensorboard": False,
-            "tensorboard": False,
             "initial": None,
         },
         "plots": ["learning_curves", "confusion_matrix", "misclassified"],
