@@ -42,6 +42,7 @@ COLUMNS = "| config | on the test split | published | seconds |\n|---|---|---|--
 
 
 ENOUGH = 5  # seeds for a range
+ROUNDING = 1e-5  # of numbers that no seed and no sample changes
 FRACTIONS = ("accuracy", "balanced_accuracy", "error_rate")
 
 
@@ -89,7 +90,10 @@ class Result:
         if n < ENOUGH or self.stderr is None:
             return None
         mean, spread = statistics.mean(self.values), statistics.stdev(self.values)
-        half = max(float(stats.t.ppf(0.9995, n - 1)) * spread * math.sqrt(1 + 1 / n), 3 * self.stderr)
+        another = float(stats.t.ppf(0.9995, n - 1)) * spread * math.sqrt(1 + 1 / n)
+        half = max(another, 3 * self.stderr, ROUNDING * abs(mean))
+        if not half:
+            return None
         digits = 1 - math.floor(math.log10(half))
         low, high = (
             round(outward((mean + sign * half) * 10**digits) / 10**digits, max(0, digits)) + 0.0
