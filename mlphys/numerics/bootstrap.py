@@ -1,4 +1,4 @@
-"""Standard errors by the Poisson bootstrap over samples (Chamandy et al. 2012), seeded."""
+"""Standard errors by the bootstrap over samples, seeded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from mlphys.numerics.randomness import rng
 
 RESAMPLES = 100
 FEWEST = 20
+RESAMPLES_OF_MEANS = 200  # the error is known to 5 %
+AT_ONCE = 20
 MOST_COUNTED = 20_000_000  # samples of all resamples together: a few seconds
 
 
@@ -19,7 +21,7 @@ def resamples(samples: int, each: int = 1) -> int:
 
 
 def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, each: int = 1) -> np.ndarray:
-    """Standard deviations (k,) of `statistic(weights)`, k numbers, over resamples.
+    """Standard deviations (k,) of `statistic(weights)`, k numbers, over resamples (Poisson: Chamandy et al. 2012).
 
     In each resample a sample of `weights` (n,) counts as often as a Poisson number of mean 1 says.
     """
@@ -34,3 +36,19 @@ def _resampled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarra
         found = weights * generator.poisson(1.0, len(weights))
         if found.any() or not weights.any():
             return found
+
+
+def stderr_of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> float | None:
+    """Standard error of a function of the means of values (n, q) over n samples, by the bootstrap (Efron 1979).
+
+    `statistic` takes means (k, q) to (k,). Samples are drawn with replacement, the same ones every time. None for a
+    single sample.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    random, found = rng(0, "bootstrap"), []
+    for _ in range(RESAMPLES_OF_MEANS // AT_ONCE):
+        counts = random.multinomial(n, np.full(n, 1 / n), size=AT_ONCE)
+        found.append(statistic(counts @ values / n))
+    return float(np.concatenate(found).std(ddof=1))

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mlphys.numerics import chunked, pca
+from mlphys.numerics import bootstrap, chunked, pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.class_probabilities import probability_metrics, ranking_metrics
-from mlphys.numerics.uncertainty import bootstrap_stderr, effective_size, fraction_stderr, mean_stderr, weighted_mean
+from mlphys.numerics.uncertainty import effective_size, fraction_stderr, mean_stderr, weighted_mean
 
 # of each class, where there are several, and of each target
 PER_CLASS = ("precision", "recall", "f1", "auc", "average_precision")
@@ -190,7 +190,7 @@ def lifetime_sparsity(h: np.ndarray) -> dict[str, Any]:
     values = np.concatenate([h, h**2], axis=1)
     return {
         "lifetime_sparsity": float(sparsity(values.mean(axis=0, keepdims=True))[0]),
-        "lifetime_sparsity_stderr": bootstrap_stderr(values, sparsity),
+        "lifetime_sparsity_stderr": bootstrap.stderr_of_means(values, sparsity),
     }
 
 
@@ -214,7 +214,7 @@ def explained_variance(arrays: Mapping[str, np.ndarray], x: Array, train: Array)
 
     return {
         "explained_variance": float(explained(values.mean(axis=0, keepdims=True))[0]),
-        "explained_variance_stderr": bootstrap_stderr(values, explained),
+        "explained_variance_stderr": bootstrap.stderr_of_means(values, explained),
     }
 
 

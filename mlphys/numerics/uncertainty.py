@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-
-from mlphys.numerics.randomness import rng
-
-RESAMPLES = 200  # of a bootstrap: its error is known to 5 %
-AT_ONCE = 20
 
 
 def rounded(value: float, stderr: float | None) -> str:
@@ -62,19 +56,3 @@ def mean_stderr(values: np.ndarray, weights: np.ndarray | None = None) -> float 
         return None
     variance = np.average((values - np.average(values, weights=weights)) ** 2, weights=weights)
     return float(math.sqrt(max(variance, 0) / (n - 1)))
-
-
-def bootstrap_stderr(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> float | None:
-    """Standard error of a function of the means of values (n, q) over n samples, by the bootstrap (Efron 1979).
-
-    `statistic` takes means (k, q) to (k,). Samples are drawn with replacement, the same ones every time. None for a
-    single sample.
-    """
-    n = len(values)
-    if n < 2:
-        return None
-    random, found = rng(0, "bootstrap"), []
-    for _ in range(RESAMPLES // AT_ONCE):
-        counts = random.multinomial(n, np.full(n, 1 / n), size=AT_ONCE)
-        found.append(statistic(counts @ values / n))
-    return float(np.concatenate(found).std(ddof=1))

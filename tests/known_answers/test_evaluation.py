@@ -11,8 +11,9 @@ from mlphys.commands.evaluate import sample_arrays
 from mlphys.models.autoencoder import Autoencoder
 from mlphys.networks.autoencoder_network import DRAWS
 from mlphys.networks.compiled import Measurement
+from mlphys.numerics.bootstrap import stderr_of_means
 from mlphys.numerics.metrics import code_statistics, explained_variance, gap, of_draws
-from mlphys.numerics.uncertainty import bootstrap_stderr, mean_stderr
+from mlphys.numerics.uncertainty import mean_stderr
 from mlphys.schema.data import Description, Split
 from mlphys.schema.training import Training
 
@@ -73,13 +74,13 @@ def test_a_bootstrap_gives_the_error_of_a_mean_and_of_a_ratio():
     random = np.random.default_rng(0)
     values = np.stack([random.exponential(size=4000), 3 + random.normal(size=4000)], axis=1)
     a, b = values.T
-    assert bootstrap_stderr(values, lambda means: means[:, 0]) == pytest.approx(mean_stderr(a), rel=0.15)
+    assert stderr_of_means(values, lambda means: means[:, 0]) == pytest.approx(mean_stderr(a), rel=0.15)
     ratio = a.mean() / b.mean()
     linear = (a - ratio * b) / b.mean()  # the delta method
-    assert bootstrap_stderr(values, lambda means: means[:, 0] / means[:, 1]) == pytest.approx(
+    assert stderr_of_means(values, lambda means: means[:, 0] / means[:, 1]) == pytest.approx(
         mean_stderr(linear), rel=0.15
     )
-    assert bootstrap_stderr(values[:1], lambda means: means[:, 0]) is None
+    assert stderr_of_means(values[:1], lambda means: means[:, 0]) is None
 
 
 def test_explained_variance_has_the_error_of_a_ratio():
