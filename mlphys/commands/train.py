@@ -36,7 +36,7 @@ from mlphys.runs.writer import RunWriter, create
 from mlphys.schema import document
 from mlphys.schema.data import Splits
 from mlphys.training import checkpoint as checkpoints
-from mlphys.training import microbatches
+from mlphys.training import microbatches, snapshots
 from mlphys.training.backend import choose
 from mlphys.training.checkpoint import Checkpoint
 from mlphys.training.native_backend import NativeBackend
@@ -226,7 +226,8 @@ def fingerprints(loaded: ResolvedExperiment, data: Mapping[str, Any]) -> dict[st
     """SHA-256 of the config that decides the weights, of the data and of the versions that a checkpoint depends on."""
     config = loaded.experiment.model_dump(include={"seed", "data", "model", "training"})
     config["training"]["epochs"] = None
-    del config["training"]["tensorboard"]
+    for key in ("tensorboard", "snapshots"):  # what is kept of a training changes none of it
+        del config["training"][key]
     for block in ("data", "training"):
         config[block] = {key: value for key, value in config[block].items() if key not in LATER or value is not None}
     hashes = {name: facts["sha256"] for name, facts in data["splits"].items()}
@@ -316,8 +317,9 @@ def _learn(
         writer.environment(_environment(network, phases, len(seen.train)))
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(
-        network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), recorder, reporter
-    )
+        network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), recorder, reporter,
+        snapshots.chosen(experiment.training.epochs, experiment.training.snapshots),
+    )  # fmt: skip
     try:
         return network, training.run(start)
     except Diverged as error:

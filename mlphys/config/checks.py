@@ -17,7 +17,7 @@ from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import BatchNormalization, text
 from mlphys.schema.messages import choice, problems_of, quoted
 from mlphys.schema.optimizers import Optimizer, Schedule
-from mlphys.schema.training import EarlyStopping, PhaseTraining, ReduceLROnPlateau, Training
+from mlphys.schema.training import LARGEST_SNAPSHOTS, EarlyStopping, PhaseTraining, ReduceLROnPlateau, Training
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each
 MOST_LAYERS = 100  # tracked, up to three columns each
@@ -153,6 +153,21 @@ def check_tracking(resolved: ResolvedExperiment) -> Iterable[Refusal]:
     if "saturation" in track and not any(row.layer.activation_name() in SATURATING for row in rows):
         text = f"saturation: no layer has one of the activations {', '.join(SATURATING)}; leave it out"
         yield Refusal(("training", "track"), text)
+
+
+def check_snapshots(resolved: ResolvedExperiment) -> Iterable[Refusal]:
+    """Refuse snapshots of what has no epochs, or several phases of them, and more of them than a page can use."""
+    training, model = resolved.experiment.training, resolved.experiment.model
+    if training.snapshots is None:
+        return
+    where, size = ("training", "snapshots"), 4 * sum(math.prod(shape) for shape in resolved.weight_shapes().values())
+    if not model.ITERATIVE or len(model.plans(training, resolved.net_input)) != 1:
+        yield Refusal(where, f"kind: {model.kind} is not trained in one phase of epochs; leave it out")
+    elif (training.snapshots + 1) * size > LARGEST_SNAPSHOTS:
+        most = LARGEST_SNAPSHOTS // size - 1
+        remedy = f"write at most {most}" if most > 1 else "leave it out"
+        text = f"so many times the weights are more than {LARGEST_SNAPSHOTS / 1e6:.0f} MB; {remedy}"
+        yield Refusal(where, text)
 
 
 def check_pictures(resolved: ResolvedExperiment) -> Iterable[Refusal]:

@@ -31,7 +31,7 @@ from mlphys.schema.losses import SPARSE
 from mlphys.schema.spec import plain
 
 Check = Callable[[ResolvedExperiment], Iterable[Refusal]]
-CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.check_tracking)
+CHECKS_OF_TRAINING: tuple[Check, ...] = (checks.check_fresh_samples, checks.check_tracking, checks.check_snapshots)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ResolvedExperiment:

@@ -36,6 +36,17 @@ def read(path: Path, expected: Mapping[str, Shape], remedy: str) -> dict[str, np
     return arrays(content, path, expected, "the config", remedy)
 
 
+def names(content: bytes, path: Path) -> list[str]:
+    """The names in the file at `path`. Raises UserError where it cannot be read."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return list(load(content))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
 def arrays(
     content: bytes, path: Path, expected: Mapping[str, Shape], config: str, remedy: str
 ) -> dict[str, np.ndarray]:

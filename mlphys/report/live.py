@@ -84,6 +84,7 @@ def network(run: Run) -> dict[str, Any]:
     """Layers and preprocessing with numbers of tensors in place of arrays."""
     tensors, kind, description = Tensors(), run.config.model, run.loaded.net_input
     layers, codes = _chain(run, tensors)
+    frames = _frames(run, tensors)
     targets = run.preprocessing.targets
     scaling = {"mean": tensors.add(targets.mean), "spread": tensors.add(targets.spread)} if targets else None
     outputs = kind.prediction_shapes(description)
@@ -105,6 +106,7 @@ def network(run: Run) -> dict[str, Any]:
         "noise": noise["stddev"] if noise else None,
         "energy": _energy(run, tensors),
         "gibbs": kind.DRAWS_SAMPLES,
+        "frames": frames,
         "tensors": tensors.data(),
     }
 
@@ -135,6 +137,21 @@ def _chain(run: Run, tensors: Tensors) -> tuple[list[dict[str, Any]], int]:
         for i, (name, activation, bias) in enumerate(pair)
     ]  # fmt: skip
     return layers, 1
+
+
+def _frames(run: Run, tensors: Tensors) -> list[dict[str, Any]]:
+    """Weights of the layers after some epochs, as many as there is room for; none where the run has no snapshots."""
+    known = run.snapshots
+    if not known or not (run.rows and run.config.model.ONE_CHAIN_TO_COST):
+        return []
+    each = 4 * sum(math.prod(shape) for shape in run.loaded.weight_shapes().values())
+    room = max(1, LARGEST // each - 1)
+    epochs = sorted(known)
+    kept = epochs if len(epochs) <= room else [epochs[i] for i in np.linspace(0, len(epochs) - 1, room).astype(int)]
+    return [
+        {"epoch": epoch, "weights": [layer["weights"] for layer in as_data(run.rows, known[epoch], tensors)]}
+        for epoch in kept
+    ]
 
 
 def _energy_form(run: Run) -> EnergyForm | None:

@@ -19,9 +19,10 @@ from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, fit_splits, restored_for
 from mlphys.errors import UserError
 from mlphys.io import atomic, history, npz
-from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
-from mlphys.runs import provenance
+from mlphys.io.run_files import PRETRAINED, SNAPSHOTS, STUDY, WEIGHTS, RunFiles, located, members
+from mlphys.runs import provenance, snapshots
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
+from mlphys.runs.snapshots import Snapshots
 from mlphys.runs.unfinished import Unfinished, newest
 from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
@@ -108,6 +109,16 @@ class Run(RunFiles):
         if self.status.get("state") in FINISHED:
             return None
         return newest(self.path, self.loaded.weight_shapes())
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """The weights of the network after some epochs, 0 being before the first; empty without snapshots.safetensors.
+
+        Raises UserError where they are damaged.
+        """
+        if not self.folder.has(SNAPSHOTS):
+            return {}
+        return snapshots.read(self.folder, self.loaded.weight_shapes())
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:

@@ -51,6 +51,9 @@ class TensorBoard:
             text = "".join(f"    {line}\n" for line in dump(dict(config)).splitlines())  # Markdown's code
             self._add("train", {"config": text}, 0)
 
+    def snapshot(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None:
+        self._writer.snapshot(epoch, weights)
+
     def row(self, row: Mapping[str, Any]) -> None:
         self._writer.row(row)
         self._rows += 1

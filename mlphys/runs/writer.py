@@ -19,6 +19,7 @@ from mlphys.io.history import History
 from mlphys.io.run_files import PAGE, PRETRAINED, SAMPLES, WEIGHTS
 from mlphys.io.run_folder import RunFolder
 from mlphys.numerics.memory_layout import as_saved
+from mlphys.runs.snapshots import SnapshotFile
 from mlphys.schema import document
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.checkpoint import Checkpoint
@@ -71,6 +72,7 @@ class RunWriter:
         self.path = path
         self._folder = RunFolder(path)
         self.history = History(path / "history.csv")
+        self._snapshots = SnapshotFile(self._folder)
         self._phase = ""
         self._epochs = 0
 
@@ -94,6 +96,9 @@ class RunWriter:
         self.history.append(row)
         self._phase, self._epochs = row["phase"], row["epoch"]
 
+    def snapshot(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None:
+        self._snapshots.add(epoch, weights)
+
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         checkpoints.write(self.path / "checkpoints", checkpoint, self.history)
         self._phase, self._epochs = checkpoint.phase, checkpoint.epoch
@@ -108,6 +113,10 @@ class RunWriter:
         checkpoints.keep_up_to(self.path / "checkpoints", rows)
         measured = [name for name in self._folder.names() if fnmatch(name, "predictions_*.npz")]
         analyses = [f"analysis/{name}" for name in self._folder.names("analysis") if name.endswith(".json")]
+        if checkpoint:
+            self._snapshots.cut(rows, checkpoint.weight_shapes())
+        else:
+            self._snapshots.remove()
         for name in ["metrics.json", SAMPLES, PAGE, *measured, *analyses, *self._folder.torn()]:
             self._folder.remove(name)
         self.history.cut(rows)

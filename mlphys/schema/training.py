@@ -80,6 +80,7 @@ def greater_is_better(column: str) -> bool:
     return column.removeprefix("validation_") in ("accuracy", "pseudo_log_likelihood")
 
 
+MOST_SNAPSHOTS, LARGEST_SNAPSHOTS = 100, 64_000_000  # and bytes of all together
 MOST_STEPS = 1_000_000
 
 
@@ -174,6 +175,10 @@ class Training(Spec):
     tensorboard: bool = False
     """true also writes the columns of history.csv, images of filters and reconstructions, and the config for
     TensorBoard, into the run's folder tensorboard; the training is the same to the byte.
+    """
+    snapshots: Annotated[int, Field(ge=2, le=MOST_SNAPSHOTS)] | None = None
+    """How many times the weights are kept, after epochs in a geometric sequence, for the page to show how they changed;
+    null: never. Example: 20
     """
     initial: Initial | None = None
     """The finished run, or the file, whose weights training begins with; null: initializers draw them. Example: {run:

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 from mlphys.errors import UserError
 from mlphys.io.history import History
 from mlphys.io.run_folder import RunFolder
-from mlphys.schema.fields import Whole
+from mlphys.schema.fields import Shape, Whole
 from mlphys.training.early_stopping import Watch
 from mlphys.training.plateau import Plateau
 
@@ -43,6 +43,10 @@ class Checkpoint:
     fingerprints: dict[str, str]
     tensors: Mapping[str, np.ndarray]
     plateau: Plateau | None = None
+
+    def weight_shapes(self) -> dict[str, Shape]:
+        start = "weights/"
+        return {name.removeprefix(start): v.shape for name, v in self.tensors.items() if name.startswith(start)}
 
     def require(self, expected: Mapping[str, np.ndarray]) -> None:
         """Raise Incomplete unless its arrays have the names, shapes and types of `expected`."""

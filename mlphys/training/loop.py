@@ -70,13 +70,16 @@ class Recorder(Protocol):
 
     def checkpoint(self, checkpoint: Checkpoint) -> None: ...
 
+    def snapshot(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None: ...
+
 
 @dataclass
 class Training:
     """Training of all phases of an experiment.
 
     `feed(epoch, samples)` gives the training samples of an epoch and their transformation or None; without `feed` all
-    epochs use `dataset.train`. `fingerprints` are stored in every checkpoint.
+    epochs use `dataset.train`. `fingerprints` are stored in every checkpoint. After the epochs in `snapshots`, 0 being
+    before the first, the weights are recorded.
     """
 
     network: Network
@@ -87,6 +90,7 @@ class Training:
     fingerprints: dict[str, str]
     recorder: Recorder
     reporter: Reporter
+    snapshots: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """Collect the columns of history.csv of all phases."""
@@ -196,6 +200,8 @@ class PhaseInTraining:
         reporter = self.training.reporter
         reporter.begin(self.phase.name, self.settings.epochs, self.progress.epoch)
         try:
+            if not self.progress.rows:
+                self.snapshot(self.progress)
             while self.progress.epoch < self.settings.epochs and not self.stopped():
                 self.epoch(self.progress.epoch + 1)
         finally:
@@ -241,9 +247,15 @@ class PhaseInTraining:
         now = time.perf_counter()
         row["seconds"], self.last_row_at = round(now - self.last_row_at, 4), now
         self.training.recorder.row(row)  # before the checkpoint, which relies on the rows of its epochs
-        self.progress = Progress(epoch, self.progress.rows + 1, state, best, watch, plateau)
+        progress = Progress(epoch, self.progress.rows + 1, state, best, watch, plateau)
+        self.snapshot(progress)  # before the checkpoint too, for the same reason
+        self.progress = progress
         self.save(at_once=False)
         self.training.reporter.epoch(row)
+
+    def snapshot(self, progress: Progress) -> None:
+        if progress.rows in self.training.snapshots:
+            self.training.recorder.snapshot(progress.rows, _weights(progress.state))
 
     def after_plateau(
         self, row: Mapping[str, Any], state: dict[str, np.ndarray]

@@ -11,10 +11,14 @@ class Memory:
     def __init__(self, interrupt_after: int | None = None):
         self.rows: list[Any] = []
         self.checkpoints: list[Any] = []
+        self.snapshots: dict[int, Any] = {}
         self.interrupt_after = interrupt_after
 
     def row(self, row):
         self.rows.append(row)
+
+    def snapshot(self, epoch, weights):
+        self.snapshots[epoch] = weights
 
     def checkpoint(self, checkpoint):
         self.checkpoints.append(checkpoint)

@@ -44,7 +44,7 @@ OTHERS = {
     "regions": """
 data: {name: spirals, samples_per_class: 60, validation: 60, test: 30}
 model: {kind: classifier, layers: [{Dense: {units: 8, activation: tanh}}, {Dense: {units: 3, activation: softmax}}]}
-training: {epochs: 5, optimizer: {Adam: {learning_rate: 0.03}}}
+training: {epochs: 5, snapshots: 4, optimizer: {Adam: {learning_rate: 0.03}}}
 """,
     "field": """
 data: {name: moons, samples: 300, train: 200, validation: 50, test: 50, preprocess: [standardize]}
@@ -144,6 +144,28 @@ def test_what_is_drawn_with_the_pointer_is_what_the_net_sees(browser, trained_ru
     assert values[1:7, 3:5].min() > 0.5
     assert values[:, [0, 1, 6, 7]].max() == 0
     assert browser.find(".said").text != before
+    assert browser.messages() == []
+
+
+def test_the_regions_move_with_the_epochs_and_come_back_to_those_of_the_trained_net(browser, trained_runs):
+    browser.open(trained_runs / "regions" / "report.html")
+    slide = """const slider = document.querySelector('#live-net input[type=range]');
+        slider.value = arguments[0] === null ? slider.max : arguments[0];
+        slider.dispatchEvent(new Event('input'));
+        return document.querySelector('#live-net output').textContent"""
+    trained = shown(browser, ".plane")
+    assert browser.run(slide, 0) == "epoch 0"
+    assert shown(browser, ".plane") != trained
+    assert browser.run(slide, 1) == "epoch 1"
+    assert browser.run(slide, None) == "trained"
+    assert shown(browser, ".plane") == trained
+    watch = """const told = document.querySelector('#live-net output');
+        window.told = [];
+        new MutationObserver(() => window.told.push(told.textContent)).observe(told, {childList: true});
+        [...document.querySelectorAll('#live-net button')].find((b) => b.textContent.startsWith('Watch')).click()"""
+    browser.run(watch)
+    browser.wait(lambda: browser.run("return window.told")[-1:] == ["trained"])
+    assert browser.run("return window.told")[:2] == ["epoch 0", "epoch 1"]
     assert browser.messages() == []
 
 

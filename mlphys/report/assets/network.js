@@ -76,11 +76,18 @@ page.Net = class {
       Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, tensors[number]]));
     this.layers = net.layers.map((layer) => ({ ...layer, weights: named(layer.weights) }));
     this.steps = net.steps.map((step) => ({ ...step, arrays: named(step.arrays) }));
+    this.frames = net.frames.map(({ epoch, weights }) => ({ epoch, weights: weights.map(named) }));
+    this.frames.push({ epoch: null, weights: this.layers.map((layer) => layer.weights) });
     this.scaling = net.targets && named(net.targets);
     if (net.energy) {
       const { kernel, hidden, visible } = net.energy, tensor = (number) => (number === null ? null : tensors[number]);
       this.energy = { ...net.energy, kernel: tensor(kernel), hidden: tensor(hidden), visible: tensor(visible) };
     }
+  }
+
+  // Compute with the weights after another epoch; the last frame has those of the run.
+  turnTo(frame) {
+    this.layers.forEach((layer, i) => { layer.weights = this.frames[frame].weights[i]; });
   }
 
   // The energy of physics, low where plausible, of a point z: minus the sum of H(s_k), and |z - b|^2 / 2 or -b z.

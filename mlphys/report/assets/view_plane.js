@@ -4,7 +4,7 @@ const { make } = page;
 const grid = 121, arrows = 23, margin = 0.12, eta = 0.1, mostSteps = 400;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-const lines = 6;
+const lines = 6, pause = 250; // milliseconds
 
 class Axes {
   // A canvas with the coordinates of the data; `ranges` are those of the samples.
@@ -96,11 +96,46 @@ class View {
     this.axes = new Axes(words, ranges, equal);
     const clear = make("button", { type: "button", textContent: "Clear" });
     clear.addEventListener("click", () => { this.dropped = []; this.said.textContent = this.hint; this.draw(); });
-    root.append(this.said, this.axes.canvas, make("div", { className: "tools" }, clear, ...tools));
+    root.append(this.said, this.axes.canvas, make("div", { className: "tools" }, clear, ...tools, ...this.epochs()));
     this.said.textContent = this.hint;
     this.axes.canvas.addEventListener("pointerdown", (event) => this.drop(this.axes.place(event)));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     this.draw();
+  }
+
+  // A slider over the epochs of training, and a button that moves it, where the run has snapshots.
+  epochs() {
+    const { frames } = this.net, last = frames.length - 1;
+    if (!last) return [];
+    const slider = make("input", { type: "range", min: 0, max: last, value: last }), told = make("output", {});
+    slider.setAttribute("aria-label", "epoch");
+    const play = make("button", { type: "button", textContent: "Watch it learn" });
+    const show = (frame) => {
+      slider.value = frame;
+      told.textContent = frame === last ? "trained" : `epoch ${frames[frame].epoch}`;
+      slider.setAttribute("aria-valuetext", told.textContent);
+      this.net.turnTo(frame);
+      this.renew();
+      this.draw();
+    };
+    told.textContent = "trained";
+    slider.addEventListener("input", () => { clearInterval(this.playing); show(Number(slider.value)); });
+    play.addEventListener("click", () => {
+      clearInterval(this.playing);
+      let frame = -1;
+      this.playing = setInterval(() => {
+        frame += 1;
+        show(frame);
+        if (frame === last) clearInterval(this.playing);
+      }, pause);
+    });
+    return [play, slider, told];
+  }
+
+  // What a view keeps of the net is made again for other weights.
+  renew() {
+    this.dropped = [];
+    this.said.textContent = this.hint;
   }
 
   column(k, of = this.x, width = this.net.shape[0]) {
@@ -121,14 +156,19 @@ class RegionView extends View {
     super(net, samples);
     this.hint = "Press on the plane to drop a point: the probabilities of its class.";
     this.bars = new page.Bars(net.classes);
-    this.probabilities = this.regions([0, 1].map((k) => this.range(this.column(k))));
+    this.probabilities = this.regions();
     this.begin("the decision regions of the net, with samples", [0, 1].map((k) => this.range(this.column(k))), [], true);
     root.append(this.bars.element);
     this.bars.show([...net.result(this.output(this.x.subarray(0, 2)))]);
   }
 
-  regions(ranges) {
-    const axes = new Axes("", ranges, true), found = [];
+  renew() {
+    super.renew();
+    this.probabilities = this.regions();
+  }
+
+  regions() {
+    const axes = new Axes("", [0, 1].map((k) => this.range(this.column(k))), true), found = [];
     for (let r = 0; r < grid; r++) {
       for (let c = 0; c < grid; c++) {
         const x = axes.x[0] + ((c + 0.5) / grid) * (axes.x[1] - axes.x[0]);
