@@ -826,6 +826,7 @@ def test_every_default_is_filled_in(usual_pictures):
             "early_stopping": None,
             "reduce_lr_on_plateau": None,
             "tensorboard": False,
+            "snapshots": None,
             "initial": None,
         },
         "plots": ["learning_curves", "confusion_matrix", "misclassified"],
