@@ -76,7 +76,7 @@ page.Net = class {
       Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, tensors[number]]));
     this.layers = net.layers.map((layer) => ({ ...layer, weights: named(layer.weights) }));
     this.steps = net.steps.map((step) => ({ ...step, arrays: named(step.arrays) }));
-    this.frames = net.frames.map(({ epoch, weights }) => ({ epoch, weights: weights.map(named) }));
+    this.frames = (net.frames ?? []).map(({ epoch, weights }) => ({ epoch, weights: weights.map(named) }));
     this.frames.push({ epoch: null, weights: this.layers.map((layer) => layer.weights) });
     this.scaling = net.targets && named(net.targets);
     if (net.energy) {
