@@ -9,11 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlphys import terminal
 from mlphys.models.autoencoder import Autoencoder
 from mlphys.models.pca import PCA
 from mlphys.models.transform import Transform
+from mlphys.show import table as tables
 from mlphys.show.evaluation import evaluated
 from mlphys.show.table import table
 from mlphys.show.training import trained
@@ -125,3 +128,13 @@ def test_the_end_of_a_training_is_named_by_its_epochs(tmp_path, kind, epochs, sa
     status = {"stopped": "epochs", "epochs": epochs, "best_epoch": epochs or None}
     run = SimpleNamespace(path=tmp_path, status=status, metrics={}, config=SimpleNamespace(model=kind))
     assert trained(run).splitlines()[0] == said
+
+
+CELLS = st.one_of(st.from_regex(r"[a-z]([a-z .,:]{0,9}[a-z])?", fullmatch=True), st.floats(0, 9).map("{:.3f}".format))
+
+
+@given(st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=6)))
+def test_a_table_that_fits_looks_as_rich_draws_it(rows):
+    columns = [f"column {i}" for i in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    assert tables._aligned(columns, rows, widths) == tables._drawn(columns, rows, 120)

@@ -26,6 +26,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     wrapped = not all(_is_number(row[-1]) for row in cells)
     if sum(needed) + gaps > width and not (wrapped and width - gaps - sum(needed[:-1]) >= NARROWEST):
         return "\n".join(_folded(columns, row, width) for row in cells)
+    if sum(needed) + gaps <= width and all(cell.isascii() for row in [columns, *cells] for cell in row):
+        return _aligned(columns, cells, needed)
     return _drawn(columns, cells, width)
 
 
@@ -40,6 +42,21 @@ def _folded(columns: Sequence[str], row: Sequence[str], width: int) -> str:
             break_on_hyphens=False, break_long_words=False,
         )  # fmt: skip
     return "\n".join(lines)
+
+
+def _aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    """The table of `_drawn` where nothing is wrapped and every sign is one column wide, in a hundredth of the time."""
+    numbers = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(cells, widths, numbers, strict=True)
+        )
+        return f" {'   '.join(placed)}".rstrip()
+
+    rule = f" {'─' * (sum(widths) + 3 * (len(widths) - 1))}"
+    return "\n".join([line(columns), rule, *map(line, rows)]).strip("\n")
 
 
 def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
