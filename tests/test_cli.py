@@ -12,22 +12,12 @@ from click.testing import CliRunner
 
 import mlphys.cli
 from mlphys.cli import main
+from tests.helpers.cli import commands
 
 CHECKOUT = Path(__file__).parents[1]
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = []
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        found.append((*path, name))
-        if isinstance(command, click.Group):
-            found += commands(command, (*path, name))
-    return found
-
-
-@pytest.mark.parametrize("command", commands(main), ids=" ".join)
+@pytest.mark.parametrize("command", [words for words, _ in commands(main)], ids=" ".join)
 def test_every_command_has_help(command):
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
@@ -54,7 +44,7 @@ def test_several_seeds_are_refused_with_the_option_for_a_study(seeds):
 def test_help_of_every_command_imports_nothing_heavy():
     script = (
         "import sys\nfrom mlphys.cli import main\n"
-        f"for command in {[list(command) for command in commands(main)]!r}:\n"
+        f"for command in {[list(words) for words, _ in commands(main)]!r}:\n"
         "    main([*command, '--help'], standalone_mode=False)\n"
         "print(sorted({'tensorflow', 'keras', 'numpy', 'pydantic', 'sklearn', 'matplotlib'} & sys.modules.keys()))\n"
     )

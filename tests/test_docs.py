@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -21,6 +20,7 @@ from mlphys.schema import registry
 from mlphys.schema.training import Training
 from scripts import bench, keys, results, soak
 from scripts.marked_tables import table, write_table
+from tests.helpers.cli import commands
 from tests.test_architecture import ROWS
 
 CHECKOUT = Path(__file__).parents[1]
@@ -29,18 +29,7 @@ DOCUMENTS = [README, CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").g
 IMAGES = sorted((CHECKOUT / "docs" / "images").iterdir())
 
 
-def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    """The commands that do something, by what one types."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{before}{name} ")
-        else:
-            yield f"{before}{name}", command
-
-
-COMMANDS = dict(commands(main))
+COMMANDS = {" ".join(words): command for words, command in commands(main) if not isinstance(command, click.Group)}
 
 
 def mentioned(text: str) -> set[str]:

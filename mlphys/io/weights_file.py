@@ -36,28 +36,28 @@ def read(path: Path, expected: Mapping[str, Shape], remedy: str) -> dict[str, np
     return arrays(content, path, expected, "the config", remedy)
 
 
-def names(content: bytes, path: Path) -> list[str]:
-    """The names in the file at `path`. Raises UserError where it cannot be read."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        return list(load(content))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
 def arrays(
     content: bytes, path: Path, expected: Mapping[str, Shape], config: str, remedy: str
 ) -> dict[str, np.ndarray]:
     """The float32 arrays of the file at `path`. Raises UserError unless all shapes match and all are finite."""
+    return checked(loaded(content, path, remedy), path, expected, config, remedy)
+
+
+def loaded(content: bytes, path: Path, remedy: str) -> dict[str, np.ndarray]:
+    """All arrays of the file at `path`, whatever they are. Raises UserError where it cannot be read."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        found = load(content)
+        return load(content)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}; {remedy}") from None
+
+
+def checked(
+    found: Mapping[str, np.ndarray], path: Path, expected: Mapping[str, Shape], config: str, remedy: str
+) -> dict[str, np.ndarray]:
+    """The arrays that are `expected`. Raises UserError unless these are all, float32, of their shapes and finite."""
     shapes = {name: value.shape for name, value in found.items() if value.dtype == np.float32}
     if shapes != expected or len(found) > len(shapes):
         differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in found.keys() - shapes}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlphys.errors import UserError
+from mlphys.numerics.comparison import FEWEST_SEEDS
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.report import chart
 from mlphys.report.chart import Chart, Line
@@ -22,7 +23,6 @@ from mlphys.schema.document import dump, flow
 from mlphys.studies.points import Point, best, main_metric, points
 from mlphys.studies.study_file import Study, StudyFile
 
-FEWEST = 3  # seeds that a statement over seeds needs
 MOST_LINES = 12
 CURVES = ("validation_accuracy", "validation_loss", "loss")
 
@@ -260,8 +260,8 @@ def _unsure(study: Study, content: StudyFile) -> Section | None:
     seeds = len(content.seeds)
     if not content.folds and seeds < 2:
         found.append("It is one seed a point: another one may give other numbers.")
-    elif not content.folds and seeds < FEWEST:
-        found.append(f"Fewer than {FEWEST} seeds give no verdict.")
+    elif not content.folds and seeds < FEWEST_SEEDS:
+        found.append(f"Fewer than {FEWEST_SEEDS} seeds give no verdict.")
     if content.chooses:
         found.append(
             "The best point was chosen on the validation samples that its number is of, which makes it look better; "

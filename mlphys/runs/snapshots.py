@@ -15,6 +15,8 @@ from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema.fields import Shape
 from mlphys.schema.training import LARGEST_SNAPSHOTS, MOST_SNAPSHOTS
 
+REMEDY = "retrain the experiment"
+
 Snapshots = dict[int, dict[str, np.ndarray]]
 
 
@@ -51,10 +53,10 @@ def read(folder: RunFolder, shapes: Mapping[str, Shape]) -> Snapshots:
     """The weights by epoch, in ascending order. Raises UserError unless each snapshot has arrays of these shapes."""
     path = folder.path / SNAPSHOTS
     content = folder.read(SNAPSHOTS, LARGEST_SNAPSHOTS + weights_file.LARGEST_HEADER)
-    found = weights_file.names(content, path)
+    found = weights_file.loaded(content, path, REMEDY)
     epochs = sorted({name.partition("/")[0] for name in found})
     if len(epochs) > MOST_SNAPSHOTS + 1 or not all(re.fullmatch(r"[0-9]{6}", epoch) for epoch in epochs):
-        raise UserError(f"{path}: damaged: its arrays are not named after epochs; retrain the experiment")
+        raise UserError(f"{path}: damaged: its arrays are not named after epochs; {REMEDY}")
     expected = {f"{epoch}/{name}": shape for epoch in epochs for name, shape in shapes.items()}
-    arrays = weights_file.arrays(content, path, expected, "config.yaml", "retrain the experiment")
+    arrays = weights_file.checked(found, path, expected, "config.yaml", REMEDY)
     return {int(epoch): {name: arrays[f"{epoch}/{name}"] for name in shapes} for epoch in epochs}

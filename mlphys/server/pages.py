@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlphys.errors import UserError
+from mlphys.io import history
 from mlphys.report import chart, curves
 from mlphys.report.html import Html, element, joined, table
 from mlphys.report.numbers import headline, measured
@@ -14,6 +15,8 @@ from mlphys.runs.run import Run
 from mlphys.studies import comparison_text
 from mlphys.studies.comparison import Comparison
 from mlphys.studies.run_table import Row
+
+Rows = Sequence[Mapping[str, Any]]  # of history.csv
 
 COLUMNS = ["run", "compare", "kind", "dataset", "state", "epochs", "main metric", "baseline", "seconds"]
 HOME = element("p", element("a", "All runs", href="/"))
@@ -69,39 +72,44 @@ def comparison(found: Comparison) -> str:
 
 def training(run: Run, title: str, identifier: str) -> str:
     """A training that goes on: curves that grow with the events of `/events/IDENTIFIER`."""
-    state = progress(run)
-    drawn = [chart.figure(each, key) for key, each in _charts(run).items()]
-    said = element("p", state["said"], id="watched", role="status")
+    rows = _rows(run)
+    charts = _charts(rows)
+    drawn = [chart.figure(each, key) for key, each in charts.items()]
+    said = element("p", _said(rows), id="watched", role="status")
     body = joined(said, element("div", drawn, class_="charts") if drawn else None)
     head = headline(run.config.name, [f"{title} is being trained"], None, [HOME])
-    data = {**state["charts"], "events": f"/events/{identifier}"}
+    data = {**_data(charts), "events": f"/events/{identifier}"}
     return page(title, head, [Section("training", "Training", body, data)], ITS_SERVER)
 
 
 def progress(run: Run) -> dict[str, Any]:
     """What a training that goes on has reached: `said` in words, and the data of its charts."""
+    rows = _rows(run)
+    return {"said": _said(rows), "charts": _data(_charts(rows))}
+
+
+def _rows(run: Run) -> Rows:
     try:
-        rows = run.history
+        return run.history
     except UserError:  # no epoch has ended
-        rows = []
-    data = {key: each.data() for key, each in _charts(run).items()}
+        return []
+
+
+def _said(rows: Rows) -> str:
     if not rows:
-        return {"said": "The first epoch has not ended yet.", "charts": data}
+        return "The first epoch has not ended yet."
     last = rows[-1]
-    numbers = [
-        f"{name.replace('_', ' ')} {value:.4g}"
-        for name, value in last.items()
-        if isinstance(value, float) and name not in ("seconds", "learning_rate") and "." not in name
-    ]
-    return {"said": f"Epoch {last['epoch']} of phase {last['phase']}: {', '.join(numbers[:LATEST])}", "charts": data}
+    values = [(name, last[name]) for name in history.quantities(last) if isinstance(last[name], float)]
+    numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values[:LATEST]]
+    return f"Epoch {last['epoch']} of phase {last['phase']}: {', '.join(numbers)}"
 
 
-def _charts(run: Run) -> dict[str, chart.Chart]:
-    try:
-        rows = run.history
-    except UserError:
-        return {}
+def _charts(rows: Rows) -> dict[str, chart.Chart]:
     return {f"curve{i}": each for i, each in enumerate(curves.charts(rows))} if len(rows) > 1 else {}
+
+
+def _data(charts: Mapping[str, chart.Chart]) -> dict[str, Any]:
+    return {key: each.data() for key, each in charts.items()}
 
 
 def message(title: str, text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mlphys.numerics.comparison import FEWEST_SEEDS
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.document import flow
 from mlphys.show.table import table
@@ -14,8 +15,6 @@ from mlphys.studies.study_file import SearchFacts, StudyFile
 
 STATES = ("done", "pruned", "diverged", "failed", "running", "interrupted", "waiting")
 MOST_TRIALS = 10  # of a search, in the order of what they reach
-
-FEWEST = 3  # seeds that a statement over seeds needs
 
 
 def member_table(content: StudyFile | Sequence[Member]) -> str:
@@ -90,8 +89,8 @@ def _points(content: StudyFile, split: str, name: str) -> str:
     notes = [_errors(content) if several else "+- is the sampling error, of the finite number of samples"]
     if not content.folds and len(content.seeds) < 2:
         notes.append("one seed: another one may give other numbers")
-    elif not content.folds and len(content.seeds) < FEWEST:
-        notes.append(f"fewer than {FEWEST} seeds: no verdict")
+    elif not content.folds and len(content.seeds) < FEWEST_SEEDS:
+        notes.append(f"fewer than {FEWEST_SEEDS} seeds: no verdict")
     return "\n".join([table(columns, rows), *notes, "lost: members that diverged or failed"])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from click.shell_completion import ShellComplete
 from mlphys.cli import main
 from mlphys.schema import registry
 from scripts import keys
-from tests.helpers.cli import mlphys, reason, refused
+from tests.helpers.cli import commands, mlphys, reason, refused
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,18 +39,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def parameters(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Parameter]]:
-    """The parameters of all commands, each with what one types before it."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from parameters(command, f"{before}{name} ")
-        elif command:
-            yield from ((f"{before}{name} ", parameter) for parameter in command.params)
-
-
-PARAMETERS = list(parameters(main))
+PARAMETERS = [
+    (f"{' '.join(words)} ", parameter)
+    for words, command in commands(main)
+    if not isinstance(command, click.Group)
+    for parameter in command.params
+]
 OF_RUNS = [usage for usage, parameter in PARAMETERS if parameter.name in ("run", "runs") and parameter.nargs in (1, -1)]
 OF_CONFIGS = [usage for usage, parameter in PARAMETERS if parameter.name == "config"]
 OF_KEYS = [usage for usage, parameter in PARAMETERS if "--set" in parameter.opts]
