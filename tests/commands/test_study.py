@@ -7,13 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from mlphys.schema.document import dump
 from tests.helpers.cli import mlphys, reason
+from tests.helpers.waiting import ended, until
 
 SMALL = {
     "name": "small",
@@ -259,10 +259,11 @@ def test_a_study_of_processes_that_is_killed_and_resumed_has_the_bytes_of_traini
     sweep = ["sweep", "small.yaml", "--grid", RATES, "--workers", "2", "--threads", "1", "--out", "study", "--quiet"]
     process = subprocess.Popen([sys.executable, "-c", "from mlphys.cli import main; main()", *sweep])
     checkpoints = Path("study/members/1/checkpoints")
-    while process.poll() is None and not (checkpoints.is_dir() and any(checkpoints.iterdir())):
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    try:
+        until(lambda: process.poll() is not None or any(checkpoints.glob("*")), "a checkpoint of member 1")
+    finally:
+        process.kill()
+        ended(process, "a killed study to end")
     assert "running" in [member["state"] for member in facts("study")["members"]]
     mlphys("resume", "study", "--workers", 0, "--quiet")
     assert [member["state"] for member in facts("study")["members"]] == ["done", "done"]

@@ -25,6 +25,7 @@ from mlphys.schema.document import dump, read
 from tests.helpers.cli import mlphys, refused
 from tests.helpers.corrupt_checkpoint import rewrite
 from tests.helpers.fake_disk import Disk, Operation
+from tests.helpers.waiting import ended, killed_if_stuck
 
 SMALL = {
     "name": "small",
@@ -182,7 +183,7 @@ def test_an_interrupted_run_says_so_and_resumes_to_the_same_bytes(trained, monke
         "    return train(self, epoch)\n"
         "P.train = interrupted; main(['train', 'small.yaml'])\n"
     )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert process.returncode == 130
     assert process.stderr.strip().splitlines()[-1] == (
         "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch"
@@ -410,11 +411,12 @@ def test_a_log_that_is_closed_leaves_a_run_that_goes_on(trained):
     )
     assert process.stdout
     assert process.stderr
-    process.stdout.readline()
-    process.stdout.close()
-    printed = process.stderr.read()
+    with killed_if_stuck(process):
+        process.stdout.readline()
+        process.stdout.close()
+        printed = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=600) == 130
+    assert ended(process, "a training without a reader of its log to end") == 130
     assert "mlphys: interrupted; `mlphys resume runs/small/1` resumes after the last complete epoch" in printed
     assert json.loads((trained / "status.json").read_text())["state"] == "interrupted"
 
