@@ -79,7 +79,8 @@ def test_members_of_seeds_are_runs_with_the_bytes_of_a_training_alone_and_are_ev
     assert [member["state"] for member in found["members"]] == ["done", "done"]
     assert (found["seeds"], found["evaluated"], found["threads"]) == ([0, 1], "test", 1)
     mlphys("train", "small.yaml", "--threads", 1, "--quiet", "--seed", 1, "--out", "alone")
-    names = ("weights.safetensors", "predictions_validation.npz")
+    mlphys("evaluate", "alone", "--no-plots")
+    names = (*SAME, "predictions_test.npz", "samples.npz")
     assert bytes_of("seeds/members/2", names) == bytes_of("alone", names)
     assert json.loads(Path("seeds/members/2/metrics.json").read_text()).keys() == {"validation", "test"}
     assert "test accuracy" in Path("seeds.txt").read_text()
