@@ -139,7 +139,7 @@ def _picture(name: str, numbers: dict[str, Any], kinks: str) -> Picture:
         axes.set_xlabel("noise s")
         axes.legend(fontsize=12)
     left.set_ylabel("squared error of a sample")
-    left.set_ylim(0, None)
+    left.set_ylim(0, 1.08 * max(columns["error"]))
     right.set_ylabel("what noise adds / s²")
     reached = [norm, norm + bend, *(value + error for value, error in zip(columns["excess"], errors, strict=True))]
     right.set_ylim(min(0, *columns["excess"]), 1.08 * max(reached))

@@ -52,6 +52,7 @@ def test_a_net_with_kinks_says_that_the_curvature_leaves_them_out(tmp_path: Path
         assert ("leaves out the kinks of relu" in result.pictures[0].figure.get_supxlabel().replace("\n", " ")) == (
             kind == "relu"
         )
+        assert result.pictures[0].figure.axes[0].get_ylim()[1] > 1.05 * result.numbers["noise"][0]["error"]
 
 
 def test_where_the_nearest_centroid_stays_the_nearest_noise_adds_nothing(tmp_path: Path):
