@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mlphys.errors import Refusal
+from mlphys.networks.forward_pass import of_rows
 from mlphys.networks.penalties.sparsity import KSparse
 from mlphys.networks.penalties.variational import CodeMean
 from mlphys.report.html import Html
@@ -157,7 +158,7 @@ def differences(browser: Browser, nets: list[list[Row]]) -> dict[str, float]:
         x = random.normal(size=(SAMPLES, *rows[0].input_shape)).astype(np.float32)
         expected.append({name: ops.convert_to_numpy(layer(x)) for name, layer in network.layers.items()})
         tensors = Tensors()
-        layers = as_data(rows, network.weight_arrays(), tensors)
+        layers = as_data(of_rows(rows, network.weight_arrays()), tensors)
         number = tensors.add(x)
         sent.append({"layers": layers, "x": number, "steps": [], "targets": None, "tensors": tensors.data()})
     found = browser.run(
