@@ -9,115 +9,23 @@ The order of every sum is fixed: the number of threads changes no bit.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
-from mlphys.native import vector_math
-from mlphys.native.dense_loss import Loss
-from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, SimdUnit, constant
-from mlphys.native.optimizer_step import UpdateRule
+from mlphys.native import noise, vector_math
+from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
+from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, SimdUnit, Vector, constant
 from mlphys.native.sliding_window import split_evenly
 
-TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
-PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
-METRICS = 2  # recorded per sample: its loss, and the metric of `dense_loss`
 SPINS = 2000  # polls of a barrier before a thread yields its core
-CACHE_LINE = 16  # floats
-
-
-@dataclass(frozen=True)
-class DenseLayer:
-    """activation(x W + b)."""
-
-    inputs: int
-    outputs: int
-    activation: str
-    bias: bool
-
-    def with_activation(self, name: str) -> DenseLayer:
-        return replace(self, activation=name)
-
-    @property
-    def rows(self) -> int:
-        """Rows of the kernel including the bias, which is its last row and multiplies a constant input of one."""
-        return self.inputs + self.bias
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What a step computes. `target_is_input`: the targets are the samples themselves, as in an autoencoder."""
-
-    layers: tuple[DenseLayer, ...]
-    loss: Loss
-    rule: UpdateRule
-    batch_size: int
-    target_is_input: bool
-
-
-@dataclass(frozen=True)
-class MatrixView:
-    """A row-major matrix in the workspace; its rows of `columns` floats are padded to `stride` floats."""
-
-    start: int
-    rows: int
-    columns: int
-    stride: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.rows * self.stride
-
-
-class Workspace:
-    """Offsets of weights, optimizer slots, activations and gradients in one float32 buffer of `size` elements.
-
-    - `kernels[l]`: weights of layer l (rows, outputs), followed by its optimizer slots of the same shape
-    - `activations[l]`: input of layer l (batch, inputs), then a column of ones for the bias; the last is the output
-    - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
-    - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
-    - `targets`: (batch, outputs); `metrics`: (METRICS, batch)
-    """
-
-    def __init__(self, chain: Chain, simd: SimdUnit):
-        self.tile_rows = simd.accumulators // TILE_VECTORS  # samples, or kernel rows, in a register tile
-        self._end, self._simd_width = 0, simd.width
-        samples = self._round_up(chain.batch_size, self.tile_rows)
-        widths = [chain.layers[0].inputs, *(layer.outputs for layer in chain.layers)]
-        self.kernels = [
-            [
-                self._allocate(self._round_up(layer.rows, self.tile_rows), layer.outputs)
-                for _ in range(1 + chain.rule.slots)
-            ]
-            for layer in chain.layers
-        ]
-        self.activations = [
-            self._allocate(samples, width, self._round_up(width + 1, self.tile_rows)) for width in widths
-        ]
-        self.gradients = [self._allocate(samples, layer.outputs) for layer in chain.layers]
-        self.partial_sums = [
-            [self._allocate(samples, layer.outputs) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
-        ]
-        self.targets = self.activations[0] if chain.target_is_input else self._allocate(samples, widths[-1])
-        self.metrics = self._allocate(METRICS, samples)
-        self.size = self._end
-
-    def _allocate(self, rows: int, columns: int, min_stride: int = 0) -> MatrixView:
-        view = MatrixView(self._end, rows, columns, self._round_up(max(columns, min_stride), self._simd_width))
-        self._end = self._round_up(view.end, CACHE_LINE)
-        return view
-
-    @staticmethod
-    def _round_up(count: int, multiple: int) -> int:
-        return math.ceil(count / multiple) * multiple
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
-    """(x, targets, order, rates, workspace, totals, barrier, samples, first, last, thread, threads): train steps first
-    to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
+    """(x, targets, order, seeds, rates, workspace, totals, barrier, samples, first, last, thread, threads): train steps
+    first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
-    `order` (samples,) are int32 indices into the rows of x and targets; `rates` are the rule's step sizes for these
-    steps. The sums of the metrics over samples are added to `totals` (METRICS,), float64.
+    `order` (samples,) are int32 indices into the rows of x and targets; `seeds` (noises, 2) are 32-bit words for this
+    epoch, of each noise in the chain's order; `rates` are the rule's step sizes for these steps. The sums of the
+    metrics over samples are added to `totals` (METRICS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
     return _StepBuilder(chain, simd).build()
@@ -128,7 +36,7 @@ class _StepBuilder:
 
     def __init__(self, chain: Chain, simd: SimdUnit):
         self.chain, self.workspace = chain, Workspace(chain, simd)
-        pointers = ("x", "targets", "order", "rates", "workspace", "totals", "barrier")
+        pointers = ("x", "targets", "order", "seeds", "rates", "workspace", "totals", "barrier")
         self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
         self.buffer = self.ir.pointer("workspace")
         self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
@@ -139,6 +47,7 @@ class _StepBuilder:
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
             with ir.loop(first, last) as step:
+                self.step = step
                 start = ir.mul(step, chain.batch_size)
                 count = ir.smin(chain.batch_size, ir.sub(ir.integer("samples"), start))
                 self._forward_and_backward(start, count)
@@ -196,7 +105,9 @@ class _StepBuilder:
         with ir.loop(*samples) as sample:
             source = ir.load_i32(ir.gep(ir.pointer("order"), (start, 1), (sample, 1)))
             self._copy_row(ir.pointer("x"), source, workspace.activations[0], sample)
-            if not self.chain.target_is_input:
+            if self.chain.noises:
+                self._disturb_row(sample)
+            if not self.chain.shares_targets:
                 self._copy_row(ir.pointer("targets"), source, workspace.targets, sample)
 
     def _copy_row(self, data: Pointer, source: Index, matrix: MatrixView, target: Index) -> None:
@@ -207,6 +118,25 @@ class _StepBuilder:
             ir.store(ir.gep(target_row, (i, 1)), ir.load(ir.gep(source_row, (i, 1))))
         with ir.loop(in_vectors, matrix.columns) as i:
             ir.store_scalar(ir.gep(target_row, (i, 1)), ir.load_scalar(ir.gep(source_row, (i, 1))))
+
+    def _disturb_row(self, sample: Index) -> None:
+        """Add the noise of the samples to one of them."""
+        ir, inputs = self.ir, self.workspace.activations[0]
+        with ir.loop(0, inputs.columns, ir.simd_width) as column:
+            place = self._element(inputs, sample, column)
+            noisy, _ = self._disturbed(-1, sample, column, ir.load(place), ZERO)
+            ir.store(place, noisy)
+        if inputs.columns % ir.simd_width:
+            ir.store_scalar(self._element(inputs, sample, inputs.columns), constant(1.0))
+
+    def _disturbed(self, i: int, sample: Index, column: Index, y: Vector, slope: Vector) -> tuple[Vector, Vector]:
+        """Outputs of layer i, and their slopes, after its noises; layer -1 are the samples."""
+        ir, chain = self.ir, self.chain
+        element = ir.add(ir.mul(sample, self.workspace.activations[i + 1].columns), column)
+        for number, each in enumerate(chain.noises if i < 0 else chain.layers[i].noises, chain.first_noise(i)):
+            seed = ir.gep(ir.pointer("seeds"), (number, 2))
+            y, slope = each.apply(ir, noise.draw(ir, seed, self.step, element), y, slope)
+        return y, slope
 
     def _forward(self, i: int, blocks: Index, count: Index) -> None:
         """The outputs of layer i, in register tiles of samples x vectors of kernel columns."""
@@ -228,16 +158,27 @@ class _StepBuilder:
                 out = ir.gep(self._row(outputs, first), (column, ir.simd_width))
                 for (s, j), total in sums.items():
                     ir.store(ir.gep(out, (s, outputs.stride), (j, ir.simd_width)), ir.load(total))
-                if layer.activation not in ("linear", "softmax"):
+                if layer.keeps_slopes or layer.activation not in ("linear", "softmax"):
                     with ir.loop(0, tile_rows) as sample:
                         for j in range(width):
-                            y = ir.gep(out, (sample, outputs.stride), (j, ir.simd_width))
-                            ir.store(y, vector_math.activate(ir, layer.activation, ir.load(y)))
+                            self._activate(i, ir.add(first, sample), ir.mul(ir.add(column, j), ir.simd_width))
         if layer.outputs % ir.simd_width:  # the last vector's padding has overwritten the bias's column of ones
             vectors = kernel.stride // ir.simd_width
             owns_last = ir.icmp("eq", self._share(vectors)[1], vectors)
             with ir.if_then(owns_last), ir.loop(0, count) as sample:
                 ir.store_scalar(self._element(outputs, sample, layer.outputs), constant(1.0))
+
+    def _activate(self, i: int, sample: Index, column: Index) -> None:
+        """From pre-activations to outputs of layer i, for a vector of its columns."""
+        ir, layer = self.ir, self.chain.layers[i]
+        place = self._element(self.workspace.activations[i + 1], sample, column)
+        if layer.keeps_slopes:
+            y, slope = vector_math.activate_with_slope(ir, layer.activation, ir.load(place))
+            y, slope = self._disturbed(i, sample, column, y, slope)
+            ir.store(self._element(self.workspace.slopes[i], sample, column), slope)
+        else:
+            y = vector_math.activate(ir, layer.activation, ir.load(place))
+        ir.store(place, y)
 
     def _tile(self, rows: int, columns: int) -> dict[tuple[int, int], Pointer]:
         """Accumulators of a register tile, initially zero."""
@@ -311,7 +252,9 @@ class _StepBuilder:
         with ir.loop(0, count) as sample, ir.loop(start, stop, ir.simd_width) as column:
             a, b = (ir.load(self._element(part, sample, column)) for part in self.workspace.partial_sums[i])
             total = ir.fadd(a, b)
-            if layer.activation != "linear":
+            if layer.keeps_slopes:
+                total = ir.fmul(total, ir.load(self._element(self.workspace.slopes[i], sample, column)))
+            elif layer.activation != "linear":
                 y = ir.load(self._element(self.workspace.activations[i + 1], sample, column))
                 total = vector_math.backpropagate(ir, layer.activation, y, total)
             ir.store(self._element(gradients, sample, column), total)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlphys.native.llvm import ZERO, Function, Vector
 
-SUPPORTED = ("linear", "relu", "sigmoid", "tanh")
+SUPPORTED = ("linear", "relu", "sigmoid", "tanh")  # their derivatives are functions of their values
 
 # exp(r) for |r| <= ln 2 / 2: the Taylor polynomial whose first neglected term is below half of the last bit
 _EXP = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
@@ -39,6 +41,14 @@ def backpropagate(ir: Function, name: str, y: Vector, gradient: Vector) -> Vecto
         case "tanh":
             return ir.fmul(gradient, ir.fma(ir.fneg(y), y, ir.broadcast(1.0)))
     return gradient
+
+
+def activate_with_slope(ir: Function, name: str, x: Vector) -> tuple[Vector, Vector]:
+    """The activation of x and its derivative, of those in SUPPORTED and WITH_SLOPE."""
+    if name in WITH_SLOPE:
+        return WITH_SLOPE[name](ir, x)
+    y = activate(ir, name, x)
+    return y, backpropagate(ir, name, y, ir.broadcast(1.0))
 
 
 def _sigmoid(ir: Function, x: Vector) -> Vector:
@@ -81,3 +91,7 @@ def log(ir: Function, x: Vector) -> Vector:
     small = ir.fma(power, ir.broadcast(_LN2_LOW), ir.fmul(ir.fmul(series, square), s))
     result = ir.fma(power, ir.broadcast(_LN2_HIGH), ir.fadd(ir.fadd(s, s), small))
     return ir.select(ir.fcmp("uno", x, x), x, result)
+
+
+# Activations whose derivatives are no functions of their values
+WITH_SLOPE: dict[str, Callable[[Function, Vector], tuple[Vector, Vector]]] = {}

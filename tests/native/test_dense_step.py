@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from mlphys.native import dense_step
+from mlphys.native.chain import METRICS, Chain, DenseLayer, Workspace
 from mlphys.native.dense_loss import ElementwiseLoss, SoftmaxCrossentropy
-from mlphys.native.dense_step import Chain, DenseLayer, Workspace
 from mlphys.native.llvm import SimdUnit
+from mlphys.native.noise import Dropout, GaussianDropout, GaussianNoise
 from mlphys.native.optimizer_step import SGD, Adam
+from tests.helpers.philox import disturbed
 from tests.native.guarded import Guarded
 
 UNITS = [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)]
@@ -37,9 +39,25 @@ def random_chain(rng):
         loss, names[-1] = SoftmaxCrossentropy(sizes[-1]), "softmax"
     rule = [SGD(), SGD(0.9), SGD(0.5, nesterov=True), Adam(0.8, 0.99, 1e-5)][rng.integers(4)]
     layers = [
-        DenseLayer(*pair, name, bool(rng.integers(4))) for *pair, name in zip(sizes, sizes[1:], names, strict=False)
+        DenseLayer(*pair, name, bool(rng.integers(4)), random_noises(rng) if i < len(names) - 1 else ())
+        for i, (*pair, name) in enumerate(zip(sizes, sizes[1:], names, strict=False))
     ]
-    return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same)
+    return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng))
+
+
+def random_noises(rng):
+    """None, mostly, or up to two."""
+    kinds = Dropout(float(rng.uniform(0, 0.7))), GaussianDropout(0.2), GaussianNoise(0.3)
+    return tuple(kinds[i] for i in rng.integers(3, size=rng.choice([0, 0, 1, 2])))
+
+
+def noises_of(chain):
+    """The noises behind the samples, and behind each layer."""
+    return [chain.noises, *(layer.noises for layer in chain.layers)]
+
+
+def seeds_of(chain):
+    return np.random.default_rng(7).integers(2**32, size=(sum(map(len, noises_of(chain))), 2), dtype=np.uint32)
 
 
 def weights_of(chain, rng):
@@ -70,10 +88,11 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
         matrix(view)[:, view.columns] = 1.0
     function = dense_step.training_steps(chain, simd)
     arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "rates": rates.astype(np.float32)}
-    if not chain.target_is_input:
+    arrays["seeds"] = seeds_of(chain)
+    if not chain.shares_targets:
         arrays["targets"] = data[1].astype(np.float32)
-    arrays |= {"workspace": buffer, "totals": np.zeros(dense_step.METRICS)}
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)(function.address())
+    arrays |= {"workspace": buffer, "totals": np.zeros(METRICS)}
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 8, *[ctypes.c_int64] * 5)(function.address())
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
         guarded["rates"] = Guarded(arrays["rates"][first:last])
@@ -101,17 +120,21 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
 def expected(chain, weights, data, order, rates):
     """`run` in NumPy."""
     states = [[values.copy(), *(np.zeros_like(values) for _ in range(chain.rule.slots))] for values in weights]
-    totals = np.zeros(dense_step.METRICS)
+    totals = np.zeros(METRICS)
     for step, rate in enumerate(rates):
         rows = order[step * chain.batch_size : (step + 1) * chain.batch_size]
-        inputs, t = [data[0][rows]], data[1][rows]
+        t, seeds = data[1][rows], iter(seeds_of(chain))
+        inputs, slopes = [disturbed(chain.noises, data[0][rows], seeds, step)[0]], []
         for layer, (values, *_) in zip(chain.layers, states, strict=True):
             z = inputs[-1] @ values[: layer.inputs] + (values[layer.inputs] if layer.bias else 0)
             if layer.activation == "softmax":
                 z = np.exp(z - z.max(1, keepdims=True))
                 inputs.append(z / z.sum(1, keepdims=True))
             else:
-                inputs.append(F[layer.activation](z))
+                y = F[layer.activation](z)
+                noisy, factors = disturbed(layer.noises, y, seeds, step)
+                inputs.append(noisy)
+                slopes.append(SLOPE[layer.activation](y) * factors)
         losses, others, slope = loss_of(chain, inputs[-1], t)
         totals += losses.sum(), others.sum()
         slope /= len(rows)
@@ -120,8 +143,7 @@ def expected(chain, weights, data, order, rates):
             ones = np.ones((len(rows), int(chain.layers[i].bias)))
             gradients.insert(0, np.hstack([inputs[i], ones]).T @ slope)
             if i:
-                back = slope @ states[i][0][: chain.layers[i].inputs].T
-                slope = back * SLOPE[chain.layers[i - 1].activation](inputs[i])
+                slope = slope @ states[i][0][: chain.layers[i].inputs].T * slopes[i - 1]
         for places, gradient in zip(states, gradients, strict=True):
             move(chain.rule, places, gradient, rate)
     return states, totals

@@ -10,15 +10,16 @@ import pytest
 
 from mlphys import machine
 from mlphys.config.experiment import MODELS
-from mlphys.native import llvm
+from mlphys.native import llvm, noise
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
-from mlphys.training import backend, loop, native_backend
+from mlphys.training import backend, loop, microbatches, native_backend, native_chain
 from mlphys.training.backend import choose
 from mlphys.training.native_backend import NativeBackend
 from mlphys.training.progress import Silence
 from mlphys.training.tensorflow_backend import TensorFlowBackend
 from tests.helpers.memory_writer import Memory
+from tests.helpers.philox import disturbed
 from tests.training.test_engine import DIGITS, digits
 
 CURVE = Description((3,), (), 200, None, target_shape=(2,))
@@ -86,6 +87,19 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"kind": "stacked_autoencoder", "stages": STAGES, "head": [dense(10, "softmax")]},
         {"optimizer": ADAM, "phases": PHASES},
     ),
+    "random": (
+        of_classes(
+            {"GaussianNoise": {"stddev": 0.3}},
+            dense(16, "relu"),
+            {"Dropout": {"rate": 0.4}},
+            dense(12, "tanh"),
+            {"GaussianDropout": {"rate": 0.2}},
+            {"Dropout": {"rate": 0}},
+            dense(10, "softmax"),
+        ),
+        {"optimizer": ADAM},
+    ),
+    "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
     "curve": (
         {"kind": "regressor", "layers": [dense(30, "tanh"), dense(2)]},
         {"optimizer": {"SGD": {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}}, "steps_per_epoch": 9},
@@ -93,8 +107,34 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+def draw_as_machine_code(monkeypatch):
+    """Keras's random layers draw the numbers of machine code, and batches stay whole: a part draws its own."""
+    import keras
+    import tensorflow as tf
+
+    def call(layer: Any, x: Any, training: bool = False) -> Any:
+        kind = getattr(noise, type(layer).__name__)
+        drawn = kind(layer.stddev if kind is noise.GaussianNoise else layer.rate)
+        if not training or drawn == kind(0.0):
+            return x
+
+        def factors_and_numbers(seed: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            numbers, factors = disturbed((drawn,), np.zeros(shape), iter([seed]), 0)
+            return factors.astype(np.float32), numbers.astype(np.float32)
+
+        state = layer.seed_generator.next()
+        factors, numbers = tf.numpy_function(factors_and_numbers, (state, tf.shape(x)), (tf.float32, tf.float32))
+        return tf.ensure_shape(x * factors + numbers, x.shape)
+
+    for kind in (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.GaussianNoise):
+        monkeypatch.setattr(kind, "call", call)
+    monkeypatch.setattr(microbatches, "sizes", lambda phase, batch, accelerated: [batch])
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
+    if case.startswith("random"):
+        draw_as_machine_code(monkeypatch)
     model, settings = CASES[case]
     ours = training_of(model, FEW | settings)
     assert {choose(phase.plan, 200).backend for phase in ours.phases} == {NativeBackend}
@@ -125,7 +165,7 @@ L2 = {"L2": {"l2": 0.01}}
         (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
         ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
          "layer Conv2D has no machine code for whole steps"),  # single convolutions may
-        (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}, "layer Dropout has no machine code"),
+        (of_classes(dense(9), {"Dropout": {"rate": 0.1}}, "ReLU", dense(10, "softmax")), {}, "layer ReLU has no"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
         (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),
         (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}, "layer ReLU has no machine code"),
@@ -161,13 +201,13 @@ def test_what_is_more_than_a_chain_goes_through_tensorflow_and_the_reason_is_rep
 
 def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_tensorflow(monkeypatch):
     plan = training_of(*CASES["classes"]).phases[0].plan
-    most = native_backend.LARGEST_BATCH
+    most = native_chain.LARGEST_BATCH
     assert NativeBackend.refusal(plan, most, ()) is None
     assert NativeBackend.refusal(plan, most + 1, ()) == f"batches of more than {most} samples"
     assert NativeBackend.refusal(plan, 30, ["GPU:0"]) == "an accelerator takes them"
-    monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10)
+    monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10)
     assert NativeBackend.refusal(plan, 30, ()) is None
-    monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
+    monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
     assert NativeBackend.refusal(plan, 30, ()) == "more than 1183 weights"
     monkeypatch.undo()
     monkeypatch.setattr(llvm, "simd_unit", lambda: None)
@@ -181,12 +221,13 @@ def test_a_phase_with_few_labels_is_judged_by_the_batches_that_it_sees():
     assert choose(head.plan, 5000).backend is NativeBackend
 
 
-def test_the_number_of_threads_changes_no_bit(monkeypatch):
+@pytest.mark.parametrize("case", ["samples", "random"])
+def test_the_number_of_threads_changes_no_bit(case, monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
         monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
-        training = training_of(*CASES["samples"])
+        training = training_of(*CASES[case])
         outcome = training.run()
         found.append([value.tobytes() for value in outcome.weights.values()])
     assert found[0] == found[1] == found[2]

@@ -1,0 +1,156 @@
+"""What of a phase has machine code: its plan as a chain of dense layers, or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mlphys.native import dense_loss, llvm, noise, optimizer_step, vector_math
+from mlphys.native.chain import Chain, DenseLayer
+from mlphys.native.dense_loss import Loss
+from mlphys.native.noise import Noise
+from mlphys.native.optimizer_step import UpdateRule
+from mlphys.networks.cost import DataTerm, LayerPenalties, Term
+from mlphys.networks.phases import Plan
+from mlphys.schema import losses, optimizers
+from mlphys.schema.layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    Layer,
+    ReLU,
+    Reshape,
+    Softmax,
+)
+from mlphys.schema.optimizers import Optimizer
+from mlphys.schema.shapes import Row, weight_shapes
+
+# Above these TensorFlow is faster: its matrix products are blocked for the cache
+LARGEST_BATCH = 1024  # samples
+LARGEST_NET = 1_000_000  # weights
+
+NOISES: Mapping[type[Layer], Callable[[Any], Noise]] = {
+    Dropout: lambda layer: noise.Dropout(layer.rate),
+    GaussianDropout: lambda layer: noise.GaussianDropout(layer.rate),
+    GaussianNoise: lambda layer: noise.GaussianNoise(layer.stddev),
+}
+
+
+class Unsupported(Exception):
+    """There is no machine code for a phase; the text gives the reason."""
+
+
+class NotGenerated(Unsupported):
+    """A layer, term or setting is not part of the generated steps. Single operations of it may still have machine
+    code, as convolutions have."""
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} has no machine code for whole steps")
+
+
+def dense_chain(plan: Plan, batch: int) -> Chain:
+    """The chain of layers, loss and update rule that a phase trains. Raises Unsupported."""
+    if llvm.simd_unit() is None:
+        raise Unsupported("nothing can be compiled for this processor")
+    if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
+        raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
+    if plan.weighted:
+        raise NotGenerated("data.weights")
+    if plan.rows is None:
+        raise Unsupported("its model is more than a chain of layers")
+    data = data_term(plan.terms)
+    noises, layers = _layers(plan.rows)
+    loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
+    chain = Chain(tuple(layers), loss, rule, batch, data.target == "x", noises)
+    if set(plan.trained) != set(weight_shapes(plan.rows)):
+        raise Unsupported("some of its weights are not trained")
+    if batch > LARGEST_BATCH:
+        raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
+    if sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
+        raise Unsupported(f"more than {LARGEST_NET} weights")
+    return chain
+
+
+def data_term(terms: Sequence[Term]) -> DataTerm:
+    """The data term of a cost that has no other effective term. Raises Unsupported."""
+    data, *others = terms
+    for term in others:
+        if type(term) is not LayerPenalties or term.formulas():
+            raise NotGenerated(f"the term {term}")
+    if type(data) is not DataTerm:
+        raise NotGenerated(f"the loss {data}")
+    return data
+
+
+def _layers(rows: Sequence[Row]) -> tuple[tuple[Noise, ...], list[DenseLayer]]:
+    """The noises of the samples, and the dense layers of a chain with what follows each. Raises Unsupported."""
+    random, noises = random_layers(rows), ()
+    layers: list[DenseLayer] = []
+    for row in rows:
+        if isinstance(row.layer, Flatten | Reshape) or (type(row.layer) in NOISES and row not in random):
+            continue
+        if row in random:
+            drawn = NOISES[type(row.layer)](row.layer)
+            if layers:
+                layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
+            else:
+                noises = (*noises, drawn)
+        elif isinstance(row.layer, Dense) and len(row.input_shape) == 1 and not row.tied_to:
+            dense = row.layer
+            layers.append(DenseLayer(row.input_shape[0], dense.units, dense.activation or "linear", dense.use_bias))
+        elif (name := _activation(row.layer)) and layers and layers[-1].takes_activation:
+            layers[-1] = replace(layers[-1], activation=name)
+        else:
+            tied = " with tied weights" if row.tied_to else ""
+            raise NotGenerated(f"layer {type(row.layer).__name__}{tied}")
+    if not layers:
+        raise Unsupported("it has no Dense layer")
+    for layer in layers[:-1]:
+        if layer.activation not in vector_math.SUPPORTED:
+            raise NotGenerated(f"activation {layer.activation}")
+    if layers[-1].noises:
+        raise NotGenerated(f"layer {type(random[-1].layer).__name__} behind the last Dense")
+    return noises, layers
+
+
+def random_layers(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a chain that draw random numbers in training, as Keras's layers do: not where they are frozen, and
+    none for a rate of zero."""
+    return [row for row in rows if type(row.layer) in NOISES and row.trainable and any(row.layer.arguments().values())]
+
+
+def _activation(layer: Layer) -> str | None:
+    """The activation that a layer is by itself; None if it is none, or one with an argument."""
+    if isinstance(layer, Activation):
+        return layer.activation
+    return {ReLU(): "relu", Softmax(): "softmax"}.get(layer)
+
+
+def _loss(data: DataTerm, last: DenseLayer) -> Loss:
+    classes, supported = data.target == "classes", last.activation in vector_math.SUPPORTED
+    match data.loss:
+        case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
+            return dense_loss.SoftmaxCrossentropy(last.outputs)
+        case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":
+            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, binary=True)
+        case losses.MeanSquaredError() if supported:
+            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, classes=classes)
+    raise NotGenerated(f"{type(data.loss).__name__} behind {last.activation} outputs")
+
+
+def _rule(optimizer: Optimizer) -> UpdateRule:
+    if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
+        raise NotGenerated(f"optimizer {type(optimizer).__name__}")
+    for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+        if getattr(optimizer, key) is not None:
+            raise NotGenerated(key)
+    if isinstance(optimizer, optimizers.SGD):
+        return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
+    assert isinstance(optimizer, optimizers.Adam)
+    if optimizer.amsgrad:
+        raise NotGenerated("amsgrad")
+    return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
