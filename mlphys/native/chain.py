@@ -10,10 +10,13 @@ from mlphys.native.dense_loss import Loss
 from mlphys.native.llvm import SimdUnit
 from mlphys.native.noise import Noise
 from mlphys.native.optimizer_step import UpdateRule
+from mlphys.native.penalty import NONE, MeanActivity, Penalty
 
 TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
 PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
 METRICS = 2  # recorded per sample: its loss, and the metric of `dense_loss`
+TOTALS = METRICS + 1  # summed over samples: the metrics, and the penalty of the batch
+OF_WEIGHTS, OF_OUTPUTS, SLOPES = range(3)  # rows of Workspace.penalties
 CACHE_LINE = 16  # floats
 
 
@@ -26,6 +29,10 @@ class DenseLayer:
     activation: str
     bias: bool
     noises: tuple[Noise, ...] = ()
+    kernel_penalty: Penalty = NONE
+    bias_penalty: Penalty = NONE
+    output_penalty: Penalty = NONE  # mean over the batch
+    mean_activity: MeanActivity | None = None
 
     @property
     def rows(self) -> int:
@@ -35,7 +42,15 @@ class DenseLayer:
     @property
     def takes_activation(self) -> bool:
         """Whether an activation that follows is the layer's own."""
-        return self.activation == "linear" and not self.noises
+        return self.activation == "linear" and not self.noises and not self.penalizes_outputs
+
+    @property
+    def penalizes_weights(self) -> bool:
+        return bool(self.kernel_penalty or self.bias_penalty)
+
+    @property
+    def penalizes_outputs(self) -> bool:
+        return bool(self.output_penalty or self.mean_activity)
 
     @property
     def keeps_slopes(self) -> bool:
@@ -87,6 +102,8 @@ class Workspace:
     - `slopes[l]`: derivative of the outputs of layer l, for layers that keep it
     - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
     - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
+    - `penalties[l]`: of the weights and of the outputs of layer l, summed over each column; derivatives of the latter
+      that all samples share (3, outputs)
     - `targets`: (batch, outputs); `metrics`: (METRICS, batch)
     """
 
@@ -112,6 +129,11 @@ class Workspace:
         self.partial_sums = [
             [self._allocate(samples, layer.outputs) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
         ]
+        self.penalties = {
+            i: self._allocate(3, layer.outputs)
+            for i, layer in enumerate(chain.layers)
+            if layer.penalizes_weights or layer.penalizes_outputs
+        }
         self.targets = self.activations[0] if chain.shares_targets else self._allocate(samples, widths[-1])
         self.metrics = self._allocate(METRICS, samples)
         self.size = self._end

@@ -12,8 +12,19 @@ import itertools
 from collections.abc import Iterator
 
 from mlphys.native import noise, vector_math
-from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
+from mlphys.native.chain import (
+    METRICS,
+    OF_OUTPUTS,
+    OF_WEIGHTS,
+    PARTIAL_SUMS,
+    SLOPES,
+    TILE_VECTORS,
+    Chain,
+    MatrixView,
+    Workspace,
+)
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, SimdUnit, Vector, constant
+from mlphys.native.penalty import Penalty
 from mlphys.native.sliding_window import split_evenly
 
 SPINS = 2000  # polls of a barrier before a thread yields its core
@@ -24,8 +35,8 @@ def training_steps(chain: Chain, simd: SimdUnit) -> Function:
     first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
     `order` (samples,) are int32 indices into the rows of x and targets; `seeds` (noises, 2) are 32-bit words for this
-    epoch, of each noise in the chain's order; `rates` are the rule's step sizes for these steps. The sums of the
-    metrics over samples are added to `totals` (METRICS,), float64.
+    epoch, of each noise in the chain's order; `rates` are the rule's step sizes for these steps. The sums over samples
+    of the metrics and of the batches' penalties are added to `totals` (TOTALS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
     return _StepBuilder(chain, simd).build()
@@ -58,6 +69,9 @@ class _StepBuilder:
                     for i in range(METRICS):
                         self._add_metric(i, count)
                 self._barrier()
+                if self.workspace.penalties:
+                    with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                        self._add_penalties(count)
         return ir
 
     def _forward_and_backward(self, start: Index, count: Index) -> None:
@@ -249,9 +263,13 @@ class _StepBuilder:
         """The gradient with respect to the pre-activations of layer i, for this thread's columns."""
         ir, layer, gradients = self.ir, self.chain.layers[i], self.workspace.gradients[i]
         start, stop = (ir.mul(each, ir.simd_width) for each in self._share(gradients.stride // ir.simd_width))
+        if layer.penalizes_outputs:
+            self._begin_output_penalty(i, count, (start, stop))
         with ir.loop(0, count) as sample, ir.loop(start, stop, ir.simd_width) as column:
             a, b = (ir.load(self._element(part, sample, column)) for part in self.workspace.partial_sums[i])
             total = ir.fadd(a, b)
+            if layer.penalizes_outputs:
+                total = ir.fadd(total, self._output_penalty(i, count, sample, column))
             if layer.keeps_slopes:
                 total = ir.fmul(total, ir.load(self._element(self.workspace.slopes[i], sample, column)))
             elif layer.activation != "linear":
@@ -259,9 +277,37 @@ class _StepBuilder:
                 total = vector_math.backpropagate(ir, layer.activation, y, total)
             ir.store(self._element(gradients, sample, column), total)
 
+    def _begin_output_penalty(self, i: int, count: Index, columns: tuple[Index, Index]) -> None:
+        """Penalty and derivative of the outputs of layer i that follow from their means, for some columns."""
+        ir, activity, penalties = self.ir, self.chain.layers[i].mean_activity, self.workspace.penalties[i]
+        share = ir.broadcast(ir.ratio(1.0, count))
+        with ir.loop(*columns, ir.simd_width) as column:
+            value = slope = ZERO
+            if activity:
+                [total] = ir.accumulators(1)
+                with ir.loop(0, count) as sample:
+                    h = ir.load(self._element(self.workspace.activations[i + 1], sample, column))
+                    ir.store(total, ir.fadd(ir.load(total), h))
+                mean = ir.fmul(share, ir.load(total))
+                value, slope = activity.value(ir, mean), ir.fmul(share, activity.slope(ir, mean))
+            ir.store(self._element(penalties, OF_OUTPUTS, column), value)
+            ir.store(self._element(penalties, SLOPES, column), slope)
+
+    def _output_penalty(self, i: int, count: Index, sample: Index, column: Index) -> Vector:
+        """The derivative of the penalties of the outputs of layer i, whose values are added up."""
+        ir, penalty, penalties = self.ir, self.chain.layers[i].output_penalty, self.workspace.penalties[i]
+        h, share = (
+            ir.load(self._element(self.workspace.activations[i + 1], sample, column)),
+            ir.broadcast(ir.ratio(1.0, count)),
+        )
+        place = self._element(penalties, OF_OUTPUTS, column)
+        ir.store(place, ir.fma(share, penalty.value(ir, h), ir.load(place)))
+        slope = ir.fma(share, penalty.slope(ir, h), ir.load(self._element(penalties, SLOPES, column)))
+        return ir.masked(ir.below(column, penalties.columns), slope)  # weights of padding stay zero
+
     def _update_kernel(self, i: int, count: Index, step_size: Scalar) -> None:
         """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
-        ir, tile_rows = self.ir, self.workspace.tile_rows
+        ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
         inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
         state = self.workspace.kernels[i]
         tile = ir.alloca(f"[{tile_rows * TILE_VECTORS} x {ir.vector}]", ZERO)
@@ -286,9 +332,39 @@ class _StepBuilder:
                         in_rows = (row, gradients.stride), (tile_row, gradients.stride)
                         steps = *in_rows, (column, ir.simd_width), (j, ir.simd_width)
                         places = [ir.gep(self.buffer, (matrix.start, 1), *steps) for matrix in state]
-                        updated = self.chain.rule.update(ir, gradient, step_size, [ir.load(each) for each in places])
+                        values = [ir.load(each) for each in places]
+                        if layer.penalizes_weights:
+                            at = ir.mul(ir.add(column, j), ir.simd_width)
+                            gradient = self._penalized(i, ir.add(row, tile_row), at, values[0], gradient)
+                        updated = self.chain.rule.update(ir, gradient, step_size, values)
                         for place, value in zip(places, updated, strict=True):
                             ir.store(place, value)
+
+    def _penalized(self, i: int, row: Index, column: Index, weight: Vector, gradient: Vector) -> Vector:
+        """A gradient with that of the penalty of its weights, whose value is added up over the rows."""
+        ir, layer = self.ir, self.chain.layers[i]
+        place = self._element(self.workspace.penalties[i], OF_WEIGHTS, column)
+        of_kernel, of_bias = ir.icmp("slt", row, layer.inputs), ir.icmp("eq", row, layer.inputs)
+        before = ir.choose(ir.icmp("eq", row, 0), ZERO, ir.load(place))
+        bias = layer.bias_penalty if layer.bias else Penalty()  # else the rows behind the kernel are padding
+        value = ir.choose(of_kernel, layer.kernel_penalty.value(ir, weight), ZERO)
+        slope = ir.choose(of_kernel, layer.kernel_penalty.slope(ir, weight), ZERO)
+        if bias:
+            value = ir.choose(of_bias, bias.value(ir, weight), value)
+            slope = ir.choose(of_bias, bias.slope(ir, weight), slope)
+        ir.store(place, ir.fadd(before, value))
+        return ir.fadd(gradient, slope)
+
+    def _add_penalties(self, count: Index) -> None:
+        """Add the penalty of the batch to its total, once for each sample."""
+        ir = self.ir
+        penalty = ir.alloca("double", "0.0")
+        for i, sums in self.workspace.penalties.items():
+            layer = self.chain.layers[i]
+            for row in [OF_WEIGHTS] * layer.penalizes_weights + [OF_OUTPUTS] * layer.penalizes_outputs:
+                with ir.loop(0, sums.columns) as column:
+                    ir.add_to_double(penalty, ir.load_scalar(self._element(sums, row, column)))
+        ir.add_doubles(ir.gep(ir.pointer("totals"), (METRICS, 1), element="double"), ir.times(penalty, count))
 
     def _add_metric(self, i: int, count: Index) -> None:
         """Add metric i of the samples to its total, sample by sample."""

@@ -18,6 +18,7 @@ Pointer = NewType("Pointer", str)
 Vector = NewType("Vector", str)  # <simd_width x float>
 Mask = NewType("Mask", str)  # <simd_width x i1>
 Scalar = NewType("Scalar", str)  # float
+Double = NewType("Double", str)
 Flag = NewType("Flag", str)  # i1
 Integer = NewType("Integer", str)  # i64
 Index = Integer | int  # an i64: an SSA name, or a constant known when the code is generated
@@ -187,9 +188,16 @@ class Function:
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
     def add_to_double(self, pointer: Pointer, value: Scalar) -> None:
+        self.add_doubles(pointer, Double(self.assign(f"fpext float {value} to double")))
+
+    def add_doubles(self, pointer: Pointer, value: Double) -> None:
         total = self.assign(f"load double, ptr {pointer}")
-        total = self.assign(f"fadd double {total}, {self.assign(f'fpext float {value} to double')}")
-        self.emit(f"store double {total}, ptr {pointer}")
+        self.emit(f"store double {self.assign(f'fadd double {total}, {value}')}, ptr {pointer}")
+
+    def times(self, pointer: Pointer, count: Index) -> Double:
+        """A double in memory times an integer."""
+        factor = self.assign(f"sitofp i64 {count} to double")
+        return Double(self.assign(f"fmul double {self.assign(f'load double, ptr {pointer}')}, {factor}"))
 
     # Vectors
 
@@ -239,6 +247,18 @@ class Function:
     def select(self, mask: Mask, a: Vector, b: Vector) -> Vector:
         condition = f"<{self.simd_width} x i1> {mask}"
         return Vector(self.assign(f"select {condition}, {self.vector} {a}, {self.vector} {b}"))
+
+    def below(self, start: Index, limit: int) -> Mask:
+        """Whether start, start + 1, ..., one for each element, are below the limit."""
+        n = self.simd_width
+        lanes = ", ".join(f"i64 {i}" for i in range(n))
+        left = self.assign(f"insertelement <{n} x i64> poison, i64 {self.sub(limit, start)}, i64 0")
+        left = self.assign(f"shufflevector <{n} x i64> {left}, <{n} x i64> poison, <{n} x i32> zeroinitializer")
+        return Mask(self.assign(f"icmp slt <{n} x i64> <{lanes}>, {left}"))
+
+    def choose(self, condition: Flag, a: Vector, b: Vector) -> Vector:
+        """One of two whole vectors."""
+        return Vector(self.assign(f"select i1 {condition}, {self.vector} {a}, {self.vector} {b}"))
 
     def masked(self, mask: Mask | None, value: Vector) -> Vector:
         """Zero where the mask is false; without a mask, the value."""

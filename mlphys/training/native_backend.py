@@ -17,7 +17,7 @@ import numpy as np
 
 from mlphys import machine
 from mlphys.native import dense_step, llvm, optimizer_step
-from mlphys.native.chain import METRICS, Chain, MatrixView, Workspace
+from mlphys.native.chain import TOTALS, Chain, MatrixView, Workspace
 from mlphys.native.llvm import SimdUnit
 from mlphys.networks import keras_internals
 from mlphys.networks.phases import Gradient, Plan
@@ -28,7 +28,6 @@ from mlphys.training.native_chain import Unsupported, data_term, dense_chain, ra
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
 
-LOSSES = ("loss", "reconstruction_loss")  # metrics that are the loss of `dense_loss`; others are its metric
 
 # Attribute names of Keras's optimizer slots
 SLOTS = {optimizer_step.SGD: ("momentums",), optimizer_step.Adam: ("_momentums", "_velocities")}
@@ -70,8 +69,7 @@ class NativeBackend:
         threads = min(machine.threads(), machine.cores(), most)  # they wait for each other; no bit depends on them
         self._threads = max(1, min(threads, chain.batch_size * sum(products) // PRODUCTS))
         self._classes = chain.layers[-1].outputs if data_term(phase.plan.terms).target == "classes" else None
-        self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
-        self._sums = np.zeros(1 + METRICS)
+        self._sums = np.zeros(1 + TOTALS)
         self._random = [f"{row.name}.0" for row in random_layers(self._rows)]
         self._rates = keras_internals.rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
@@ -111,7 +109,9 @@ class NativeBackend:
         _together(self._threads, work)
         self._steps += stop - start
         self._sums[0] += min(stop * self._chain.batch_size, samples) - start * self._chain.batch_size
-        return np.array([self._sums[0], *totals[self._columns]])
+        loss, metric, penalty = totals
+        known = {"loss": loss + penalty, "reconstruction_loss": loss}  # others are the metric of `dense_loss`
+        return np.array([self._sums[0], *(known.get(name, metric) for name in self._phase.metrics)])
 
     def learning_rate(self) -> float:
         return float(self._rates(max(0, int(self._steps) - 1), 1)[0])

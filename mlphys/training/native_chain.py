@@ -11,9 +11,12 @@ from mlphys.native.chain import Chain, DenseLayer
 from mlphys.native.dense_loss import Loss
 from mlphys.native.noise import Noise
 from mlphys.native.optimizer_step import UpdateRule
+from mlphys.native.penalty import MeanActivity, Penalty
 from mlphys.networks.cost import DataTerm, LayerPenalties, Term
+from mlphys.networks.penalties.sparsity import L1, KLSparsity
 from mlphys.networks.phases import Plan
-from mlphys.schema import losses, optimizers
+from mlphys.schema import initializers, losses, optimizers
+from mlphys.schema.initializers import Regularizer
 from mlphys.schema.layers import (
     Activation,
     Dense,
@@ -62,8 +65,8 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise NotGenerated("data.weights")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
-    data = data_term(plan.terms)
-    noises, layers = _layers(plan.rows)
+    data, code = data_term(plan.terms), _code_penalties(plan.terms)
+    noises, layers = _layers(plan.rows, {plan.code: code} if code and plan.code else {})
     loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
     chain = Chain(tuple(layers), loss, rule, batch, data.target == "x", noises)
     if set(plan.trained) != set(weight_shapes(plan.rows)):
@@ -76,32 +79,55 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
 
 
 def data_term(terms: Sequence[Term]) -> DataTerm:
-    """The data term of a cost that has no other effective term. Raises Unsupported."""
-    data, *others = terms
-    for term in others:
-        if type(term) is not LayerPenalties or term.formulas():
-            raise NotGenerated(f"the term {term}")
+    """The first term of a cost. Raises Unsupported."""
+    data = terms[0]
     if type(data) is not DataTerm:
         raise NotGenerated(f"the loss {data}")
     return data
 
 
-def _layers(rows: Sequence[Row]) -> tuple[tuple[Noise, ...], list[DenseLayer]]:
-    """The noises of the samples, and the dense layers of a chain with what follows each. Raises Unsupported."""
+def _code_penalties(terms: Sequence[Term]) -> dict[str, Any]:
+    """The penalties of a code, as fields of the layer that gives it. Raises Unsupported."""
+    found: dict[str, Any] = {}
+    for term in terms[1:]:
+        if type(term) is L1:
+            found["output_penalty"] = Penalty(l1=term.weight)
+        elif type(term) is KLSparsity:
+            found["mean_activity"] = MeanActivity(term.kl.target, term.kl.weight)
+        elif type(term) is not LayerPenalties:  # those follow from the layers
+            raise NotGenerated(f"the term {term}")
+    return found
+
+
+def _layers(
+    rows: Sequence[Row], penalized: Mapping[int, Mapping[str, Any]]
+) -> tuple[tuple[Noise, ...], list[DenseLayer]]:
+    """The noises of the samples, and the dense layers of a chain with what follows each. Raises Unsupported.
+
+    What the first n rows give has the penalties `penalized[n]`.
+    """
     random, noises = random_layers(rows), ()
     layers: list[DenseLayer] = []
-    for row in rows:
-        if isinstance(row.layer, Flatten | Reshape) or (type(row.layer) in NOISES and row not in random):
+    for number, row in enumerate((*rows, None)):
+        if number in penalized:
+            if not layers or layers[-1].noises:
+                raise NotGenerated("a penalty on what is no output of a Dense layer")
+            given = {key: _added(getattr(layers[-1], key), value) for key, value in penalized[number].items()}
+            layers[-1] = replace(layers[-1], **given)
+        if row is None or isinstance(row.layer, Flatten | Reshape):
             continue
         if row in random:
             drawn = NOISES[type(row.layer)](row.layer)
-            if layers:
-                layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
-            else:
+            if not layers:
                 noises = (*noises, drawn)
+            elif layers[-1].penalizes_outputs:
+                raise NotGenerated(f"layer {type(row.layer).__name__} behind a penalty on its inputs")
+            else:
+                layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
+        elif type(row.layer) in NOISES:
+            continue
         elif isinstance(row.layer, Dense) and len(row.input_shape) == 1 and not row.tied_to:
-            dense = row.layer
-            layers.append(DenseLayer(row.input_shape[0], dense.units, dense.activation or "linear", dense.use_bias))
+            layers.append(_dense(row.layer, row.input_shape[0]))
         elif (name := _activation(row.layer)) and layers and layers[-1].takes_activation:
             layers[-1] = replace(layers[-1], activation=name)
         else:
@@ -114,7 +140,36 @@ def _layers(rows: Sequence[Row]) -> tuple[tuple[Noise, ...], list[DenseLayer]]:
             raise NotGenerated(f"activation {layer.activation}")
     if layers[-1].noises:
         raise NotGenerated(f"layer {type(random[-1].layer).__name__} behind the last Dense")
+    if layers[-1].penalizes_outputs:
+        raise NotGenerated("a penalty on the outputs of the last Dense")
     return noises, layers
+
+
+def _added(before: Any, given: Any) -> Any:
+    return given if before is None else before + given
+
+
+def _dense(layer: Dense, inputs: int) -> DenseLayer:
+    """A layer with its own penalties. Raises Unsupported."""
+    penalties = {
+        "kernel_penalty": _penalty(layer.kernel_regularizer, "kernel"),
+        "bias_penalty": _penalty(layer.bias_regularizer if layer.use_bias else None, "bias"),
+        "output_penalty": _penalty(layer.activity_regularizer, "activity"),
+    }
+    return DenseLayer(inputs, layer.units, layer.activation or "linear", layer.use_bias, **penalties)
+
+
+def _penalty(regularizer: Regularizer | None, symbol: str) -> Penalty:
+    match regularizer:
+        case None:
+            return Penalty()
+        case initializers.L1(l1=l1):
+            return Penalty(l1=l1)
+        case initializers.L2(l2=l2):
+            return Penalty(l2=l2)
+        case initializers.L1L2(l1=l1, l2=l2):
+            return Penalty(l1, l2)
+    raise NotGenerated(f"the term {regularizer.formula(symbol)}")
 
 
 def random_layers(rows: Sequence[Row]) -> list[Row]:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from mlphys.native import dense_step
-from mlphys.native.chain import METRICS, Chain, DenseLayer, Workspace
+from mlphys.native.chain import METRICS, TOTALS, Chain, DenseLayer, Workspace
 from mlphys.native.dense_loss import ElementwiseLoss, SoftmaxCrossentropy
 from mlphys.native.llvm import SimdUnit
 from mlphys.native.noise import Dropout, GaussianDropout, GaussianNoise
 from mlphys.native.optimizer_step import SGD, Adam
+from mlphys.native.penalty import MeanActivity, Penalty
 from tests.helpers.philox import disturbed
 from tests.native.guarded import Guarded
 
@@ -39,10 +40,24 @@ def random_chain(rng):
         loss, names[-1] = SoftmaxCrossentropy(sizes[-1]), "softmax"
     rule = [SGD(), SGD(0.9), SGD(0.5, nesterov=True), Adam(0.8, 0.99, 1e-5)][rng.integers(4)]
     layers = [
-        DenseLayer(*pair, name, bool(rng.integers(4)), random_noises(rng) if i < len(names) - 1 else ())
+        random_layer(rng, *pair, name, i == len(names) - 1)
         for i, (*pair, name) in enumerate(zip(sizes, sizes[1:], names, strict=False))
     ]
     return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng))
+
+
+def random_layer(rng, inputs, outputs, name, last):
+    """A layer with penalties in one of three cases; noise, or a penalty on the outputs, is not behind the last."""
+    more = {}
+    if not rng.integers(3):
+        more["kernel_penalty"], more["bias_penalty"] = Penalty(0.03, 0.1), Penalty(0.2 * rng.integers(2), 0.3)
+    if not last and not rng.integers(3):
+        more["output_penalty"] = Penalty(0.3, 0.2)
+        if name == "sigmoid":
+            more["mean_activity"] = MeanActivity(0.05, 0.4)
+    elif not last:
+        more["noises"] = random_noises(rng)
+    return DenseLayer(inputs, outputs, name, bool(rng.integers(4)), **more)
 
 
 def random_noises(rng):
@@ -91,7 +106,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
     arrays["seeds"] = seeds_of(chain)
     if not chain.shares_targets:
         arrays["targets"] = data[1].astype(np.float32)
-    arrays |= {"workspace": buffer, "totals": np.zeros(METRICS)}
+    arrays |= {"workspace": buffer, "totals": np.zeros(TOTALS)}
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 8, *[ctypes.c_int64] * 5)(function.address())
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
@@ -120,7 +135,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
 def expected(chain, weights, data, order, rates):
     """`run` in NumPy."""
     states = [[values.copy(), *(np.zeros_like(values) for _ in range(chain.rule.slots))] for values in weights]
-    totals = np.zeros(METRICS)
+    totals = np.zeros(TOTALS)
     for step, rate in enumerate(rates):
         rows = order[step * chain.batch_size : (step + 1) * chain.batch_size]
         t, seeds = data[1][rows], iter(seeds_of(chain))
@@ -136,17 +151,35 @@ def expected(chain, weights, data, order, rates):
                 inputs.append(noisy)
                 slopes.append(SLOPE[layer.activation](y) * factors)
         losses, others, slope = loss_of(chain, inputs[-1], t)
-        totals += losses.sum(), others.sum()
+        penalties = [penalties_of(layer, *each) for layer, *each in zip(chain.layers, states, inputs[1:], strict=True)]
+        totals += losses.sum(), others.sum(), len(rows) * sum(each[0] for each in penalties)
         slope /= len(rows)
         gradients = []
         for i in range(len(chain.layers) - 1, -1, -1):
             ones = np.ones((len(rows), int(chain.layers[i].bias)))
-            gradients.insert(0, np.hstack([inputs[i], ones]).T @ slope)
+            gradients.insert(0, np.hstack([inputs[i], ones]).T @ slope + penalties[i][1])
             if i:
-                slope = slope @ states[i][0][: chain.layers[i].inputs].T * slopes[i - 1]
+                slope = slope @ states[i][0][: chain.layers[i].inputs].T + penalties[i - 1][2]
+                slope *= slopes[i - 1]
         for places, gradient in zip(states, gradients, strict=True):
             move(chain.rule, places, gradient, rate)
     return states, totals
+
+
+def penalties_of(layer, places, outputs):
+    """The value of a layer's penalties, and their gradients with respect to weights and outputs."""
+    weights = places[0]
+    of_rows = [layer.kernel_penalty] * layer.inputs + [layer.bias_penalty] * layer.bias
+    l1, l2 = (np.array([[getattr(each, key)] for each in of_rows]) for key in ("l1", "l2"))
+    of_outputs, n = layer.output_penalty, len(outputs)
+    value = (l1 * abs(weights) + l2 * weights**2).sum()
+    value += (of_outputs.l1 * abs(outputs) + of_outputs.l2 * outputs**2).sum() / n
+    slope = (of_outputs.l1 * np.sign(outputs) + 2 * of_outputs.l2 * outputs) / n
+    if layer.mean_activity:
+        rho, q = layer.mean_activity.target, np.clip(outputs.mean(0), 1e-6, 1 - 1e-6)
+        value += layer.mean_activity.weight * (rho * np.log(rho / q) + (1 - rho) * np.log((1 - rho) / (1 - q))).sum()
+        slope = slope + layer.mean_activity.weight * ((1 - rho) / (1 - q) - rho / q) / n
+    return value, l1 * np.sign(weights) + 2 * l2 * weights, slope
 
 
 def loss_of(chain, p, t):
@@ -222,7 +255,7 @@ def test_nan_stays_nan():
     x = rng.uniform(size=(4, 3))
     x[1, 2] = np.nan
     found, totals = run(chain, UNITS[1], weights_of(chain, rng), (x, x), np.arange(4), np.full(2, -0.1))
-    assert np.isnan(totals).all()
+    assert np.isnan(totals[:METRICS]).all()
     assert np.isnan(found[1][0]).all()
 
 

@@ -56,6 +56,7 @@ def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Trainin
     return loop.Training(network, phases, data, None, 0, {}, Memory(), Silence())
 
 
+L2 = {"L2": {"l2": 0.01}}
 ADAM = {"Adam": {"learning_rate": 0.01, "beta_1": 0.8, "epsilon": 1e-4}}
 MOMENTUM = {"SGD": {"learning_rate": 0.3, "momentum": 0.9}}
 FALLING = {"Adam": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.02, "decay_steps": 20}}}}
@@ -97,6 +98,23 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             {"Dropout": {"rate": 0}},
             dense(10, "softmax"),
         ),
+        {"optimizer": ADAM},
+    ),
+    "penalized weights and outputs": (
+        of_classes(
+            dense(
+                16,
+                "relu",
+                kernel_regularizer={"L1L2": {"l1": 0.01, "l2": 0.02}},
+                bias_regularizer=L2,
+                activity_regularizer={"L1": {"l1": 0.03}},
+            ),
+            dense(10, "softmax", kernel_regularizer=L2),
+        ),
+        {"optimizer": {"SGD": {"learning_rate": 0.1}}},
+    ),
+    "penalized code": (
+        of_samples("Flatten", dense(9, "sigmoid"), sparsity={"l1": 0.01, "kl": {"target": 0.1, "weight": 0.2}}),
         {"optimizer": ADAM},
     ),
     "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
@@ -156,13 +174,18 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
 
 UNEQUAL = {"masking": 0.1, "emphasis": {"corrupted": 1.0, "untouched": 0.5}}
 CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
-L2 = {"L2": {"l2": 0.01}}
 
 
 @pytest.mark.parametrize(
     ("model", "settings", "reason"),
     [
-        (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
+        (of_classes(dense(16, "relu", kernel_regularizer={"OrthogonalRegularizer": {"factor": 0.02}}),
+                    dense(10, "softmax")), {}, "the term 0.02 mean |cos| between the rows of kernel has no"),
+        (of_classes(dense(10, "softmax", activity_regularizer=L2)), {}, "a penalty on the outputs of the last Dense"),
+        (of_classes(dense(9, "relu", activity_regularizer=L2), {"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {},
+         "layer Dropout behind a penalty on its inputs has no"),
+        (of_samples("Flatten", dense(9), {"Dropout": {"rate": 0.1}}, sparsity={"l1": 0.1}), {},
+         "a penalty on what is no output of a Dense layer has no"),
         ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
          "layer Conv2D has no machine code for whole steps"),  # single convolutions may
         (of_classes(dense(9), {"Dropout": {"rate": 0.1}}, "ReLU", dense(10, "softmax")), {}, "layer ReLU has no"),
@@ -181,7 +204,6 @@ L2 = {"L2": {"l2": 0.01}}
         (of_classes(dense(10, "softmax")), {"track": ["gradient_norms"]}, "track: gradient_norms has no machine code"),
         (of_samples(dense(8, "relu")), {"loss": "huber"}, "Huber behind sigmoid outputs has no machine code"),
         (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}, "MeanAbsoluteError behind sigmoid outputs"),
-        (of_samples(dense(8, "relu"), sparsity={"l1": 0.1}), {}, "the term 0.1 sum_j |h_j| has no machine code"),
         (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}, "layer KSparse has no machine code"),
         (of_samples(dense(8, "sigmoid"), contraction=0.1), {}, "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
         (of_samples(dense(8, "relu"), tied=True), {}, "layer Dense with tied weights has no machine code"),
@@ -221,7 +243,7 @@ def test_a_phase_with_few_labels_is_judged_by_the_batches_that_it_sees():
     assert choose(head.plan, 5000).backend is NativeBackend
 
 
-@pytest.mark.parametrize("case", ["samples", "random"])
+@pytest.mark.parametrize("case", ["samples", "random", "penalized weights and outputs", "penalized code"])
 def test_the_number_of_threads_changes_no_bit(case, monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
