@@ -15,7 +15,7 @@ from mlphys.native.penalty import NONE, MeanActivity, Penalty
 TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
 PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
 METRICS = 2  # recorded per sample: its loss, and the metric of `dense_loss`
-TOTALS = METRICS + 1  # summed over samples: the metrics, and the penalty of the batch
+TOTALS = METRICS + 2  # summed over samples: the metrics, the penalty of their batch, their weights
 OF_WEIGHTS, OF_OUTPUTS, SLOPES = range(3)  # rows of Workspace.penalties
 CACHE_LINE = 16  # floats
 
@@ -61,7 +61,8 @@ class DenseLayer:
 @dataclass(frozen=True)
 class Chain:
     """What a step computes. `target_is_input`: the targets are the samples themselves, as in an autoencoder. `noises`
-    are those of the samples on their way into the first layer."""
+    are those of the samples on their way into the first layer. `weighted`: each sample has a factor of its loss, as of
+    its class, and a weight in the step and in all sums."""
 
     layers: tuple[DenseLayer, ...]
     loss: Loss
@@ -69,6 +70,7 @@ class Chain:
     batch_size: int
     target_is_input: bool
     noises: tuple[Noise, ...] = ()
+    weighted: bool = False
 
     @property
     def shares_targets(self) -> bool:
@@ -104,7 +106,8 @@ class Workspace:
     - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
     - `penalties[l]`: of the weights and of the outputs of layer l, summed over each column; derivatives of the latter
       that all samples share (3, outputs)
-    - `targets`: (batch, outputs); `metrics`: (METRICS, batch)
+    - `targets`: (batch, outputs); `metrics`: (METRICS, batch); `weights`: loss factor and weight of each sample
+      (2, batch)
     """
 
     def __init__(self, chain: Chain, simd: SimdUnit):
@@ -136,6 +139,7 @@ class Workspace:
         }
         self.targets = self.activations[0] if chain.shares_targets else self._allocate(samples, widths[-1])
         self.metrics = self._allocate(METRICS, samples)
+        self.weights = self._allocate(2, samples) if chain.weighted else None
         self.size = self._end
 
     def _allocate(self, rows: int, columns: int, min_stride: int = 0) -> MatrixView:

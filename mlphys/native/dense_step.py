@@ -23,7 +23,7 @@ from mlphys.native.chain import (
     MatrixView,
     Workspace,
 )
-from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, SimdUnit, Vector, constant
+from mlphys.native.llvm import ZERO, Double, Function, Index, Pointer, Scalar, SimdUnit, Vector, constant
 from mlphys.native.penalty import Penalty
 from mlphys.native.sliding_window import split_evenly
 
@@ -31,12 +31,13 @@ SPINS = 2000  # polls of a barrier before a thread yields its core
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
-    """(x, targets, order, seeds, rates, workspace, totals, barrier, samples, first, last, thread, threads): train steps
-    first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
+    """(x, targets, weights, order, seeds, rates, workspace, totals, barrier, samples, first, last, thread, threads):
+    train steps first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
-    `order` (samples,) are int32 indices into the rows of x and targets; `seeds` (noises, 2) are 32-bit words for this
+    `order` (samples,) are int32 indices into the rows of x, targets and weights, which are loss factor and weight of a
+    sample; `seeds` (noises, 2) are 32-bit words for this
     epoch, of each noise in the chain's order; `rates` are the rule's step sizes for these steps. The sums over samples
-    of the metrics and of the batches' penalties are added to `totals` (TOTALS,), float64.
+    of the metrics, of the batches' penalties and of the weights are added to `totals` (TOTALS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
     return _StepBuilder(chain, simd).build()
@@ -47,7 +48,7 @@ class _StepBuilder:
 
     def __init__(self, chain: Chain, simd: SimdUnit):
         self.chain, self.workspace = chain, Workspace(chain, simd)
-        pointers = ("x", "targets", "order", "seeds", "rates", "workspace", "totals", "barrier")
+        pointers = ("x", "targets", "weights", "order", "seeds", "rates", "workspace", "totals", "barrier")
         self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
         self.buffer = self.ir.pointer("workspace")
         self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
@@ -57,6 +58,7 @@ class _StepBuilder:
         first, last = ir.integer("first"), ir.integer("last")
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
+            self.batch_weight = ir.alloca("double", "0.0")
             with ir.loop(first, last) as step:
                 self.step = step
                 start = ir.mul(step, chain.batch_size)
@@ -66,12 +68,11 @@ class _StepBuilder:
                 for i in range(len(chain.layers)):
                     self._update_kernel(i, count, step_size)
                 with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                    for i in range(METRICS):
-                        self._add_metric(i, count)
+                    self._add_metrics(count)
                 self._barrier()
                 if self.workspace.penalties:
                     with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                        self._add_penalties(count)
+                        self._add_penalties()
         return ir
 
     def _forward_and_backward(self, start: Index, count: Index) -> None:
@@ -89,6 +90,8 @@ class _StepBuilder:
             outputs, targets = self._row(workspace.activations[-1], sample), self._row(workspace.targets, sample)
             gradient = self._row(workspace.gradients[-1], sample)
             chain.loss.emit(ir, outputs, targets, gradient, metrics, count)
+            if workspace.weights:
+                self._weigh(sample, workspace.weights)
         self._barrier()
         for i in range(len(chain.layers) - 1, 0, -1):
             self._backward(i, blocks)
@@ -121,8 +124,23 @@ class _StepBuilder:
             self._copy_row(ir.pointer("x"), source, workspace.activations[0], sample)
             if self.chain.noises:
                 self._disturb_row(sample)
+            if workspace.weights:
+                for i in range(2):
+                    value = ir.load_scalar(ir.gep(ir.pointer("weights"), (source, 2), (i, 1)))
+                    ir.store_scalar(self._element(workspace.weights, i, sample), value)
             if not self.chain.shares_targets:
                 self._copy_row(ir.pointer("targets"), source, workspace.targets, sample)
+
+    def _weigh(self, sample: Index, weights: MatrixView) -> None:
+        """Multiply loss and gradient of a sample by its factors."""
+        ir, workspace = self.ir, self.workspace
+        factor, weight = (ir.load_scalar(self._element(weights, i, sample)) for i in range(2))
+        loss = self._element(workspace.metrics, 0, sample)
+        ir.store_scalar(loss, ir.product(ir.load_scalar(loss), factor))
+        both, gradients = ir.broadcast(ir.product(factor, weight)), workspace.gradients[-1]
+        with ir.loop(0, gradients.columns, ir.simd_width) as column:
+            place = self._element(gradients, sample, column)
+            ir.store(place, ir.fmul(both, ir.load(place)))
 
     def _copy_row(self, data: Pointer, source: Index, matrix: MatrixView, target: Index) -> None:
         ir = self.ir
@@ -355,7 +373,19 @@ class _StepBuilder:
         ir.store(place, ir.fadd(before, value))
         return ir.fadd(gradient, slope)
 
-    def _add_penalties(self, count: Index) -> None:
+    def _add_metrics(self, count: Index) -> None:
+        """Add the metrics of the samples to their totals, sample by sample, and their weights."""
+        ir, weights = self.ir, self.workspace.weights
+        ir.emit(f"store double 0.0, ptr {self.batch_weight}")
+        with ir.loop(0, count) as sample:
+            weight = ir.double(ir.load_scalar(self._element(weights, 1, sample))) if weights else Double("1.0")
+            ir.add_to_double(self.batch_weight, weight)
+            for i in range(METRICS):
+                value = ir.double(ir.load_scalar(self._element(self.workspace.metrics, i, sample)))
+                ir.add_to_double(self._total(i), ir.multiply(weight, value) if weights else value)
+        ir.add_to_double(self._total(METRICS + 1), ir.load_double(self.batch_weight))
+
+    def _add_penalties(self) -> None:
         """Add the penalty of the batch to its total, once for each sample."""
         ir = self.ir
         penalty = ir.alloca("double", "0.0")
@@ -363,16 +393,11 @@ class _StepBuilder:
             layer = self.chain.layers[i]
             for row in [OF_WEIGHTS] * layer.penalizes_weights + [OF_OUTPUTS] * layer.penalizes_outputs:
                 with ir.loop(0, sums.columns) as column:
-                    ir.add_to_double(penalty, ir.load_scalar(self._element(sums, row, column)))
-        ir.add_doubles(ir.gep(ir.pointer("totals"), (METRICS, 1), element="double"), ir.times(penalty, count))
+                    ir.add_to_double(penalty, ir.double(ir.load_scalar(self._element(sums, row, column))))
+        ir.add_to_double(self._total(METRICS), ir.multiply(ir.load_double(penalty), ir.load_double(self.batch_weight)))
 
-    def _add_metric(self, i: int, count: Index) -> None:
-        """Add metric i of the samples to its total, sample by sample."""
-        ir = self.ir
-        total = ir.gep(ir.pointer("totals"), (i, 1), element="double")
-        with ir.loop(0, count) as sample:
-            value = ir.load_scalar(self._element(self.workspace.metrics, i, sample))
-            ir.add_to_double(total, value)
+    def _total(self, i: int) -> Pointer:
+        return self.ir.gep(self.ir.pointer("totals"), (i, 1), element="double")
 
     def _barrier(self) -> None:
         self.ir.barrier(self.ir.pointer("barrier"), self.expected_arrivals, self.threads, SPINS)

@@ -187,17 +187,20 @@ class Function:
         below = self.assign(f"sitofp i64 {denominator} to float")
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
-    def add_to_double(self, pointer: Pointer, value: Scalar) -> None:
-        self.add_doubles(pointer, Double(self.assign(f"fpext float {value} to double")))
+    def product(self, a: Scalar, b: Scalar) -> Scalar:
+        return Scalar(self.assign(f"fmul float {a}, {b}"))
 
-    def add_doubles(self, pointer: Pointer, value: Double) -> None:
-        total = self.assign(f"load double, ptr {pointer}")
-        self.emit(f"store double {self.assign(f'fadd double {total}, {value}')}, ptr {pointer}")
+    def double(self, value: Scalar) -> Double:
+        return Double(self.assign(f"fpext float {value} to double"))
 
-    def times(self, pointer: Pointer, count: Index) -> Double:
-        """A double in memory times an integer."""
-        factor = self.assign(f"sitofp i64 {count} to double")
-        return Double(self.assign(f"fmul double {self.assign(f'load double, ptr {pointer}')}, {factor}"))
+    def load_double(self, pointer: Pointer) -> Double:
+        return Double(self.assign(f"load double, ptr {pointer}"))
+
+    def multiply(self, a: Double, b: Double) -> Double:
+        return Double(self.assign(f"fmul double {a}, {b}"))
+
+    def add_to_double(self, pointer: Pointer, value: Double) -> None:
+        self.emit(f"store double {self.assign(f'fadd double {self.load_double(pointer)}, {value}')}, ptr {pointer}")
 
     # Vectors
 

@@ -20,6 +20,7 @@ from mlphys.native import dense_step, llvm, optimizer_step
 from mlphys.native.chain import TOTALS, Chain, MatrixView, Workspace
 from mlphys.native.llvm import SimdUnit
 from mlphys.networks import keras_internals
+from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import tf
 from mlphys.schema.data import Split
@@ -68,8 +69,9 @@ class NativeBackend:
         most = math.ceil(largest.outputs / simd.width)  # threads that own a vector of its columns
         threads = min(machine.threads(), machine.cores(), most)  # they wait for each other; no bit depends on them
         self._threads = max(1, min(threads, chain.batch_size * sum(products) // PRODUCTS))
-        self._classes = chain.layers[-1].outputs if data_term(phase.plan.terms).target == "classes" else None
-        self._sums = np.zeros(1 + TOTALS)
+        self._data = data_term(phase.plan.terms)
+        self._classes = chain.layers[-1].outputs if self._data.target == "classes" else None
+        self._sums = np.zeros(TOTALS)
         self._random = [f"{row.name}.0" for row in random_layers(self._rows)]
         self._rates = keras_internals.rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
@@ -89,6 +91,13 @@ class NativeBackend:
         else:
             self._t = np.ascontiguousarray(split.y, np.float32).reshape(len(split), -1)
 
+        self._weights = np.ones((len(split) if self._chain.weighted else 0, 2), np.float32)
+        if isinstance(self._data, ClassWeightedTerm):
+            assert self._data.weights is not None, "the labels were not read"
+            self._weights[:, 0] = np.take(self._data.weights, split.y)
+        if split.weights is not None:
+            self._weights[:, 1] = split.weights
+
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
         self._order = order
         self._seeds = np.array([seeds[name] for name in self._random], np.uint32)
@@ -98,8 +107,18 @@ class NativeBackend:
         """Sums are added sample by sample, so the chunks of an epoch do not change their bits."""
         first = int(self._steps)
         step_sizes = self._chain.rule.step_sizes(self._rates(first, stop - start), first).astype(np.float32)
-        totals, barrier = self._sums[1:], np.zeros(1, np.int64)
-        arrays = (self._x, self._t, self._order, self._seeds, step_sizes, self._buffer, totals, barrier)
+        barrier = np.zeros(1, np.int64)
+        arrays = (
+            self._x,
+            self._t,
+            self._weights,
+            self._order,
+            self._seeds,
+            step_sizes,
+            self._buffer,
+            self._sums,
+            barrier,
+        )
         samples = len(self._order)
 
         def work(thread: int) -> None:  # keeps the arrays alive if an interrupt ends `train`
@@ -108,10 +127,9 @@ class NativeBackend:
 
         _together(self._threads, work)
         self._steps += stop - start
-        self._sums[0] += min(stop * self._chain.batch_size, samples) - start * self._chain.batch_size
-        loss, metric, penalty = totals
+        loss, metric, penalty, weight = self._sums
         known = {"loss": loss + penalty, "reconstruction_loss": loss}  # others are the metric of `dense_loss`
-        return np.array([self._sums[0], *(known.get(name, metric) for name in self._phase.metrics)])
+        return np.array([weight, *(known.get(name, metric) for name in self._phase.metrics)])
 
     def learning_rate(self) -> float:
         return float(self._rates(max(0, int(self._steps) - 1), 1)[0])
@@ -181,8 +199,8 @@ def _together(threads: int, work: Callable[[int], None]) -> None:
 
 @functools.cache
 def _compiled_steps(chain: Chain, simd: SimdUnit) -> Any:
-    """The compiled function of eight pointers and five integers; ctypes releases the GIL while it runs."""
-    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 8, *[ctypes.c_int64] * 5)
+    """The compiled function of nine pointers and five integers; ctypes releases the GIL while it runs."""
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)
     return signature(dense_step.training_steps(chain, simd).address())
 
 

@@ -12,7 +12,7 @@ from mlphys.native.dense_loss import Loss
 from mlphys.native.noise import Noise
 from mlphys.native.optimizer_step import UpdateRule
 from mlphys.native.penalty import MeanActivity, Penalty
-from mlphys.networks.cost import DataTerm, LayerPenalties, Term
+from mlphys.networks.cost import ClassWeightedTerm, DataTerm, LayerPenalties, Term
 from mlphys.networks.penalties.sparsity import L1, KLSparsity
 from mlphys.networks.phases import Plan
 from mlphys.schema import initializers, losses, optimizers
@@ -61,14 +61,13 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise Unsupported("nothing can be compiled for this processor")
     if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
         raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
-    if plan.weighted:
-        raise NotGenerated("data.weights")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
     data, code = data_term(plan.terms), _code_penalties(plan.terms)
     noises, layers = _layers(plan.rows, {plan.code: code} if code and plan.code else {})
     loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
-    chain = Chain(tuple(layers), loss, rule, batch, data.target == "x", noises)
+    weighted = plan.weighted or isinstance(data, ClassWeightedTerm)
+    chain = Chain(tuple(layers), loss, rule, batch, data.target == "x", noises, weighted)
     if set(plan.trained) != set(weight_shapes(plan.rows)):
         raise Unsupported("some of its weights are not trained")
     if batch > LARGEST_BATCH:
@@ -81,7 +80,7 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
 def data_term(terms: Sequence[Term]) -> DataTerm:
     """The first term of a cost. Raises Unsupported."""
     data = terms[0]
-    if type(data) is not DataTerm:
+    if type(data) not in (DataTerm, ClassWeightedTerm):
         raise NotGenerated(f"the loss {data}")
     return data
 

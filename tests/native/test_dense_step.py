@@ -43,7 +43,7 @@ def random_chain(rng):
         random_layer(rng, *pair, name, i == len(names) - 1)
         for i, (*pair, name) in enumerate(zip(sizes, sizes[1:], names, strict=False))
     ]
-    return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng))
+    return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng), not rng.integers(3))
 
 
 def random_layer(rng, inputs, outputs, name, last):
@@ -69,6 +69,12 @@ def random_noises(rng):
 def noises_of(chain):
     """The noises behind the samples, and behind each layer."""
     return [chain.noises, *(layer.noises for layer in chain.layers)]
+
+
+def factors_of(chain, samples):
+    """Loss factor and weight of each sample; one where the chain has none."""
+    drawn = np.random.default_rng(8).uniform(0.2, 2, size=(samples, 2))
+    return drawn if chain.weighted else np.ones((samples, 2))
 
 
 def seeds_of(chain):
@@ -103,11 +109,12 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
         matrix(view)[:, view.columns] = 1.0
     function = dense_step.training_steps(chain, simd)
     arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "rates": rates.astype(np.float32)}
+    arrays["weights"] = factors_of(chain, len(data[0])).astype(np.float32)
     arrays["seeds"] = seeds_of(chain)
     if not chain.shares_targets:
         arrays["targets"] = data[1].astype(np.float32)
     arrays |= {"workspace": buffer, "totals": np.zeros(TOTALS)}
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 8, *[ctypes.c_int64] * 5)(function.address())
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)(function.address())
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
         guarded["rates"] = Guarded(arrays["rates"][first:last])
@@ -152,8 +159,10 @@ def expected(chain, weights, data, order, rates):
                 slopes.append(SLOPE[layer.activation](y) * factors)
         losses, others, slope = loss_of(chain, inputs[-1], t)
         penalties = [penalties_of(layer, *each) for layer, *each in zip(chain.layers, states, inputs[1:], strict=True)]
-        totals += losses.sum(), others.sum(), len(rows) * sum(each[0] for each in penalties)
-        slope /= len(rows)
+        factors, shares = factors_of(chain, len(data[0]))[rows].T
+        penalty = sum(each[0] for each in penalties)
+        totals += shares @ (factors * losses), shares @ others, shares.sum() * penalty, shares.sum()
+        slope *= (factors * shares / len(rows))[:, None]
         gradients = []
         for i in range(len(chain.layers) - 1, -1, -1):
             ones = np.ones((len(rows), int(chain.layers[i].bias)))

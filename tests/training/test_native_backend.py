@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,21 @@ def of_samples(*encoder: Any, last: str = "sigmoid", **more: Any) -> dict[str, A
     return {"kind": "autoencoder", "encoder": list(encoder), "decoder": [dense(64, last)], **more}
 
 
-def curve() -> Splits:
-    """Points on a curve in three dimensions, and two functions of it."""
+def curve(weighted: bool) -> Splits:
+    """Points on a curve in three dimensions, and two functions of it; with weights or without."""
     s = np.random.default_rng(0).uniform(-1, 1, 260)
     x = np.stack([s, s**2, s**3], axis=1).astype(np.float32)
     y = np.stack([np.sin(3 * s), np.cos(3 * s)], axis=1).astype(np.float32)
-    return Splits(Split(x[:200], y[:200]), Split(x[200:], y[200:]), Split(x[:0], y[:0]))
+    weights = (1 + s**2).astype(np.float32)
+    parts = slice(200), slice(200, None), slice(0)
+    return Splits(*(Split(x[part], y[part], weights[part] if weighted else None) for part in parts))
 
 
 def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Training:
-    kind, data = MODELS[model["kind"]], curve() if model["kind"] == "regressor" else digits()
-    description = CURVE if model["kind"] == "regressor" else DIGITS
+    weighted = settings.get("weighted", False)
+    settings = {key: value for key, value in settings.items() if key != "weighted"}
+    kind, data = MODELS[model["kind"]], curve(weighted) if model["kind"] == "regressor" else digits()
+    description = replace(CURVE if model["kind"] == "regressor" else DIGITS, weighted=weighted)
     parsed = Settings.model_validate(settings)
     spec = kind.model_validate(model).completed(parsed, description, None)
     spec.check(parsed, description)
@@ -116,6 +121,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "penalized code": (
         of_samples("Flatten", dense(9, "sigmoid"), sparsity={"l1": 0.01, "kl": {"target": 0.1, "weight": 0.2}}),
         {"optimizer": ADAM},
+    ),
+    "samples of different weights": (
+        {"kind": "regressor", "layers": [dense(30, "tanh", kernel_regularizer=L2), dense(2)]},
+        {"weighted": True},
+    ),
+    "classes of different weights": (
+        of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")),
+        {"optimizer": ADAM, "class_weight": "balanced"},
     ),
     "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
     "curve": (
@@ -196,7 +209,6 @@ CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
         (of_classes(dense(10, "sigmoid")), {"loss": "binary_crossentropy"}, "BinaryCrossentropy behind sigmoid"),
         (of_classes(dense(10, "softmax")), {"loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}}},
          "CategoricalCrossentropy behind softmax outputs"),
-        (of_classes(dense(10, "softmax")), {"class_weight": "balanced"}, "weight of the sample's class has no"),
         (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"amsgrad": True}}}, "amsgrad has no machine code"),
         (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"clipnorm": 1.0}}}, "clipnorm has no machine code"),
         (of_classes(dense(10, "softmax")), {"optimizer": "adamw"}, "optimizer AdamW has no machine code"),
