@@ -135,7 +135,7 @@ def _layers(
     if not layers:
         raise Unsupported("it has no Dense layer")
     for layer in layers[:-1]:
-        if layer.activation not in vector_math.SUPPORTED:
+        if layer.activation not in (*vector_math.SUPPORTED, *vector_math.WITH_SLOPE):
             raise NotGenerated(f"activation {layer.activation}")
     if layers[-1].noises:
         raise NotGenerated(f"layer {type(random[-1].layer).__name__} behind the last Dense")

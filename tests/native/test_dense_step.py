@@ -23,13 +23,19 @@ UNITS = [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)]
 F = {"linear": lambda z: z, "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh}
 F["sigmoid"] = lambda z: 1 / (1 + np.exp(-z))
 SLOPE = {"linear": lambda a: a * 0 + 1, "relu": lambda a: a > 0, "tanh": lambda a: 1 - a**2}
+WITH_SLOPE = {
+    "softplus": lambda z: (np.logaddexp(0, z), 1 / (1 + np.exp(-z))),
+    "softsign": lambda z: (z / (1 + abs(z)), (1 + abs(z)) ** -2),
+    "elu": lambda z: (np.where(z > 0, z, np.expm1(np.minimum(z, 0))), np.exp(np.minimum(z, 0))),
+}
 SLOPE["sigmoid"] = lambda a: a * (1 - a)
 
 
 def random_chain(rng):
     """A random chain."""
     sizes = [int(n) for n in rng.integers(1, 40, rng.integers(2, 6))]
-    names = [str(name) for name in rng.choice(list(F), len(sizes) - 1)]
+    names = [str(name) for name in rng.choice([*F, *WITH_SLOPE], len(sizes) - 2)]
+    names += [str(rng.choice(list(F)))]
     same = bool(rng.integers(2))
     if same:
         sizes[-1] = sizes[0]
@@ -79,6 +85,11 @@ def factors_of(chain, samples):
 
 def seeds_of(chain):
     return np.random.default_rng(7).integers(2**32, size=(sum(map(len, noises_of(chain))), 2), dtype=np.uint32)
+
+
+def with_slope(layer, z):
+    y = F[layer.activation](z)
+    return y, SLOPE[layer.activation](y)
 
 
 def weights_of(chain, rng):
@@ -152,11 +163,11 @@ def expected(chain, weights, data, order, rates):
             if layer.activation == "softmax":
                 z = np.exp(z - z.max(1, keepdims=True))
                 inputs.append(z / z.sum(1, keepdims=True))
-            else:
-                y = F[layer.activation](z)
-                noisy, factors = disturbed(layer.noises, y, seeds, step)
-                inputs.append(noisy)
-                slopes.append(SLOPE[layer.activation](y) * factors)
+                continue
+            y, slope = WITH_SLOPE[layer.activation](z) if layer.activation in WITH_SLOPE else with_slope(layer, z)
+            noisy, factors = disturbed(layer.noises, y, seeds, step)
+            inputs.append(noisy)
+            slopes.append(slope * factors)
         losses, others, slope = loss_of(chain, inputs[-1], t)
         penalties = [penalties_of(layer, *each) for layer, *each in zip(chain.layers, states, inputs[1:], strict=True)]
         factors, shares = factors_of(chain, len(data[0]))[rows].T

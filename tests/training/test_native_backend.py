@@ -105,6 +105,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         ),
         {"optimizer": ADAM},
     ),
+    "activations by their inputs": (
+        of_classes(
+            dense(16, "gelu"),
+            dense(12, "selu"),
+            dense(12),
+            {"Activation": {"activation": "mish"}},
+            dense(10, "softmax"),
+        ),
+        {"optimizer": ADAM},
+    ),
     "penalized weights and outputs": (
         of_classes(
             dense(
@@ -203,7 +213,8 @@ CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
          "layer Conv2D has no machine code for whole steps"),  # single convolutions may
         (of_classes(dense(9), {"Dropout": {"rate": 0.1}}, "ReLU", dense(10, "softmax")), {}, "layer ReLU has no"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
-        (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),
+        (of_classes(dense(16, "log_softmax"), dense(10, "softmax")), {}, "activation log_softmax has no machine code"),
+        (of_samples(dense(8, "relu"), last="gelu"), {}, "MeanSquaredError behind gelu outputs has no machine code"),
         (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}, "layer ReLU has no machine code"),
         (of_classes(dense(10, "softmax")), {"loss": "mean_squared_error"}, "MeanSquaredError behind softmax outputs"),
         (of_classes(dense(10, "sigmoid")), {"loss": "binary_crossentropy"}, "BinaryCrossentropy behind sigmoid"),
