@@ -118,7 +118,7 @@ class Workspace:
         self.kernels = [
             [
                 self._allocate(self._round_up(layer.rows, self.tile_rows), layer.outputs)
-                for _ in range(1 + chain.rule.slots)
+                for _ in range(1 + len(chain.rule.slots))
             ]
             for layer in chain.layers
         ]

@@ -9,7 +9,7 @@ The order of every sum is fixed: the number of threads changes no bit.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlphys.native import noise, vector_math
 from mlphys.native.chain import (
@@ -31,12 +31,12 @@ SPINS = 2000  # polls of a barrier before a thread yields its core
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
-    """(x, targets, weights, order, seeds, rates, workspace, totals, barrier, samples, first, last, thread, threads):
+    """(x, targets, weights, order, seeds, factors, workspace, totals, barrier, samples, first, last, thread, threads):
     train steps first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
     `order` (samples,) are int32 indices into the rows of x, targets and weights, which are loss factor and weight of a
     sample; `seeds` (noises, 2) are 32-bit words for this
-    epoch, of each noise in the chain's order; `rates` are the rule's step sizes for these steps. The sums over samples
+    epoch, of each noise in the chain's order; `factors` are the rule's for these steps. The sums over samples
     of the metrics, of the batches' penalties and of the weights are added to `totals` (TOTALS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
@@ -48,7 +48,7 @@ class _StepBuilder:
 
     def __init__(self, chain: Chain, simd: SimdUnit):
         self.chain, self.workspace = chain, Workspace(chain, simd)
-        pointers = ("x", "targets", "weights", "order", "seeds", "rates", "workspace", "totals", "barrier")
+        pointers = ("x", "targets", "weights", "order", "seeds", "factors", "workspace", "totals", "barrier")
         self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
         self.buffer = self.ir.pointer("workspace")
         self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
@@ -64,9 +64,10 @@ class _StepBuilder:
                 start = ir.mul(step, chain.batch_size)
                 count = ir.smin(chain.batch_size, ir.sub(ir.integer("samples"), start))
                 self._forward_and_backward(start, count)
-                step_size = ir.load_scalar(ir.gep(ir.pointer("rates"), (ir.sub(step, first), 1)))
+                of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
+                factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
                 for i in range(len(chain.layers)):
-                    self._update_kernel(i, count, step_size)
+                    self._update_kernel(i, count, factors)
                 with ir.if_then(ir.icmp("eq", self.thread, 0)):
                     self._add_metrics(count)
                 self._barrier()
@@ -323,7 +324,7 @@ class _StepBuilder:
         slope = ir.fma(share, penalty.slope(ir, h), ir.load(self._element(penalties, SLOPES, column)))
         return ir.masked(ir.below(column, penalties.columns), slope)  # weights of padding stay zero
 
-    def _update_kernel(self, i: int, count: Index, step_size: Scalar) -> None:
+    def _update_kernel(self, i: int, count: Index, factors: Sequence[Scalar]) -> None:
         """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
         ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
         inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
@@ -354,7 +355,7 @@ class _StepBuilder:
                         if layer.penalizes_weights:
                             at = ir.mul(ir.add(column, j), ir.simd_width)
                             gradient = self._penalized(i, ir.add(row, tile_row), at, values[0], gradient)
-                        updated = self.chain.rule.update(ir, gradient, step_size, values)
+                        updated = self.chain.rule.update(ir, gradient, factors, values)
                         for place, value in zip(places, updated, strict=True):
                             ir.store(place, value)
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlphys import machine
-from mlphys.native import dense_step, llvm, optimizer_step
+from mlphys.native import dense_step, llvm
 from mlphys.native.chain import TOTALS, Chain, MatrixView, Workspace
 from mlphys.native.llvm import SimdUnit
 from mlphys.networks import keras_internals
@@ -28,10 +28,6 @@ from mlphys.schema.shapes import weight_shapes
 from mlphys.training.native_chain import Unsupported, data_term, dense_chain, random_layers
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
-
-
-# Attribute names of Keras's optimizer slots
-SLOTS = {optimizer_step.SGD: ("momentums",), optimizer_step.Adam: ("_momentums", "_velocities")}
 
 
 class NativeBackend:
@@ -78,6 +74,10 @@ class NativeBackend:
         self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
         self._steps = self._state[names[id(phase.optimizer.iterations)]]
+        self._scalars = {
+            key: self._state[names[id(variable)]]
+            for key, variable in keras_internals.scalars(phase.optimizer, chain.rule.scalars(0)).items()
+        }
         for variable, view in self._variable_views():
             self._state[names[id(variable)]] = view
         self.restore(now)
@@ -106,19 +106,10 @@ class NativeBackend:
     def train(self, start: int, stop: int) -> np.ndarray:
         """Sums are added sample by sample, so the chunks of an epoch do not change their bits."""
         first = int(self._steps)
-        step_sizes = self._chain.rule.step_sizes(self._rates(first, stop - start), first).astype(np.float32)
+        factors = self._chain.rule.step_factors(self._rates(first, stop - start), first).astype(np.float32, "C")
         barrier = np.zeros(1, np.int64)
-        arrays = (
-            self._x,
-            self._t,
-            self._weights,
-            self._order,
-            self._seeds,
-            step_sizes,
-            self._buffer,
-            self._sums,
-            barrier,
-        )
+        of_samples = self._x, self._t, self._weights, self._order
+        arrays = (*of_samples, self._seeds, factors, self._buffer, self._sums, barrier)
         samples = len(self._order)
 
         def work(thread: int) -> None:  # keeps the arrays alive if an interrupt ends `train`
@@ -127,6 +118,8 @@ class NativeBackend:
 
         _together(self._threads, work)
         self._steps += stop - start
+        for key, value in self._chain.rule.scalars(int(self._steps)).items():
+            self._scalars[key][...] = value
         loss, metric, penalty, weight = self._sums
         known = {"loss": loss + penalty, "reconstruction_loss": loss}  # others are the metric of `dense_loss`
         return np.array([weight, *(known.get(name, metric) for name in self._phase.metrics)])
@@ -164,7 +157,7 @@ class NativeBackend:
             for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
                 weight = self._phase.network.weights[next(names)]
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
-                slots = keras_internals.slots(optimizer, SLOTS[type(self._chain.rule)][: len(views) - 1], i)
+                slots = keras_internals.slots(optimizer, self._chain.rule.slots, i)
                 for view, variable in zip(views, (weight, *slots), strict=True):
                     yield variable, self._array(view)[rows, : view.columns]
 

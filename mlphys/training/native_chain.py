@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from mlphys.native import dense_loss, llvm, noise, optimizer_step, vector_math
@@ -40,6 +40,19 @@ NOISES: Mapping[type[Layer], Callable[[Any], Noise]] = {
     Dropout: lambda layer: noise.Dropout(layer.rate),
     GaussianDropout: lambda layer: noise.GaussianDropout(layer.rate),
     GaussianNoise: lambda layer: noise.GaussianNoise(layer.stddev),
+}
+
+# The fields of a rule are arguments of the optimizer
+RULES: Mapping[type[Optimizer], type[Any]] = {
+    optimizers.Adadelta: optimizer_step.Adadelta,
+    optimizers.Adagrad: optimizer_step.Adagrad,
+    optimizers.Adam: optimizer_step.Adam,
+    optimizers.AdamW: optimizer_step.Adam,
+    optimizers.Adamax: optimizer_step.Adamax,
+    optimizers.Lion: optimizer_step.Lion,
+    optimizers.Nadam: optimizer_step.Nadam,
+    optimizers.RMSprop: optimizer_step.RMSprop,
+    optimizers.SGD: optimizer_step.SGD,
 }
 
 
@@ -80,9 +93,9 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
 def data_term(terms: Sequence[Term]) -> DataTerm:
     """The first term of a cost. Raises Unsupported."""
     data = terms[0]
-    if type(data) not in (DataTerm, ClassWeightedTerm):
-        raise NotGenerated(f"the loss {data}")
-    return data
+    if isinstance(data, DataTerm) and type(data) in (DataTerm, ClassWeightedTerm):
+        return data
+    raise NotGenerated(f"the loss {data}")
 
 
 def _code_penalties(terms: Sequence[Term]) -> dict[str, Any]:
@@ -105,7 +118,8 @@ def _layers(
 
     What the first n rows give has the penalties `penalized[n]`.
     """
-    random, noises = random_layers(rows), ()
+    random = random_layers(rows)
+    noises: tuple[Noise, ...] = ()
     layers: list[DenseLayer] = []
     for number, row in enumerate((*rows, None)):
         if number in penalized:
@@ -150,12 +164,15 @@ def _added(before: Any, given: Any) -> Any:
 
 def _dense(layer: Dense, inputs: int) -> DenseLayer:
     """A layer with its own penalties. Raises Unsupported."""
-    penalties = {
-        "kernel_penalty": _penalty(layer.kernel_regularizer, "kernel"),
-        "bias_penalty": _penalty(layer.bias_regularizer if layer.use_bias else None, "bias"),
-        "output_penalty": _penalty(layer.activity_regularizer, "activity"),
-    }
-    return DenseLayer(inputs, layer.units, layer.activation or "linear", layer.use_bias, **penalties)
+    return DenseLayer(
+        inputs,
+        layer.units,
+        layer.activation or "linear",
+        layer.use_bias,
+        kernel_penalty=_penalty(layer.kernel_regularizer, "kernel"),
+        bias_penalty=_penalty(layer.bias_regularizer if layer.use_bias else None, "bias"),
+        output_penalty=_penalty(layer.activity_regularizer, "activity"),
+    )
 
 
 def _penalty(regularizer: Regularizer | None, symbol: str) -> Penalty:
@@ -197,14 +214,13 @@ def _loss(data: DataTerm, last: DenseLayer) -> Loss:
 
 
 def _rule(optimizer: Optimizer) -> UpdateRule:
-    if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
+    if type(optimizer) not in RULES:
         raise NotGenerated(f"optimizer {type(optimizer).__name__}")
-    for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+    for key in ("clipnorm", "global_clipnorm"):
         if getattr(optimizer, key) is not None:
             raise NotGenerated(key)
-    if isinstance(optimizer, optimizers.SGD):
-        return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
-    assert isinstance(optimizer, optimizers.Adam)
-    if optimizer.amsgrad:
-        raise NotGenerated("amsgrad")
-    return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+    kind = RULES[type(optimizer)]
+    rule = kind(**{field.name: getattr(optimizer, field.name) for field in fields(kind)})
+    if optimizer.weight_decay is None and optimizer.clipvalue is None:
+        return rule
+    return optimizer_step.Modified(rule, optimizer.weight_decay, optimizer.clipvalue)

@@ -14,12 +14,17 @@ from mlphys.native.chain import METRICS, TOTALS, Chain, DenseLayer, Workspace
 from mlphys.native.dense_loss import ElementwiseLoss, SoftmaxCrossentropy
 from mlphys.native.llvm import SimdUnit
 from mlphys.native.noise import Dropout, GaussianDropout, GaussianNoise
-from mlphys.native.optimizer_step import SGD, Adam
+from mlphys.native.optimizer_step import SGD, Adadelta, Adagrad, Adam, Adamax, Lion, Modified, Nadam, RMSprop
 from mlphys.native.penalty import MeanActivity, Penalty
 from tests.helpers.philox import disturbed
 from tests.native.guarded import Guarded
 
 UNITS = [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)]
+RULES = [
+    SGD(), SGD(0.9), SGD(0.5, nesterov=True), Adam(0.8, 0.99, 1e-5), Adam(epsilon=1e-4, amsgrad=True),
+    RMSprop(0.8, 0.5, 1e-4, centered=True), RMSprop(epsilon=1e-4), Adagrad(1e-3), Adadelta(0.8, 1e-3),
+    Adamax(epsilon=1e-3), Nadam(epsilon=1e-3), Lion(), Modified(Adam(epsilon=1e-4), 0.02), Modified(SGD(), 0.1, 0.01),
+]  # fmt: skip
 F = {"linear": lambda z: z, "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh}
 F["sigmoid"] = lambda z: 1 / (1 + np.exp(-z))
 SLOPE = {"linear": lambda a: a * 0 + 1, "relu": lambda a: a > 0, "tanh": lambda a: 1 - a**2}
@@ -44,7 +49,7 @@ def random_chain(rng):
         loss = ElementwiseLoss(sizes[-1], "sigmoid", 2.0, binary=True)
     if not same and rng.integers(2):
         loss, names[-1] = SoftmaxCrossentropy(sizes[-1]), "softmax"
-    rule = [SGD(), SGD(0.9), SGD(0.5, nesterov=True), Adam(0.8, 0.99, 1e-5)][rng.integers(4)]
+    rule = RULES[rng.integers(len(RULES))]
     layers = [
         random_layer(rng, *pair, name, i == len(names) - 1)
         for i, (*pair, name) in enumerate(zip(sizes, sizes[1:], names, strict=False))
@@ -119,7 +124,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
     for view in workspace.activations:
         matrix(view)[:, view.columns] = 1.0
     function = dense_step.training_steps(chain, simd)
-    arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "rates": rates.astype(np.float32)}
+    arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "factors": rates.astype(np.float32)}
     arrays["weights"] = factors_of(chain, len(data[0])).astype(np.float32)
     arrays["seeds"] = seeds_of(chain)
     if not chain.shares_targets:
@@ -128,7 +133,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)(function.address())
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
-        guarded["rates"] = Guarded(arrays["rates"][first:last])
+        guarded["factors"] = Guarded(arrays["factors"][first:last])
         guarded["barrier"] = Guarded(np.zeros(1, np.int64))
         pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
         workers = [
@@ -152,7 +157,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
 
 def expected(chain, weights, data, order, rates):
     """`run` in NumPy."""
-    states = [[values.copy(), *(np.zeros_like(values) for _ in range(chain.rule.slots))] for values in weights]
+    states = [[values.copy(), *(np.zeros_like(values) for _ in chain.rule.slots)] for values in weights]
     totals = np.zeros(TOTALS)
     for step, rate in enumerate(rates):
         rows = order[step * chain.batch_size : (step + 1) * chain.batch_size]
@@ -215,19 +220,59 @@ def loss_of(chain, p, t):
     return loss.weight * squares, squares, slope
 
 
-def move(rule, places, gradient, rate):
-    """`rate` is that of the rule: for Adam the corrected one; both carry the sign."""
+def move(rule, places, g, factors):
+    """The rules in NumPy, from their factors, which carry the sign."""
     weight, *slots = places
-    if isinstance(rule, Adam):
-        mean, square = slots
-        mean += (gradient - mean) * (1 - rule.beta_1)
-        square += (gradient**2 - square) * (1 - rule.beta_2)
-        weight += rate * mean / (np.sqrt(square) + rule.epsilon)
-    elif slots:
-        slots[0][:] = rule.momentum * slots[0] + rate * gradient
-        weight += rule.momentum * slots[0] + rate * gradient if rule.nesterov else slots[0]
-    else:
-        weight += rate * gradient
+    rate = factors[0]
+    match rule:
+        case Modified():
+            weight += 0 if rule.weight_decay is None else factors[-1] * weight
+            limit = rule.clipvalue or np.inf
+            move(rule.rule, places, np.clip(g, -limit, limit), factors)
+        case Adam():
+            mean, square, *largest = slots
+            mean += (g - mean) * (1 - rule.beta_1)
+            square += (g**2 - square) * (1 - rule.beta_2)
+            for each in largest:
+                each[:] = np.maximum(each, square)
+            weight += rate * mean / (np.sqrt(largest[0] if largest else square) + rule.epsilon)
+        case Nadam():
+            mean, square = slots
+            mean += (g - mean) * (1 - rule.beta_1)
+            square += (g**2 - square) * (1 - rule.beta_2)
+            weight += (factors[0] * mean + factors[1] * g) / (factors[2] * np.sqrt(square) + rule.epsilon)
+        case Adamax():
+            mean, largest = slots
+            mean += (g - mean) * (1 - rule.beta_1)
+            largest[:] = np.maximum(rule.beta_2 * largest, abs(g))
+            weight += rate * mean / (largest + rule.epsilon)
+        case RMSprop():
+            square, *others = slots
+            square += (g**2 - square) * (1 - rule.rho)
+            center = others[0] if rule.centered else 0.0
+            center += (g - center) * (1 - rule.rho) if rule.centered else 0.0
+            step = rate * g / np.sqrt(square - center**2 + rule.epsilon)
+            if rule.momentum:
+                others[-1][:] = rule.momentum * others[-1] - step
+                step = -others[-1]
+            weight += step
+        case Adagrad():
+            slots[0] += g**2
+            weight += rate * g / np.sqrt(slots[0] + rule.epsilon)
+        case Adadelta():
+            square, steps = slots
+            square += (g**2 - square) * (1 - rule.rho)
+            step = np.sqrt(steps + rule.epsilon) * g / np.sqrt(square + rule.epsilon)
+            steps += (step**2 - steps) * (1 - rule.rho)
+            weight += rate * step
+        case Lion():
+            weight += rate * np.sign(rule.beta_1 * slots[0] + (1 - rule.beta_1) * g)
+            slots[0] += (g - slots[0]) * (1 - rule.beta_2)
+        case SGD() if slots:
+            slots[0][:] = rule.momentum * slots[0] + rate * g
+            weight += rule.momentum * slots[0] + rate * g if rule.nesterov else slots[0]
+        case SGD():
+            weight += rate * g
 
 
 @pytest.mark.parametrize("simd", UNITS, ids=lambda each: str(each.width))
@@ -239,7 +284,7 @@ def test_steps_equal_numpys_and_stay_within_their_arrays(simd, seed):
     weights, data = weights_of(chain, rng), data_for(chain, rng, samples + 5)
     order = rng.integers(samples + 5, size=samples)
     steps = math.ceil(samples / chain.batch_size)
-    rates = chain.rule.step_sizes(np.full(steps, 0.01), first=3)
+    rates = chain.rule.step_factors(np.full(steps, 0.01), first=3)
     found, totals = run(chain, simd, weights, data, order, rates, threads=int(rng.integers(1, 4)))
     reference, reference_totals = expected(chain, weights, data, order, rates)
     np.testing.assert_allclose(totals, reference_totals, rtol=2e-5)
@@ -254,7 +299,7 @@ def test_neither_the_number_of_threads_nor_where_an_epoch_is_cut_changes_a_bit(s
     chain = random_chain(rng)
     weights, data = weights_of(chain, rng), data_for(chain, rng, 100)
     order, steps = rng.permutation(100), math.ceil(100 / chain.batch_size)
-    rates = chain.rule.step_sizes(np.full(steps, 0.01), first=0)
+    rates = chain.rule.step_factors(np.full(steps, 0.01), first=0)
     single, totals = run(chain, UNITS[1], weights, data, order, rates)
     for threads, cuts in ((2, ()), (3, ()), (5, ()), (1, (1,)), (2, (steps // 2,))):
         again, totals_again = run(chain, UNITS[1], weights, data, order, rates, threads, cuts)
@@ -274,7 +319,7 @@ def test_nan_stays_nan():
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(4, 3))
     x[1, 2] = np.nan
-    found, totals = run(chain, UNITS[1], weights_of(chain, rng), (x, x), np.arange(4), np.full(2, -0.1))
+    found, totals = run(chain, UNITS[1], weights_of(chain, rng), (x, x), np.arange(4), np.full((2, 1), -0.1))
     assert np.isnan(totals[:METRICS]).all()
     assert np.isnan(found[1][0]).all()
 
@@ -283,6 +328,6 @@ def test_denormals_are_flushed_only_inside_of_the_function():
     """The square of a gradient of 1e-30 is zero inside; outside, numbers below 1e-38 still exist."""
     chain = Chain((DenseLayer(1, 1, "linear", False),), ElementwiseLoss(1, "linear", 1.0), Adam(), 1, False)
     data = np.full((1, 1), 1e-30), np.zeros((1, 1))
-    run(chain, UNITS[1], [np.ones((1, 1))], data, np.zeros(1), np.full(1, -0.1))
+    run(chain, UNITS[1], [np.ones((1, 1))], data, np.zeros(1), np.full((1, 1), -0.1))
     small = np.float32(1e-38)
     assert small * np.float32(0.01) > 0
