@@ -33,6 +33,7 @@ class DenseLayer:
     bias_penalty: Penalty = NONE
     output_penalty: Penalty = NONE  # mean over the batch
     mean_activity: MeanActivity | None = None
+    tied_to: int | None = None  # the layer whose transposed kernel it has
 
     @property
     def rows(self) -> int:
@@ -77,6 +78,10 @@ class Chain:
         """Whether the input of the first layer is the targets."""
         return self.target_is_input and not self.noises
 
+    def tied(self, i: int) -> list[int]:
+        """The layers that have the transposed kernel of layer i."""
+        return [j for j, layer in enumerate(self.layers) if layer.tied_to == i]
+
     def first_noise(self, layer: int) -> int:
         """The number of the first noise behind a layer, of all in the chain's order; layer -1 are the samples."""
         return sum(len(each) for each in (self.noises, *(each.noises for each in self.layers))[: layer + 1])
@@ -100,6 +105,7 @@ class Workspace:
     """Offsets of weights, optimizer slots, activations and gradients in one float32 buffer of `size` elements.
 
     - `kernels[l]`: weights of layer l (rows, outputs), followed by its optimizer slots of the same shape
+    - `kernel_gradients[l]`: gradient of a tied layer's kernel, whose own weights are a transposed copy
     - `activations[l]`: input of layer l (batch, inputs), then a column of ones for the bias; the last is the output
     - `slopes[l]`: derivative of the outputs of layer l, for layers that keep it
     - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
@@ -122,6 +128,11 @@ class Workspace:
             ]
             for layer in chain.layers
         ]
+        self.kernel_gradients = {
+            i: self._allocate(self.kernels[i][0].rows, layer.outputs)
+            for i, layer in enumerate(chain.layers)
+            if layer.tied_to is not None
+        }
         self.activations = [
             self._allocate(samples, width, self._round_up(width + 1, self.tile_rows)) for width in widths
         ]

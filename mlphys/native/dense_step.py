@@ -66,8 +66,13 @@ class _StepBuilder:
                 self._forward_and_backward(start, count)
                 of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
                 factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
-                for i in range(len(chain.layers)):
+                for i in self.workspace.kernel_gradients:
                     self._update_kernel(i, count, factors)
+                if self.workspace.kernel_gradients:
+                    self._barrier()
+                for i in range(len(chain.layers)):
+                    if i not in self.workspace.kernel_gradients:
+                        self._update_kernel(i, count, factors)
                 with ir.if_then(ir.icmp("eq", self.thread, 0)):
                     self._add_metrics(count)
                 self._barrier()
@@ -326,12 +331,12 @@ class _StepBuilder:
 
     def _update_kernel(self, i: int, count: Index, factors: Sequence[Scalar]) -> None:
         """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
-        ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
+        ir, tile_rows = self.ir, self.workspace.tile_rows
         inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
-        state = self.workspace.kernels[i]
+        kernel, *_ = self.workspace.kernels[i]
         tile = ir.alloca(f"[{tile_rows * TILE_VECTORS} x {ir.vector}]", ZERO)
         for column, width in self._column_tiles(gradients):
-            with ir.loop(0, state[0].rows, tile_rows) as row:
+            with ir.loop(0, kernel.rows, tile_rows) as row:
                 sums = self._tile(tile_rows, width)
                 x = ir.gep(self.buffer, (inputs.start, 1), (row, 1))
                 d = self._column(gradients, column)
@@ -347,17 +352,42 @@ class _StepBuilder:
                     ir.store(ir.gep(tile, (r * TILE_VECTORS + j, ir.simd_width)), ir.load(total))
                 with ir.loop(0, tile_rows) as tile_row:
                     for j in range(width):
-                        gradient = ir.load(ir.gep(tile, (tile_row, TILE_VECTORS * ir.simd_width), (j, ir.simd_width)))
-                        in_rows = (row, gradients.stride), (tile_row, gradients.stride)
-                        steps = *in_rows, (column, ir.simd_width), (j, ir.simd_width)
-                        places = [ir.gep(self.buffer, (matrix.start, 1), *steps) for matrix in state]
-                        values = [ir.load(each) for each in places]
-                        if layer.penalizes_weights:
-                            at = ir.mul(ir.add(column, j), ir.simd_width)
-                            gradient = self._penalized(i, ir.add(row, tile_row), at, values[0], gradient)
-                        updated = self.chain.rule.update(ir, gradient, factors, values)
-                        for place, value in zip(places, updated, strict=True):
-                            ir.store(place, value)
+                        place = ir.gep(tile, (tile_row, TILE_VECTORS * ir.simd_width), (j, ir.simd_width))
+                        at = ir.mul(ir.add(column, j), ir.simd_width)
+                        self._apply_gradient(i, ir.add(row, tile_row), at, place, factors)
+
+    def _apply_gradient(self, i: int, row: Index, column: Index, place: Pointer, factors: Sequence[Scalar]) -> None:
+        """Update a vector of weights of layer i by its gradient at `place`; of a tied kernel, keep the gradient."""
+        ir, layer = self.ir, self.chain.layers[i]
+        in_kernel = ir.icmp("slt", row, layer.inputs)
+        if layer.tied_to is not None:
+            with ir.if_then(in_kernel):
+                ir.store(self._element(self.workspace.kernel_gradients[i], row, column), ir.load(place))
+            with ir.if_then(ir.icmp("sge", row, layer.inputs)):
+                self._update(i, row, column, ir.load(place), factors)
+            return
+        columns = column, ir.smin(ir.add(column, ir.simd_width), layer.outputs)
+        for j in self.chain.tied(i):
+            with ir.if_then(in_kernel), ir.loop(*columns) as each:
+                element = ir.gep(place, (ir.sub(each, column), 1))
+                transposed = ir.load_scalar(self._element(self.workspace.kernel_gradients[j], each, row))
+                ir.store_scalar(element, ir.sum(ir.load_scalar(element), transposed))
+        self._update(i, row, column, ir.load(place), factors)
+        kernel, *_ = self.workspace.kernels[i]
+        for j in self.chain.tied(i):
+            copy, *_ = self.workspace.kernels[j]
+            with ir.if_then(in_kernel), ir.loop(*columns) as each:
+                ir.store_scalar(self._element(copy, each, row), ir.load_scalar(self._element(kernel, row, each)))
+
+    def _update(self, i: int, row: Index, column: Index, gradient: Vector, factors: Sequence[Scalar]) -> None:
+        """Update a vector of weights and slots of layer i."""
+        ir = self.ir
+        places = [self._element(matrix, row, column) for matrix in self.workspace.kernels[i]]
+        state = [ir.load(each) for each in places]
+        if self.chain.layers[i].penalizes_weights:
+            gradient = self._penalized(i, row, column, state[0], gradient)
+        for place, value in zip(places, self.chain.rule.update(ir, gradient, factors, state), strict=True):
+            ir.store(place, value)
 
     def _penalized(self, i: int, row: Index, column: Index, weight: Vector, gradient: Vector) -> Vector:
         """A gradient with that of the penalty of its weights, whose value is added up over the rows."""

@@ -187,6 +187,9 @@ class Function:
         below = self.assign(f"sitofp i64 {denominator} to float")
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
+    def sum(self, a: Scalar, b: Scalar) -> Scalar:
+        return Scalar(self.assign(f"fadd float {a}, {b}"))
+
     def product(self, a: Scalar, b: Scalar) -> Scalar:
         return Scalar(self.assign(f"fmul float {a}, {b}"))
 

@@ -142,6 +142,11 @@ class NativeBackend:
         for name, variable in self._variables.items():
             self._state[name][...] = state[name]
             variable.assign(state[name])
+        for layer, (copy, *_) in zip(self._chain.layers, self._workspace.kernels, strict=True):
+            if layer.tied_to is not None:
+                kernel, *_ = self._workspace.kernels[layer.tied_to]
+                transposed = self._array(kernel)[: layer.outputs, : layer.inputs].T
+                self._array(copy)[: layer.inputs, : layer.outputs] = transposed
 
     def snapshot(self) -> dict[str, np.ndarray]:
         return self.state() | {"sums": self._sums.copy()}
@@ -154,7 +159,8 @@ class NativeBackend:
         """The variables of layers and optimizer, each with its array in the workspace."""
         optimizer, names = self._phase.optimizer, iter(weight_shapes(self._rows))
         for layer, views in zip(self._chain.layers, self._workspace.kernels, strict=True):
-            for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
+            own = [slice(0, layer.inputs)] if layer.tied_to is None else []
+            for rows in (*own, *([layer.inputs] if layer.bias else [])):
                 weight = self._phase.network.weights[next(names)]
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
                 slots = keras_internals.slots(optimizer, self._chain.rule.slots, i)

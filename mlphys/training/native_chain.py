@@ -118,7 +118,7 @@ def _layers(
 
     What the first n rows give has the penalties `penalized[n]`.
     """
-    random = random_layers(rows)
+    random, dense = random_layers(rows), [row.name for row in rows if isinstance(row.layer, Dense)]
     noises: tuple[Noise, ...] = ()
     layers: list[DenseLayer] = []
     for number, row in enumerate((*rows, None)):
@@ -139,13 +139,13 @@ def _layers(
                 layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
         elif type(row.layer) in NOISES:
             continue
-        elif isinstance(row.layer, Dense) and len(row.input_shape) == 1 and not row.tied_to:
-            layers.append(_dense(row.layer, row.input_shape[0]))
+        elif isinstance(row.layer, Dense) and len(row.input_shape) == 1:
+            source = dense.index(row.tied_to) if row.tied_to else None
+            layers.append(replace(_dense(row.layer, row.input_shape[0]), tied_to=source))
         elif (name := _activation(row.layer)) and layers and layers[-1].takes_activation:
             layers[-1] = replace(layers[-1], activation=name)
         else:
-            tied = " with tied weights" if row.tied_to else ""
-            raise NotGenerated(f"layer {type(row.layer).__name__}{tied}")
+            raise NotGenerated(f"layer {type(row.layer).__name__}")
     if not layers:
         raise Unsupported("it has no Dense layer")
     for layer in layers[:-1]:

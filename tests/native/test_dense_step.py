@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,8 @@ def random_chain(rng):
         random_layer(rng, *pair, name, i == len(names) - 1)
         for i, (*pair, name) in enumerate(zip(sizes, sizes[1:], names, strict=False))
     ]
+    if same and len(layers) == 2 and not layers[1].kernel_penalty:
+        layers[1] = replace(layers[1], tied_to=0)
     return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng), not rng.integers(3))
 
 
@@ -99,7 +102,11 @@ def with_slope(layer, z):
 
 def weights_of(chain, rng):
     """Kernel of each layer, the bias as its last row."""
-    return [rng.normal(size=(layer.rows, layer.outputs)) / math.sqrt(layer.rows) for layer in chain.layers]
+    found = [rng.normal(size=(layer.rows, layer.outputs)) / math.sqrt(layer.rows) for layer in chain.layers]
+    for values, layer in zip(found, chain.layers, strict=True):
+        if layer.tied_to is not None:
+            values[: layer.inputs] = found[layer.tied_to][: layer.outputs].T
+    return found
 
 
 def data_for(chain, rng, samples):
@@ -186,8 +193,14 @@ def expected(chain, weights, data, order, rates):
             if i:
                 slope = slope @ states[i][0][: chain.layers[i].inputs].T + penalties[i - 1][2]
                 slope *= slopes[i - 1]
-        for places, gradient in zip(states, gradients, strict=True):
-            move(chain.rule, places, gradient, rate)
+        for layer, gradient in zip(chain.layers, gradients, strict=True):
+            if layer.tied_to is not None:
+                gradients[layer.tied_to][: layer.outputs] += gradient[: layer.inputs].T
+        for layer, places, gradient in zip(chain.layers, states, gradients, strict=True):
+            first = 0 if layer.tied_to is None else layer.inputs
+            move(chain.rule, [each[first:] for each in places], gradient[first:], rate)
+            if layer.tied_to is not None:
+                places[0][:first] = states[layer.tied_to][0][: layer.outputs].T
     return states, totals
 
 

@@ -140,6 +140,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")),
         {"optimizer": ADAM, "class_weight": "balanced"},
     ),
+    "tied": (
+        of_samples("Flatten", dense(20, "tanh", kernel_regularizer=L2), dense(6), tied=True)
+        | {"decoder": [dense(20, "tanh"), dense(64, "sigmoid", use_bias=False)]},
+        {"optimizer": ADAM},
+    ),
     "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
     "curve": (
         {"kind": "regressor", "layers": [dense(30, "tanh"), dense(2)]},
@@ -242,7 +247,6 @@ CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
         (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}, "MeanAbsoluteError behind sigmoid outputs"),
         (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}, "layer KSparse has no machine code"),
         (of_samples(dense(8, "sigmoid"), contraction=0.1), {}, "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
-        (of_samples(dense(8, "relu"), tied=True), {}, "layer Dense with tied weights has no machine code"),
         (of_samples(dense(8, "relu"), corruption=UNEQUAL), {}, "times 1 where x was changed, else 0.5 has no"),
         ({"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")], "frozen": True}, {},
          "some of its weights are not trained"),
@@ -279,7 +283,7 @@ def test_a_phase_with_few_labels_is_judged_by_the_batches_that_it_sees():
     assert choose(head.plan, 5000).backend is NativeBackend
 
 
-@pytest.mark.parametrize("case", ["samples", "random", "penalized weights and outputs", "penalized code"])
+@pytest.mark.parametrize("case", ["samples", "random", "tied", "penalized weights and outputs", "penalized code"])
 def test_the_number_of_threads_changes_no_bit(case, monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
