@@ -9,23 +9,15 @@ The order of every sum is fixed: the number of threads changes no bit.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
 
 from mlphys.native import noise, vector_math
-from mlphys.native.chain import (
-    METRICS,
-    OF_OUTPUTS,
-    OF_WEIGHTS,
-    PARTIAL_SUMS,
-    SLOPES,
-    TILE_VECTORS,
-    Chain,
-    MatrixView,
-    Workspace,
-)
-from mlphys.native.llvm import ZERO, Double, Function, Index, Pointer, Scalar, SimdUnit, Vector, constant
-from mlphys.native.penalty import Penalty
+from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
+from mlphys.native.emission import Emission
+from mlphys.native.kernel_update import KernelUpdate
+from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector, constant
+from mlphys.native.output_penalty import OutputPenalty
 from mlphys.native.sliding_window import split_evenly
+from mlphys.native.totals import Totals
 
 SPINS = 2000  # polls of a barrier before a thread yields its core
 
@@ -43,22 +35,22 @@ def training_steps(chain: Chain, simd: SimdUnit) -> Function:
     return _StepBuilder(chain, simd).build()
 
 
-class _StepBuilder:
+class _StepBuilder(Emission):
     """The function `training_steps` under construction."""
 
     def __init__(self, chain: Chain, simd: SimdUnit):
-        self.chain, self.workspace = chain, Workspace(chain, simd)
         pointers = ("x", "targets", "weights", "order", "seeds", "factors", "workspace", "totals", "barrier")
-        self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
-        self.buffer = self.ir.pointer("workspace")
-        self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
+        integers = ("samples", "first", "last", "thread", "threads")
+        super().__init__(Function(pointers, integers, simd.width), chain, Workspace(chain, simd))
+        self.penalties = OutputPenalty(self.ir, chain, self.workspace)
 
     def build(self) -> Function:
-        ir, chain = self.ir, self.chain
+        ir, chain, tied = self.ir, self.chain, self.workspace.kernel_gradients
+        update = KernelUpdate(ir, chain, self.workspace).update_kernel
         first, last = ir.integer("first"), ir.integer("last")
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
-            self.batch_weight = ir.alloca("double", "0.0")
+            totals = Totals(ir, chain, self.workspace)
             with ir.loop(first, last) as step:
                 self.step = step
                 start = ir.mul(step, chain.batch_size)
@@ -66,35 +58,35 @@ class _StepBuilder:
                 self._forward_and_backward(start, count)
                 of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
                 factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
-                for i in self.workspace.kernel_gradients:
-                    self._update_kernel(i, count, factors)
-                if self.workspace.kernel_gradients:
+                for i in tied:
+                    update(i, count, factors)
+                if tied:
                     self._barrier()
                 for i in range(len(chain.layers)):
-                    if i not in self.workspace.kernel_gradients:
-                        self._update_kernel(i, count, factors)
+                    if i not in tied:
+                        update(i, count, factors)
                 with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                    self._add_metrics(count)
+                    totals.add_metrics(count)
                 self._barrier()
                 if self.workspace.penalties:
                     with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                        self._add_penalties()
+                        totals.add_penalties()
         return ir
 
     def _forward_and_backward(self, start: Index, count: Index) -> None:
         """The gradients of `count` samples, the first of which is number `start` in the order of the epoch."""
         ir, workspace, chain = self.ir, self.workspace, self.chain
         blocks = ir.sdiv(ir.add(count, workspace.tile_rows - 1), workspace.tile_rows)
-        own_samples = self._share(count)
+        own_samples = self.share(count)
         self._gather(start, own_samples)
         self._barrier()
         for i in range(len(chain.layers)):
             self._forward(i, blocks, count)
             self._barrier()
         with ir.loop(*own_samples) as sample:
-            metrics = [self._element(workspace.metrics, i, sample) for i in range(METRICS)]
-            outputs, targets = self._row(workspace.activations[-1], sample), self._row(workspace.targets, sample)
-            gradient = self._row(workspace.gradients[-1], sample)
+            metrics = [self.element(workspace.metrics, i, sample) for i in range(METRICS)]
+            outputs, targets = self.row(workspace.activations[-1], sample), self.row(workspace.targets, sample)
+            gradient = self.row(workspace.gradients[-1], sample)
             chain.loss.emit(ir, outputs, targets, gradient, metrics, count)
             if workspace.weights:
                 self._weigh(sample, workspace.weights)
@@ -104,24 +96,6 @@ class _StepBuilder:
             self._barrier()
             self._add_partial_sums(i - 1, count)
             self._barrier()
-
-    def _share(self, count: Index, thread: Index | None = None, threads: Index | None = None) -> tuple[Index, Index]:
-        """Start and stop of the share of a thread, by default this one, in range(count)."""
-        ir = self.ir
-        thread, threads = self.thread if thread is None else thread, self.threads if threads is None else threads
-        start = ir.sdiv(ir.mul(count, thread), threads)
-        stop = ir.mul(count, ir.add(thread, 1))
-        return start, ir.sdiv(stop, threads)
-
-    def _row(self, matrix: MatrixView, row: Index) -> Pointer:
-        return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride))
-
-    def _element(self, matrix: MatrixView, row: Index, column: Index) -> Pointer:
-        return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride), (column, 1))
-
-    def _column(self, matrix: MatrixView, column: Index) -> Pointer:
-        """The first row's vector number `column`."""
-        return self.ir.gep(self.buffer, (matrix.start, 1), (column, self.ir.simd_width))
 
     def _gather(self, start: Index, samples: tuple[Index, Index]) -> None:
         ir, workspace = self.ir, self.workspace
@@ -133,24 +107,24 @@ class _StepBuilder:
             if workspace.weights:
                 for i in range(2):
                     value = ir.load_scalar(ir.gep(ir.pointer("weights"), (source, 2), (i, 1)))
-                    ir.store_scalar(self._element(workspace.weights, i, sample), value)
+                    ir.store_scalar(self.element(workspace.weights, i, sample), value)
             if not self.chain.shares_targets:
                 self._copy_row(ir.pointer("targets"), source, workspace.targets, sample)
 
     def _weigh(self, sample: Index, weights: MatrixView) -> None:
         """Multiply loss and gradient of a sample by its factors."""
         ir, workspace = self.ir, self.workspace
-        factor, weight = (ir.load_scalar(self._element(weights, i, sample)) for i in range(2))
-        loss = self._element(workspace.metrics, 0, sample)
+        factor, weight = (ir.load_scalar(self.element(weights, i, sample)) for i in range(2))
+        loss = self.element(workspace.metrics, 0, sample)
         ir.store_scalar(loss, ir.product(ir.load_scalar(loss), factor))
         both, gradients = ir.broadcast(ir.product(factor, weight)), workspace.gradients[-1]
         with ir.loop(0, gradients.columns, ir.simd_width) as column:
-            place = self._element(gradients, sample, column)
+            place = self.element(gradients, sample, column)
             ir.store(place, ir.fmul(both, ir.load(place)))
 
     def _copy_row(self, data: Pointer, source: Index, matrix: MatrixView, target: Index) -> None:
         ir = self.ir
-        source_row, target_row = ir.gep(data, (source, matrix.columns)), self._row(matrix, target)
+        source_row, target_row = ir.gep(data, (source, matrix.columns)), self.row(matrix, target)
         in_vectors = matrix.columns // ir.simd_width * ir.simd_width
         with ir.loop(0, in_vectors, ir.simd_width) as i:
             ir.store(ir.gep(target_row, (i, 1)), ir.load(ir.gep(source_row, (i, 1))))
@@ -161,11 +135,11 @@ class _StepBuilder:
         """Add the noise of the samples to one of them."""
         ir, inputs = self.ir, self.workspace.activations[0]
         with ir.loop(0, inputs.columns, ir.simd_width) as column:
-            place = self._element(inputs, sample, column)
+            place = self.element(inputs, sample, column)
             noisy, _ = self._disturbed(-1, sample, column, ir.load(place), ZERO)
             ir.store(place, noisy)
         if inputs.columns % ir.simd_width:
-            ir.store_scalar(self._element(inputs, sample, inputs.columns), constant(1.0))
+            ir.store_scalar(self.element(inputs, sample, inputs.columns), constant(1.0))
 
     def _disturbed(self, i: int, sample: Index, column: Index, y: Vector, slope: Vector) -> tuple[Vector, Vector]:
         """Outputs of layer i, and their slopes, after its noises; layer -1 are the samples."""
@@ -181,11 +155,11 @@ class _StepBuilder:
         ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
         inputs, outputs = self.workspace.activations[i], self.workspace.activations[i + 1]
         kernel, *_ = self.workspace.kernels[i]
-        for column, width in self._column_tiles(kernel):
+        for column, width in self.column_tiles(kernel):
             with ir.loop(0, blocks) as block:
                 first = ir.mul(block, tile_rows)
-                sums = self._tile(tile_rows, width)
-                x, w = self._row(inputs, first), self._column(kernel, column)
+                sums = self.tile(tile_rows, width)
+                x, w = self.row(inputs, first), self.column(kernel, column)
                 with ir.loop(0, layer.rows) as row:
                     kernel_row = ir.gep(w, (row, kernel.stride))
                     weights = [ir.load(ir.gep(kernel_row, (j, ir.simd_width))) for j in range(width)]
@@ -193,7 +167,7 @@ class _StepBuilder:
                         value = ir.broadcast(ir.load_scalar(ir.gep(x, (s, inputs.stride), (row, 1))))
                         for j in range(width):
                             ir.store(sums[s, j], ir.fma(value, weights[j], ir.load(sums[s, j])))
-                out = ir.gep(self._row(outputs, first), (column, ir.simd_width))
+                out = ir.gep(self.row(outputs, first), (column, ir.simd_width))
                 for (s, j), total in sums.items():
                     ir.store(ir.gep(out, (s, outputs.stride), (j, ir.simd_width)), ir.load(total))
                 if layer.keeps_slopes or layer.activation not in ("linear", "softmax"):
@@ -202,39 +176,21 @@ class _StepBuilder:
                             self._activate(i, ir.add(first, sample), ir.mul(ir.add(column, j), ir.simd_width))
         if layer.outputs % ir.simd_width:  # the last vector's padding has overwritten the bias's column of ones
             vectors = kernel.stride // ir.simd_width
-            owns_last = ir.icmp("eq", self._share(vectors)[1], vectors)
+            owns_last = ir.icmp("eq", self.share(vectors)[1], vectors)
             with ir.if_then(owns_last), ir.loop(0, count) as sample:
-                ir.store_scalar(self._element(outputs, sample, layer.outputs), constant(1.0))
+                ir.store_scalar(self.element(outputs, sample, layer.outputs), constant(1.0))
 
     def _activate(self, i: int, sample: Index, column: Index) -> None:
         """From pre-activations to outputs of layer i, for a vector of its columns."""
         ir, layer = self.ir, self.chain.layers[i]
-        place = self._element(self.workspace.activations[i + 1], sample, column)
+        place = self.element(self.workspace.activations[i + 1], sample, column)
         if layer.keeps_slopes:
             y, slope = vector_math.activate_with_slope(ir, layer.activation, ir.load(place))
             y, slope = self._disturbed(i, sample, column, y, slope)
-            ir.store(self._element(self.workspace.slopes[i], sample, column), slope)
+            ir.store(self.element(self.workspace.slopes[i], sample, column), slope)
         else:
             y = vector_math.activate(ir, layer.activation, ir.load(place))
         ir.store(place, y)
-
-    def _tile(self, rows: int, columns: int) -> dict[tuple[int, int], Pointer]:
-        """Accumulators of a register tile, initially zero."""
-        keys = [(row, column) for row in range(rows) for column in range(columns)]
-        return dict(zip(keys, self.ir.accumulators(len(keys)), strict=True))
-
-    def _column_tiles(self, matrix: MatrixView) -> Iterator[tuple[Index, int]]:
-        """This thread's vectors of a row in tiles: number of the first vector, and width in vectors."""
-        ir, vectors = self.ir, matrix.stride // self.ir.simd_width
-        start, stop = self._share(vectors)
-        remainder = ir.srem(ir.sub(stop, start), TILE_VECTORS)
-        full = ir.sub(stop, remainder)
-        if vectors >= TILE_VECTORS:
-            with ir.loop(start, full, TILE_VECTORS) as column:
-                yield column, TILE_VECTORS
-        for width in range(1, min(TILE_VECTORS, vectors + 1)):
-            with ir.if_then(ir.icmp("eq", remainder, width)):
-                yield full, width
 
     def _backward(self, i: int, blocks: Index) -> None:
         """The gradient of the input of layer i, as one partial sum for each block of kernel columns.
@@ -267,18 +223,18 @@ class _StepBuilder:
                     ir.mul(ir.sdiv(ir.mul(each, vectors), PARTIAL_SUMS), ir.simd_width)
                     for each in (column_block, ir.add(column_block, 1))
                 ]
-                with ir.loop(*self._share(len(row_tiles), rank, sharing)) as row_tile:
+                with ir.loop(*self.share(len(row_tiles), rank, sharing)) as row_tile:
                     row = ir.add(ir.mul(row_tile, size), row_tiles[0][0])
                     first = ir.mul(block, tile_rows)
-                    sums = self._tile(tile_rows, size)
-                    d, w = self._row(gradients, first), self._row(kernel, row)
+                    sums = self.tile(tile_rows, size)
+                    d, w = self.row(gradients, first), self.row(kernel, row)
                     with ir.loop(columns[0], columns[1], ir.simd_width) as column:
                         values = [ir.load(ir.gep(d, (s, gradients.stride), (column, 1))) for s in range(tile_rows)]
                         for r in range(size):
                             weight = ir.load(ir.gep(w, (r, kernel.stride), (column, 1)))
                             for s in range(tile_rows):
                                 ir.store(sums[s, r], ir.fma(values[s], weight, ir.load(sums[s, r])))
-                    target = ir.gep(self._row(partial_sums[0], first), (column_block, distance), (row, 1))
+                    target = ir.gep(self.row(partial_sums[0], first), (column_block, distance), (row, 1))
                     for (s, r), total in sums.items():
                         value = ir.reduce_add(ir.load(total))
                         ir.store_scalar(ir.gep(target, (s, partial_sums[0].stride), (r, 1)), value)
@@ -286,149 +242,20 @@ class _StepBuilder:
     def _add_partial_sums(self, i: int, count: Index) -> None:
         """The gradient with respect to the pre-activations of layer i, for this thread's columns."""
         ir, layer, gradients = self.ir, self.chain.layers[i], self.workspace.gradients[i]
-        start, stop = (ir.mul(each, ir.simd_width) for each in self._share(gradients.stride // ir.simd_width))
+        start, stop = (ir.mul(each, ir.simd_width) for each in self.share(gradients.stride // ir.simd_width))
         if layer.penalizes_outputs:
-            self._begin_output_penalty(i, count, (start, stop))
+            self.penalties.begin(i, count, (start, stop))
         with ir.loop(0, count) as sample, ir.loop(start, stop, ir.simd_width) as column:
-            a, b = (ir.load(self._element(part, sample, column)) for part in self.workspace.partial_sums[i])
+            a, b = (ir.load(self.element(part, sample, column)) for part in self.workspace.partial_sums[i])
             total = ir.fadd(a, b)
             if layer.penalizes_outputs:
-                total = ir.fadd(total, self._output_penalty(i, count, sample, column))
+                total = ir.fadd(total, self.penalties.slope(i, count, sample, column))
             if layer.keeps_slopes:
-                total = ir.fmul(total, ir.load(self._element(self.workspace.slopes[i], sample, column)))
+                total = ir.fmul(total, ir.load(self.element(self.workspace.slopes[i], sample, column)))
             elif layer.activation != "linear":
-                y = ir.load(self._element(self.workspace.activations[i + 1], sample, column))
+                y = ir.load(self.element(self.workspace.activations[i + 1], sample, column))
                 total = vector_math.backpropagate(ir, layer.activation, y, total)
-            ir.store(self._element(gradients, sample, column), total)
-
-    def _begin_output_penalty(self, i: int, count: Index, columns: tuple[Index, Index]) -> None:
-        """Penalty and derivative of the outputs of layer i that follow from their means, for some columns."""
-        ir, activity, penalties = self.ir, self.chain.layers[i].mean_activity, self.workspace.penalties[i]
-        share = ir.broadcast(ir.ratio(1.0, count))
-        with ir.loop(*columns, ir.simd_width) as column:
-            value = slope = ZERO
-            if activity:
-                [total] = ir.accumulators(1)
-                with ir.loop(0, count) as sample:
-                    h = ir.load(self._element(self.workspace.activations[i + 1], sample, column))
-                    ir.store(total, ir.fadd(ir.load(total), h))
-                mean = ir.fmul(share, ir.load(total))
-                value, slope = activity.value(ir, mean), ir.fmul(share, activity.slope(ir, mean))
-            ir.store(self._element(penalties, OF_OUTPUTS, column), value)
-            ir.store(self._element(penalties, SLOPES, column), slope)
-
-    def _output_penalty(self, i: int, count: Index, sample: Index, column: Index) -> Vector:
-        """The derivative of the penalties of the outputs of layer i, whose values are added up."""
-        ir, penalty, penalties = self.ir, self.chain.layers[i].output_penalty, self.workspace.penalties[i]
-        h, share = (
-            ir.load(self._element(self.workspace.activations[i + 1], sample, column)),
-            ir.broadcast(ir.ratio(1.0, count)),
-        )
-        place = self._element(penalties, OF_OUTPUTS, column)
-        ir.store(place, ir.fma(share, penalty.value(ir, h), ir.load(place)))
-        slope = ir.fma(share, penalty.slope(ir, h), ir.load(self._element(penalties, SLOPES, column)))
-        return ir.masked(ir.below(column, penalties.columns), slope)  # weights of padding stay zero
-
-    def _update_kernel(self, i: int, count: Index, factors: Sequence[Scalar]) -> None:
-        """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
-        ir, tile_rows = self.ir, self.workspace.tile_rows
-        inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
-        kernel, *_ = self.workspace.kernels[i]
-        tile = ir.alloca(f"[{tile_rows * TILE_VECTORS} x {ir.vector}]", ZERO)
-        for column, width in self._column_tiles(gradients):
-            with ir.loop(0, kernel.rows, tile_rows) as row:
-                sums = self._tile(tile_rows, width)
-                x = ir.gep(self.buffer, (inputs.start, 1), (row, 1))
-                d = self._column(gradients, column)
-                with ir.loop(0, count) as sample:
-                    gradient_row = ir.gep(d, (sample, gradients.stride))
-                    values = [ir.load(ir.gep(gradient_row, (j, ir.simd_width))) for j in range(width)]
-                    input_row = ir.gep(x, (sample, inputs.stride))
-                    for r in range(tile_rows):
-                        value = ir.broadcast(ir.load_scalar(ir.gep(input_row, (r, 1))))
-                        for j in range(width):
-                            ir.store(sums[r, j], ir.fma(value, values[j], ir.load(sums[r, j])))
-                for (r, j), total in sums.items():
-                    ir.store(ir.gep(tile, (r * TILE_VECTORS + j, ir.simd_width)), ir.load(total))
-                with ir.loop(0, tile_rows) as tile_row:
-                    for j in range(width):
-                        place = ir.gep(tile, (tile_row, TILE_VECTORS * ir.simd_width), (j, ir.simd_width))
-                        at = ir.mul(ir.add(column, j), ir.simd_width)
-                        self._apply_gradient(i, ir.add(row, tile_row), at, place, factors)
-
-    def _apply_gradient(self, i: int, row: Index, column: Index, place: Pointer, factors: Sequence[Scalar]) -> None:
-        """Update a vector of weights of layer i by its gradient at `place`; of a tied kernel, keep the gradient."""
-        ir, layer = self.ir, self.chain.layers[i]
-        in_kernel = ir.icmp("slt", row, layer.inputs)
-        if layer.tied_to is not None:
-            with ir.if_then(in_kernel):
-                ir.store(self._element(self.workspace.kernel_gradients[i], row, column), ir.load(place))
-            with ir.if_then(ir.icmp("sge", row, layer.inputs)):
-                self._update(i, row, column, ir.load(place), factors)
-            return
-        columns = column, ir.smin(ir.add(column, ir.simd_width), layer.outputs)
-        for j in self.chain.tied(i):
-            with ir.if_then(in_kernel), ir.loop(*columns) as each:
-                element = ir.gep(place, (ir.sub(each, column), 1))
-                transposed = ir.load_scalar(self._element(self.workspace.kernel_gradients[j], each, row))
-                ir.store_scalar(element, ir.sum(ir.load_scalar(element), transposed))
-        self._update(i, row, column, ir.load(place), factors)
-        kernel, *_ = self.workspace.kernels[i]
-        for j in self.chain.tied(i):
-            copy, *_ = self.workspace.kernels[j]
-            with ir.if_then(in_kernel), ir.loop(*columns) as each:
-                ir.store_scalar(self._element(copy, each, row), ir.load_scalar(self._element(kernel, row, each)))
-
-    def _update(self, i: int, row: Index, column: Index, gradient: Vector, factors: Sequence[Scalar]) -> None:
-        """Update a vector of weights and slots of layer i."""
-        ir = self.ir
-        places = [self._element(matrix, row, column) for matrix in self.workspace.kernels[i]]
-        state = [ir.load(each) for each in places]
-        if self.chain.layers[i].penalizes_weights:
-            gradient = self._penalized(i, row, column, state[0], gradient)
-        for place, value in zip(places, self.chain.rule.update(ir, gradient, factors, state), strict=True):
-            ir.store(place, value)
-
-    def _penalized(self, i: int, row: Index, column: Index, weight: Vector, gradient: Vector) -> Vector:
-        """A gradient with that of the penalty of its weights, whose value is added up over the rows."""
-        ir, layer = self.ir, self.chain.layers[i]
-        place = self._element(self.workspace.penalties[i], OF_WEIGHTS, column)
-        of_kernel, of_bias = ir.icmp("slt", row, layer.inputs), ir.icmp("eq", row, layer.inputs)
-        before = ir.choose(ir.icmp("eq", row, 0), ZERO, ir.load(place))
-        bias = layer.bias_penalty if layer.bias else Penalty()  # else the rows behind the kernel are padding
-        value = ir.choose(of_kernel, layer.kernel_penalty.value(ir, weight), ZERO)
-        slope = ir.choose(of_kernel, layer.kernel_penalty.slope(ir, weight), ZERO)
-        if bias:
-            value = ir.choose(of_bias, bias.value(ir, weight), value)
-            slope = ir.choose(of_bias, bias.slope(ir, weight), slope)
-        ir.store(place, ir.fadd(before, value))
-        return ir.fadd(gradient, slope)
-
-    def _add_metrics(self, count: Index) -> None:
-        """Add the metrics of the samples to their totals, sample by sample, and their weights."""
-        ir, weights = self.ir, self.workspace.weights
-        ir.emit(f"store double 0.0, ptr {self.batch_weight}")
-        with ir.loop(0, count) as sample:
-            weight = ir.double(ir.load_scalar(self._element(weights, 1, sample))) if weights else Double("1.0")
-            ir.add_to_double(self.batch_weight, weight)
-            for i in range(METRICS):
-                value = ir.double(ir.load_scalar(self._element(self.workspace.metrics, i, sample)))
-                ir.add_to_double(self._total(i), ir.multiply(weight, value) if weights else value)
-        ir.add_to_double(self._total(METRICS + 1), ir.load_double(self.batch_weight))
-
-    def _add_penalties(self) -> None:
-        """Add the penalty of the batch to its total, once for each sample."""
-        ir = self.ir
-        penalty = ir.alloca("double", "0.0")
-        for i, sums in self.workspace.penalties.items():
-            layer = self.chain.layers[i]
-            for row in [OF_WEIGHTS] * layer.penalizes_weights + [OF_OUTPUTS] * layer.penalizes_outputs:
-                with ir.loop(0, sums.columns) as column:
-                    ir.add_to_double(penalty, ir.double(ir.load_scalar(self._element(sums, row, column))))
-        ir.add_to_double(self._total(METRICS), ir.multiply(ir.load_double(penalty), ir.load_double(self.batch_weight)))
-
-    def _total(self, i: int) -> Pointer:
-        return self.ir.gep(self.ir.pointer("totals"), (i, 1), element="double")
+            ir.store(self.element(gradients, sample, column), total)
 
     def _barrier(self) -> None:
         self.ir.barrier(self.ir.pointer("barrier"), self.expected_arrivals, self.threads, SPINS)

@@ -159,8 +159,8 @@ class NativeBackend:
         """The variables of layers and optimizer, each with its array in the workspace."""
         optimizer, names = self._phase.optimizer, iter(weight_shapes(self._rows))
         for layer, views in zip(self._chain.layers, self._workspace.kernels, strict=True):
-            own = [slice(0, layer.inputs)] if layer.tied_to is None else []
-            for rows in (*own, *([layer.inputs] if layer.bias else [])):
+            own: list[slice | int] = [slice(0, layer.inputs)] if layer.tied_to is None else []
+            for rows in [*own, layer.inputs] if layer.bias else own:
                 weight = self._phase.network.weights[next(names)]
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
                 slots = keras_internals.slots(optimizer, self._chain.rule.slots, i)
