@@ -16,7 +16,7 @@ TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
 PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
 METRICS = 2  # recorded per sample: its loss, and the metric of `dense_loss`
 TOTALS = METRICS + 2  # summed over samples: the metrics, the penalty of their batch, their weights
-OF_WEIGHTS, OF_OUTPUTS, SLOPES = range(3)  # rows of Workspace.penalties
+OF_WEIGHTS, OF_OUTPUTS, SLOPES, SQUARES, STEEPNESS = range(5)  # rows of Workspace.penalties
 CACHE_LINE = 16  # floats
 
 
@@ -33,6 +33,7 @@ class DenseLayer:
     bias_penalty: Penalty = NONE
     output_penalty: Penalty = NONE  # mean over the batch
     mean_activity: MeanActivity | None = None
+    contraction: float = 0.0  # the factor of |dy/dx|^2 (Rifai et al. 2011), mean over the batch
     tied_to: int | None = None  # the layer whose transposed kernel it has
 
     @property
@@ -51,7 +52,7 @@ class DenseLayer:
 
     @property
     def penalizes_outputs(self) -> bool:
-        return bool(self.output_penalty or self.mean_activity)
+        return bool(self.output_penalty or self.mean_activity or self.contraction)
 
     @property
     def keeps_slopes(self) -> bool:
@@ -111,7 +112,8 @@ class Workspace:
     - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
     - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
     - `penalties[l]`: of the weights and of the outputs of layer l, summed over each column; derivatives of the latter
-      that all samples share (3, outputs)
+      that all samples share; of a contraction, the sum of squared weights, and the factor of the weights in their
+      gradient (5, outputs)
     - `targets`: (batch, outputs); `metrics`: (METRICS, batch); `weights`: loss factor and weight of each sample
       (2, batch)
     """
@@ -144,7 +146,7 @@ class Workspace:
             [self._allocate(samples, layer.outputs) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
         ]
         self.penalties = {
-            i: self._allocate(3, layer.outputs)
+            i: self._allocate(5, layer.outputs)
             for i, layer in enumerate(chain.layers)
             if layer.penalizes_weights or layer.penalizes_outputs
         }

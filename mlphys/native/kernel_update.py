@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlphys.native.chain import OF_WEIGHTS, TILE_VECTORS
+from mlphys.native.chain import OF_WEIGHTS, STEEPNESS, TILE_VECTORS
 from mlphys.native.emission import Emission
 from mlphys.native.llvm import ZERO, Index, Pointer, Scalar, Vector
 from mlphys.native.penalty import NONE
@@ -70,6 +70,10 @@ class KernelUpdate(Emission):
         state = [ir.load(each) for each in places]
         if self.chain.layers[i].penalizes_weights:
             gradient = self._penalized(i, row, column, state[0], gradient)
+        if self.chain.layers[i].contraction:
+            steepness = ir.load(self.element(self.workspace.penalties[i], STEEPNESS, column))
+            of_kernel = ir.icmp("slt", row, self.chain.layers[i].inputs)
+            gradient = ir.choose(of_kernel, ir.fma(steepness, state[0], gradient), gradient)
         for place, value in zip(places, self.chain.rule.update(ir, gradient, factors, state), strict=True):
             ir.store(place, value)
 

@@ -43,6 +43,16 @@ def backpropagate(ir: Function, name: str, y: Vector, gradient: Vector) -> Vecto
     return gradient
 
 
+def second_derivative(ir: Function, name: str, y: Vector) -> Vector:
+    """The second derivative of y = activate(x) by x: y' (1 - 2 y) for sigmoid, -2 y y' for tanh, else zero."""
+    match name:
+        case "sigmoid":
+            return backpropagate(ir, name, y, ir.fma(ir.broadcast(-2.0), y, ir.broadcast(1.0)))
+        case "tanh":
+            return backpropagate(ir, name, y, ir.fmul(ir.broadcast(-2.0), y))
+    return ZERO
+
+
 def activate_with_slope(ir: Function, name: str, x: Vector) -> tuple[Vector, Vector]:
     """The activation of x and its derivative, of those in SUPPORTED and WITH_SLOPE."""
     if name in WITH_SLOPE:

@@ -13,6 +13,7 @@ from mlphys.native.noise import Noise
 from mlphys.native.optimizer_step import UpdateRule
 from mlphys.native.penalty import MeanActivity, Penalty
 from mlphys.networks.cost import ClassWeightedTerm, DataTerm, LayerPenalties, Term
+from mlphys.networks.penalties.contraction import ContractionTerm
 from mlphys.networks.penalties.sparsity import L1, KLSparsity
 from mlphys.networks.phases import Plan
 from mlphys.schema import initializers, losses, optimizers
@@ -76,7 +77,7 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
     if plan.rows is None:
         raise Unsupported("its model is more than a chain of layers")
-    data, code = data_term(plan.terms), _code_penalties(plan.terms)
+    data, code = data_term(plan.terms), _code_penalties(plan)
     noises, layers = _layers(plan.rows, {plan.code: code} if code and plan.code else {})
     loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
     weighted = plan.weighted or isinstance(data, ClassWeightedTerm)
@@ -98,17 +99,26 @@ def data_term(terms: Sequence[Term]) -> DataTerm:
     raise NotGenerated(f"the loss {data}")
 
 
-def _code_penalties(terms: Sequence[Term]) -> dict[str, Any]:
+def _code_penalties(plan: Plan) -> dict[str, Any]:
     """The penalties of a code, as fields of the layer that gives it. Raises Unsupported."""
     found: dict[str, Any] = {}
-    for term in terms[1:]:
+    for term in plan.terms[1:]:
         if type(term) is L1:
             found["output_penalty"] = Penalty(l1=term.weight)
         elif type(term) is KLSparsity:
             found["mean_activity"] = MeanActivity(term.kl.target, term.kl.weight)
+        elif type(term) is ContractionTerm and _one_dense(plan):
+            found["contraction"] = term.weight
         elif type(term) is not LayerPenalties:  # those follow from the layers
             raise NotGenerated(f"the term {term}")
     return found
+
+
+def _one_dense(plan: Plan) -> bool:
+    """Whether a code is one Dense layer whose derivatives are functions of its outputs: its Jacobian is a formula."""
+    encoder = (plan.rows or ())[: plan.code]
+    one = len(encoder) == 1 and isinstance(encoder[0].layer, Dense)
+    return one and (encoder[0].layer.activation_name() or "linear") in vector_math.SUPPORTED
 
 
 def _layers(
@@ -159,7 +169,7 @@ def _layers(
 
 
 def _added(before: Any, given: Any) -> Any:
-    return given if before is None else before + given
+    return before + given if before else given
 
 
 def _dense(layer: Dense, inputs: int) -> DenseLayer:

@@ -291,11 +291,11 @@ def test_a_resume_by_another_backend_is_refused(trained):
     unfinished(trained, "interrupted")
     path = trained / "environment.json"
     environment = json.loads(path.read_text())
-    assert environment["engine"]["native"] == ["train"]
-    environment["engine"]["native"] = []
+    assert environment["engine"]["native"] == []
+    environment["engine"]["native"] = ["train"]
     path.write_text(json.dumps(environment))
     assert refused("resume", "small") == (
-        "mlphys: runs/small/1: its steps (train) were taken by TensorFlow, here they would be taken by machine code, "
+        "mlphys: runs/small/1: its steps (train) were taken by machine code, here they would be taken by TensorFlow, "
         "with other last digits; resume it where it was begun, with the mlphys of environment.json, or retrain it\n"
     )
 

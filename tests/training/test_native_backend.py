@@ -140,6 +140,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")),
         {"optimizer": ADAM, "class_weight": "balanced"},
     ),
+    "contractive": (of_samples(dense(9, "sigmoid"), contraction=0.1), {"optimizer": ADAM}),
     "tied": (
         of_samples("Flatten", dense(20, "tanh", kernel_regularizer=L2), dense(6), tied=True)
         | {"decoder": [dense(20, "tanh"), dense(64, "sigmoid", use_bias=False)]},
@@ -246,7 +247,8 @@ CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
         (of_samples(dense(8, "relu")), {"loss": "huber"}, "Huber behind sigmoid outputs has no machine code"),
         (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}, "MeanAbsoluteError behind sigmoid outputs"),
         (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}, "layer KSparse has no machine code"),
-        (of_samples(dense(8, "sigmoid"), contraction=0.1), {}, "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
+        (of_samples(dense(9, "tanh"), dense(8, "sigmoid"), contraction=0.1), {},
+         "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
         (of_samples(dense(8, "relu"), corruption=UNEQUAL), {}, "times 1 where x was changed, else 0.5 has no"),
         ({"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")], "frozen": True}, {},
          "some of its weights are not trained"),
