@@ -131,7 +131,7 @@ class Workspace:
             for layer in chain.layers
         ]
         self.kernel_gradients = {
-            i: self._allocate(self.kernels[i][0].rows, layer.outputs)
+            i: self._allocate(self._round_up(layer.inputs, simd.width), layer.outputs)
             for i, layer in enumerate(chain.layers)
             if layer.tied_to is not None
         }

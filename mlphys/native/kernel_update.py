@@ -50,17 +50,25 @@ class KernelUpdate(Emission):
             with ir.if_then(ir.icmp("sge", row, layer.inputs)):
                 self._update(i, row, column, ir.load(place), factors)
             return
-        columns = column, ir.smin(ir.add(column, ir.simd_width), layer.outputs)
         for j in self.chain.tied(i):
-            with ir.if_then(in_kernel), ir.loop(*columns) as each:
-                element = ir.gep(place, (ir.sub(each, column), 1))
-                transposed = ir.load_scalar(self.element(self.workspace.kernel_gradients[j], each, row))
-                ir.store_scalar(element, ir.sum(ir.load_scalar(element), transposed))
+            gradients = self.workspace.kernel_gradients[j]
+            with ir.if_then(in_kernel):
+                transposed = ir.gather(self.element(gradients, column, row), gradients.stride)
+                ir.store(place, ir.fadd(ir.load(place), transposed))
         self._update(i, row, column, ir.load(place), factors)
-        kernel, *_ = self.workspace.kernels[i]
         for j in self.chain.tied(i):
-            copy, *_ = self.workspace.kernels[j]
-            with ir.if_then(in_kernel), ir.loop(*columns) as each:
+            with ir.if_then(in_kernel):
+                self._copy_transposed(i, j, row, column)
+
+    def _copy_transposed(self, i: int, j: int, row: Index, column: Index) -> None:
+        """A vector of weights of layer i into the kernel of layer j, which is tied to it."""
+        ir, outputs = self.ir, self.chain.layers[i].outputs
+        (kernel, *_), (copy, *_) = self.workspace.kernels[i], self.workspace.kernels[j]
+        whole = ir.icmp("sle", ir.add(column, ir.simd_width), outputs)
+        with ir.if_then(whole):
+            ir.scatter(self.element(copy, column, row), copy.stride, ir.load(self.element(kernel, row, column)))
+        if outputs % ir.simd_width:  # the row behind the copy is a bias
+            with ir.if_then(ir.icmp("sgt", ir.add(column, ir.simd_width), outputs)), ir.loop(column, outputs) as each:
                 ir.store_scalar(self.element(copy, each, row), ir.load_scalar(self.element(kernel, row, each)))
 
     def _update(self, i: int, row: Index, column: Index, gradient: Vector, factors: Sequence[Scalar]) -> None:

@@ -187,9 +187,6 @@ class Function:
         below = self.assign(f"sitofp i64 {denominator} to float")
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
-    def sum(self, a: Scalar, b: Scalar) -> Scalar:
-        return Scalar(self.assign(f"fadd float {a}, {b}"))
-
     def product(self, a: Scalar, b: Scalar) -> Scalar:
         return Scalar(self.assign(f"fmul float {a}, {b}"))
 
@@ -212,6 +209,20 @@ class Function:
 
     def store(self, pointer: Pointer, value: Vector) -> None:
         self.emit(f"store {self.vector} {value}, ptr {pointer}, align 4")
+
+    def gather(self, pointer: Pointer, stride: int) -> Vector:
+        """Elements that are `stride` floats apart."""
+        value = Vector("poison")
+        for i in range(self.simd_width):
+            element = self.load_scalar(self.gep(pointer, (i, stride)))
+            value = Vector(self.assign(f"insertelement {self.vector} {value}, float {element}, i64 {i}"))
+        return value
+
+    def scatter(self, pointer: Pointer, stride: int, value: Vector) -> None:
+        """Store elements `stride` floats apart."""
+        for i in range(self.simd_width):
+            element = Scalar(self.assign(f"extractelement {self.vector} {value}, i64 {i}"))
+            self.store_scalar(self.gep(pointer, (i, stride)), element)
 
     def broadcast(self, value: Scalar | float) -> Vector:
         if isinstance(value, float):

@@ -36,6 +36,7 @@ from mlphys.schema.shapes import Row, weight_shapes
 # Above these TensorFlow is faster: its matrix products are blocked for the cache
 LARGEST_BATCH = 1024  # samples
 LARGEST_NET = 1_000_000  # weights
+LEAST_TIED_BATCH = 50  # samples; below, transposing the gradients of tied kernels takes longer than the rest gains
 
 NOISES: Mapping[type[Layer], Callable[[Any], Noise]] = {
     Dropout: lambda layer: noise.Dropout(layer.rate),
@@ -86,6 +87,8 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise Unsupported("some of its weights are not trained")
     if batch > LARGEST_BATCH:
         raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
+    if batch < LEAST_TIED_BATCH and any(layer.tied_to is not None for layer in layers):
+        raise Unsupported(f"tied weights with batches of fewer than {LEAST_TIED_BATCH} samples")
     if sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
         raise Unsupported(f"more than {LARGEST_NET} weights")
     return chain

@@ -144,7 +144,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tied": (
         of_samples("Flatten", dense(20, "tanh", kernel_regularizer=L2), dense(6), tied=True)
         | {"decoder": [dense(20, "tanh"), dense(64, "sigmoid", use_bias=False)]},
-        {"optimizer": ADAM},
+        {"optimizer": ADAM, "batch_size": 60},
     ),
     "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
     "curve": (
@@ -268,6 +268,9 @@ def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_ten
     most = native_chain.LARGEST_BATCH
     assert NativeBackend.refusal(plan, most, ()) is None
     assert NativeBackend.refusal(plan, most + 1, ()) == f"batches of more than {most} samples"
+    tied, few = training_of(*CASES["tied"]).phases[0].plan, native_chain.LEAST_TIED_BATCH
+    assert NativeBackend.refusal(tied, few, ()) is None
+    assert NativeBackend.refusal(tied, few - 1, ()) == f"tied weights with batches of fewer than {few} samples"
     assert NativeBackend.refusal(plan, 30, ["GPU:0"]) == "an accelerator takes them"
     monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10)
     assert NativeBackend.refusal(plan, 30, ()) is None
