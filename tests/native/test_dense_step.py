@@ -18,6 +18,7 @@ from mlphys.native.noise import Dropout, GaussianDropout, GaussianNoise
 from mlphys.native.optimizer_step import SGD, Adadelta, Adagrad, Adam, Adamax, Lion, Modified, Nadam, RMSprop
 from mlphys.native.penalty import MeanActivity, Penalty
 from tests.helpers.philox import disturbed
+from tests.helpers.waiting import joined
 from tests.native.guarded import Guarded
 
 UNITS = [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)]
@@ -146,12 +147,13 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
         guarded["barrier"] = Guarded(np.zeros(1, np.int64))
         pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
         workers = [
-            threading.Thread(target=call, args=(*pointers, len(order), first, last, i, threads)) for i in range(threads)
+            threading.Thread(target=call, args=(*pointers, len(order), first, last, i, threads), daemon=True)
+            for i in range(threads)
         ]
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join()
+            joined(worker, "a thread of the steps, which waits for the others at each barrier")
         assert all(each.is_intact() for each in guarded.values())
         buffer[:], arrays["totals"] = guarded["workspace"].values, guarded["totals"].values
     found = [
