@@ -216,6 +216,8 @@ def _activation(layer: Layer) -> str | None:
 
 def _loss(data: DataTerm, last: DenseLayer) -> Loss:
     classes, supported = data.target == "classes", last.activation in vector_math.SUPPORTED
+    if classes and last.outputs == 1:
+        raise NotGenerated("one unit that tells two classes apart")
     match data.loss:
         case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
             return dense_loss.SoftmaxCrossentropy(last.outputs)
