@@ -306,10 +306,17 @@ def test_the_hidden_units_of_a_regressor_are_drawn_and_move_with_the_epochs(page
     assert browser.run(pixels) == trained
 
 
+@of("regions", "field", "curve", "stack", "rbm")
+def test_samples_at_once_have_the_outputs_that_they_have_one_by_one(page):
+    browser, _ = page
+    at_once = browser.run(f"{KNOWN} return page.net.lastOutputs(all).map((last) => [...last.values])")
+    assert at_once == layers(browser)[-1].tolist()
+
+
 @of("field")
 def test_stream_lines_of_a_rotation_are_circles_apart_from_each_other(page):
     browser, _ = page
-    found = browser.run("return page.streamLines(([x, y]) => [-y, x], [-1, 1], [-1, 1])")
+    found = browser.run("return page.streamLines((points) => points.map(([x, y]) => [-y, x]), [-1, 1], [-1, 1])")
     lines = [np.array(line) for line in found]
     assert len(lines) > 5
     for line in lines:
@@ -319,7 +326,7 @@ def test_stream_lines_of_a_rotation_are_circles_apart_from_each_other(page):
         assert (line[:-1, 0] * steps[:, 1] > line[:-1, 1] * steps[:, 0]).all()  # counterclockwise
     cells = [{tuple(cell) for cell in np.floor((line + 1) / 2 * 26).astype(int)} for line in lines]
     assert sum(map(len, cells)) == len(set().union(*cells))
-    assert browser.run("return page.streamLines(() => [0, 0], [-1, 1], [-1, 1])") == []
+    assert browser.run("return page.streamLines((points) => points.map(() => [0, 0]), [-1, 1], [-1, 1])") == []
 
 
 @of("field")

@@ -68,8 +68,8 @@ page.LossSurface = class {
     const { net, inputs, targets } = this, { loss, arguments: given, summed } = net.plane;
     const before = net.layers.map((layer) => layer.weights);
     net.turnTo(weights);
-    const total = inputs.reduce((sum, input, i) => {
-      const last = net.outputs(input).pop(), p = net.classes.length ? [...net.result(last)] : last.values;
+    const total = net.lastOutputs(inputs).reduce((sum, last, i) => {
+      const p = net.classes.length ? net.result(last) : last.values;
       return sum + page.losses[loss](p, targets[i], given) * (summed ? p.length : 1);
     }, 0);
     net.turnTo(before);

@@ -45,7 +45,7 @@ class ImageView {
       this.right.append(this.bars.element);
     }
     this.canvases = {};
-    const pictures = make("div", { className: "outputs" });
+    const pictures = make("div", { className: this.net.branches.length > 4 ? "outputs many" : "outputs" });
     if (this.samples.frame || this.net.steps.length) this.canvas(pictures, "seen", "as the net sees it");
     if (this.net.code) {
       this.canvas(pictures, "made", "its reconstruction");
