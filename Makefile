@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test quick test-configs test-soak test-notebooks verify coverage soak bench lint format results pictures notebooks install wheel clean
+.PHONY: help demo test quick test-configs test-soak test-notebooks verify coverage soak bench bench-catalogue lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,11 @@ coverage: $(DEV) ## run the tests of make test; list the modules of which they r
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
 
-bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where it is installed, PyTorch
+bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are installed, PyTorch and JAX
 	$(BIN)/python -m scripts.bench
+
+bench-catalogue: $(RUNTIME) ## time an epoch of every config beside Keras; goes on where it was interrupted; an hour
+	$(BIN)/python -m scripts.bench_catalogue
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check

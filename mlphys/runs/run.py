@@ -19,7 +19,8 @@ from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, fit_splits, restored_for
 from mlphys.errors import UserError
 from mlphys.io import atomic, history, npz
-from mlphys.io.run_files import PRETRAINED, STUDY, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_folder import STUDY
 from mlphys.runs import provenance, snapshots
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.runs.snapshots import Snapshots

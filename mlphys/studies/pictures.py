@@ -22,7 +22,7 @@ from mlphys.runs.run import Run
 from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison
-from mlphys.studies.points import Point, main_metric, points
+from mlphys.studies.points import Point, measured_metric, points
 from mlphys.studies.study_file import StudyFile
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def of_comparison(found: Comparison) -> list[Draw]:
 
 def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     """The metric of each point of a grid with its error over seeds; a line for each value of the other keys."""
-    split, name = _metric(content)
+    split, name = measured_metric(content)
     keys = list(content.grid)
     if not keys:
         raise NotApplicable("no key varies: there is nothing to draw the metric against")
@@ -108,7 +108,7 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
 
 def heat_map(title: str, content: StudyFile) -> Iterator[Picture]:
     """The metric over two varied keys, with its value and error in every cell."""
-    split, name = _metric(content)
+    split, name = measured_metric(content)
     if len(content.grid) != 2:
         raise NotApplicable("a heat map needs two keys that vary")
     down, across = content.grid
@@ -218,13 +218,6 @@ def _wrongly(wrong: Run, right: Run, split: str) -> tuple[np.ndarray, np.ndarray
     there = np.flatnonzero((guesses != labels) & (ours["probabilities"].argmax(axis=1) == labels))
     order = there[np.argsort(-theirs["probabilities"][there].max(axis=1), kind="stable")][:DISAGREED]
     return order, guesses[order]
-
-
-def _metric(content: StudyFile) -> tuple[str, str]:
-    metric = main_metric(content)
-    if metric is None:
-        raise NotApplicable("no member was measured")
-    return metric
 
 
 def _error(found: OverSeeds) -> float:
