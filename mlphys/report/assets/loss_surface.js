@@ -4,6 +4,9 @@ const slice = 12, longest = 20_000; // milliseconds of work at a time, and in al
 const work = 4e6; // weights times samples at each place
 const steepest = 30; // losses this many times those of the training are drawn as these
 
+// Whether the page knows what the outputs are compared with: large targets are not in it.
+page.hasTargets = ({ net, samples }) => net.classes.length > 0 || net.code > 0 || samples.targets !== null;
+
 page.LossSurface = class {
   // `placed` is called with weights of a place that is pressed.
   constructor(view, placed) {
@@ -70,7 +73,7 @@ page.LossSurface = class {
     net.turnTo(weights);
     const total = net.lastOutputs(inputs).reduce((sum, last, i) => {
       const p = net.classes.length ? net.result(last) : last.values;
-      return sum + page.losses[loss](p, targets[i], given) * (summed ? p.length : 1);
+      return sum + page.losses[loss](p, targets[i], given) * (summed ? last.values.length : 1);
     }, 0);
     net.turnTo(before);
     return total / inputs.length;
