@@ -203,7 +203,7 @@ def surface(browser: Browser) -> None:
 
 
 @of(*SURFACES)
-def test_the_loss_at_the_end_of_the_way_is_that_of_the_run(page):
+def test_the_loss_at_the_end_of_the_path_is_that_of_the_run(page):
     browser, run = page
     surface(browser)
     along, count = browser.run("const s = page.live.learning.surface; return [s.along, s.inputs.length]")
@@ -222,10 +222,10 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
         "const s = page.live.learning.surface; return [s.axes.cell(5, 20, 33, 33), s.losses[20 * 33 + 5]]"
     )
     plane = live.network(run)["plane"]
-    way = [*run.snapshots.values(), run.weights]
+    path = [*run.snapshots.values(), run.weights]
     w = {
         name: run.weights[name]
-        + sum(a * sum(c * each[name] for c, each in zip(factors, way, strict=True))
+        + sum(a * sum(c * each[name] for c, each in zip(factors, path, strict=True))
               for a, factors in zip(place, plane["factors"], strict=True))
         for name in run.snapshots[0]
     }  # fmt: skip
@@ -240,7 +240,7 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
 
 
 @of(*SURFACES)
-def test_the_mark_on_the_way_moves_with_the_slider(page):
+def test_the_mark_on_the_path_moves_with_the_slider(page):
     browser, _ = page
     surface(browser)
     pixels = "return document.querySelector('.loss-surface canvas').toDataURL()"

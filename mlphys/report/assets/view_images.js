@@ -208,7 +208,7 @@ class ImageView {
     this.centroids.forEach((button, k) => button.setAttribute("aria-pressed", String(k === most)));
   }
 
-  // The only reconstructions that there are: the one of the sample is marked, and each can be the sample.
+  // All reconstructions that are possible: the one of the sample is marked, and each can become the sample.
   prototypes() {
     const { prototypes } = this.net, [count, width] = prototypes.shape, strip = make("div", { className: "strip" });
     this.centroids = Array.from({ length: count }, (_, k) => {

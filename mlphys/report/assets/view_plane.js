@@ -152,7 +152,7 @@ class FieldView extends View {
     }
   }
 
-  // The only samples that there are as reconstructions, such as centroids.
+  // All reconstructions that are possible, such as centroids.
   prototypes() {
     const { prototypes, invertible } = this.net;
     if (!prototypes || !invertible) return [];
@@ -219,7 +219,7 @@ class CurveView extends View {
     for (let k = 0; k < Math.min(16, hidden[0].length); k++) {
       const values = hidden.map((each) => each[k]), [low, high] = this.range(values);
       const scaled = values.map((v) => axes.y[0] + ((v - low) / (high - low || 1)) * (axes.y[1] - axes.y[0]));
-      axes.path(xs.map((x, i) => [x, scaled[i]]), colour(`--c${1 + (k % 4)}`), 0.8);
+      axes.path(xs.map((x, i) => [x, scaled[i]]), colour(`--c${1 + (k % 4)}`), 1.2);
     }
   }
 
