@@ -22,6 +22,7 @@ from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
 SAMPLES, PAGE = "samples.npz", "report.html"  # what the page shows, and the page
+TEST_EVALUATIONS = "test_evaluations.csv"
 SNAPSHOTS = "snapshots.safetensors"  # the weights after some epochs
 STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
 LARGEST_TEXT = 32_000_000  # bytes of JSON: the metrics of ten thousand classes

@@ -54,8 +54,8 @@ def main(run: Run) -> Main | None:
     return None
 
 
-def section(run: Run) -> Section | None:
-    """The table of all metrics by split, and those of each class or target."""
+def section(run: Run, evaluated: int) -> Section | None:
+    """The table of all metrics by split, and those of each class or target; test was `evaluated` so many times."""
     metrics = run.metrics
     if not metrics:
         return None
@@ -69,10 +69,10 @@ def section(run: Run) -> Section | None:
         for name in names
     ]
     counts = [f"{split} ({metrics[split]['samples']:,} samples)" for split in splits]
-    parts = [
-        table(["metric", *counts], list(rows)),
-        element("p", "± is the standard error that the finite number of samples leaves.", class_="note"),
-    ]
+    note = "± is the standard error that the finite number of samples leaves."
+    if evaluated:
+        note += f" The test split was evaluated {'once' if evaluated == 1 else f'{evaluated} times'}."
+    parts = [table(["metric", *counts], list(rows)), element("p", note, class_="note")]
     parts += [made for key, of in PER.items() for made in _per(key, of, metrics[splits[0]], splits[0])]
     return Section("metrics", "Metrics", joined(*parts))
 

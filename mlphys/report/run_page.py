@@ -11,7 +11,8 @@ from mlphys.numerics.verdicts import not_learned
 from mlphys.report import curves, dataset, experiment, live, mistakes, network, numbers, pictures, provenance
 from mlphys.report.html import Html, element, joined
 from mlphys.report.page import Section, page
-from mlphys.runs import page_samples
+from mlphys.runs import evaluations, page_samples
+from mlphys.runs.evaluations import Evaluation
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.run import Run
 
@@ -41,20 +42,21 @@ def written(run: Run, published: Sequence[PublishedNumber] = ()) -> str:
 
     samples: PageSamples | None = attempt(lambda: page_samples.read(run))
     number = attempt(lambda: numbers.main(run))
+    evaluated: list[Evaluation] = attempt(lambda: evaluations.read(run.folder)) or []
     makers: list[Callable[[], Section | None]] = [
         lambda: live.section(run, samples),
         lambda: experiment.section(run),
         lambda: network.section(run),
         lambda: dataset.section(run, samples),
         lambda: curves.section(run),
-        lambda: numbers.section(run),
+        lambda: numbers.section(run, len(evaluated)),
         lambda: pictures.section(run),
         lambda: mistakes.section(run, samples) if samples else None,
         lambda: provenance.methods(run, number),
         lambda: provenance.environment(run),
     ]
     sections = [made for make in makers if (made := attempt(make))]
-    sections.append(provenance.unsure(run, number, attempt(lambda: _remarks(run)) or []))
+    sections.append(provenance.unsure(run, number, attempt(lambda: _remarks(run, evaluated)) or []))
     missing += [text for text in _absent(run, samples) if text not in missing]
     if missing:
         body = element("ul", [element("li", each) for each in missing])
@@ -76,8 +78,9 @@ def _about(run: Run) -> Html | None:
     return joined(element("br"), element("small", "; ".join(remarks))) if remarks else None
 
 
-def _remarks(run: Run) -> list[str]:
-    return [f"On {split} it {_as_verb(text)}." for split, each in run.metrics.items() for text in not_learned(each)]
+def _remarks(run: Run, evaluated: Sequence[Evaluation]) -> list[str]:
+    found = [f"On {split} it {_as_verb(text)}." for split, each in run.metrics.items() for text in not_learned(each)]
+    return [*found, *(f"{text[0].upper()}{text[1:]}." for text in evaluations.remarks(evaluated))]
 
 
 def _as_verb(remark: str) -> str:

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from mlphys.commands import report
-from mlphys.runs import page_samples
+from mlphys.io.run_folder import RunFolder
+from mlphys.runs import evaluations, page_samples
+from mlphys.runs.evaluations import Evaluation
 from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from tests.helpers.cli import mlphys, reason
 
 CONFIG = """
@@ -59,9 +62,13 @@ def titles(html: str) -> list[str]:
     return [unescape(title) for title in re.findall("<h2[^>]*>(.*?)</h2>", html)]
 
 
-def missing(html: str) -> str:
-    found = re.search('<section id="missing".*?</section>', html, re.DOTALL)
+def section(html: str, anchor: str) -> str:
+    found = re.search(f'<section id="{anchor}".*?</section>', html, re.DOTALL)
     return unescape(found[0]) if found else ""
+
+
+def missing(html: str) -> str:
+    return section(html, "missing")
 
 
 class Wellformed(HTMLParser):
@@ -183,6 +190,42 @@ def test_a_damaged_file_is_named_in_the_page(run, file):
     Wellformed(html)
     assert file in missing(html)
     assert "<script>alert" not in html
+
+
+def test_a_page_and_evaluate_say_how_often_the_test_split_was_evaluated(run):
+    once = (run / "report.html").read_text()
+    assert "The test split was evaluated once." in once
+    assert "times" not in section(once, "unsure")
+    again = (
+        "the test split was evaluated 2 times, always with the same weights; a choice that was made by these numbers"
+    )
+    assert f"warning: {again}" in mlphys("evaluate", run, "--no-plots")
+    html = (run / "report.html").read_text()
+    assert "The test split was evaluated 2 times." in section(html, "metrics")
+    assert again[1:] in section(html, "unsure")
+    mlphys("evaluate", run, "--split", "validation", "--no-plots", "--no-report")
+    accuracy = Run(run).metrics["test"]["accuracy"]
+    assert evaluations.read(RunFolder(run)) == [Evaluation(3, "accuracy", accuracy)] * 2
+
+
+def test_the_count_of_evaluations_survives_a_resumed_training_and_tells_after_which_epochs(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert evaluations.remarks(evaluations.read(folder)) == []
+    for epochs in (4, 4, 10):
+        evaluations.add(folder, Evaluation(epochs, "accuracy", 0.9))
+    RunWriter(tmp_path).resume_from(None)
+    [remark] = evaluations.remarks(evaluations.read(folder))
+    assert remark.startswith("the test split was evaluated 3 times, after 4, 10 epochs of training; ")
+
+
+def test_a_damaged_count_of_evaluations_is_refused_and_told_in_the_page_beside_the_metrics(run):
+    (run / "test_evaluations.csv").write_text("epochs,metric,value\nthree,accuracy,<b>\n")
+    told = "test_evaluations.csv: damaged: expected rows of epochs,metric,value; remove it to count from 0 again"
+    assert reason("evaluate", run).endswith(told)
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    assert told in section(html, "missing")
+    assert "Metrics" in titles(html)
 
 
 def test_a_run_without_pictures_is_told_how_to_draw_them(run):
