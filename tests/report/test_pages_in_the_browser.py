@@ -327,15 +327,24 @@ def test_a_style_of_the_page_is_applied_and_another_one_is_not(browser, trained_
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_a_page_is_no_wider_than_the_window(browser, trained_runs, width):
-    browser.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    )
-    try:
+    with browser.seen(width):
         for name in ("small", "code", "hostile"):
             browser.open(trained_runs / name / "report.html")
             assert browser.run("return document.documentElement.scrollWidth") <= width
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize("name", ["small", "code", "regions", "curve", "hostile"])
+def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_a_page(browser, trained_runs, name, width, scheme):
+    with browser.seen(width, scheme):
+        browser.open(trained_runs / name / "report.html")
+        assert browser.barriers() == []
+
+
+def test_a_barrier_in_a_page_is_found(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    browser.run("document.querySelector('#data img').removeAttribute('alt')")
+    assert [each.partition(":")[0] for each in browser.barriers()] == ["image-alt"]
 
 
 def test_a_net_that_is_too_large_gets_a_page_without_it_and_the_reason(trained_runs, tmp_path, monkeypatch):
