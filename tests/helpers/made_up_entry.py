@@ -85,5 +85,7 @@ def _with_class(module: str, source: str) -> str:
     assert spec
     assert spec.origin
     before, table, after = Path(spec.origin).read_text().rpartition(" = registry.classes(__name__")
+    if not table:  # one of a package's files
+        return f"{after}\n\n{source}"
     lines, _, name = before.rpartition("\n")
     return f"{lines}\n\n{source}\n\n{name}{table}{after}"
