@@ -67,9 +67,9 @@ def figure(chart: Chart, key: str) -> Html:
     """The chart with its legend; `key` is its name in the page's data."""
     return element(
         "figure",
+        element("figcaption", chart.title),
         _svg(chart),
         _legend(chart) if len(chart.lines) > 1 else None,
-        element("figcaption", chart.title),
         class_="chart",
         data_chart=key,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,8 @@ class Main:
 
 
 def measured(value: float, stderr: float | None = None) -> str:
-    """`0.9881 ± 0.0011`."""
-    return rounded(value, stderr).replace("+-", "±")
+    """`0.9881 ± 0.0011`, with a minus of a number's width."""
+    return rounded(value, stderr).replace("+-", "±").replace("-", "−")
 
 
 def main(run: Run) -> Main | None:
@@ -63,7 +64,7 @@ def section(run: Run, evaluated: int) -> Section | None:
     names = [name for name in run.config.model.MEASURED if any(name in metrics[split] for split in splits)]
     rows = [
         [
-            joined(element("b", name.replace("_", " ")), " ", element("small", MEANINGS.get(name, ""))),
+            joined(element("b", name.replace("_", " ")), " ", element("small", _typeset(MEANINGS.get(name, "")))),
             *(_cell(metrics[split], name) for split in splits),
         ]
         for name in names
@@ -72,7 +73,7 @@ def section(run: Run, evaluated: int) -> Section | None:
     note = "± is the standard error that the finite number of samples leaves."
     if evaluated:
         note += f" The test split was evaluated {'once' if evaluated == 1 else f'{evaluated} times'}."
-    parts = [table(["metric", *counts], list(rows)), element("p", note, class_="note")]
+    parts = [table(["metric", *counts], list(rows), class_="metrics"), element("p", note, class_="note")]
     parts += [made for key, of in PER.items() for made in _per(key, of, metrics[splits[0]], splits[0])]
     return Section("metrics", "Metrics", joined(*parts))
 
@@ -84,6 +85,11 @@ def _per(key: str, of: str, metrics: Mapping[str, Any], split: str) -> list[Html
     columns = [name for name in next(iter(block.values())) if not name.endswith("_stderr")]
     rows = [[name, *(_cell(facts, column) for column in columns)] for name, facts in list(block.items())[:MOST_ROWS]]
     return [table([of, *columns], rows, f"Each {of} of {split}")]
+
+
+def _typeset(meaning: str) -> str:
+    """With a minus where a hyphen stands for one."""
+    return re.sub(r"(?<![a-z0-9])-(?=[ a-z0-9])", "−", meaning)
 
 
 def _cell(numbers: Mapping[str, Any], name: str) -> Any:
