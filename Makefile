@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test quick test-configs test-soak test-notebooks verify coverage soak bench lint format results pictures notebooks install wheel clean
+.PHONY: help demo test quick test-configs test-soak test-notebooks verify coverage soak bench bench-page lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ soak: $(DEV) ## kill trainings at random instants, resume them, compare every by
 
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where it is installed, PyTorch
 	$(BIN)/python -m scripts.bench
+
+bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, answer to a stroke
+	$(BIN)/python -m scripts.bench_page
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check

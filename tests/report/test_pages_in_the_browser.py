@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -339,6 +340,14 @@ def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_a_page(browser, train
     with browser.seen(width, scheme):
         browser.open(trained_runs / name / "report.html")
         assert browser.barriers() == []
+
+
+def test_every_picture_of_a_page_is_on_its_print(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    shown = browser.run("return [...document.images].filter((image) => image.checkVisibility()).length")
+    print_ = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert shown > 10
+    assert print_.count(b"/Subtype /Image") >= shown
 
 
 def test_a_barrier_in_a_page_is_found(browser, trained_runs):
