@@ -21,6 +21,8 @@ BASELINES = {
 }
 PER = {"per_class": "class", "per_target": "target"}
 MOST_ROWS = 200  # of classes
+POWER = re.compile(r"e([+-]?[0-9]+)")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class Main:
 
 
 def measured(value: float, stderr: float | None = None) -> str:
-    """`0.9881 ± 0.0011`, with a minus of a number's width."""
-    return rounded(value, stderr).replace("+-", "±").replace("-", "−")
+    """`0.9881 ± 0.0011`, with a minus of a number's width; `5.7 × 10⁻⁵`."""
+    written = rounded(value, stderr).replace("+-", "±")
+    return POWER.sub(lambda found: f" × 10{str(int(found[1])).translate(RAISED)}", written).replace("-", "−")
 
 
 def main(run: Run) -> Main | None:

@@ -114,11 +114,19 @@ def unsure(run: Run, number: Main | None, remarks: list[str]) -> Section:
     """What a reader should not read into the page."""
     found = list(remarks)
     status = run.status
-    if status["state"] != "done":
-        found.append(f"The training is not finished: its state is {status['state']}, after {status['epochs']} epochs.")
-    if number is None:
+    if status["state"] == "diverged":
+        found.append(
+            f"The training diverged after {counted(status['epochs'])}: its loss grew beyond all bounds. "
+            "Train it with a smaller learning_rate."
+        )
+    elif status["state"] != "done":
+        found.append(
+            f"The training is not finished: its state is {status['state']}, after {counted(status['epochs'])}; "
+            f"`mlphys resume {run.path}` continues it."
+        )
+    elif number is None:
         found.append(f"Nothing is measured; `mlphys evaluate {run.path}` measures the run on its test split.")
-    elif number.split != "test":
+    if number and number.split != "test":
         found.append(
             f"The main number is of {number.split}, not of samples that no choice was made on; "
             f"`mlphys evaluate {run.path}` opens the test split."
@@ -133,6 +141,11 @@ def unsure(run: Run, number: Main | None, remarks: list[str]) -> Section:
     return Section(
         "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in found])
     )
+
+
+def counted(epochs: int) -> str:
+    """`1 epoch`."""
+    return f"{epochs:,} epoch{'' if epochs == 1 else 's'}"
 
 
 def with_code(sentence: str) -> Html:

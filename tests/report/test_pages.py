@@ -166,7 +166,7 @@ def test_a_page_is_written_without_tensorflow_and_without_the_data(run, monkeypa
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        ("samples.npz", "No samples: the run has no samples.npz; `mlphys evaluate"),
+        ("samples.npz", "No samples: the run has no samples.npz; <code>mlphys evaluate"),
         ("history.csv", "No learning curves: the run has no history.csv"),
         ("metrics.json", "No numbers: the run has no metrics.json"),
         ("environment.json", "environment.json: not there"),
@@ -232,15 +232,37 @@ def test_a_run_without_pictures_is_told_how_to_draw_them(run):
     for file in (run / "figures").iterdir():
         file.unlink()
     mlphys("report", run)
-    assert f"No pictures; `mlphys plot {run}` draws them." in missing((run / "report.html").read_text())
+    assert f"No pictures; <code>mlphys plot {run}</code> draws them." in missing((run / "report.html").read_text())
 
 
-def test_an_interrupted_run_says_so(run):
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("interrupted", "not finished: its state is interrupted, after 3 epochs; mlphys resume {run} continues it."),
+        ("diverged", "The training diverged after 3 epochs: its loss grew beyond all bounds. Train it with a smaller"),
+    ],
+)
+def test_a_training_that_did_not_reach_its_end_says_so_and_what_can_be_done(run, state, said):
     status = json.loads((run / "status.json").read_text())
-    (run / "status.json").write_text(json.dumps({**status, "state": "interrupted", "stopped": None}))
+    (run / "status.json").write_text(json.dumps({**status, "state": state, "stopped": None}))
+    for name in ("metrics.json", "samples.npz", "predictions_test.npz", "weights.safetensors"):
+        (run / name).unlink()
+    shutil.rmtree(run / "figures")
     mlphys("report", run)
     html = (run / "report.html").read_text()
-    assert "The training is not finished: its state is interrupted, after 3 epochs." in html
+    Wellformed(html)
+    assert said.format(run=run) in re.sub("</?code>", "", section(html, "unsure"))
+    assert "evaluate" not in section(html, "unsure") + missing(html)
+    assert "No pictures." in missing(html)
+
+
+def test_a_folder_of_pictures_that_is_none_is_told_in_the_page(run):
+    shutil.rmtree(run / "figures")
+    (run / "figures").write_text("")
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    assert "figures: cannot be read: Not a directory" in missing(html)
+    assert "Metrics" in titles(html)
 
 
 def test_a_picture_that_is_no_png_is_not_shown(run):
@@ -266,7 +288,7 @@ def test_samples_that_do_not_fit_the_run_are_refused(run):
         arrays = {name: kept[name] for name in kept}
     np.savez(run / "samples.npz", **{**arrays, "labels": arrays["labels"] + 10})
     mlphys("report", run)
-    assert "samples.npz: does not fit the run; `mlphys evaluate" in missing((run / "report.html").read_text())
+    assert "samples.npz: does not fit the run; <code>mlphys evaluate" in missing((run / "report.html").read_text())
 
 
 def test_a_page_that_cannot_be_made_is_one_message(tmp_path):
@@ -302,4 +324,4 @@ def test_the_page_of_a_study_has_its_points_its_curves_and_its_members(trained_r
     html = Path("runs/small/1/report.html").read_text()
     assert "The search" in titles(html)
     assert "test accuracy against" not in html
-    assert "validation accuracy against training.optimizer.Adam.learning rate" in html
+    assert "validation accuracy against training.optimizer.Adam.learning_rate" in html
