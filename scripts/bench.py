@@ -1,4 +1,4 @@
-"""Benchmark an epoch of mlphys, Keras, PyTorch and scikit-learn, with the machine's limit.
+"""Benchmark an epoch of mlphys, Keras, PyTorch, JAX and scikit-learn, with the machine's limit.
 
 python -m scripts.bench                         all nets, the table to stdout and to bench.json
 python -m scripts.bench --epochs 9 dense        one net
@@ -13,22 +13,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts import marked_tables
+from scripts import marked_tables, timing
+from scripts.timing import Process
 
 DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 SAMPLES = 50_000
@@ -107,6 +106,7 @@ PEERS = {
     "Keras fit, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
     "PyTorch": {},
     "PyTorch, channels last": {},
+    "JAX": {},
     "scikit-learn": {},
 }
 
@@ -147,14 +147,6 @@ def samples(net: str) -> tuple[np.ndarray, np.ndarray]:
     return x, x
 
 
-def waited_for() -> Iterator[int]:
-    """Yield the epochs that the parent requests; report after each one."""
-    for number, _ in enumerate(sys.stdin):
-        began = time.perf_counter()
-        yield number
-        print(json.dumps(time.perf_counter() - began), flush=True)
-
-
 def train_mlphys(net: str, number: int) -> None:
     """An epoch of `mlphys train` without validation, history and checkpoint included.
 
@@ -179,7 +171,7 @@ def train_mlphys(net: str, number: int) -> None:
         training = Training(network, wanted, dataset, None, 0, {}, RunWriter(Path(folder)), Silence())
         in_training = PhaseInTraining(training, phase, 0, None)
         print("ready", flush=True)
-        for epoch in waited_for():
+        for epoch in timing.waited_for():
             in_training.epoch(epoch + 1)
 
 
@@ -197,18 +189,7 @@ def train_keras(net: str, number: int, **compiled: Any) -> None:
     loss = "sparse_categorical_crossentropy" if "layers" in NETS[net] else "mean_squared_error"
     optimizer = "adam" if NETS[net]["optimizer"] == "adam" else keras.optimizers.SGD(1.0)
     model.compile(optimizer, loss, **compiled)
-    epochs = None
-
-    class Wait(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            nonlocal epochs
-            if epochs is None:
-                print("ready", flush=True)
-                epochs = waited_for()
-            if next(epochs, None) is None:
-                raise SystemExit
-
-    model.fit(x, y, batch_size=NETS[net]["batch_size"], epochs=1000, verbose=0, callbacks=[Wait()])
+    timing.fit_on_demand(model, x, y, batch_size=NETS[net]["batch_size"])
 
 
 def keras_chain(layers: list[Any], shape: tuple[int, ...], contraction: float = 0) -> Any:
@@ -258,7 +239,7 @@ def train_torch(net: str, channels_last: bool) -> None:
     loss_of = torch.nn.MSELoss() if "encoder" in NETS[net] else torch.nn.CrossEntropyLoss()
     size = NETS[net]["batch_size"]
     print("ready", flush=True)
-    for _ in waited_for():
+    for _ in timing.waited_for():
         for rows in torch.randperm(len(x)).split(size):
             optimizer.zero_grad()
             loss_of(model(x[rows]), target[rows]).backward()
@@ -287,6 +268,80 @@ def torch_net(net: str) -> Any:
     return nn.Sequential(*layers)
 
 
+def train_jax(net: str) -> None:
+    """The steps of an epoch in one `lax.scan`, compiled, over batches that are gathered on the device."""
+    import jax
+
+    samples_of_net = samples(net)
+    step, state = jax_step(net, *samples_of_net)
+    size, generator = NETS[net]["batch_size"], np.random.default_rng(0)
+    epoch = jax.jit(lambda state, rows: jax.lax.scan(step, state, rows)[0], donate_argnums=0)
+    print("ready", flush=True)
+    for _ in timing.waited_for():
+        order = generator.permutation(SAMPLES)[: SAMPLES // size * size]
+        state = jax.block_until_ready(epoch(state, order.reshape(-1, size)))
+
+
+def jax_step(net: str, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+    """A function of (weights and moments, rows) for `lax.scan`, and its initial state."""
+    import jax
+    import jax.numpy as jnp
+
+    on_device, target = jnp.asarray(x), jnp.asarray(y)
+    rows_of_net, adam = loaded(net).rows(), NETS[net]["optimizer"] == "adam"
+    generator = np.random.default_rng(0)
+    weights = [
+        {
+            name: jnp.asarray(generator.normal(0, 0.05, shape) if name == "kernel" else np.zeros(shape), jnp.float32)
+            for name, shape in row.layer.weight_shapes(row.input_shape).items()
+        }
+        for row in rows_of_net
+    ]
+
+    def loss(weights: Any, x: Any, t: Any) -> Any:
+        for row, own in zip(rows_of_net, weights, strict=True):
+            x = jax_layer(row, own, x)
+        if "layers" in NETS[net]:
+            return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), t[:, None], axis=1))
+        return jnp.mean((x - t) ** 2)
+
+    def step(state: Any, rows: Any) -> tuple[Any, None]:
+        weights, first, second, number = state
+        slopes = jax.grad(loss)(weights, on_device[rows], target[rows])
+        if not adam:
+            return (jax.tree.map(jnp.subtract, weights, slopes), first, second, number), None
+        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, slopes)
+        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, slopes)
+        rate = 1e-3 * jnp.sqrt(1 - 0.999**number) / (1 - 0.9**number)
+        weights = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) + 1e-7), weights, first, second)
+        return (weights, first, second, number + 1), None
+
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    return step, (weights, zeros, jax.tree.map(jnp.copy, zeros), jnp.float32(1))
+
+
+def jax_layer(row: Any, own: Any, x: Any) -> Any:
+    """A layer on a batch; the cross-entropy includes the softmax."""
+    import jax
+    import jax.numpy as jnp
+
+    match type(row.layer).__name__:
+        case "Dense":
+            x = x @ own["kernel"] + own["bias"]
+        case "Conv2D":
+            axes = ("NHWC", "HWIO", "NHWC")
+            x = jax.lax.conv_general_dilated(x, own["kernel"], (1, 1), "SAME", dimension_numbers=axes) + own["bias"]
+        case "AveragePooling2D":
+            (height, width, channels), size = row.output_shape, row.layer.pool_size[0]
+            x = x.reshape(len(x), height, size, width, size, channels).mean((2, 4))
+        case "UpSampling2D":
+            x = jnp.repeat(jnp.repeat(x, row.layer.size[0], 1), row.layer.size[1], 2)
+        case _:
+            x = x.reshape(len(x), *row.output_shape)
+    activation = getattr(row.layer, "activation", None)
+    return {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}.get(activation, lambda x: x)(x)
+
+
 def train_sklearn(net: str) -> None:
     """MLPClassifier, one epoch per call; only for the dense classifier."""
     from sklearn.neural_network import MLPClassifier
@@ -295,7 +350,7 @@ def train_sklearn(net: str) -> None:
     x = x.reshape(len(x), -1)
     model = MLPClassifier((30,), solver="sgd", batch_size=100, learning_rate_init=1.0, momentum=0)
     print("ready", flush=True)
-    for _ in waited_for():
+    for _ in timing.waited_for():
         model.partial_fit(x, y, classes=range(10))
 
 
@@ -309,84 +364,25 @@ def worker(peer: str, net: str, number: int) -> None:
             train_keras(net, number, steps_per_execution=SAMPLES // NETS[net]["batch_size"])
         case "scikit-learn":
             train_sklearn(net)
+        case "JAX":
+            train_jax(net)
         case _:
             train_torch(net, channels_last=peer.endswith("last"))
-
-
-class Process:
-    """The process of a peer that trains one phase."""
-
-    def __init__(self, peer: str, net: str, number: int):
-        command = [sys.executable, "-m", "scripts.bench", "--worker", peer, str(number), net]
-        forced = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # by mlphys, in this process
-        environment = {key: value for key, value in os.environ.items() if key not in forced}
-        environment |= {"PYTHONPATH": str(marked_tables.ROOT), "KERAS_BACKEND": "tensorflow", **PEERS[peer]}
-        began = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.name = f"{peer}, {net}"
-        self._line("ready")
-        self.start = time.perf_counter() - began
-
-    def epoch(self) -> float:
-        assert self.process.stdin
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return float(self._line())
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def _line(self, expected: str = "") -> str:
-        assert self.process.stdout
-        line = self.process.stdout.readline().strip()
-        if not line or expected not in line:
-            raise SystemExit(f"{self.name}: {line} " + (self.process.communicate()[1] or "")[-2000:])
-        return line
 
 
 def runs_here(peer: str, net: str) -> bool:
     if peer == "scikit-learn":
         return net == "dense"
-    if peer.startswith("PyTorch"):
-        from importlib.util import find_spec
-
+    package = {"PyTorch": "torch", "PyTorch, channels last": "torch", "JAX": "jax"}.get(peer)
+    if package:
         plain = "stages" not in NETS[net] and "contraction" not in NETS[net]
-        return find_spec("torch") is not None and plain and (peer == "PyTorch" or "conv" in net)
+        return find_spec(package) is not None and plain and ("conv" in net or not peer.endswith("last"))
     return True
 
 
 def operations(net: str) -> int:
-    """Floating-point operations of a training step per sample: forward, and backward to weights and inputs.
-
-    The first layer's inputs need no gradient. A stacked net has a pass for each stage alone, and one for all together.
-    """
-    forward = []
-    for row in loaded(net).rows():
-        kernel = row.weights().get(f"{row.name}.kernel", ())
-        forward += [2 * math.prod(kernel) * math.prod(row.output_shape[:-1])] if kernel else []
-    return (3 * sum(forward) - forward[0]) * (2 if "stages" in NETS[net] else 1)
-
-
-def rate_of_the_machine() -> float:
-    """Floating-point operations a second of a large float32 matrix product, the best of nine, by TensorFlow.
-
-    In a separate process. NumPy's libraries are slower on some processors.
-    """
-    script = (
-        "import time, tensorflow as tf\n"
-        "a, seconds = tf.random.stateless_uniform((3000, 3000), (0, 0)), []\n"
-        "for _ in range(9):\n"
-        "    began = time.perf_counter()\n"
-        "    (a @ a)[0, 0].numpy()\n"
-        "    seconds.append(time.perf_counter() - began)\n"
-        "print(2 * 3000**3 / min(seconds))"
-    )
-    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"}
-    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    return float(told.stdout)
+    """Operations of a training step per sample. A stacked net has a pass for each stage alone, and one for all."""
+    return timing.operations(loaded(net).rows()) * (2 if "stages" in NETS[net] else 1)
 
 
 @dataclass
@@ -403,22 +399,27 @@ class Seconds:
 def measured(net: str, epochs: int) -> dict[str, Seconds]:
     """Seconds by peer, for epochs of each phase, the peers in turn."""
     numbers = range(phases(net))
-    peers = {peer: [Process(peer, net, number) for number in numbers] for peer in PEERS if runs_here(peer, net)}
+    peers = {
+        peer: [Process("scripts.bench", ("--worker", peer, str(number), net), PEERS[peer]) for number in numbers]
+        for peer in PEERS
+        if runs_here(peer, net)
+    }
     seconds = {peer: Seconds(sum(process.start for process in processes), []) for peer, processes in peers.items()}
     try:
         for peer, processes in peers.items():
             seconds[peer].first += sum(process.epoch() for process in processes)
         for _ in range(epochs):
             for peer, processes in peers.items():
-                turn: list[float] = []
-                while sum(turn) < TURN:
-                    turn.append(sum(process.epoch() for process in processes))
-                seconds[peer].epochs += turn
+                seconds[peer].epochs += timing.turn(partial(_epoch, processes), TURN)
     finally:
         for processes in peers.values():
             for process in processes:
                 process.end()
     return seconds
+
+
+def _epoch(processes: Sequence[Process]) -> float:
+    return sum(process.epoch() for process in processes)
 
 
 HEAD = ["net", *PEERS, "machine's limit", "first epoch", "measured on"]
@@ -431,7 +432,9 @@ def row(net: str, seconds: dict[str, Seconds], rate: float) -> str:
     medians = [seconds[peer].median() if peer in seconds else None for peer in PEERS] + [limit]
     told = ["" if median is None else f"{median:.3f} ({median / ours:.2g}x)" for median in medians]
     first = f"{seconds['mlphys'].first:.1f}; Keras {seconds['Keras fit, as shipped'].first:.1f}"
-    return f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first, machine_line(rate)])} |"
+    return (
+        f"| {net}: {NETS[net]['about']} | {' | '.join([f'{ours:.3f}', *told[1:], first, timing.machine_line(rate)])} |"
+    )
 
 
 def table(rows: dict[str, str]) -> str:
@@ -455,15 +458,6 @@ def known_rows() -> dict[str, str]:
     return {line["net"].partition(":")[0]: f"| {' | '.join(line.get(name, '') for name in HEAD)} |" for line in full}
 
 
-def machine_line(rate: float) -> str:
-    """The machine of a row; `rate` in operations per second."""
-    from mlphys import machine
-
-    facts, info = machine.describe([], xla=True), Path("/proc/cpuinfo")
-    vnni = "VNNI" if info.exists() and "vnni" in info.read_text() else "no VNNI"
-    return f"{facts['threads']} cores of {facts['cpu']}, {vnni}, {rate / 1e9:.0f} GFLOP/s"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", help=f"default all: {', '.join(NETS)}")
@@ -477,7 +471,7 @@ def main() -> None:
         return
     from mlphys.errors import UserError
 
-    rate = rate_of_the_machine()
+    rate = timing.rate_of_the_machine()
     results: dict[str, dict[str, Seconds]] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -18,7 +18,7 @@ from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.training import Training
-from scripts import bench, keys, results, soak
+from scripts import bench, bench_catalogue, keys, results, soak
 from scripts.marked_tables import table, write_table
 from tests.helpers.cli import commands
 from tests.test_architecture import ROWS
@@ -258,6 +258,27 @@ def test_what_the_scripts_write_they_read_again():
     for document in (results.DOCUMENT, README):
         assert table(document, "results") == "\n".join([results.COLUMNS, *results.known_rows(document).values()])
     assert table(bench.DOCUMENT, "bench") == bench.table(bench.known_rows())
+    assert table(bench_catalogue.DOCUMENT, "bench_catalogue") == bench_catalogue.page(bench_catalogue.known())
     head, _, *rows = table(soak.DOCUMENT, "soak").splitlines()
     assert head.startswith(soak.table({}).partition(" | ")[0])
     assert {row.split()[1] for row in rows} <= soak.EXPERIMENTS.keys()
+
+
+def test_the_page_of_the_catalogue_has_ratios_by_turn_their_means_and_fixed_layers_apart():
+    def found(ours: float, fixed: bool) -> bench_catalogue.Measured:
+        turns = {
+            "mlphys": [[ours, ours]] * 5,
+            "Keras": [[1.0], [1.0], [1.0], [1.0], [9.0]],
+            "Keras, tuned": [[0.5]] * 5,
+        }
+        return bench_catalogue.Measured(
+            "32", 1000, 1, ["steps by machine code"], fixed, 0.05, 1e11, "2 cores of X, VNNI, 100 GFLOP/s", turns, {}
+        )
+
+    page = bench_catalogue.page({"b": found(0.25, False), "a": found(0.0625, False), "frozen": found(0.5, True)})
+    means, first, apart = page.partition("| config")[0], page.index("| a |"), page.index("the others are fixed")
+    assert "2 configs, on 2 cores of X, VNNI." in means
+    assert "Geometric means: 8 times as fast as Keras's `fit` as shipped, 4 times as fast as tuned" in means
+    assert "The slowest: b 4x, a 16x" in means
+    assert "| b | 32 | 0.25 | 1 | 0.5 | 4 (4 to 4) | 2 (2 to 2) | 20 | 20% | machine code |" in page
+    assert first < page.index("| b |") < apart < page.index("| frozen |")

@@ -75,8 +75,17 @@ def mlphys_with_all(
         assert found == code, printed + error
         return printed
 
-    weakref.finalize(mlphys, process.communicate)
+    weakref.finalize(mlphys, _end, process)
     return mlphys
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The end of its input ends it; one that is stuck is killed."""
+    try:
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _with_class(module: str, source: str) -> str:

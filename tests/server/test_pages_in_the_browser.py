@@ -9,13 +9,12 @@ import pytest
 
 from mlphys.io import atomic
 from mlphys.runs.writer import RunWriter
-from tests.helpers.browser import opened
 from tests.helpers.made_up_results import SAMPLES, study
 from tests.server.test_app import chosen, client, identifiers, in_training, row, two_runs
 
 
 @pytest.mark.slow
-def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_the_pages_of_a_server(tmp_path, monkeypatch):
+def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_the_pages_of_a_server(browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     two_runs()
     random = np.random.default_rng(0)
@@ -36,11 +35,10 @@ def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_the_pages_of_a_server
         "message": client().get("/nothing").text,
     }
     found = {}
-    with opened() as browser:
-        for name, html in pages.items():
-            (tmp_path / f"{name}.html").write_text(html)
-            for width, scheme in ((390, "dark"), (1280, "light")):
-                with browser.seen(width, scheme):
-                    browser.open(tmp_path / f"{name}.html")
-                    found[name, width] = browser.barriers()
+    for name, html in pages.items():
+        (tmp_path / f"{name}.html").write_text(html)
+        for width, scheme in ((390, "dark"), (1280, "light")):
+            with browser.seen(width, scheme):
+                browser.open(tmp_path / f"{name}.html")
+                found[name, width] = browser.barriers()
     assert {where: each for where, each in found.items() if each} == {}
