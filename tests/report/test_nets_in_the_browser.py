@@ -180,14 +180,6 @@ def test_a_stack_has_the_codes_and_the_reconstructions_through_its_stages_of_ker
     assert browser.messages() == []
 
 
-def test_decoders_that_do_not_fit_the_encoders_are_not_in_the_page(run_of):
-    run = Run(run_of("head").path)
-    kind = run.config.model.model_copy(update={"frozen": False})
-    whole = kind.forward_pass(run.loaded.net_input, run.weights)
-    assert [step.type for step in whole.steps] == ["Dense", "Dense", "Dense"]
-    assert whole.branches == []
-
-
 def surface(browser: Browser) -> None:
     """Wait until the loss surface is computed."""
     browser.run("document.querySelector('.loss-surface').scrollIntoView({behavior: 'instant'})")
