@@ -181,14 +181,6 @@ def test_a_stack_has_the_codes_and_the_reconstructions_through_its_stages_of_ker
     assert browser.messages() == []
 
 
-def test_decoders_that_do_not_fit_the_encoders_are_not_in_the_page(run_of):
-    run = Run(run_of("head").path)
-    kind = run.config.model.model_copy(update={"frozen": False})
-    whole = kind.forward_pass(run.loaded.net_input, run.weights)
-    assert [step.type for step in whole.steps] == ["Dense", "Dense", "Dense"]
-    assert whole.branches == []
-
-
 def surface(browser: Browser) -> None:
     """Wait until the loss surface is computed."""
     browser.run("document.querySelector('.loss-surface').scrollIntoView({behavior: 'instant'})")
@@ -196,7 +188,7 @@ def surface(browser: Browser) -> None:
 
 
 @of(*SURFACES)
-def test_the_loss_at_the_end_of_the_way_is_that_of_the_run(page):
+def test_the_loss_at_the_end_of_the_path_is_that_of_the_run(page):
     browser, run = page
     surface(browser)
     along, count = browser.run("const s = page.live.learning.surface; return [s.along, s.inputs.length]")
@@ -215,10 +207,10 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
         "const s = page.live.learning.surface; return [s.axes.cell(5, 20, 33, 33), s.losses[20 * 33 + 5]]"
     )
     plane = live.network(run)["plane"]
-    way = [*run.snapshots.values(), run.weights]
+    path = [*run.snapshots.values(), run.weights]
     w = {
         name: run.weights[name]
-        + sum(a * sum(c * each[name] for c, each in zip(factors, way, strict=True))
+        + sum(a * sum(c * each[name] for c, each in zip(factors, path, strict=True))
               for a, factors in zip(place, plane["factors"], strict=True))
         for name in run.snapshots[0]
     }  # fmt: skip
@@ -233,7 +225,7 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
 
 
 @of(*SURFACES)
-def test_the_mark_on_the_way_moves_with_the_slider(page):
+def test_the_mark_on_the_path_moves_with_the_slider(page):
     browser, _ = page
     surface(browser)
     pixels = "return document.querySelector('.loss-surface canvas').toDataURL()"
@@ -291,10 +283,17 @@ def test_the_hidden_units_of_a_regressor_are_drawn_and_move_with_the_epochs(page
     assert browser.run(pixels) == trained
 
 
+@of("regions", "field", "curve", "stack", "rbm")
+def test_samples_at_once_have_the_outputs_that_they_have_one_by_one(page):
+    browser, _ = page
+    at_once = browser.run(f"{KNOWN} return page.net.lastOutputs(all).map((last) => [...last.values])")
+    assert at_once == layers(browser)[-1].tolist()
+
+
 @of("field")
 def test_stream_lines_of_a_rotation_are_circles_apart_from_each_other(page):
     browser, _ = page
-    found = browser.run("return page.streamLines(([x, y]) => [-y, x], [-1, 1], [-1, 1])")
+    found = browser.run("return page.streamLines((points) => points.map(([x, y]) => [-y, x]), [-1, 1], [-1, 1])")
     lines = [np.array(line) for line in found]
     assert len(lines) > 5
     for line in lines:
@@ -304,7 +303,7 @@ def test_stream_lines_of_a_rotation_are_circles_apart_from_each_other(page):
         assert (line[:-1, 0] * steps[:, 1] > line[:-1, 1] * steps[:, 0]).all()  # counterclockwise
     cells = [{tuple(cell) for cell in np.floor((line + 1) / 2 * 26).astype(int)} for line in lines]
     assert sum(map(len, cells)) == len(set().union(*cells))
-    assert browser.run("return page.streamLines(() => [0, 0], [-1, 1], [-1, 1])") == []
+    assert browser.run("return page.streamLines((points) => points.map(() => [0, 0]), [-1, 1], [-1, 1])") == []
 
 
 @of("field")

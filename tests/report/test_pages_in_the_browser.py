@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
 
@@ -264,15 +265,35 @@ def test_a_style_of_the_page_is_applied_and_another_one_is_not(browser, trained_
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_a_page_is_no_wider_than_the_window(browser, trained_runs, hostile, width):
-    browser.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    )
-    try:
+    with browser.seen(width):
         for path in (trained_runs / "small", trained_runs / "code", hostile):
             browser.open(path / "report.html")
             assert browser.run("return document.documentElement.scrollWidth") <= width
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize("name", ["small", "code", "regions", "curve", "hostile"])
+def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_a_page(
+    browser, trained_runs, net, hostile, name, width, scheme
+):
+    path = {"small": trained_runs / "small", "code": trained_runs / "code", "hostile": hostile}.get(name) or net(name)
+    with browser.seen(width, scheme):
+        browser.open(path / "report.html")
+        assert browser.barriers() == []
+
+
+def test_every_picture_of_a_page_is_on_its_print(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    shown = browser.run("return [...document.images].filter((image) => image.checkVisibility()).length")
+    print_ = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert shown > 10
+    assert print_.count(b"/Subtype /Image") >= shown
+
+
+def test_a_barrier_in_a_page_is_found(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    browser.run("document.querySelector('#data img').removeAttribute('alt')")
+    assert [each.partition(":")[0] for each in browser.barriers()] == ["image-alt"]
 
 
 def test_a_net_that_is_too_large_gets_a_page_without_it_and_the_reason(trained_runs, tmp_path, monkeypatch):
