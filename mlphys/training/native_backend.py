@@ -179,7 +179,7 @@ class NativeBackend:
         self._classes = chain.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
         self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
         self._sums = np.zeros(1 + dense_step.METRICS)
-        self._rates = keras_internals.rates(phase.optimizer, tf)
+        self._rates = keras_internals.Rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
@@ -236,6 +236,7 @@ class NativeBackend:
         for name, variable in self._variables.items():
             self._state[name][...] = state[name]
             variable.assign(state[name])
+        self._rates.read()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         return self.state() | {"sums": self._sums.copy()}
