@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test quick test-configs test-soak test-notebooks verify coverage soak bench bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-catalogue lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 
 test: $(DEV) ## run the tests, all but test-configs, test-soak and test-notebooks
 	$(PYTEST)
+
+again: $(DEV) ## run the tests that failed last time, one after the other
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 quick: $(DEV) ## run the tests that train nothing and start no process; a minute
 	$(PYTEST) -m 'not slow and not configs and not soak' --durations=10 --durations-min=1

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def describe(
         "started": datetime.now(UTC).isoformat(),
         "mlphys": mlphys.__version__,
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": processor(),
         "threads": threads(),
@@ -107,7 +108,13 @@ def cores() -> int:
 
 def versions() -> dict[str, str]:
     """Versions of mlphys and of the packages that determine the trained bytes."""
-    return {"mlphys": mlphys.__version__} | {name: metadata.version(name) for name in DECISIVE}
+    return {"mlphys": mlphys.__version__} | {name: _version(name) for name in DECISIVE}
+
+
+@cache
+def _version(package: str) -> str:
+    """The version that is installed, read once in a process: what is imported does not change."""
+    return metadata.version(package)
 
 
 def processor() -> str:

@@ -13,6 +13,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from mlphys.schema.data import Samples
+    from tests.helpers.browser import Browser
 
 # In one process the first network would set the threads per operation for all later ones, on which their bytes depend.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
@@ -78,6 +79,15 @@ def _coarse_pictures() -> Iterator[None]:
         patch.setattr(theme, "DPI", 40)
         patch.setitem(theme.SETTINGS, "figure.dpi", 40)
         yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests: starting it takes seconds."""
+    from tests.helpers.browser import opened
+
+    with opened() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

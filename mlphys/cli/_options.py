@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
 from mlphys.cli._candidates import configs, overrides, runs, words
+from mlphys.cli._training import refuse_given
+
+Command = Callable[..., None]
 
 CONFIG = click.argument(
     "config", type=click.Path(path_type=Path), shell_complete=configs
@@ -58,13 +64,19 @@ EVALUATE = click.option(
 QUIET = click.option("--quiet", is_flag=True, help="Show no progress; train and resume print the run's path only.")
 NO_REPORT = click.option("--no-report", is_flag=True, help="Write no page, report.html.")
 RUN = click.argument("run", required=False, shell_complete=runs)
-FORMATS = click.option(
-    "--format",
-    "formats",
-    default="png",
-    shell_complete=words("png", "pdf", "svg"),
-    help="png, pdf, svg; several separated by commas.",
-)
+
+
+def _separated(ctx: click.Context, option: click.Parameter, value: str) -> list[str]:
+    return value.split(",")
+
+
+def formats(name: str) -> Callable[[Command], Command]:
+    """The option `name`: formats of pictures, as a list."""
+    help_text = "png, pdf, svg; several separated by commas."
+    complete = words("png", "pdf", "svg")
+    return click.option(name, "formats", default="png", callback=_separated, shell_complete=complete, help=help_text)
+
+
 STYLE = click.option(
     "--style",
     shell_complete=words("paper", "slides", "notebook"),
@@ -72,4 +84,47 @@ STYLE = click.option(
 )
 WIDTH = click.option("--width", metavar="LENGTH", help="The width of a picture: 85mm, 8.5cm, 3.35in, 241pt.")
 NO_TITLE = click.option("--no-title", is_flag=True, help="Leave out the title and the lines below the picture.")
+
+
+def styled(command: Command) -> Command:
+    """--style, --width and --no-title, which the command receives as one `style`."""
+
+    @STYLE
+    @WIDTH
+    @NO_TITLE
+    @wraps(command)
+    def with_style(style: str | None, width: str | None, no_title: bool, **others: Any) -> None:
+        from mlphys.figures.style import chosen
+
+        command(style=chosen(style, width, not no_title), **others)
+
+    return with_style
+
+
+class Executed(NamedTuple):
+    """How the members of a study are trained: fields of a `Request`."""
+
+    workers: int | None
+    threads: int | None
+    ray: str | None
+    gpus: float
+
+    def require_ray_for_gpus(self) -> None:
+        refuse_given({"--gpus": bool(self.gpus) and not self.ray}, "GPUs are given to members by --ray")
+
+
+def executed(command: Command) -> Command:
+    """--workers, --threads, --ray and --gpus, which the command receives as one `executed`."""
+
+    @WORKERS
+    @THREADS
+    @RAY
+    @GPUS
+    @wraps(command)
+    def with_executor(workers: int | None, threads: int | None, ray: str | None, gpus: float, **others: Any) -> None:
+        command(executed=Executed(workers, threads, ray, gpus), **others)
+
+    return with_executor
+
+
 DATA = click.option("--data", "path", metavar="PATH", help="The run's data, if it has moved.")

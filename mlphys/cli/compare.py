@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlphys import terminal
 from mlphys.cli import _candidates
-from mlphys.cli._options import NO_TITLE, STYLE, WIDTH
+from mlphys.cli._options import formats, styled
+
+if TYPE_CHECKING:
+    from mlphys.figures.style import Style
 
 
 @click.command("compare")
@@ -18,35 +22,23 @@ from mlphys.cli._options import NO_TITLE, STYLE, WIDTH
 @click.option("--metric", help="Another metric than the first of the kind of model.")
 @click.option("--format", "format_", type=click.Choice(["text", "json", "csv", "latex", "markdown"]), default="text")
 @click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Draw pictures of it into a folder.")
-@click.option(
-    "--pictures",
-    "formats",
-    default="png",
-    shell_complete=_candidates.words("png", "pdf", "svg"),
-    help="png, pdf, svg; several separated by commas.",
-)
-@STYLE
-@WIDTH
-@NO_TITLE
+@formats("--pictures")
+@styled
 def command(
     runs: tuple[str, ...],
     all_pairs: bool,
     metric: str | None,
     format_: str,
     out: Path | None,
-    formats: str,
-    style: str | None,
-    width: str | None,
-    no_title: bool,
+    formats: list[str],
+    style: Style,
 ) -> None:
     """Compare runs, or studies, on the same samples: what differs, by how much, and with which significance."""
-    from mlphys.figures.style import chosen
     from mlphys.show.comparison import compared
     from mlphys.show.pictures import picture_list
     from mlphys.studies import comparison, comparison_text, pictures
     from mlphys.studies.candidates import candidates
 
-    drawn_in = chosen(style, width, not no_title)
     found = comparison.compare(candidates(runs), all_pairs, metric)
     match format_:
         case "text":
@@ -60,5 +52,5 @@ def command(
         case _:
             terminal.echo(comparison_text.as_markdown(found))
     if out:
-        drawn = pictures.draw(pictures.of_comparison(found), out, formats.split(","), drawn_in)
+        drawn = pictures.draw(pictures.of_comparison(found), out, formats, style)
         terminal.complain(picture_list(*drawn))

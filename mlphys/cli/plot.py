@@ -10,7 +10,7 @@ import click
 from mlphys import terminal
 from mlphys.cli._candidates import entries
 from mlphys.cli._loading import with_note
-from mlphys.cli._options import FORMATS, NO_TITLE, RUN, STYLE, WIDTH
+from mlphys.cli._options import RUN, formats, styled
 from mlphys.cli._training import refuse_given
 
 if TYPE_CHECKING:
@@ -25,31 +25,30 @@ if TYPE_CHECKING:
     shell_complete=entries("mlphys.plots", several=True),
     help="Draw only these pictures, separated by commas.",
 )
-@FORMATS
-@STYLE
-@WIDTH
-@NO_TITLE
-def command(
-    run: str | None, only: str | None, formats: str, style: str | None, width: str | None, no_title: bool
-) -> None:
+@formats("--format")
+@styled
+def command(run: str | None, only: str | None, formats: list[str], style: Style) -> None:
     """Draw the pictures of RUN (default: the newest finished one)."""
+    draw(run, only, formats, style)
+
+
+def draw(run: str | None, only: str | None, formats: Sequence[str], style: Style) -> None:
+    """Draw the pictures of a run or a study, and print their files."""
     from mlphys.commands import plot
-    from mlphys.figures.style import chosen
     from mlphys.runs.run import find
     from mlphys.show.pictures import drawn_pictures
     from mlphys.studies.study_file import located
 
-    drawn_in = chosen(style, width, not no_title)
     if run and (study := located(run)):
         refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
-        _plot_study(study, formats.split(","), drawn_in)
+        _draw_study(study, formats, style)
         return
     found = with_note(find(run))
     names = only.split(",") if only else found.config.plots
-    terminal.echo(drawn_pictures(plot.draw(found, names, formats.split(","), drawn_in)))
+    terminal.echo(drawn_pictures(plot.draw(found, names, formats, style)))
 
 
-def _plot_study(study: Study, formats: Sequence[str], style: Style) -> None:
+def _draw_study(study: Study, formats: Sequence[str], style: Style) -> None:
     from mlphys.figures.save import FORMATS
     from mlphys.schema.messages import require_known
     from mlphys.show.pictures import picture_list

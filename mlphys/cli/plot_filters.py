@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mlphys.cli import plot
-from mlphys.cli._options import FORMATS, NO_TITLE, RUN, STYLE, WIDTH
+from mlphys.cli._options import RUN, formats, styled
+
+if TYPE_CHECKING:
+    from mlphys.figures.style import Style
 
 
 @click.command("plot-filters")
 @RUN
-@FORMATS
-@STYLE
-@WIDTH
-@NO_TITLE
-@click.pass_context
-def command(
-    ctx: click.Context, run: str | None, formats: str, style: str | None, width: str | None, no_title: bool
-) -> None:
+@formats("--format")
+@styled
+def command(run: str | None, formats: list[str], style: Style) -> None:
     """Draw every kernel of RUN, on several sheets if needed: the same as plot --only filters."""
-    options = {"formats": formats, "style": style, "width": width, "no_title": no_title}
-    ctx.invoke(plot.command, run=run, only="filters", **options)
+    plot.draw(run, "filters", formats, style)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlphys import terminal
-from mlphys.cli._options import GPUS, NO_REPORT, QUIET, RAY, RUN, SET, THREADS, WORKERS
+from mlphys.cli._options import NO_REPORT, QUIET, RUN, SET, Executed, executed
 from mlphys.cli._training import interruptible, print_study, refuse_given, say, write_page
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 @click.command("resume")
 @RUN
 @SET
-@THREADS
-@WORKERS
-@RAY
-@GPUS
+@executed
 @click.option("--retry", is_flag=True, help="Of a study: try the members again that failed.")
 @click.option("--shard", metavar="I/N", help="Of a study: every N-th member only, from the I-th on.")
 @NO_REPORT
@@ -29,10 +26,7 @@ if TYPE_CHECKING:
 def command(
     run: str | None,
     overrides: tuple[str, ...],
-    threads: int | None,
-    workers: int | None,
-    ray: str | None,
-    gpus: float,
+    executed: Executed,
     retry: bool,
     shard: str | None,
     no_report: bool,
@@ -48,18 +42,18 @@ def command(
 
     if run and (study := located(run)):
         refuse_given(
-            {"--set": bool(overrides), "--threads": threads is not None},
+            {"--set": bool(overrides), "--threads": executed.threads is not None},
             f"{study.path} is a study, whose members keep their configs and threads",
         )
-        refuse_given({"--gpus": bool(gpus) and not ray}, "GPUs are given to members by --ray")
-        request = Request({}, workers=workers, shard=parsed_shard(shard), ray=ray, gpus=gpus)
+        executed.require_ray_for_gpus()
+        request = Request({}, shard=parsed_shard(shard), **executed._asdict())
         _resume_study(study, request, retry, no_report, quiet)
         return
     refuse_given(
         {
-            "--workers": workers is not None,
-            "--ray": bool(ray),
-            "--gpus": bool(gpus),
+            "--workers": executed.workers is not None,
+            "--ray": bool(executed.ray),
+            "--gpus": bool(executed.gpus),
             "--retry": retry,
             "--shard": bool(shard),
         },
@@ -70,8 +64,9 @@ def command(
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
 
+    found = find(run) if run else newest_unfinished()
     with interruptible():
-        done = train.resume(find(run) if run else newest_unfinished(), overrides, reporter(quiet), say(quiet), threads)
+        done = train.resume(found, overrides, reporter(quiet), say(quiet), executed.threads)
     if not no_report:
         write_page(done.path)
     terminal.echo(str(done.path) if quiet else trained(done))

@@ -9,8 +9,8 @@ import click
 from mlphys import terminal
 from mlphys.cli import _candidates
 from mlphys.cli._loading import config_path, with_notes
-from mlphys.cli._options import CONFIG, EVALUATE, GPUS, NO_REPORT, QUIET, RAY, SEEDS, SET, THREADS, WORKERS
-from mlphys.cli._training import refuse_given, train_study
+from mlphys.cli._options import CONFIG, EVALUATE, NO_REPORT, QUIET, SEEDS, SET, Executed, executed
+from mlphys.cli._training import train_study
 
 
 @click.command("sweep")
@@ -29,10 +29,7 @@ from mlphys.cli._training import refuse_given, train_study
 @EVALUATE
 @click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default runs/NAME/NUMBER.")
 @click.option("--resume", "go_on", is_flag=True, help="Go on with the newest study of CONFIG.")
-@WORKERS
-@THREADS
-@RAY
-@GPUS
+@executed
 @click.option("--shard", metavar="I/N", help="Train every N-th member only, from the I-th on: for job arrays.")
 @click.option("--dry-run", is_flag=True, help="Print the members and train none.")
 @click.option("--yes", is_flag=True, help="Train more than 200 members.")
@@ -47,10 +44,7 @@ def command(
     evaluate: str | None,
     out: Path | None,
     go_on: bool,
-    workers: int | None,
-    threads: int | None,
-    ray: str | None,
-    gpus: float,
+    executed: Executed,
     shard: str | None,
     dry_run: bool,
     yes: bool,
@@ -67,11 +61,10 @@ def command(
     from mlphys.show.study import member_table, search_table
     from mlphys.studies import conduct, members
 
-    refuse_given({"--gpus": bool(gpus) and not ray}, "GPUs are given to members by --ray")
+    executed.require_ray_for_gpus()
     shards, many = conduct.parsed_shard(shard), yes or dry_run
-    request = study.Request(
-        members.grid(grids), seeds, evaluate, threads, workers, shards, many, out, search, ray, gpus
-    )
+    grid, how = members.grid(grids), executed._asdict()
+    request = study.Request(grid, seeds, evaluate, shard=shards, many=many, out=out, search=search, **how)
     document = overridden_document(config_path(config), overrides)
     loaded = with_notes(load_document(document))
     if dry_run:

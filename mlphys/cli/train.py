@@ -8,7 +8,7 @@ import click
 
 from mlphys import terminal
 from mlphys.cli._loading import config_path, with_notes
-from mlphys.cli._options import CONFIG, GPUS, NO_REPORT, QUIET, RAY, SEEDS, SET, THREADS, WORKERS
+from mlphys.cli._options import CONFIG, NO_REPORT, QUIET, SEEDS, SET, Executed, executed
 from mlphys.cli._training import interruptible, refuse_given, say, train_study, write_page
 
 
@@ -29,10 +29,7 @@ def _one_seed(ctx: click.Context, option: click.Parameter, values: tuple[str, ..
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; default runs/NAME/NUMBER.")
 @click.option("--resume", "go_on", is_flag=True, help="Resume the newest unfinished run of CONFIG.")
 @SEEDS
-@WORKERS
-@THREADS
-@RAY
-@GPUS
+@executed
 @NO_REPORT
 @QUIET
 def command(
@@ -42,10 +39,7 @@ def command(
     out: Path | None,
     go_on: bool,
     seeds: int | None,
-    workers: int | None,
-    threads: int | None,
-    ray: str | None,
-    gpus: float,
+    executed: Executed,
     no_report: bool,
     quiet: bool,
 ) -> None:
@@ -62,11 +56,12 @@ def command(
     if seeds or loaded.experiment.is_study():
         from mlphys.commands.study import Request
 
-        refuse_given({"--gpus": bool(gpus) and not ray}, "GPUs are given to members by --ray")
-        request = Request({}, seeds, None, threads, workers, out=out, ray=ray, gpus=gpus)
+        executed.require_ray_for_gpus()
+        request = Request({}, seeds, out=out, **executed._asdict())
         train_study(document, loaded, request, go_on, no_report, quiet)
         return
-    refuse_given({"--ray": bool(ray), "--gpus": bool(gpus)}, "Ray trains the members of a study, and this is one run")
+    given = {"--ray": bool(executed.ray), "--gpus": bool(executed.gpus)}
+    refuse_given(given, "Ray trains the members of a study, and this is one run")
     from mlphys.commands import train
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
@@ -76,9 +71,9 @@ def command(
         say(quiet)("no unfinished run; starting a new one")
     with interruptible():
         if unfinished:
-            run = train.resume(unfinished, (), reporter(quiet), say(quiet), threads)
+            run = train.resume(unfinished, (), reporter(quiet), say(quiet), executed.threads)
         else:
-            run = train.train(loaded, out, reporter(quiet), say(quiet), threads)
+            run = train.train(loaded, out, reporter(quiet), say(quiet), executed.threads)
     if not no_report:
         write_page(run.path)
     terminal.echo(str(run.path) if quiet else trained(run))

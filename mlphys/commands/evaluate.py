@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,80 +41,140 @@ MOST_COMPARED = 10_000  # training samples
 def measure(
     loaded: ResolvedExperiment, network: Network, fitted: Preprocessing, dataset: Splits, name: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz.
-
-    With preprocessing, reconstruction errors are computed in the network's input space and, if the steps are
-    invertible, also in the space of the data (`pixel_mse`).
-    """
-    from mlphys.training.corruption import Corrupter
-
-    kind, description = loaded.experiment.model, loaded.net_input
-    raw: Split = getattr(dataset, name)
-    split = fitted.split(raw)
-    at_once = network.evaluated_at_once
-    arrays = fitted.in_target_units(sample_arrays(kind, loaded.experiment.training, description, network, split))
-    metrics = kind.metrics(description, arrays, fitted.inputs(raw), fitted.inputs(dataset.train))
-    metrics |= _calibrated(kind, network, fitted, dataset, name, arrays)
-    for key in kind.further_costs(loaded.experiment.training, description, network):
-        metrics |= mean_and_stderr(key, arrays.pop(key).astype(np.float64))
-    if network.draws > 1:
-        metrics |= of_draws(network.draws, arrays.pop("draw_variances"))
-    if name != "train":
-        leading = next(key for key in kind.MEASURED if key in metrics)
-        metrics |= _gap(leading, kind, network, fitted, dataset.train, raw, arrays)
-    if fitted.steps and fitted.invertible and "reconstructions" in kind.image_output_shapes(description):
-        metrics |= _pixels(kind, network, fitted, raw, dataset.train, arrays["codes"])
-    corrupted = None
-    if (corruption := kind.input_corruption()) is not None:
-        corrupted = Corrupter(corruption, loaded.experiment.seed, f"evaluation of {name}")(split)
-        metrics |= _denoised(kind, network, corrupted, fitted.split(dataset.train), arrays["codes"])
-    shown = kind.shown_samples(split, arrays, MOST_SHOWN).astype(np.int32)
-    kept = {**arrays, "losses": arrays["losses"] + arrays["penalties"]}
-    del kept["penalties"]
-    seen = Split(chunked.read(split.x[shown]), split.y[shown])
-    picture = Mapped(lambda x, y: kind.image_outputs(network, x), at_once)
-    pictured = picture(seen) if len(shown) else {}
-    if corrupted is not None and len(shown):
-        noisy = Split(corrupted.x[shown], seen.y)
-        pictured |= {"corrupted": chunked.read(noisy.x), "denoised": picture(noisy)["reconstructions"]}
-    pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
-    images = fitted.for_display(chunked.read(raw.x[shown]))
-    if raw.weights is not None:
-        kept["weights"] = raw.weights
-    return metrics, {"labels": raw.y, **kept, "shown": shown, "images": images, **pictured}
+    """The metrics of a network on the split `name`, and the arrays of predictions_<name>.npz."""
+    return Evaluation(loaded, network, fitted, dataset).measure(name)
 
 
-def _calibrated(
-    kind: ModelKind, network: Network, fitted: Preprocessing, dataset: Splits, name: str, arrays: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    """The temperature of a classifier, fitted to the validation split; of other splits what it makes of them."""
-    held = dataset.validation
-    if "probabilities" not in arrays or not kind.CALIBRATES or not len(held) or _has_negative(held):
-        return {}
-    probabilities = arrays["probabilities"]
-    if name != "validation":
-        predict = Mapped(lambda x, y: kind.predictions(network, x), network.evaluated_at_once)
-        probabilities = predict(fitted.split(held))["probabilities"]
-    temperature = reliability.temperature(probabilities, held.y, held.weights)
-    found: dict[str, Any] = {"temperature": temperature.value, "temperature_stderr": temperature.stderr}
-    if name == "validation":
-        return found
-    split: Split = getattr(dataset, name)
-    scaled = probability_metrics(split.y, temperature.applied(arrays["probabilities"]), split.weights)
-    return found | {f"calibrated_{key}": value for key, value in scaled.items()}
+class Evaluation:
+    """A network measured on the splits of its data; what is compiled for one of them serves the others."""
+
+    def __init__(self, loaded: ResolvedExperiment, network: Network, fitted: Preprocessing, dataset: Splits):
+        self.loaded, self.network, self.fitted, self.dataset = loaded, network, fitted, dataset
+        self._kind = loaded.experiment.model
+        self._predicting: dict[tuple[str, ...], Mapped] = {}
+        self._known: dict[str, dict[str, np.ndarray]] = {}  # predictions of training samples
+
+    def measure(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The metrics on the split `name`, and the arrays of predictions_<name>.npz.
+
+        With preprocessing, reconstruction errors are computed in the network's input space and, if the steps are
+        invertible, also in the space of the data (`pixel_mse`).
+        """
+        from mlphys.training.corruption import Corrupter
+
+        kind, network, fitted, dataset = self._kind, self.network, self.fitted, self.dataset
+        experiment, description = self.loaded.experiment, self.loaded.net_input
+        raw: Split = getattr(dataset, name)
+        split = fitted.split(raw)
+        arrays = fitted.in_target_units(sample_arrays(network, self._values, split))
+        metrics = kind.metrics(description, arrays, fitted.inputs(raw), fitted.inputs(dataset.train))
+        metrics |= self._calibrated(name, arrays)
+        for key in kind.further_costs(experiment.training, description, network):
+            metrics |= mean_and_stderr(key, arrays.pop(key).astype(np.float64))
+        if network.draws > 1:
+            metrics |= of_draws(network.draws, arrays.pop("draw_variances"))
+        if name != "train":
+            leading = next(key for key in kind.MEASURED if key in metrics)
+            metrics |= self._gap(leading, raw, arrays)
+        if fitted.steps and fitted.invertible and "reconstructions" in kind.image_output_shapes(description):
+            metrics |= self._pixels(raw, arrays["codes"])
+        corrupted = None
+        if (corruption := kind.input_corruption()) is not None:
+            corrupted = Corrupter(corruption, experiment.seed, f"evaluation of {name}")(split)
+            metrics |= self._denoised(corrupted, arrays["codes"])
+        shown = kind.shown_samples(split, arrays, MOST_SHOWN).astype(np.int32)
+        kept = {**arrays, "losses": arrays["losses"] + arrays["penalties"]}
+        del kept["penalties"]
+        seen = Split(chunked.read(split.x[shown]), split.y[shown])
+        pictured = self._picture(seen) if len(shown) else {}
+        if corrupted is not None and len(shown):
+            noisy = Split(corrupted.x[shown], seen.y)
+            pictured |= {"corrupted": chunked.read(noisy.x), "denoised": self._picture(noisy)["reconstructions"]}
+        pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
+        images = fitted.for_display(chunked.read(raw.x[shown]))
+        if raw.weights is not None:
+            kept["weights"] = raw.weights
+        return metrics, {"labels": raw.y, **kept, "shown": shown, "images": images, **pictured}
+
+    @cached_property
+    def _values(self) -> Mapped:
+        return sample_values(self._kind, self.loaded.experiment.training, self.loaded.net_input, self.network)
+
+    @cached_property
+    def _picture(self) -> Mapped:
+        return Mapped(lambda x, y: self._kind.image_outputs(self.network, x), self.network.evaluated_at_once)
+
+    def _predict(self, *keys: str) -> Mapped:
+        """These predictions of the network, compiled."""
+
+        def predictions(x: Any, y: Any) -> dict[str, Any]:
+            found = self._kind.predictions(self.network, x)
+            return {key: found[key] for key in keys}
+
+        if keys not in self._predicting:
+            self._predicting[keys] = Mapped(predictions, self.network.evaluated_at_once)
+        return self._predicting[keys]
+
+    def _calibrated(self, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """The temperature of a classifier, fitted to the validation split; of other splits what it makes of them."""
+        held = self.dataset.validation
+        if "probabilities" not in arrays or not self._kind.CALIBRATES or not len(held) or _has_negative(held):
+            return {}
+        probabilities = arrays["probabilities"]
+        if name != "validation":
+            probabilities = self._predict("probabilities")(self.fitted.split(held))["probabilities"]
+        temperature = reliability.temperature(probabilities, held.y, held.weights)
+        found: dict[str, Any] = {"temperature": temperature.value, "temperature_stderr": temperature.stderr}
+        if name == "validation":
+            return found
+        split: Split = getattr(self.dataset, name)
+        scaled = probability_metrics(split.y, temperature.applied(arrays["probabilities"]), split.weights)
+        return found | {f"calibrated_{key}": value for key, value in scaled.items()}
+
+    def _gap(self, name: str, split: Split, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """How much better the leading metric is on training samples, at most MOST_COMPARED of them, drawn at random."""
+        scores = [key for key in ("probabilities", "squared_errors", "outputs") if key in arrays][:1]
+        if not scores:
+            return {}
+        seen = self._seen_in_training
+        if scores[0] not in self._known:
+            self._known[scores[0]] = self._predict(*scores)(self.fitted.split(seen))
+        known = of_samples(self.fitted.in_target_units(self._known[scores[0]]), seen.y)
+        return gap(name, of_samples(arrays, split.y), known, split.weights, seen.weights)
+
+    @cached_property
+    def _seen_in_training(self) -> Split:
+        train = self.dataset.train
+        return train.at(np.sort(rng(0, "gap").permutation(len(train))[:MOST_COMPARED]))
+
+    def _denoised(self, corrupted: Split, codes: np.ndarray) -> dict[str, Any]:
+        """Denoising error |r(x + noise) - x|^2, with two baselines: the corrupted input itself, and PCA."""
+        clean, train = corrupted.y.reshape(len(corrupted), -1), self.fitted.split(self.dataset.train)
+
+        def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
+            r = values["reconstructions"].reshape(-1, clean.shape[1])
+            return {"squared": ((r - clean[rows]) ** 2).mean(axis=1)}
+
+        squared = self._picture(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
+        return denoising(squared, chunked.read(corrupted.x), corrupted.y, train.x, math.prod(codes.shape[1:]))
+
+    def _pixels(self, raw: Split, codes: np.ndarray) -> dict[str, Any]:
+        """The reconstruction error in the space of the data, and that of PCA."""
+
+        def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
+            difference = self.fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
+            return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
+
+        found = self._picture(self.fitted.split(raw), errors)
+        return pixel_errors(found["squared"], raw.x, self.dataset.train.x, math.prod(codes.shape[1:]))
 
 
 def _has_negative(split: Split) -> bool:
     return split.weights is not None and bool(split.weights.min() < 0)
 
 
-def sample_arrays(
-    kind: ModelKind, training: Training, description: Description, network: Network, split: Split
-) -> dict[str, np.ndarray]:
-    """Of each sample: predictions, the loss without and the penalties, and its further costs with both.
-
-    A loss that is drawn is the mean of several draws, with the variance of this mean.
-    """
+def sample_values(kind: ModelKind, training: Training, description: Description, network: Network) -> Mapped:
+    """Of each sample, compiled: predictions, every draw of the loss without penalties, penalties, further costs."""
     from keras import ops
 
     cost = kind.cost(training, description, network)
@@ -128,75 +189,40 @@ def sample_arrays(
             found[key] = others["loss"] + more
         return found
 
+    return Mapped(values, network.evaluated_at_once)
+
+
+def sample_arrays(network: Network, values: Mapped, split: Split) -> dict[str, np.ndarray]:
+    """The `sample_values` of a split. A loss that is drawn is the mean of several draws, with the variance of it."""
     network.measure_alike()
-    arrays = Mapped(values, network.evaluated_at_once)(split)
+    arrays = values(split)
     losses = arrays.pop("losses")
     return arrays | (drawn_losses(losses) if network.draws > 1 else {"losses": losses[:, 0]})
 
 
-def _gap(
-    name: str,
-    kind: ModelKind,
-    network: Network,
-    fitted: Preprocessing,
-    train: Split,
-    split: Split,
-    arrays: dict[str, np.ndarray],
-) -> dict[str, Any]:
-    """How much better the leading metric is on training samples, at most MOST_COMPARED of them, drawn at random."""
-    scores = [key for key in ("probabilities", "squared_errors", "outputs") if key in arrays][:1]
-    if not scores:
-        return {}
-    rows = np.sort(rng(0, "gap").permutation(len(train))[:MOST_COMPARED])
-    seen = train.at(rows)
-    predict = Mapped(lambda x, y: {key: kind.predictions(network, x)[key] for key in scores}, network.evaluated_at_once)
-    known = of_samples(fitted.in_target_units(predict(fitted.split(seen))), seen.y)
-    return gap(name, of_samples(arrays, split.y), known, split.weights, seen.weights)
-
-
-def _denoised(kind: ModelKind, network: Network, corrupted: Split, train: Split, codes: np.ndarray) -> dict[str, Any]:
-    """Denoising error |r(x + noise) - x|^2, with two baselines: the corrupted input itself, and PCA."""
-    clean = corrupted.y.reshape(len(corrupted), -1)
-
-    def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
-        r = values["reconstructions"].reshape(-1, clean.shape[1])
-        return {"squared": ((r - clean[rows]) ** 2).mean(axis=1)}
-
-    given_back = Mapped(lambda x, y: kind.image_outputs(network, x), network.evaluated_at_once)
-    squared = given_back(Split(corrupted.x, np.zeros((len(corrupted), 0), np.float32)), errors)["squared"]
-    return denoising(squared, chunked.read(corrupted.x), corrupted.y, train.x, math.prod(codes.shape[1:]))
-
-
-def _pixels(
-    kind: ModelKind, network: Network, fitted: Preprocessing, raw: Split, train: Split, codes: np.ndarray
-) -> dict[str, Any]:
-    """The reconstruction error in the space of the data, and that of PCA."""
-
-    def errors(values: dict[str, np.ndarray], rows: slice) -> dict[str, np.ndarray]:
-        difference = fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
-        return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
-
-    reconstruct = Mapped(lambda x, y: kind.image_outputs(network, x), network.evaluated_at_once)
-    found = reconstruct(fitted.split(raw), errors)
-    return pixel_errors(found["squared"], raw.x, train.x, math.prod(codes.shape[1:]))
-
-
 def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
     """Measure a finished run on one split and keep metrics and predictions in the run."""
-    from mlphys.runs.writer import RunWriter
-
-    loaded = run.loaded
     dataset = run.dataset(path)
     if not len(getattr(dataset, split)):
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
-    metrics, predictions = measure(loaded, run.trained.network, run.preprocessing, dataset, split)
+    return kept(run, Evaluation(run.loaded, run.trained.network, run.preprocessing, dataset), split)
+
+
+def kept(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
+    """The metrics of a finished run on a split, written into it with the predictions.
+
+    Raises UserError where outputs are not finite.
+    """
+    from mlphys.runs.writer import RunWriter
+
+    metrics, predictions = evaluation.measure(split)
     if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
         raise UserError(f"{run.path}: its outputs on {split} are not finite; retrain with a smaller learning_rate")
     writer = RunWriter(run.path)
     writer.predictions(split, predictions)
     if split in ("test", run.shown_split()):
-        known = _page_samples(run)
-        writer.samples(page_samples.chosen(loaded, run.preprocessing, dataset, split, predictions, known))
+        facts = evaluation.loaded, evaluation.fitted, evaluation.dataset
+        writer.samples(page_samples.chosen(*facts, split, predictions, _page_samples(run)))
     writer.metrics({**run.metrics, split: metrics})
     return metrics
 

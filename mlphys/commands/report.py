@@ -8,8 +8,8 @@ from pathlib import Path
 from mlphys.commands import check
 from mlphys.commands.check import Compared
 from mlphys.errors import UserError
-from mlphys.io.run_files import PAGE, STUDY
-from mlphys.io.run_folder import RunFolder
+from mlphys.io.run_files import PAGE
+from mlphys.io.run_folder import STUDY, RunFolder
 from mlphys.numerics.uncertainty import rounded
 from mlphys.report import run_page, study_page
 from mlphys.report.run_page import PublishedNumber

@@ -99,7 +99,7 @@ def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report
     """The run of an order, trained to its end, whatever was there of it."""
     sender = _Sender(order.number, report, run)
     if not os.path.exists(run.path / "config.yaml"):
-        return training.trained(loaded, run.path, sender, _silent, order.threads)
+        return training.trained(loaded, run.path, sender, _silent, order.threads, order.evaluate)
     if changes := [key for key, _, _ in difference(run.config, loaded.experiment)]:
         raise UserError(f"{run.path}: was trained with another config ({', '.join(changes)} changed); remove it")
     if _state(run) == "diverged":

@@ -77,14 +77,30 @@ def train(
 
 
 def trained(
-    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
+    loaded: ResolvedExperiment,
+    out: Path | None,
+    reporter: Reporter,
+    say: Say,
+    threads: int | None = None,
+    measured: Sequence[str] = (),
 ) -> Run:
-    """Train an experiment in a new run directory and measure it on validation; `threads` None: one a core."""
+    """Train an experiment in a new run directory and measure it on validation; `threads` None: one a core.
+
+    Other splits that are to be `measured` as `evaluate` does, if they have samples, save the network a second
+    construction. With variables that training alone has changed, such as Markov chains, they are left to `evaluate`.
+    """
     with machine.using_threads(threads):
-        return _trained(loaded, out, reporter, say)
+        run, evaluation = _trained(loaded, out, reporter, say)
+    if not evaluation.network.state:
+        for split in measured:
+            if len(getattr(evaluation.dataset, split)):
+                evaluate.kept(run, evaluation, split)
+    return run
 
 
-def _trained(loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say) -> Run:
+def _trained(
+    loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say
+) -> tuple[Run, evaluate.Evaluation]:
     data = loaded.experiment.data
     for source in data.sources():
         if locate(source) is None:
@@ -174,7 +190,7 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, th
     if passed:
         text += f" (unusable: {'; '.join(f'{path.name}, {wrong}' for path, wrong in passed.items())})"
     say(f"run {run.path}: {text}")
-    return _train(PreparedRun(Run(run.path), writer, loaded, dataset, fitted), reporter, checkpoint)
+    return _train(PreparedRun(Run(run.path), writer, loaded, dataset, fitted), reporter, checkpoint)[0]
 
 
 def unfinished(loaded: ResolvedExperiment, out: Path | None) -> Run | None:
@@ -252,11 +268,11 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> Run:
+def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> tuple[Run, evaluate.Evaluation]:
     """Train and evaluate on validation. If it stops early, status.json and the message say how to resume."""
     run, writer = prepared.run, prepared.writer
     try:
-        _learn_and_measure(prepared, reporter, start)
+        evaluation = _learn_and_measure(prepared, reporter, start)
     except BaseException as error:
         if run.status.get("state") == "diverged":
             raise
@@ -269,7 +285,7 @@ def _train(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) 
         if isinstance(error, Unwritable):
             raise Unwritable(f"{error}; then `mlphys resume {run.path}` continues it") from None
         raise
-    return Run(run.path)
+    return Run(run.path), evaluation
 
 
 def _pictured(run: Run, say: Say) -> Run:
@@ -279,20 +295,22 @@ def _pictured(run: Run, say: Say) -> Run:
     return run
 
 
-def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> None:
+def _learn_and_measure(prepared: PreparedRun, reporter: Reporter, start: Checkpoint | None) -> evaluate.Evaluation:
     """Train, and write weights, validation metrics and the final status."""
     writer, fitted, dataset = prepared.writer, prepared.fitted, prepared.dataset
     board = tensorboard.begun(writer, prepared.loaded, fitted, start)
     network, outcome = _learn(prepared, board or writer, reporter, start)
     writer.weights({**outcome.weights, **fitted.named_arrays()})
+    evaluation = evaluate.Evaluation(prepared.loaded, network, fitted, dataset)
     if len(dataset.validation):
-        metrics, predictions = evaluate.measure(prepared.loaded, network, fitted, dataset, "validation")
+        metrics, predictions = evaluation.measure("validation")
         writer.predictions("validation", predictions)
         writer.samples(page_samples.chosen(prepared.loaded, fitted, dataset, "validation", predictions))
         writer.metrics({"validation": metrics})
         if board:
             board.reconstructions(fitted, dataset.validation, predictions)
     writer.status("done", outcome.best_epoch or None, outcome.stopped)
+    return evaluation
 
 
 def _learn(

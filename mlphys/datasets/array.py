@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,19 +13,27 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from mlphys.data import labels
+from mlphys.datasets._array_names import (
+    Names,
+    Parts,
+    beside,
+    check_beside,
+    check_parts,
+    of_part,
+    parts_of,
+    shape_of_sample,
+)
+from mlphys.datasets._array_values import column, finite, image_units, on_disk, pieces
 from mlphys.errors import Refusal, UserError
 from mlphys.io import array_files, checksum, memory, npz
 from mlphys.io.npz import Header
 from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array, LazyArray
+from mlphys.numerics.chunked import Array
 from mlphys.schema import units
 from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
 from mlphys.schema.fields import Positive, Shape
-from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
 from mlphys.schema.units import Loss, Units
-
-ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
 
 
 class Arrays(Dataset):
@@ -80,10 +88,13 @@ class Arrays(Dataset):
 
     def files(self) -> tuple[Path, ...]:
         apart = array_files.parts(Path(self.path))
-        parts = _parts(list(apart), self.x, self.y)
+        parts = parts_of(list(apart), self.x, self.y)
         used = [name for part in parts.values() for name in part if name]
-        used += [name for name in _beside(list(apart), parts, self) if name in apart]
+        used += [name for name in beside(list(apart), parts, self.array_names()) if name in apart]
         return tuple(apart[name] for name in used) or tuple(apart.values()) or (Path(self.path),)
+
+    def array_names(self) -> Names:
+        return Names(Path(self.path), self.x, self.y, self.weights, self.split_by(), bool(self.signals))
 
     def weighted(self) -> bool:
         return self.weights is not None
@@ -146,9 +157,6 @@ class Arrays(Dataset):
         return {"name": "array", "path": str(path)}
 
 
-Parts = dict[str, tuple[str, str | None]]  # for each split in the file: the names of samples and of targets
-
-
 @dataclass(frozen=True)
 class _Targets:
     """int32 labels (n,) of the classes, or float32 (n, *target_shape)."""
@@ -171,18 +179,19 @@ class _Contents:
     def of(cls, spec: Arrays) -> _Contents:
         path = Path(spec.path)
         headers = array_files.headers(path)
-        parts = _parts(list(headers), spec.x, spec.y)
-        _check_parts(spec, headers, parts)
-        _check_beside(spec, headers, parts)
+        parts = parts_of(list(headers), spec.x, spec.y)
+        names = spec.array_names()
+        check_parts(names, headers, parts)
+        check_beside(names, headers, parts)
         return cls(spec, path, headers, parts)
 
     @property
     def shape(self) -> Shape:
-        return _shape(self.headers[self.parts["train"][0]].shape, bool(self.spec.signals))
+        return shape_of_sample(self.headers[self.parts["train"][0]].shape, bool(self.spec.signals))
 
     def notes(self) -> tuple[str, ...]:
         used = {name for part in self.parts.values() for name in part}
-        used |= set(_beside(list(self.headers), self.parts, self.spec))
+        used |= set(beside(list(self.headers), self.parts, self.spec.array_names()))
         others = [name for name in self.headers if name not in used]
         refused = [f"{name} ({why.partition(';')[0]})" for name, why in array_files.unread(self.path).items()]
         groups = [("are not used", others), ("cannot be read", refused)]
@@ -206,22 +215,22 @@ class _Contents:
             if y.dtype.kind not in "buif":
                 remedy = "kind: classifier takes it as classes"
                 raise UserError(f"{where}: {name} holds {y.dtype}, which is no number; {remedy}")
-        columns = {part: _column(arrays[y]) for part, y in names.items()}
+        columns = {part: column(arrays[y]) for part, y in names.items()}
         for part, y in columns.items():
             units.require_resolved(where, [names[part]], y)
-        meant = _image_units(columns["train"])
+        meant = image_units(columns["train"])
         return _Targets(
-            {part: _finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
+            {part: finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
         )
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights of each split, float32 (n,); empty without."""
         if not self.spec.weights:
             return {}
-        names = {part: _of_part(list(self.headers), self.spec.weights, part) or "" for part in self.parts}
+        names = {part: of_part(list(self.headers), self.spec.weights, part) or "" for part in self.parts}
         arrays = array_files.read(self.path, {name: self.headers[name] for name in names.values()})
         return {
-            part: _finite(self.path, name, np.ascontiguousarray(arrays[name].reshape(-1), np.float32))
+            part: finite(self.path, name, np.ascontiguousarray(arrays[name].reshape(-1), np.float32))
             for part, name in names.items()
         }
 
@@ -229,7 +238,7 @@ class _Contents:
         """The number of the group of each sample of the training part, int64 (n,)."""
         if (by := self.spec.split_by()) is None:
             return None
-        name = _of_part(list(self.headers), by, "train") or ""
+        name = of_part(list(self.headers), by, "train") or ""
         values = array_files.read(self.path, {name: self.headers[name]})[name].reshape(-1)
         return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
@@ -245,11 +254,11 @@ class _Contents:
         arrays = array_files.read(self.path, resident)
         raw = {part: npz.mapped_npy(apart[x]) if x in large else arrays.pop(x) for part, x in names.items()}
         train = raw["train"]
-        meant, losses = units.decide_with_losses(train.dtype, len(self.shape), partial(_pieces, train), self.spec.scale)
+        meant, losses = units.decide_with_losses(train.dtype, len(self.shape), partial(pieces, train), self.spec.scale)
         converted = {
-            part: _on_disk(self.path, names[part], x, (len(x), *self.shape), meant)
+            part: on_disk(self.path, names[part], x, (len(x), *self.shape), meant)
             if names[part] in large
-            else _finite(self.path, names[part], meant.converted(x).reshape(len(x), *self.shape))
+            else finite(self.path, names[part], meant.converted(x).reshape(len(x), *self.shape))
             for part, x in raw.items()
         }
         return converted, meant, _losses(self.path.name, names["train"], losses)
@@ -262,184 +271,3 @@ def _losses(file: str, x: str, losses: Sequence[Loss]) -> list[str]:
     feature = ", ".join(str(i) for i in losses[0].feature)
     more = f", and so in {len(losses) - 1} more features" if len(losses) > 1 else ""
     return [f"{file}: {x}[:, {feature}] has {losses[0]}{more}"]
-
-
-def _parts(names: Sequence[str], x: str | None, y: str | None) -> Parts:
-    """The names of samples and targets of each split; empty without any."""
-    lower = {name.lower(): name for name in names}
-
-    def found(base: str, ending: str) -> str | None:
-        name = base + ending
-        return name if name in names else lower.get(name.lower())
-
-    parts: Parts = {}
-    for part, endings in ENDINGS.items():
-        for ending in endings:
-            if part not in parts and (samples := found(x or "x", ending)):
-                parts[part] = samples, found(y or "y", ending)
-    return parts if "train" in parts else {}
-
-
-def _of_part(names: Sequence[str], base: str, part: str) -> str | None:
-    """The name of the array `base` of a split: weights, or weights_test."""
-    return next((base + ending for ending in ENDINGS[part] if base + ending in names), None)
-
-
-def _beside(names: Sequence[str], parts: Parts, spec: Arrays) -> list[str]:
-    """The names of the arrays of weights and of groups that are there."""
-    weights = [_of_part(names, spec.weights, part) for part in parts] if spec.weights else []
-    by = spec.split_by()
-    return [name for name in (*weights, _of_part(names, by, "train") if by else None) if name]
-
-
-def _check_beside(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
-    """Raise UserError if weights or groups are missing, or not one for each sample."""
-    needed = [("weights", spec.weights, part) for part in parts] if spec.weights else []
-    if (by := spec.split_by()) is not None:
-        needed.append(("split", by, "train"))
-    for key, base, part in needed:
-        assert base is not None
-        name, samples = _of_part(list(headers), base, part), headers[parts[part][0]].shape[0]
-        if name is None:
-            name = base if part == "train" else base + ENDINGS[part][0]
-            have = ", ".join(list(headers)[:20])
-            raise UserError(f"{spec.path}: no array {name}, which data.{key} names (arrays: {have})")
-        shape, kind = headers[name].shape, headers[name].dtype.kind
-        if shape not in ((samples,), (samples, 1)) or kind not in ("buif" if key == "weights" else "buifUS"):
-            what = "number" if key == "weights" else "value"
-            raise UserError(
-                f"{spec.path}: {name} is {headers[name].dtype} of shape {shape}; data.{key} needs one {what} for each "
-                f"of {samples} samples"
-            )
-
-
-def _check_parts(spec: Arrays, headers: Mapping[str, Header], parts: Parts) -> None:
-    """Raise UserError if arrays are missing or inconsistent."""
-    path = Path(spec.path)
-    have = ", ".join(list(headers)[:20]) or "none"
-    for key, name, place in (("x", spec.x, 0), ("y", spec.y, 1)):
-        if name and not any(part[place] for part in parts.values()) and (key == "x" or parts):
-            near = suggestion(name, headers)
-            if why := array_files.unread(path).get(name):
-                raise UserError(f"{path}: {name} {why}")
-            raise UserError(f"{path}: no array {name}, which data.{key} names{near} (arrays: {have})")
-    x, y = spec.x or "x", spec.y or "y"
-    used = {name for part in parts.values() for name in part}
-    if not parts or any(name in headers and name not in used for base in (x, y) for name in (base, f"{base}_train")):
-        what = "npy files of the arrays" if path.is_dir() else "the arrays"
-        raise UserError(
-            f"{path}: needs {what} {x}_train and {y}_train (and {x}_test, {y}_test), or {x} and {y}, all without {y} "
-            f"for an autoencoder; received {have}; data.x and data.y name others{_as_columns(headers)}"
-        )
-    for part, ending in (("validation", "_val"), ("test", "_test")):
-        here = [base + end for end in ENDINGS[part] for base in (x, y) if base + end in headers]
-        pair = parts.get(part, (None, None))
-        if here and (set(here) != {name for name in pair if name} or bool(pair[1]) != bool(parts["train"][1])):
-            raise UserError(
-                f"{path}: has {' and '.join(here)}, but not all of {x}_train, {y}_train, {x}{ending}, {y}{ending}; "
-                f"add the others, or leave the {part} set out"
-            )
-    for of_x, of_y in parts.values():
-        _check_pair(path, headers, of_x, of_y, bool(spec.signals))
-    for others in list(parts.values())[1:]:
-        for first, last in zip(parts["train"], others, strict=True):
-            if first and last and headers[first].shape[1:] != headers[last].shape[1:]:
-                shapes = f"{first} has shape {headers[first].shape} and {last} {headers[last].shape}"
-                raise UserError(f"{path}: {shapes}; they must be alike")
-
-
-def _as_columns(headers: Mapping[str, Header]) -> str:
-    """A hint for files whose arrays are the columns of a table."""
-    columns = [name for name, header in headers.items() if len(header.shape) == 1]
-    return "; data: {name: table} reads arrays of one number a row as columns" if len(columns) > 2 else ""
-
-
-def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None, signals: bool) -> None:
-    kinds = {x: "buif"} | ({y: "buifUS"} if y else {})
-    for name, kind in kinds.items():
-        if headers[name].dtype.kind not in kind:
-            raise UserError(f"{path}: {name} holds {headers[name].dtype}; expected real numbers")
-        if 0 in headers[name].shape:
-            raise UserError(f"{path}: {name} has shape {headers[name].shape}: no samples in it")
-    of_x = headers[x].shape
-    if len(of_x) < 2:
-        raise UserError(f"{path}: {x} has shape {of_x}; expected (samples, features) or images")
-    if signals and len(of_x) > 3:
-        raise UserError(
-            f"{path}: {x} has shape {of_x}; signals are (samples, steps) or (samples, steps, channels); "
-            "begin with a layer for images, or write data.signals: false"
-        )
-    of_y = headers[y].shape if y else of_x
-    if not of_y:
-        raise UserError(f"{path}: {y} has shape {of_y}; expected one value per sample")
-    if of_x[0] != of_y[0]:
-        turned = f"; np.moveaxis({x}, -1, 0) puts its last axis first" if of_x[-1] == of_y[0] else ""
-        raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many{turned}")
-
-
-def _shape(stored: tuple[int, ...], signals: bool) -> Shape:
-    """The shape of a sample, with a last axis of channels for images and signals."""
-    axes = 2 if signals else 3
-    return (*stored[1:], 1) if len(stored) == axes else stored[1:]
-
-
-def _column(y: np.ndarray) -> np.ndarray:
-    """Single values as a column, images with a last axis of channels."""
-    return y.reshape(len(y), -1) if y.ndim < 2 else y.reshape(len(y), *_shape(y.shape, signals=False))
-
-
-def _image_units(y: np.ndarray) -> Units:
-    """The units of targets: images of bytes or of a camera like samples, other numbers unchanged."""
-    if y.ndim > 2 and y.dtype in (np.uint8, np.uint16):
-        return units.decide(y.dtype, 3, partial(_pieces, y))
-    return Units(str(y.dtype))
-
-
-def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
-    step = chunked.at_once(x, chunked.AT_ONCE, chunked.LARGEST_PIECE)
-    return (np.asarray(x[start : start + step]) for start in range(0, len(x), step))
-
-
-def _on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant: Units) -> LazyArray:
-    """Samples (n, ...) of `shape`, lazily read from their npy file and converted."""
-
-    def fetch(rows: np.ndarray) -> np.ndarray:
-        found = meant.converted(_rows(x, rows)).reshape(len(rows), *shape[1:])
-        if not np.isfinite(found).all():
-            _check_finite(path, name, (meant.converted(piece).reshape(-1, *shape[1:]) for piece in _pieces(x)))
-        return found
-
-    return chunked.lazy_array(len(x), shape[1:], fetch)
-
-
-def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Samples of a file with the indices `rows`, read in file order."""
-    if len(rows) and (np.diff(rows) == 1).all():
-        return np.array(x[rows[0] : rows[-1] + 1])
-    order = np.argsort(rows, kind="stable")
-    found = np.empty((len(rows), *x.shape[1:]), x.dtype)
-    found[order] = x[rows[order]]
-    return found
-
-
-def _finite(path: Path, name: str | None, x: np.ndarray) -> np.ndarray:
-    _check_finite(path, str(name), [x])
-    return x
-
-
-def _check_finite(path: Path, name: str, pieces: Iterable[np.ndarray]) -> None:
-    """Raise UserError with the count of values that are not finite, over all chunks."""
-    wrong, before, first = 0, 0, ""
-    for x in pieces:
-        finite = np.isfinite(x)
-        if not finite.all():
-            if not wrong:
-                sample, *place = np.unravel_index(finite.argmin(), x.shape)
-                first = ", ".join(str(i) for i in (before + sample, *place))
-            wrong += int(x.size - finite.sum())
-        before += len(x)
-    if wrong:
-        raise UserError(
-            f"{path}: {name} has {wrong} values that are NaN, infinite or beyond float32, "
-            f"the first at [{first}]; replace them, or leave these samples out"
-        )

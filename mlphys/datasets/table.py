@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -17,8 +16,9 @@ import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from mlphys.data.labels import check_names, require_few
+from mlphys.datasets._table_rows import Beside, Body, Labels
 from mlphys.errors import Refusal, UserError
-from mlphys.io import checksum, column_files, csv_table, csvfile, memory
+from mlphys.io import checksum, column_files, csv_table, csvfile
 from mlphys.io.csv_layout import Layout
 from mlphys.io.csv_table import Cells
 from mlphys.schema import units
@@ -29,7 +29,6 @@ from mlphys.schema.paths import absolute
 
 MOST_LOSSES = 3  # columns that notes name for what float32 loses
 MOST_CATEGORIES = 100  # values of a column of text
-CHECKED_EVERY = 10_000_000  # cells, after which the memory they take is compared with what is free
 MOST_COMPARED = 1000  # names among which a wrong one's neighbour is searched
 
 
@@ -232,7 +231,7 @@ class Table(Dataset):
                 else self.model_copy(update={"features": tuple(columns)[: len(columns) - len(targets)]})
             )
             beside = _beside(path, header, self)
-            body = _Body(path, spec.cells(layout), columns, targets, labels, self.missing, beside)
+            body = Body(path, spec.cells(layout), columns, targets, labels, self.missing, beside)
             x, y, dropped = body.read(chain([first], rows), len(header))
         for name, values in zip(targets, y.T, strict=True):
             if len(values) and (values == values[0]).all():
@@ -280,35 +279,6 @@ class Contents:
     groups: np.ndarray | None = None  # int64 (n,)
 
 
-class Labels:
-    """The names of the classes, in order of appearance."""
-
-    def __init__(self, requested: bool, layout: Layout) -> None:
-        self.requested = requested
-        self.layout = layout
-        self.codes: dict[str, int] = {}
-
-    def code(self, cell: str) -> int:
-        """Raises ValueError for what names no class. 1, 1.0 and 01 are one label."""
-        value = csvfile.parsed(self.layout.number(cell))
-        if cell == "" or (value is not None and not math.isfinite(value)):
-            raise ValueError(csvfile.refusal(cell))
-        if value is not None and not self.requested:
-            raise ValueError(f"received {cell} below labels of text; if it is one, write data.target_is: classes")
-        name = cell if value is None else repr(value).removesuffix(".0")
-        return self.codes.setdefault(name, len(self.codes))
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.codes)
-
-    def order(self) -> list[int]:
-        """The order of the classes: numeric if all are numbers, else alphabetic."""
-        values = [csvfile.parsed(name) for name in self.names]
-        keys: Sequence[Any] = self.names if None in values else values
-        return sorted(range(len(keys)), key=lambda i: keys[i])
-
-
 def _columns(path: Path, header: list[str], dataset: Table) -> dict[str, int]:
     """The position in a row of each feature, followed by the targets."""
     targets = dataset.target or ()
@@ -341,39 +311,9 @@ def _named_beside(dataset: Table) -> tuple[str, ...]:
     return tuple(name for name in (dataset.weights, dataset.split_by()) if name is not None)
 
 
-@dataclass
-class _Beside:
-    """The weight and the group of each row, from columns beside features and targets; None: there is none."""
-
-    weight: tuple[str, int] | None  # name and place in a row
-    group: tuple[str, int] | None
-    weights: array[float]
-    groups: array[int]
-    codes: dict[str, int]
-
-    def read(self, row: list[str], cells: Cells) -> tuple[float, int, dict[str, str]]:
-        """The weight, the number of the group, and what is wrong by column."""
-        wrong, weight, group = {}, 1.0, 0
-        if self.weight:
-            name, place = self.weight
-            try:
-                weight = cells.number(row[place])
-            except ValueError as error:
-                wrong[name] = str(error)
-            if weight != weight:
-                wrong[name] = f"received {row[place] or 'an empty cell'}; every sample needs a weight"
-        if self.group:
-            name, place = self.group
-            if cells.is_missing(row[place]):
-                wrong[name] = f"received {row[place] or 'an empty cell'}; every sample needs a group"
-            else:
-                group = self.codes.setdefault(row[place], len(self.codes))
-        return weight, group, wrong
-
-
-def _beside(path: Path, header: list[str], dataset: Table) -> _Beside:
+def _beside(path: Path, header: list[str], dataset: Table) -> Beside:
     weight, group = (name and (name, header.index(name)) for name in (dataset.weights, dataset.split_by()))
-    return _Beside(weight or None, group or None, array("d"), array("q"), {})
+    return Beside(weight or None, group or None, array("d"), array("q"), {})
 
 
 def _labels(
@@ -388,100 +328,3 @@ def _labels(
     if not row[place] and dataset.missing == "refuse":
         raise UserError(f"{path}:{line}: {dataset.target[0]}: the cell is empty; fill it, or leave out the row")
     return Labels(False, layout) if csvfile.parsed(layout.number(row[place])) is None else None
-
-
-@dataclass
-class _Body:
-    """The rows below the names, read cell by cell."""
-
-    path: Path
-    cells: Cells
-    columns: dict[str, int]
-    targets: tuple[str, ...]
-    labels: Labels | None
-    missing: Literal["refuse", "drop", "mean"]
-    beside: _Beside
-
-    def read(self, rows: Iterable[csvfile.Row], width: int) -> tuple[np.ndarray, np.ndarray, int]:
-        """x float64 (n, features), y float64 (n, targets) and how many rows are dropped for missing cells."""
-        places = [self.columns[name] for name in self.cells.names]
-        x, y, dropped, wrong, first = array("d"), array("d"), 0, 0, ""
-        checked = CHECKED_EVERY
-        for line, row in rows:
-            if len(row) != width:
-                raise UserError(
-                    f"{self.path}:{line}: {len(row)} cells, but the first line names {width} columns; "
-                    "a cell with the delimiter in it must be quoted"
-                )
-            features, problems = self.cells.features(row, places)
-            values, more = self._targets(row)
-            problems |= more
-            gaps = (
-                {name: row[self.columns[name]] for name in self.columns if self._gap(row, name)}
-                if _nan(features, values)
-                else {}
-            )
-            if gaps and self.missing == "drop" and not problems:
-                dropped += 1
-                continue
-            weight, group, of_beside = self.beside.read(row, self.cells)
-            if gaps and (self.missing == "refuse" or any(name in gaps for name in self.targets)):
-                problems |= {name: csvfile.refusal(cell) for name, cell in gaps.items()}
-            for name in (name for name in self.columns if name in problems):
-                wrong += 1
-                first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problems[name]}{self._hint(name, row)}"
-            for name, problem in of_beside.items():
-                wrong += 1
-                first = first or f"{self.path}:{line}: {csv_table.short(name)}: {problem}"
-            if not wrong:
-                if len(x) >= checked:  # the numbers, the same as float32, and those in the order of the splits
-                    memory.require(str(self.path), 16 * len(x), "save fewer rows, or name fewer data.features")
-                    checked += CHECKED_EVERY
-                x.extend(features)
-                y.extend(values)
-                self.beside.weights.append(weight)
-                self.beside.groups.append(group)
-        if wrong:
-            more_cells = f"; {wrong} cells cannot be used" if wrong > 1 else ""
-            raise UserError(f"{first}{more_cells}; correct the file, or leave out these rows or columns")
-        if not x:
-            raise UserError(f"{self.path}: every row has missing cells; data.missing: mean fills them in")
-        values_of_x = np.frombuffer(x).reshape(-1, len(self.cells.feature_names()))
-        return values_of_x, np.array(y).reshape(len(values_of_x), len(self.targets)), dropped
-
-    def _targets(self, row: list[str]) -> tuple[list[float], dict[str, str]]:
-        values, wrong = [], {}
-        for name in self.targets:
-            cell = row[self.columns[name]]
-            try:
-                if self.labels and not (self.missing == "drop" and self.cells.is_missing(cell)):
-                    values.append(float(self.labels.code(cell)))
-                else:
-                    values.append(math.nan if self.labels else self.cells.number(cell))
-            except ValueError as error:
-                wrong[name] = str(error)
-        return values, wrong
-
-    def _gap(self, row: list[str], name: str) -> bool:
-        if self.labels and name in self.targets and self.missing != "drop":
-            return False
-        return self.cells.is_missing(row[self.columns[name]])
-
-    def _hint(self, name: str, row: list[str]) -> str:
-        cell = row[self.columns[name]]
-        if self.cells.is_missing(cell):
-            return "; data.missing: drop leaves out rows with missing cells, mean fills them in"
-        text = (
-            csvfile.parsed(cell) is None
-            and csvfile.parsed(cell.replace(",", ".")) is None
-            and name not in self.cells.categories
-        )
-        if not text or any(character.isdigit() for character in cell[:1]):
-            return ""
-        if name in self.targets:
-            return f"; if {name} holds labels, write data.target_is: classes" if self.labels is None else ""
-        return f"; if {name} holds categories, write data.categories: [{name}]"
-
-
-def _nan(*values: list[float]) -> bool:
-    return any(value != value for some in values for value in some)

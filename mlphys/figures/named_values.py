@@ -27,6 +27,12 @@ def names(run: RunView) -> tuple[str, ...]:
     return found if len(found) <= MOST_NAMED else ()
 
 
+def of_plane(run: RunView) -> tuple[str, str]:
+    """The names of the axes of a plane in which samples are points."""
+    across, up = names(run) or ("first feature", "second feature")
+    return theme.short(across), theme.short(up)
+
+
 def standardized(run: RunView, samples: np.ndarray) -> np.ndarray:
     """Samples (n, features) less the mean of training samples, in units of their standard deviation."""
     train = chunked.read(run.dataset().train.x[:FITTED]).astype(np.float64)

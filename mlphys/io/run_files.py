@@ -23,7 +23,6 @@ from mlphys.schema.fields import Count, Shape, Whole
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
 SAMPLES, PAGE = "samples.npz", "report.html"  # what the page shows, and the page
 SNAPSHOTS = "snapshots.safetensors"  # the weights after some epochs
-STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
 LARGEST_TEXT = 32_000_000  # bytes of JSON: the metrics of ten thousand classes
 LARGEST_CONFIG = 2_000_000  # bytes of a run's config.yaml: tables of 20,000 columns, kernels of 250 x 250
 LONGEST_NAME = 5000  # characters of a class or a path

@@ -12,6 +12,8 @@ from typing import IO
 from mlphys.errors import UserError
 from mlphys.io import atomic
 
+STUDY = "study.json"  # with it a folder is a study, with config.yaml a run
+
 # POSIX has these on every system that mlphys runs on. Where Python lacks `dir_fd` (Windows), files would have to be
 # opened by path after a look at each folder, which leaves a gap between look and use.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

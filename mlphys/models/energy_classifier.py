@@ -16,6 +16,7 @@ from mlphys.models._projection_error import ProjectionError
 from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import chain, last_activation
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
+from mlphys.networks.forward_pass import Branch, ForwardPass, Step, of_rows
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Fit, Phase, Plan
 from mlphys.networks.stage import Stage
@@ -293,6 +294,26 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         scales, biases = (weights[name] for name in CALIBRATION)
         probabilities = graph.activation(graph.scaled(energies, scales, biases), "softmax")
         return {"probabilities": probabilities, "energies": energies}
+
+    def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
+        """Energies, calibrated, to probabilities; beside them what the autoencoder of each class reconstructs."""
+        pairs, classes = self.by_class(description), len(description.classes)
+        by_class = [of_rows(pair, weights) for pair in pairs]
+        parts = {
+            f"{part}_{k}": steps[i].weights[name]
+            for k, steps in enumerate(by_class)
+            for part, i, name in (("kernel", 0, "kernel"), ("hidden_bias", 0, "bias"), ("visible_bias", 1, "bias"))
+        }
+        encoder, decoder = (row.layer.activation_name() or "linear" for row in pairs[0])
+        form = {"classes": classes, "activation": encoder, "output": decoder}
+        scales, biases = (weights[name] for name in CALIBRATION)
+        steps = [
+            Step("energies", "ClassEnergies", pairs[0][0].input_shape, form, parts),
+            Step("calibrated energies", "Scaled", (classes,), {}, {"scales": scales, "biases": biases}),
+            Step("probabilities", "Softmax", (classes,), {}, {}),
+        ]
+        names = [f"by the model of {name}" for name in description.classes]
+        return ForwardPass(steps, branches=[Branch(name, 0, each) for name, each in zip(names, by_class, strict=True)])
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""

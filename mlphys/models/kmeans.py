@@ -14,6 +14,7 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
+from mlphys.networks.forward_pass import ForwardPass, Step
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Fit
@@ -172,6 +173,16 @@ class KMeans(ModelKind[Network]):
         distances = graph.sqrt(squared)
         mean = graph.scaled(graph.sum(distances), 1 / self.clusters, 0.0)
         return graph.relu(mean - distances)
+
+    def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
+        """The code by the distances to the centroids, and of it the centroid with the largest number."""
+        centroids = weights["centroids"]
+        clusters, values = centroids.shape
+        steps = [
+            Step("code", "Centroids", (values,), {"features": self.features}, {"centroids": centroids}),
+            Step("nearest centroid", "LargestCentroid", (clusters,), {}, {"centroids": centroids}),
+        ]
+        return ForwardPass(steps, 1, prototypes=centroids)
 
     def _squared_in(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
         """`_squared_distances`, written into a graph."""

@@ -12,6 +12,7 @@ from mlphys.errors import Refusal
 from mlphys.models._projection_error import ProjectionError
 from mlphys.networks import tensorflow
 from mlphys.networks.cost import Batch, Cost, formula
+from mlphys.networks.forward_pass import ForwardPass, tied_pair
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Fit
@@ -161,6 +162,11 @@ class PCA(ModelKind[Network]):
         mean = weights["mean"].reshape(description.shape)
         centred = graph.standardized(x, mean, np.ones(description.shape, np.float32))
         return graph.dense(graph.reshaped(centred, (math.prod(description.shape),)), weights["components"].T)
+
+    def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
+        components, mean = weights["components"], weights["mean"]
+        encoder = "components", "linear", -components @ mean
+        return tied_pair(components.T, encoder, ("reconstruction", "linear", mean))
 
     def _decoded_in(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
         return graph.reshaped(graph.dense(codes, weights["components"], weights["mean"]), description.shape)

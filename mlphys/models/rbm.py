@@ -15,6 +15,7 @@ from mlphys.models._boltzmann_machine import Bernoulli, Gaussian, MachineNetwork
 from mlphys.networks import builder, tensorflow
 from mlphys.networks.cost import Batch, Cost, Term, formula
 from mlphys.networks.energies import EnergyForm, Output
+from mlphys.networks.forward_pass import ForwardPass, tied_pair
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics import chunked, pca
@@ -274,6 +275,12 @@ class RBM(ModelKind[MachineNetwork]):
         """p(h = 1 | v)."""
         v = graph.reshaped(x, weights["rbm.visible_bias"].shape)
         return graph.activation(graph.dense(v, weights["rbm.kernel"], weights["rbm.hidden_bias"]), "sigmoid")
+
+    def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
+        form = self.energy_form()
+        hidden = "hidden units", form.activation, weights[form.hidden_bias]
+        visible = "visible units", form.output, weights[form.visible_bias]
+        return tied_pair(weights[form.kernel], hidden, visible)
 
     def sampled(self, network: MachineNetwork, x: Any, lines: int, every: int) -> Any:
         return network.machine.sampled(x, lines, every)

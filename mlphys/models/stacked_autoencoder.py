@@ -16,6 +16,7 @@ from mlphys.models._stack_network import StackNetwork
 from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import between_0_and_1, chain, first_shape, last_activation
 from mlphys.networks.cost import Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
+from mlphys.networks.forward_pass import Branch, ForwardPass, of_rows
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.stage import Stage
@@ -339,6 +340,20 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
             return {"probabilities": graph.chain(self._classifier(description), weights, x, description.shape)}
         codes = self.write_encoder(graph, description, weights, x)
         return {"reconstructions": self.write_decoder(graph, description, weights, codes)}
+
+    def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
+        """With a head to the probabilities, else to the reconstruction; beside it those through the first stages."""
+        stages = self.stage_rows(description)
+        branches, start = [], 0
+        for i, (encoder, _) in enumerate(stages):
+            start += len(encoder)
+            back = [row for _, decoder in stages[i::-1] for row in decoder]
+            name = "through stage 1" if i == 0 else f"through stages 1 to {i + 1}"
+            branches.append(Branch(name, start, of_rows(back, weights)))
+        if not self.head:
+            return ForwardPass(of_rows(self.rows(description), weights), start, branches[:-1])
+        beside = branches if self.why_no_decoder() is None else []
+        return ForwardPass(of_rows(self._classifier(description), weights), branches=beside)
 
     def write_encoder(self, graph: Graph, description: Description, weights: Weights, x: Any) -> Any:
         return graph.chain(self.encoder_rows(description), weights, x, description.shape)

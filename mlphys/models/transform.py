@@ -12,6 +12,7 @@ from pydantic import Field
 from mlphys.errors import Refusal
 from mlphys.networks import builder
 from mlphys.networks.cost import Batch, Cost, Term
+from mlphys.networks.forward_pass import ForwardPass, of_rows
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import LayeredNetwork
 from mlphys.numerics.metrics import outputs
@@ -83,6 +84,9 @@ class Transform(ModelKind[LayeredNetwork]):
     def write(self, graph: Graph, description: Description, weights: Weights, x: Any) -> dict[str, Any]:
         """The output of the last layer, of which `predictions` has mean and standard deviation."""
         return {"outputs": graph.chain(self.rows(description), weights, x, description.shape)}
+
+    def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
+        return ForwardPass(of_rows(self.rows(description), weights))
 
     def prediction_shapes(self, description: Description) -> dict[str, Shape]:
         """The shape per sample of each array in `predictions`."""

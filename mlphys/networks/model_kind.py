@@ -11,6 +11,7 @@ import numpy as np
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks.cost import Cost
 from mlphys.networks.energies import EnergyForm
+from mlphys.networks.forward_pass import ForwardPass, of_rows
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder
@@ -225,6 +226,13 @@ class ModelKind(Spec, ABC, Generic[Built]):
     def write_decoder(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
         """The decoded codes, written into a graph. Raises NotApplicable without a decoder."""
         raise NotApplicable(self.why_no_decoder() or f"kind: {self.kind} has no decoder")
+
+    def forward_pass(self, description: Description, weights: Mapping[str, np.ndarray]) -> ForwardPass:
+        """What the trained net does with a preprocessed sample. Raises NotApplicable for what no steps can say."""
+        if not self.ONE_CHAIN_TO_COST:
+            raise NotApplicable(f"kind: {self.kind} is no chain of layers")
+        code = len(self.encoder_rows(description)) if self.why_no_decoder() is None else 0
+        return ForwardPass(of_rows(self.rows(description), weights), code)
 
     def through_stages(self, network: Built, x: Any) -> list[Any]:
         """Reconstructions by a stack through the first stage, the first two, ...: one array per stage."""

@@ -26,6 +26,7 @@ _module: ModuleType | None = None
 _operation_threads: int | None = None
 _started_with: tuple[int | None, int | None] = (None, None)  # of those two, what TensorFlow has
 _threads: int | None = None
+_frozen = False  # gc.get_freeze_count() takes .1 s: it counts
 
 
 def configure(operation_threads: int | None, threads: int | None = None) -> None:
@@ -55,9 +56,11 @@ def forget() -> None:
         return
     from mlphys.networks import keras_internals
 
+    global _frozen
     keras_internals.clear_session()
     gc.collect()
-    if not gc.get_freeze_count():
+    if not _frozen:
+        _frozen = True
         gc.freeze()  # what TensorFlow's modules hold is there to stay, and looked through no more: .3 s a network
 
 

@@ -12,6 +12,7 @@ RESAMPLES = 100
 FEWEST = 20
 RESAMPLES_OF_MEANS = 200  # the error is known to 5 %
 AT_ONCE = 20
+LARGEST_BLOCK = 200_000  # weights that a statistic gets at once: they stay in the cache
 MOST_COUNTED = 20_000_000  # samples of all resamples together: a few seconds
 
 
@@ -21,13 +22,18 @@ def resamples(samples: int, each: int = 1) -> int:
 
 
 def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, each: int = 1) -> np.ndarray:
-    """Standard deviations (k,) of `statistic(weights)`, k numbers, over resamples (Poisson: Chamandy et al. 2012).
+    """Standard deviations (k,) of k numbers over resamples of n samples (Poisson: Chamandy et al. 2012).
 
-    In each resample a sample of `weights` (n,) counts as often as a Poisson number of mean 1 says.
+    In each resample a sample of `weights` (n,) counts as often as a Poisson number of mean 1 says. `statistic` takes
+    the weights of several resamples, (r, n), and gives its numbers for each, (r, k).
     """
-    generator = rng(0, "bootstrap")
-    drawn = [statistic(_resampled(weights, generator)) for _ in range(resamples(len(weights), each))]
-    return np.nanstd(np.array(drawn), axis=0, ddof=1)
+    generator, left = rng(0, "bootstrap"), resamples(len(weights), each)
+    rows = max(1, LARGEST_BLOCK // max(1, len(weights)))
+    found = []
+    while left:
+        found.append(statistic(np.stack([_resampled(weights, generator) for _ in range(min(rows, left))])))
+        left -= min(rows, left)
+    return np.nanstd(np.concatenate(found), axis=0, ddof=1)
 
 
 def _resampled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -27,12 +27,12 @@ def probability_metrics(
         return {**found, "ece": None, "ece_stderr": None}
     confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
 
-    def error(counted: np.ndarray) -> np.ndarray:
-        return np.array([reliability.calibration_error(confidence, right, counted)])
+    def errors(counted: np.ndarray) -> np.ndarray:
+        return np.array([[reliability.calibration_error(confidence, right, each)] for each in counted])
 
     each = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
-    [stderr] = bootstrap.stderr(error, each)
-    return {**found, "ece": float(error(each)[0]), "ece_stderr": float(stderr)}
+    [stderr] = bootstrap.stderr(errors, each)
+    return {**found, "ece": reliability.calibration_error(confidence, right, each), "ece_stderr": float(stderr)}
 
 
 def ranking_metrics(
@@ -77,11 +77,10 @@ def _precisions(
     """
 
     def statistic(counted: np.ndarray) -> np.ndarray:
-        counts = [ranking.counts(counted) for ranking in rankings]
-        precisions = [of_class.average_precision() for of_class in counts]
-        return np.array(
-            [*precisions, *(counts[0].efficiency_at(rejection) for rejection in rejections), np.mean(precisions)]
-        )
+        precisions = np.stack([ranking.counts(counted).average_precision() for ranking in rankings], axis=-1)
+        first = rankings[0].counts(counted) if rejections else None
+        efficiencies = [first.efficiency_at(rejection)[..., None] for rejection in rejections] if first else []
+        return np.concatenate([precisions, *efficiencies, precisions.mean(axis=-1, keepdims=True)], axis=-1)
 
     if weights.min() < 0:
         none: list[float | None] = [None] * (len(rankings) + len(rejections) + 1)

@@ -11,9 +11,10 @@ from mlphys.numerics.uncertainty import at_the_edge, effective_size, mean_stderr
 
 @dataclass(frozen=True)
 class Counts:
-    """Weights above each of m thresholds, which descend: of the positive samples and of the others, float64 (m,).
+    """Weights above each of m thresholds, which descend: of the positive samples and of the others, float64 (..., m).
 
-    The thresholds are the distinct scores; a sample with the score of the threshold is above it.
+    The thresholds are the distinct scores; a sample with the score of the threshold is above it. Axes before the last
+    are those of several sets of weights.
     """
 
     thresholds: np.ndarray
@@ -22,11 +23,11 @@ class Counts:
 
     def efficiency(self) -> np.ndarray:
         """The fraction of the positive samples above each threshold, also called recall or true positive rate."""
-        return self.true / self.true[-1]
+        return self.true / self.true[..., -1:]
 
     def background(self) -> np.ndarray:
         """The fraction of the other samples above each threshold, the false positive rate."""
-        return self.false / self.false[-1]
+        return self.false / self.false[..., -1:]
 
     def precision(self) -> np.ndarray:
         """The fraction of positive samples among those above each threshold; 1 where there is none."""
@@ -38,14 +39,16 @@ class Counts:
         x, y = np.append(0, self.background()), np.append(0, self.efficiency())
         return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum())
 
-    def average_precision(self) -> float:
-        """The sum of the precisions at the thresholds, each times the efficiency gained there."""
-        return float((np.diff(self.efficiency(), prepend=0) * self.precision()).sum())
+    def average_precision(self) -> np.ndarray:
+        """The sum of the precisions at the thresholds, each times the efficiency gained there; (...)."""
+        gained = self.efficiency()
+        gained[..., 1:] -= gained[..., :-1].copy()
+        return np.asarray((gained * self.precision()).sum(axis=-1))
 
-    def efficiency_at(self, rejection: float) -> float:
-        """The largest efficiency at which the fraction `rejection` of the other samples is rejected; 0 at none."""
+    def efficiency_at(self, rejection: float) -> np.ndarray:
+        """The largest efficiency, (...), at which the fraction `rejection` of the others is rejected; 0 at none."""
         allowed = self.background() <= 1 - rejection + 1e-12
-        return float(self.efficiency()[allowed].max(initial=0.0))
+        return np.asarray(self.efficiency().max(axis=-1, initial=0.0, where=allowed))
 
 
 class Ranking:
@@ -62,9 +65,12 @@ class Ranking:
         self.positive, self._positive = positive, positive[self._order]
 
     def counts(self, weights: np.ndarray) -> Counts:
-        """The counts with a weight of each sample (n,)."""
-        ranked = weights[self._order].astype(np.float64)
-        true, false = (np.cumsum(np.where(of, ranked, 0))[self._ends] for of in (self._positive, ~self._positive))
+        """The counts with a weight of each sample, (..., n)."""
+        ranked = np.take(weights, self._order, axis=-1).astype(np.float64, copy=False)
+        true, false = (
+            np.take(np.cumsum(np.where(of, ranked, 0), axis=-1), self._ends, axis=-1)
+            for of in (self._positive, ~self._positive)
+        )
         return Counts(self._thresholds, true, false)
 
 

@@ -14,18 +14,18 @@ import numpy as np
 
 from mlphys.errors import NotApplicable
 from mlphys.networks.energies import EnergyForm
-from mlphys.report import png
+from mlphys.networks.forward_pass import ForwardPass, Step
+from mlphys.report import loss_plane, png
 from mlphys.report.dataset import value_range
 from mlphys.report.html import element, joined
-from mlphys.report.page import Section, layer_scripts
-from mlphys.runs.page_samples import PageSamples
+from mlphys.report.page import Section, layer_scripts, own_scripts
+from mlphys.runs.page_samples import MOST, PageSamples
 from mlphys.runs.run import Run
-from mlphys.schema.shapes import Row
+from mlphys.runs.snapshots import Snapshots
 from mlphys.schema.spec import snake_case
 
 LARGEST = 4_000_000  # bytes of weights
 LARGEST_SAMPLES = 700_000  # bytes of samples
-NO_ARGUMENT = ("_initializer", "_regularizer")
 
 
 @dataclass
@@ -50,28 +50,18 @@ class Tensors:
 
 def section(run: Run, samples: PageSamples | None) -> Section:
     """The living net, or the reason why there is none. Raises UserError for damaged weights."""
-    reason = why_not(run)
-    if reason is None and (samples is None or not len(samples.x)):
-        reason = "the run has no samples to begin with"
+    net = None
+    try:
+        net = network(run)
+        reason = None if samples is not None and len(samples.x) else "the run has no samples to begin with"
+    except NotApplicable as why:
+        reason = str(why)
     if reason is not None or samples is None:
         return Section("live", "The net, alive", element("p", f"Not in this page: {reason}.", class_="note"))
     noscript = element("noscript", element("p", "This part needs JavaScript."))
     words = "This is the trained net itself, computed here by your browser."
     body = joined(noscript, element("p", words), element("div", id="live-net"))
-    return Section("live", "The net, alive", body, {"net": network(run), "samples": _samples(run, samples)})
-
-
-def why_not(run: Run) -> str | None:
-    """Why the page cannot compute this net; None if it can."""
-    kind = run.config.model
-    if not kind.ONE_CHAIN_TO_COST and _energy_form(run) is None and not kind.PROJECTS_LINEARLY:
-        return f"kind {kind.kind} is no chain of layers"
-    if unknown := sorted({type(row.layer).__name__ for row in run.rows} - known_layers()):
-        return f"the page does not compute {', '.join(unknown)}"
-    size = 4 * sum(math.prod(shape) for shape in run.loaded.saved_shapes().values())
-    if size > LARGEST:
-        return f"its weights take {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f} MB"
-    return None
+    return Section("live", "The net, alive", body, {"net": net, "samples": _samples(run, samples)})
 
 
 @cache
@@ -80,11 +70,25 @@ def known_layers() -> frozenset[str]:
     return frozenset(name for source in layer_scripts() for name in re.findall(r"\bpage\.layers\.(\w+) =", source))
 
 
+@cache
+def known_losses() -> frozenset[str]:
+    """The losses that the scripts compute."""
+    return frozenset(name for source in own_scripts() for name in re.findall(r"\bpage\.losses\.(\w+) =", source))
+
+
 def network(run: Run) -> dict[str, Any]:
-    """Layers and preprocessing with numbers of tensors in place of arrays."""
+    """Layers and preprocessing with numbers of tensors in place of arrays.
+
+    Raises NotApplicable, with the reason, for a net that the page cannot compute.
+    """
     tensors, kind, description = Tensors(), run.config.model, run.loaded.net_input
-    layers, codes = _chain(run, tensors)
-    frames = _frames(run, tensors)
+    whole = kind.forward_pass(description, run.weights)
+    _check(whole)
+    layers = as_data(whole.steps, tensors)
+    branches = [
+        {"name": each.name, "start": each.start, "layers": as_data(each.steps, tensors)} for each in whole.branches
+    ]
+    kept = _kept(run)
     targets = run.preprocessing.targets
     scaling = {"mean": tensors.add(targets.mean), "spread": tensors.add(targets.spread)} if targets else None
     outputs = kind.prediction_shapes(description)
@@ -98,60 +102,65 @@ def network(run: Run) -> dict[str, Any]:
             for step, arrays in zip(run.preprocessing.steps, run.preprocessing.arrays, strict=True)
         ],
         "layers": layers,
+        "branches": branches,
+        "prototypes": None if whole.prototypes is None else tensors.add(whole.prototypes),
         "targets": scaling,
-        "code": codes,
+        "code": whole.code,
         "classes": list(run.description.classes) if "probabilities" in outputs else [],
         "features": list(run.config.data.feature_names()),
         "targetShape": list(description.target_shape) if "outputs" in outputs else [],
         "noise": noise["stddev"] if noise else None,
-        "energy": _energy(run, tensors),
+        "energy": _energy(run),
         "gibbs": kind.DRAWS_SAMPLES,
-        "frames": frames,
+        "frames": [
+            {
+                "epoch": epoch,
+                "weights": [_added(step.weights, tensors) for step in kind.forward_pass(description, weights).steps],
+            }
+            for epoch, weights in kept.items()
+        ],
+        "plane": _plane(run, kept),
         "tensors": tensors.data(),
     }
 
 
-def _chain(run: Run, tensors: Tensors) -> tuple[list[dict[str, Any]], int]:
-    """The layers, and how many of them lead to the code; 0 without a code that can be decoded.
-
-    Models of one matrix without layers, r(x) = g(f(x W + c) W^T + b), are given as two layers.
-    """
-    kind, weights, description = run.config.model, run.weights, run.loaded.net_input
-    if run.rows and kind.ONE_CHAIN_TO_COST:
-        codes = len(kind.encoder_rows(description)) if kind.why_no_decoder() is None else 0
-        return as_data(run.rows, weights, tensors), codes
-    if form := _energy_form(run):
-        kernel, hidden, visible = (weights[name] for name in (form.kernel, form.hidden_bias, form.visible_bias))
-        pair = [("hidden units", form.activation, hidden), ("visible units", form.output, visible)]
-    else:
-        components, mean = weights["components"], weights["mean"]
-        kernel = components.T
-        pair = [("components", "linear", -components @ mean), ("reconstruction", "linear", mean)]
-    number = tensors.add(kernel)
-    layers: list[dict[str, Any]] = [
-        {
-            "name": name, "type": "Dense", "input": [kernel.shape[i]],
-            "arguments": {"units": kernel.shape[1 - i], "activation": activation, "tied": i == 1},
-            "weights": {"kernel": number, "bias": tensors.add(bias)},
-        }
-        for i, (name, activation, bias) in enumerate(pair)
-    ]  # fmt: skip
-    return layers, 1
+def _check(whole: ForwardPass) -> None:
+    """Raise NotApplicable unless the page has each layer and room for the weights."""
+    steps = [*whole.steps, *(step for branch in whole.branches for step in branch.steps)]
+    if unknown := sorted({step.type for step in steps} - known_layers()):
+        raise NotApplicable(f"the page does not compute {', '.join(unknown)}")
+    size = sum({id(array): array.nbytes for step in steps for array in step.weights.values()}.values())
+    if size > LARGEST:
+        raise NotApplicable(f"its weights take {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f} MB")
 
 
-def _frames(run: Run, tensors: Tensors) -> list[dict[str, Any]]:
-    """Weights of the layers after some epochs, as many as there is room for; none where the run has no snapshots."""
+def _kept(run: Run) -> Snapshots:
+    """The weights after some epochs, as many as there is room for; none where the run has no snapshots."""
     known = run.snapshots
-    if not known or not (run.rows and run.config.model.ONE_CHAIN_TO_COST):
-        return []
     each = 4 * sum(math.prod(shape) for shape in run.loaded.weight_shapes().values())
-    room = max(1, LARGEST // each - 1)
+    room = max(1, LARGEST // max(each, 1) - 1)
     epochs = sorted(known)
     kept = epochs if len(epochs) <= room else [epochs[i] for i in np.linspace(0, len(epochs) - 1, room).astype(int)]
-    return [
-        {"epoch": epoch, "weights": [layer["weights"] for layer in as_data(run.rows, known[epoch], tensors)]}
-        for epoch in kept
-    ]
+    return {epoch: known[epoch] for epoch in kept}
+
+
+def _plane(run: Run, kept: Snapshots) -> dict[str, Any] | None:
+    """The plane of the loss surface, and the loss; None without snapshots, and for a loss that the page lacks."""
+    training, kind = run.config.training, run.config.model
+    loss = training.loss
+    if loss is None or type(loss).__name__ not in known_losses() or not kind.ONE_CHAIN_TO_COST:
+        return None
+    found = loss_plane.through([*kept.values(), {name: run.weights[name] for name in run.loaded.weight_shapes()}])
+    if found is None:
+        return None
+    return {
+        "places": found.places.tolist(),
+        "factors": found.factors.tolist(),
+        "shares": found.shares.tolist(),
+        "loss": type(loss).__name__,
+        "arguments": loss.model_dump(),
+        "summed": loss.over_outputs() and training.loss_per == "sample",
+    }
 
 
 def _energy_form(run: Run) -> EnergyForm | None:
@@ -161,39 +170,25 @@ def _energy_form(run: Run) -> EnergyForm | None:
         return None
 
 
-def _energy(run: Run, tensors: Tensors) -> dict[str, Any] | None:
-    """The energy of r(x), where it has one: numbers of its weights; a bias that is no weight is zero."""
+def _energy(run: Run) -> dict[str, str] | None:
+    """The energy of r(x), where it has one."""
     form = _energy_form(run)
-    if form is None:
-        return None
-    found: dict[str, Any] = {"activation": form.activation, "output": form.output}
-    for key, name in (("kernel", form.kernel), ("hidden", form.hidden_bias), ("visible", form.visible_bias)):
-        found[key] = tensors.add(run.weights[name]) if name in run.weights else None
-    return found
+    return None if form is None else {"activation": form.activation, "output": form.output}
 
 
 def _added(arrays: Mapping[str, np.ndarray], tensors: Tensors) -> dict[str, int]:
     return {name: tensors.add(array) for name, array in arrays.items()}
 
 
-def as_data(rows: Sequence[Row], weights: Mapping[str, np.ndarray], tensors: Tensors) -> list[dict[str, Any]]:
+def as_data(steps: Sequence[Step], tensors: Tensors) -> list[dict[str, Any]]:
     """The layers by name, with their arguments and the numbers of their weights."""
-    numbers: dict[str, int] = {}
-    found = []
-    for row in rows:
-        numbers |= {name: tensors.add(weights[name]) for name in row.weight_shapes()}
-        own = {name.rpartition(".")[2]: numbers[name] for name in row.weight_shapes()}
-        if row.tied_to:
-            own["kernel"] = numbers[f"{row.tied_to}.kernel"]
-        given = row.layer.model_dump(exclude={"kernel"})
-        arguments: dict[str, Any] = {name: given[name] for name in given if not name.endswith(NO_ARGUMENT)}
-        found.append(
-            {
-                "name": row.name, "type": type(row.layer).__name__, "input": list(row.input_shape),
-                "arguments": arguments | {"tied": row.tied_to is not None}, "weights": own,
-            }
-        )  # fmt: skip
-    return found
+    return [
+        {
+            "name": step.name, "type": step.type, "input": list(step.input_shape),
+            "arguments": dict(step.arguments), "weights": _added(step.weights, tensors),
+        }
+        for step in steps
+    ]  # fmt: skip
 
 
 def _samples(run: Run, samples: PageSamples) -> dict[str, Any]:
@@ -208,6 +203,7 @@ def _samples(run: Run, samples: PageSamples) -> dict[str, Any]:
     found: dict[str, Any] = {
         "split": samples.split,
         "count": len(kept),
+        "even": int((kept < MOST).sum()),  # those before the misclassified ones, which are too many of their kind
         "x": tensors.add(samples.x[kept]) if rounded else None,
         "levels": None if rounded else base64.b64encode(levels[kept].tobytes()).decode(),
         "labels": labels.tolist() if labels.ndim == 1 else [],

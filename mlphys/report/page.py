@@ -83,6 +83,12 @@ def layer_scripts() -> list[str]:
 
 
 @cache
+def own_scripts() -> list[str]:
+    """The other files."""
+    return [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js"))]
+
+
+@cache
 def _style() -> str:
     return "\n" + "\n".join(path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.css")))
 
@@ -90,6 +96,5 @@ def _style() -> str:
 @cache
 def _script() -> str:
     """All files, those of the layers first, each in a function of its own."""
-    own = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js"))]
-    files = [f"(() => {{\n{source}}})();" for source in [*layer_scripts(), *own]]
-    return '\n"use strict";\nconst page = {layers: {}, activations: {}};\n' + "\n".join(files) + "\n"
+    files = [f"(() => {{\n{source}}})();" for source in [*layer_scripts(), *own_scripts()]]
+    return '\n"use strict";\nconst page = {layers: {}, activations: {}, losses: {}};\n' + "\n".join(files) + "\n"

@@ -19,7 +19,8 @@ from mlphys.config.load import validate_run
 from mlphys.data.preprocessing import Preprocessing, display_shape, fit_splits, restored_for
 from mlphys.errors import UserError
 from mlphys.io import atomic, history, npz
-from mlphys.io.run_files import PRETRAINED, SNAPSHOTS, STUDY, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_files import PRETRAINED, WEIGHTS, RunFiles, located, members
+from mlphys.io.run_folder import STUDY
 from mlphys.runs import provenance, snapshots
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.runs.snapshots import Snapshots
@@ -112,12 +113,10 @@ class Run(RunFiles):
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        """The weights of the network after some epochs, 0 being before the first; empty without snapshots.safetensors.
+        """The weights of the network after some epochs, 0 being before the first; empty where none were kept.
 
         Raises UserError where they are damaged.
         """
-        if not self.folder.has(SNAPSHOTS):
-            return {}
         return snapshots.read(self.folder, self.loaded.weight_shapes())
 
     @cached_property

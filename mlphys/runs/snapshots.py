@@ -1,4 +1,4 @@
-"""snapshots.safetensors: the weights after some epochs, by `EPOCH/NAME`."""
+"""snapshots.safetensors: the weights after some epochs, by `EPOCH/NAME`; during training a file for each epoch."""
 
 from __future__ import annotations
 
@@ -16,47 +16,86 @@ from mlphys.schema.fields import Shape
 from mlphys.schema.training import LARGEST_SNAPSHOTS, MOST_SNAPSHOTS
 
 REMEDY = "retrain the experiment"
+OF_ONE_EPOCH = re.compile(r"snapshots-([0-9]{6})\.safetensors")
 
 Snapshots = dict[int, dict[str, np.ndarray]]
 
 
 class SnapshotFile:
-    """Written as a whole after each snapshot, so that it is always readable."""
+    """Each snapshot is a file of its own, written once, until training ends and all are written into one.
+
+    Every file is written whole or not at all and none is removed before its content is in the other, so that those
+    taken so far can be read at any time.
+    """
 
     def __init__(self, folder: RunFolder):
         self._folder = folder
-        self._kept: Snapshots = {}
 
     def add(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None:
-        self._kept[epoch] = as_saved(weights)
-        self._write()
+        self._write(f"snapshots-{epoch:06d}.safetensors", {epoch: as_saved(weights)})
+
+    def join(self) -> None:
+        """Write those of single epochs and those of an earlier training into one file."""
+        if single := of_single_epochs(self._folder):
+            arrays = {
+                name: value for file in files(self._folder) for name, value in _loaded(self._folder, file).items()
+            }
+            self._save(SNAPSHOTS, arrays)
+            for name in single.values():
+                self._folder.remove(name)
 
     def cut(self, last: int, shapes: Mapping[str, Shape]) -> None:
         """Continue with the snapshots up to an epoch; those after it are taken again. Raises UserError."""
-        self._kept = {}
-        if self._folder.has(SNAPSHOTS):
-            self._kept = {epoch: each for epoch, each in read(self._folder, shapes).items() if epoch <= last}
-            self._write()
+        known = read(self._folder, shapes)
+        if self._folder.has(SNAPSHOTS) and any(epoch > last for epoch in known):
+            self._write(SNAPSHOTS, {epoch: known[epoch] for epoch in known if epoch <= last})
+        for epoch, name in of_single_epochs(self._folder).items():
+            if epoch > last:
+                self._folder.remove(name)
 
     def remove(self) -> None:
-        self._kept = {}
-        self._folder.remove(SNAPSHOTS)
+        for name in files(self._folder):
+            self._folder.remove(name)
 
-    def _write(self) -> None:
+    def _write(self, name: str, snapshots: Snapshots) -> None:
+        self._save(
+            name, {f"{epoch:06d}/{key}": value for epoch, each in snapshots.items() for key, value in each.items()}
+        )
+
+    def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         from safetensors.numpy import save
 
-        arrays = {f"{epoch:06d}/{name}": value for epoch, each in self._kept.items() for name, value in each.items()}
-        self._folder.write(SNAPSHOTS, save(arrays))
+        self._folder.write(name, save(dict(arrays)))
+
+
+def of_single_epochs(folder: RunFolder) -> dict[int, str]:
+    """The files of a training that is not finished, by epoch."""
+    return {int(found[1]): name for name in folder.names() if (found := OF_ONE_EPOCH.fullmatch(name))}
+
+
+def files(folder: RunFolder) -> list[str]:
+    """The names of all files with snapshots."""
+    return [*([SNAPSHOTS] if folder.has(SNAPSHOTS) else []), *of_single_epochs(folder).values()]
 
 
 def read(folder: RunFolder, shapes: Mapping[str, Shape]) -> Snapshots:
-    """The weights by epoch, in ascending order. Raises UserError unless each snapshot has arrays of these shapes."""
-    path = folder.path / SNAPSHOTS
-    content = folder.read(SNAPSHOTS, LARGEST_SNAPSHOTS + weights_file.LARGEST_HEADER)
-    found = weights_file.loaded(content, path, REMEDY)
+    """The weights by epoch, in ascending order; none without a file of them.
+
+    Raises UserError unless each snapshot has arrays of these shapes.
+    """
+    path, names, found = folder.path / SNAPSHOTS, files(folder), dict[str, np.ndarray]()
+    if len(names) > MOST_SNAPSHOTS + 2:
+        raise UserError(f"{path}: damaged: there are {len(names)} files of snapshots; {REMEDY}")
+    for name in names:
+        found |= _loaded(folder, name, LARGEST_SNAPSHOTS - sum(value.nbytes for value in found.values()))
     epochs = sorted({name.partition("/")[0] for name in found})
     if len(epochs) > MOST_SNAPSHOTS + 1 or not all(re.fullmatch(r"[0-9]{6}", epoch) for epoch in epochs):
         raise UserError(f"{path}: damaged: its arrays are not named after epochs; {REMEDY}")
     expected = {f"{epoch}/{name}": shape for epoch in epochs for name, shape in shapes.items()}
     arrays = weights_file.checked(found, path, expected, "config.yaml", REMEDY)
     return {int(epoch): {name: arrays[f"{epoch}/{name}"] for name in shapes} for epoch in epochs}
+
+
+def _loaded(folder: RunFolder, name: str, room: int = LARGEST_SNAPSHOTS) -> dict[str, np.ndarray]:
+    content = folder.read(name, max(room, 0) + weights_file.LARGEST_HEADER)
+    return weights_file.loaded(content, folder.path / name, REMEDY)

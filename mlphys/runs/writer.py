@@ -134,7 +134,9 @@ class RunWriter:
         )
 
     def weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Save the weights with which training ended, and its snapshots as one file."""
         self._arrays(WEIGHTS, weights)
+        self._snapshots.join()
 
     def _arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         self._folder.write(name, save(as_saved(arrays)))

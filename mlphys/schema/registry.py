@@ -1,6 +1,6 @@
 """Registries: a folder is a registry and a file in it an entry, unless its name begins with an underscore.
 
-A file can be a registry of its classes.
+A file, or all files of a folder, can be a registry of their classes.
 """
 
 from __future__ import annotations
@@ -66,3 +66,13 @@ def classes(module: str, base: type[Base]) -> dict[str, type[Base]]:
         and thing.__module__ == module
         and not (key.startswith("_") or inspect.isabstract(thing))
     }
+
+
+def classes_in(package: str, base: type[Base]) -> dict[str, type[Base]]:
+    """The same of all files of a package, in alphabetical order of the files. Called in the package itself."""
+    found: dict[str, type[Base]] = {}
+    for name in names(package):
+        module = f"{package}.{name}"
+        importlib.import_module(module)
+        found |= classes(module, base)
+    return found

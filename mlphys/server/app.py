@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlphys.commands import report
 from mlphys.errors import UserError
 from mlphys.io import atomic
-from mlphys.io.run_files import STUDY
-from mlphys.io.run_folder import RunFolder
+from mlphys.io.run_folder import STUDY, RunFolder
 from mlphys.runs.run import Run
 from mlphys.server import pages
 from mlphys.server.guard import Guard

@@ -34,6 +34,8 @@ def _metric(row: Mapping[str, Any]) -> str:
 def _short_value(value: Any) -> str:
     if value is None:
         return ""
+    if type(value) is int:  # `flow` would take a second for some thousands
+        return str(value)
     return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else flow(value)
 
 

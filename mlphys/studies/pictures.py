@@ -22,7 +22,7 @@ from mlphys.runs.run import Run
 from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison
-from mlphys.studies.points import Point, main_metric, points
+from mlphys.studies.points import Point, measured_metric, points
 from mlphys.studies.study_file import StudyFile
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def of_comparison(found: Comparison) -> list[Draw]:
 
 def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     """The metric of each point of a grid with its error over seeds; a line for each value of the other keys."""
-    split, name = _metric(content)
+    split, name = measured_metric(content)
     keys = list(content.grid)
     if not keys:
         raise NotApplicable("no key varies: there is nothing to draw the metric against")
@@ -108,7 +108,7 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
 
 def heat_map(title: str, content: StudyFile) -> Iterator[Picture]:
     """The metric over two varied keys, with its value and error in every cell."""
-    split, name = _metric(content)
+    split, name = measured_metric(content)
     if len(content.grid) != 2:
         raise NotApplicable("a heat map needs two keys that vary")
     down, across = content.grid
@@ -197,10 +197,15 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
         row = blank.copy()
         row[: len(indices)] = chunked.read(split.x[np.sort(indices)])[np.argsort(np.argsort(indices))]
         images.append(row)
+    titles = [
+        [f"{classes[guess]} ({classes[true]}!)" for guess, true in zip(guesses, split.y[rows], strict=True)]
+        for rows, guesses in chosen
+    ]
     figure = image_grid.page(
         np.stack(images), np.concatenate(images), [f"{name}\nis right" for name in names],
         f"{found.split} samples on which two nets disagree",
-        f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest",
+        f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest, and "
+        "above each what it takes it for (and what it is)", each=titles,
     )  # fmt: skip
     table: dict[str, list[Any]] = {
         "right": [name.removeprefix("only ") for name, (rows, _) in zip(names, chosen, strict=True) for _ in rows],
@@ -218,13 +223,6 @@ def _wrongly(wrong: Run, right: Run, split: str) -> tuple[np.ndarray, np.ndarray
     there = np.flatnonzero((guesses != labels) & (ours["probabilities"].argmax(axis=1) == labels))
     order = there[np.argsort(-theirs["probabilities"][there].max(axis=1), kind="stable")][:DISAGREED]
     return order, guesses[order]
-
-
-def _metric(content: StudyFile) -> tuple[str, str]:
-    metric = main_metric(content)
-    if metric is None:
-        raise NotApplicable("no member was measured")
-    return metric
 
 
 def _error(found: OverSeeds) -> float:

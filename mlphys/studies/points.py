@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlphys.errors import NotApplicable
 from mlphys.numerics.over_seeds import OverSeeds, over_folds, over_seeds
 from mlphys.studies.study_file import MemberRecord, StudyFile
 
@@ -52,6 +53,14 @@ def main_metric(content: StudyFile) -> tuple[str, str] | None:
             if name:
                 return split, name
     return None
+
+
+def measured_metric(content: StudyFile) -> tuple[str, str]:
+    """The `main_metric`. Raises NotApplicable where nothing is measured."""
+    metric = main_metric(content)
+    if metric is None:
+        raise NotApplicable("no member was measured")
+    return metric
 
 
 def best(content: StudyFile) -> Point | None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.run_folder import RunFolder
+from mlphys.runs import snapshots
 
 MOST_FILES = 10_000
 DEEPEST = 3  # parts of a name, such as analysis/energy.json
@@ -30,10 +31,10 @@ def packed_unfinished(folder: Path) -> bytes | None:
     if not checkpoints or not run.has("config.yaml"):
         return None
     # the rows of history last: a checkpoint counts only with those up to its epoch
-    names = [f"{CHECKPOINTS}/{checkpoints[-1]}", *(name for name in UNFINISHED if run.has(name)), "history.csv"]
+    names = [f"{CHECKPOINTS}/{checkpoints[-1]}", *(name for name in UNFINISHED if run.has(name))]
     try:
-        return _archive(run, names)
-    except UserError:  # a newer checkpoint has taken its place just now
+        return _archive(run, [*names, *snapshots.files(run), "history.csv"])
+    except UserError:  # a newer checkpoint has taken its place just now, or training has ended
         return None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mlphys.errors import NotApplicable
 from mlphys.figures import log_axis, theme
 from mlphys.figures.picture import Picture
-from mlphys.studies.points import LOWER_IS_BETTER, main_metric
+from mlphys.studies.points import LOWER_IS_BETTER, measured_metric
 from mlphys.studies.study_file import MemberRecord, SearchFacts, StudyFile
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LOST = ("pruned", "diverged", "failed")
 
 def against_keys(title: str, content: StudyFile) -> Iterator[Picture]:
     """A panel for each key: the metric of each trial against its value; the chosen trial stands out."""
-    split, name, facts = *_metric(content), _facts(content)
+    split, name, facts = *measured_metric(content), _facts(content)
     done = _done(content, split, name)
     if len(facts.keys) > MOST_KEYS:
         raise NotApplicable(f"{len(facts.keys)} keys are more than {MOST_KEYS} panels")
@@ -53,7 +53,7 @@ def against_keys(title: str, content: StudyFile) -> Iterator[Picture]:
 
 def best_so_far(title: str, content: StudyFile) -> Iterator[Picture]:
     """The metric of each trial in its order, the best up to each, and those that ended early."""
-    split, name = _metric(content)
+    split, name = measured_metric(content)
     done = _done(content, split, name)
     at, values = [record.number for record, _, _ in done], [value for _, value, _ in done]
     running = (np.minimum if name.endswith(LOWER_IS_BETTER) else np.maximum).accumulate(values)
@@ -115,13 +115,6 @@ def _axis(axes: Axes, facts: SearchFacts, key: str) -> None:
         log_axis.label(axes.xaxis)
     else:
         axes.locator_params(axis="x", integer=facts.ranges[key].whole)
-
-
-def _metric(content: StudyFile) -> tuple[str, str]:
-    metric = main_metric(content)
-    if metric is None:
-        raise NotApplicable("no trial was measured")
-    return metric
 
 
 def _facts(content: StudyFile) -> SearchFacts:

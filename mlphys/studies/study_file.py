@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from mlphys import machine
 from mlphys.errors import UserError
 from mlphys.io import atomic
-from mlphys.io.run_files import STUDY
-from mlphys.io.run_folder import RunFolder
+from mlphys.io.run_folder import STUDY, RunFolder
 from mlphys.schema.document import Document, dotted, flow
 from mlphys.schema.fields import Count, Seed, Whole
 from mlphys.studies.executor import Order, Result

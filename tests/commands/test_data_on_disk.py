@@ -70,10 +70,12 @@ def test_a_run_on_samples_on_disk_holds_the_same_bytes_as_one_on_those_in_memory
     small_pieces(monkeypatch)
     printed, checked = {}, []
     for name in ("here", "there"):
-        printed[name] = mlphys("train", "c.yaml", "--out", name)
+        printed[name] = mlphys("train", "c.yaml", "--out", name, "--set", "plots=[]")
         mlphys("evaluate", name, *(("--shift", 1, "--noise", 0.2) if case == "classifier" else ()))
+        mlphys("plot", name, "--only", ",".join(config["plots"]))
         checked.append(mlphys("data", "check", "c.yaml"))
-        mlphys("data", "show", "c.yaml", "--out", f"{name}.png")
+        if case == "classifier":
+            mlphys("data", "show", "c.yaml", "--out", f"{name}.png")
         all_large(monkeypatch)
     assert "stay on disk" not in printed["here"]
     assert " GB of samples stay on disk; they are read once now to compute their checksum" in printed["there"]
@@ -86,7 +88,8 @@ def test_a_run_on_samples_on_disk_holds_the_same_bytes_as_one_on_those_in_memory
             for name in here:
                 np.testing.assert_array_equal(here[name], there[name])
     assert checked[0] == checked[1]
-    assert Path("here.png").read_bytes() == Path("there.png").read_bytes()
+    if case == "classifier":
+        assert Path("here.png").read_bytes() == Path("there.png").read_bytes()
 
 
 def test_a_run_on_images_on_disk_is_resumed_to_the_same_bytes_as_one_on_those_in_memory(tmp_path, monkeypatch):
@@ -132,15 +135,16 @@ except SystemExit as done:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells its anonymous memory on Linux only")
 def test_samples_larger_than_what_is_read_into_memory_take_no_more_of_it_than_a_few_blocks(tmp_path):
-    """1.2 GB of float32 in a file without content: in memory they and the engine's copy would take 2.4 GB."""
+    """A file without content: in memory, as float32, they and the engine's copy would take 2.4 GB."""
     samples, shape = 18_400, (128, 128)
-    np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (samples, *shape))
+    np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.uint8, (samples, *shape))
     np.save(tmp_path / "y.npy", np.arange(samples) % 2)
     config = {
         "name": "large",
         "data": {"name": "array", "path": str(tmp_path), "validation": 100, "test": 100, "preprocess": [{"scale": 2}]},
         "model": {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 2, "activation": "softmax"}}]},
         "training": {"batch_size": 100, "epochs": 2, "steps_per_epoch": 12},
+        "plots": [],
     }
     (tmp_path / "c.yaml").write_text(dump(config))
     command = [sys.executable, "-c", PEAK, "train", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "run")]

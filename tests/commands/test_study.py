@@ -7,13 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from mlphys.schema.document import dump
 from tests.helpers.cli import mlphys, reason
+from tests.helpers.waiting import ended, until
 
 SMALL = {
     "name": "small",
@@ -79,7 +79,8 @@ def test_members_of_seeds_are_runs_with_the_bytes_of_a_training_alone_and_are_ev
     assert [member["state"] for member in found["members"]] == ["done", "done"]
     assert (found["seeds"], found["evaluated"], found["threads"]) == ([0, 1], "test", 1)
     mlphys("train", "small.yaml", "--threads", 1, "--quiet", "--seed", 1, "--out", "alone")
-    names = ("weights.safetensors", "predictions_validation.npz")
+    mlphys("evaluate", "alone", "--no-plots")
+    names = (*SAME, "predictions_test.npz", "samples.npz")
     assert bytes_of("seeds/members/2", names) == bytes_of("alone", names)
     assert json.loads(Path("seeds/members/2/metrics.json").read_text()).keys() == {"validation", "test"}
     assert "test accuracy" in Path("seeds.txt").read_text()
@@ -258,10 +259,11 @@ def test_a_study_of_processes_that_is_killed_and_resumed_has_the_bytes_of_traini
     sweep = ["sweep", "small.yaml", "--grid", RATES, "--workers", "2", "--threads", "1", "--out", "study", "--quiet"]
     process = subprocess.Popen([sys.executable, "-c", "from mlphys.cli import main; main()", *sweep])
     checkpoints = Path("study/members/1/checkpoints")
-    while process.poll() is None and not (checkpoints.is_dir() and any(checkpoints.iterdir())):
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    try:
+        until(lambda: process.poll() is not None or any(checkpoints.glob("*")), "a checkpoint of member 1")
+    finally:
+        process.kill()
+        ended(process, "a killed study to end")
     assert "running" in [member["state"] for member in facts("study")["members"]]
     mlphys("resume", "study", "--workers", 0, "--quiet")
     assert [member["state"] for member in facts("study")["members"]] == ["done", "done"]

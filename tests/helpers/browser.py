@@ -20,10 +20,11 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, path: Path) -> None:
+    def open(self, page: Path | str) -> None:
+        """A file, or what answers at an address."""
         self.messages()
         self.requests()
-        self.driver.get(path.resolve().as_uri())
+        self.driver.get(page.resolve().as_uri() if isinstance(page, Path) else page)
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)

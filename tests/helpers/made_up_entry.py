@@ -75,8 +75,17 @@ def mlphys_with_all(
         assert found == code, printed + error
         return printed
 
-    weakref.finalize(mlphys, process.communicate)
+    weakref.finalize(mlphys, _end, process)
     return mlphys
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The end of its input ends it; one that is stuck is killed."""
+    try:
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _with_class(module: str, source: str) -> str:
@@ -85,5 +94,7 @@ def _with_class(module: str, source: str) -> str:
     assert spec
     assert spec.origin
     before, table, after = Path(spec.origin).read_text().rpartition(" = registry.classes(__name__")
+    if not table:  # one of a package's files
+        return f"{after}\n\n{source}"
     lines, _, name = before.rpartition("\n")
     return f"{lines}\n\n{source}\n\n{name}{table}{after}"

@@ -33,7 +33,7 @@ def serve():
     def serve(handler) -> str:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         servers.append(server)
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}/"
 
     yield serve

@@ -16,6 +16,7 @@ from mlphys.errors import UserError
 from mlphys.io import image_decoders, image_files
 from mlphys.io.confined import Limits
 from mlphys.io.image_decoders import Decoder, Failed
+from tests.helpers.waiting import ended, joined
 
 pytestmark = pytest.mark.slow
 
@@ -64,11 +65,11 @@ def test_a_process_that_is_killed_while_it_reads_says_so(tmp_path: Path):
         with path.open("wb"):  # opens when the process reads
             decoder.process.kill()
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=kill, daemon=True)
     thread.start()
     with pytest.raises(Failed, match=r"^makes the library that reads it crash \(SIGKILL\)$"):
         list(decoder.answers([path], COLOURS, [ENOUGH]))
-    thread.join()
+    joined(thread, "the process to open the pipe")
     decoder.close()
 
 
@@ -77,7 +78,7 @@ def test_an_image_whose_process_has_ended_since_the_last_one_is_decoded_by_anoth
     assert outcome(image_decoders.answer(path, COLOURS)) == 51
     (first,) = image_decoders.idle
     first.process.kill()
-    first.process.wait()
+    ended(first.process, "a killed process to end")
     assert outcome(image_decoders.answer(path, COLOURS)) == 51
     (second,) = image_decoders.idle
     assert second is not first

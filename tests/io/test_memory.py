@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.datasets import table
+from mlphys.datasets import _table_rows
 from mlphys.datasets.array import Arrays
 from mlphys.datasets.table import Table
 from mlphys.errors import UserError
@@ -66,6 +66,6 @@ def test_labels_and_npy_files_are_bounded_too():
 
 
 def test_a_table_is_bounded_while_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "CHECKED_EVERY", 1000)
+    monkeypatch.setattr(_table_rows, "CHECKED_EVERY", 1000)
     (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 50_000)
     assert "a.csv: takes 0.00101 GB of memory" in refusal(Table(name="table", path="a.csv").describe)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlphys.commands.evaluate import sample_arrays
+from mlphys.commands.evaluate import sample_arrays, sample_values
 from mlphys.models.autoencoder import Autoencoder
 from mlphys.networks.autoencoder_network import DRAWS
 from mlphys.networks.compiled import Measurement
@@ -34,7 +34,7 @@ def test_a_penalty_of_its_own_is_in_the_loss_of_each_sample():
     training = Training.model_validate({"loss": "mean_squared_error"})
     model, network = built(training, encoder=[{"Dense": {"units": 3}}], sparsity={"l1": 0.1}, contraction=0.2)
     split = points(200)
-    arrays = sample_arrays(model, training, POINTS, network, split)
+    arrays = sample_arrays(network, sample_values(model, training, POINTS, network), split)
     kernel, code = network.weights["encoder.0.Dense.kernel"].numpy(), np.asarray(network.encode(split.x))
     own = 0.1 * np.abs(code).sum(axis=1) + 0.2 * (kernel**2).sum()
     np.testing.assert_allclose(arrays["penalties"], own, rtol=1e-5)
@@ -53,8 +53,8 @@ def test_a_drawn_code_is_measured_as_drawn_beside_its_mean():
     kernel[:, 1] = 0
     network.weights["encoder.0.Dense.kernel"].assign(kernel)
     network.weights["encoder.0.Dense.bias"].assign(np.array([0, log_variance], np.float32))
-    arrays = sample_arrays(model, training, POINTS, network, split)
-    again = sample_arrays(model, training, POINTS, network, split)
+    arrays = sample_arrays(network, sample_values(model, training, POINTS, network), split)
+    again = sample_arrays(network, sample_values(model, training, POINTS, network), split)
     np.testing.assert_array_equal(arrays["losses"], again["losses"])
     there, back = kernel[:, :1], network.weights["decoder.0.Dense.kernel"].numpy()
     at_mean = ((split.x @ there @ back - split.x) ** 2).sum(axis=1)

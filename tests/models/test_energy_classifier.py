@@ -285,7 +285,7 @@ def run(tmp_path_factory) -> Run:
         Path("energies.yaml").write_text(dump(CONFIG))
         mlphys("train", "energies.yaml", "--quiet", "--out", "run")
         mlphys("evaluate", "run", "--no-plots")
-        mlphys("evaluate", "run", "--split", "train")
+        mlphys("evaluate", "run", "--split", "train", "--no-plots")
     return Run(path / "run")
 
 

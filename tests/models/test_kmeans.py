@@ -39,7 +39,7 @@ def run(tmp_path_factory) -> Run:
         Path("km.yaml").write_text(dump(CONFIG))
         mlphys("train", "km.yaml", "--quiet", "--out", "run")
         mlphys("evaluate", "run", "--no-plots")
-        mlphys("evaluate", "run", "--split", "train")
+        mlphys("evaluate", "run", "--split", "train", "--no-plots")
     return Run(path / "run")
 
 

@@ -42,7 +42,7 @@ def run(tmp_path_factory) -> Run:
         Path("pca.yaml").write_text(dump(CONFIG))
         mlphys("train", "pca.yaml", "--quiet", "--out", "run", "--set", "plots=[reconstructions, latent]")
         for split in ("test", "train"):
-            mlphys("evaluate", "run", "--split", split)
+            mlphys("evaluate", "run", "--split", split, "--no-plots")
     return Run(path / "run")
 
 

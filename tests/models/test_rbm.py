@@ -258,7 +258,7 @@ def run(tmp_path_factory) -> Run:
         patch.chdir(path)
         Path("rbm.yaml").write_text(dump(CONFIG))
         mlphys("train", "rbm.yaml", "--quiet", "--out", "run")
-        mlphys("evaluate", "run")
+        mlphys("evaluate", "run", "--no-plots")
     return Run(path / "run")
 
 

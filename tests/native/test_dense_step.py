@@ -14,6 +14,7 @@ from mlphys.native.dense_loss import ElementwiseLoss, SoftmaxCrossentropy
 from mlphys.native.dense_step import Chain, DenseLayer, Workspace
 from mlphys.native.llvm import SimdUnit
 from mlphys.native.optimizer_step import SGD, Adam
+from tests.helpers.waiting import joined
 from tests.native.guarded import Guarded
 
 UNITS = [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)]
@@ -80,12 +81,13 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
         guarded["barrier"] = Guarded(np.zeros(1, np.int64))
         pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
         workers = [
-            threading.Thread(target=call, args=(*pointers, len(order), first, last, i, threads)) for i in range(threads)
+            threading.Thread(target=call, args=(*pointers, len(order), first, last, i, threads), daemon=True)
+            for i in range(threads)
         ]
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join()
+            joined(worker, "a thread of the steps, which waits for the others at each barrier")
         assert all(each.is_intact() for each in guarded.values())
         buffer[:], arrays["totals"] = guarded["workspace"].values, guarded["totals"].values
     found = [

@@ -31,13 +31,13 @@ STACKED: dict[str, Any] = {
         ],
     },
     "training": {"loss": "binary_crossentropy", "phases": {"pretrain": {"epochs": 2}, "fine_tune": {"epochs": 1}}},
-    "plots": ["learning_curves", "reconstructions"],
+    "plots": ["reconstructions"],
 }
 WITH_HEAD = {
     **STACKED,
     "model": {**STACKED["model"], "head": [{"Dense": {"units": 10, "activation": "softmax"}}]},
     "training": {"loss": "binary_crossentropy", "phases": {"pretrain": {"epochs": 2}, "head": {"epochs": 3}}},
-    "plots": ["learning_curves", "confusion_matrix"],
+    "plots": ["confusion_matrix"],
 }
 DENOISING = {
     "name": "denoising",
@@ -98,7 +98,7 @@ def test_a_denoising_run_keeps_and_measures_what_is_made_of_corrupted_samples():
 
 @pytest.mark.parametrize("config", [STACKED, WITH_HEAD], ids=["autoencoder", "classifier"])
 def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_is_measured_and_drawn(config):
-    said("train", written(config), "--out", "whole")
+    said("train", written(config), "--out", "whole", "--no-report")
     rows = list(csv.DictReader(Path("whole/history.csv").read_text().splitlines()))
     half = shutil.copytree("whole", Path("half"))
     half.joinpath("status.json").write_text(
@@ -110,7 +110,7 @@ def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_i
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
     again = list(csv.DictReader(Path("half/history.csv").read_text().splitlines()))
     assert [{**row, "seconds": ""} for row in again] == [{**row, "seconds": ""} for row in rows]
-    said("evaluate", "half")
+    said("evaluate", "half", "--no-plots")
     metrics = json.loads(Path("half/metrics.json").read_text())["test"]
     assert ("accuracy" in metrics, "mse" in metrics) == ("head" in config["model"], "head" not in config["model"])
     if "head" in config["model"]:
@@ -121,7 +121,7 @@ def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_i
 
 
 def test_a_run_in_phases_is_not_trained_longer():
-    said("train", written(STACKED), "--out", "run", "--quiet")
+    said("train", written(STACKED), "--out", "run", "--quiet", "--set", "plots=[]")
     assert said("resume", "run", code=2) == ("mlphys: run: its training is finished; retrain with more epochs\n")
     assert said("resume", "run", "--set", "training.epochs=9", code=2) == (
         "mlphys: run: is trained in phases, and the epochs of those before are spent; retrain with other epochs\n"

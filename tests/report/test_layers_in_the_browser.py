@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from mlphys.errors import Refusal
+from mlphys.networks.forward_pass import of_rows
 from mlphys.networks.penalties.sparsity import KSparse
 from mlphys.networks.penalties.variational import CodeMean
 from mlphys.report.html import Html
@@ -18,7 +18,7 @@ from mlphys.report.page import page
 from mlphys.schema.fields import ActivationName
 from mlphys.schema.layers import LAYERS, Layer
 from mlphys.schema.shapes import Row, trace
-from tests.helpers.browser import Browser, opened
+from tests.helpers.browser import Browser
 
 SAMPLES = 2
 ACTIVATIONS = get_args(ActivationName)
@@ -92,13 +92,13 @@ TRIED: dict[str, tuple[list[tuple[int, ...]], list[dict[str, Any]]]] = {
 OURS: list[tuple[Layer, tuple[int, ...]]] = [(KSparse(k=3), VECTOR), (CodeMean(), VECTOR)]
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    file = tmp_path_factory.mktemp("page") / "page.html"
+@pytest.fixture
+def with_nets(browser, tmp_path) -> Browser:
+    """A page that computes nets and shows none."""
+    file = tmp_path / "page.html"
     file.write_text(page("layers", Html(""), []))
-    with opened() as browser:
-        browser.open(file)
-        yield browser
+    browser.open(file)
+    return browser
 
 
 def test_the_page_computes_every_layer_of_the_table():
@@ -158,7 +158,7 @@ def differences(browser: Browser, nets: list[list[Row]]) -> dict[str, float]:
         x = random.normal(size=(SAMPLES, *rows[0].input_shape)).astype(np.float32)
         expected.append({name: ops.convert_to_numpy(layer(x)) for name, layer in network.layers.items()})
         tensors = Tensors()
-        layers = as_data(rows, network.weight_arrays(), tensors)
+        layers = as_data(of_rows(rows, network.weight_arrays()), tensors)
         number = tensors.add(x)
         sent.append({"layers": layers, "x": number, "steps": [], "targets": None, "tensors": tensors.data()})
     found = browser.run(
@@ -183,21 +183,21 @@ def differences(browser: Browser, nets: list[list[Row]]) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_every_layer_with_each_argument_is_kerass(browser):
-    away = differences(browser, list(singles()))
+def test_every_layer_with_each_argument_is_kerass(with_nets):
+    away = differences(with_nets, list(singles()))
     assert {name: by for name, by in away.items() if not by < 1e-4} == {}
     assert len(away) > 130
 
 
 @pytest.mark.slow
-def test_random_chains_of_layers_are_kerass(browser):
-    away = differences(browser, list(chains(70)))
+def test_random_chains_of_layers_are_kerass(with_nets):
+    away = differences(with_nets, list(chains(70)))
     assert {name: by for name, by in away.items() if not by < 1e-4} == {}
     assert len(away) > 200
 
 
 @pytest.mark.slow
-def test_tied_layers_are_kerass(browser, tmp_path: Path):
+def test_tied_layers_are_kerass(with_nets):
     from mlphys.networks.autoencoder_rows import chain
 
     dense = [LAYERS["Dense"].model_validate({"units": 5, "activation": "sigmoid"})]
@@ -205,5 +205,5 @@ def test_tied_layers_are_kerass(browser, tmp_path: Path):
     back = [LAYERS["Dense"].model_validate({"units": 12})]
     wide = LAYERS["Conv2DTranspose"].model_validate({"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"})
     parts = [chain(dense, back, VECTOR, ("model",), [], True), chain(conv, [wide], (8, 6, 3), ("model",), [], True)]
-    away = differences(browser, [encoder + code + decoder for encoder, code, decoder in parts])
+    away = differences(with_nets, [encoder + code + decoder for encoder, code, decoder in parts])
     assert max(away.values()) < 1e-4

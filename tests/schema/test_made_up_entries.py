@@ -14,7 +14,7 @@ from tests.helpers.made_up_entry import mlphys_with_all
 pytestmark = pytest.mark.slow
 
 CLASSES = {
-    "mlphys.schema.layers": """
+    "mlphys.schema.layers.normalization": """
 class UnitNormalization(Layer):
     separable = True
 """,
@@ -97,6 +97,7 @@ CONFIG = {
         "batch_size": 30,
         "epochs": 1,
     },
+    "plots": [],
 }
 
 

@@ -19,10 +19,10 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.runs.writer import RunWriter
 from mlphys.server import listen
-from tests.helpers.browser import opened
 from tests.helpers.cli import reason
 from tests.helpers.extras import needs
 from tests.helpers.made_up_results import SAMPLES, classifier
+from tests.helpers.waiting import LONGEST, ended, killed_if_stuck
 from tests.server.test_app import identifiers, in_training, row
 
 needs("uvicorn")
@@ -62,36 +62,38 @@ def started() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and the address that it prints; it is ended by Ctrl-C."""
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        line = process.stdout.readline()
+        with killed_if_stuck(process):
+            line = process.stdout.readline()
         address = re.search(r"http://\S+/", line)
         assert address, line
         try:
             yield process, address[0]
         finally:
             process.send_signal(signal.SIGINT)
+            ended(process, "a server to end after Ctrl-C")
 
 
 def test_it_answers_until_ctrl_c_ends_it_at_once_also_while_a_training_is_watched():
     classifier(np.ones(SAMPLES, bool))
     path = in_training()
     with started() as (process, address), atomic.locked(path):
-        page = urllib.request.urlopen(address).read().decode()
+        page = urllib.request.urlopen(address, timeout=LONGEST).read().decode()
         watched = identifiers(page)[str(path.relative_to("runs"))]
-        stream = urllib.request.urlopen(f"{address}events/{watched}")
+        stream = urllib.request.urlopen(f"{address}events/{watched}", timeout=LONGEST)
         assert stream.readline() == b"event: curves\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         stream.close()
 
 
-def test_curves_grow_in_the_browser_until_the_page_of_the_run_takes_their_place():
+def test_curves_grow_in_the_browser_until_the_page_of_the_run_takes_their_place(browser):
     path = in_training()
     writer = RunWriter(path)
     for epoch in (1, 2):
         writer.row(row(epoch))
-    with started() as (_, address), opened() as browser:
+    with started() as (_, address):
         with atomic.locked(path):
-            browser.driver.get(address)
+            browser.open(address)
             browser.find("a[href^='/run/']").click()
             browser.wait(lambda: "Epoch 2" in browser.find("#watched").text)
             before = browser.run("return document.querySelector('polyline').getAttribute('points')")
@@ -104,11 +106,11 @@ def test_curves_grow_in_the_browser_until_the_page_of_the_run_takes_their_place(
         assert browser.messages() == []
 
 
-def test_markup_in_names_is_text_and_the_form_compares_what_is_chosen():
+def test_markup_in_names_is_text_and_the_form_compares_what_is_chosen(browser):
     for accuracy in (0.9, 0.8):
         classifier(np.random.default_rng(0).random(SAMPLES) < accuracy, Path(f"runs/<b>{accuracy}<b>/1"))
-    with started() as (_, address), opened() as browser:
-        browser.driver.get(address)
+    with started() as (_, address):
+        browser.open(address)
         assert browser.run("return document.querySelectorAll('main b').length") == 0
         for box in browser.driver.find_elements("css selector", "input[type=checkbox]"):
             box.click()

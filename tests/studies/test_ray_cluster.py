@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mlphys.schema.document import dump
 from mlphys.studies import ray_cluster
 from tests.helpers.cli import mlphys, reason
 from tests.helpers.extras import needs
+from tests.helpers.waiting import joined, until
 
 needs("ray")
 
@@ -67,8 +67,10 @@ def members(study: str) -> list[dict]:
 
 
 def kill_when_a_checkpoint_of_each_has_come(cluster, second) -> None:
-    while not all(list(Path("study/members").glob(f"{number}/checkpoints/*")) for number in (1, 2)):
-        time.sleep(0.05)
+    until(
+        lambda: all(list(Path("study/members").glob(f"{number}/checkpoints/*")) for number in (1, 2)),
+        "a checkpoint of each member",
+    )
     cluster.remove_node(second, allow_graceful=False)
 
 
@@ -81,7 +83,7 @@ def test_a_study_whose_node_is_killed_completes_with_the_bytes_of_trainings_alon
     killer.start()
     grid = ("--grid", "training.optimizer.SGD.learning_rate=[0.01,0.1]", "--threads", 1)
     mlphys("sweep", "small.yaml", *grid, "--out", "study", "--ray", cluster.address, "--quiet")
-    killer.join()
+    joined(killer, "Ray to remove a node")
     assert [member["state"] for member in members("study")] == ["done", "done"]
     [moved] = [member["moved"] for member in members("study") if member["moved"]]
     assert moved.startswith("its node was lost; continued from checkpoint 0")

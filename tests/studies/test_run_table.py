@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlphys.studies import run_table
+from mlphys.studies import run_row, run_table
 from tests.helpers.cli import mlphys, reason
 from tests.helpers.made_up_results import SAMPLES, classifier, study
 
@@ -53,8 +55,8 @@ def test_all_that_is_known_is_json(runs):
 def test_what_has_not_changed_is_read_from_the_index_and_what_has_is_read_again(runs, monkeypatch):
     mlphys("runs")
     read: list[Path] = []
-    original = run_table._read
-    monkeypatch.setattr(run_table, "_read", lambda folder: read.append(folder) or original(folder))
+    original = run_row.read
+    monkeypatch.setattr(run_row, "read", lambda folder: read.append(folder) or original(folder))
     mlphys("runs")
     assert read == []
     metrics = json.loads((runs[0] / "metrics.json").read_text())
@@ -62,6 +64,15 @@ def test_what_has_not_changed_is_read_from_the_index_and_what_has_is_read_again(
     (runs[0] / "metrics.json").write_text(json.dumps(metrics))
     assert "test.accuracy 0.500" in mlphys("runs")
     assert [path.name for path in read] == ["1"]
+
+
+@pytest.mark.slow
+def test_runs_that_were_seen_are_listed_without_importing_the_config_language(runs):
+    before = mlphys("runs")
+    program = "import sys; from mlphys.cli import main; main(['runs'], standalone_mode=False); "
+    program += "print([name for name in sys.modules if name.startswith(('mlphys.schema.layers', 'mlphys.config'))])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == before + "[]\n"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1, "runs": {"a": 3}}', '{"version": 0, "runs": {}}'])

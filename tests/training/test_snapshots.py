@@ -13,6 +13,7 @@ from mlphys.io.run_folder import RunFolder
 from mlphys.runs import snapshots
 from mlphys.runs.run import Run
 from mlphys.runs.snapshots import SnapshotFile
+from mlphys.studies.run_archive import packed_unfinished, unpack
 from mlphys.training.snapshots import chosen
 from tests.helpers.cli import mlphys, refused
 
@@ -43,19 +44,86 @@ def test_the_number_that_is_kept_is_about_the_one_that_is_written():
     assert 80 <= len(chosen(10_000, 100)) <= 101
 
 
-def test_a_file_that_was_cut_and_continued_has_the_same_bytes(tmp_path):
-    once, again = RunFolder(tmp_path / "once"), RunFolder(tmp_path / "again")
-    for folder in (once, again):
-        folder.path.mkdir()
-    whole, begun = SnapshotFile(once), SnapshotFile(again)
-    for epoch in (0, 1, 4):
-        whole.add(epoch, weights(epoch))
-        begun.add(epoch, weights(epoch + 10 * (epoch > 1)))  # the last one is of a training that was ended
-    resumed = SnapshotFile(again)
+def folder_in(path: Path) -> RunFolder:
+    path.mkdir()
+    return RunFolder(path)
+
+
+def taken(folder: RunFolder, *epochs: int) -> SnapshotFile:
+    file = SnapshotFile(folder)
+    for epoch in epochs:
+        file.add(epoch, weights(epoch))
+    return file
+
+
+def as_before(*epochs: int) -> bytes:
+    """The file of versions that wrote all snapshots at each one."""
+    return save({f"{epoch:06d}/{name}": value for epoch in epochs for name, value in weights(epoch).items()})
+
+
+def test_those_taken_so_far_can_be_read_and_become_one_file_at_the_end(tmp_path):
+    folder = RunFolder(tmp_path)
+    file = taken(folder, 0, 1, 4)
+    before = snapshots.read(folder, SHAPES)
+    file.join()
+    assert folder.names() == ["snapshots.safetensors"]
+    assert folder.read("snapshots.safetensors") == as_before(0, 1, 4)
+    for known in (before, snapshots.read(folder, SHAPES)):
+        assert list(known) == [0, 1, 4]
+        for epoch, each in known.items():
+            for name, value in weights(epoch).items():
+                np.testing.assert_array_equal(each[name], value)
+
+
+def test_a_snapshot_writes_none_of_the_earlier_ones_again(tmp_path):
+    file = taken(RunFolder(tmp_path), 0, 1)
+    before = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    file.add(2, weights(2))
+    after = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 1
+
+
+@pytest.mark.parametrize("killed", ["while training", "while they become one", "before the end", "of an older version"])
+def test_a_training_that_was_killed_and_resumed_has_the_same_bytes(killed, tmp_path):
+    folder = folder_in(tmp_path / "resumed")
+    if killed == "of an older version":
+        (folder.path / "snapshots.safetensors").write_bytes(as_before(0, 1, 4))
+    else:
+        taken(folder, 0, 1).add(4, weights(14))  # the last one is of an epoch that no checkpoint has
+    if killed == "while they become one":
+        (folder.path / "snapshots.safetensors").write_bytes(as_before(0, 1))
+        folder.remove("snapshots-000001.safetensors")
+    if killed == "before the end":
+        SnapshotFile(folder).join()
+    resumed = SnapshotFile(folder)
     resumed.cut(1, SHAPES)
-    assert list(snapshots.read(again, SHAPES)) == [0, 1]
+    assert list(snapshots.read(folder, SHAPES)) == [0, 1]
     resumed.add(4, weights(4))
-    assert once.read("snapshots.safetensors") == again.read("snapshots.safetensors")
+    resumed.join()
+    assert folder.names() == ["snapshots.safetensors"]
+    assert folder.read("snapshots.safetensors") == as_before(0, 1, 4)
+
+
+def test_an_archive_of_an_unfinished_run_has_its_snapshots(tmp_path):
+    folder = folder_in(tmp_path / "run")
+    folder.make("checkpoints")
+    for name in ("config.yaml", "history.csv", "checkpoints/00000001.npz"):
+        folder.write(name, "")
+    taken(folder, 0, 1)
+    content = packed_unfinished(folder.path)
+    unpack(content, tmp_path / "other")
+    assert list(snapshots.read(RunFolder(tmp_path / "other"), SHAPES)) == [0, 1]
+
+
+def test_snapshots_of_another_net_are_refused_in_a_file_of_one_epoch_too(tmp_path):
+    (tmp_path / "snapshots-000001.safetensors").write_bytes(save({"000001/a": np.zeros(3, np.float32)}))
+    with pytest.raises(UserError, match=r"snapshots.*does not fit config\.yaml"):
+        snapshots.read(RunFolder(tmp_path), SHAPES)
+
+
+def test_a_run_without_snapshots_has_none(tmp_path):
+    assert snapshots.read(RunFolder(tmp_path), SHAPES) == {}
 
 
 @pytest.mark.parametrize(

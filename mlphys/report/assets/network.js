@@ -63,44 +63,39 @@ page.steps = {
   },
 };
 
-const softplus = (s) => Math.max(s, 0) + Math.log1p(Math.exp(-Math.abs(s)));
-const antiderivatives = {
-  linear: (s) => s ** 2 / 2, relu: (s) => Math.max(s, 0) ** 2 / 2, sigmoid: softplus,
-  tanh: (s) => s + softplus(-2 * s) - Math.LN2,
-};
+function through(layers, values) {
+  const found = [];
+  let x = { shape: layers[0].input, values };
+  for (const layer of layers) {
+    x = page.layers[layer.type](x, layer.arguments, layer.weights);
+    found.push(x);
+  }
+  return found;
+}
 
 page.Net = class {
   constructor(net) {
     Object.assign(this, net);
     const tensors = page.read(net.tensors), named = (numbers) =>
       Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, tensors[number]]));
-    this.layers = net.layers.map((layer) => ({ ...layer, weights: named(layer.weights) }));
+    const chain = (layers) => layers.map((layer) => ({ ...layer, weights: named(layer.weights) }));
+    this.layers = chain(net.layers);
+    this.branches = (net.branches ?? []).map((branch) => ({ ...branch, layers: chain(branch.layers) }));
     this.steps = net.steps.map((step) => ({ ...step, arrays: named(step.arrays) }));
     this.frames = (net.frames ?? []).map(({ epoch, weights }) => ({ epoch, weights: weights.map(named) }));
     this.frames.push({ epoch: null, weights: this.layers.map((layer) => layer.weights) });
     this.scaling = net.targets && named(net.targets);
-    if (net.energy) {
-      const { kernel, hidden, visible } = net.energy, tensor = (number) => (number === null ? null : tensors[number]);
-      this.energy = { ...net.energy, kernel: tensor(kernel), hidden: tensor(hidden), visible: tensor(visible) };
-    }
+    this.prototypes = tensors[net.prototypes];
   }
 
-  // Compute with the weights after another epoch; the last frame has those of the run.
-  turnTo(frame) {
-    this.layers.forEach((layer, i) => { layer.weights = this.frames[frame].weights[i]; });
+  // Compute with other weights, given for each layer, such as those of a frame; the last frame has those of the run.
+  turnTo(weights) {
+    this.layers.forEach((layer, i) => { layer.weights = weights[i]; });
   }
 
-  // The energy of physics, low where plausible, of a point z: minus the sum of H(s_k), and |z - b|^2 / 2 or -b z.
   energyOf(z) {
-    const { kernel, hidden, visible, activation, output } = this.energy, [inputs, units] = kernel.shape;
-    const s = hidden ? Float64Array.from(hidden.values) : new Float64Array(units);
-    for (let i = 0, at = 0; i < inputs; i++) {
-      for (let k = 0; k < units; k++, at++) s[k] += z[i] * kernel.values[at];
-    }
-    const free = s.reduce((sum, each) => sum + antiderivatives[activation](each), 0);
-    const b = (i) => (visible ? visible.values[i] : 0);
-    const own = z.reduce((sum, v, i) => sum + (output === "sigmoid" ? -b(i) * v : (v - b(i)) ** 2 / 2), 0);
-    return own - free;
+    const { kernel, bias: hidden } = this.layers[0].weights, { bias: visible } = this.layers[this.layers.length - 1].weights;
+    return page.energy(z, { kernel, hidden, visible }, this.energy);
   }
 
   // What the net sees of a sample in the data's units.
@@ -115,14 +110,11 @@ page.Net = class {
   }
 
   // The outputs of the layers from `first` on, the last one included, for what the first of them takes.
-  outputs(values, first = 0, end = this.layers.length) {
-    const found = [];
-    let x = { shape: this.layers[first].input, values };
-    for (const layer of this.layers.slice(first, end)) {
-      x = page.layers[layer.type](x, layer.arguments, layer.weights);
-      found.push(x);
-    }
-    return found;
+  outputs(values, first = 0, end = this.layers.length) { return through(this.layers.slice(first, end), values); }
+
+  // What a branch reconstructs of the sample, whose outputs of all layers are known.
+  reconstruction({ start, layers }, seen, outputs) {
+    return through(layers, start ? outputs[start - 1].values : seen).pop().values;
   }
 
   // Of the last layer's output: probabilities of all classes, or numbers in the units of the targets.

@@ -9,6 +9,7 @@ class ImageView {
     Object.assign(this, { net, samples });
     Object.assign(this, page.samples(samples));
     this.shape = net.shape;
+    this.codeInputs = this.centroids = [];
     this.size = this.shape.reduce((a, b) => a * b, 1);
     this.range = samples.range;
     this.pca = samples.pca && net.invertible &&
@@ -50,9 +51,13 @@ class ImageView {
       this.canvas(pictures, "made", "its reconstruction");
       if (this.pca) this.canvas(pictures, "pca", `of ${this.pca.vectors.shape[0]} principal components`);
     } else if (page.isImage(this.net.targetShape)) this.canvas(pictures, "made", "its output");
+    this.branches = this.net.branches.map(({ name }, i) => this.canvas(pictures, `branch ${i}`, name));
     this.right.append(pictures);
     root.append(make("div", { className: "live-top" }, left, this.right), this.strip());
-    if (this.net.code) root.append(this.sliders());
+    if (this.net.prototypes && this.net.invertible) root.append(this.prototypes());
+    else if (this.net.code) root.append(this.sliders());
+    const learning = this.learning = page.learning(this, () => { this.energies = this.wrong = undefined; this.set(this.values); });
+    if (learning) root.append(learning.element);
     this.layers = new page.Layers(this.net.layers);
     root.append(make("h3", { textContent: "Every layer" }), this.layers.element);
   }
@@ -62,7 +67,9 @@ class ImageView {
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", words);
     this.canvases[key] = canvas;
-    parent.append(make("figure", {}, canvas, make("figcaption", { textContent: words })));
+    const caption = make("figcaption", { textContent: words });
+    parent.append(make("figure", {}, canvas, caption));
+    return caption;
   }
 
   // Thumbnails of the samples; where there are classes, the misclassified ones can be chosen.
@@ -147,6 +154,11 @@ class ImageView {
     if (this.canvases.seen) this.showSeen(seen);
     this.showResult(outputs);
     if (this.net.code) this.showCode(outputs);
+    this.net.branches.forEach((branch, i) => {
+      const made = this.net.reconstruction(branch, seen, outputs);
+      this.picture(this.canvases[`branch ${i}`], made);
+      this.branches[i].textContent = `${branch.name}, mse ${page.short(this.error(made))}`;
+    });
     this.layers.show(outputs);
   }
 
@@ -165,7 +177,7 @@ class ImageView {
       this.said.classList.toggle("wrong", this.truth !== null && this.truth !== this.net.classes[at]);
     } else if (page.isImage(this.net.targetShape)) {
       page.showImage(this.canvases.made, result, this.net.targetShape, this.range);
-    } else if (!this.net.code) {
+    } else if (this.net.targetShape.length) {
       this.said.textContent = [...result].slice(0, 12).map(page.short).join(", ");
     }
   }
@@ -192,6 +204,24 @@ class ImageView {
     this.said.textContent = words.join("; ");
     this.code = Float32Array.from(outputs[this.net.code - 1].values);
     this.codeInputs.forEach((input, k) => { input.value = this.code[k]; });
+    const most = this.code.indexOf(Math.max(...this.code));
+    this.centroids.forEach((button, k) => button.setAttribute("aria-pressed", String(k === most)));
+  }
+
+  // The only reconstructions that there are: the one of the sample is marked, and each can be the sample.
+  prototypes() {
+    const { prototypes } = this.net, [count, width] = prototypes.shape, strip = make("div", { className: "strip" });
+    this.centroids = Array.from({ length: count }, (_, k) => {
+      const values = this.net.restored(prototypes.values.slice(k * width, (k + 1) * width));
+      const canvas = make("canvas", { className: "pixels" }), button = make("button", { type: "button" }, canvas);
+      page.showImage(canvas, values, this.shape, this.range);
+      button.setAttribute("aria-label", `centroid ${k + 1}`);
+      button.addEventListener("click", () => { this.truth = null; this.pad.put(values); this.set(values); });
+      strip.append(button);
+      return button;
+    });
+    return make("div", {}, make("h3", { textContent: "The centroids" }),
+      make("p", { className: "note", textContent: "The nearest one is marked. Press one: it becomes the sample." }), strip);
   }
 
   // The code by hand, each number from its 1 % to its 99 % quantile over the split.

@@ -14,8 +14,9 @@ class ValueView {
     next.addEventListener("click", () => this.pick((this.current + 1) % this.count));
     this.layers = new page.Layers(net.layers);
     this.bars = net.classes.length ? new page.Bars(net.classes) : null;
+    const learning = this.learning = page.learning(this, () => this.show());
     root.append(make("div", { className: "tools" }, next), this.said, ...(this.bars ? [this.bars.element] : []),
-      this.sliders(), make("h3", { textContent: "Every layer" }), this.layers.element);
+      this.sliders(), ...(learning ? [learning.element] : []), make("h3", { textContent: "Every layer" }), this.layers.element);
     this.pick(0);
   }
 
