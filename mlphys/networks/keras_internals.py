@@ -6,7 +6,6 @@ Each is the one way there is in the pinned minor versions; a newer Keras is trie
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -94,19 +93,3 @@ class Rates:
             return np.full(count, self._constant)
         rates: np.ndarray = self._scheduled(self._tf.range(first, first + count, dtype=self._tf.int64)).numpy()
         return rates
-
-
-def clear_session() -> None:
-    """`keras.backend.clear_session` without the garbage collection.
-
-    Keras's own takes `reset_default_graph` from `tf.compat.v1`, whose import takes most of a second.
-    """
-    from keras.src.backend.common import global_state
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import ops
-
-    global_state.GLOBAL_STATE_TRACKER = threading.local()
-    global_state.GLOBAL_SETTINGS_TRACKER = threading.local()
-    ops.reset_default_graph()
-    if context.executing_eagerly():
-        context.context().clear_kernel_cache()

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -54,10 +55,8 @@ def forget() -> None:
     """Free what Keras keeps of the networks of this process, if there were any."""
     if _module is None:
         return
-    from mlphys.networks import keras_internals
-
     global _frozen
-    keras_internals.clear_session()
+    _clear_session()
     gc.collect()
     if not _frozen:
         _frozen = True
@@ -71,9 +70,23 @@ def reset_names() -> None:
     gradient: the last digits of a training must not depend on the networks that the process built before.
     """
     start()
-    from mlphys.networks import keras_internals
+    _clear_session()
 
-    keras_internals.clear_session()
+
+def _clear_session() -> None:
+    """`keras.backend.clear_session` without the garbage collection.
+
+    Keras's own takes `reset_default_graph` from `tf.compat.v1`, whose import takes most of a second.
+    """
+    from keras.src.backend.common import global_state
+    from tensorflow.python.eager import context
+    from tensorflow.python.framework import ops
+
+    global_state.GLOBAL_STATE_TRACKER = threading.local()
+    global_state.GLOBAL_SETTINGS_TRACKER = threading.local()
+    ops.reset_default_graph()
+    if context.executing_eagerly():
+        context.context().clear_kernel_cache()
 
 
 def start() -> ModuleType:
@@ -90,19 +103,19 @@ def start() -> ModuleType:
             import keras  # noqa: F401 - now, so that it is not imported with them later
             import tensorflow
 
-            threading = tensorflow.config.threading
+            settings = tensorflow.config.threading
             with contextlib.suppress(RuntimeError):  # it has computed in this process already, and keeps its settings
                 if _operation_threads is not None and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-                    threading.set_intra_op_parallelism_threads(_operation_threads)
+                    settings.set_intra_op_parallelism_threads(_operation_threads)
                 if _threads is not None:
-                    threading.set_inter_op_parallelism_threads(_threads)
+                    settings.set_inter_op_parallelism_threads(_threads)
                 for accelerator in tensorflow.config.list_physical_devices("GPU"):
                     # otherwise it allocates all memory
                     tensorflow.config.experimental.set_memory_growth(accelerator, True)
             tensorflow.config.list_logical_devices()
             _started_with = (
-                threading.get_intra_op_parallelism_threads() or None,
-                threading.get_inter_op_parallelism_threads() or None,
+                settings.get_intra_op_parallelism_threads() or None,
+                settings.get_inter_op_parallelism_threads() or None,
             )
             tensorflow.get_logger().setLevel("ERROR")  # no warnings of retracing, which chunks of several sizes cause
         _module = tensorflow
