@@ -9,8 +9,9 @@ import pytest
 
 from mlphys.models import classifier
 from mlphys.schema.training import Training as Settings
-from mlphys.training import loop
+from mlphys.training import backend, loop
 from mlphys.training.engine import Engine
+from mlphys.training.tensorflow_backend import TensorFlowBackend
 from mlphys.training.tracking import Tracker, weight_norms
 from tests.training.test_engine import CONV, DENSE, DIGITS, RANDOM, Memory, digits, trained
 
@@ -22,6 +23,12 @@ NORMALIZED = [
     {"Activation": {"activation": "tanh"}},
     {"Dense": {"units": 10, "activation": "softmax"}},
 ]
+
+
+@pytest.fixture(autouse=True)
+def _steps_by_tensorflow(monkeypatch):
+    """What is tracked has no machine code, whose last digits are others."""
+    monkeypatch.setattr(backend, "BACKENDS", (TensorFlowBackend,))
 
 
 def tracked(row):
