@@ -18,6 +18,7 @@ Pointer = NewType("Pointer", str)
 Vector = NewType("Vector", str)  # <simd_width x float>
 Mask = NewType("Mask", str)  # <simd_width x i1>
 Scalar = NewType("Scalar", str)  # float
+Double = NewType("Double", str)
 Flag = NewType("Flag", str)  # i1
 Integer = NewType("Integer", str)  # i64
 Index = Integer | int  # an i64: an SSA name, or a constant known when the code is generated
@@ -186,10 +187,20 @@ class Function:
         below = self.assign(f"sitofp i64 {denominator} to float")
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
-    def add_to_double(self, pointer: Pointer, value: Scalar) -> None:
-        total = self.assign(f"load double, ptr {pointer}")
-        total = self.assign(f"fadd double {total}, {self.assign(f'fpext float {value} to double')}")
-        self.emit(f"store double {total}, ptr {pointer}")
+    def product(self, a: Scalar, b: Scalar) -> Scalar:
+        return Scalar(self.assign(f"fmul float {a}, {b}"))
+
+    def double(self, value: Scalar) -> Double:
+        return Double(self.assign(f"fpext float {value} to double"))
+
+    def load_double(self, pointer: Pointer) -> Double:
+        return Double(self.assign(f"load double, ptr {pointer}"))
+
+    def multiply(self, a: Double, b: Double) -> Double:
+        return Double(self.assign(f"fmul double {a}, {b}"))
+
+    def add_to_double(self, pointer: Pointer, value: Double) -> None:
+        self.emit(f"store double {self.assign(f'fadd double {self.load_double(pointer)}, {value}')}, ptr {pointer}")
 
     # Vectors
 
@@ -198,6 +209,20 @@ class Function:
 
     def store(self, pointer: Pointer, value: Vector) -> None:
         self.emit(f"store {self.vector} {value}, ptr {pointer}, align 4")
+
+    def gather(self, pointer: Pointer, stride: int) -> Vector:
+        """Elements that are `stride` floats apart."""
+        value = Vector("poison")
+        for i in range(self.simd_width):
+            element = self.load_scalar(self.gep(pointer, (i, stride)))
+            value = Vector(self.assign(f"insertelement {self.vector} {value}, float {element}, i64 {i}"))
+        return value
+
+    def scatter(self, pointer: Pointer, stride: int, value: Vector) -> None:
+        """Store elements `stride` floats apart."""
+        for i in range(self.simd_width):
+            element = Scalar(self.assign(f"extractelement {self.vector} {value}, i64 {i}"))
+            self.store_scalar(self.gep(pointer, (i, stride)), element)
 
     def broadcast(self, value: Scalar | float) -> Vector:
         if isinstance(value, float):
@@ -239,6 +264,18 @@ class Function:
     def select(self, mask: Mask, a: Vector, b: Vector) -> Vector:
         condition = f"<{self.simd_width} x i1> {mask}"
         return Vector(self.assign(f"select {condition}, {self.vector} {a}, {self.vector} {b}"))
+
+    def below(self, start: Index, limit: int) -> Mask:
+        """Whether start, start + 1, ..., one for each element, are below the limit."""
+        n = self.simd_width
+        lanes = ", ".join(f"i64 {i}" for i in range(n))
+        left = self.assign(f"insertelement <{n} x i64> poison, i64 {self.sub(limit, start)}, i64 0")
+        left = self.assign(f"shufflevector <{n} x i64> {left}, <{n} x i64> poison, <{n} x i32> zeroinitializer")
+        return Mask(self.assign(f"icmp slt <{n} x i64> <{lanes}>, {left}"))
+
+    def choose(self, condition: Flag, a: Vector, b: Vector) -> Vector:
+        """One of two whole vectors."""
+        return Vector(self.assign(f"select i1 {condition}, {self.vector} {a}, {self.vector} {b}"))
 
     def masked(self, mask: Mask | None, value: Vector) -> Vector:
         """Zero where the mask is false; without a mask, the value."""

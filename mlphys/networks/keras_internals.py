@@ -6,7 +6,7 @@ Each is the one way there is in the pinned minor versions; a newer Keras is trie
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ def last_rate(optimizer: Any) -> float:
 def slots(optimizer: Any, names: tuple[str, ...], i: int) -> list[Any]:
     """The variables that an optimizer keeps beside its i-th weight, by the names of its attributes."""
     return [getattr(optimizer, name)[i] for name in names]
+
+
+def scalars(optimizer: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The variables that an optimizer keeps once for all weights, by the names of its attributes."""
+    return {name: getattr(optimizer, name) for name in names}
 
 
 def attach(tensor: Any, name: str, value: Any) -> Any:

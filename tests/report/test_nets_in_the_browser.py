@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from mlphys.report import live
 from mlphys.runs import page_samples
 from mlphys.runs.run import Run
-from tests.helpers.browser import Browser, opened
+from tests.helpers.browser import Browser
 from tests.helpers.cli import mlphys
 
 DIGITS = "data: {name: digits, train: 300, validation: 60, test: 50%s}"
@@ -46,24 +47,6 @@ model:
   frozen: true
 training: {{epochs: 2, {FAST}}}
 """,
-    "regions": f"""
-data: {{name: spirals, samples_per_class: 60, validation: 60, test: 30}}
-model:
-  kind: classifier
-  layers: [{{Dense: {{units: 8, activation: tanh}}}}, {{Dense: {{units: 3, activation: softmax}}}}]
-training: {{epochs: 8, snapshots: 4, {FAST}}}
-""",
-    "field": f"""
-data: {{name: moons, samples: 300, train: 200, validation: 50, test: 50, preprocess: [standardize]}}
-model: {{kind: autoencoder, encoder: [{{Dense: {{units: 8, activation: relu}}}}], decoder: mirror}}
-training: {{epochs: 8, snapshots: 4, loss_per: sample, {FAST}}}
-""",
-    "curve": f"""
-data: {{name: function_1d, function: sine, samples: 60, target_scaling: standardize}}
-model: {{kind: regressor, layers: [{{Dense: {{units: 4, activation: tanh}}}}, {{Dense: 1}}]}}
-training: {{epochs: 8, snapshots: 4, {FAST}}}
-""",
-    "rbm": f"{DIGITS % ''}\nmodel: {{kind: rbm, hidden: 8}}\ntraining: {{epochs: 3, snapshots: 3}}",
 }
 SURFACES = ["regions", "field", "curve"]
 KNOWN = """const {count, x} = page.samples(page.data.samples), n = x.length / count;
@@ -76,26 +59,27 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with opened() as browser:
-        yield browser
+def run_of(tmp_path_factory, net) -> Callable[[str], Run]:
+    """The run of a config of this file or of a net of all, trained when a test first needs it."""
+    folder = tmp_path_factory.mktemp("more")
 
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, Run]:
-    folder = tmp_path_factory.mktemp("nets")
-    for name, text in CONFIGS.items():
-        (folder / f"{name}.yaml").write_text(f"name: {name}\n{text}\nplots: []\n")
+    @functools.cache
+    def trained(name: str) -> Run:
+        if name not in CONFIGS:
+            return Run(net(name))
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n{CONFIGS[name]}\nplots: []\n")
         mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
-    return {name: Run(folder / name) for name in CONFIGS}
+        return Run(folder / name)
+
+    return trained
 
 
 @pytest.fixture
-def page(browser, runs, request) -> Any:
+def page(browser, run_of, request) -> Any:
     """The browser, with the page of a run open, and the run."""
-    browser.messages()
-    browser.open(runs[request.param].path / "report.html")
-    return browser, runs[request.param]
+    run = run_of(request.param)
+    browser.open(run.path / "report.html")
+    return browser, run
 
 
 def of(*names: str) -> Any:
