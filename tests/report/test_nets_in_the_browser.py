@@ -157,7 +157,8 @@ def test_an_energy_classifier_has_the_energies_probabilities_and_errors_of_keras
 @of("energies")
 def test_an_image_is_shown_as_the_model_of_each_class_reconstructs_it(page):
     browser, run = page
-    texts = browser.run("return [...document.querySelectorAll('.outputs figcaption')].map((e) => e.textContent)")
+    captions = "return [...document.querySelectorAll('.outputs figcaption')].map((e) => e.textContent)"
+    texts = browser.wait(lambda: browser.run(captions))
     errors = shown(run)[1]["class_errors"][0]
     assert texts == [f"by the model of {k}, mse {error:.3f}" for k, error in enumerate(errors)]
     assert browser.find(".bars .most .name").text == str(shown(run)[1]["probabilities"][0].argmax())

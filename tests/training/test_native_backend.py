@@ -300,6 +300,21 @@ def test_the_number_of_threads_changes_no_bit(case, monkeypatch):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize("case", ["random", "tied", "Nadam"])
+def test_a_resumed_training_ends_with_the_same_bytes(case):
+    model, settings = CASES[case]
+    whole, cut, rest = (training_of(model, {"batch_size": 60} | settings | {"epochs": 3}) for _ in range(3))
+    expected = whole.run()
+    cut.recorder.interrupt_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    outcome = rest.run(cut.recorder.checkpoints[-1])
+    assert cut.recorder.checkpoints[-1].epoch == 1
+    assert {name: value.tobytes() for name, value in outcome.weights.items()} == {
+        name: value.tobytes() for name, value in expected.weights.items()
+    }
+
+
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     monkeypatch.setattr(machine, "cores", lambda: 3)
