@@ -38,7 +38,7 @@ test-configs: $(DEV) ## train every config on little data, evaluate it, draw its
 	$(PYTEST) -m configs tests/test_configs.py
 
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
-	$(PYTEST) -m soak tests/test_soak.py
+	$(PYTEST) -m soak -o faulthandler_timeout=0 tests/test_soak.py
 
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
 	$(BIN)/python -m scripts.notebooks
