@@ -69,7 +69,7 @@ class NativeBackend:
         self._classes = chain.layers[-1].outputs if self._data.target == "classes" else None
         self._sums = np.zeros(TOTALS)
         self._random = [f"{row.name}.0" for row in random_layers(self._rows)]
-        self._rates = keras_internals.rates(phase.optimizer, tf)
+        self._rates = keras_internals.Rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
@@ -147,6 +147,7 @@ class NativeBackend:
                 kernel, *_ = self._workspace.kernels[layer.tied_to]
                 transposed = self._array(kernel)[: layer.outputs, : layer.inputs].T
                 self._array(copy)[: layer.inputs, : layer.outputs] = transposed
+        self._rates.read()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         return self.state() | {"sums": self._sums.copy()}

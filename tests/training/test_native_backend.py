@@ -65,11 +65,11 @@ L2 = {"L2": {"l2": 0.01}}
 ADAM = {"Adam": {"learning_rate": 0.01, "beta_1": 0.8, "epsilon": 1e-4}}
 MOMENTUM = {"SGD": {"learning_rate": 0.3, "momentum": 0.9}}
 FALLING = {"Adam": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.02, "decay_steps": 20}}}}
-FEW = {"batch_size": 30, "epochs": 2}
+FEW = {"batch_size": 25, "epochs": 2}
 STAGES = [{"encoder": [dense(12, "sigmoid")]}, {"encoder": [dense(6, "sigmoid")]}]
-PHASES = {"pretrain": {"epochs": 1}, "fine_tune": {"epochs": 1}, "head": {"epochs": 2, "labels": 60}}
+PHASES = {"pretrain": {"epochs": 1}, "fine_tune": {"epochs": 1}, "head": {"epochs": 2, "labels": 50}}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "classes": (of_classes(dense(16, "relu"), dense(10, "softmax")), {"optimizer": ADAM}),
+    "classes": (of_classes(dense(16, "relu"), dense(10, "softmax")), {"optimizer": ADAM, "batch_size": 30}),
     "falling": (of_classes(dense(16, "tanh", use_bias=False), dense(10, "softmax")), {"optimizer": FALLING}),
     "separate activations": (
         of_classes(dense(9), {"Activation": {"activation": "sigmoid"}}, dense(9), "ReLU", dense(10), "Softmax"),
