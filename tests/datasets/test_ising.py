@@ -150,7 +150,11 @@ REFUSED = [
     ("temperatures", "{from: 3, to: 2, count: 5}", f"{EXPECTED}{{from: 3, to: 2, count: 5}}"),
     ("temperatures", "{from: 2, to: 3, count: 1}", f"{EXPECTED}{{from: 2, to: 3, count: 1}}"),
     ("temperatures", "{from: 2, to: 3}", f"{EXPECTED}a block of keys"),
-    ("temperatures", "[3, 4]", "all temperatures are above 2.269185, so there is one phase only; add some of the other"),
+    (
+        "temperatures",
+        "[3, 4]",
+        "all temperatures are above 2.269185, so there is one phase only; add some",
+    ),
     ("size", "1", "data.size: must be at least 2; received 1"),
     ("size", "0", "data.size: must be at least 2; received 0"),
     (
