@@ -163,7 +163,7 @@ def _code_result(
     count = len(order) // len(temperatures)
     numbers = {"samples": count, "order_parameter": transition.order_parameter, "r2": shares, "best": best}
     summary = (
-        f"R^2 of the {transition.order_parameter} with number {best + 1} of the code {shares[best]:.4f}, "
+        f"R^2 of the {transition.order_parameter} with number {best + 1} of the code {shares[best]:.6f}, "
         f"the largest of {len(shares)}; {count} new samples at each of {len(temperatures)} temperatures"
     )
     table = {
@@ -173,7 +173,7 @@ def _code_result(
     }
     figure = theme.figure(
         8, 5.4, f"{run.name}: code and {transition.order_parameter}",
-        f"number {best + 1} of the code; R² = {shares[best]:.4f}; {count:,} new samples at each temperature",
+        f"number {best + 1} of the code; R² = {shares[best]:.6f}; {count:,} new samples at each temperature",
     )  # fmt: skip
     axes = figure.subplots()
     points = axes.scatter(table[transition.order_parameter], table["code"], c=table["temperature"], s=8, cmap="cividis")
