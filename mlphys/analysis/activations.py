@@ -123,8 +123,8 @@ def _summary(layers: dict[str, Any]) -> str:
     flat = {name: numbers for name, numbers in layers.items() if "saturated" in numbers}
     for name in dict.fromkeys([*list(flat)[:1], *list(flat)[-1:]]):
         value = rounded(flat[name]["saturated"], flat[name]["saturated_stderr"])
-        what = "is 0" if flat[name]["activation"] == "relu" else "is saturated"
-        parts.append(f"{value} of {short(name)} {what}")
+        what = "0" if flat[name]["activation"] == "relu" else "saturated"
+        parts.append(f"{value} of the outputs of {short(name)} are {what}")
     if not parts:
         name, numbers = list(layers.items())[-1]
         parts.append(f"{short(name)} gives {numbers['mean']:.3g} with standard deviation {numbers['std']:.3g}")

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import named_values, theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, needs_reconstructions
 from mlphys.figures.example_experiments import autoencoder_of_points
 from mlphys.figures.picture import Picture
@@ -119,8 +119,9 @@ class VectorField(SampledAnalysis):
         axes = figure.subplots()
         _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
         _dots(axes, z, points, kinds)
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel="first feature")
-        axes.set_ylabel("second feature")
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        across, up = named_values.of_plane(run)
+        axes.set(xlabel=across, ylabel=up)
         table = _places(
             [
                 ("grid", places, field),

@@ -72,6 +72,12 @@ def keys(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> lis
     return _offered((_first_parts(name, incomplete, "") for name in _keys()), incomplete)
 
 
+def blanks(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The same behind a comma."""
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{name}" for name in keys(ctx, parameter, last)]
+
+
 def _first_parts(name: str, incomplete: str, end: str) -> str:
     """A key up to the end of the part that is being written."""
     dot = name.find(".", len(incomplete)) if name.startswith(incomplete) else -1

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from mlphys import terminal
 from mlphys.cli import _candidates
 from mlphys.cli._loading import loaded_experiment
-
-if TYPE_CHECKING:
-    from mlphys.runs.run import Run
 
 
 @click.command("check")
@@ -25,37 +22,36 @@ if TYPE_CHECKING:
     shell_complete=_candidates.configs,
     help="Another config than the runs' own.",
 )
+@click.option("--csv", "as_csv", is_flag=True, help="Print the expected ranges as CSV, for a table of marks.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def command(runs: tuple[str, ...], against: Path | None, as_json: bool) -> None:
+def command(runs: tuple[str, ...], against: Path | None, as_csv: bool, as_json: bool) -> None:
     """Compare runs with the ranges under `expect:` and with published numbers; exit code 2 if one is outside.
 
-    A RUN may be a study. With --against, ranges and numbers are those of CONFIG, whatever the runs' own configs say.
+    A RUN may be a study, or a folder with runs in it, such as those of a class. With --against, ranges and numbers are
+    those of CONFIG, whatever the runs' own configs say, and runs with other data, or other versions, are named.
     """
-    from mlphys.commands import check
+    from mlphys.commands import check, hand_ins
     from mlphys.errors import UserError
-    from mlphys.runs.run import finished
     from mlphys.show.check import check_table
 
-    found = [finished(run) for run in _every_run(runs)]
-    checked = check.check(found, loaded_experiment(against).experiment if against else None)
+    found, unreadable = hand_ins.readable(runs)
+    loaded = loaded_experiment(against) if against else None
+    checked = check.check(found, loaded.experiment if loaded else None)
+    samples = hand_ins.sample_hashes(loaded) if loaded else None
+    if loaded and found:
+        checked = replace(checked, provenance=hand_ins.provenance(found, samples))
+    checked = replace(checked, unreadable=unreadable)
     check.require_any(checked, found)
     if as_json:
         terminal.echo(json.dumps(check.as_json(checked), indent=2))
+    elif as_csv:
+        terminal.echo(check.as_csv(checked))
     else:
         terminal.echo(check_table(checked))
+    if loaded and samples is None:
+        terminal.complain(f"{against}: its data are not here; samples are compared with those of most runs")
     if outside := checked.outside():
         where = "; ".join(f"{row.run.path}: {row.metric}" for row in outside)
         raise UserError(f"outside the expected range: {where}")
-
-
-def _every_run(names: tuple[str, ...]) -> list[Run]:
-    """The runs, and those of studies; without a name the newest finished one."""
-    from mlphys.runs.run import find
-    from mlphys.studies.member_runs import member_runs
-    from mlphys.studies.study_file import located
-
-    found: list[Run] = []
-    for name in names or (None,):
-        study = located(name) if name else None
-        found += member_runs(study) if study else [find(name)]
-    return found
+    if unreadable:
+        raise UserError(f"cannot be measured: {', '.join(unreadable)}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from mlphys.commands.hand_ins import Provenance
 from mlphys.config.difference import differing
 from mlphys.config.experiment import Experiment
 from mlphys.errors import UserError
@@ -25,6 +28,7 @@ class Expected:
     low: float
     high: float
     why: str = ""
+    stderr: float | None = None  # of the samples
 
     @property
     def inside(self) -> bool:
@@ -44,11 +48,17 @@ class Compared:
 
 @dataclass(frozen=True)
 class Checked:
-    """All rows of a check; `differing` are the keys of each run that another config than its own has otherwise."""
+    """All rows of a check.
+
+    `differing` are, by the path of a run, the keys that another config than its own has otherwise; `provenance` what
+    of its data and versions is not that of most, `unreadable` why there is no row for it.
+    """
 
     expected: tuple[Expected, ...]
     published: tuple[Compared, ...]
     differing: dict[str, list[str]]
+    provenance: dict[str, Provenance] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def outside(self) -> list[Expected]:
         return [row for row in self.expected if not row.inside]
@@ -79,7 +89,7 @@ def check(runs: Sequence[Run], against: Experiment | None = None) -> Checked:
 def _expected(run: Run, expect: dict[str, list[float]]) -> Iterable[Expected]:
     for key, (low, high) in expect.items():
         value, why = _measured(run, key)
-        yield Expected(run, key, value, low, high, why)
+        yield Expected(run, key, value, low, high, why, _measured(run, f"{key}_stderr")[0])
 
 
 def _measured(run: Run, key: str) -> tuple[float | None, str]:
@@ -158,7 +168,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
         "expected": [
             {
                 "run": str(row.run.path), "metric": row.metric, "value": row.value, "low": row.low, "high": row.high,
-                "inside": row.inside,
+                "inside": row.inside, "stderr": row.stderr,
             }
             for row in checked.expected
         ],
@@ -174,4 +184,33 @@ def as_json(checked: Checked) -> dict[str, Any]:
         ],
         "chi_squared": dict(zip(("value", "p", "degrees"), total, strict=True)) if total else None,
         "differing": checked.differing,
+        "other_data": {path: list(found.splits) for path, found in checked.provenance.items() if found.splits},
+        "other_versions": {path: found.versions for path, found in checked.provenance.items() if found.versions},
+        "unreadable": checked.unreadable,
     }  # fmt: skip
+
+
+CSV_COLUMNS = (
+    "run", "metric", "value", "stderr", "low", "high", "ok", "why", "differing", "other_data", "other_versions",
+)  # fmt: skip
+
+
+def as_csv(checked: Checked) -> str:
+    """A line for each run and metric, and for each run that cannot be graded; lists are separated by spaces."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in checked.expected:
+        path = str(row.run.path)
+        found = checked.provenance.get(path, Provenance())
+        writer.writerow(
+            {
+                "run": path, "metric": row.metric, "value": row.value, "stderr": row.stderr, "low": row.low,
+                "high": row.high, "ok": "yes" if row.inside else "no", "why": row.why,
+                "differing": " ".join(checked.differing.get(path, [])), "other_data": " ".join(found.splits),
+                "other_versions": " ".join(f"{name}={theirs}" for name, (theirs, _) in found.versions.items()),
+            }
+        )  # fmt: skip
+    for path, why in checked.unreadable.items():
+        writer.writerow({"run": path, "ok": "no", "why": why})
+    return text.getvalue().rstrip("\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mlphys.config import blanks
 from mlphys.config.experiment import (
     MODELS,
     PLOTS,
@@ -34,7 +35,8 @@ TrainingSamples = Callable[[KeyPath], Array]  # reads the training samples for t
 
 
 def parsed(document: Document) -> Experiment:
-    """Parse a document into an experiment. Raises UserError with every invalid key or value."""
+    """Parse a document into an experiment. Raises UserError with every blank, or every invalid key or value."""
+    blanks.require_filled(document)
     try:
         return Experiment.model_validate(document.data)
     except ValidationError as error:

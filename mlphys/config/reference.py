@@ -177,15 +177,15 @@ def look_up(name: str) -> list[Key | Block]:
     Raises UserError with the nearest name for one that is not known.
     """
     parts = tuple(part for part in name.split(".") if not part.isdecimal())
-    if found := _along(parts):
+    if found := along(parts):
         return found
     if found := _by_name(parts):
         return found
     raise UserError(f"{name}: no such key{_nearest(parts)}; `mlphys list keys` lists them")
 
 
-def _along(parts: tuple[str, ...]) -> list[Key | Block]:
-    """From the top of an experiment along the parts of a path."""
+def along(parts: tuple[str, ...]) -> list[Key | Block]:
+    """The keys and blocks at a path from the top of an experiment; none where it leads nowhere."""
     places: list[Key | Block] = [TOP]
     for part in parts:
         places = [below for place in places for below in _step(place, part)]

@@ -16,8 +16,8 @@ def draw(temperature: float, count: int, size: int, generator: np.random.Generat
     """`count` independent configurations of size x size spins at a temperature in units of J / k_B: int8 -1 or 1.
 
     Each is the end of a Markov chain of its own, which starts with all spins up, so no two are correlated and what
-    remains is the memory of the start. It decays with the autocorrelation time, which at the critical temperature is
-    3, 4 and 5 steps for L = 16, 32 and 64, and shorter where the correlation length is; `steps` is seven times as long.
+    remains is the memory of the start. It decays with the autocorrelation time, which at the critical temperature is 3,
+    4 and 5 steps for L = 16, 32 and 64, and shorter where the correlation length is; `steps` is seven times as long.
     """
     spins = np.ones((count, size, size), np.int8)
     for start in range(0, count, lattices := max(1, SITES_AT_ONCE // size**2)):
@@ -33,7 +33,7 @@ def steps(temperature: float, size: int) -> int:
 
 
 def correlation_length(temperature: float) -> float:
-    """1 / |ln coth(J / T) - 2 J / T| in lattice constants (McCoy & Wu 1973); below the transition half of it."""
+    """1 / |ln coth(J / T) - 2 J / T| in lattice constants; half of it below the critical temperature (McCoy & Wu)."""
     beta = 1 / temperature
     inverse = abs(math.log(math.tanh(beta)) + 2 * beta)
     return 1 / inverse if inverse > 0 else math.inf

@@ -17,6 +17,8 @@ TILE, GAP = 0.8, 0.3  # inches: width of an image, gap between groups of rows
 PAD = 0.03
 BEYOND = 0.2  # of the samples' range: images beyond it are mentioned in the caption
 MARGIN = 0.05  # of a signal's span
+TITLE = 0.3  # inches, of a line of titles
+ROUNDING = 1e-6  # of a range: where preprocessing is undone, 0 is not quite 0
 LETTER = 0.12  # inches, of a row's label
 
 
@@ -28,21 +30,24 @@ def page(
     caption: str,
     above: Sequence[str] = (),
     grouped: int = 0,
+    each: Sequence[Sequence[str]] = (),
 ) -> Figure:
     """Images (rows, columns, height, width, channels) on the gray or color scale of some samples.
 
     Signals (rows, columns, steps[, channels]) are drawn as curves on the scale of these samples.
-    `above` labels the columns; there is a gap after every `grouped` rows.
+    `above` labels the columns, `each` the images of each row; there is a gap after every `grouped` rows.
     """
     lines, count, *shape = images.shape
     tile = TILE * (min(max(shape[0] / shape[1], 0.3), 2) if len(shape) == 3 else 1)
     gaps = [line for line in range(1, lines) if grouped and line % grouped == 0]
     label = LETTER * max(len(part) for label in labels for part in label.splitlines())
     size = max(TILE * count + label + 0.3, 9), (tile + 0.06) * lines + GAP * len(gaps) + 1.3 + 0.3 * bool(above)
+    size = size[0], size[1] + TITLE * len(each)
     scale = low, high = span(samples) if len(shape) == 3 else extent(samples)
     beyond = max(low - float(images.min()), float(images.max()) - high)
     if beyond > BEYOND * (high - low):
-        caption += f"; what is below {low:.2g} or above {high:.2g} is drawn as these"
+        ends = (0.0 if abs(end) < ROUNDING * (high - low) else end for end in scale)
+        caption += "; what is below {:.2g} or above {:.2g} is drawn as these".format(*ends)
     figure = theme.figure(*size, title, caption)
     layout: Any = figure.get_layout_engine()
     layout.set(h_pad=PAD, w_pad=PAD, hspace=0, wspace=0)
@@ -55,6 +60,8 @@ def page(
             (tile_image if len(shape) == 3 else tile_signal)(panel, images[line, column], *scale)
             if above and line == 0:
                 panel.set_title(above[column], fontsize=12, color=theme.GREY)
+            if each and column < len(each[line]):
+                panel.set_title(each[line][column], fontsize=12)
         panels[0].set_ylabel(labels[line], rotation=0, ha="right", va="center")
     return figure
 

@@ -81,6 +81,12 @@ def classification(
     }
 
 
+def accuracy(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None) -> tuple[float, float | None]:
+    """The fraction of the samples whose likeliest class is the true one, by weight, and its standard error."""
+    value, stderr = _fraction(probabilities.argmax(axis=1) == labels, np.ones(len(labels), bool), weights)
+    return math.nan if value is None else value, stderr
+
+
 def _fraction(hits: np.ndarray, of: np.ndarray, weights: np.ndarray | None) -> tuple[float | None, float | None]:
     """The fraction of the samples `of` that are hits, by weight, and its standard error; None where there are none."""
     if weights is None:

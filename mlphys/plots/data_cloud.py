@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import scatter, theme
+from mlphys.figures import named_values, scatter, theme
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
@@ -48,7 +48,8 @@ class DataCloud(Plot):
         scatter.scatter(axes, drawn, scatter.colouring(train.y[:MOST], classes), alpha=0.35)
         _ellipses(axes, mean, vectors, deviations)
         _arrows(axes, mean, vectors, deviations)
-        axes.set(xlabel="first feature", ylabel="second feature")
+        across, up = named_values.of_plane(run)
+        axes.set(xlabel=across, ylabel=up)
         axes.set_aspect("equal", adjustable="datalim")
         tips = mean + deviations[:, None] * vectors
         names = [classes[label] for label in train.y[:MOST]] if classes else [""] * len(drawn)

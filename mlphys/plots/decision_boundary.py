@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlphys.errors import NotApplicable
-from mlphys.figures import theme
+from mlphys.figures import named_values, theme
 from mlphys.figures.example_experiments import classifier_of_points
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
-from mlphys.numerics import chunked
-from mlphys.numerics.uncertainty import fraction_stderr
+from mlphys.numerics import chunked, metrics
 from mlphys.schema.data import SplitInMemory
 from mlphys.schema.layers import text
 
@@ -46,20 +45,22 @@ class DecisionBoundary(Plot):
         _need_plane(run)
         split = run.shown_split()
         whole, classes = getattr(run.dataset(), split), run.data["classes"]
-        samples = SplitInMemory(chunked.read(whole.x), whole.y)
+        samples = SplitInMemory(chunked.read(whole.x), whole.y, whole.weights)
         plane = _plane(run, samples.x)
         probabilities = run.trained.predictions(samples.x)["probabilities"]
         guesses = probabilities.argmax(axis=1)
         right = int((guesses == samples.y).sum())
-        accuracy = theme.measured(right / len(samples), fraction_stderr(right, len(samples)))
+        accuracy = theme.measured(*metrics.accuracy(samples.y, probabilities, samples.weights))
         caption = f"{len(samples):,} {split} samples; a region's colour is as deep as its class is probable"
+        caption += "" if samples.weights is None else "; accuracy by weight"
         if len(samples) > MOST:
             caption += f"; the first {MOST:,} drawn"
         shape = np.ptp(plane.rows) / np.ptp(plane.columns)
         drawn = min(max(shape, 0.5), 1.0)
         figure = theme.figure(10, 7 * drawn + 1.6, f"{run.name}: decision boundary, accuracy {accuracy}", caption)
         axes = figure.subplots()
-        axes.set(xlabel="x₁", ylabel="x₂", box_aspect=drawn if max(shape, 1 / shape) > STRETCHED else shape)
+        across, up = named_values.of_plane(run)
+        axes.set(xlabel=across, ylabel=up, box_aspect=drawn if max(shape, 1 / shape) > STRETCHED else shape)
         _regions(axes, plane)
         _samples(axes, samples.x[:MOST], samples.y[:MOST], guesses[:MOST], [theme.short(name) for name in classes])
         _legend(axes, f"misclassified\n({len(samples) - right:,})")

@@ -30,6 +30,8 @@ class LearningCurves(Plot):
     """Loss and metrics against the epoch, in training and validation, with the test result."""
 
     def draw(self, run: RunView) -> Iterator[Picture]:
+        if not run.config.model.ITERATIVE:
+            raise NotApplicable("its weights are computed at once: there is no curve")
         if not run.history:
             raise NotApplicable("no epoch was trained; set training.epochs to at least 1")
         rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in run.history]

@@ -18,6 +18,9 @@ from mlphys.terminal import printable
 
 KeyPath = tuple[str | int, ...]
 
+BLANK = "???"  # a value of an exercise that is to be filled in
+# Inside brackets YAML reads a question mark as the begin of a key.
+BARE_BLANK = re.compile(r"(?<![^\s\[{,:])\?\?\?(?![^\s,\]}])")
 LARGEST_FILE = 200_000  # bytes; enough for a thousand layers
 DEEPEST = 40
 
@@ -118,6 +121,8 @@ def parse(text: str, name: str) -> Document:
     try:
         return _document(yaml.parse(text, Loader=FAST_LOADER if len(text) > LONG else yaml.SafeLoader), name)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
+        if (quoted := BARE_BLANK.sub(f'"{BLANK}"', text)) != text:
+            return parse(quoted, name)
         raise UserError(_message_in_python(text, name) or _syntax_message(text, name, error)) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlphys.numerics.uncertainty import rounded
@@ -18,7 +18,7 @@ def check_table(found: Any) -> str:
             ["run", "metric", "measured", "expected", ""],
             [
                 [
-                    str(row.run.path), row.metric, "none" if row.value is None else f"{row.value:.4f}",
+                    str(row.run.path), row.metric, _measured(row),
                     f"{row.low:g} to {row.high:g}", "ok" if row.inside else row.why or "OUT OF RANGE",
                 ]
                 for row in found.expected
@@ -29,7 +29,26 @@ def check_table(found: Any) -> str:
         parts.append(_beside_published(found))
     if found.differing:
         parts.append("\n".join(_differs(path, keys) for path, keys in found.differing.items()))
+    if others := [line for path, kept in found.provenance.items() for line in _others(path, kept)]:
+        parts.append("\n".join(others))
+    if found.unreadable:
+        parts.append("\n".join(f"{path}: cannot be measured: {why}" for path, why in found.unreadable.items()))
     return "\n\n".join(parts) or "nothing is expected; add expect: {test.accuracy: [0.98, 0.99]} to the config"
+
+
+def _measured(row: Any) -> str:
+    if row.value is None:
+        return "none"
+    return f"{row.value:.4f}" if row.stderr is None else f"{row.value:.4f} +- {row.stderr:.4f}"
+
+
+def _others(path: str, provenance: Any) -> Iterator[str]:
+    """What of a run's data and versions is not as it should be, a line each."""
+    if provenance.splits:
+        yield f"{path}: OTHER DATA: its samples of {', '.join(provenance.splits)} differ (sha256)"
+    if provenance.versions:
+        versions = ", ".join(f"{name} {theirs}, here {ours}" for name, (theirs, ours) in provenance.versions.items())
+        yield f"{path}: other versions: {versions}"
 
 
 def _differs(path: str, keys: Sequence[str]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlphys.config.experiment import ANALYSES, DATASETS, MODELS
+from mlphys.config.headline import headline
 from mlphys.config.reference import distinct_keys, first_line, vocabularies
 from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.numerics.metric_names import MEANINGS
@@ -44,7 +43,7 @@ def listed(what: str) -> str:
             rows = [[name, entry.ending, first_line(entry)] for name, entry in formats().items()]
             return table(["format", "ending", "what it is"], rows)
         case "configs":
-            rows = [[name, _headline(path)] for name, path in (shipped() | shipped_studies()).items()]
+            rows = [[name, headline(path)] for name, path in (shipped() | shipped_studies()).items()]
         case _:
             options = vocabularies()[VOCABULARIES[what]].options
             rows = [[name, first_line(spec), ", ".join(spec.key_names())] for name, spec in options.items()]
@@ -79,8 +78,3 @@ def combined() -> str:
 
 def datasets() -> str:
     return table(["dataset", "what it is"], [[name, first_line(kind)] for name, kind in DATASETS.items()])
-
-
-def _headline(path: Any) -> str:
-    """The first comment of a config, without its file name."""
-    return path.read_text().partition("\n")[0].removeprefix("# ").partition(": ")[2]

@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mlphys.numerics.comparison import FEWEST_SEEDS, MOST_SIGMA, sigma
+from mlphys.config.difference import differing_blocks
+from mlphys.numerics.comparison import FEWEST_SEEDS, MOST_SIGMA, Difference, sigma
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.numerics.uncertainty import rounded
-from mlphys.schema.document import flow
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.comparison import Comparison, Pair
 
@@ -50,9 +50,10 @@ def _sentence(found: Comparison, pair: Pair) -> str:
     if difference.p is None or pair.new_samples is None:
         return f"{against}; fewer than {FEWEST_SEEDS} seeds: no verdict."
     return (
-        f"{against}. Over seeds, these {found.samples} samples fixed: {significance(pair.corrected)} (Welch). "
+        f"{against}. Over seeds, these {found.samples} samples fixed: {significance(pair.corrected)} "
+        f"(Welch, {_degrees(difference)}). "
         f"Over new samples too: +- {_error(found.metric, pair.new_samples.stderr)}, "
-        f"{significance(pair.corrected_new)}."
+        f"{significance(pair.corrected_new)} (t, {_degrees(pair.new_samples)})."
     )
 
 
@@ -60,13 +61,20 @@ def _classifiers(pair: Pair) -> str:
     assert pair.mcnemar is not None
     more, fewer = pair.mcnemar.first_only, pair.mcnemar.second_only
     value = pair.difference.value
-    how = "better" if value > 0 else "worse"
-    by = f"{how} by {_points(abs(value), pair.difference.stderr)}" if value else "as good"
+    how = "better by" if value > 0 else "worse by" if value else "as good, to"
+    by = f"{how} {_points(abs(value), pair.difference.stderr)}"
     return (
         f"these two trained nets: {pair.first.name} is right on {more} samples that {pair.second.name} misses, and "
         f"wrong on {fewer} that it has: {by} (error of the paired difference), "
         f"{significance(pair.corrected)} (McNemar, exact)."
     )
+
+
+def _degrees(difference: Difference) -> str:
+    """Few of them make the tails of t long: a difference of many errors may be less significant than it seems."""
+    if difference.degrees is None:
+        return "degrees of freedom unknown"
+    return f"{difference.degrees:.{1 if difference.degrees < 10 else 0}f} degrees of freedom"
 
 
 def significance(p: float | None) -> str:
@@ -122,10 +130,10 @@ def errors(found: Comparison) -> str:
 
 
 def keys_table(found: Comparison) -> tuple[list[str], list[list[str]]]:
-    """The keys in which their configs differ."""
-    names = [candidate.name for candidate in found.candidates]
-    rows = [[key, *(flow(value) for value in values)] for key, values in found.differing.items()]
-    return ["key", *names], rows
+    """The keys in which their configs differ, with a layer or an optimizer that is another one in one row."""
+    blocks = differing_blocks([candidate.config for candidate in found.candidates])
+    rows = [[key, *(value or "-" for value in values)] for key, values in blocks.items()]
+    return ["key", *(candidate.name for candidate in found.candidates)], rows
 
 
 def pairs_table(found: Comparison) -> tuple[list[str], list[list[Any]]]:

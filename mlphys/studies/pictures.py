@@ -197,10 +197,15 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
         row = blank.copy()
         row[: len(indices)] = chunked.read(split.x[np.sort(indices)])[np.argsort(np.argsort(indices))]
         images.append(row)
+    titles = [
+        [f"{classes[guess]} ({classes[true]}!)" for guess, true in zip(guesses, split.y[rows], strict=True)]
+        for rows, guesses in chosen
+    ]
     figure = image_grid.page(
         np.stack(images), np.concatenate(images), [f"{name}\nis right" for name in names],
         f"{found.split} samples on which two nets disagree",
-        f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest",
+        f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest, and "
+        "above each what it takes it for (and what it is)", each=titles,
     )  # fmt: skip
     table: dict[str, list[Any]] = {
         "right": [name.removeprefix("only ") for name, (rows, _) in zip(names, chosen, strict=True) for _ in rows],

@@ -85,6 +85,12 @@ def test_keys_are_offered_a_part_at_a_time(usage: str):
     assert offered(f"{usage}--set training.optimizer.Adam.eps") == ["training.optimizer.Adam.epsilon="]
 
 
+def test_keys_that_are_to_be_blank_are_offered_also_behind_a_comma(folder: Path):
+    assert offered("exercise x --blank training.ep") == ["training.epochs"]
+    assert offered("exercise x --blank seed,training.ep") == ["seed,training.epochs"]
+    assert offered("exercise x --range-from sm") == ["small"]
+
+
 def test_behind_the_equals_sign_the_values_that_have_names_are_offered():
     assert offered("train x --set training.shuffle=") == ["training.shuffle=true", "training.shuffle=false"]
     assert "data.split=in_order" in offered("train x --set data.split=")

@@ -144,6 +144,7 @@ def test_samples_larger_than_what_is_read_into_memory_take_no_more_of_it_than_a_
         "data": {"name": "array", "path": str(tmp_path), "validation": 100, "test": 100, "preprocess": [{"scale": 2}]},
         "model": {"kind": "classifier", "layers": ["Flatten", {"Dense": {"units": 2, "activation": "softmax"}}]},
         "training": {"batch_size": 100, "epochs": 2, "steps_per_epoch": 12},
+        "plots": [],
     }
     (tmp_path / "c.yaml").write_text(dump(config))
     command = [sys.executable, "-c", PEAK, "train", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "run")]

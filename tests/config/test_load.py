@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from mlphys.config import experiment
-from mlphys.config.difference import difference
+from mlphys.config.difference import difference, differing_blocks
 from mlphys.config.examples import copy
 from mlphys.config.json_schema import json_schema
 from mlphys.config.load import load
@@ -894,6 +894,18 @@ def test_completed_schedules_initializers_and_regularizers_read_back():
     )
     loaded = load(written(rich))
     assert load(written(dump(loaded.experiment.model_dump()))) == loaded
+
+
+def test_a_layer_or_an_optimizer_that_is_another_one_is_one_difference_without_its_defaults():
+    changed = GOOD.replace("Adam: {learning_rate: 1e-3}", "SGD: {momentum: 0.9}").replace("filters: 4", "filters: 8")
+    first, second = load(written(GOOD)).experiment, load(written(changed)).experiment
+    blocks = differing_blocks([first, second, second])
+    assert blocks == {
+        "model.layers.0.Conv2D.filters": ["4", "8", "8"],
+        "training.optimizer": ["Adam", "SGD: {momentum: 0.9}", "SGD: {momentum: 0.9}"],
+    }
+    fewer = first.model_copy(update={"model": first.model.model_copy(update={"layers": first.model.layers[:1]})})
+    assert all(missing == "" for _, missing in differing_blocks([first, fewer]).values())
 
 
 def test_a_difference_names_each_key_with_both_values():

@@ -133,12 +133,17 @@ model: {kind: regressor, layers: [{Dense: {units: 1}}]}
 """
 
 
+@pytest.fixture(scope="module")
+def with_ramp(tmp_path_factory):
+    return mlphys_with(PACKAGE, "ramp", RAMP, tmp_path_factory.mktemp("ramp") / "more")
+
+
 @pytest.fixture
-def mlphys(tmp_path, monkeypatch):
+def mlphys(with_ramp, tmp_path, monkeypatch):
     """The command, with one more file in datasets/."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ramp.yaml").write_text(RAMP_CONFIG)
-    return mlphys_with(PACKAGE, "ramp", RAMP, tmp_path / "more")
+    return with_ramp
 
 
 def test_a_new_dataset_is_one_file(mlphys):

@@ -153,7 +153,7 @@ REFUSED = [
     (
         "temperatures",
         "[3, 4]",
-        "all temperatures are above 2.269185, so there is one phase only; add some",
+        "all temperatures are above 2.269185, so there is one phase only; add some of the other",
     ),
     ("size", "1", "data.size: must be at least 2; received 1"),
     ("size", "0", "data.size: must be at least 2; received 0"),

@@ -18,6 +18,13 @@ def test_all_images_have_the_scale_of_the_samples_and_what_goes_far_beyond_is_re
     assert {axes.images[0].get_clim() for axes in figure.axes} == {(0.0, 1.0)}
     assert figure.get_supxlabel() == "caption; what is below 0 or above 1 is drawn as these"
     assert page(1.1 * SAMPLES[None]).get_supxlabel() == "caption"
+    nearly = image_grid.page(3 * SAMPLES[None], SAMPLES - 3e-8, ["row"], "title", "caption")
+    assert nearly.get_supxlabel() == "caption; what is below 0 or above 1 is drawn as these"
+
+
+def test_each_image_may_have_a_title_of_its_own_and_rows_may_have_fewer_of_them():
+    figure = page(np.tile(SAMPLES, (2, 1, 1, 1, 1)), each=[["a", "b"], ["c"]])
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", "c", "", ""]
 
 
 def test_samples_beyond_0_and_1_widen_the_scale():

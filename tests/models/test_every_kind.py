@@ -272,7 +272,7 @@ def test_a_new_kind_is_one_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mlphys = mlphys_with("mlphys.models", "mean_image", MEAN_IMAGE, tmp_path / "models")
     assert "The mean of all training samples, whatever it is shown." in " ".join(mlphys("list", "models").split())
-    Path("mean.yaml").write_text("data: {name: digits}\nmodel: {kind: mean_image}\n")
+    Path("mean.yaml").write_text("data: {name: digits}\nmodel: {kind: mean_image}\nplots: []\n")
     assert "64 parameters" in mlphys("config", "check", "mean.yaml")
     assert "mean over the samples of  1/d |x - m|^2" in mlphys("config", "explain", "mean.yaml")
     mlphys("train", "mean.yaml", "--out", "run", "--quiet")

@@ -12,7 +12,7 @@ from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.plots.decision_boundary import DecisionBoundary
 from mlphys.runs.run import Run
-from tests.plots.runs import ASKED, written
+from tests.plots.runs import ASKED, measured, written
 
 KERNEL, BIAS = np.array([[1.0, -1.0], [3.0, -2.0]]), np.array([0.5, 0.0])
 BLOBS = """
@@ -55,6 +55,30 @@ def test_the_boundary_of_a_linear_classifier_is_the_line_of_equal_logits(tmp_pat
     frame = np.stack([axes.get_xlim(), axes.get_ylim()], axis=1)
     for end in (line[0], line[-1]):
         assert abs(end - frame).min() < 1e-6
+
+
+def test_accuracy_is_by_weight_and_the_axes_are_the_features_of_a_table(tmp_path: Path):
+    random = np.random.default_rng(0)
+    rows = [
+        (a, b, "AB"[int(a > 0)], w) for a, b, w in zip(*random.normal(size=(2, 60)), random.random(60), strict=True)
+    ]
+    table = tmp_path / "own.csv"
+    table.write_text("mass,charge,label,w\n" + "".join(f"{a},{b},{label},{w}\n" for a, b, label, w in rows))
+    run = measured(
+        written(
+            tmp_path / "run",
+            f"""
+            data: {{name: table, path: {table}, target: label, weights: w, train: 20, validation: 40, test: 0}}
+            model: {{kind: classifier, layers: [{{Dense: {{units: 2, activation: softmax}}}}]}}
+            """,
+            [KERNEL, BIAS],
+        )
+    )
+    picture = drawn(run)
+    found = run.metrics["validation"]
+    assert found["effective_samples"] < 35
+    assert theme.measured(found["accuracy"], found["accuracy_stderr"]) in picture.figure.get_suptitle()
+    assert (picture.figure.axes[0].get_xlabel(), picture.figure.axes[0].get_ylabel()) == ("mass", "charge")
 
 
 def test_the_grid_in_the_table_covers_the_samples_and_has_the_softmax_of_the_logits(tmp_path: Path):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mlphys.errors import NotApplicable
+from mlphys.models.kmeans import KMeans
 from mlphys.plots.learning_curves import LearningCurves
 from tests.plots.runs import MadeRun, config, history
 
@@ -101,6 +102,13 @@ def test_one_epoch_and_a_diverged_loss_can_be_drawn(losses: list[float]):
     figure = drawn(history=history(losses)).figure
     figure.draw_without_rendering()
     assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
+
+
+def test_weights_that_are_computed_at_once_have_no_curve():
+    of_kmeans = config(None)
+    of_kmeans.model = KMeans.model_validate(KMeans.example())
+    with pytest.raises(NotApplicable, match=r"^its weights are computed at once: there is no curve$"):
+        drawn(history=history([0.5]), config=of_kmeans)
 
 
 def test_an_untrained_net_has_no_curves():

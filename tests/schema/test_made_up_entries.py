@@ -97,6 +97,7 @@ CONFIG = {
         "batch_size": 30,
         "epochs": 1,
     },
+    "plots": [],
 }
 
 

@@ -47,7 +47,7 @@ def test_two_nets_are_compared_by_the_samples_that_only_one_has_right():
 
 def test_the_text_tells_the_keys_that_differ_and_says_it_in_a_sentence():
     text = mlphys("compare", classifier(right(0, 0.9)), classifier(right(0, 0.9), seed=7))
-    assert "small/1 is right on 0 samples that small/2 misses, and wrong on 0 that it has: as good" in text
+    assert "small/1 is right on 0 samples that small/2 misses, and wrong on 0 that it has: as good, to 0" in text
     assert [line.split() for line in text.splitlines()[2:3]] == [["seed", "0", "7"]]
 
 
