@@ -31,10 +31,11 @@ PICTURES = {
     "learning_curves": "conv_mnist",
 }
 
-# Pictures of the studies that come with mlphys, each of the same name.
+# Pictures of studies, each of the same name.
 STUDIES = {
     "learning_rate_cliff": "metric_against_parameter",
     "depth_and_activation_mnist": "metric_against_parameter",
+    "rates": "metric_against_keys",  # the search of docs/studies.md
 }
 
 
@@ -76,6 +77,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.studies:
         for name, figure in STUDIES.items():
+            if not (arguments.studies / name).exists():
+                print(f"{name}: no such study, its picture stays")
+                continue
             keep(arguments.studies / name / "figures" / f"{figure}.png", name)
         return
     with tempfile.TemporaryDirectory() as temporary:

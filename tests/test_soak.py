@@ -10,7 +10,7 @@ import pytest
 
 from scripts.soak import EXPERIMENTS
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1300)]
 
 KILLS = 5  # of each experiment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import re
 import sys
@@ -48,6 +49,7 @@ class Commands(EntryFiles):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
+        gc.set_threshold(50_000, 20, 20)  # imports and graphs make objects that stay; Python looks after every 700
         terminal.open_streams()
         try:
             return super().main(*arguments, **options)

@@ -40,6 +40,7 @@ def command(
     """Measure RUN (default: the newest finished one) on its untouched test split."""
     from mlphys.commands import evaluate, labelled_set, plot, robustness
     from mlphys.errors import UserError
+    from mlphys.runs import evaluations
     from mlphys.runs.run import Run
     from mlphys.show.evaluation import changed, evaluated, evaluated_other
     from mlphys.show.pictures import drawn_pictures
@@ -54,7 +55,8 @@ def command(
         return
     metrics = evaluate.evaluate(found, split, path)
     curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
-    terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else evaluated(found, split, metrics))
+    remarks = evaluations.remarks(evaluations.read(found.folder)) if split == "test" else []
+    terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else evaluated(found, split, metrics, remarks))
     if curves and not as_json:
         terminal.echo(changed(curves))
     if not no_plots:

@@ -29,6 +29,7 @@ from mlphys.numerics.metrics import (
     pixel_errors,
 )
 from mlphys.numerics.randomness import rng
+from mlphys.runs import evaluations
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.page_samples import read as read_page_samples
 from mlphys.runs.run import MOST_SHOWN, Run
@@ -201,10 +202,12 @@ def sample_arrays(network: Network, values: Mapped, split: Split) -> dict[str, n
 
 
 def evaluate(run: Run, split: str, path: str | None = None) -> dict[str, Any]:
-    """Measure a finished run on one split and keep metrics and predictions in the run."""
+    """Measure a finished run on one split and keep metrics and predictions in the run; test is counted."""
     dataset = run.dataset(path)
     if not len(getattr(dataset, split)):
         raise UserError(f"{run.path}: its {split} split has no samples; evaluate another with --split")
+    if split == "test":
+        evaluations.read(run.folder)  # raises where it is damaged, before the network is built
     return kept(run, Evaluation(run.loaded, run.trained.network, run.preprocessing, dataset), split)
 
 
@@ -219,12 +222,19 @@ def kept(run: Run, evaluation: Evaluation, split: str) -> dict[str, Any]:
     if not np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all():
         raise UserError(f"{run.path}: its outputs on {split} are not finite; retrain with a smaller learning_rate")
     writer = RunWriter(run.path)
+    if split == "test":
+        _counted(run, metrics)
     writer.predictions(split, predictions)
     if split in ("test", run.shown_split()):
         facts = evaluation.loaded, evaluation.fitted, evaluation.dataset
         writer.samples(page_samples.chosen(*facts, split, predictions, _page_samples(run)))
     writer.metrics({**run.metrics, split: metrics})
     return metrics
+
+
+def _counted(run: Run, metrics: dict[str, Any]) -> None:
+    name = next(key for key in run.config.model.MEASURED if key in metrics)
+    evaluations.add(run.folder, evaluations.Evaluation(run.status["epochs"], name, float(metrics[name])))
 
 
 def _page_samples(run: Run) -> PageSamples | None:

@@ -331,8 +331,11 @@ def _learn(
     dataset = replace(prepared.dataset, train=splits.weighted_for_training(experiment.data, prepared.dataset.train))
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
+    environment = _environment(network, phases, len(seen.train))
     if start is None:
-        writer.environment(_environment(network, phases, len(seen.train)))
+        writer.environment(environment)
+    elif other := _other_steps(run.environment, environment):
+        raise UserError(f"{run.path}: {other}")
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(
         network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), recorder, reporter,
@@ -344,6 +347,19 @@ def _learn(
         writer.weights({**error.outcome.weights, **fitted.named_arrays()})
         writer.status("diverged", error.outcome.best_epoch or None)
         raise UserError(f"{run.path}: {error}; the weights of the last finite epoch are saved") from None
+
+
+def _other_steps(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Why training cannot go on as it began, and the remedy: machine code has other last digits than TensorFlow."""
+    before, found = (set((each.get("engine") or {}).get("native") or ()) for each in (saved, now))
+    if before == found:
+        return None
+    phases = ", ".join(sorted(before ^ found))
+    by = ("machine code", "TensorFlow") if before - found else ("TensorFlow", "machine code")
+    return (
+        f"its steps ({phases}) were taken by {by[0]}, here they would be taken by {by[1]}, with other last digits; "
+        "resume it where it was begun, with the mlphys of environment.json, or retrain it"
+    )
 
 
 def operation_threads(loaded: ResolvedExperiment) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from mlphys.datasets._scikit_learn import data_file
 from mlphys.schema.data import Dataset, Description, Samples
 
 
@@ -21,10 +22,8 @@ class Digits(Dataset):
         return Description(shape=(8, 8, 1), classes=tuple("0123456789"), samples=1797, test_samples=None)
 
     def load(self) -> Samples:
-        from sklearn.datasets import load_digits  # takes a second
-
-        x, y = load_digits(return_X_y=True)
-        return Samples(x.reshape(-1, 8, 8, 1).astype(np.float32) / 16, y.astype(np.int32))
+        rows = np.loadtxt(data_file("data", "digits.csv.gz"), delimiter=",")  # 64 pixels and the label
+        return Samples(rows[:, :-1].reshape(-1, 8, 8, 1).astype(np.float32) / 16, rows[:, -1].astype(np.int32))
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import field_validator
 
+from mlphys.datasets._scikit_learn import data_file
 from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
 from mlphys.schema.data import Dataset, Description, Samples
@@ -69,10 +70,7 @@ class ImageFunction(Dataset):
 
 def _photograph() -> str:
     """The path of scikit-learn's china.jpg."""
-    from sklearn.datasets import load_sample_images  # takes a second
-
-    china, _flower = load_sample_images().filenames
-    return china
+    return str(data_file("images", "china.jpg"))
 
 
 def _refuse_animation(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import field_validator
 
+from mlphys.datasets._scikit_learn import data_file
 from mlphys.errors import UserError
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, GeneratedImages, Samples
@@ -65,9 +66,10 @@ class PhotoPatches(GeneratedImages):
 
 def photograph(name: str) -> np.ndarray:
     """One of scikit-learn's two: float32 in [0, 1], (HEIGHT, WIDTH, 3)."""
-    from sklearn.datasets import load_sample_image  # takes a second
+    from PIL import Image
 
-    pixels = load_sample_image(name)
+    with Image.open(data_file("images", name)) as image:
+        pixels = np.asarray(image)
     if pixels.shape != (HEIGHT, WIDTH, 3):
         raise UserError(
             f"{name} of scikit-learn: expected shape {(HEIGHT, WIDTH, 3)}; received {pixels.shape}; "

@@ -254,7 +254,8 @@ class Table(Dataset):
         notes = [layout.note()] if layout.note() else []
         if dropped:
             notes.append(f"{dropped} of {rows + dropped} rows have missing cells and are left out")
-        if unused := [name for name in header if name not in (*columns, self.weights, self.split_by())]:
+        used = {*columns, self.weights, self.split_by()}
+        if unused := [name for name in header if name not in used]:
             notes.append(f"{len(unused)} of {len(header)} columns are not used: {csv_table.listed(unused, 5)}")
         if column_files.is_table(Path(self.path)) and (others := column_files.left_out(Path(self.path))):
             notes.append(others)

@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 FITTED = 10_000  # training samples for mean and standard deviation
 LIMIT = 3.0  # standard deviations, the ends of the color scale
 STANDARDIZED = "color: standard deviations from the mean of training, the numbers as in the data"
+UNNAMED = ("first feature", "second feature", "third feature")
 CELL, LINE = 0.95, 0.36  # inches
 
 
 def names(run: RunView) -> tuple[str, ...]:
-    """The features' names, if a sample is a few named numbers, each in a unit of its own, and no curve."""
+    """The features' names, if a sample is a few numbers, each by itself, and no curve."""
     found = tuple(run.config.data.feature_names())
+    shape = tuple(run.data["shape"])
+    if not found and len(shape) == 1 and shape[0] <= len(UNNAMED):
+        return UNNAMED[: shape[0]]  # a line through two or three numbers would say nothing
     return found if len(found) <= MOST_NAMED else ()
 
 
 def of_plane(run: RunView) -> tuple[str, str]:
     """The names of the axes of a plane in which samples are points."""
-    across, up = names(run) or ("first feature", "second feature")
+    across, up = names(run)
     return theme.short(across), theme.short(up)
 
 

@@ -32,8 +32,7 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     _require_drawable(picture)
     run = RunFolder(folder.parent)
     run.make(folder.name)
-    picture.figure.draw_without_rendering()
-    _keep_layout(picture.figure)
+    _lay_out(picture.figure)
     paths = []
     for ending in dict.fromkeys(formats):
         paths.append(folder / f"{picture.name}.{ending}")
@@ -43,10 +42,13 @@ def save(picture: Picture, folder: Path, formats: Iterable[str]) -> list[Path]:
     return paths
 
 
-def _keep_layout(figure: Figure) -> None:
-    """The same layout in every format; with an engine every saving would draw the figure once more to lay it out."""
+def _lay_out(figure: Figure) -> None:
+    """The same layout in every format; with an engine every saving would lay the figure out once more."""
     import matplotlib
 
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     with matplotlib.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
         figure.set_layout_engine(None)
 

@@ -22,6 +22,7 @@ from mlphys.schema.fields import Count, Shape, Whole
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
 SAMPLES, PAGE = "samples.npz", "report.html"  # what the page shows, and the page
+TEST_EVALUATIONS = "test_evaluations.csv"
 SNAPSHOTS = "snapshots.safetensors"  # the weights after some epochs
 LARGEST_TEXT = 32_000_000  # bytes of JSON: the metrics of ten thousand classes
 LARGEST_CONFIG = 2_000_000  # bytes of a run's config.yaml: tables of 20,000 columns, kernels of 250 x 250

@@ -200,7 +200,8 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """One phase: the gradient of the cost over all weights."""
         chain = tuple(self.rows(description))
-        return [Plan("train", training, self.cost_terms(training, description), trained(chain), chain)]
+        terms, code = self.cost_terms(training, description), len(chain) - len(self.decoder)
+        return [Plan("train", training, terms, trained(chain), chain, code=code)]
 
     def phases(
         self, training: Training, description: Description, network: AutoencoderNetwork, train: Split

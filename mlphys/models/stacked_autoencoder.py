@@ -234,7 +234,8 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
             settings = training.of_phase("pretrain")
             for i, (stage, layers, shape) in enumerate(self._stages(description)):
                 terms = autoencoder.cost_terms(stage, settings, shape, layers)
-                plans.append(Plan(f"pretrain_{i}", settings, terms, trained(layers), tuple(layers)))
+                code = len(stage.encoder) + len(penalized.code_layers(stage))
+                plans.append(Plan(f"pretrain_{i}", settings, terms, trained(layers), tuple(layers), code=code))
         if "fine_tune" in wanted:
             settings, (whole, layers) = training.of_phase("fine_tune"), self._whole(description)
             terms = autoencoder.cost_terms(whole, settings, description.shape, layers)

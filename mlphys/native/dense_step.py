@@ -9,163 +9,87 @@ The order of every sum is fixed: the number of threads changes no bit.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
-from mlphys.native import vector_math
-from mlphys.native.dense_loss import Loss
-from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, SimdUnit, constant
-from mlphys.native.optimizer_step import UpdateRule
+from mlphys.native import noise, vector_math
+from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
+from mlphys.native.emission import Emission
+from mlphys.native.kernel_update import KernelUpdate
+from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector, constant
+from mlphys.native.output_penalty import OutputPenalty
 from mlphys.native.sliding_window import split_evenly
+from mlphys.native.totals import Totals
 
-TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
-PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
-METRICS = 2  # recorded per sample: its loss, and the metric of `dense_loss`
 SPINS = 2000  # polls of a barrier before a thread yields its core
-CACHE_LINE = 16  # floats
-
-
-@dataclass(frozen=True)
-class DenseLayer:
-    """activation(x W + b)."""
-
-    inputs: int
-    outputs: int
-    activation: str
-    bias: bool
-
-    def with_activation(self, name: str) -> DenseLayer:
-        return replace(self, activation=name)
-
-    @property
-    def rows(self) -> int:
-        """Rows of the kernel including the bias, which is its last row and multiplies a constant input of one."""
-        return self.inputs + self.bias
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What a step computes. `target_is_input`: the targets are the samples themselves, as in an autoencoder."""
-
-    layers: tuple[DenseLayer, ...]
-    loss: Loss
-    rule: UpdateRule
-    batch_size: int
-    target_is_input: bool
-
-
-@dataclass(frozen=True)
-class MatrixView:
-    """A row-major matrix in the workspace; its rows of `columns` floats are padded to `stride` floats."""
-
-    start: int
-    rows: int
-    columns: int
-    stride: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.rows * self.stride
-
-
-class Workspace:
-    """Offsets of weights, optimizer slots, activations and gradients in one float32 buffer of `size` elements.
-
-    - `kernels[l]`: weights of layer l (rows, outputs), followed by its optimizer slots of the same shape
-    - `activations[l]`: input of layer l (batch, inputs), then a column of ones for the bias; the last is the output
-    - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
-    - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
-    - `targets`: (batch, outputs); `metrics`: (METRICS, batch)
-    """
-
-    def __init__(self, chain: Chain, simd: SimdUnit):
-        self.tile_rows = simd.accumulators // TILE_VECTORS  # samples, or kernel rows, in a register tile
-        self._end, self._simd_width = 0, simd.width
-        samples = self._round_up(chain.batch_size, self.tile_rows)
-        widths = [chain.layers[0].inputs, *(layer.outputs for layer in chain.layers)]
-        self.kernels = [
-            [
-                self._allocate(self._round_up(layer.rows, self.tile_rows), layer.outputs)
-                for _ in range(1 + chain.rule.slots)
-            ]
-            for layer in chain.layers
-        ]
-        self.activations = [
-            self._allocate(samples, width, self._round_up(width + 1, self.tile_rows)) for width in widths
-        ]
-        self.gradients = [self._allocate(samples, layer.outputs) for layer in chain.layers]
-        self.partial_sums = [
-            [self._allocate(samples, layer.outputs) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
-        ]
-        self.targets = self.activations[0] if chain.target_is_input else self._allocate(samples, widths[-1])
-        self.metrics = self._allocate(METRICS, samples)
-        self.size = self._end
-
-    def _allocate(self, rows: int, columns: int, min_stride: int = 0) -> MatrixView:
-        view = MatrixView(self._end, rows, columns, self._round_up(max(columns, min_stride), self._simd_width))
-        self._end = self._round_up(view.end, CACHE_LINE)
-        return view
-
-    @staticmethod
-    def _round_up(count: int, multiple: int) -> int:
-        return math.ceil(count / multiple) * multiple
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
-    """(x, targets, order, rates, workspace, totals, barrier, samples, first, last, thread, threads): train steps first
-    to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
+    """(x, targets, weights, order, seeds, factors, workspace, totals, barrier, samples, first, last, thread, threads):
+    train steps first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
-    `order` (samples,) are int32 indices into the rows of x and targets; `rates` are the rule's step sizes for these
-    steps. The sums of the metrics over samples are added to `totals` (METRICS,), float64.
+    `order` (samples,) are int32 indices into the rows of x, targets and weights, which are loss factor and weight of a
+    sample; `seeds` (noises, 2) are 32-bit words for this
+    epoch, of each noise in the chain's order; `factors` are the rule's for these steps. The sums over samples
+    of the metrics, of the batches' penalties and of the weights are added to `totals` (TOTALS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
     return _StepBuilder(chain, simd).build()
 
 
-class _StepBuilder:
+class _StepBuilder(Emission):
     """The function `training_steps` under construction."""
 
     def __init__(self, chain: Chain, simd: SimdUnit):
-        self.chain, self.workspace = chain, Workspace(chain, simd)
-        pointers = ("x", "targets", "order", "rates", "workspace", "totals", "barrier")
-        self.ir = Function(pointers, ("samples", "first", "last", "thread", "threads"), simd.width)
-        self.buffer = self.ir.pointer("workspace")
-        self.thread, self.threads = self.ir.integer("thread"), self.ir.integer("threads")
+        pointers = ("x", "targets", "weights", "order", "seeds", "factors", "workspace", "totals", "barrier")
+        integers = ("samples", "first", "last", "thread", "threads")
+        super().__init__(Function(pointers, integers, simd.width), chain, Workspace(chain, simd))
+        self.penalties = OutputPenalty(self.ir, chain, self.workspace)
 
     def build(self) -> Function:
-        ir, chain = self.ir, self.chain
+        ir, chain, tied = self.ir, self.chain, self.workspace.kernel_gradients
+        update = KernelUpdate(ir, chain, self.workspace).update_kernel
         first, last = ir.integer("first"), ir.integer("last")
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
+            totals = Totals(ir, chain, self.workspace)
             with ir.loop(first, last) as step:
+                self.step = step
                 start = ir.mul(step, chain.batch_size)
                 count = ir.smin(chain.batch_size, ir.sub(ir.integer("samples"), start))
                 self._forward_and_backward(start, count)
-                step_size = ir.load_scalar(ir.gep(ir.pointer("rates"), (ir.sub(step, first), 1)))
+                of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
+                factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
+                for i in tied:
+                    update(i, count, factors)
+                if tied:
+                    self._barrier()
                 for i in range(len(chain.layers)):
-                    self._update_kernel(i, count, step_size)
+                    if i not in tied:
+                        update(i, count, factors)
                 with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                    for i in range(METRICS):
-                        self._add_metric(i, count)
+                    totals.add_metrics(count)
                 self._barrier()
+                if self.workspace.penalties:
+                    with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                        totals.add_penalties()
         return ir
 
     def _forward_and_backward(self, start: Index, count: Index) -> None:
         """The gradients of `count` samples, the first of which is number `start` in the order of the epoch."""
         ir, workspace, chain = self.ir, self.workspace, self.chain
         blocks = ir.sdiv(ir.add(count, workspace.tile_rows - 1), workspace.tile_rows)
-        own_samples = self._share(count)
+        own_samples = self.share(count)
         self._gather(start, own_samples)
         self._barrier()
         for i in range(len(chain.layers)):
             self._forward(i, blocks, count)
             self._barrier()
         with ir.loop(*own_samples) as sample:
-            metrics = [self._element(workspace.metrics, i, sample) for i in range(METRICS)]
-            outputs, targets = self._row(workspace.activations[-1], sample), self._row(workspace.targets, sample)
-            gradient = self._row(workspace.gradients[-1], sample)
+            metrics = [self.element(workspace.metrics, i, sample) for i in range(METRICS)]
+            outputs, targets = self.row(workspace.activations[-1], sample), self.row(workspace.targets, sample)
+            gradient = self.row(workspace.gradients[-1], sample)
             chain.loss.emit(ir, outputs, targets, gradient, metrics, count)
+            if workspace.weights:
+                self._weigh(sample, workspace.weights)
         self._barrier()
         for i in range(len(chain.layers) - 1, 0, -1):
             self._backward(i, blocks)
@@ -173,51 +97,69 @@ class _StepBuilder:
             self._add_partial_sums(i - 1, count)
             self._barrier()
 
-    def _share(self, count: Index, thread: Index | None = None, threads: Index | None = None) -> tuple[Index, Index]:
-        """Start and stop of the share of a thread, by default this one, in range(count)."""
-        ir = self.ir
-        thread, threads = self.thread if thread is None else thread, self.threads if threads is None else threads
-        start = ir.sdiv(ir.mul(count, thread), threads)
-        stop = ir.mul(count, ir.add(thread, 1))
-        return start, ir.sdiv(stop, threads)
-
-    def _row(self, matrix: MatrixView, row: Index) -> Pointer:
-        return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride))
-
-    def _element(self, matrix: MatrixView, row: Index, column: Index) -> Pointer:
-        return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride), (column, 1))
-
-    def _column(self, matrix: MatrixView, column: Index) -> Pointer:
-        """The first row's vector number `column`."""
-        return self.ir.gep(self.buffer, (matrix.start, 1), (column, self.ir.simd_width))
-
     def _gather(self, start: Index, samples: tuple[Index, Index]) -> None:
         ir, workspace = self.ir, self.workspace
         with ir.loop(*samples) as sample:
             source = ir.load_i32(ir.gep(ir.pointer("order"), (start, 1), (sample, 1)))
             self._copy_row(ir.pointer("x"), source, workspace.activations[0], sample)
-            if not self.chain.target_is_input:
+            if self.chain.noises:
+                self._disturb_row(sample)
+            if workspace.weights:
+                for i in range(2):
+                    value = ir.load_scalar(ir.gep(ir.pointer("weights"), (source, 2), (i, 1)))
+                    ir.store_scalar(self.element(workspace.weights, i, sample), value)
+            if not self.chain.shares_targets:
                 self._copy_row(ir.pointer("targets"), source, workspace.targets, sample)
+
+    def _weigh(self, sample: Index, weights: MatrixView) -> None:
+        """Multiply loss and gradient of a sample by its factors."""
+        ir, workspace = self.ir, self.workspace
+        factor, weight = (ir.load_scalar(self.element(weights, i, sample)) for i in range(2))
+        loss = self.element(workspace.metrics, 0, sample)
+        ir.store_scalar(loss, ir.product(ir.load_scalar(loss), factor))
+        both, gradients = ir.broadcast(ir.product(factor, weight)), workspace.gradients[-1]
+        with ir.loop(0, gradients.columns, ir.simd_width) as column:
+            place = self.element(gradients, sample, column)
+            ir.store(place, ir.fmul(both, ir.load(place)))
 
     def _copy_row(self, data: Pointer, source: Index, matrix: MatrixView, target: Index) -> None:
         ir = self.ir
-        source_row, target_row = ir.gep(data, (source, matrix.columns)), self._row(matrix, target)
+        source_row, target_row = ir.gep(data, (source, matrix.columns)), self.row(matrix, target)
         in_vectors = matrix.columns // ir.simd_width * ir.simd_width
         with ir.loop(0, in_vectors, ir.simd_width) as i:
             ir.store(ir.gep(target_row, (i, 1)), ir.load(ir.gep(source_row, (i, 1))))
         with ir.loop(in_vectors, matrix.columns) as i:
             ir.store_scalar(ir.gep(target_row, (i, 1)), ir.load_scalar(ir.gep(source_row, (i, 1))))
 
+    def _disturb_row(self, sample: Index) -> None:
+        """Add the noise of the samples to one of them."""
+        ir, inputs = self.ir, self.workspace.activations[0]
+        with ir.loop(0, inputs.columns, ir.simd_width) as column:
+            place = self.element(inputs, sample, column)
+            noisy, _ = self._disturbed(-1, sample, column, ir.load(place), ZERO)
+            ir.store(place, noisy)
+        if inputs.columns % ir.simd_width:
+            ir.store_scalar(self.element(inputs, sample, inputs.columns), constant(1.0))
+
+    def _disturbed(self, i: int, sample: Index, column: Index, y: Vector, slope: Vector) -> tuple[Vector, Vector]:
+        """Outputs of layer i, and their slopes, after its noises; layer -1 are the samples."""
+        ir, chain = self.ir, self.chain
+        element = ir.add(ir.mul(sample, self.workspace.activations[i + 1].columns), column)
+        for number, each in enumerate(chain.noises if i < 0 else chain.layers[i].noises, chain.first_noise(i)):
+            seed = ir.gep(ir.pointer("seeds"), (number, 2))
+            y, slope = each.apply(ir, noise.draw(ir, seed, self.step, element), y, slope)
+        return y, slope
+
     def _forward(self, i: int, blocks: Index, count: Index) -> None:
         """The outputs of layer i, in register tiles of samples x vectors of kernel columns."""
         ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
         inputs, outputs = self.workspace.activations[i], self.workspace.activations[i + 1]
         kernel, *_ = self.workspace.kernels[i]
-        for column, width in self._column_tiles(kernel):
+        for column, width in self.column_tiles(kernel):
             with ir.loop(0, blocks) as block:
                 first = ir.mul(block, tile_rows)
-                sums = self._tile(tile_rows, width)
-                x, w = self._row(inputs, first), self._column(kernel, column)
+                sums = self.tile(tile_rows, width)
+                x, w = self.row(inputs, first), self.column(kernel, column)
                 with ir.loop(0, layer.rows) as row:
                     kernel_row = ir.gep(w, (row, kernel.stride))
                     weights = [ir.load(ir.gep(kernel_row, (j, ir.simd_width))) for j in range(width)]
@@ -225,37 +167,30 @@ class _StepBuilder:
                         value = ir.broadcast(ir.load_scalar(ir.gep(x, (s, inputs.stride), (row, 1))))
                         for j in range(width):
                             ir.store(sums[s, j], ir.fma(value, weights[j], ir.load(sums[s, j])))
-                out = ir.gep(self._row(outputs, first), (column, ir.simd_width))
+                out = ir.gep(self.row(outputs, first), (column, ir.simd_width))
                 for (s, j), total in sums.items():
                     ir.store(ir.gep(out, (s, outputs.stride), (j, ir.simd_width)), ir.load(total))
-                if layer.activation not in ("linear", "softmax"):
+                if layer.keeps_slopes or layer.activation not in ("linear", "softmax"):
                     with ir.loop(0, tile_rows) as sample:
                         for j in range(width):
-                            y = ir.gep(out, (sample, outputs.stride), (j, ir.simd_width))
-                            ir.store(y, vector_math.activate(ir, layer.activation, ir.load(y)))
+                            self._activate(i, ir.add(first, sample), ir.mul(ir.add(column, j), ir.simd_width))
         if layer.outputs % ir.simd_width:  # the last vector's padding has overwritten the bias's column of ones
             vectors = kernel.stride // ir.simd_width
-            owns_last = ir.icmp("eq", self._share(vectors)[1], vectors)
+            owns_last = ir.icmp("eq", self.share(vectors)[1], vectors)
             with ir.if_then(owns_last), ir.loop(0, count) as sample:
-                ir.store_scalar(self._element(outputs, sample, layer.outputs), constant(1.0))
+                ir.store_scalar(self.element(outputs, sample, layer.outputs), constant(1.0))
 
-    def _tile(self, rows: int, columns: int) -> dict[tuple[int, int], Pointer]:
-        """Accumulators of a register tile, initially zero."""
-        keys = [(row, column) for row in range(rows) for column in range(columns)]
-        return dict(zip(keys, self.ir.accumulators(len(keys)), strict=True))
-
-    def _column_tiles(self, matrix: MatrixView) -> Iterator[tuple[Index, int]]:
-        """This thread's vectors of a row in tiles: number of the first vector, and width in vectors."""
-        ir, vectors = self.ir, matrix.stride // self.ir.simd_width
-        start, stop = self._share(vectors)
-        remainder = ir.srem(ir.sub(stop, start), TILE_VECTORS)
-        full = ir.sub(stop, remainder)
-        if vectors >= TILE_VECTORS:
-            with ir.loop(start, full, TILE_VECTORS) as column:
-                yield column, TILE_VECTORS
-        for width in range(1, min(TILE_VECTORS, vectors + 1)):
-            with ir.if_then(ir.icmp("eq", remainder, width)):
-                yield full, width
+    def _activate(self, i: int, sample: Index, column: Index) -> None:
+        """From pre-activations to outputs of layer i, for a vector of its columns."""
+        ir, layer = self.ir, self.chain.layers[i]
+        place = self.element(self.workspace.activations[i + 1], sample, column)
+        if layer.keeps_slopes:
+            y, slope = vector_math.activate_with_slope(ir, layer.activation, ir.load(place))
+            y, slope = self._disturbed(i, sample, column, y, slope)
+            ir.store(self.element(self.workspace.slopes[i], sample, column), slope)
+        else:
+            y = vector_math.activate(ir, layer.activation, ir.load(place))
+        ir.store(place, y)
 
     def _backward(self, i: int, blocks: Index) -> None:
         """The gradient of the input of layer i, as one partial sum for each block of kernel columns.
@@ -288,18 +223,18 @@ class _StepBuilder:
                     ir.mul(ir.sdiv(ir.mul(each, vectors), PARTIAL_SUMS), ir.simd_width)
                     for each in (column_block, ir.add(column_block, 1))
                 ]
-                with ir.loop(*self._share(len(row_tiles), rank, sharing)) as row_tile:
+                with ir.loop(*self.share(len(row_tiles), rank, sharing)) as row_tile:
                     row = ir.add(ir.mul(row_tile, size), row_tiles[0][0])
                     first = ir.mul(block, tile_rows)
-                    sums = self._tile(tile_rows, size)
-                    d, w = self._row(gradients, first), self._row(kernel, row)
+                    sums = self.tile(tile_rows, size)
+                    d, w = self.row(gradients, first), self.row(kernel, row)
                     with ir.loop(columns[0], columns[1], ir.simd_width) as column:
                         values = [ir.load(ir.gep(d, (s, gradients.stride), (column, 1))) for s in range(tile_rows)]
                         for r in range(size):
                             weight = ir.load(ir.gep(w, (r, kernel.stride), (column, 1)))
                             for s in range(tile_rows):
                                 ir.store(sums[s, r], ir.fma(values[s], weight, ir.load(sums[s, r])))
-                    target = ir.gep(self._row(partial_sums[0], first), (column_block, distance), (row, 1))
+                    target = ir.gep(self.row(partial_sums[0], first), (column_block, distance), (row, 1))
                     for (s, r), total in sums.items():
                         value = ir.reduce_add(ir.load(total))
                         ir.store_scalar(ir.gep(target, (s, partial_sums[0].stride), (r, 1)), value)
@@ -307,53 +242,20 @@ class _StepBuilder:
     def _add_partial_sums(self, i: int, count: Index) -> None:
         """The gradient with respect to the pre-activations of layer i, for this thread's columns."""
         ir, layer, gradients = self.ir, self.chain.layers[i], self.workspace.gradients[i]
-        start, stop = (ir.mul(each, ir.simd_width) for each in self._share(gradients.stride // ir.simd_width))
+        start, stop = (ir.mul(each, ir.simd_width) for each in self.share(gradients.stride // ir.simd_width))
+        if layer.penalizes_outputs:
+            self.penalties.begin(i, count, (start, stop))
         with ir.loop(0, count) as sample, ir.loop(start, stop, ir.simd_width) as column:
-            a, b = (ir.load(self._element(part, sample, column)) for part in self.workspace.partial_sums[i])
+            a, b = (ir.load(self.element(part, sample, column)) for part in self.workspace.partial_sums[i])
             total = ir.fadd(a, b)
-            if layer.activation != "linear":
-                y = ir.load(self._element(self.workspace.activations[i + 1], sample, column))
+            if layer.penalizes_outputs:
+                total = ir.fadd(total, self.penalties.slope(i, count, sample, column))
+            if layer.keeps_slopes:
+                total = ir.fmul(total, ir.load(self.element(self.workspace.slopes[i], sample, column)))
+            elif layer.activation != "linear":
+                y = ir.load(self.element(self.workspace.activations[i + 1], sample, column))
                 total = vector_math.backpropagate(ir, layer.activation, y, total)
-            ir.store(self._element(gradients, sample, column), total)
-
-    def _update_kernel(self, i: int, count: Index, step_size: Scalar) -> None:
-        """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
-        ir, tile_rows = self.ir, self.workspace.tile_rows
-        inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
-        state = self.workspace.kernels[i]
-        tile = ir.alloca(f"[{tile_rows * TILE_VECTORS} x {ir.vector}]", ZERO)
-        for column, width in self._column_tiles(gradients):
-            with ir.loop(0, state[0].rows, tile_rows) as row:
-                sums = self._tile(tile_rows, width)
-                x = ir.gep(self.buffer, (inputs.start, 1), (row, 1))
-                d = self._column(gradients, column)
-                with ir.loop(0, count) as sample:
-                    gradient_row = ir.gep(d, (sample, gradients.stride))
-                    values = [ir.load(ir.gep(gradient_row, (j, ir.simd_width))) for j in range(width)]
-                    input_row = ir.gep(x, (sample, inputs.stride))
-                    for r in range(tile_rows):
-                        value = ir.broadcast(ir.load_scalar(ir.gep(input_row, (r, 1))))
-                        for j in range(width):
-                            ir.store(sums[r, j], ir.fma(value, values[j], ir.load(sums[r, j])))
-                for (r, j), total in sums.items():
-                    ir.store(ir.gep(tile, (r * TILE_VECTORS + j, ir.simd_width)), ir.load(total))
-                with ir.loop(0, tile_rows) as tile_row:
-                    for j in range(width):
-                        gradient = ir.load(ir.gep(tile, (tile_row, TILE_VECTORS * ir.simd_width), (j, ir.simd_width)))
-                        in_rows = (row, gradients.stride), (tile_row, gradients.stride)
-                        steps = *in_rows, (column, ir.simd_width), (j, ir.simd_width)
-                        places = [ir.gep(self.buffer, (matrix.start, 1), *steps) for matrix in state]
-                        updated = self.chain.rule.update(ir, gradient, step_size, [ir.load(each) for each in places])
-                        for place, value in zip(places, updated, strict=True):
-                            ir.store(place, value)
-
-    def _add_metric(self, i: int, count: Index) -> None:
-        """Add metric i of the samples to its total, sample by sample."""
-        ir = self.ir
-        total = ir.gep(ir.pointer("totals"), (i, 1), element="double")
-        with ir.loop(0, count) as sample:
-            value = ir.load_scalar(self._element(self.workspace.metrics, i, sample))
-            ir.add_to_double(total, value)
+            ir.store(self.element(gradients, sample, column), total)
 
     def _barrier(self) -> None:
         self.ir.barrier(self.ir.pointer("barrier"), self.expected_arrivals, self.threads, SPINS)

@@ -1,4 +1,4 @@
-"""Builder and just-in-time compiler of functions in LLVM IR, with the instruction names of LLVM's IRBuilder.
+"""Builder of functions in LLVM IR, with the instruction names of LLVM's IRBuilder.
 
 The IR is built as text, at 1.5 us per instruction: a tenth of the time of llvmlite's IRBuilder, which renders text in
 the end as well. The convolutions of a small network have tens of thousands of instructions.
@@ -11,13 +11,16 @@ import functools
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import NewType
+
+from mlphys.native import machine_code
 
 # SSA names, by their type
 Pointer = NewType("Pointer", str)
 Vector = NewType("Vector", str)  # <simd_width x float>
 Mask = NewType("Mask", str)  # <simd_width x i1>
 Scalar = NewType("Scalar", str)  # float
+Double = NewType("Double", str)
 Flag = NewType("Flag", str)  # i1
 Integer = NewType("Integer", str)  # i64
 Index = Integer | int  # an i64: an SSA name, or a constant known when the code is generated
@@ -37,7 +40,7 @@ class SimdUnit:
 def simd_unit() -> SimdUnit | None:
     """The unit of this processor; None if it lacks fused multiply-add, or if llvmlite is not available."""
     try:
-        features = _cpu_features()
+        features = machine_code.cpu_features()
     except (ImportError, OSError):
         return None
     if platform.machine().lower() in ("arm64", "aarch64"):
@@ -45,16 +48,6 @@ def simd_unit() -> SimdUnit | None:
     if features.get("avx512f"):
         return SimdUnit(16, 24)
     return SimdUnit(8, 12) if features.get("avx2") and features.get("fma") else None
-
-
-def _cpu_features() -> Any:
-    """The processor's features, by LLVM's names."""
-    from llvmlite import binding as llvm
-
-    try:
-        return llvm.get_host_cpu_features()
-    except RuntimeError:  # LLVM cannot list them, and falls back on those that the processor's name implies
-        return llvm.FeatureMap()
 
 
 class Function:
@@ -71,6 +64,7 @@ class Function:
         self._names = 0
         self._allocas: list[str] = []
         self._lines: list[str] = []
+        self._externals: dict[str, None] = {}  # declarations of what the C library has, each once
 
     @functools.cached_property
     def text(self) -> str:
@@ -78,11 +72,11 @@ class Function:
         arguments = [f"ptr noalias %{each}" for each in self.pointers] + [f"i64 %{each}" for each in self.integers]
         head = f"define void @function({', '.join(arguments)}) {{"
         lines = [head, "entry:", *self._allocas, *self._lines, "  ret void", "}", _declarations(self.simd_width)]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._externals])
 
     def address(self) -> int:
         """Address of the compiled function."""
-        return compile_ir(self.text, "function")
+        return machine_code.compile_ir(self.text, "function")
 
     def pointer(self, name: str) -> Pointer:
         """An argument, by name."""
@@ -186,10 +180,20 @@ class Function:
         below = self.assign(f"sitofp i64 {denominator} to float")
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
-    def add_to_double(self, pointer: Pointer, value: Scalar) -> None:
-        total = self.assign(f"load double, ptr {pointer}")
-        total = self.assign(f"fadd double {total}, {self.assign(f'fpext float {value} to double')}")
-        self.emit(f"store double {total}, ptr {pointer}")
+    def product(self, a: Scalar, b: Scalar) -> Scalar:
+        return Scalar(self.assign(f"fmul float {a}, {b}"))
+
+    def double(self, value: Scalar) -> Double:
+        return Double(self.assign(f"fpext float {value} to double"))
+
+    def load_double(self, pointer: Pointer) -> Double:
+        return Double(self.assign(f"load double, ptr {pointer}"))
+
+    def multiply(self, a: Double, b: Double) -> Double:
+        return Double(self.assign(f"fmul double {a}, {b}"))
+
+    def add_to_double(self, pointer: Pointer, value: Double) -> None:
+        self.emit(f"store double {self.assign(f'fadd double {self.load_double(pointer)}, {value}')}, ptr {pointer}")
 
     # Vectors
 
@@ -198,6 +202,20 @@ class Function:
 
     def store(self, pointer: Pointer, value: Vector) -> None:
         self.emit(f"store {self.vector} {value}, ptr {pointer}, align 4")
+
+    def gather(self, pointer: Pointer, stride: int) -> Vector:
+        """Elements that are `stride` floats apart."""
+        value = Vector("poison")
+        for i in range(self.simd_width):
+            element = self.load_scalar(self.gep(pointer, (i, stride)))
+            value = Vector(self.assign(f"insertelement {self.vector} {value}, float {element}, i64 {i}"))
+        return value
+
+    def scatter(self, pointer: Pointer, stride: int, value: Vector) -> None:
+        """Store elements `stride` floats apart."""
+        for i in range(self.simd_width):
+            element = Scalar(self.assign(f"extractelement {self.vector} {value}, i64 {i}"))
+            self.store_scalar(self.gep(pointer, (i, stride)), element)
 
     def broadcast(self, value: Scalar | float) -> Vector:
         if isinstance(value, float):
@@ -239,6 +257,18 @@ class Function:
     def select(self, mask: Mask, a: Vector, b: Vector) -> Vector:
         condition = f"<{self.simd_width} x i1> {mask}"
         return Vector(self.assign(f"select {condition}, {self.vector} {a}, {self.vector} {b}"))
+
+    def below(self, start: Index, limit: int) -> Mask:
+        """Whether start, start + 1, ..., one for each element, are below the limit."""
+        n = self.simd_width
+        lanes = ", ".join(f"i64 {i}" for i in range(n))
+        left = self.assign(f"insertelement <{n} x i64> poison, i64 {self.sub(limit, start)}, i64 0")
+        left = self.assign(f"shufflevector <{n} x i64> {left}, <{n} x i64> poison, <{n} x i32> zeroinitializer")
+        return Mask(self.assign(f"icmp slt <{n} x i64> <{lanes}>, {left}"))
+
+    def choose(self, condition: Flag, a: Vector, b: Vector) -> Vector:
+        """One of two whole vectors."""
+        return Vector(self.assign(f"select i1 {condition}, {self.vector} {a}, {self.vector} {b}"))
 
     def masked(self, mask: Mask | None, value: Vector) -> Vector:
         """Zero where the mask is false; without a mask, the value."""
@@ -324,7 +354,8 @@ class Function:
         self.store_i64(polls, self.add(self.load_i64(polls), 1))
         late = self.icmp("sgt", self.load_i64(polls), spins)
         self._lines += [f"  br i1 {late}, label %yield_{label}, label %spin_{label}", f"yield_{label}:"]
-        self.emit(f"call i32 inttoptr (i64 {_sched_yield()} to ptr)()")
+        self._externals["declare i32 @sched_yield()"] = None  # gives the core to another process
+        self.emit("call i32 @sched_yield()")
         self._lines += [f"  br label %head_{label}", f"spin_{label}:"]
         if _on_x86():
             self.emit("call void @llvm.x86.sse2.pause()")
@@ -373,36 +404,3 @@ def _declarations(simd_width: int) -> str:
 
 def _on_x86() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64")
-
-
-def _sched_yield() -> int:
-    """Address of sched_yield, which gives the core to another process."""
-    import ctypes
-
-    address = ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value
-    assert address
-    return address
-
-
-@functools.cache
-def compile_ir(source: str, name: str) -> int:
-    """Compile `source` for this processor; the address of its function `name`."""
-    from llvmlite import binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target, features = llvm.Target.from_default_triple(), _cpu_features().flatten()
-    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features)
-    module = llvm.parse_assembly(source)
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_sroa_pass()  # variables into registers; further passes take time and gain nothing
-    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    _engines.append(engine)
-    address = engine.get_function_address(name)
-    assert address, name
-    return address
-
-
-_engines: list[object] = []  # an engine frees its machine code when it is garbage-collected

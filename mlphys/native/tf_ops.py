@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from mlphys.native import llvm
+from mlphys.native import machine_code
 from mlphys.native.llvm import Function
 
 Size = int | Literal["count", "groups"]
@@ -38,38 +38,43 @@ class Operation:
     @functools.cached_property
     def name(self) -> str:
         """A unique name: a hash of the operation's IR."""
-        source = "\n".join((self.function.text, *_compute(self, 0)))
-        return f"Mlphys{hashlib.sha256(source.encode()).hexdigest()[:20]}"
+        return f"Mlphys{hashlib.sha256(self._source.encode()).hexdigest()[:20]}"
 
     def address(self) -> int:
         """Address of the compiled kernel function, which TensorFlow calls."""
-        library = _library()
-        addresses = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in C_FUNCTIONS}
-        lines = [f"@{name} = internal constant ptr inttoptr (i64 {at} to ptr)" for name, at in addresses.items()]
-        return llvm.compile_ir("\n".join([*lines, *_compute(self, self.function.address())]), "compute")
+        from llvmlite import binding
+
+        for name in C_FUNCTIONS:  # ctypes has loaded the library where LLVM does not look
+            binding.add_symbol(name, ctypes.cast(getattr(_library(), name), ctypes.c_void_p).value)
+        return machine_code.compile_ir(self._source, "compute")
+
+    @functools.cached_property
+    def _source(self) -> str:
+        """The IR of the function and the kernel that calls it; without addresses, all processes have the same."""
+        declared = [f"declare {result} @{name}({', '.join(types)})" for name, (result, *types) in C_FUNCTIONS.items()]
+        return "\n".join([*declared, self.function.text, *_compute(self)])
 
 
-# Functions of TensorFlow's C API that a kernel calls, and their return types
-C_FUNCTIONS = {
-    "TF_NewStatus": "ptr",
-    "TF_DeleteStatus": "void",
-    "TF_GetInput": "void",
-    "TF_TensorData": "ptr",
-    "TF_Dim": "i64",
-    "TF_AllocateOutput": "ptr",
-    "TF_DeleteTensor": "void",
-    "TF_OpKernelContext_Failure": "void",
+# Functions of TensorFlow's C API that a kernel calls, and the types of their result and arguments
+C_FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "TF_NewStatus": ("ptr",),
+    "TF_DeleteStatus": ("void", "ptr"),
+    "TF_GetInput": ("void", "ptr", "i32", "ptr", "ptr"),
+    "TF_TensorData": ("ptr", "ptr"),
+    "TF_Dim": ("i64", "ptr", "i32"),
+    "TF_AllocateOutput": ("ptr", "ptr", "i32", "i32", "ptr", "i32", "i64", "ptr"),
+    "TF_DeleteTensor": ("void", "ptr"),
+    "TF_OpKernelContext_Failure": ("void", "ptr", "ptr"),
 }
 
 
 def _call(function: str, *arguments: str) -> str:
-    return f"call {C_FUNCTIONS[function]} %{function}({', '.join(arguments)})"
+    return f"call {C_FUNCTIONS[function][0]} @{function}({', '.join(arguments)})"
 
 
-def _compute(operation: Operation, function: int) -> list[str]:
+def _compute(operation: Operation) -> list[str]:
     """IR of compute(kernel, context): get the inputs, allocate the outputs, call the function, release both."""
     lines = ["define void @compute(ptr %kernel, ptr %context) {"]
-    lines += [f"  %{name} = load ptr, ptr @{name}" for name in C_FUNCTIONS]
     lines.append(f"  %status = {_call('TF_NewStatus')}")
     data = dict.fromkeys(operation.function.pointers, "null")
     for i, name in enumerate(operation.inputs):
@@ -109,7 +114,7 @@ def _compute(operation: Operation, function: int) -> list[str]:
         data[name] = f"%{name}.data"
     pointers = [f"ptr {data[name]}" for name in operation.function.pointers]
     integers = [f"i64 {operation.constants.get(name, f'%{name}')}" for name in operation.function.integers]
-    lines.append(f"  call void inttoptr (i64 {function} to ptr)({', '.join(pointers + integers)})")
+    lines.append(f"  call void @function({', '.join(pointers + integers)})")
     lines += [f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.outputs]
     lines += ["  br label %done", "failed:"]
     lines += [f"  {_call('TF_OpKernelContext_Failure', 'ptr %context', 'ptr %status')}", "  br label %done", "done:"]
@@ -121,7 +126,9 @@ def apply(operation: Operation, inputs: Sequence[Any]) -> list[Any]:
     """Add the operation to the current graph and return its outputs."""
     name = operation.name
     _register(name, operation)
-    graph = tf.compat.v1.get_default_graph()
+    from tensorflow.python.framework import ops  # what tf.compat.v1 has too, but takes most of a second to import
+
+    graph = ops.get_default_graph()
     types = [getattr(tf, "float32" if kind == "float" else kind) for kind, _ in operation.outputs.values()]
     outputs = graph.create_op(name, [tf.convert_to_tensor(each) for each in inputs], types).outputs
     for tensor, (_, shape) in zip(outputs, operation.outputs.values(), strict=True):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlphys.native.llvm import ZERO, Function, Vector
 
-SUPPORTED = ("linear", "relu", "sigmoid", "tanh")
+SUPPORTED = ("linear", "relu", "sigmoid", "tanh")  # their derivatives are functions of their values
 
 # exp(r) for |r| <= ln 2 / 2: the Taylor polynomial whose first neglected term is below half of the last bit
 _EXP = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
@@ -39,6 +41,24 @@ def backpropagate(ir: Function, name: str, y: Vector, gradient: Vector) -> Vecto
         case "tanh":
             return ir.fmul(gradient, ir.fma(ir.fneg(y), y, ir.broadcast(1.0)))
     return gradient
+
+
+def second_derivative(ir: Function, name: str, y: Vector) -> Vector:
+    """The second derivative of y = activate(x) by x: y' (1 - 2 y) for sigmoid, -2 y y' for tanh, else zero."""
+    match name:
+        case "sigmoid":
+            return backpropagate(ir, name, y, ir.fma(ir.broadcast(-2.0), y, ir.broadcast(1.0)))
+        case "tanh":
+            return backpropagate(ir, name, y, ir.fmul(ir.broadcast(-2.0), y))
+    return ZERO
+
+
+def activate_with_slope(ir: Function, name: str, x: Vector) -> tuple[Vector, Vector]:
+    """The activation of x and its derivative, of those in SUPPORTED and WITH_SLOPE."""
+    if name in WITH_SLOPE:
+        return WITH_SLOPE[name](ir, x)
+    y = activate(ir, name, x)
+    return y, backpropagate(ir, name, y, ir.broadcast(1.0))
 
 
 def _sigmoid(ir: Function, x: Vector) -> Vector:
@@ -81,3 +101,132 @@ def log(ir: Function, x: Vector) -> Vector:
     small = ir.fma(power, ir.broadcast(_LN2_LOW), ir.fmul(ir.fmul(series, square), s))
     result = ir.fma(power, ir.broadcast(_LN2_HIGH), ir.fadd(ir.fadd(s, s), small))
     return ir.select(ir.fcmp("uno", x, x), x, result)
+
+
+def _positive(ir: Function, x: Vector, positive: Vector, negative: Vector) -> Vector:
+    """One of two by the sign of x; the second for zero."""
+    return ir.select(ir.fcmp("ogt", x, ZERO), positive, negative)
+
+
+def _softplus(ir: Function, x: Vector) -> Vector:
+    """log(1 + exp x)."""
+    one, size = ir.broadcast(1.0), ir.maximum(x, ir.fneg(x))
+    rest = log(ir, ir.fadd(one, exp(ir, ir.fneg(size))))
+    return ir.fadd(ir.maximum(x, ZERO), rest)
+
+
+def _erf(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    """erf(x) and exp(-x^2), the first to 1.5e-7 (Abramowitz & Stegun 7.1.26)."""
+    one, size = ir.broadcast(1.0), ir.maximum(x, ir.fneg(x))
+    t = ir.fdiv(one, ir.fma(ir.broadcast(0.3275911), size, one))
+    series = ir.broadcast(1.061405429)
+    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = ir.fma(series, t, ir.broadcast(coefficient))
+    power = exp(ir, ir.fneg(ir.fmul(x, x)))
+    value = ir.fma(ir.fneg(ir.fmul(series, t)), power, one)
+    return _positive(ir, x, value, ir.fneg(value)), power
+
+
+def _exponential(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    y = exp(ir, x)
+    return y, y
+
+
+def _softplus_with_slope(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    return _softplus(ir, x), _sigmoid(ir, x)
+
+
+def _log_sigmoid(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    opposite = ir.fneg(x)
+    return ir.fneg(_softplus(ir, opposite)), _sigmoid(ir, opposite)
+
+
+def _softsign(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    one = ir.broadcast(1.0)
+    factor = ir.fdiv(one, ir.fadd(one, ir.maximum(x, ir.fneg(x))))
+    return ir.fmul(x, factor), ir.fmul(factor, factor)
+
+
+def _elu(ir: Function, x: Vector, alpha: float = 1.0, scale: float = 1.0) -> tuple[Vector, Vector]:
+    """scale x above zero, scale alpha (exp(x) - 1) below."""
+    factor, both = ir.broadcast(scale), ir.broadcast(scale * alpha)
+    power = exp(ir, ir.minimum(x, ZERO))
+    below = ir.fmul(both, ir.fsub(power, ir.broadcast(1.0)))
+    return _positive(ir, x, ir.fmul(factor, x), below), _positive(ir, x, factor, ir.fmul(both, power))
+
+
+def _selu(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    """Klambauer et al. 2017."""
+    return _elu(ir, x, 1.6732632423543772, 1.0507009873554805)
+
+
+def _gelu(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    """x P(x) with P the cumulative normal distribution (Hendrycks & Gimpel 2016)."""
+    error, power = _erf(ir, ir.fmul(x, ir.broadcast(0.7071067811865476)))
+    below = ir.fma(ir.broadcast(0.5), error, ir.broadcast(0.5))
+    density = ir.fmul(power, ir.broadcast(0.3989422804014327))
+    return ir.fmul(x, below), ir.fma(x, density, below)
+
+
+def _silu(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    """x sigmoid(x)."""
+    gate = _sigmoid(ir, x)
+    y = ir.fmul(x, gate)
+    return y, ir.fma(y, ir.fsub(ir.broadcast(1.0), gate), gate)
+
+
+def _mish(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    """x t with t = tanh(log(1 + e)) = n / (n + 2), n = e (e + 2), e = exp x (Misra 2019)."""
+    gate, one, two = _sigmoid(ir, x), ir.broadcast(1.0), ir.broadcast(2.0)
+    power = exp(ir, ir.minimum(x, ir.broadcast(20.0)))  # there t is 1
+    n = ir.fmul(power, ir.fadd(power, two))
+    t = ir.fdiv(n, ir.fadd(n, two))
+    rest = ir.fma(ir.fneg(t), t, one)
+    return ir.fmul(x, t), ir.fma(ir.fmul(x, gate), rest, t)
+
+
+def _leaky_relu(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    slope = _positive(ir, x, ir.broadcast(1.0), ir.broadcast(0.2))
+    return ir.fmul(x, slope), slope
+
+
+def _clipped(ir: Function, x: Vector, low: float, high: float, slope: float = 1.0) -> tuple[Vector, Vector]:
+    """slope x between two values of x, constant beyond them."""
+    inside = ir.maximum(ir.minimum(x, ir.broadcast(high)), ir.broadcast(low))
+    flat = ir.fcmp("one", x, inside)
+    factor = ir.broadcast(slope)
+    return ir.fmul(inside, factor), ir.select(flat, ZERO, factor)
+
+
+def _relu6(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    y, slope = _clipped(ir, x, 0.0, 6.0)
+    return y, _positive(ir, x, slope, ZERO)
+
+
+def _hard_tanh(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    return _clipped(ir, x, -1.0, 1.0)
+
+
+def _hard_sigmoid(ir: Function, x: Vector) -> tuple[Vector, Vector]:
+    y, slope = _clipped(ir, x, -3.0, 3.0, 1 / 6)
+    return ir.fadd(y, ir.broadcast(0.5)), slope
+
+
+# Activations whose derivatives are no functions of their values alone, by Keras's names
+WITH_SLOPE: dict[str, Callable[[Function, Vector], tuple[Vector, Vector]]] = {
+    "celu": _elu,
+    "elu": _elu,
+    "exponential": _exponential,
+    "gelu": _gelu,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_tanh": _hard_tanh,
+    "leaky_relu": _leaky_relu,
+    "log_sigmoid": _log_sigmoid,
+    "mish": _mish,
+    "relu6": _relu6,
+    "selu": _selu,
+    "silu": _silu,
+    "softplus": _softplus_with_slope,
+    "softsign": _softsign,
+    "swish": _silu,
+}

@@ -41,7 +41,7 @@ class Branch:
 class ForwardPass:
     """Steps from a sample to the outputs, of which the first `code` give a code that the others decode; 0: none do.
 
-    `prototypes` (k, d) are the only samples that there are as reconstructions.
+    `prototypes` (k, d) are all possible reconstructions, where these are finitely many.
     """
 
     steps: Sequence[Step]

@@ -6,7 +6,7 @@ Each is the one way there is in the pinned minor versions; a newer Keras is trie
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ def last_rate(optimizer: Any) -> float:
 def slots(optimizer: Any, names: tuple[str, ...], i: int) -> list[Any]:
     """The variables that an optimizer keeps beside its i-th weight, by the names of its attributes."""
     return [getattr(optimizer, name)[i] for name in names]
+
+
+def scalars(optimizer: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The variables that an optimizer keeps once for all weights, by the names of its attributes."""
+    return {name: getattr(optimizer, name) for name in names}
 
 
 def attach(tensor: Any, name: str, value: Any) -> Any:
@@ -69,10 +74,27 @@ def _recording(call: Callable[..., Any], name: str, seen: dict[str, Any]) -> Cal
     return recorded
 
 
-def rates(optimizer: Any, tf: Any) -> Callable[[int, int], np.ndarray]:
-    """The function (first, count) -> learning rates of so many steps, from the one with the number `first`."""
-    rate = learning_rate(optimizer)
-    if not callable(rate):
-        return lambda first, count: np.full(count, rate.numpy())
-    scheduled = tf.function(lambda steps: tf.map_fn(rate, steps, fn_output_signature=tf.float32), autograph=False)
-    return lambda first, count: scheduled(tf.range(first, first + count, dtype=tf.int64)).numpy()
+class Rates:
+    """The learning rates of an optimizer's steps, called with (first, count).
+
+    A rate without a schedule is read when `read` is called: reading a variable takes as long as a step of a small net.
+    """
+
+    def __init__(self, optimizer: Any, tf: Any):
+        self._rate, self._scheduled = learning_rate(optimizer), None
+        if callable(rate := self._rate):
+            self._scheduled = tf.function(
+                lambda steps: tf.map_fn(rate, steps, fn_output_signature=tf.float32), autograph=False
+            )
+        self._tf = tf
+        self.read()
+
+    def read(self) -> None:
+        """Read the rate anew, after its variable was assigned."""
+        self._constant = None if self._scheduled else self._rate.numpy()
+
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        if self._scheduled is None:
+            return np.full(count, self._constant)
+        rates: np.ndarray = self._scheduled(self._tf.range(first, first + count, dtype=self._tf.int64)).numpy()
+        return rates

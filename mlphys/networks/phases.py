@@ -35,6 +35,7 @@ class Plan:
     rows: tuple[Row, ...] | None = None
     most_samples: int | None = None  # if the phase uses fewer samples than the training split has
     weighted: bool = False  # the samples have weights
+    code: int | None = None  # the rows of an autoencoder up to its code
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
+import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 from mlphys.errors import UserError
+
+# Parts that take a sixth of the import, are not used by a training, and register no gradients: loaded at first use
+_SELDOM_USED = (
+    *(f"tensorflow._api.v2.{name}" for name in ("compat", "feature_column", "tpu")),
+    "keras.src.trainers.data_adapters.array_slicing",  # imports pandas for Keras's own `fit`
+)
 
 _module: ModuleType | None = None
 _operation_threads: int | None = None
@@ -45,10 +55,9 @@ def forget() -> None:
     """Free what Keras keeps of the networks of this process, if there were any."""
     if _module is None:
         return
-    import keras
-
     global _frozen
-    keras.backend.clear_session()  # collects garbage, too
+    _clear_session()
+    gc.collect()
     if not _frozen:
         _frozen = True
         gc.freeze()  # what TensorFlow's modules hold is there to stay, and looked through no more: .3 s a network
@@ -61,9 +70,23 @@ def reset_names() -> None:
     gradient: the last digits of a training must not depend on the networks that the process built before.
     """
     start()
-    import keras
+    _clear_session()
 
-    keras.backend.clear_session(free_memory=False)
+
+def _clear_session() -> None:
+    """`keras.backend.clear_session` without the garbage collection.
+
+    Keras's own takes `reset_default_graph` from `tf.compat.v1`, whose import takes most of a second.
+    """
+    from keras.src.backend.common import global_state
+    from tensorflow.python.eager import context
+    from tensorflow.python.framework import ops
+
+    global_state.GLOBAL_STATE_TRACKER = threading.local()
+    global_state.GLOBAL_SETTINGS_TRACKER = threading.local()
+    ops.reset_default_graph()
+    if context.executing_eagerly():
+        context.context().clear_kernel_cache()
 
 
 def start() -> ModuleType:
@@ -75,23 +98,24 @@ def start() -> ModuleType:
     if _module is None:
         _require_keras_of_tensorflow()
         # optional dependencies of Keras whose import takes a second, not used by mlphys
-        with _without_notices(), _absent("sklearn", "matplotlib", "matplotlib.pyplot"):
+        hidden = _absent("sklearn", "matplotlib", "matplotlib.pyplot", "IPython")
+        with _without_notices(), hidden, _at_first_use(_SELDOM_USED), _in_one_go():
             import keras  # noqa: F401 - now, so that it is not imported with them later
             import tensorflow
 
-            threading = tensorflow.config.threading
+            settings = tensorflow.config.threading
             with contextlib.suppress(RuntimeError):  # it has computed in this process already, and keeps its settings
                 if _operation_threads is not None and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-                    threading.set_intra_op_parallelism_threads(_operation_threads)
+                    settings.set_intra_op_parallelism_threads(_operation_threads)
                 if _threads is not None:
-                    threading.set_inter_op_parallelism_threads(_threads)
+                    settings.set_inter_op_parallelism_threads(_threads)
                 for accelerator in tensorflow.config.list_physical_devices("GPU"):
                     # otherwise it allocates all memory
                     tensorflow.config.experimental.set_memory_growth(accelerator, True)
             tensorflow.config.list_logical_devices()
             _started_with = (
-                threading.get_intra_op_parallelism_threads() or None,
-                threading.get_inter_op_parallelism_threads() or None,
+                settings.get_intra_op_parallelism_threads() or None,
+                settings.get_inter_op_parallelism_threads() or None,
             )
             tensorflow.get_logger().setLevel("ERROR")  # no warnings of retracing, which chunks of several sizes cause
         _module = tensorflow
@@ -145,6 +169,53 @@ def _without_notices() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def _in_one_go() -> Iterator[None]:
+    """A quarter of the time of an import that makes millions of objects, all of which stay.
+
+    No garbage is looked for; and TensorFlow annotates with a few types in quotes, ten thousand times, each of which
+    `typing` would compile.
+    """
+    import typing
+
+    collects = gc.isenabled()
+    gc.disable()
+    vars(typing)["compile"] = functools.cache(compile)
+    try:
+        yield
+    finally:
+        del vars(typing)["compile"]
+        if collects:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def _at_first_use(modules: Sequence[str]) -> Iterator[None]:
+    """Importing one of these in here executes nothing; its first attribute that is used does."""
+    finder = _Postponing(modules)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Postponing:
+    """Finds modules whose execution waits for their first use, importlib's LazyLoader."""
+
+    def __init__(self, modules: Sequence[str]):
+        self._waiting = set(modules)
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name not in self._waiting:
+            return None
+        self._waiting.remove(name)  # the other finders are next
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
 
 
 @contextlib.contextmanager

@@ -79,6 +79,7 @@ SATURATING = (
     *(name for name, known in ACTIVATIONS.items() if known.bounded),
     *(name for name, known in ACTIVATIONS.items() if known.saturates and not known.bounded),
 )
+KINKED = ("hard_sigmoid", "leaky_relu", "relu", "relu6")  # whose slope jumps
 
 
 class NumPyOps:

@@ -67,9 +67,9 @@ def figure(chart: Chart, key: str) -> Html:
     """The chart with its legend; `key` is its name in the page's data."""
     return element(
         "figure",
+        element("figcaption", chart.title),
         _svg(chart),
         _legend(chart) if len(chart.lines) > 1 else None,
-        element("figcaption", chart.title),
         class_="chart",
         data_chart=key,
     )
@@ -95,10 +95,10 @@ def decades(low: float, high: float) -> list[float]:
 def _svg(chart: Chart) -> Html:
     xs = [x for line in chart.lines for x in line.x]
     ys = [y for line in chart.lines for values in (line.y, line.low or (), line.high or ()) for y in values]
-    (x0, x1), (y0, y1) = _range(xs, 0.0), _range(ys, 0.05)
-    logarithmic = chart.log_x and x0 > 0
-    if logarithmic:
-        x0, x1 = math.log10(x0), math.log10(x1)
+    logarithmic = chart.log_x and min(xs, default=0) > 0
+    room = 0.03 if any(line.marked for line in chart.lines) else 0.0  # for points and bars of errors
+    x0, x1 = _range([math.log10(x) for x in xs] if logarithmic else xs, room)
+    y0, y1 = _range(ys, 0.05)
 
     def across(x: float) -> float:
         at = math.log10(x) if logarithmic else x

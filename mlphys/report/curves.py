@@ -24,7 +24,7 @@ def section(run: Run) -> Section | None:
     shown = charts(rows)
     drawn: list[Html] = [chart.figure(each, f"curve{i}") for i, each in enumerate(shown)]
     seconds = sum(float(row.get("seconds") or 0) for row in rows)
-    words = f"{len(rows)} epochs in {seconds:.3g} s. {_ended(run.status)}"
+    words = f"{len(rows):,} epochs in {seconds:.3g} s. {_ended(run.status)}"
     body = joined(element("p", words), element("div", drawn, class_="charts"))
     return Section("training", "Training", body, {f"curve{i}": each.data() for i, each in enumerate(shown)})
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from mlphys.report import png
 from mlphys.report.html import Html, element, joined, table
+from mlphys.report.network import of_numbers
 from mlphys.report.page import Section
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.run import Run
 from mlphys.schema.document import flow
-from mlphys.schema.layers import text
 
 SPLITS = ("train", "validation", "test")
 MOST_CLASSES = 20
@@ -28,7 +28,7 @@ def section(run: Run, samples: PageSamples | None) -> Section:
     ]
     classes = f", {len(description.classes)} classes" if description.classes else ""
     steps = [flow(step) for step in run.config.data.model_dump()["preprocess"]]
-    words = f"{run.config.data.name}: samples of {text(description.shape)}{classes}"
+    words = f"{run.config.data.name}: samples of {of_numbers(description.shape)}{classes}"
     words += f"; preprocessing: {', then '.join(steps)}." if steps else "; not preprocessed."
     parts: list[Html | None] = [
         element("p", words),

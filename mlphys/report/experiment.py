@@ -20,7 +20,7 @@ def section(run: Run) -> Section:
     complete = config.model_dump()
     short = {key: value for key, value in without_defaults(config, complete).items() if key not in ELSEWHERE}
     parts = [
-        element("pre", element("code", document.dump(short).rstrip()), tabindex="0"),
+        element("pre", element("code", document.dump(short).rstrip()), tabindex="0", class_="whole"),
         element(
             "details",
             element("summary", "with every default"),

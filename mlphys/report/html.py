@@ -8,6 +8,8 @@ from typing import Any
 
 from mlphys import terminal
 
+NOTHING = ("", "–", "None")
+NUMBER = re.compile(r"(–|all|None)?$|[-−(]*[0-9]")
 VOID = {"br", "hr", "img", "input", "meta"}
 
 
@@ -52,15 +54,26 @@ def _attribute(key: str, value: object) -> str:
 
 
 def table(columns: list[Any], rows: list[list[Any]], caption: str | None = None, class_: str | None = None) -> Html:
-    """A table whose first column names its rows; numbers are aligned to the right."""
-    head = element("tr", [element("th", each, scope="col") for each in columns])
-    body = [element("tr", element("th", row[0], scope="row"), [_cell(each) for each in row[1:]]) for row in rows]
+    """A table whose first column names its rows; a column of numbers is aligned to the right, with its head."""
+    classes = [None, *("number" if _of_numbers([row[i] for row in rows]) else None for i in range(1, len(columns)))]
+    head = [element("th", each, scope="col", class_=kind) for each, kind in zip(columns, classes, strict=True)]
+    body = [
+        element(
+            "tr",
+            element("th", row[0], scope="row"),
+            [element("td", _shown(each), class_=kind) for each, kind in zip(row[1:], classes[1:], strict=True)],
+        )
+        for row in rows
+    ]
     title = element("caption", caption) if caption else None
-    made = element("table", title, element("thead", head), element("tbody", body), class_=class_)
+    made = element("table", title, element("thead", element("tr", head)), element("tbody", body), class_=class_)
     return element("div", made, class_="scrolls", tabindex="0")
 
 
-def _cell(value: Any) -> Html:
-    shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
-    number = isinstance(value, int | float) or (isinstance(value, str) and bool(re.match("–|[-(]*[0-9]", value)))
-    return element("td", shown, class_="number" if number else None)
+def _shown(value: Any) -> Any:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _of_numbers(cells: list[Any]) -> bool:
+    """Whether these are numbers, shapes or nothing, and not all of them nothing."""
+    return all(NUMBER.match(str(each)) for each in cells) and any(str(each) not in NOTHING for each in cells)

@@ -147,8 +147,8 @@ def _kept(run: Run) -> Snapshots:
 def _plane(run: Run, kept: Snapshots) -> dict[str, Any] | None:
     """The plane of the loss surface, and the loss; None without snapshots, and for a loss that the page lacks."""
     training, kind = run.config.training, run.config.model
-    loss = training.loss
-    if loss is None or type(loss).__name__ not in known_losses() or not kind.ONE_CHAIN_TO_COST:
+    loss = training.loss or kind.DEFAULT_LOSS
+    if type(loss).__name__ not in known_losses() or not kind.ONE_CHAIN_TO_COST:
         return None
     found = loss_plane.through([*kept.values(), {name: run.weights[name] for name in run.loaded.weight_shapes()}])
     if found is None:

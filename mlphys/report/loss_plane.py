@@ -1,4 +1,4 @@
-"""The plane in which the weights of a training moved most (Li et al. 2018), and the way through it."""
+"""The plane in which the weights of a training moved most (Li et al. 2018), and the path of training in it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FLAT = 1e-6  # of the largest extent: what moved less is rounding
 class LossPlane:
     """Places (n, 2) of n weights, those of the last at 0, along directions of length 1 in the space of all weights.
 
-    Each direction is a sum of all n weights with the factors (2, n); `shares` (2,) are those of the variance along the
-    way that the directions have.
+    Each direction is a sum of all n weights with the factors (2, n); `shares` (2,) are the shares of the
+    path's variance that the directions have.
     """
 
     places: np.ndarray
@@ -24,7 +24,7 @@ class LossPlane:
 
 
 def through(frames: Sequence[Mapping[str, np.ndarray]]) -> LossPlane | None:
-    """The plane of the first two principal components of these weights, through the last; None for a straight way."""
+    """The plane of the first two principal components of these weights, through the last; None for a straight path."""
     if len(frames) < 3:
         return None
     points = np.array([np.concatenate([value.ravel() for value in each.values()]) for each in frames], np.float64)

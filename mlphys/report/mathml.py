@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
-from mlphys.report.html import Html, element, joined
+from mlphys.report.html import Html, element, joined, text
 
-TOKEN = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)|([A-Za-z][A-Za-z.0-9]*[A-Za-z0-9]|[A-Za-z])|(\s+)|(.)")
+TOKEN = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)|([A-Za-z][A-Za-z.0-9]*[A-Za-z0-9](?:'s)?|[A-Za-z])|(\s+)|(.)")
 OPERATORS = {"-": "−", "*": "·"}
 FUNCTIONS = {"log", "exp", "sum", "min", "max", "cosh", "tanh"}
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 
 def formula(cost: str) -> Html:
-    """Every line of a formula as a row; words as words, `x^2` and `h_j` as they are set in a book."""
+    """Every line of a cost as a row: words as words, `x^2` and `h_j` as they are set in a book."""
     lines = [line.rstrip() for line in cost.splitlines()]
     return element("div", [element("p", _line(line)) for line in lines], class_="formula", tabindex="0")
 
 
 def _line(line: str) -> Html:
-    tokens = [match.group(0) for match in TOKEN.finditer(line.strip())]
-    return Html(f'<math display="inline">{joined(*_row(tokens))}</math>')
+    """Words that stand alone are text, which a narrow window folds; what is between them is a formula."""
+    tokens = [match.group(0) for match in TOKEN.finditer(line.strip().replace("...", "…"))]
+    parts = []
+    for prose, run in groupby(range(len(tokens)), lambda at: _is_prose(tokens, at)):
+        found = [tokens[at] for at in run]
+        if prose:
+            parts.append(text("".join("\u2003" if each.isspace() and len(each) > 1 else each for each in found)))
+        else:
+            parts.append(Html(f'<math display="inline">{joined(*_row(found))}</math>'))
+    return joined(*parts)
+
+
+def _is_prose(tokens: list[str], at: int) -> bool:
+    """A word without an index, a power or a bracket; the space beside one; a comma or a colon before a space."""
+    before, after = ["", *tokens][at], [*tokens, ""][at + 1]
+    if tokens[at].isspace():
+        return _is_prose(tokens, at - 1) or _is_prose(tokens, at + 1)
+    if tokens[at] in (",", ":"):
+        return after.isspace()
+    word = len(tokens[at]) > 1 and tokens[at][0].isalpha() and tokens[at] not in FUNCTIONS
+    return word and (not before or before.isspace()) and (not after or after.isspace() or after in ",:")
 
 
 def _row(tokens: list[str]) -> list[Html]:
@@ -37,8 +57,8 @@ def _row(tokens: list[str]) -> list[Html]:
                 found.append(element("mo", "×"))
             elif not token.isspace():
                 found.append(_single(token))
-            elif len(token) > 1:
-                found.append(Html('<mspace width="1em"></mspace>'))
+            elif at and tokens[at - 1] in FUNCTIONS - {"sum"}:
+                found.append(Html('<mspace width="0.17em"></mspace>'))
             at += 1
     return found
 
@@ -65,6 +85,4 @@ def _single(token: str) -> Html:
         return element("mo", "∑")
     if token in FUNCTIONS:
         return joined(element("mi", token), element("mo", Html("&#x2061;")))  # applies a function, invisible
-    if len(token) == 1:
-        return element("mi", token)
-    return element("mtext", f"\u00a0{token}\u00a0")
+    return element("mi", token)

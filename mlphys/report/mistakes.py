@@ -42,5 +42,8 @@ def section(run: Run, samples: PageSamples) -> Section | None:
         figures.append(element("figure", picture, caption, data_pair=f"{true} → {guess}"))
     shown = f"{len(wrong)} of the {total}" if len(wrong) < total else f"All {total}"
     words = f"{shown} misclassified {samples.split} samples: true class → predicted class, and its probability."
-    body = joined(element("p", words), element("div", figures, class_="gallery", id="gallery"))
+    body = joined(
+        element("p", words),
+        element("div", figures, class_="gallery", id="gallery", tabindex="0", role="group", aria_label="mistakes"),
+    )
     return Section("mistakes", "Mistakes", body)

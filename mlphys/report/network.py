@@ -9,7 +9,6 @@ from mlphys.report.html import Html, element, joined, table
 from mlphys.report.page import Section
 from mlphys.runs.run import Run
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import text
 from mlphys.schema.shapes import Row
 
 TALL, GAP, MARGIN, LABEL = 150.0, 26.0, 12.0, 58.0
@@ -21,22 +20,32 @@ def section(run: Run) -> Section:
     parameters = sum(math.prod(shape) for shape in loaded.weight_shapes().values())
     shape = loaded.net_input.shape
     words = f"{len(rows)} layers with {parameters:,} parameters" if rows else f"{parameters:,} parameters, no layers"
-    parts: list[Html | None] = [element("p", f"{words}; a sample is {text(shape)}.")]
+    parts: list[Html | None] = [element("p", f"{words}; a sample has {of_numbers(shape)}.")]
     if rows:
         parts += [_drawing(shape, rows) if len(rows) <= MOST_DRAWN else None, _table(shape, rows)]
     else:
-        kept = [[name, text(size) or "1", math.prod(size)] for name, size in loaded.weight_shapes().items()]
+        kept = [[name, size(shape) or "1", math.prod(shape)] for name, shape in loaded.weight_shapes().items()]
         parts.append(table(["weights", "shape", "numbers"], list(kept), "What was learned"))
     return Section("network", "The network", joined(*parts))
 
 
+def size(shape: Shape) -> str:
+    """`28 × 28 × 1`."""
+    return " × ".join(map(str, shape))
+
+
+def of_numbers(shape: Shape) -> str:
+    """`28 × 28 × 1 numbers`."""
+    return "1 number" if math.prod(shape) == 1 else f"{size(shape)} numbers"
+
+
 def _table(shape: Shape, rows: Sequence[Row]) -> Html:
-    body = [["input", text(shape), 0, ""]] + [
+    body = [["input", size(shape), 0, ""]] + [
         [
             joined(element("b", type(row.layer).__name__), " ", element("small", _words(row))),
-            text(row.output_shape),
+            size(row.output_shape),
             row.parameters(),
-            text(row.receptive_field) if row.receptive_field else "all",
+            size(row.receptive_field) if row.receptive_field else "all",
         ]
         for row in rows
     ]
@@ -63,10 +72,9 @@ def _drawing(shape: Shape, rows: Sequence[Row]) -> Html:
         middle = x + width / 2
         parts.append(block)
         parts.append(element("text", name, x=round(middle, 1), y=TALL + 40, text_anchor="middle", class_="name"))
-        size = "×".join(map(str, each))
-        parts.append(element("text", size, x=round(middle, 1), y=TALL + 56, text_anchor="middle"))
+        parts.append(element("text", size(each), x=round(middle, 1), y=TALL + 56, text_anchor="middle"))
         x += max(width, LABEL + 5.2 * max(0, len(name) - 9)) + GAP
-    label = f"{', then '.join(f'{name} {text(each)}' for name, each in zip(names, shapes, strict=True))}"
+    label = f"{', then '.join(f'{name} {size(each)}' for name, each in zip(names, shapes, strict=True))}"
     svg = element("svg", parts, viewBox=f"0 0 {x:.0f} {TALL + 66:.0f}", width=f"{x:.0f}", role="img", aria_label=label)
     return element("figure", svg, class_="drawing scrolls", tabindex="0")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ BASELINES = {
 }
 PER = {"per_class": "class", "per_target": "target"}
 MOST_ROWS = 200  # of classes
+POWER = re.compile(r"e([+-]?[0-9]+)")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Main:
 
 
 def measured(value: float, stderr: float | None = None) -> str:
-    """`0.9881 ± 0.0011`."""
-    return rounded(value, stderr).replace("+-", "±")
+    """`0.9881 ± 0.0011`, with a minus of a number's width; `5.7 × 10⁻⁵`."""
+    written = rounded(value, stderr).replace("+-", "±")
+    return POWER.sub(lambda found: f" × 10{str(int(found[1])).translate(RAISED)}", written).replace("-", "−")
 
 
 def main(run: Run) -> Main | None:
@@ -54,8 +58,8 @@ def main(run: Run) -> Main | None:
     return None
 
 
-def section(run: Run) -> Section | None:
-    """The table of all metrics by split, and those of each class or target."""
+def section(run: Run, evaluated: int) -> Section | None:
+    """The table of all metrics by split, and those of each class or target; test was `evaluated` so many times."""
     metrics = run.metrics
     if not metrics:
         return None
@@ -63,16 +67,16 @@ def section(run: Run) -> Section | None:
     names = [name for name in run.config.model.MEASURED if any(name in metrics[split] for split in splits)]
     rows = [
         [
-            joined(element("b", name.replace("_", " ")), " ", element("small", MEANINGS.get(name, ""))),
+            joined(element("b", name.replace("_", " ")), " ", element("small", _typeset(MEANINGS.get(name, "")))),
             *(_cell(metrics[split], name) for split in splits),
         ]
         for name in names
     ]
     counts = [f"{split} ({metrics[split]['samples']:,} samples)" for split in splits]
-    parts = [
-        table(["metric", *counts], list(rows)),
-        element("p", "± is the standard error that the finite number of samples leaves.", class_="note"),
-    ]
+    note = "± is the standard error that the finite number of samples leaves."
+    if evaluated:
+        note += f" The test split was evaluated {'once' if evaluated == 1 else f'{evaluated} times'}."
+    parts = [table(["metric", *counts], list(rows), class_="metrics"), element("p", note, class_="note")]
     parts += [made for key, of in PER.items() for made in _per(key, of, metrics[splits[0]], splits[0])]
     return Section("metrics", "Metrics", joined(*parts))
 
@@ -84,6 +88,11 @@ def _per(key: str, of: str, metrics: Mapping[str, Any], split: str) -> list[Html
     columns = [name for name in next(iter(block.values())) if not name.endswith("_stderr")]
     rows = [[name, *(_cell(facts, column) for column in columns)] for name, facts in list(block.items())[:MOST_ROWS]]
     return [table([of, *columns], rows, f"Each {of} of {split}")]
+
+
+def _typeset(meaning: str) -> str:
+    """With a minus where a hyphen stands for one."""
+    return re.sub(r"(?<![a-z0-9])-(?=[ a-z0-9])", "−", meaning)
 
 
 def _cell(numbers: Mapping[str, Any], name: str) -> Any:

@@ -68,7 +68,7 @@ def _png(run: Run, name: str) -> bytes | None:
 def _figure(run: Run, name: str, content: bytes) -> Html:
     caption = meaning(name)
     size = {"width": int.from_bytes(content[16:20]), "height": int.from_bytes(content[20:24])}
-    picture = element("img", src=png.address_of(content), alt=caption, loading="lazy", **size)
+    picture = element("img", src=png.address_of(content), alt=caption, **size)
     return element("figure", picture, element("figcaption", caption, _csv(run, name)))
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import shlex
+from datetime import UTC, datetime
 from typing import Any
 
 from mlphys.report.html import Html, element, joined, table
+from mlphys.report.network import of_numbers
 from mlphys.report.numbers import Main
 from mlphys.report.page import Section
 from mlphys.runs.run import Run
 from mlphys.schema.document import flow
-from mlphys.schema.layers import text
 
 
 def methods(run: Run, number: Main | None) -> Section:
@@ -27,7 +28,7 @@ def environment(run: Run) -> Section:
     engine: Any = found.get("engine") or {}
     rows = [
         ["command", element("code", f"mlphys train {shlex.quote(str(run.path / 'config.yaml'))}")],
-        ["started", found.get("started", "")],
+        ["started", _to_the_minute(str(found.get("started", "")))],
         ["mlphys", found.get("mlphys", "")],
         ["Python", found.get("python", "")],
         ["packages", ", ".join(f"{name} {version}" for name, version in _packages(run).items())],
@@ -37,6 +38,14 @@ def environment(run: Run) -> Section:
         ["git", found.get("git") or "not in a repository"],
     ]
     return Section("environment", "Environment", joined(table(["what", "of this run"], rows, class_="facts")))
+
+
+def _to_the_minute(started: str) -> str:
+    """`2026-11-28 16:17 UTC`; what is no time as it is."""
+    try:
+        return datetime.fromisoformat(started).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return started
 
 
 def _values(block: Any) -> list[Any]:
@@ -61,7 +70,7 @@ def _sentences(run: Run, number: Main | None, packages: dict[str, str]) -> list[
     with_ = f" with mlphys{f' ({versions})' if versions else ''}"
     found = [
         f"{of}{with_} on {splits['train']['samples']:,} samples of {config.data.name} "
-        f"({text(description.shape)}{f', {len(description.classes)} classes' if description.classes else ''})."
+        f"({of_numbers(description.shape)}{f', {len(description.classes)} classes' if description.classes else ''})."
     ]
     if config.model.ITERATIVE:
         training = config.training
@@ -105,11 +114,19 @@ def unsure(run: Run, number: Main | None, remarks: list[str]) -> Section:
     """What a reader should not read into the page."""
     found = list(remarks)
     status = run.status
-    if status["state"] != "done":
-        found.append(f"The training is not finished: its state is {status['state']}, after {status['epochs']} epochs.")
-    if number is None:
+    if status["state"] == "diverged":
+        found.append(
+            f"The training diverged after {counted(status['epochs'])}: its loss grew beyond all bounds. "
+            "Train it with a smaller learning_rate."
+        )
+    elif status["state"] != "done":
+        found.append(
+            f"The training is not finished: its state is {status['state']}, after {counted(status['epochs'])}; "
+            f"`mlphys resume {run.path}` continues it."
+        )
+    elif number is None:
         found.append(f"Nothing is measured; `mlphys evaluate {run.path}` measures the run on its test split.")
-    elif number.split != "test":
+    if number and number.split != "test":
         found.append(
             f"The main number is of {number.split}, not of samples that no choice was made on; "
             f"`mlphys evaluate {run.path}` opens the test split."
@@ -124,6 +141,11 @@ def unsure(run: Run, number: Main | None, remarks: list[str]) -> Section:
     return Section(
         "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in found])
     )
+
+
+def counted(epochs: int) -> str:
+    """`1 epoch`."""
+    return f"{epochs:,} epoch{'' if epochs == 1 else 's'}"
 
 
 def with_code(sentence: str) -> Html:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mlphys.errors import UserError
 from mlphys.numerics.verdicts import not_learned
 from mlphys.report import curves, dataset, experiment, live, mistakes, network, numbers, pictures, provenance
 from mlphys.report.html import Html, element, joined
 from mlphys.report.page import Section, page
-from mlphys.runs import page_samples
+from mlphys.runs import evaluations, page_samples
+from mlphys.runs.evaluations import Evaluation
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.run import Run
 
@@ -41,23 +42,25 @@ def written(run: Run, published: Sequence[PublishedNumber] = ()) -> str:
 
     samples: PageSamples | None = attempt(lambda: page_samples.read(run))
     number = attempt(lambda: numbers.main(run))
+    evaluated: list[Evaluation] = attempt(lambda: evaluations.read(run.folder)) or []
     makers: list[Callable[[], Section | None]] = [
         lambda: live.section(run, samples),
         lambda: experiment.section(run),
         lambda: network.section(run),
         lambda: dataset.section(run, samples),
         lambda: curves.section(run),
-        lambda: numbers.section(run),
+        lambda: numbers.section(run, len(evaluated)),
         lambda: pictures.section(run),
         lambda: mistakes.section(run, samples) if samples else None,
         lambda: provenance.methods(run, number),
         lambda: provenance.environment(run),
     ]
     sections = [made for make in makers if (made := attempt(make))]
-    sections.append(provenance.unsure(run, number, attempt(lambda: _remarks(run)) or []))
-    missing += [text for text in _absent(run, samples) if text not in missing]
+    sections.append(provenance.unsure(run, number, attempt(lambda: _remarks(run, evaluated)) or []))
+    absent = attempt(lambda: _absent(run, samples)) or []
+    missing += [text for text in absent if text not in missing]
     if missing:
-        body = element("ul", [element("li", each) for each in missing])
+        body = element("ul", [element("li", provenance.with_code(each)) for each in missing])
         sections.append(Section("missing", "What is missing", body))
     subtitle = [f"{config.model.kind.replace('_', ' ')} of {config.data.name}, {_state(status)}", _about(run)]
     further = [
@@ -66,9 +69,9 @@ def written(run: Run, published: Sequence[PublishedNumber] = ()) -> str:
     return page(run.name, numbers.headline(config.name, subtitle, number, further), sections)
 
 
-def _state(status: dict[str, object]) -> str:
+def _state(status: Mapping[str, Any]) -> str:
     epochs = status["epochs"]
-    return f"{status['state']}" + (f" after {epochs} epochs" if epochs else "")
+    return f"{status['state']}" + (f" after {provenance.counted(epochs)}" if epochs else "")
 
 
 def _about(run: Run) -> Html | None:
@@ -76,8 +79,9 @@ def _about(run: Run) -> Html | None:
     return joined(element("br"), element("small", "; ".join(remarks))) if remarks else None
 
 
-def _remarks(run: Run) -> list[str]:
-    return [f"On {split} it {_as_verb(text)}." for split, each in run.metrics.items() for text in not_learned(each)]
+def _remarks(run: Run, evaluated: Sequence[Evaluation]) -> list[str]:
+    found = [f"On {split} it {_as_verb(text)}." for split, each in run.metrics.items() for text in not_learned(each)]
+    return [*found, *(f"{text[0].upper()}{text[1:]}." for text in evaluations.remarks(evaluated))]
 
 
 def _as_verb(remark: str) -> str:
@@ -87,12 +91,14 @@ def _as_verb(remark: str) -> str:
 def _absent(run: Run, samples: PageSamples | None) -> list[str]:
     """Parts that this run does not have, and the command that makes them."""
     found = []
+    done = run.status["state"] == "done"
     if not run.folder.has("metrics.json"):
         found.append("No numbers: the run has no metrics.json.")
     if not run.folder.has("history.csv"):
         found.append("No learning curves: the run has no history.csv.")
     if not any(name.endswith(".png") for name in run.folder.names("figures")):
-        found.append(f"No pictures; `mlphys plot {run.path}` draws them.")
+        found.append(f"No pictures; `mlphys plot {run.path}` draws them." if done else "No pictures.")
     if samples is None and not run.folder.has("samples.npz"):
-        found.append(f"No samples: the run has no samples.npz; `mlphys evaluate {run.path}` writes it.")
+        how = f"; `mlphys evaluate {run.path}` writes it" if done else ""
+        found.append(f"No samples: the run has no samples.npz{how}.")
     return found

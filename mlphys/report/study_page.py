@@ -51,7 +51,7 @@ def written(study: Study) -> str:
     ]
     sections = [made for make in makers if (made := attempt(make))]
     if missing:
-        body = element("ul", [element("li", each) for each in missing])
+        body = element("ul", [element("li", with_code(each)) for each in missing])
         sections.append(Section("missing", "What is missing", body))
     title = f"{study.path.resolve().parent.name}/{study.path.resolve().name}"
     done = sum(record.state == "done" for record in content.members)
@@ -69,7 +69,9 @@ def _head(content: StudyFile, metric: tuple[str, str] | None) -> list[Html]:
     over = point.metric(split, name) if point else None
     if point is None or over is None:
         return []
-    what = f"{split} {name.replace('_', ' ')}, mean over {over.n}" if over.n > 1 else f"{split} {name}"
+    what = f"{split} {name.replace('_', ' ')}"
+    if over.n > 1:
+        what += f", mean over {over.n} {'folds' if content.folds else 'seeds'}"
     where = ", ".join(f"{key} {label}" for key, label in point.labels.items())
     of = f" of the best point, chosen on validation: {where}" if len(found) > 1 else ""
     shown = [
@@ -126,7 +128,7 @@ def _against(content: StudyFile, metric: tuple[str, str]) -> Section | None:
     ]
     logarithmic = min(xs) > 0 and max(xs) / min(xs) >= 30
     made = Chart(
-        f"{' '.join(metric)} against {along}".replace("_", " "), along, metric[1], drawn[:MOST_LINES], logarithmic
+        f"{' '.join(metric).replace('_', ' ')} against {along}", along, metric[1], drawn[:MOST_LINES], logarithmic
     )
     return Section("parameter", f"Against {along}", chart.figure(made, "parameter"), {"parameter": made.data()})
 
@@ -146,7 +148,7 @@ def _searched(content: StudyFile, metric: tuple[str, str]) -> Section | None:
             x, y, errors = ([each[i] for each in sorted(found)] for i in range(3))
             low, high = ([a + sign * b for a, b in zip(y, errors, strict=True)] for sign in (-1, 1))
             line = Line("members", x, y, low, high, marked=True, joined=False)
-            charts.append(Chart(f"{split} {name} against {key}".replace("_", " "), key, name, [line], searched.log))
+            charts.append(Chart(f"{split} {name.replace('_', ' ')} against {key}", key, name, [line], searched.log))
     if not charts:
         return None
     drawn = [chart.figure(each, f"search{i}") for i, each in enumerate(charts)]

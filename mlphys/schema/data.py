@@ -201,6 +201,10 @@ class Dataset(Spec, ABC):
         """What the numbers of a target are called; none where they have no names."""
         return ()
 
+    def phase_transition(self) -> PhaseTransition | None:
+        """What is known of the phase transition of its samples; None where they have none."""
+        return None
+
     def for_model(self, requirements: DataRequirements) -> Self:
         """These keys with what their defaults leave to the kind of model. Raises Refusal."""
         return self
@@ -265,6 +269,18 @@ class Description:
     target_names: tuple[str, ...] = ()  # of the numbers of a target; known of the network's input only
     scaled_targets: bool = False  # the network learns standardized targets
     weighted: bool = False  # the samples have weights
+
+
+@dataclass(frozen=True)
+class PhaseTransition:
+    """Samples that are drawn at any temperature, and what is known of the transition between their two phases."""
+
+    temperatures: tuple[float, ...]  # of the dataset
+    critical: float  # exact, of the infinite system
+    ordered: str  # the class of low temperatures
+    order_parameter: str  # its name
+    draw: Callable[[float, int, np.random.Generator], np.ndarray]  # so many at a temperature: float32 (n, *shape)
+    order: Callable[[np.ndarray], np.ndarray]  # the order parameter of samples (n, *shape): float64 (n,)
 
 
 @dataclass(frozen=True)

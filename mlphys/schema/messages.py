@@ -212,6 +212,11 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
             return f"expected a number of components, or a fraction of the variance below 1{got}{_habit(received)}"
         case "split":
             return f"expected stratified, in_order or {{by: column}}{got}"
+        case "temperatures":
+            return (
+                "expected temperatures above 0 such as [1.8, 2.3, 3.0], or evenly spaced "
+                f"{{from: 1.6, to: 2.9, count: 14}}; received {context['wrong'][:100]}"
+            )
         case "class_weight":
             return f"expected balanced, or a weight of at least 0 for each class{got}"
         case "matrix":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlphys.numerics.class_probabilities import UNDEFINED
@@ -26,8 +26,8 @@ BASELINES = {
 WITHOUT_PCA = "so many principal components give every training sample back: nothing to compare with"
 
 
-def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
-    """The metrics of a split with their errors, and of each class."""
+def evaluated(run: Any, split: str, metrics: Mapping[str, Any], remarks: Sequence[str] = ()) -> str:
+    """The metrics of a split with their errors, and of each class; further `remarks` become warnings."""
     lines = [f"{run.name}: {split}, {metrics['samples']} samples"]
     for name in [name for name in run.config.model.MEASURED if name in metrics]:
         value = metrics[name]
@@ -46,7 +46,7 @@ def evaluated(run: Any, split: str, metrics: Mapping[str, Any]) -> str:
         names = ("mse", "mae", "r2")
         rows = [[name, *(_with_error(facts, key) for key in names)] for name, facts in metrics["per_target"].items()]
         lines += ["", table(["target", *names], rows)]
-    lines += [f"warning: {remark}" for remark in remarks_on(run, metrics)]
+    lines += [f"warning: {remark}" for remark in [*remarks_on(run, metrics), *remarks]]
     return "\n".join([*lines, ""])
 
 

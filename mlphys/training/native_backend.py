@@ -16,129 +16,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlphys import machine
-from mlphys.native import dense_loss, dense_step, llvm, optimizer_step, vector_math
-from mlphys.native.dense_loss import Loss
-from mlphys.native.dense_step import Chain, DenseLayer, MatrixView, Workspace
+from mlphys.native import dense_step, llvm
+from mlphys.native.chain import TOTALS, Chain, MatrixView, Workspace
 from mlphys.native.llvm import SimdUnit
-from mlphys.native.optimizer_step import UpdateRule
 from mlphys.networks import keras_internals
-from mlphys.networks.cost import DataTerm, LayerPenalties, Term
+from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import tf
-from mlphys.schema import losses, optimizers
 from mlphys.schema.data import Split
-from mlphys.schema.layers import Activation, Dense, Flatten, ReLU, Reshape, Softmax
-from mlphys.schema.optimizers import Optimizer
-from mlphys.schema.shapes import Row, weight_shapes
+from mlphys.schema.shapes import weight_shapes
+from mlphys.training.native_chain import Unsupported, data_term, dense_chain, random_layers
 
-# Above these TensorFlow is faster: its matrix products are blocked for the cache
-LARGEST_BATCH = 1024  # samples
-LARGEST_NET = 1_000_000  # weights
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
-
-LOSSES = ("loss", "reconstruction_loss")  # metrics that are the loss of `dense_loss`; others are its metric
-
-# Attribute names of Keras's optimizer slots
-SLOTS = {optimizer_step.SGD: ("momentums",), optimizer_step.Adam: ("_momentums", "_velocities")}
-
-
-class Unsupported(Exception):
-    """There is no machine code for a phase; the text gives the reason."""
-
-
-class NotGenerated(Unsupported):
-    """A layer, term or setting is not part of the generated steps. Single operations of it may still have machine
-    code, as convolutions have."""
-
-    def __init__(self, what: str):
-        super().__init__(f"{what} has no machine code for whole steps")
-
-
-def dense_chain(plan: Plan, batch: int) -> Chain:
-    """The chain of layers, loss and update rule that a phase trains. Raises Unsupported."""
-    if llvm.simd_unit() is None:
-        raise Unsupported("nothing can be compiled for this processor")
-    if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
-        raise NotGenerated(f"track: {', '.join(sorted(tracked))}")
-    if plan.weighted:
-        raise NotGenerated("data.weights")
-    if plan.rows is None:
-        raise Unsupported("its model is more than a chain of layers")
-    data = _data_term(plan.terms)
-    layers = _layers(plan.rows)
-    loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
-    chain = Chain(tuple(layers), loss, rule, batch, target_is_input=data.target == "x")
-    if set(plan.trained) != set(weight_shapes(plan.rows)):
-        raise Unsupported("some of its weights are not trained")
-    if batch > LARGEST_BATCH:
-        raise Unsupported(f"batches of more than {LARGEST_BATCH} samples")
-    if sum(layer.inputs * layer.outputs for layer in layers) > LARGEST_NET:
-        raise Unsupported(f"more than {LARGEST_NET} weights")
-    return chain
-
-
-def _data_term(terms: Sequence[Term]) -> DataTerm:
-    """The data term of a cost that has no other effective term. Raises Unsupported."""
-    data, *others = terms
-    for term in others:
-        if type(term) is not LayerPenalties or term.formulas():
-            raise NotGenerated(f"the term {term}")
-    if type(data) is not DataTerm:
-        raise NotGenerated(f"the loss {data}")
-    return data
-
-
-def _layers(rows: Sequence[Row]) -> list[DenseLayer]:
-    """The dense layers of a chain, with the activation layers that follow them merged in. Raises Unsupported."""
-    layers: list[DenseLayer] = []
-    for row in rows:
-        match row.layer:
-            case Flatten() | Reshape():
-                continue
-            case Dense() as dense if len(row.input_shape) == 1 and not row.tied_to:
-                name = dense.activation or "linear"
-                layers.append(DenseLayer(row.input_shape[0], dense.units, name, dense.use_bias))
-            case Activation(activation=name) if layers and layers[-1].activation == "linear":
-                layers[-1] = layers[-1].with_activation(name)
-            case ReLU() as relu if relu == ReLU() and layers and layers[-1].activation == "linear":
-                layers[-1] = layers[-1].with_activation("relu")
-            case Softmax() if layers and layers[-1].activation == "linear":
-                layers[-1] = layers[-1].with_activation("softmax")
-            case other:
-                tied = " with tied weights" if row.tied_to else ""
-                raise NotGenerated(f"layer {type(other).__name__}{tied}")
-    if not layers:
-        raise Unsupported("it has no Dense layer")
-    for layer in layers[:-1]:
-        if layer.activation not in vector_math.SUPPORTED:
-            raise NotGenerated(f"activation {layer.activation}")
-    return layers
-
-
-def _loss(data: DataTerm, last: DenseLayer) -> Loss:
-    classes, supported = data.target == "classes", last.activation in vector_math.SUPPORTED
-    match data.loss:
-        case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
-            return dense_loss.SoftmaxCrossentropy(last.outputs)
-        case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":
-            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, binary=True)
-        case losses.MeanSquaredError() if supported:
-            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, classes=classes)
-    raise NotGenerated(f"{type(data.loss).__name__} behind {last.activation} outputs")
-
-
-def _rule(optimizer: Optimizer) -> UpdateRule:
-    if type(optimizer) not in (optimizers.SGD, optimizers.Adam):
-        raise NotGenerated(f"optimizer {type(optimizer).__name__}")
-    for key in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
-        if getattr(optimizer, key) is not None:
-            raise NotGenerated(key)
-    if isinstance(optimizer, optimizers.SGD):
-        return optimizer_step.SGD(optimizer.momentum, optimizer.nesterov)
-    assert isinstance(optimizer, optimizers.Adam)
-    if optimizer.amsgrad:
-        raise NotGenerated("amsgrad")
-    return optimizer_step.Adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
 
 
 class NativeBackend:
@@ -176,14 +65,19 @@ class NativeBackend:
         most = math.ceil(largest.outputs / simd.width)  # threads that own a vector of its columns
         threads = min(machine.threads(), machine.cores(), most)  # they wait for each other; no bit depends on them
         self._threads = max(1, min(threads, chain.batch_size * sum(products) // PRODUCTS))
-        self._classes = chain.layers[-1].outputs if _data_term(phase.plan.terms).target == "classes" else None
-        self._columns = [0 if name in LOSSES else 1 for name in phase.metrics]
-        self._sums = np.zeros(1 + dense_step.METRICS)
-        self._rates = keras_internals.rates(phase.optimizer, tf)
+        self._data = data_term(phase.plan.terms)
+        self._classes = chain.layers[-1].outputs if self._data.target == "classes" else None
+        self._sums = np.zeros(TOTALS)
+        self._random = [f"{row.name}.0" for row in random_layers(self._rows)]
+        self._rates = keras_internals.Rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
         names = {id(variable): name for name, variable in variables.items()}
         self._steps = self._state[names[id(phase.optimizer.iterations)]]
+        self._scalars = {
+            key: self._state[names[id(variable)]]
+            for key, variable in keras_internals.scalars(phase.optimizer, chain.rule.scalars(0)).items()
+        }
         for variable, view in self._variable_views():
             self._state[names[id(variable)]] = view
         self.restore(now)
@@ -197,16 +91,25 @@ class NativeBackend:
         else:
             self._t = np.ascontiguousarray(split.y, np.float32).reshape(len(split), -1)
 
+        self._weights = np.ones((len(split) if self._chain.weighted else 0, 2), np.float32)
+        if isinstance(self._data, ClassWeightedTerm):
+            assert self._data.weights is not None, "the labels were not read"
+            self._weights[:, 0] = np.take(self._data.weights, split.y)
+        if split.weights is not None:
+            self._weights[:, 1] = split.weights
+
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
         self._order = order
+        self._seeds = np.array([seeds[name] for name in self._random], np.uint32)
         self._sums[:] = 0.0
 
     def train(self, start: int, stop: int) -> np.ndarray:
         """Sums are added sample by sample, so the chunks of an epoch do not change their bits."""
         first = int(self._steps)
-        step_sizes = self._chain.rule.step_sizes(self._rates(first, stop - start), first).astype(np.float32)
-        totals, barrier = self._sums[1:], np.zeros(1, np.int64)
-        arrays = (self._x, self._t, self._order, step_sizes, self._buffer, totals, barrier)
+        factors = self._chain.rule.step_factors(self._rates(first, stop - start), first).astype(np.float32, "C")
+        barrier = np.zeros(1, np.int64)
+        of_samples = self._x, self._t, self._weights, self._order
+        arrays = (*of_samples, self._seeds, factors, self._buffer, self._sums, barrier)
         samples = len(self._order)
 
         def work(thread: int) -> None:  # keeps the arrays alive if an interrupt ends `train`
@@ -215,8 +118,11 @@ class NativeBackend:
 
         _together(self._threads, work)
         self._steps += stop - start
-        self._sums[0] += min(stop * self._chain.batch_size, samples) - start * self._chain.batch_size
-        return np.array([self._sums[0], *totals[self._columns]])
+        for key, value in self._chain.rule.scalars(int(self._steps)).items():
+            self._scalars[key][...] = value
+        loss, metric, penalty, weight = self._sums
+        known = {"loss": loss + penalty, "reconstruction_loss": loss}  # others are the metric of `dense_loss`
+        return np.array([weight, *(known.get(name, metric) for name in self._phase.metrics)])
 
     def learning_rate(self) -> float:
         return float(self._rates(max(0, int(self._steps) - 1), 1)[0])
@@ -236,6 +142,12 @@ class NativeBackend:
         for name, variable in self._variables.items():
             self._state[name][...] = state[name]
             variable.assign(state[name])
+        for layer, (copy, *_) in zip(self._chain.layers, self._workspace.kernels, strict=True):
+            if layer.tied_to is not None:
+                kernel, *_ = self._workspace.kernels[layer.tied_to]
+                transposed = self._array(kernel)[: layer.outputs, : layer.inputs].T
+                self._array(copy)[: layer.inputs, : layer.outputs] = transposed
+        self._rates.read()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         return self.state() | {"sums": self._sums.copy()}
@@ -248,10 +160,11 @@ class NativeBackend:
         """The variables of layers and optimizer, each with its array in the workspace."""
         optimizer, names = self._phase.optimizer, iter(weight_shapes(self._rows))
         for layer, views in zip(self._chain.layers, self._workspace.kernels, strict=True):
-            for rows in (slice(0, layer.inputs), layer.inputs)[: 1 + layer.bias]:
+            own: list[slice | int] = [slice(0, layer.inputs)] if layer.tied_to is None else []
+            for rows in [*own, layer.inputs] if layer.bias else own:
                 weight = self._phase.network.weights[next(names)]
                 i = next(i for i, each in enumerate(self._phase.trained) if each is weight)
-                slots = keras_internals.slots(optimizer, SLOTS[type(self._chain.rule)][: len(views) - 1], i)
+                slots = keras_internals.slots(optimizer, self._chain.rule.slots, i)
                 for view, variable in zip(views, (weight, *slots), strict=True):
                     yield variable, self._array(view)[rows, : view.columns]
 
@@ -286,8 +199,8 @@ def _together(threads: int, work: Callable[[int], None]) -> None:
 
 @functools.cache
 def _compiled_steps(chain: Chain, simd: SimdUnit) -> Any:
-    """The compiled function of seven pointers and five integers; ctypes releases the GIL while it runs."""
-    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7, *[ctypes.c_int64] * 5)
+    """The compiled function of nine pointers and five integers; ctypes releases the GIL while it runs."""
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)
     return signature(dense_step.training_steps(chain, simd).address())
 
 

@@ -43,6 +43,18 @@ def test_both_sides_agree_where_the_noise_is_small_and_what_it_adds_needs_the_cu
     assert abs(bend) > 6 * row["excess_stderr"]
 
 
+def test_a_net_with_kinks_says_that_the_curvature_leaves_them_out(tmp_path: Path):
+    for kind in ("relu", "tanh"):
+        run = random_run(tmp_path / kind, UNTIED.replace("tanh", kind), seed=3)
+        with theme.applied():
+            result = DenoisingIsContraction(noise=(0.1,), draws=1).measure(run)
+        assert ("leaves out the kinks of relu" in result.summary) == (kind == "relu")
+        assert ("leaves out the kinks of relu" in result.pictures[0].figure.get_supxlabel().replace("\n", " ")) == (
+            kind == "relu"
+        )
+        assert result.pictures[0].figure.axes[0].get_ylim()[1] > 1.05 * result.numbers["noise"][0]["error"]
+
+
 def test_where_the_nearest_centroid_stays_the_nearest_noise_adds_nothing(tmp_path: Path):
     text = "    data: {name: moons, samples: 60}\n    model: {kind: kmeans, clusters: 2}\n"
     shapes = written(tmp_path / "a", text).loaded.weight_shapes()

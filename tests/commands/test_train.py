@@ -294,6 +294,19 @@ def test_a_checkpoint_without_one_of_its_fingerprints_is_refused(trained, name):
     assert refused("resume", "small").startswith(f"mlphys: runs/small/1: {printed}")
 
 
+def test_a_resume_by_another_backend_is_refused(trained):
+    unfinished(trained, "interrupted")
+    path = trained / "environment.json"
+    environment = json.loads(path.read_text())
+    assert environment["engine"]["native"] == ["train"]
+    environment["engine"]["native"] = []
+    path.write_text(json.dumps(environment))
+    assert refused("resume", "small") == (
+        "mlphys: runs/small/1: its steps (train) were taken by TensorFlow, here they would be taken by machine code, "
+        "with other last digits; resume it where it was begun, with the mlphys of environment.json, or retrain it\n"
+    )
+
+
 def test_a_changed_history_is_not_trained_over(trained):
     unfinished(trained, "interrupted")
     path = trained / "history.csv"

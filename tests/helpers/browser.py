@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,32 @@ class Browser:
         for point in points[1:]:
             actions.move_to_element_with_offset(element, *point)
         actions.release().perform()
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds serious or critical on the page, for readers with a keyboard or a screen reader."""
+        needs("axe_core_python")
+        self.run(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(
+            "axe.run({resultTypes: ['violations']}).then(arguments[0], (error) => arguments[0]({error: String(error)}))"
+        )
+        return [
+            f"{fault['id']}: {', '.join(' '.join(node['target']) for node in fault['nodes'][:3])}"
+            for fault in found["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ]
+
+    @contextmanager
+    def seen(self, width: int, scheme: str = "light") -> Iterator[None]:
+        """A window of this width, for a reader who set `scheme` to light or dark."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        prefers = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": prefers})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     def messages(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]

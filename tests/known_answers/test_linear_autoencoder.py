@@ -18,7 +18,7 @@ from mlphys.schema.document import dump
 STEPS = 3000
 CONFIG = {
     "name": "linear",
-    "data": {"name": "digits", "train": 1000, "validation": 200, "test": 200, "preprocess": ["subtract_mean"]},
+    "data": {"name": "digits", "train": 400, "validation": 200, "test": 200, "preprocess": ["subtract_mean"]},
     "model": {"kind": "autoencoder", "encoder": [{"Dense": {"units": 5}}], "decoder": "mirror"},
     "training": {
         "optimizer": {
@@ -37,7 +37,7 @@ def test_a_linear_autoencoder_ends_in_the_subspace_of_the_principal_components(t
     result = CliRunner().invoke(main, ["train", "linear.yaml", "--quiet", "--out", "run"])
     assert result.exit_code == 0, result.output
     run = Run(Path("run"))
-    train = run.preprocessing.apply(run.dataset().train.x).reshape(1000, 64)
+    train = run.preprocessing.apply(run.dataset().train.x).reshape(400, 64)
     known = pca.fit(train, 5)
     decoder = run.weights["decoder.0.Dense.kernel"].astype(np.float64)
     assert subspace_angles(decoder.T, known.vectors.T).max() < 0.01

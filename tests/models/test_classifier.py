@@ -174,6 +174,9 @@ def test_machine_code_leaves_one_sigmoid_unit_to_tensorflow():
     spec = classifier.Classifier(kind="classifier", layers=ONE_UNIT)
     [plan] = spec.plans(Training.model_validate({"loss": "binary_crossentropy", "optimizer": "adam"}), TWO)
     assert NativeBackend.refusal(plan, 20, [])
+    weighted = {"loss": "mean_squared_error", "optimizer": "adam", "class_weight": {"0": 1.0, "1": 3.0}}
+    [of_weights] = spec.plans(Training.model_validate(weighted), TWO)
+    assert NativeBackend.refusal(of_weights, 20, []).startswith("one unit that tells two classes apart has no")
     assert str(plan.terms[0]) == "-[t log p + (1 - t) log(1 - p)], t being 1 for the second class"
 
 

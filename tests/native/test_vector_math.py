@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 
 import numpy as np
 import pytest
@@ -47,3 +48,51 @@ def test_backpropagation_multiplies_by_the_slope(name):
     given = np.linspace(-0.95, 0.95, 160).astype(np.float32)
     found = mapped(lambda ir, value: vector_math.backpropagate(ir, name, value, ir.broadcast(3.0)), given)
     np.testing.assert_allclose(found, 3 * ACTIVATIONS[name].slope(given.astype(float), NumPyOps), rtol=1e-6, atol=1e-6)
+
+
+def log_of_sum(x):
+    return np.logaddexp(0, x)
+
+
+def smooth(x, alpha, scale):
+    return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+normal = np.vectorize(lambda x: (1 + math.erf(x / math.sqrt(2))) / 2)
+FORMULAS = {
+    "celu": lambda x: smooth(x, 1, 1),
+    "elu": lambda x: smooth(x, 1, 1),
+    "exponential": np.exp,
+    "gelu": lambda x: x * normal(x),
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "log_sigmoid": lambda x: -log_of_sum(-x),
+    "mish": lambda x: x * np.tanh(log_of_sum(x)),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "selu": lambda x: smooth(x, 1.6732632423543772, 1.0507009873554805),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "softplus": log_of_sum,
+    "softsign": lambda x: x / (1 + abs(x)),
+    "swish": lambda x: x / (1 + np.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("name", vector_math.WITH_SLOPE)
+def test_an_activation_and_its_slope_are_correct_to_rounding(name):
+    x = np.linspace(-9, 9, 20_000 // 16 * 16).astype(np.float32)
+    exact, step = x.astype(float), 1e-5
+    value, slope = (
+        mapped(lambda ir, each, i=i: vector_math.activate_with_slope(ir, name, each)[i], x) for i in range(2)
+    )
+    np.testing.assert_allclose(value, FORMULAS[name](exact), rtol=5e-7, atol=1e-6)
+    difference = (FORMULAS[name](exact + step) - FORMULAS[name](exact - step)) / (2 * step)
+    smooth_there = abs(FORMULAS[name](exact + step) + FORMULAS[name](exact - step) - 2 * FORMULAS[name](exact)) < 1e-6
+    np.testing.assert_allclose(slope[smooth_there], difference[smooth_there], rtol=1e-6, atol=2e-6)
+    assert smooth_there.mean() > 0.99
+
+
+@pytest.mark.parametrize("name", vector_math.WITH_SLOPE)
+def test_what_is_not_a_number_stays_so(name):
+    x = np.full(16, np.nan, np.float32)
+    assert np.isnan(mapped(lambda ir, each: vector_math.activate_with_slope(ir, name, each)[0], x)).all()

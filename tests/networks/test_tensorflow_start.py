@@ -34,3 +34,28 @@ def test_keras_that_was_imported_with_another_backend_is_refused_with_the_remedy
         "Keras was imported with the backend jax, and mlphys needs tensorflow; start Python again and import mlphys "
         "before keras"
     )
+
+
+def test_parts_that_are_seldom_used_are_imported_at_their_first_use_and_nothing_else_has_changed():
+    program = """
+import gc, sys, typing
+from mlphys.networks import tensorflow as ours
+tf = ours.start()
+waiting = {name for name in ours._SELDOM_USED if type(sys.modules[name]).__name__ == "_LazyModule"}
+assert waiting == set(ours._SELDOM_USED), waiting
+assert {"pandas", "IPython", "sklearn", "tensorflow._api.v2.compat.v1"}.isdisjoint(sys.modules)
+assert gc.isenabled() and "compile" not in vars(typing)
+from tensorflow.python.framework import ops
+before = set(ops.gradient_registry.list())
+import keras, numpy as np, pandas
+assert tf.compat.v1.get_default_graph() is ops.get_default_graph()
+assert tf.tpu.experimental and tf.feature_column.numeric_column
+assert set(ops.gradient_registry.list()) == before
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(pandas.DataFrame(np.zeros((4, 2))), np.zeros((4, 1)), verbose=0)
+assert model.name == "sequential"
+ours.reset_names()
+assert keras.Sequential().name == "sequential"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

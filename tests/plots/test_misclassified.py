@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from mlphys.errors import NotApplicable
 from mlphys.plots.misclassified import Misclassified
 from mlphys.schema.data import Split
-from tests.plots.runs import CLASSES, MadeRun, predictions
+from tests.plots.runs import ASKED, CLASSES, MadeRun, measured, predictions, written
 
 LABELS, GUESSES, SURENESS = [3, 1, 2, 0, 7], [8, 1, 4, 5, 7], [0.7, 0.8, 0.9996, 0.6, 0.5]
 
@@ -111,3 +112,10 @@ def test_mistakes_in_a_table_are_rows_of_named_values_colored_by_standard_deviat
     assert colors == pytest.approx((made["images"][order] - mean) / spread)
     assert picture.table["energy"] == pytest.approx(made["images"][order, 1])
     assert axes.texts[1].get_text() == f"{made['images'][order[0], 1]:.4g}"
+
+
+def test_points_of_the_plane_are_a_table_and_no_curves(tmp_path: Path):
+    run = measured(written(tmp_path, ASKED["decision_boundary"], [np.array([[1.0, -1.0], [3.0, -2.0]]), np.zeros(2)]))
+    (picture,) = Misclassified().draw(run)
+    assert {"first feature", "second feature"} <= picture.table.keys()
+    assert not any(axes.lines for axes in picture.figure.axes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,47 @@ model:
 training: {{epochs: 5, batch_size: 40}}
 plots: []
 """
+
+NETS = {
+    "regions": """
+data: {name: spirals, samples_per_class: 60, validation: 60, test: 30}
+model: {kind: classifier, layers: [{Dense: {units: 8, activation: tanh}}, {Dense: {units: 3, activation: softmax}}]}
+training: {epochs: 5, snapshots: 4, optimizer: {Adam: {learning_rate: 0.03}}}
+""",
+    "field": """
+data: {name: moons, samples: 300, train: 200, validation: 50, test: 50, preprocess: [standardize]}
+model: {kind: autoencoder, encoder: [{Dense: {units: 8, activation: relu}}], decoder: mirror}
+training: {epochs: 5, snapshots: 4, loss_per: sample, optimizer: {Adam: {learning_rate: 0.01}}}
+""",
+    "curve": """
+data: {name: function_1d, function: sine, samples: 60, target_scaling: standardize}
+model: {kind: regressor, layers: [{Dense: {units: 4, activation: tanh}}, {Dense: 1}]}
+training: {epochs: 5, snapshots: 4, optimizer: {Adam: {learning_rate: 0.03}}}
+""",
+    "pca": """
+data: {name: digits, train: 300, validation: 50, test: 50}
+model: {kind: pca, components: 5}
+""",
+    "rbm": """
+data: {name: digits, train: 300, validation: 60, test: 50}
+model: {kind: rbm, hidden: 8}
+training: {epochs: 3, snapshots: 3}
+""",
+}
+
+
+@pytest.fixture(scope="session")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run of a net of NETS, trained when a test first needs it."""
+    folder = tmp_path_factory.mktemp("nets")
+
+    @functools.cache
+    def trained(name: str) -> Path:
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n{NETS[name]}\nplots: []\n")
+        mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
+        return folder / name
+
+    return trained
 
 
 @pytest.fixture(scope="session")

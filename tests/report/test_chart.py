@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from mlphys.report.chart import MOST_POINTS, Chart, Line, figure, thinned, ticks
+from mlphys.report.chart import LEFT, MOST_POINTS, RIGHT, WIDTH, Chart, Line, figure, thinned, ticks
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,11 @@ def test_a_line_with_a_band_is_drawn_and_told_to_those_who_do_not_see_it():
     assert made.count("<polyline") == made.count("<polygon") == 1
     assert 'aria-label="loss: a from 4 to 2"' in made
     assert 'data-chart="curve0"' in made
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_points_at_the_ends_of_an_axis_are_not_cut(log):
+    line = Line("a", [0.001, 0.1], [1, 2], [0, 1], [2, 3], marked=True)
+    made = figure(Chart("loss", "rate", "loss", [line], log), "parameter")
+    first, last = [float(x) for x in re.findall('cx="([0-9.]+)"', made)]
+    assert LEFT + 5 < first < last < WIDTH - RIGHT - 5

@@ -30,7 +30,7 @@ def test_a_sign_that_turns_the_direction_of_writing_is_written_out():
         element("p", HOSTILE),
         element("p", title=HOSTILE),
         joined(HOSTILE, [HOSTILE]),
-        table([HOSTILE], [[HOSTILE, HOSTILE]], HOSTILE),
+        table([HOSTILE, HOSTILE], [[HOSTILE, HOSTILE]], HOSTILE),
         formula(HOSTILE),
     ],
 )
@@ -43,6 +43,14 @@ def test_elements_nest_and_attributes_that_are_none_are_left_out():
     made = element("p", element("b", "a"), " & ", None, class_="note", id=None, hidden=True)
     assert made == '<p class="note" hidden><b>a</b> &amp; </p>'
     assert element("img", src="data:x") == '<img src="data:x">'
+
+
+def test_a_column_of_numbers_is_aligned_with_its_head_and_one_with_words_is_not():
+    made = table(["a", "numbers", "words", "empty"], [["x", 1200, "3 seeds", "–"], ["y", "–", "none at all", "–"]])
+    assert [each[1] or None for each in re.findall('<t(h|d)(?: scope="col")?( class="number")?>', made)] == [
+        None, ' class="number"', None, None, *[' class="number"', None, None] * 2
+    ]  # fmt: skip
+    assert "1,200" in made
 
 
 def test_json_in_a_script_element_ends_it_nowhere_and_is_read_back():

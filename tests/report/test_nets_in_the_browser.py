@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from mlphys.report import live
 from mlphys.runs import page_samples
 from mlphys.runs.run import Run
-from tests.helpers.browser import Browser, opened
+from tests.helpers.browser import Browser
 from tests.helpers.cli import mlphys
 
 DIGITS = "data: {name: digits, train: 300, validation: 60, test: 50%s}"
@@ -46,24 +47,6 @@ model:
   frozen: true
 training: {{epochs: 2, {FAST}}}
 """,
-    "regions": f"""
-data: {{name: spirals, samples_per_class: 60, validation: 60, test: 30}}
-model:
-  kind: classifier
-  layers: [{{Dense: {{units: 8, activation: tanh}}}}, {{Dense: {{units: 3, activation: softmax}}}}]
-training: {{epochs: 8, snapshots: 4, {FAST}}}
-""",
-    "field": f"""
-data: {{name: moons, samples: 300, train: 200, validation: 50, test: 50, preprocess: [standardize]}}
-model: {{kind: autoencoder, encoder: [{{Dense: {{units: 8, activation: relu}}}}], decoder: mirror}}
-training: {{epochs: 8, snapshots: 4, loss_per: sample, {FAST}}}
-""",
-    "curve": f"""
-data: {{name: function_1d, function: sine, samples: 60, target_scaling: standardize}}
-model: {{kind: regressor, layers: [{{Dense: {{units: 4, activation: tanh}}}}, {{Dense: 1}}]}}
-training: {{epochs: 8, snapshots: 4, {FAST}}}
-""",
-    "rbm": f"{DIGITS % ''}\nmodel: {{kind: rbm, hidden: 8}}\ntraining: {{epochs: 3, snapshots: 3}}",
 }
 SURFACES = ["regions", "field", "curve"]
 KNOWN = """const {count, x} = page.samples(page.data.samples), n = x.length / count;
@@ -76,26 +59,27 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with opened() as browser:
-        yield browser
+def run_of(tmp_path_factory, net) -> Callable[[str], Run]:
+    """The run of a config of this file or of a net of all, trained when a test first needs it."""
+    folder = tmp_path_factory.mktemp("more")
 
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, Run]:
-    folder = tmp_path_factory.mktemp("nets")
-    for name, text in CONFIGS.items():
-        (folder / f"{name}.yaml").write_text(f"name: {name}\n{text}\nplots: []\n")
+    @functools.cache
+    def trained(name: str) -> Run:
+        if name not in CONFIGS:
+            return Run(net(name))
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n{CONFIGS[name]}\nplots: []\n")
         mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
-    return {name: Run(folder / name) for name in CONFIGS}
+        return Run(folder / name)
+
+    return trained
 
 
 @pytest.fixture
-def page(browser, runs, request) -> Any:
+def page(browser, run_of, request) -> Any:
     """The browser, with the page of a run open, and the run."""
-    browser.messages()
-    browser.open(runs[request.param].path / "report.html")
-    return browser, runs[request.param]
+    run = run_of(request.param)
+    browser.open(run.path / "report.html")
+    return browser, run
 
 
 def of(*names: str) -> Any:
@@ -173,7 +157,8 @@ def test_an_energy_classifier_has_the_energies_probabilities_and_errors_of_keras
 @of("energies")
 def test_an_image_is_shown_as_the_model_of_each_class_reconstructs_it(page):
     browser, run = page
-    texts = browser.run("return [...document.querySelectorAll('.outputs figcaption')].map((e) => e.textContent)")
+    captions = "return [...document.querySelectorAll('.outputs figcaption')].map((e) => e.textContent)"
+    texts = browser.wait(lambda: browser.run(captions))
     errors = shown(run)[1]["class_errors"][0]
     assert texts == [f"by the model of {k}, mse {error:.3f}" for k, error in enumerate(errors)]
     assert browser.find(".bars .most .name").text == str(shown(run)[1]["probabilities"][0].argmax())
@@ -196,14 +181,6 @@ def test_a_stack_has_the_codes_and_the_reconstructions_through_its_stages_of_ker
     assert browser.messages() == []
 
 
-def test_decoders_that_do_not_fit_the_encoders_are_not_in_the_page(runs):
-    run = Run(runs["head"].path)
-    kind = run.config.model.model_copy(update={"frozen": False})
-    whole = kind.forward_pass(run.loaded.net_input, run.weights)
-    assert [step.type for step in whole.steps] == ["Dense", "Dense", "Dense"]
-    assert whole.branches == []
-
-
 def surface(browser: Browser) -> None:
     """Wait until the loss surface is computed."""
     browser.run("document.querySelector('.loss-surface').scrollIntoView({behavior: 'instant'})")
@@ -211,7 +188,7 @@ def surface(browser: Browser) -> None:
 
 
 @of(*SURFACES)
-def test_the_loss_at_the_end_of_the_way_is_that_of_the_run(page):
+def test_the_loss_at_the_end_of_the_path_is_that_of_the_run(page):
     browser, run = page
     surface(browser)
     along, count = browser.run("const s = page.live.learning.surface; return [s.along, s.inputs.length]")
@@ -230,10 +207,10 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
         "const s = page.live.learning.surface; return [s.axes.cell(5, 20, 33, 33), s.losses[20 * 33 + 5]]"
     )
     plane = live.network(run)["plane"]
-    way = [*run.snapshots.values(), run.weights]
+    path = [*run.snapshots.values(), run.weights]
     w = {
         name: run.weights[name]
-        + sum(a * sum(c * each[name] for c, each in zip(factors, way, strict=True))
+        + sum(a * sum(c * each[name] for c, each in zip(factors, path, strict=True))
               for a, factors in zip(place, plane["factors"], strict=True))
         for name in run.snapshots[0]
     }  # fmt: skip
@@ -248,7 +225,7 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
 
 
 @of(*SURFACES)
-def test_the_mark_on_the_way_moves_with_the_slider(page):
+def test_the_mark_on_the_path_moves_with_the_slider(page):
     browser, _ = page
     surface(browser)
     pixels = "return document.querySelector('.loss-surface canvas').toDataURL()"
@@ -306,10 +283,17 @@ def test_the_hidden_units_of_a_regressor_are_drawn_and_move_with_the_epochs(page
     assert browser.run(pixels) == trained
 
 
+@of("regions", "field", "curve", "stack", "rbm")
+def test_samples_at_once_have_the_outputs_that_they_have_one_by_one(page):
+    browser, _ = page
+    at_once = browser.run(f"{KNOWN} return page.net.lastOutputs(all).map((last) => [...last.values])")
+    assert at_once == layers(browser)[-1].tolist()
+
+
 @of("field")
 def test_stream_lines_of_a_rotation_are_circles_apart_from_each_other(page):
     browser, _ = page
-    found = browser.run("return page.streamLines(([x, y]) => [-y, x], [-1, 1], [-1, 1])")
+    found = browser.run("return page.streamLines((points) => points.map(([x, y]) => [-y, x]), [-1, 1], [-1, 1])")
     lines = [np.array(line) for line in found]
     assert len(lines) > 5
     for line in lines:
@@ -319,7 +303,7 @@ def test_stream_lines_of_a_rotation_are_circles_apart_from_each_other(page):
         assert (line[:-1, 0] * steps[:, 1] > line[:-1, 1] * steps[:, 0]).all()  # counterclockwise
     cells = [{tuple(cell) for cell in np.floor((line + 1) / 2 * 26).astype(int)} for line in lines]
     assert sum(map(len, cells)) == len(set().union(*cells))
-    assert browser.run("return page.streamLines(() => [0, 0], [-1, 1], [-1, 1])") == []
+    assert browser.run("return page.streamLines((points) => points.map(() => [0, 0]), [-1, 1], [-1, 1])") == []
 
 
 @of("field")

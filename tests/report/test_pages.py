@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from mlphys.commands import report
-from mlphys.runs import page_samples
+from mlphys.io.run_folder import RunFolder
+from mlphys.runs import evaluations, page_samples
+from mlphys.runs.evaluations import Evaluation
 from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from tests.helpers.cli import mlphys, reason
 
 DENSE = "[Flatten, {Dense: {units: 10, activation: softmax}}]"
@@ -33,9 +36,13 @@ def titles(html: str) -> list[str]:
     return [unescape(title) for title in re.findall("<h2[^>]*>(.*?)</h2>", html)]
 
 
-def missing(html: str) -> str:
-    found = re.search('<section id="missing".*?</section>', html, re.DOTALL)
+def section(html: str, anchor: str) -> str:
+    found = re.search(f'<section id="{anchor}".*?</section>', html, re.DOTALL)
     return unescape(found[0]) if found else ""
+
+
+def missing(html: str) -> str:
+    return section(html, "missing")
 
 
 class Wellformed(HTMLParser):
@@ -133,7 +140,7 @@ def test_a_page_is_written_without_tensorflow_and_without_the_data(run, monkeypa
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        ("samples.npz", "No samples: the run has no samples.npz; `mlphys evaluate"),
+        ("samples.npz", "No samples: the run has no samples.npz; <code>mlphys evaluate"),
         ("history.csv", "No learning curves: the run has no history.csv"),
         ("metrics.json", "No numbers: the run has no metrics.json"),
         ("environment.json", "environment.json: not there"),
@@ -159,19 +166,77 @@ def test_a_damaged_file_is_named_in_the_page(run, file):
     assert "<script>alert" not in html
 
 
+def test_a_page_and_evaluate_say_how_often_the_test_split_was_evaluated(run):
+    once = (run / "report.html").read_text()
+    assert "The test split was evaluated once." in once
+    assert "times" not in section(once, "unsure")
+    again = (
+        "the test split was evaluated 2 times, always with the same weights; a choice that was made by these numbers"
+    )
+    assert f"warning: {again}" in mlphys("evaluate", run, "--no-plots")
+    html = (run / "report.html").read_text()
+    assert "The test split was evaluated 2 times." in section(html, "metrics")
+    assert again[1:] in section(html, "unsure")
+    mlphys("evaluate", run, "--split", "validation", "--no-plots", "--no-report")
+    accuracy = Run(run).metrics["test"]["accuracy"]
+    assert evaluations.read(RunFolder(run)) == [Evaluation(6, "accuracy", accuracy)] * 2
+
+
+def test_the_count_of_evaluations_survives_a_resumed_training_and_tells_after_which_epochs(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert evaluations.remarks(evaluations.read(folder)) == []
+    for epochs in (4, 4, 10):
+        evaluations.add(folder, Evaluation(epochs, "accuracy", 0.9))
+    RunWriter(tmp_path).resume_from(None)
+    [remark] = evaluations.remarks(evaluations.read(folder))
+    assert remark.startswith("the test split was evaluated 3 times, after 4, 10 epochs of training; ")
+
+
+def test_a_damaged_count_of_evaluations_is_refused_and_told_in_the_page_beside_the_metrics(run):
+    (run / "test_evaluations.csv").write_text("epochs,metric,value\nthree,accuracy,<b>\n")
+    told = "test_evaluations.csv: damaged: expected rows of epochs,metric,value; remove it to count from 0 again"
+    assert reason("evaluate", run).endswith(told)
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    assert told in section(html, "missing")
+    assert "Metrics" in titles(html)
+
+
 def test_a_run_without_pictures_is_told_how_to_draw_them(run):
     for file in (run / "figures").iterdir():
         file.unlink()
     mlphys("report", run)
-    assert f"No pictures; `mlphys plot {run}` draws them." in missing((run / "report.html").read_text())
+    assert f"No pictures; <code>mlphys plot {run}</code> draws them." in missing((run / "report.html").read_text())
 
 
-def test_an_interrupted_run_says_so(run):
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("interrupted", "not finished: its state is interrupted, after 6 epochs; mlphys resume {run} continues it."),
+        ("diverged", "The training diverged after 6 epochs: its loss grew beyond all bounds. Train it with a smaller"),
+    ],
+)
+def test_a_training_that_did_not_reach_its_end_says_so_and_what_can_be_done(run, state, said):
     status = json.loads((run / "status.json").read_text())
-    (run / "status.json").write_text(json.dumps({**status, "state": "interrupted", "stopped": None}))
+    (run / "status.json").write_text(json.dumps({**status, "state": state, "stopped": None}))
+    for name in ("metrics.json", "samples.npz", "predictions_test.npz", "weights.safetensors"):
+        (run / name).unlink()
+    shutil.rmtree(run / "figures")
     mlphys("report", run)
     html = (run / "report.html").read_text()
-    assert "The training is not finished: its state is interrupted, after 6 epochs." in html
+    Wellformed(html)
+    assert said.format(run=run) in re.sub("</?code>", "", section(html, "unsure"))
+    assert "evaluate" not in section(html, "unsure") + missing(html)
+    assert "No pictures." in missing(html)
+
+
+def test_a_folder_of_pictures_that_is_none_is_told_in_the_page(run):
+    shutil.rmtree(run / "figures")
+    (run / "figures").write_text("")
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    assert "figures: cannot be read: Not a directory" in missing(html)
+    assert "Metrics" in titles(html)
 
 
 def test_a_picture_that_is_no_png_is_not_shown(run):
@@ -197,7 +262,7 @@ def test_samples_that_do_not_fit_the_run_are_refused(run):
         arrays = {name: kept[name] for name in kept}
     np.savez(run / "samples.npz", **{**arrays, "labels": arrays["labels"] + 10})
     mlphys("report", run)
-    assert "samples.npz: does not fit the run; `mlphys evaluate" in missing((run / "report.html").read_text())
+    assert "samples.npz: does not fit the run; <code>mlphys evaluate" in missing((run / "report.html").read_text())
 
 
 def test_a_page_that_cannot_be_made_is_one_message(tmp_path):
@@ -234,4 +299,4 @@ def test_the_page_of_a_study_has_its_points_its_curves_and_its_members(trained_r
     html = Path("runs/small/1/report.html").read_text()
     assert "The search" in titles(html)
     assert "test accuracy against" not in html
-    assert "validation accuracy against training.optimizer.Adam.learning rate" in html
+    assert "validation accuracy against training.optimizer.Adam.learning_rate" in html

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
+import base64
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,32 +15,6 @@ from mlphys.runs.run import Run
 from tests.helpers.browser import Browser
 from tests.helpers.cli import mlphys
 
-OTHERS = {
-    "regions": """
-data: {name: spirals, samples_per_class: 60, validation: 60, test: 30}
-model: {kind: classifier, layers: [{Dense: {units: 8, activation: tanh}}, {Dense: {units: 3, activation: softmax}}]}
-training: {epochs: 5, snapshots: 4, optimizer: {Adam: {learning_rate: 0.03}}}
-""",
-    "field": """
-data: {name: moons, samples: 300, train: 200, validation: 50, test: 50, preprocess: [standardize]}
-model: {kind: autoencoder, encoder: [{Dense: {units: 8, activation: relu}}], decoder: mirror}
-training: {epochs: 5, loss_per: sample, optimizer: {Adam: {learning_rate: 0.01}}}
-""",
-    "curve": """
-data: {name: function_1d, function: sine, samples: 60}
-model: {kind: regressor, layers: [{Dense: {units: 4, activation: tanh}}, {Dense: 1}]}
-training: {epochs: 5, optimizer: {Adam: {learning_rate: 0.03}}}
-""",
-    "pca": """
-data: {name: digits, train: 300, validation: 50, test: 50}
-model: {kind: pca, components: 5}
-""",
-    "rbm": """
-data: {name: digits, train: 300, validation: 50, test: 50}
-model: {kind: rbm, hidden: 8}
-training: {epochs: 1}
-""",
-}
 HOSTILE = "<img src=http://127.0.0.1:9/a onerror=document.title='ran'><script>document.title='ran'</script>"
 TABLE = """
 name: hostile
@@ -57,23 +30,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def other_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Trains a net of OTHERS, or hostile, when a test first needs it."""
-    folder = tmp_path_factory.mktemp("others")
-
-    @functools.cache
-    def trained(name: str) -> Path:
-        if name == "hostile":
-            rows = [f"{i % 7},{i % 3},{i % 5},{('a', HOSTILE)[i % 2]}" for i in range(40)]
-            (folder / "table.csv").write_text("\n".join([f"{HOSTILE},second,third,kind", *rows]))
-            text = TABLE % (HOSTILE, HOSTILE, folder / "table.csv", HOSTILE)
-        else:
-            text = f"name: {name}\n{OTHERS[name]}\nplots: []\n"
-        (folder / f"{name}.yaml").write_text(text)
-        mlphys("train", folder / f"{name}.yaml", "--out", folder / name, "--quiet")
-        return folder / name
-
-    return trained
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with markup in every string that a user gives."""
+    folder = tmp_path_factory.mktemp("hostile")
+    rows = [f"{i % 7},{i % 3},{i % 5},{('a', HOSTILE)[i % 2]}" for i in range(40)]
+    (folder / "table.csv").write_text("\n".join([f"{HOSTILE},second,third,kind", *rows]))
+    (folder / "hostile.yaml").write_text(TABLE % (HOSTILE, HOSTILE, folder / "table.csv", HOSTILE))
+    mlphys("train", folder / "hostile.yaml", "--out", folder / "hostile", "--quiet")
+    return folder / "hostile"
 
 
 def shown(browser: Browser, selector: str) -> str:
@@ -120,8 +84,8 @@ def test_what_is_drawn_with_the_pointer_is_what_the_net_sees(browser, trained_ru
     assert browser.messages() == []
 
 
-def test_the_regions_move_with_the_epochs_and_come_back_to_those_of_the_trained_net(browser, other_run):
-    browser.open(other_run("regions") / "report.html")
+def test_the_regions_move_with_the_epochs_and_come_back_to_those_of_the_trained_net(browser, net):
+    browser.open(net("regions") / "report.html")
     slide = """const slider = document.querySelector('#live-net input[type=range]');
         slider.value = arguments[0] === null ? slider.max : arguments[0];
         slider.dispatchEvent(new Event('input'));
@@ -204,8 +168,8 @@ def outputs_of_all(browser: Browser) -> list[list[list[float]]]:
 
 
 @pytest.mark.parametrize("name", ["pca", "rbm"])
-def test_a_model_of_one_matrix_has_the_reconstructions_of_its_run(browser, other_run, name):
-    run = Run(other_run(name))
+def test_a_model_of_one_matrix_has_the_reconstructions_of_its_run(browser, net, name):
+    run = Run(net(name))
     browser.open(run.path / "report.html")
     made = np.array([layers[-1] for layers in outputs_of_all(browser)])
     kept = run.predictions("validation")
@@ -215,8 +179,8 @@ def test_a_model_of_one_matrix_has_the_reconstructions_of_its_run(browser, other
     assert browser.messages() == []
 
 
-def test_the_energy_of_a_boltzmann_machine_is_its_free_energy_and_its_chain_runs(browser, other_run):
-    run = Run(other_run("rbm"))
+def test_the_energy_of_a_boltzmann_machine_is_its_free_energy_and_its_chain_runs(browser, net):
+    run = Run(net("rbm"))
     browser.open(run.path / "report.html")
     found = browser.run("return page.live.energies")
     expected = run.predictions("validation")["free_energies"][page_samples.read(run).rows]
@@ -229,8 +193,8 @@ def test_the_energy_of_a_boltzmann_machine_is_its_free_energy_and_its_chain_runs
     assert browser.run("return [...page.live.values]") != start
 
 
-def test_a_point_dropped_into_regions_has_the_probabilities_of_the_net(browser, other_run):
-    browser.open(other_run("regions") / "report.html")
+def test_a_point_dropped_into_regions_has_the_probabilities_of_the_net(browser, net):
+    browser.open(net("regions") / "report.html")
     browser.drag(browser.find(".plane"), (30, 20))
     [point] = browser.run("return page.live.dropped.map((p) => [...p])")
     expected = browser.run("return [...page.net.result(page.live.output(arguments[0]))]", point)
@@ -239,13 +203,13 @@ def test_a_point_dropped_into_regions_has_the_probabilities_of_the_net(browser, 
     )
     np.testing.assert_allclose(shown_numbers, expected, atol=6e-4)
     made = np.array([layers[-1] for layers in outputs_of_all(browser)])
-    run = Run(other_run("regions"))
+    run = Run(net("regions"))
     kept = run.predictions("validation")["probabilities"][page_samples.read(run).rows]
     np.testing.assert_allclose(made, kept, atol=1e-4)
 
 
-def test_a_point_dropped_into_a_field_follows_it(browser, other_run):
-    browser.open(other_run("field") / "report.html")
+def test_a_point_dropped_into_a_field_follows_it(browser, net):
+    browser.open(net("field") / "report.html")
     browser.drag(browser.find(".plane"), (100, 50))
     browser.wait(lambda: browser.run("return page.live.dropped[0].length === 400"))
     trail = np.array(browser.run("return page.live.dropped[0].map((p) => [...p])"))
@@ -253,16 +217,16 @@ def test_a_point_dropped_into_a_field_follows_it(browser, other_run):
     np.testing.assert_allclose(trail[1:6] - trail[:5], 0.1 * away, rtol=1e-5)
 
 
-def test_a_function_is_read_where_one_presses(browser, other_run):
-    browser.open(other_run("curve") / "report.html")
+def test_a_function_is_read_where_one_presses(browser, net):
+    browser.open(net("curve") / "report.html")
     browser.drag(browser.find(".plane"), (0, 0))
     [[x, value]] = browser.run("return page.live.dropped")
     assert value == pytest.approx(browser.run("return page.live.output([arguments[0]]).values[0]", x))
     assert browser.find(".said").text.startswith("f(")
 
 
-def test_the_features_of_a_table_are_moved_by_hand(browser, other_run):
-    browser.open(other_run("hostile") / "report.html")
+def test_the_features_of_a_table_are_moved_by_hand(browser, hostile):
+    browser.open(hostile / "report.html")
     before = browser.find("#live .bars .number").text
     browser.run(
         """const slider = document.querySelector('.sliders input'), far = slider.value > 3 ? slider.min : slider.max;
@@ -282,8 +246,8 @@ def test_a_curve_is_read_and_zoomed(browser, trained_runs):
     assert browser.run("return document.querySelector('.chart .tools button').hidden")
 
 
-def test_a_run_with_markup_in_every_string_runs_no_script_and_asks_for_nothing(browser, other_run):
-    path = other_run("hostile") / "report.html"
+def test_a_run_with_markup_in_every_string_runs_no_script_and_asks_for_nothing(browser, hostile):
+    path = hostile / "report.html"
     browser.open(path)
     assert browser.driver.title.endswith("/hostile")
     assert browser.requests() == [path.resolve().as_uri()]
@@ -300,16 +264,36 @@ def test_a_style_of_the_page_is_applied_and_another_one_is_not(browser, trained_
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
-def test_a_page_is_no_wider_than_the_window(browser, trained_runs, other_run, width):
-    browser.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    )
-    try:
-        for path in (trained_runs / "small", trained_runs / "code", other_run("hostile")):
+def test_a_page_is_no_wider_than_the_window(browser, trained_runs, hostile, width):
+    with browser.seen(width):
+        for path in (trained_runs / "small", trained_runs / "code", hostile):
             browser.open(path / "report.html")
             assert browser.run("return document.documentElement.scrollWidth") <= width
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize("name", ["small", "code", "regions", "curve", "hostile"])
+def test_a_keyboard_and_a_screen_reader_find_no_barrier_in_a_page(
+    browser, trained_runs, net, hostile, name, width, scheme
+):
+    path = {"small": trained_runs / "small", "code": trained_runs / "code", "hostile": hostile}.get(name) or net(name)
+    with browser.seen(width, scheme):
+        browser.open(path / "report.html")
+        assert browser.barriers() == []
+
+
+def test_every_picture_of_a_page_is_on_its_print(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    shown = browser.run("return [...document.images].filter((image) => image.checkVisibility()).length")
+    print_ = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert shown > 10
+    assert print_.count(b"/Subtype /Image") >= shown
+
+
+def test_a_barrier_in_a_page_is_found(browser, trained_runs):
+    browser.open(trained_runs / "small" / "report.html")
+    browser.run("document.querySelector('#data img').removeAttribute('alt')")
+    assert [each.partition(":")[0] for each in browser.barriers()] == ["image-alt"]
 
 
 def test_a_net_that_is_too_large_gets_a_page_without_it_and_the_reason(trained_runs, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from mlphys.config.load import validate
 from mlphys.errors import UserError
 from mlphys.schema.document import Document
 from mlphys.schema.study import Study as StudyBlock
-from mlphys.studies import conduct, pictures, search
+from mlphys.studies import conduct, pictures, search, search_pictures
 from mlphys.studies.executor import Epoch, InThisProcess, Order, Report, Result, Stopped
 from mlphys.studies.member_queue import Trials
 from mlphys.studies.points import best
@@ -224,6 +224,23 @@ def test_a_study_whose_trials_are_none_of_its_search_is_damaged(study):
 
 
 @pytest.mark.slow
+def test_a_trial_that_did_not_learn_leaves_the_others_their_room_and_the_best_is_drawn_up_to_the_last(whole):
+    content = whole.model_dump()
+    done = [record for record in content["members"] if record["state"] == "done"]
+    for i, record in enumerate(done):
+        record["metrics"]["validation"]["accuracy"] = 0.9 + 0.001 * i if i else 0.1
+    changed = StudyFile.model_validate(content)
+    for drawn in (search_pictures.best_so_far, search_pictures.against_keys):
+        (picture,) = drawn("small/1", changed)
+        assert picture.figure.axes[0].get_ylim()[0] > 0.5
+        caption = picture.figure.get_supxlabel().replace("\n", " ")
+        assert f"blue triangles: 1 of {len(done)} trials, beyond the edge" in caption
+        assert min(picture.table["accuracy"]) == 0.1
+    (picture,) = search_pictures.best_so_far("small/1", changed)
+    line = next(line for line in picture.figure.axes[0].lines if line.get_label() == "best so far")
+    assert line.get_xdata()[-1] == len(content["members"])
+
+
 def test_a_search_is_drawn_against_each_key_and_as_the_best_so_far(whole, tmp_path):
     paths, skipped = pictures.draw(pictures.of_study("small/1", whole), tmp_path, ("png",))
     assert [path.name for path in paths if path.suffix == ".png"] == ["metric_against_keys.png", "best_so_far.png"]

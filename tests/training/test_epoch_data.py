@@ -107,14 +107,14 @@ def trained(made, recorder, start=None):
         (FRESH, {"steps_per_epoch": 3}),
         (CIRCLES, {"steps_per_epoch": 9, "augmentation": {"noise": 0.1}}),
         (DIGITS, {"steps_per_epoch": 5}),
-        (DIGITS, {"augmentation": TURNED}),
+        (DIGITS, {"augmentation": TURNED, "batch_size": 25}),
         ({**DIGITS, "preprocess": [{"project": 9}]}, {"augmentation": BENT, "steps_per_epoch": 2}),
     ],
     ids=["fresh", "fresh steps", "fresh noise", "steps across passes", "turned", "bent"],
 )
 def test_a_training_resumed_after_any_epoch_ends_with_the_same_bytes(data, training, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # one after every epoch
-    made = experiment(data, epochs=3, batch_size=30, **training)
+    made = experiment(data, **{"epochs": 3, "batch_size": 30, **training})
     recorder = Memory()
     whole = trained(made, recorder)
     for checkpoint in recorder.checkpoints[:-1]:

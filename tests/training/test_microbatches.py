@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from mlphys import machine
 from mlphys.config.experiment import MODELS
 from mlphys.schema.training import Training
 from mlphys.training import microbatches
+from tests.helpers.waiting import ended, killed_if_stuck
 from tests.training.test_engine import DIGITS, digits, trained
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
@@ -108,6 +112,46 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
     assert all((first.weights[name] == second.weights[name]).all() for name in first.weights)
 
 
+IMPORTED = """
+import json, os, sys
+import keras, tensorflow as tf
+from mlphys import machine
+from mlphys.models import classifier
+from mlphys.networks import tensorflow
+from mlphys.schema.shapes import trace
+from mlphys.training import microbatches
+
+machine.threads = lambda: 2
+for line in sys.stdin:
+    layers, batch, given = json.loads(line)
+    if os.fork() == 0:
+        os.environ.update(given)
+        layers = classifier.Classifier(kind="classifier", layers=layers).layers
+        rows = trace(layers, (8, 8, 1), ("model", "layers"))
+        tensorflow.configure(microbatches.operation_threads(rows, batch))
+        print(tf.config.threading.get_intra_op_parallelism_threads(), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def threads_of() -> Iterator[Callable[[Any, int | str, dict[str, str]], int]]:
+    """What TensorFlow gives an operation: starts it, in a fork of a process that has imported it, which takes long."""
+    others = {name: value for name, value in os.environ.items() if name not in GIVEN}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", IMPORTED], env=others, **pipes) as process:
+
+        def threads(*case: Any) -> int:
+            print(json.dumps(case), file=process.stdin, flush=True)
+            with killed_if_stuck(process):
+                return int(process.stdout.readline())
+
+        yield threads
+        process.stdin.close()
+        ended(process, "a process whose input has ended to end")
+
+
 @pytest.mark.parametrize(
     ("layers", "batch", "given", "expected"),
     [
@@ -120,16 +164,5 @@ def test_the_order_of_random_draws_is_fixed(monkeypatch):
         (NORMALIZED, 64, {}, 0),
     ],
 )
-def test_operations_get_one_thread_each_where_parts_share_the_cores(layers, batch, given, expected):
-    script = (
-        "from mlphys.models import classifier\nfrom mlphys.schema.shapes import trace\n"
-        "from mlphys.training import microbatches\nfrom mlphys.networks import tensorflow\n"
-        "from mlphys import machine\nmachine.threads = lambda: 2\n"
-        f"layers = classifier.Classifier(kind='classifier', layers={layers}).layers\n"
-        f"rows = trace(layers, (8, 8, 1), ('model', 'layers'))\n"
-        f"tensorflow.configure(microbatches.operation_threads(rows, {batch!r}))\n"
-        "print(tensorflow.tf.config.threading.get_intra_op_parallelism_threads())"
-    )
-    others = {name: value for name, value in os.environ.items() if name not in GIVEN}
-    found = subprocess.run([sys.executable, "-c", script], env=others | given, capture_output=True, text=True)
-    assert found.stdout == f"{expected}\n", found.stderr
+def test_operations_get_one_thread_each_where_parts_share_the_cores(threads_of, layers, batch, given, expected):
+    assert threads_of(layers, batch, given) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,16 @@ import pytest
 
 from mlphys import machine
 from mlphys.config.experiment import MODELS
-from mlphys.native import llvm
+from mlphys.native import llvm, noise
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
-from mlphys.training import backend, loop, native_backend
+from mlphys.training import backend, loop, microbatches, native_backend, native_chain
 from mlphys.training.backend import choose
 from mlphys.training.native_backend import NativeBackend
 from mlphys.training.progress import Silence
 from mlphys.training.tensorflow_backend import TensorFlowBackend
 from tests.helpers.memory_writer import Memory
+from tests.helpers.philox import disturbed
 from tests.training.test_engine import DIGITS, digits
 
 CURVE = Description((3,), (), 200, None, target_shape=(2,))
@@ -36,17 +38,21 @@ def of_samples(*encoder: Any, last: str = "sigmoid", **more: Any) -> dict[str, A
     return {"kind": "autoencoder", "encoder": list(encoder), "decoder": [dense(64, last)], **more}
 
 
-def curve() -> Splits:
-    """Points on a curve in three dimensions, and two functions of it."""
+def curve(weighted: bool) -> Splits:
+    """Points on a curve in three dimensions, and two functions of it; with weights or without."""
     s = np.random.default_rng(0).uniform(-1, 1, 260)
     x = np.stack([s, s**2, s**3], axis=1).astype(np.float32)
     y = np.stack([np.sin(3 * s), np.cos(3 * s)], axis=1).astype(np.float32)
-    return Splits(Split(x[:200], y[:200]), Split(x[200:], y[200:]), Split(x[:0], y[:0]))
+    weights = (1 + s**2).astype(np.float32)
+    parts = slice(200), slice(200, None), slice(0)
+    return Splits(*(Split(x[part], y[part], weights[part] if weighted else None) for part in parts))
 
 
 def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Training:
-    kind, data = MODELS[model["kind"]], curve() if model["kind"] == "regressor" else digits()
-    description = CURVE if model["kind"] == "regressor" else DIGITS
+    weighted = settings.get("weighted", False)
+    settings = {key: value for key, value in settings.items() if key != "weighted"}
+    kind, data = MODELS[model["kind"]], curve(weighted) if model["kind"] == "regressor" else digits()
+    description = replace(CURVE if model["kind"] == "regressor" else DIGITS, weighted=weighted)
     parsed = Settings.model_validate(settings)
     spec = kind.model_validate(model).completed(parsed, description, None)
     spec.check(parsed, description)
@@ -55,14 +61,15 @@ def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Trainin
     return loop.Training(network, phases, data, None, 0, {}, Memory(), Silence())
 
 
+L2 = {"L2": {"l2": 0.01}}
 ADAM = {"Adam": {"learning_rate": 0.01, "beta_1": 0.8, "epsilon": 1e-4}}
 MOMENTUM = {"SGD": {"learning_rate": 0.3, "momentum": 0.9}}
 FALLING = {"Adam": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.02, "decay_steps": 20}}}}
-FEW = {"batch_size": 30, "epochs": 2}
+FEW = {"batch_size": 25, "epochs": 2}
 STAGES = [{"encoder": [dense(12, "sigmoid")]}, {"encoder": [dense(6, "sigmoid")]}]
-PHASES = {"pretrain": {"epochs": 1}, "fine_tune": {"epochs": 1}, "head": {"epochs": 2, "labels": 60}}
+PHASES = {"pretrain": {"epochs": 1}, "fine_tune": {"epochs": 1}, "head": {"epochs": 2, "labels": 50}}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "classes": (of_classes(dense(16, "relu"), dense(10, "softmax")), {"optimizer": ADAM}),
+    "classes": (of_classes(dense(16, "relu"), dense(10, "softmax")), {"optimizer": ADAM, "batch_size": 30}),
     "falling": (of_classes(dense(16, "tanh", use_bias=False), dense(10, "softmax")), {"optimizer": FALLING}),
     "separate activations": (
         of_classes(dense(9), {"Activation": {"activation": "sigmoid"}}, dense(9), "ReLU", dense(10), "Softmax"),
@@ -86,6 +93,60 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"kind": "stacked_autoencoder", "stages": STAGES, "head": [dense(10, "softmax")]},
         {"optimizer": ADAM, "phases": PHASES},
     ),
+    "random": (
+        of_classes(
+            {"GaussianNoise": {"stddev": 0.3}},
+            dense(16, "relu"),
+            {"Dropout": {"rate": 0.4}},
+            dense(12, "tanh"),
+            {"GaussianDropout": {"rate": 0.2}},
+            {"Dropout": {"rate": 0}},
+            dense(10, "softmax"),
+        ),
+        {"optimizer": ADAM},
+    ),
+    "activations by their inputs": (
+        of_classes(
+            dense(16, "gelu"),
+            dense(12, "selu"),
+            dense(12),
+            {"Activation": {"activation": "mish"}},
+            dense(10, "softmax"),
+        ),
+        {"optimizer": ADAM},
+    ),
+    "penalized weights and outputs": (
+        of_classes(
+            dense(
+                16,
+                "relu",
+                kernel_regularizer={"L1L2": {"l1": 0.01, "l2": 0.02}},
+                bias_regularizer=L2,
+                activity_regularizer={"L1": {"l1": 0.03}},
+            ),
+            dense(10, "softmax", kernel_regularizer=L2),
+        ),
+        {"optimizer": {"SGD": {"learning_rate": 0.1}}},
+    ),
+    "penalized code": (
+        of_samples("Flatten", dense(9, "sigmoid"), sparsity={"l1": 0.01, "kl": {"target": 0.1, "weight": 0.2}}),
+        {"optimizer": ADAM},
+    ),
+    "samples of different weights": (
+        {"kind": "regressor", "layers": [dense(30, "tanh", kernel_regularizer=L2), dense(2)]},
+        {"weighted": True},
+    ),
+    "classes of different weights": (
+        of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")),
+        {"optimizer": ADAM, "class_weight": "balanced"},
+    ),
+    "contractive": (of_samples(dense(9, "sigmoid"), contraction=0.1), {"optimizer": ADAM}),
+    "tied": (
+        of_samples("Flatten", dense(20, "tanh", kernel_regularizer=L2), dense(6), tied=True)
+        | {"decoder": [dense(20, "tanh"), dense(64, "sigmoid", use_bias=False)]},
+        {"optimizer": ADAM, "batch_size": 60},
+    ),
+    "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
     "curve": (
         {"kind": "regressor", "layers": [dense(30, "tanh"), dense(2)]},
         {"optimizer": {"SGD": {"learning_rate": 0.1, "momentum": 0.5, "nesterov": True}}, "steps_per_epoch": 9},
@@ -93,8 +154,49 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+def draw_as_machine_code(monkeypatch):
+    """Keras's random layers draw the numbers of machine code, and batches stay whole: a part draws its own."""
+    import keras
+    import tensorflow as tf
+
+    def call(layer: Any, x: Any, training: bool = False) -> Any:
+        kind = getattr(noise, type(layer).__name__)
+        drawn = kind(layer.stddev if kind is noise.GaussianNoise else layer.rate)
+        if not training or drawn == kind(0.0):
+            return x
+
+        def factors_and_numbers(seed: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            numbers, factors = disturbed((drawn,), np.zeros(shape), iter([seed]), 0)
+            return factors.astype(np.float32), numbers.astype(np.float32)
+
+        state = layer.seed_generator.next()
+        factors, numbers = tf.numpy_function(factors_and_numbers, (state, tf.shape(x)), (tf.float32, tf.float32))
+        return tf.ensure_shape(x * factors + numbers, x.shape)
+
+    for kind in (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.GaussianNoise):
+        monkeypatch.setattr(kind, "call", call)
+    monkeypatch.setattr(microbatches, "sizes", lambda phase, batch, accelerated: [batch])
+
+
+OPTIMIZERS = {
+    "Adadelta": {"learning_rate": 0.5},
+    "Adagrad": {"learning_rate": 0.05},
+    "Adam": {"amsgrad": True, "clipvalue": 0.002},
+    "AdamW": {"learning_rate": 0.01, "epsilon": 1e-4},
+    "Adamax": {"epsilon": 1e-4},
+    "Lion": {"learning_rate": 0.001},
+    "Nadam": {"learning_rate": 0.01, "epsilon": 1e-4},
+    "RMSprop": {"momentum": 0.5, "centered": True, "epsilon": 1e-4},
+}
+CASES |= {
+    name: (of_classes(dense(10, "softmax")), {"optimizer": {name: values}}) for name, values in OPTIMIZERS.items()
+}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
+    if case.startswith("random"):
+        draw_as_machine_code(monkeypatch)
     model, settings = CASES[case]
     ours = training_of(model, FEW | settings)
     assert {choose(phase.plan, 200).backend for phase in ours.phases} == {NativeBackend}
@@ -116,35 +218,37 @@ def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
 
 UNEQUAL = {"masking": 0.1, "emphasis": {"corrupted": 1.0, "untouched": 0.5}}
 CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
-L2 = {"L2": {"l2": 0.01}}
 
 
 @pytest.mark.parametrize(
     ("model", "settings", "reason"),
     [
-        (of_classes(dense(16, "relu", kernel_regularizer=L2), dense(10, "softmax")), {}, "the term 0.01 sum"),
+        (of_classes(dense(16, "relu", kernel_regularizer={"OrthogonalRegularizer": {"factor": 0.02}}),
+                    dense(10, "softmax")), {}, "the term 0.02 mean |cos| between the rows of kernel has no"),
+        (of_classes(dense(10, "softmax", activity_regularizer=L2)), {}, "a penalty on the outputs of the last Dense"),
+        (of_classes(dense(9, "relu", activity_regularizer=L2), {"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {},
+         "layer Dropout behind a penalty on its inputs has no"),
+        (of_samples("Flatten", dense(9), {"Dropout": {"rate": 0.1}}, sparsity={"l1": 0.1}), {},
+         "a penalty on what is no output of a Dense layer has no"),
         ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
          "layer Conv2D has no machine code for whole steps"),  # single convolutions may
-        (of_classes({"Dropout": {"rate": 0.1}}, dense(10, "softmax")), {}, "layer Dropout has no machine code"),
+        (of_classes(dense(9), {"Dropout": {"rate": 0.1}}, "ReLU", dense(10, "softmax")), {}, "layer ReLU has no"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
-        (of_classes(dense(16, "selu"), dense(10, "softmax")), {}, "activation selu has no machine code"),
+        (of_classes(dense(16, "log_softmax"), dense(10, "softmax")), {}, "activation log_softmax has no machine code"),
+        (of_samples(dense(8, "relu"), last="gelu"), {}, "MeanSquaredError behind gelu outputs has no machine code"),
         (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}, "layer ReLU has no machine code"),
         (of_classes(dense(10, "softmax")), {"loss": "mean_squared_error"}, "MeanSquaredError behind softmax outputs"),
         (of_classes(dense(10, "sigmoid")), {"loss": "binary_crossentropy"}, "BinaryCrossentropy behind sigmoid"),
         (of_classes(dense(10, "softmax")), {"loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}}},
          "CategoricalCrossentropy behind softmax outputs"),
-        (of_classes(dense(10, "softmax")), {"class_weight": "balanced"}, "weight of the sample's class has no"),
-        (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"amsgrad": True}}}, "amsgrad has no machine code"),
         (of_classes(dense(10, "softmax")), {"optimizer": {"Adam": {"clipnorm": 1.0}}}, "clipnorm has no machine code"),
-        (of_classes(dense(10, "softmax")), {"optimizer": "adamw"}, "optimizer AdamW has no machine code"),
-        (of_classes(dense(10, "softmax")), {"optimizer": "rmsprop"}, "optimizer RMSprop has no machine code"),
+        (of_classes(dense(10, "softmax")), {"optimizer": "ftrl"}, "optimizer Ftrl has no machine code"),
         (of_classes(dense(10, "softmax")), {"track": ["gradient_norms"]}, "track: gradient_norms has no machine code"),
         (of_samples(dense(8, "relu")), {"loss": "huber"}, "Huber behind sigmoid outputs has no machine code"),
         (of_samples(dense(8, "relu")), {"loss": "mean_absolute_error"}, "MeanAbsoluteError behind sigmoid outputs"),
-        (of_samples(dense(8, "relu"), sparsity={"l1": 0.1}), {}, "the term 0.1 sum_j |h_j| has no machine code"),
         (of_samples(dense(8, "relu"), sparsity={"k": 3}), {}, "layer KSparse has no machine code"),
-        (of_samples(dense(8, "sigmoid"), contraction=0.1), {}, "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
-        (of_samples(dense(8, "relu"), tied=True), {}, "layer Dense with tied weights has no machine code"),
+        (of_samples(dense(9, "tanh"), dense(8, "sigmoid"), contraction=0.1), {},
+         "the term 0.1 sum_ij (dh_j/dx_i)^2 has no machine code"),
         (of_samples(dense(8, "relu"), corruption=UNEQUAL), {}, "times 1 where x was changed, else 0.5 has no"),
         ({"kind": "stacked_autoencoder", "stages": STAGES[:1], "head": [dense(10, "softmax")], "frozen": True}, {},
          "some of its weights are not trained"),
@@ -161,13 +265,16 @@ def test_what_is_more_than_a_chain_goes_through_tensorflow_and_the_reason_is_rep
 
 def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_tensorflow(monkeypatch):
     plan = training_of(*CASES["classes"]).phases[0].plan
-    most = native_backend.LARGEST_BATCH
+    most = native_chain.LARGEST_BATCH
     assert NativeBackend.refusal(plan, most, ()) is None
     assert NativeBackend.refusal(plan, most + 1, ()) == f"batches of more than {most} samples"
+    tied, few = training_of(*CASES["tied"]).phases[0].plan, native_chain.LEAST_TIED_BATCH
+    assert NativeBackend.refusal(tied, few, ()) is None
+    assert NativeBackend.refusal(tied, few - 1, ()) == f"tied weights with batches of fewer than {few} samples"
     assert NativeBackend.refusal(plan, 30, ["GPU:0"]) == "an accelerator takes them"
-    monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10)
+    monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10)
     assert NativeBackend.refusal(plan, 30, ()) is None
-    monkeypatch.setattr(native_backend, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
+    monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
     assert NativeBackend.refusal(plan, 30, ()) == "more than 1183 weights"
     monkeypatch.undo()
     monkeypatch.setattr(llvm, "simd_unit", lambda: None)
@@ -181,15 +288,31 @@ def test_a_phase_with_few_labels_is_judged_by_the_batches_that_it_sees():
     assert choose(head.plan, 5000).backend is NativeBackend
 
 
-def test_the_number_of_threads_changes_no_bit(monkeypatch):
+@pytest.mark.parametrize("case", ["samples", "random", "tied", "penalized weights and outputs", "penalized code"])
+def test_the_number_of_threads_changes_no_bit(case, monkeypatch):
     monkeypatch.setattr(native_backend, "PRODUCTS", 1)
     found = []
     for threads in (1, 2, 3):
         monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
-        training = training_of(*CASES["samples"])
+        training = training_of(*CASES[case])
         outcome = training.run()
         found.append([value.tobytes() for value in outcome.weights.values()])
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("case", ["random", "tied", "Nadam"])
+def test_a_resumed_training_ends_with_the_same_bytes(case):
+    model, settings = CASES[case]
+    whole, cut, rest = (training_of(model, {"batch_size": 60} | settings | {"epochs": 3}) for _ in range(3))
+    expected = whole.run()
+    cut.recorder.interrupt_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    outcome = rest.run(cut.recorder.checkpoints[-1])
+    assert cut.recorder.checkpoints[-1].epoch == 1
+    assert {name: value.tobytes() for name, value in outcome.weights.items()} == {
+        name: value.tobytes() for name, value in expected.weights.items()
+    }
 
 
 def test_an_interrupt_before_all_threads_have_begun_leaves_none_of_them(monkeypatch):

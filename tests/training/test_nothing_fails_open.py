@@ -39,6 +39,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "stacked_autoencoder": {"stages": [{"encoder": ENCODER}, {"encoder": ENCODER}], "head": [SOFTMAX]},
     "transform": {"layers": ["Flatten"]},
 }
+SETTINGS = {"optimizer": {"SGD": {"learning_rate": 0.01}}, "batch_size": 30}
 PHASES = {"stacked_autoencoder": {"phases": {"pretrain": {}, "fine_tune": {}, "head": {}}}}
 
 
@@ -62,11 +63,11 @@ class Unknown(Term):
 def gradient_phases(kind_name: str) -> list[Gradient]:
     kind = MODELS[kind_name]
     description = VALUES if kind_name == "regressor" else DIGITS
-    training = Training.model_validate({"optimizer": {"SGD": {"learning_rate": 0.01}}, **PHASES.get(kind_name, {})})
+    training = Training.model_validate({**SETTINGS, **PHASES.get(kind_name, {})})
     training = training.model_copy(update={"loss": kind.DEFAULT_LOSS} if kind.ITERATIVE else {})
     spec = kind.model_validate({"kind": kind_name, **SMALLEST[kind_name]})
     spec = spec.completed(training, description, None)
-    network = spec.build(description, 0)
+    network = replace(spec.build(description, 0), compiles_in_xla=False)  # compiling takes the longest
     phases = spec.phases(training, description, network, samples(description))
     return [phase for phase in phases if isinstance(phase, Gradient)]
 

@@ -87,7 +87,7 @@ def test_the_saturated_outputs_are_those_counted_by_hand():
 
 @pytest.mark.parametrize("layers", [DENSE, CONV, RANDOM, NORMALIZED], ids=["dense", "conv", "random", "normalized"])
 def test_tracking_changes_no_bit_of_what_is_trained(layers):
-    settings = {"batch_size": 30, "epochs": 2, "optimizer": "adam"}
+    settings = {"batch_size": 25, "epochs": 2, "optimizer": "adam"}
     plain, kept, _ = trained(layers, settings)
     watched, kept_too, _ = trained(layers, settings | {"track": ALL})
     for name, value in plain.weights.items():
@@ -128,7 +128,7 @@ def test_what_is_not_tracked_is_not_summed():
 
 def test_a_resumed_training_has_the_same_history(monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    settings = {"batch_size": 30, "epochs": 4, "track": ALL}
+    settings = {"batch_size": 25, "epochs": 3, "track": ALL}
     _, kept, _ = trained(RANDOM, settings)
     first = Memory(interrupt_after=2)
     with pytest.raises(KeyboardInterrupt):

@@ -47,7 +47,9 @@ class Chart {
   extent() {
     const xs = this.chart.lines.flatMap((line) => line.x.map((x) => this.scaled(x)));
     const low = Math.min(...xs), high = Math.max(...xs);
-    return low === high ? [low - 0.5, high + 0.5] : [low, high];
+    if (low === high) return [low - 0.5, high + 0.5];
+    const room = this.chart.lines.some((line) => line.marked) ? 0.03 * (high - low) : 0;  // for points and bars of errors
+    return [low - room, high + room];
   }
 
   scaled(x) { return this.chart.logX ? Math.log10(x) : x; }

@@ -72,7 +72,8 @@ page.Pad = class {
   values() {
     const [height, width, channels] = this.shape, [low, high] = this.range, { width: w, height: h } = this.ink;
     const alpha = this.context.getImageData(0, 0, w, h).data;
-    const strokes = new Float32Array(w * h).map((_, i) => alpha[4 * i + 3] / 255);
+    const strokes = new Float32Array(w * h);
+    for (let i = 0; i < strokes.length; i++) strokes[i] = alpha[4 * i + 3] / 255;
     const fitted = this.frame ? framed(strokes, w, h, this.frame) : averaged(strokes, w, [0, 0, w, h], width, height);
     return this.under.map((v, i) => {
       const ink = fitted[Math.floor(i / channels)];
@@ -104,11 +105,12 @@ function averaged(strokes, line, [left, top, width, height], columns, rows) {
 // As MNIST (LeCun et al. 1998): scaled into a box without a change of proportions, the centre of mass in the middle.
 function framed(strokes, w, h, { size, box }) {
   let [left, top, right, bottom] = [w, h, -1, -1];
-  strokes.forEach((ink, i) => {
-    if (ink <= 0.05) return;
-    const x = i % w, y = Math.floor(i / w);
-    left = Math.min(left, x); right = Math.max(right, x); top = Math.min(top, y); bottom = Math.max(bottom, y);
-  });
+  for (let y = 0, i = 0; y < h; y++) {
+    for (let x = 0; x < w; x++, i++) {
+      if (strokes[i] <= 0.05) continue;
+      left = Math.min(left, x); right = Math.max(right, x); top = Math.min(top, y); bottom = Math.max(bottom, y);
+    }
+  }
   const found = new Float32Array(size * size);
   if (right < 0) return found;
   const width = right - left + 1, height = bottom - top + 1, most = Math.max(width, height);

@@ -12,7 +12,7 @@ class Learning {
     this.slider.addEventListener("input", () => { clearInterval(this.playing); this.show(Number(this.slider.value)); });
     play.addEventListener("click", () => this.play());
     this.tools = [play, this.slider, this.told];
-    if (this.net.plane) this.surface = new page.LossSurface(view, (weights) => this.place(weights));
+    if (this.net.plane && page.hasTargets(view)) this.surface = new page.LossSurface(view, (weights) => this.place(weights));
   }
 
   get element() {

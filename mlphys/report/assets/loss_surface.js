@@ -1,8 +1,11 @@
-// The loss in the plane in which the weights moved most, with the way of training; computed while it is in view.
+// The loss in a plane of the weights, with the path of training; computed while it is in view.
 const size = 33, levels = 14; // places along each side, contours
 const slice = 12, longest = 20_000; // milliseconds of work at a time, and in all
 const work = 4e6; // weights times samples at each place
 const steepest = 30; // losses this many times those of the training are drawn as these
+
+// Whether the page knows what the outputs are compared with: large targets are not in it.
+page.hasTargets = ({ net, samples }) => net.classes.length > 0 || net.code > 0 || samples.targets !== null;
 
 page.LossSurface = class {
   // `placed` is called with weights of a place that is pressed.
@@ -10,15 +13,15 @@ page.LossSurface = class {
     const { net, samples } = view, { places, factors, shares } = net.plane;
     Object.assign(this, { net, placed, places, frame: places.length - 1, along: [], losses: new Float64Array(size * size).fill(NaN) });
     this.data(view, samples);
-    this.directions(factors);
+    this.span(factors);
     const ranges = [0, 1].map((k) => [Math.min(...places.map((place) => place[k])), Math.max(...places.map((place) => place[k]))]);
-    this.axes = new page.Axes("the loss surface, with the way of training from a white dot to a full one", ranges, false, 0.3);
+    this.axes = new page.Axes("the loss surface, with the path of training from a hollow dot to a full one", ranges, false, 0.3);
     this.said = page.make("p", { className: "note" });
     this.said.setAttribute("aria-live", "polite");
     const percent = shares.map((share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
-    const caption = page.make("figcaption", {}, `Contours: the mean loss of ${this.inputs.length} samples, without penalties, over the plane ` +
-      `of the two directions in which the weights moved most, with ${percent[0]} and ${percent[1]} of their variance. The line is the ` +
-      "way of training as seen in this plane, on which the end lies. Press on it, or drag: the net takes the weights of that place.");
+    const caption = page.make("figcaption", {}, `Contours: the mean loss of ${this.inputs.length} samples, without penalties, in the plane ` +
+      `of the first two principal components of the weights during training, which have ${percent.join(" and ")} of their variance. ` +
+      "The line is the path of training, projected onto this plane, which contains its end. Press, or drag: the net takes the weights of that place.");
     this.element = page.make("figure", { className: "loss-surface" }, this.axes.canvas, this.said, caption);
     for (const name of ["pointerdown", "pointermove"]) {
       this.axes.canvas.addEventListener(name, (event) => { if (event.buttons & 1) this.press(this.axes.place(event)); });
@@ -48,18 +51,18 @@ page.LossSurface = class {
   }
 
   // The two directions of length 1 as weights, each a sum of those of all frames.
-  directions(factors) {
+  span(factors) {
     const { frames } = this.net, sum = (numbers, l, name, length) => {
       const found = new Float64Array(length);
       frames.forEach(({ weights }, t) => weights[l][name].values.forEach((v, i) => { found[i] += numbers[t] * v; }));
       return found;
     };
     this.basis = frames[frames.length - 1].weights.map((own, l) => Object.fromEntries(Object.entries(own).map(([name, { shape, values }]) =>
-      [name, { shape, values, ways: factors.map((numbers) => sum(numbers, l, name, values.length)) }])));
+      [name, { shape, values, directions: factors.map((numbers) => sum(numbers, l, name, values.length)) }])));
   }
 
   weightsAt([a, b]) {
-    return this.basis.map((own) => Object.fromEntries(Object.entries(own).map(([name, { shape, values, ways: [first, second] }]) =>
+    return this.basis.map((own) => Object.fromEntries(Object.entries(own).map(([name, { shape, values, directions: [first, second] }]) =>
       [name, { shape, values: values.map((v, i) => v + a * first[i] + b * second[i]) }])));
   }
 
@@ -68,15 +71,15 @@ page.LossSurface = class {
     const { net, inputs, targets } = this, { loss, arguments: given, summed } = net.plane;
     const before = net.layers.map((layer) => layer.weights);
     net.turnTo(weights);
-    const total = inputs.reduce((sum, input, i) => {
-      const last = net.outputs(input).pop(), p = net.classes.length ? [...net.result(last)] : last.values;
-      return sum + page.losses[loss](p, targets[i], given) * (summed ? p.length : 1);
+    const total = net.lastOutputs(inputs).reduce((sum, last, i) => {
+      const p = net.classes.length ? net.result(last) : last.values;
+      return sum + page.losses[loss](p, targets[i], given) * (summed ? last.values.length : 1);
     }, 0);
     net.turnTo(before);
     return total / inputs.length;
   }
 
-  // One loss after the other: those along the way, then the surface, finer and finer.
+  // One loss after the other: those along the path, then the surface, finer and finer.
   * computed() {
     for (const { weights } of this.net.frames) {
       this.along.push(this.lossOf(weights));

@@ -63,9 +63,12 @@ page.steps = {
   },
 };
 
-function through(layers, values) {
+// Layers that treat each row of a matrix as a sample.
+const rowwise = ["Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Dropout", "GaussianDropout", "GaussianNoise", "BatchNormalization", "LayerNormalization"];
+
+function through(layers, values, shape = layers[0].input) {
   const found = [];
-  let x = { shape: layers[0].input, values };
+  let x = { shape, values };
   for (const layer of layers) {
     x = page.layers[layer.type](x, layer.arguments, layer.weights);
     found.push(x);
@@ -111,6 +114,15 @@ page.Net = class {
 
   // The outputs of the layers from `first` on, the last one included, for what the first of them takes.
   outputs(values, first = 0, end = this.layers.length) { return through(this.layers.slice(first, end), values); }
+
+  // The last layer's outputs for many samples, computed at once where all layers allow it.
+  lastOutputs(inputs) {
+    if (!this.layers.every(({ type, input }) => input.length === 1 && rowwise.includes(type))) return inputs.map((x) => this.outputs(x).pop());
+    const width = inputs[0].length, all = new Float32Array(inputs.length * width);
+    inputs.forEach((x, i) => all.set(x, i * width));
+    const { values } = through(this.layers, all, [inputs.length, width]).pop(), size = values.length / inputs.length;
+    return inputs.map((_, i) => ({ shape: [size], values: values.subarray(i * size, (i + 1) * size) }));
+  }
 
   // What a branch reconstructs of the sample, whose outputs of all layers are known.
   reconstruction({ start, layers }, seen, outputs) {

@@ -1,16 +1,14 @@
 // Stream lines of a field in the plane, none nearer to another than a cell of a coarse grid (as matplotlib's streamplot).
 const samples = 41, cells = 26, stride = 0.006, longest = 4, shortest = 0.08; // lengths as shares of the picture's width
 
-// `field` gives the vector at a point; lines are lists of points.
+// `field` gives the vectors at points; lines are lists of points.
 page.streamLines = (field, [left, right], [bottom, top]) => {
-  const width = right - left, height = top - bottom, flow = [];
+  const width = right - left, height = top - bottom, nodes = [];
   const place = ([x, y]) => [left + x * width, bottom + y * height];
   for (let r = 0; r < samples; r++) {
-    for (let c = 0; c < samples; c++) {
-      const [u, v] = field(place([c / (samples - 1), r / (samples - 1)]));
-      flow.push([u / width, v / height]);
-    }
+    for (let c = 0; c < samples; c++) nodes.push(place([c / (samples - 1), r / (samples - 1)]));
   }
+  const flow = field(nodes).map(([u, v]) => [u / width, v / height]);
   const most = Math.max(...flow.map(([u, v]) => Math.hypot(u, v)));
   const direction = (point) => {
     const [x, y] = point.map((v) => Math.min(Math.max(v, 0), 1) * (samples - 1));

@@ -23,17 +23,6 @@ page.showImage = (canvas, values, [height, width, channels], [low, high]) => {
   context.putImageData(pixels, 0, 0);
 };
 
-// One channel of a map: grey from 0 on where nothing is negative, else blue below zero and red above, as in the pictures.
-page.showMap = (canvas, values, [height, width, channels], channel, most, signed) => {
-  [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) {
-    const colour = page.colour(values[i * channels + channel] / most, signed);
-    pixels.data.set([...colour, 255], 4 * i);
-  }
-  context.putImageData(pixels, 0, 0);
-};
-
 const ends = { blue: [5, 48, 97], pale: [247, 247, 247], red: [103, 0, 31], warm: [214, 96, 77], cool: [67, 147, 195] };
 const between = (a, b, t) => a.map((v, i) => v + (b[i] - v) * t);
 page.colour = (value, signed) => {
@@ -41,6 +30,26 @@ page.colour = (value, signed) => {
   if (!signed) return [255 * Math.max(t, 0), 255 * Math.max(t, 0), 255 * Math.max(t, 0)];
   const [middle, end] = t < 0 ? [ends.cool, ends.blue] : [ends.warm, ends.red], a = Math.abs(t);
   return a < 0.6 ? between(ends.pale, middle, a / 0.6) : between(middle, end, (a - 0.6) / 0.4);
+};
+
+// Colours from -1 to 1 in steps, three bytes each: a map has thousands of pixels, and is drawn with every stroke.
+const steps = 512;
+const coloured = (signed) => Uint8ClampedArray.from({ length: 3 * (2 * steps + 1) }, (_, i) => page.colour(Math.floor(i / 3) / steps - 1, signed)[i % 3]);
+const colours = { signed: coloured(true), unsigned: coloured(false) };
+
+// One channel of a map: grey from 0 on where nothing is negative, else blue below zero and red above, as in the pictures.
+page.showMap = (canvas, values, [height, width, channels], channel, most, signed) => {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d"), pixels = context.createImageData(width, height), { data } = pixels;
+  const table = signed ? colours.signed : colours.unsigned, scale = steps / most;
+  for (let i = 0, at = channel; i < data.length; i += 4, at += channels) {
+    const value = Math.round(values[at] * scale), from = 3 * (steps + Math.max(-steps, Math.min(steps, value || 0)));
+    data[i] = table[from];
+    data[i + 1] = table[from + 1];
+    data[i + 2] = table[from + 2];
+    data[i + 3] = 255;
+  }
+  context.putImageData(pixels, 0, 0);
 };
 
 // Horizontal bars by name, from 0 to 1 or to the largest value.

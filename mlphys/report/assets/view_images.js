@@ -45,7 +45,7 @@ class ImageView {
       this.right.append(this.bars.element);
     }
     this.canvases = {};
-    const pictures = make("div", { className: "outputs" });
+    const pictures = make("div", { className: this.net.branches.length > 4 ? "outputs many" : "outputs" });
     if (this.samples.frame || this.net.steps.length) this.canvas(pictures, "seen", "as the net sees it");
     if (this.net.code) {
       this.canvas(pictures, "made", "its reconstruction");
@@ -208,7 +208,7 @@ class ImageView {
     this.centroids.forEach((button, k) => button.setAttribute("aria-pressed", String(k === most)));
   }
 
-  // The only reconstructions that there are: the one of the sample is marked, and each can be the sample.
+  // All reconstructions that are possible: the one of the sample is marked, and each can become the sample.
   prototypes() {
     const { prototypes } = this.net, [count, width] = prototypes.shape, strip = make("div", { className: "strip" });
     this.centroids = Array.from({ length: count }, (_, k) => {

@@ -64,8 +64,8 @@ class RegionView extends View {
 
   regions() {
     const axes = new Axes("", [0, 1].map((k) => this.range(this.column(k))), true);
-    return Array.from({ length: grid * grid }, (_, i) =>
-      [...this.net.result(this.output(axes.cell(i % grid, Math.floor(i / grid), grid, grid)))]);
+    const places = Array.from({ length: grid * grid }, (_, i) => axes.cell(i % grid, Math.floor(i / grid), grid, grid));
+    return this.net.lastOutputs(places.map((place) => this.net.prepared(place))).map((last) => this.net.result(last));
   }
 
   draw() {
@@ -103,9 +103,14 @@ class FieldView extends View {
     this.begin("the field r(x) minus x of the autoencoder, with samples", [0, 1].map((k) => this.range(this.column(k))), kinds, true);
   }
 
-  moved(point) {
-    const made = this.output(point).values, restored = this.net.invertible ? this.net.restored(made) : made;
-    return [restored[0] - point[0], restored[1] - point[1]];
+  moved(point) { return this.field([point])[0]; }
+
+  // r(x) - x at points x.
+  field(points) {
+    return this.net.lastOutputs(points.map((point) => this.net.prepared(point))).map(({ values }, i) => {
+      const [x, y] = this.net.invertible ? this.net.restored(values) : values;
+      return [x - points[i][0], y - points[i][1]];
+    });
   }
 
   draw() {
@@ -127,14 +132,14 @@ class FieldView extends View {
     for (let r = 0; r < arrows; r++) {
       for (let c = 0; c < arrows; c++) places.push(axes.cell(c, r, arrows, arrows));
     }
-    const field = places.map((place) => this.moved(place)), most = Math.max(...field.map(([a, b]) => Math.hypot(a, b))) || 1;
+    const field = this.field(places), most = Math.max(...field.map(([a, b]) => Math.hypot(a, b))) || 1;
     places.forEach((place, i) => this.arrow(place, field[i], step, most));
   }
 
   // Lines that have the direction of the field everywhere, with its sense in their middle.
   lines() {
     const { axes } = this, { context } = axes;
-    for (const line of page.streamLines((point) => this.moved(point), axes.x, axes.y)) {
+    for (const line of page.streamLines((points) => this.field(points), axes.x, axes.y)) {
       axes.path(line, colour("--grey"), 1.1);
       const middle = Math.floor(line.length / 2), [from, to] = [axes.at(line[middle - 1]), axes.at(line[middle])];
       const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
@@ -147,7 +152,7 @@ class FieldView extends View {
     }
   }
 
-  // The only samples that there are as reconstructions, such as centroids.
+  // All reconstructions that are possible, such as centroids.
   prototypes() {
     const { prototypes, invertible } = this.net;
     if (!prototypes || !invertible) return [];
@@ -214,7 +219,7 @@ class CurveView extends View {
     for (let k = 0; k < Math.min(16, hidden[0].length); k++) {
       const values = hidden.map((each) => each[k]), [low, high] = this.range(values);
       const scaled = values.map((v) => axes.y[0] + ((v - low) / (high - low || 1)) * (axes.y[1] - axes.y[0]));
-      axes.path(xs.map((x, i) => [x, scaled[i]]), colour(`--c${1 + (k % 4)}`), 0.8);
+      axes.path(xs.map((x, i) => [x, scaled[i]]), colour(`--c${1 + (k % 4)}`), 1.2);
     }
   }
 
