@@ -75,7 +75,7 @@ class Ising(Dataset):
     samples_per_temperature: Count
     """How many configurations are drawn at each temperature. Example: 100"""
     size: Annotated[int, Field(ge=2, le=LARGEST)]
-    """The number L of rows and of columns of the lattice."""
+    """The number L of rows and of columns of the lattice. Example: 20"""
     target: Literal["phase", "temperature"] = "phase"
     """What the network is to predict of a configuration."""
     sample_seed: Seed = 0

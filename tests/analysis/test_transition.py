@@ -1,0 +1,124 @@
+"""Nets whose answer is known: a step of the magnetization, and components along it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlphys.analysis.transition import Transition, crossing_with_error, crossings, squared_correlation
+from mlphys.datasets import _ising_lattice as lattice
+from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.numerics.randomness import rng
+from mlphys.runs.run import Run
+from tests.analysis.runs import CLASSIFIER
+from tests.plots.runs import written
+
+ISING = "data: {name: ising, temperatures: [1.0, 2.0, 3.0, 5.0], samples_per_temperature: 20, size: 6}"
+PCA = f"""
+    {ISING}
+    model: {{kind: pca, components: 2}}
+"""
+TEMPERATURES = [1.0, 2.0, 3.0]
+
+
+def test_a_curve_crosses_one_half_where_its_straight_line_does():
+    curves = np.array([[0.0, 0.25, 0.75], [0.1, 0.5, 1.0], [0.6, 0.2, 0.6], [0.0, 0.1, 0.2], [1.0, 0.7, 0.6]])
+    np.testing.assert_allclose(crossings(TEMPERATURES, curves), [2.5, 2.0, 2.75, math.nan, math.nan])
+
+
+def test_the_error_of_the_crossing_is_the_spread_over_repetitions():
+    random = np.random.default_rng(0)
+    chances = np.array([0.2, 0.4, 0.8])[:, None]
+    found = [
+        crossing_with_error(TEMPERATURES, (random.random((3, 100)) < chances).astype(float), rng(i, "bootstrap"))
+        for i in range(40)
+    ]
+    values, errors = np.array(found).T
+    assert values.mean() == pytest.approx(2.25, abs=4 * values.std() / math.sqrt(40))
+    assert errors.mean() == pytest.approx(values.std(), rel=0.4)
+
+
+def test_values_that_stay_below_one_half_have_no_crossing():
+    assert crossing_with_error(TEMPERATURES, np.full((3, 10), 0.2), rng(0, "bootstrap")) is None
+
+
+def test_squared_correlation_is_one_for_a_line_and_zero_for_a_constant():
+    a = np.arange(5.0)
+    assert squared_correlation(a, 3 - 2 * a) == pytest.approx(1)
+    assert squared_correlation(a, np.ones(5)) == 0
+    assert squared_correlation(np.array([-1.0, 0, 1]), np.array([1.0, 0, 1])) == pytest.approx(0)
+
+
+def test_it_takes_data_with_a_transition_and_models_that_say_something_of_it(tmp_path: Path):
+    with pytest.raises(NotApplicable, match=r"^data\.name: moons has no phase transition; it takes name: ising$"):
+        Transition().check(written(tmp_path / "moons", CLASSIFIER).loaded)
+    regressor = f"""
+    {ISING.replace("size: 6", "size: 6, target: temperature")}
+    model: {{kind: regressor, layers: [Flatten, {{Dense: {{units: 1}}}}]}}
+"""
+    with pytest.raises(NotApplicable, match=r"^kind: regressor gives neither probabilities of two phases nor a code$"):
+        Transition().check(written(tmp_path / "regressor", regressor).loaded)
+    Transition().check(written(tmp_path / "pca", PCA).loaded)
+
+
+STEP = f"""
+    {ISING}
+    model:
+      kind: classifier
+      layers:
+        - Flatten
+        - Dense: {{units: 2, activation: relu}}
+        - Dense: {{units: 2, activation: softmax}}
+"""
+
+
+def step_at(magnetization: float) -> list[np.ndarray]:
+    """Weights of a net that calls a lattice ordered whose |m| is above this one."""
+    sharp = 1000.0
+    mean = np.full(36, 1 / 36)
+    return [
+        np.stack([mean, -mean], axis=1),
+        np.zeros(2),
+        np.array([[sharp, 0], [sharp, 0]]),
+        np.array([-sharp * magnetization, 0]),
+    ]
+
+
+def measured(run: Run, **settings: Any) -> AnalysisResult:
+    with theme.applied():
+        return Transition(**settings).measure(run)
+
+
+def test_a_step_of_the_magnetization_crosses_one_half_where_its_median_passes_the_step(tmp_path: Path):
+    run = written(tmp_path, STEP, step_at(0.5))
+    result = measured(run, samples=400)
+    spins = {t: lattice.draw(t, 2000, 6, rng(1, "other samples")) for t in (2.0, 3.0)}
+    low, high = ((abs(lattice.magnetization(of_one)) < 0.5).mean() for of_one in spins.values())
+    expected = 2 + (0.5 - low) / (high - low)
+    crossing, rows = result.numbers["crossing"], result.numbers["disordered"]
+    assert abs(crossing["temperature"] - expected) < 4 * crossing["stderr"] * math.sqrt(1 + 400 / 2000)
+    assert rows[0]["probability"] == 0
+    assert rows[2]["probability"] == pytest.approx(high, abs=4 * rows[2]["stderr"])
+    assert result.numbers["exact"] == pytest.approx(2.269185, abs=1e-6)
+    assert result.summary.startswith("mean probability of the disordered phase crosses 1/2 at T = 2.")
+    assert result.pictures[0].table["probability"] == [row["probability"] for row in rows]
+    cold = measured(run, samples=20, temperatures=[0.5, 1.0])
+    assert cold.numbers["crossing"] is None
+    assert "does not rise through 1/2 between 0.5 and 1; the infinite" in cold.summary
+
+
+def test_a_component_along_the_magnetization_is_the_order_parameter(tmp_path: Path):
+    staggered = 1 - 2.0 * (np.indices((6, 6)).sum(axis=0) % 2)
+    run = written(tmp_path, PCA, [np.zeros(36), np.stack([staggered.ravel(), np.ones(36)]) / 6, np.ones(36)])
+    result = measured(run)
+    assert result.numbers["best"] == 1
+    assert result.numbers["r2"][1] == pytest.approx(1, abs=1e-6)
+    assert result.numbers["r2"][0] < 0.2
+    code, order = (np.array(result.pictures[0].table[column]) for column in ("code", "magnetization"))
+    np.testing.assert_allclose(code, 6 * order, atol=1e-5)
