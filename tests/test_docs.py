@@ -1,4 +1,4 @@
-"""README.md, CONTRIBUTING.md and docs/: commands, options, links, pictures and every YAML in them."""
+"""README.md, CONTRIBUTING.md, SECURITY.md and docs/: commands, options, links, pictures and every YAML in them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from tests.test_architecture import ROWS
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
-DOCUMENTS = [README, CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    README, CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "SECURITY.md", *sorted((CHECKOUT / "docs").glob("*.md")),
+]  # fmt: skip
 IMAGES = sorted((CHECKOUT / "docs" / "images").iterdir())
 
 
@@ -80,7 +82,7 @@ def headings(document: Path) -> set[str]:
 
 def test_every_page_is_in_the_index():
     index = (CHECKOUT / "docs" / "index.md").read_text()
-    assert [page.name for page in DOCUMENTS[2:] if f"]({page.name})" not in index] == ["index.md"]
+    assert [page.name for page in DOCUMENTS[3:] if f"]({page.name})" not in index] == ["index.md"]
 
 
 @pytest.mark.parametrize(

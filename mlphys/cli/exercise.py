@@ -47,9 +47,9 @@ def command(config: Path, names: str, out: Path, range_from: str | None) -> None
     terminal.echo(f"{sheet.task}: written; read it before you hand it out")
     if sheet.left_out:
         terminal.echo(f"of the first comment of {config}, what may disclose a value was left out")
-    if not sheet.ranges:
+    if not sheet.ranges and not sheet.predicted:
         terminal.echo("no range is expected; --range-from RUN_OR_STUDY gives one, or expect: in the config")
-    elif range_from:
+    if range_from:
         entries = ", ".join(f"{metric}: [{low:g}, {high:g}]" for metric, (low, high) in sheet.ranges.items())
         terminal.echo(
             f"expect: {{{entries}}}    <- for {config}, so that `mlphys check RUN... --against` it compares with it"

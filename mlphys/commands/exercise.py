@@ -30,7 +30,8 @@ class Sheet:
     """A config with blanks, and what its task sheet says.
 
     `kept` is what may be said of the experiment, `about` its remarks, `blanks` a line of the config with its meaning
-    for each key, `ranges` the expected ones by metric, whose source is `range_source`.
+    for each key, `ranges` the expected ones by metric, whose source is `range_source`; `predicted` says that the
+    students give them.
     """
 
     config: Path
@@ -45,6 +46,7 @@ class Sheet:
     blanks: tuple[tuple[str, int, Meaning], ...]
     ranges: dict[str, list[float]]
     range_source: str
+    predicted: bool
 
 
 def made(config: Path, names: Sequence[str], out: Path, range_from: str | None = None) -> Sheet:
@@ -55,10 +57,13 @@ def made(config: Path, names: Sequence[str], out: Path, range_from: str | None =
         raise UserError("--blank: names no key; write the keys that are to be found, such as --blank optimizer,epochs")
     given = exercise(document, loaded, names)
     data, source = given.document.data, "the config"
+    predicted = ("expect",) in given.answers
+    if predicted and range_from is not None:
+        raise UserError("--range-from: gives the range that --blank expect leaves out; leave out one of them")
     if range_from is not None:
         (metric, ends), source = _range_of(range_from, loaded.experiment)
         data = {**data, "expect": {metric: ends}}
-    ranges = {} if ("expect",) in given.answers else dict(data.get("expect") or {})
+    ranges = {} if predicted else dict(data.get("expect") or {})
     name = loaded.experiment.name
     path, task = out / f"{name}.yaml", out / "task.md"
     for file in (path, task):
@@ -70,7 +75,7 @@ def made(config: Path, names: Sequence[str], out: Path, range_from: str | None =
     return Sheet(
         path, text, task, name, loaded.experiment.model.kind, loaded.experiment.data.name, kept,
         any(discloses(said, answer) for answer in given.answers.values()), dict(data.get("about") or {}),
-        _explained(text, path, given), ranges, source,
+        _explained(text, path, given), ranges, source, predicted,
     )  # fmt: skip
 
 

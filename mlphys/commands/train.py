@@ -176,6 +176,8 @@ def _resume(run: Run, overrides: Sequence[str], reporter: Reporter, say: Say, th
         raise UserError(f"{run.path}: {checkpoint.epoch} epochs are trained already; set training.epochs no lower")
     if checkpoint and (other := _mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
+    if checkpoint and (other := _other_steps(run.environment, loaded)):
+        raise UserError(f"{run.path}: {other}")
     dataset = run.dataset()
     fitted = _fitted(loaded, dataset, run.pretrained)
     writer.resume_from(checkpoint)
@@ -331,11 +333,8 @@ def _learn(
     dataset = replace(prepared.dataset, train=splits.weighted_for_training(experiment.data, prepared.dataset.train))
     seen = fitted.dataset(dataset)
     phases = kind.phases(experiment.training, description, network, seen.train)
-    environment = _environment(network, phases, len(seen.train))
     if start is None:
-        writer.environment(environment)
-    elif other := _other_steps(run.environment, environment):
-        raise UserError(f"{run.path}: {other}")
+        writer.environment(_environment(network, phases, len(seen.train)))
     feed = feeds.feed(loaded, dataset, fitted)
     training = Training(
         network, phases, seen, feed, experiment.seed, fingerprints(loaded, run.data), recorder, reporter,
@@ -349,9 +348,14 @@ def _learn(
         raise UserError(f"{run.path}: {error}; the weights of the last finite epoch are saved") from None
 
 
-def _other_steps(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+def _other_steps(saved: Mapping[str, Any], loaded: ResolvedExperiment) -> str | None:
     """Why training cannot go on as it began, and the remedy: machine code has other last digits than TensorFlow."""
-    before, found = (set((each.get("engine") or {}).get("native") or ()) for each in (saved, now))
+    tensorflow.configure(operation_threads(loaded), machine.chosen_threads())  # before it looks for accelerators
+    experiment, accelerators = loaded.experiment, tensorflow.accelerators()
+    plans = experiment.model.plans(experiment.training, loaded.net_input)
+    choices = {plan.name: choose(plan, loaded.net_input.samples, accelerators) for plan in plans}
+    found = {name for name, choice in choices.items() if choice.backend is NativeBackend}
+    before = set((saved.get("engine") or {}).get("native") or ())
     if before == found:
         return None
     phases = ", ".join(sorted(before ^ found))

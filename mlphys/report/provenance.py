@@ -78,7 +78,7 @@ def _sentences(run: Run, number: Main | None, packages: dict[str, str]) -> list[
         rate = settings.get("learning_rate")
         words = f"{name}{f' (learning rate {flow(rate)})' if rate is not None else ''}"
         batch = training.batch_size if isinstance(training.batch_size, int) else "all"
-        found.append(f"The cost was minimized by {words} in batches of {batch} for at most {training.epochs} epochs.")
+        found.append(f"The cost was minimized by {words} in batches of {batch} for at most {counted(training.epochs)}.")
         if training.early_stopping:
             stop = training.early_stopping
             found.append(

@@ -29,7 +29,9 @@ def runs(folder: str, rows: Sequence[Row]) -> str:
         return message("No runs", f"{folder} has no runs; `mlphys train CONFIG` makes one.")
     form = element(
         "form",
-        table(COLUMNS, [_row(each) for each in rows], caption="the newest first; ± is the standard error"),
+        table(
+            COLUMNS, [_row(each) for each in rows], caption="the newest first; ± is the standard error", class_="runs"
+        ),
         element("p", element("button", "Compare the chosen ones", type="submit")),
         action="/compare",
         method="get",

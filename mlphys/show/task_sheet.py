@@ -38,7 +38,7 @@ def _lines(sheet: Any) -> Iterator[str]:
     yield f"    mlphys config check {config}    # names what is still blank, or wrong"
     yield f"    mlphys train {config}"
     yield "    mlphys evaluate    # measures the newest run on the test samples"
-    if sheet.ranges:
+    if sheet.ranges or sheet.predicted:
         yield "    mlphys check       # compares it with the expected range"
 
 
@@ -47,6 +47,8 @@ def _sentence(text: str) -> str:
 
 
 def _range(sheet: Any) -> str:
+    if sheet.predicted:
+        return "Before you train, write under `expect` in which range the result will lie."
     if not sheet.ranges:
         return "The range in which the result should lie comes from the lecturer's own run or study."
     rows = "\n".join(f"| `{metric}` | {low:.6g} to {high:.6g} |" for metric, (low, high) in sheet.ranges.items())
@@ -56,7 +58,7 @@ def _range(sheet: Any) -> str:
 def _blank(key: str, line: int, meaning: Meaning) -> Iterator[str]:
     yield f"\n### `{key}`, line {line}\n"
     if meaning.sentence:
-        yield f"{_text(_sentence(meaning.sentence))}\n".replace(" \n", "\n")
+        yield f"{_sentence(meaning.sentence).strip()}\n"
     yield f"- type: {meaning.type}"
     if meaning.default is not None:
         yield f"- default: `{meaning.default}`"

@@ -207,6 +207,17 @@ def test_without_a_range_the_sheet_says_where_it_will_come_from():
     assert "comes from the lecturer's own run or study" in Path("sheet/task.md").read_text()
 
 
+def test_the_range_itself_can_be_what_students_predict():
+    said = mlphys("exercise", "exam.yaml", "--blank", "expect")
+    assert "no range" not in said
+    task = Path("sheet/task.md").read_text()
+    assert "Before you train, write under `expect` in which range the result will lie." in task
+    assert "0.9 to 1" not in task
+    assert "leave out one of them" in reason(
+        "exercise", "exam.yaml", "--blank", "expect", "--range-from", "x", "--out", "b"
+    )
+
+
 @pytest.fixture
 def handed_in() -> Path:
     """A folder of a class: good, bad, with other data and another version, and one that is no run."""

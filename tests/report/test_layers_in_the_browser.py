@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mlphys.errors import Refusal
-from mlphys.networks.forward_pass import of_rows
+from mlphys.networks.forward_pass import NO_ARGUMENT, of_rows
 from mlphys.networks.penalties.sparsity import KSparse
 from mlphys.networks.penalties.variational import CodeMean
 from mlphys.report.html import Html
-from mlphys.report.live import NO_ARGUMENT, Tensors, as_data, known_layers
+from mlphys.report.live import Tensors, as_data, known_layers
 from mlphys.report.page import page
 from mlphys.schema.fields import ActivationName
 from mlphys.schema.layers import LAYERS, Layer

@@ -288,6 +288,9 @@ def test_samples_at_once_have_the_outputs_that_they_have_one_by_one(page):
     browser, _ = page
     at_once = browser.run(f"{KNOWN} return page.net.lastOutputs(all).map((last) => [...last.values])")
     assert at_once == layers(browser)[-1].tolist()
+    flattened = """const net = Object.assign(Object.create(Object.getPrototypeOf(page.net)), page.net);
+        net.layers = [{type: 'Flatten', input: net.layers[0].input, arguments: {}, weights: {}}, ...net.layers];"""
+    assert browser.run(f"{KNOWN} {flattened} return net.lastOutputs(all).map((last) => [...last.values])") == at_once
 
 
 @of("field")

@@ -117,10 +117,12 @@ page.Net = class {
 
   // The last layer's outputs for many samples, computed at once where all layers allow it.
   lastOutputs(inputs) {
-    if (!this.layers.every(({ type, input }) => input.length === 1 && rowwise.includes(type))) return inputs.map((x) => this.outputs(x).pop());
+    const layers = this.layers[0].type === "Flatten" ? this.layers.slice(1) : this.layers; // which moves no number
+    const alike = layers.length > 0 && layers.every(({ type, input }) => input.length === 1 && rowwise.includes(type));
+    if (!alike) return inputs.map((x) => this.outputs(x).pop());
     const width = inputs[0].length, all = new Float32Array(inputs.length * width);
     inputs.forEach((x, i) => all.set(x, i * width));
-    const { values } = through(this.layers, all, [inputs.length, width]).pop(), size = values.length / inputs.length;
+    const { values } = through(layers, all, [inputs.length, width]).pop(), size = values.length / inputs.length;
     return inputs.map((_, i) => ({ shape: [size], values: values.subarray(i * size, (i + 1) * size) }));
   }
 
