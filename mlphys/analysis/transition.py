@@ -148,7 +148,8 @@ def _curve(name: str, numbers: dict[str, Any]) -> Picture:
         value, error = crossing["temperature"], crossing["stderr"]
         label = f"crosses ½ at {theme.measured(value, error)}"
         axes.axvspan(value - error, value + error, color=theme.VERMILLION, alpha=0.3, linewidth=0, label=label)
-    axes.errorbar(*table.values(), color=theme.BLUE, marker="o", markersize=5)
+    temperatures, means, errors = table.values()
+    axes.errorbar(temperatures, means, errors, color=theme.BLUE, marker="o", markersize=5)
     axes.set(xlabel="temperature T", ylabel="probability of the disordered phase", ylim=(-0.02, 1.02))
     axes.legend(loc="lower right")
     return Picture("transition", figure, table)
