@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 # Compiling takes most of the time of a short training, and half of that only makes the steps faster.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# Nothing that earlier tests or the user compiled is used, and nothing is left in the user's cache.
+os.environ["MLPHYS_CACHE"] = "off"
 # Tables fold on a narrow terminal, such as the one that a test process may have inherited.
 os.environ["COLUMNS"] = "120"
 

@@ -134,6 +134,7 @@ def test_it_is_turned_off_by_the_environment(cache, monkeypatch):
 
 
 def test_a_relative_cache_folder_is_not_used(monkeypatch):
+    monkeypatch.delenv("MLPHYS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     assert CodeCache.of_user() == CodeCache(None)
 
