@@ -87,7 +87,7 @@ class DataTerm(Term):
 
     def formulas(self) -> list[str]:
         text = self.loss.formula()
-        if self.loss.over_outputs():
+        if self.loss.over_outputs() and math.prod(self.shape) > 1:
             over = "sum_k" if self.loss_per == "sample" else f"1/{math.prod(self.shape)} sum_k"
             text = f"{over} {text}"
         return [text]

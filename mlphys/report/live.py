@@ -48,11 +48,11 @@ class Tensors:
         return {"shapes": self.shapes, "block": base64.b64encode(block.tobytes()).decode()}
 
 
-def section(run: Run, samples: PageSamples | None) -> Section:
+def section(run: Run, samples: PageSamples | None, snapshots: Snapshots) -> Section:
     """The living net, or the reason why there is none. Raises UserError for damaged weights."""
     net = None
     try:
-        net = network(run)
+        net = network(run, snapshots)
         reason = None if samples is not None and len(samples.x) else "the run has no samples to begin with"
     except NotApplicable as why:
         reason = str(why)
@@ -76,7 +76,7 @@ def known_losses() -> frozenset[str]:
     return frozenset(name for source in own_scripts() for name in re.findall(r"\bpage\.losses\.(\w+) =", source))
 
 
-def network(run: Run) -> dict[str, Any]:
+def network(run: Run, snapshots: Snapshots) -> dict[str, Any]:
     """Layers and preprocessing with numbers of tensors in place of arrays.
 
     Raises NotApplicable, with the reason, for a net that the page cannot compute.
@@ -88,7 +88,7 @@ def network(run: Run) -> dict[str, Any]:
     branches = [
         {"name": each.name, "start": each.start, "layers": as_data(each.steps, tensors)} for each in whole.branches
     ]
-    kept = _kept(run)
+    kept = _kept(run, snapshots)
     targets = run.preprocessing.targets
     scaling = {"mean": tensors.add(targets.mean), "spread": tensors.add(targets.spread)} if targets else None
     outputs = kind.prediction_shapes(description)
@@ -134,9 +134,8 @@ def _check(whole: ForwardPass) -> None:
         raise NotApplicable(f"its weights take {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f} MB")
 
 
-def _kept(run: Run) -> Snapshots:
-    """The weights after some epochs, as many as there is room for; none where the run has no snapshots."""
-    known = run.snapshots
+def _kept(run: Run, known: Snapshots) -> Snapshots:
+    """The weights after some epochs, as many as there is room for."""
     each = 4 * sum(math.prod(shape) for shape in run.loaded.weight_shapes().values())
     room = max(1, LARGEST // max(each, 1) - 1)
     epochs = sorted(known)

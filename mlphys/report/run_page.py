@@ -40,11 +40,12 @@ def written(run: Run, published: Sequence[PublishedNumber] = ()) -> str:
             missing.append(str(error))
             return None
 
+    snapshots = attempt(lambda: run.snapshots) or {}  # the net is alive without its past
     samples: PageSamples | None = attempt(lambda: page_samples.read(run))
     number = attempt(lambda: numbers.main(run))
     evaluated: list[Evaluation] = attempt(lambda: evaluations.read(run.folder)) or []
     makers: list[Callable[[], Section | None]] = [
-        lambda: live.section(run, samples),
+        lambda: live.section(run, samples, snapshots),
         lambda: experiment.section(run),
         lambda: network.section(run),
         lambda: dataset.section(run, samples),

@@ -206,7 +206,7 @@ def test_the_loss_of_a_place_is_that_of_the_weights_there(page):
     [place, found] = browser.run(
         "const s = page.live.learning.surface; return [s.axes.cell(5, 20, 33, 33), s.losses[20 * 33 + 5]]"
     )
-    plane = live.network(run)["plane"]
+    plane = live.network(run, run.snapshots)["plane"]
     path = [*run.snapshots.values(), run.weights]
     w = {
         name: run.weights[name]

@@ -166,6 +166,14 @@ def test_a_damaged_file_is_named_in_the_page(run, file):
     assert "<script>alert" not in html
 
 
+def test_damaged_snapshots_are_named_in_the_page_whose_net_is_alive_without_them(run):
+    (run / "snapshots.safetensors").write_bytes(b"<script>alert(1)</script>")
+    mlphys("report", run)
+    html = (run / "report.html").read_text()
+    assert "snapshots.safetensors" in missing(html)
+    assert 'id="live-net"' in html
+
+
 def test_a_page_and_evaluate_say_how_often_the_test_split_was_evaluated(run):
     once = (run / "report.html").read_text()
     assert "The test split was evaluated once." in once

@@ -15,7 +15,8 @@ page.Axes = class {
     [this.x, this.y] = ranges.map(wider);
     // `equal`: a unit is as long up as to the right, as far as the picture stays between 1:2 and 1:1
     const ratio = equal ? Math.min(1, Math.max(0.5, (this.y[1] - this.y[0]) / (this.x[1] - this.x[0]))) : 0.75;
-    this.size = [640, Math.round(38 + ratio * (640 - 54))];
+    const width = window.innerWidth < 500 ? 340 : 640; // a phone shows the picture smaller, and its numbers as large
+    this.size = [width, Math.round(38 + ratio * (width - 54))];
     [this.canvas.width, this.canvas.height] = this.size.map((n) => 2 * n);
     this.context = this.canvas.getContext("2d");
     this.context.scale(2, 2);
