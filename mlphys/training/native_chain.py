@@ -58,6 +58,11 @@ RULES: Mapping[type[Optimizer], type[Any]] = {
 }
 
 
+# These classes alone: another one that is derived from them may compute something else
+LOSSES = (losses.CategoricalCrossentropy, losses.BinaryCrossentropy, losses.MeanSquaredError)
+REGULARIZERS = (initializers.L1, initializers.L2, initializers.L1L2)
+
+
 class Unsupported(Exception):
     """There is no machine code for a phase; the text gives the reason."""
 
@@ -120,7 +125,7 @@ def _code_penalties(plan: Plan) -> dict[str, Any]:
 def _one_dense(plan: Plan) -> bool:
     """Whether a code is one Dense layer whose derivatives are functions of its outputs: its Jacobian is a formula."""
     encoder = (plan.rows or ())[: plan.code]
-    one = len(encoder) == 1 and isinstance(encoder[0].layer, Dense)
+    one = len(encoder) == 1 and type(encoder[0].layer) is Dense
     return one and (encoder[0].layer.activation_name() or "linear") in vector_math.SUPPORTED
 
 
@@ -140,7 +145,7 @@ def _layers(
                 raise NotGenerated("a penalty on what is no output of a Dense layer")
             given = {key: _added(getattr(layers[-1], key), value) for key, value in penalized[number].items()}
             layers[-1] = replace(layers[-1], **given)
-        if row is None or isinstance(row.layer, Flatten | Reshape):
+        if row is None or type(row.layer) in (Flatten, Reshape):
             continue
         if row in random:
             drawn = NOISES[type(row.layer)](row.layer)
@@ -152,7 +157,7 @@ def _layers(
                 layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
         elif type(row.layer) in NOISES:
             continue
-        elif isinstance(row.layer, Dense) and len(row.input_shape) == 1:
+        elif type(row.layer) is Dense and len(row.input_shape) == 1:
             source = dense.index(row.tied_to) if row.tied_to else None
             layers.append(replace(_dense(row.layer, row.input_shape[0]), tied_to=source))
         elif (name := _activation(row.layer)) and layers and layers[-1].takes_activation:
@@ -189,9 +194,9 @@ def _dense(layer: Dense, inputs: int) -> DenseLayer:
 
 
 def _penalty(regularizer: Regularizer | None, symbol: str) -> Penalty:
-    match regularizer:
-        case None:
-            return Penalty()
+    if regularizer is None:
+        return Penalty()
+    match regularizer if type(regularizer) in REGULARIZERS else None:
         case initializers.L1(l1=l1):
             return Penalty(l1=l1)
         case initializers.L2(l2=l2):
@@ -209,7 +214,7 @@ def random_layers(rows: Sequence[Row]) -> list[Row]:
 
 def _activation(layer: Layer) -> str | None:
     """The activation that a layer is by itself; None if it is none, or one with an argument."""
-    if isinstance(layer, Activation):
+    if type(layer) is Activation:
         return layer.activation
     return {ReLU(): "relu", Softmax(): "softmax"}.get(layer)
 
@@ -218,7 +223,7 @@ def _loss(data: DataTerm, last: DenseLayer) -> Loss:
     classes, supported = data.target == "classes", last.activation in vector_math.SUPPORTED
     if classes and last.outputs == 1:
         raise NotGenerated("one unit that tells two classes apart")
-    match data.loss:
+    match data.loss if type(data.loss) in LOSSES else None:
         case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
             return dense_loss.SoftmaxCrossentropy(last.outputs)
         case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":

@@ -14,13 +14,14 @@ from mlphys.networks.cost import Batch, Term
 from mlphys.networks.phases import Gradient
 from mlphys.schema import registry
 from mlphys.schema.data import Description, Split
-from mlphys.schema.layers import LAYERS, Layer
+from mlphys.schema.layers import LAYERS, Dense, Layer
 from mlphys.schema.shapes import separable, trace
 from mlphys.schema.training import Training
 from mlphys.training import microbatches
 from mlphys.training.backend import choose
 from mlphys.training.engine import Engine
 from mlphys.training.native_backend import NativeBackend
+from mlphys.training.native_chain import Unsupported, dense_chain
 from mlphys.training.tensorflow_backend import TensorFlowBackend
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 60, None)
@@ -125,6 +126,35 @@ def test_a_plan_names_the_variables_that_keras_would_train_in_its_order(kind):
             expected = phase.network.model.trainable_variables
             assert [id(each) for each in phase.trained] == [id(each) for each in expected]
         assert len(set(map(id, phase.trained))) == len(phase.trained) > 0
+
+
+def derived(known: type[Any]) -> type[Any]:
+    """Another class of the same fields, whose computation nobody knows."""
+    return type(f"My{known.__name__}", (known,), {"__module__": known.__module__, "__doc__": known.__doc__})
+
+
+@pytest.mark.parametrize("what", ["Dense", "Flatten", "Dropout", "L2", "SGD", "CategoricalCrossentropy"])
+def test_a_class_derived_from_a_known_one_has_no_machine_code(what):
+    layers = ["Flatten", {"Dense": {"units": 6, "kernel_regularizer": {"L2": {"l2": 0.1}}}}, {"Dropout": 0.5}, SOFTMAX]
+    kind = MODELS["classifier"]
+    training = Training.model_validate(SETTINGS).model_copy(update={"loss": kind.DEFAULT_LOSS})
+    spec = kind.model_validate({"kind": "classifier", "layers": layers}).completed(training, DIGITS, None)
+    [plan] = spec.plans(training, DIGITS)
+    dense_chain(plan, 30)
+
+    def other(value: Any) -> Any:
+        known = type(value)
+        return derived(known).model_construct(**dict(value)) if known.__name__ == what else value
+
+    def other_layer(layer: Layer) -> Layer:
+        regularizer = {"kernel_regularizer": other(layer.kernel_regularizer)} if isinstance(layer, Dense) else {}
+        return other(layer.model_copy(update=regularizer))
+
+    rows = tuple(replace(row, layer=other_layer(row.layer)) for row in plan.rows)
+    settings = plan.settings.model_copy(update={"optimizer": other(plan.settings.optimizer)})
+    terms = (replace(plan.terms[0], loss=other(plan.terms[0].loss)), *plan.terms[1:])
+    with pytest.raises(Unsupported):
+        dense_chain(replace(plan, rows=rows, settings=settings, terms=terms), 30)
 
 
 class Silent(Layer):
