@@ -6,30 +6,10 @@ Each is the one way there is in the pinned minor versions; a newer Keras is trie
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-
-
-def clear_session() -> None:
-    """`keras.backend.clear_session` without the garbage collection, and of Keras 3.15 without the import that its own
-    makes for one function: `tf.compat.v1` takes most of a second."""
-    import keras
-
-    if not keras.__version__.startswith("3.15."):
-        keras.backend.clear_session(free_memory=False)
-        return
-    from keras.src.backend.common import global_state
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import ops
-
-    global_state.GLOBAL_STATE_TRACKER = threading.local()
-    global_state.GLOBAL_SETTINGS_TRACKER = threading.local()
-    ops.reset_default_graph()
-    if context.executing_eagerly():
-        context.context().clear_kernel_cache()
 
 
 def logits(outputs: Any) -> Any:

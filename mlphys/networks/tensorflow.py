@@ -9,13 +9,13 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 from mlphys.errors import UserError
-from mlphys.networks import keras_internals
 
 # Parts that take a sixth of the import, are not used by a training, and register no gradients: loaded at first use
 _SELDOM_USED = (
@@ -56,7 +56,7 @@ def forget() -> None:
     if _module is None:
         return
     global _frozen
-    keras_internals.clear_session()
+    _clear_session()
     gc.collect()
     if not _frozen:
         _frozen = True
@@ -70,7 +70,26 @@ def reset_names() -> None:
     gradient: the last digits of a training must not depend on the networks that the process built before.
     """
     start()
-    keras_internals.clear_session()
+    _clear_session()
+
+
+def _clear_session() -> None:
+    """`keras.backend.clear_session` without the garbage collection, and of Keras 3.15 without the import that its own
+    makes for one function: `tf.compat.v1` takes most of a second."""
+    import keras
+
+    if not keras.__version__.startswith("3.15."):
+        keras.backend.clear_session(free_memory=False)
+        return
+    from keras.src.backend.common import global_state
+    from tensorflow.python.eager import context
+    from tensorflow.python.framework import ops
+
+    global_state.GLOBAL_STATE_TRACKER = threading.local()
+    global_state.GLOBAL_SETTINGS_TRACKER = threading.local()
+    ops.reset_default_graph()
+    if context.executing_eagerly():
+        context.context().clear_kernel_cache()
 
 
 def start() -> ModuleType:
