@@ -339,7 +339,7 @@ def page(results: Mapping[str, Measured]) -> str:
     fixed = {name: found for name, found in results.items() if found.fixed}
     parts = [part for nets in (whole, fixed) if nets for part in (summary(nets), table(nets))]
     parts[2:2] = ["In these a phase trains some of its layers, and the others are fixed:"] if whole and fixed else []
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or "No config is measured yet."
 
 
 def known() -> dict[str, Measured]:
