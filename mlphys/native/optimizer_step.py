@@ -89,9 +89,8 @@ class Adam(UpdateRule):
 
     def update(self, ir: Function, gradient: Vector, factors: Sequence[Scalar], state: list[Vector]) -> list[Vector]:
         weight, mean, variance, *largest = state
-        mean = ir.fma(ir.fsub(gradient, mean), ir.broadcast(1 - self.beta_1), mean)
-        change = ir.fma(gradient, gradient, ir.fneg(variance))
-        variance = ir.fma(change, ir.broadcast(1 - self.beta_2), variance)
+        mean = _moving_mean(ir, mean, gradient, self.beta_1)
+        variance = _moving_square(ir, variance, gradient, self.beta_2)
         largest = [ir.maximum(each, variance) for each in largest]
         root = ir.sqrt(largest[0] if largest else variance)
         step = ir.fdiv(mean, ir.fadd(root, ir.broadcast(self.epsilon)))
@@ -129,9 +128,8 @@ class Nadam(UpdateRule):
     def update(self, ir: Function, gradient: Vector, factors: Sequence[Scalar], state: list[Vector]) -> list[Vector]:
         weight, mean, variance = state
         of_mean, of_gradient, of_root = (ir.broadcast(each) for each in factors)
-        mean = ir.fma(ir.fsub(gradient, mean), ir.broadcast(1 - self.beta_1), mean)
-        change = ir.fma(gradient, gradient, ir.fneg(variance))
-        variance = ir.fma(change, ir.broadcast(1 - self.beta_2), variance)
+        mean = _moving_mean(ir, mean, gradient, self.beta_1)
+        variance = _moving_square(ir, variance, gradient, self.beta_2)
         root = ir.fma(of_root, ir.sqrt(variance), ir.broadcast(self.epsilon))
         step = ir.fma(of_mean, mean, ir.fmul(of_gradient, gradient))
         return [ir.fadd(weight, ir.fdiv(step, root)), mean, variance]
@@ -153,7 +151,7 @@ class Adamax(UpdateRule):
 
     def update(self, ir: Function, gradient: Vector, factors: Sequence[Scalar], state: list[Vector]) -> list[Vector]:
         weight, mean, largest = state
-        mean = ir.fma(ir.fsub(gradient, mean), ir.broadcast(1 - self.beta_1), mean)
+        mean = _moving_mean(ir, mean, gradient, self.beta_1)
         size = ir.maximum(gradient, ir.fneg(gradient))
         largest = ir.maximum(size, ir.fmul(ir.broadcast(self.beta_2), largest))
         step = ir.fdiv(mean, ir.fadd(largest, ir.broadcast(self.epsilon)))
@@ -277,3 +275,13 @@ class Modified(UpdateRule):
 def _mean(ir: Function, kept: float, before: Vector, new: Vector) -> Vector:
     """kept before + (1 - kept) new."""
     return ir.fma(ir.broadcast(kept), before, ir.fmul(ir.broadcast(1 - kept), new))
+
+
+def _moving_mean(ir: Function, mean: Vector, gradient: Vector, momentum: float) -> Vector:
+    return ir.fma(ir.fsub(gradient, mean), ir.broadcast(1 - momentum), mean)
+
+
+def _moving_square(ir: Function, square: Vector, gradient: Vector, momentum: float) -> Vector:
+    """The moving mean of the squared gradient."""
+    change = ir.fma(gradient, gradient, ir.fneg(square))
+    return ir.fma(change, ir.broadcast(1 - momentum), square)
