@@ -278,10 +278,11 @@ def _mean(ir: Function, kept: float, before: Vector, new: Vector) -> Vector:
 
 
 def _moving_mean(ir: Function, mean: Vector, gradient: Vector, momentum: float) -> Vector:
+    """mean + (1 - momentum) (gradient - mean): `_mean` as Keras's Adam writes it, with other last digits."""
     return ir.fma(ir.fsub(gradient, mean), ir.broadcast(1 - momentum), mean)
 
 
 def _moving_square(ir: Function, square: Vector, gradient: Vector, momentum: float) -> Vector:
-    """The moving mean of the squared gradient."""
+    """The same of the squared gradient."""
     change = ir.fma(gradient, gradient, ir.fneg(square))
     return ir.fma(change, ir.broadcast(1 - momentum), square)
