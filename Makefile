@@ -3,6 +3,8 @@
 PYTHON ?= python3.11 python3.12 python3.13 python3
 FITS = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
+SECONDS ?= 600
+
 VENV = .venv
 BIN = $(VENV)/bin
 # not bin/python, a link whose date is that of the Python it points to
@@ -16,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak fuzz bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ coverage: $(DEV) ## run the tests of make test; list the modules of which they r
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
 
+fuzz: $(DEV) ## open millions of changed files, configs and requests, where atheris is installed; SECONDS=600
+	$(BIN)/python -m scripts.fuzz --seconds $(SECONDS)
+
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are installed, PyTorch and JAX
 	$(BIN)/python -m scripts.bench
 
@@ -90,7 +95,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv, caches and built files; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .coverage .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mlphys tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(CREATED):

@@ -125,9 +125,19 @@ def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
         measured = [run for run, _ in values]
         errors = [_by_name(run.metrics[split]).get(f"{name}_stderr") for run in measured]
         found = over_seeds([value for _, value in values], errors)
-        sampling = _sampling_variance(found, measured[0].metrics[split]["samples"], published)
+        sampling = _sampling_variance(found, _samples(measured[0], split), published)
         away = deviation(found, published.value, published.last_digit(), published.error, published.runs, sampling)
         yield Compared(tuple(measured), key, found, published, away)
+
+
+def _samples(run: Run, split: str) -> int:
+    count = run.metrics[split].get("samples")
+    if count is None:
+        raise UserError(
+            f"{run.path / 'metrics.json'}: damaged: {split} has no samples; "
+            f"`mlphys evaluate {run.path} --split {split}` writes it again"
+        )
+    return int(count)
 
 
 def _sampling_variance(found: OverSeeds, samples: int, published: Published) -> float:
