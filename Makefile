@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak fuzz bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak fuzz mutants bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ soak: $(DEV) ## kill trainings at random instants, resume them, compare every by
 
 fuzz: $(DEV) ## open millions of changed files, configs and requests, where atheris is installed; SECONDS=600
 	$(BIN)/python -m scripts.fuzz --seconds $(SECONDS)
+
+mutants: $(DEV) ## remove each guard against bad input, run the tests that reach it; hours, goes on where it ended
+	$(BIN)/python -m scripts.mutants
 
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are installed, PyTorch and JAX
 	$(BIN)/python -m scripts.bench

@@ -3,7 +3,7 @@
 make fuzz SECONDS=600                          # goes on where it ended; atheris is needed
 python -m scripts.fuzz --only npz --seconds 60 # one target
 python -m scripts.fuzz --keep                  # the smallest inputs that reach everything, into tests/fuzz/corpus
-python -m scripts.fuzz --write                 # the counts into docs/security.md
+python -m scripts.fuzz --write                 # the counts into docs/security.md, as after fuzzing
 
 Each target gets LEAST inputs, then all get the same time. Some turns are guided by the lines that inputs
 reach. The corpus grows in .fuzz/; the counts of all times are in
@@ -170,7 +170,7 @@ def main() -> None:
     if arguments.keep:
         for name in names:
             keep(name)
-    if arguments.write:
+    if arguments.write or arguments.seconds:
         write_table(DOCUMENT, "fuzz", table(found))
     broken = [path for name in names for path in (WORK / name).glob("found/*") if path.suffix != ".txt"]
     if arguments.seconds and broken:

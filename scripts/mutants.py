@@ -8,7 +8,7 @@ python -m scripts.mutants --write               # the counts into docs/security.
 A guard is a `raise` of UserError, Refusal or what a function makes of them, or a comparison with a bound: a number or
 a constant in capitals. Tests are collected and run once in this process, which notes the guards that each reaches.
 Then for each guard a fork of it replaces the code of the one function and runs those tests, the quickest first, until
-one fails. Results are kept in mutants.json; those of a changed function are found again.
+one fails. Results are kept in tests/mutants.json; a guard that has changed is tried again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any
 from scripts.marked_tables import ROOT, write_table
 
 ROOMS = ("io", "runs", "config", "schema", "data", "studies", "report", "export")
-RESULTS, DOCUMENT = ROOT / "mutants.json", ROOT / "docs" / "security.md"
+RESULTS, DOCUMENT = ROOT / "tests" / "mutants.json", ROOT / "docs" / "security.md"
 ERRORS = ("UserError", "Refusal", "Unwritable", "Unreadable")
 MOST_TESTS = 60  # of a guard
 SECONDS = 120  # of all tests of a guard: one that runs longer is caught by its time
@@ -43,7 +43,7 @@ KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard and what takes its place; `key` stays the same while its function does."""
+    """A guard and what takes its place; `key` stays the same while its text does."""
 
     path: str
     line: int
@@ -196,8 +196,8 @@ class Runner:
                 break
             tests = sorted(reached.get(f"{guard.path}:{guard.line}", []), key=lambda pair: pair[1])[:MOST_TESTS]
             result, test = self._tried(guard, [item for item, _ in tests]) if tests else (UNREACHED, "")
-            self.results[guard.key] = {"result": result, "line": guard.line, "test": test, "text": guard.text[:200]}
-            RESULTS.write_text(json.dumps(self.results, indent=1) + "\n")
+            self.results[guard.key] = {"result": result, "test": test} if test else {"result": result}
+            RESULTS.write_text(json.dumps(self.results, indent=1, sort_keys=True) + "\n")
             print(f"{result} {guard.path}:{guard.line} {guard.text.splitlines()[0][:70]}", flush=True)
         return True
 
