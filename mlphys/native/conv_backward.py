@@ -11,6 +11,7 @@ from mlphys.native.conv_forward import Convolution, group_pointer, mask_pointer,
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector
 from mlphys.native.sliding_window import MIN_ITERATIONS, SlidingWindow, split_evenly
 
+PER_CYCLE, LATENCY, LOAD = 2, 5, 0.1  # products that a core begins in a cycle; cycles of a product, of a hidden load
 STRIP_BYTES = 24_576  # of gradients that are read repeatedly, and so should stay in the L1 cache
 
 
@@ -181,8 +182,9 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
         image = ir.gep(x, (ir.sub(t, top), x_stride), (c, ir.simd_width))
         kernel_steps = (t, columns * channels * filters * ir.simd_width), (c, filters * ir.simd_width)
         kernel_row = ir.gep(ir.pointer("sums"), *kernel_steps)
-        for taps in split_evenly(columns, max(1, simd.accumulators // 2)):
-            for portion in split_evenly(filters, max(1, (simd.accumulators - 3) // len(taps))):
+        tile_taps, tile_filters = _tile(columns, filters, simd.accumulators)
+        for taps in split_evenly(columns, tile_taps):
+            for portion in split_evenly(filters, tile_filters):
                 tile = [(tap, f) for tap in taps for f in portion]
                 targets = {
                     (tap, f): ir.gep(kernel_row, (tap * channels * filters + f, ir.simd_width)) for tap, f in tile
@@ -200,6 +202,19 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
                                 ir.store(sums[tap, f], ir.fma(pixel, slope[f], ir.load(sums[tap, f])))
                 for key, target in targets.items():
                     ir.store(target, ir.load(sums[key]))
+
+
+def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:
+    """The most taps and filters whose sums are kept in registers: of those that fit, the fewest cycles for all sums."""
+
+    def cycles(tile: tuple[int, int]) -> float:
+        tiles = product(split_evenly(taps, tile[0]), split_evenly(filters, tile[1]))
+        sizes = [(len(of_taps), len(of_filters)) for of_taps, of_filters in tiles]
+        return sum(max(a * b / PER_CYCLE, LATENCY) + LOAD * (a + b) for a, b in sizes)
+
+    sizes = product(range(1, taps + 1), range(1, filters + 1))
+    fitting = [(a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)]  # a tap's gradients are in registers too
+    return min(fitting, key=cycles)
 
 
 def _steps(ir: Function, length: Index, step: int) -> Index:
