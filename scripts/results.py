@@ -8,9 +8,9 @@ python -m scripts.results --unchanged [ID]         what they depend on was edite
                                                    scripts.same_bytes shows: keep these, and note the new state
 python -m scripts.results --render                 only the pages, the headers and the histogram
 
-Each row is a study of seeds in runs/results, trained by one process that stays warm; interrupted, the same command goes
-on, also on another machine that has the folder. A config that begins with the weights of another one is trained after it,
-with each seed.
+Each row is a study of seeds in runs/results, trained by one process that stays warm; interrupted, the same command
+resumes it, also on another machine that has the folder. A config that begins with the weights of another one is trained
+after it, with each seed.
 """
 
 from __future__ import annotations

@@ -293,9 +293,11 @@ def _pulls(row: Row, found: Sequence[Pull]) -> str:
 
 
 def _picture(row: Row) -> str:
-    if not (PICTURES / f"{row.id}.png").exists():
-        return "not drawn yet"
-    return f"![picture of {row.id}](results/pictures/{row.id}.png)"
+    if (PICTURES / f"{row.id}.png").exists():
+        return f"![picture of {row.id}](results/pictures/{row.id}.png)"
+    if row.scan and row.config and (HISTOGRAM.parent / f"{row.config.stem}.png").exists():
+        return f"[picture](images/{row.config.stem}.png)"
+    return "not drawn yet"
 
 
 def _scans(rows: Sequence[Row], known: Mapping[str, Measured]) -> Iterator[list[str]]:
