@@ -12,8 +12,11 @@ import itertools
 
 from mlphys.native import noise, vector_math
 from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
+from mlphys.native.dense_loss import Rows
+from mlphys.native.drawn_code import DrawnCode
 from mlphys.native.emission import Emission
 from mlphys.native.kernel_update import KernelUpdate
+from mlphys.native.largest import keep_largest
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector, constant
 from mlphys.native.output_penalty import OutputPenalty
 from mlphys.native.sliding_window import split_evenly
@@ -43,10 +46,11 @@ class _StepBuilder(Emission):
         integers = ("samples", "first", "last", "thread", "threads")
         super().__init__(Function(pointers, integers, simd.width), chain, Workspace(chain, simd))
         self.penalties = OutputPenalty(self.ir, chain, self.workspace)
+        self.codes = DrawnCode(self.ir, chain, self.workspace)
 
     def build(self) -> Function:
-        ir, chain, tied = self.ir, self.chain, self.workspace.kernel_gradients
-        update = KernelUpdate(ir, chain, self.workspace).update_kernel
+        ir, chain = self.ir, self.chain
+        update = KernelUpdate(ir, chain, self.workspace).update
         first, last = ir.integer("first"), ir.integer("last")
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
@@ -58,19 +62,13 @@ class _StepBuilder(Emission):
                 self._forward_and_backward(start, count)
                 of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
                 factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
-                for i in tied:
-                    update(i, count, factors)
-                if tied:
-                    self._barrier()
-                for i in range(len(chain.layers)):
-                    if i not in tied:
-                        update(i, count, factors)
+                update(count, factors, self._barrier)
                 with ir.if_then(ir.icmp("eq", self.thread, 0)):
                     totals.add_metrics(count)
                 self._barrier()
-                if self.workspace.penalties:
+                if self.workspace.penalties or self.workspace.divergences:
                     with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                        totals.add_penalties()
+                        totals.add_penalties(count)
         return ir
 
     def _forward_and_backward(self, start: Index, count: Index) -> None:
@@ -83,18 +81,33 @@ class _StepBuilder(Emission):
         for i in range(len(chain.layers)):
             self._forward(i, blocks, count)
             self._barrier()
+            if largest := chain.layers[i].largest:
+                with ir.loop(*own_samples) as sample:
+                    row, slopes = (
+                        self.row(each, sample) for each in (workspace.activations[i + 1], workspace.slopes[i])
+                    )
+                    keep_largest(ir, row, slopes, chain.layers[i].outputs, largest)
+                self._barrier()
+            if i in workspace.codes:
+                with ir.loop(*own_samples) as sample:
+                    self.codes.draw(i, self.step, sample, count)
+                self._barrier()
         with ir.loop(*own_samples) as sample:
             metrics = [self.element(workspace.metrics, i, sample) for i in range(METRICS)]
-            outputs, targets = self.row(workspace.activations[-1], sample), self.row(workspace.targets, sample)
-            gradient = self.row(workspace.gradients[-1], sample)
-            chain.loss.emit(ir, outputs, targets, gradient, metrics, count)
+            matrices = [workspace.activations[-1], workspace.targets, workspace.gradients[-1]]
+            matrices += [workspace.slopes[len(chain.layers) - 1]] if chain.layers[-1].keeps_slopes else []
+            chain.loss.emit(ir, Rows(*(self.row(each, sample) for each in matrices)), metrics, count)
             if workspace.weights:
                 self._weigh(sample, workspace.weights)
         self._barrier()
         for i in range(len(chain.layers) - 1, 0, -1):
             self._backward(i, blocks)
             self._barrier()
-            self._add_partial_sums(i - 1, count)
+            if i - 1 in workspace.codes:
+                with ir.loop(*own_samples) as sample:
+                    self.codes.backpropagate(i - 1, sample, count)
+            else:
+                self._add_partial_sums(i - 1, count)
             self._barrier()
 
     def _gather(self, start: Index, samples: tuple[Index, Index]) -> None:
@@ -153,7 +166,7 @@ class _StepBuilder(Emission):
     def _forward(self, i: int, blocks: Index, count: Index) -> None:
         """The outputs of layer i, in register tiles of samples x vectors of kernel columns."""
         ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
-        inputs, outputs = self.workspace.activations[i], self.workspace.activations[i + 1]
+        inputs, outputs = self.workspace.inputs(i), self.workspace.activations[i + 1]
         kernel, *_ = self.workspace.kernels[i]
         for column, width in self.column_tiles(kernel):
             with ir.loop(0, blocks) as block:

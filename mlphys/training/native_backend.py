@@ -25,7 +25,7 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import tf
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
-from mlphys.training.native_chain import Unsupported, data_term, dense_chain, random_layers
+from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
 
@@ -68,7 +68,7 @@ class NativeBackend:
         self._data = data_term(phase.plan.terms)
         self._classes = chain.layers[-1].outputs if self._data.target == "classes" else None
         self._sums = np.zeros(TOTALS)
-        self._random = [f"{row.name}.0" for row in random_layers(self._rows)]
+        self._random = generators(self._rows)
         self._rates = keras_internals.Rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
@@ -86,7 +86,7 @@ class NativeBackend:
         self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
         if self._chain.target_is_input:
             self._t = self._x
-        elif self._classes:
+        elif self._classes and self._classes > 1:
             self._t = np.eye(self._classes, dtype=np.float32)[split.y]
         else:
             self._t = np.ascontiguousarray(split.y, np.float32).reshape(len(split), -1)
@@ -137,7 +137,7 @@ class NativeBackend:
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._buffer[:] = 0.0  # the padding too, in which a diverged training leaves NaN
-        for view in self._workspace.activations:
+        for view in self._workspace.multiplied:
             self._array(view)[:, view.columns] = 1.0  # the input of the bias
         for name, variable in self._variables.items():
             self._state[name][...] = state[name]
