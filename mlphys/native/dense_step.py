@@ -9,6 +9,7 @@ The order of every sum is fixed: the number of threads changes no bit.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from mlphys.native import noise, vector_math
 from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
@@ -23,6 +24,7 @@ from mlphys.native.sliding_window import split_evenly
 from mlphys.native.totals import Totals
 
 SPINS = 2000  # polls of a barrier before a thread yields its core
+CACHED = 64 * 1024  # weights that stay in the cache of a core while all samples pass through them
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
@@ -35,11 +37,16 @@ def training_steps(chain: Chain, simd: SimdUnit) -> Function:
     of the metrics, of the batches' penalties and of the weights are added to `totals` (TOTALS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
-    return _StepBuilder(chain, simd).build()
+    return _StepBuilder(chain, simd).training()
+
+
+def measuring_steps(chain: Chain, simd: SimdUnit) -> Function:
+    """The same without any training: the sums over samples of the metrics and of the weights alone."""
+    return _StepBuilder(chain, simd).measuring()
 
 
 class _StepBuilder(Emission):
-    """The function `training_steps` under construction."""
+    """The function `training_steps` or `measuring_steps` under construction."""
 
     def __init__(self, chain: Chain, simd: SimdUnit):
         pointers = ("x", "targets", "weights", "order", "seeds", "factors", "workspace", "totals", "barrier")
@@ -48,34 +55,48 @@ class _StepBuilder(Emission):
         self.penalties = OutputPenalty(self.ir, chain, self.workspace)
         self.codes = DrawnCode(self.ir, chain, self.workspace)
 
-    def build(self) -> Function:
+    def training(self) -> Function:
         ir, chain = self.ir, self.chain
         update = KernelUpdate(ir, chain, self.workspace).update
-        first, last = ir.integer("first"), ir.integer("last")
+        for count, totals in self._batches():
+            self._gradients(count)
+            of_step = ir.gep(ir.pointer("factors"), (ir.sub(self.step, ir.integer("first")), chain.rule.factors))
+            factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
+            update(count, factors, self._barrier)
+            with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                totals.add_metrics(count)
+            self._barrier()
+            if self.workspace.penalties or self.workspace.divergences:
+                with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                    totals.add_penalties(count)
+        return ir
+
+    def measuring(self) -> Function:
+        ir = self.ir
+        for count, totals in self._batches():
+            with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                totals.add_metrics(count)
+            self._barrier()
+        return ir
+
+    def _batches(self) -> Iterator[tuple[Index, Totals]]:
+        """Loop over the batches, each with its samples' losses: how many they are, and the sums to add to."""
+        ir, chain = self.ir, self.chain
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
             totals = Totals(ir, chain, self.workspace)
-            with ir.loop(first, last) as step:
+            with ir.loop(ir.integer("first"), ir.integer("last")) as step:
                 self.step = step
                 start = ir.mul(step, chain.batch_size)
                 count = ir.smin(chain.batch_size, ir.sub(ir.integer("samples"), start))
-                self._forward_and_backward(start, count)
-                of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
-                factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
-                update(count, factors, self._barrier)
-                with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                    totals.add_metrics(count)
-                self._barrier()
-                if self.workspace.penalties or self.workspace.divergences:
-                    with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                        totals.add_penalties(count)
-        return ir
+                self._losses(start, count)
+                yield count, totals
 
-    def _forward_and_backward(self, start: Index, count: Index) -> None:
-        """The gradients of `count` samples, the first of which is number `start` in the order of the epoch."""
+    def _losses(self, start: Index, count: Index) -> None:
+        """Outputs, losses, and gradients of the outputs, of `count` samples; `start` is the number of the first in the
+        order of the epoch."""
         ir, workspace, chain = self.ir, self.workspace, self.chain
-        blocks = ir.sdiv(ir.add(count, workspace.tile_rows - 1), workspace.tile_rows)
-        own_samples = self.share(count)
+        blocks, own_samples = self._blocks(count), self.share(count)
         self._gather(start, own_samples)
         self._barrier()
         for i in range(len(chain.layers)):
@@ -100,6 +121,16 @@ class _StepBuilder(Emission):
             if workspace.weights:
                 self._weigh(sample, workspace.weights)
         self._barrier()
+
+    def _blocks(self, count: Index) -> Index:
+        """Register tiles of so many samples."""
+        tile_rows = self.workspace.tile_rows
+        return self.ir.sdiv(self.ir.add(count, tile_rows - 1), tile_rows)
+
+    def _gradients(self, count: Index) -> None:
+        """The gradients of all layers from those of the outputs."""
+        ir, workspace, chain = self.ir, self.workspace, self.chain
+        blocks, own_samples = self._blocks(count), self.share(count)
         for i in range(len(chain.layers) - 1, 0, -1):
             self._backward(i, blocks)
             self._barrier()
@@ -231,12 +262,18 @@ class _StepBuilder(Emission):
         vectors, distance = kernel.stride // ir.simd_width, partial_sums[1].start - partial_sums[0].start
         for size, run in itertools.groupby(split_evenly(layer.inputs, TILE_VECTORS), len):
             row_tiles = list(run)
-            with ir.loop(own, stop) as column_block, ir.loop(0, blocks) as block:
+            at_once = max(1, CACHED // (size * kernel.stride // PARTIAL_SUMS))
+            first_tile, last_tile = self.share(len(row_tiles), rank, sharing)
+            with (
+                ir.loop(own, stop) as column_block,
+                ir.loop(first_tile, last_tile, at_once) as tiles,
+                ir.loop(0, blocks) as block,
+            ):
                 columns = [
                     ir.mul(ir.sdiv(ir.mul(each, vectors), PARTIAL_SUMS), ir.simd_width)
                     for each in (column_block, ir.add(column_block, 1))
                 ]
-                with ir.loop(*self.share(len(row_tiles), rank, sharing)) as row_tile:
+                with ir.loop(tiles, ir.smin(ir.add(tiles, at_once), last_tile)) as row_tile:
                     row = ir.add(ir.mul(row_tile, size), row_tiles[0][0])
                     first = ir.mul(block, tile_rows)
                     sums = self.tile(tile_rows, size)

@@ -12,11 +12,13 @@ import pytest
 from mlphys import machine
 from mlphys.config.experiment import MODELS
 from mlphys.native import llvm
+from mlphys.networks.compiled import Measurement
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
-from mlphys.training import backend, loop, native_backend, native_chain
+from mlphys.training import backend, loop, native_backend, native_chain, native_measurement
 from mlphys.training.backend import choose
 from mlphys.training.native_backend import NativeBackend
+from mlphys.training.native_measurement import NativeMeasurement
 from mlphys.training.progress import Silence
 from mlphys.training.tensorflow_backend import TensorFlowBackend
 from tests.helpers.memory_writer import Memory
@@ -53,6 +55,9 @@ def training_of(model: dict[str, Any], settings: dict[str, Any]) -> loop.Trainin
     settings = {key: value for key, value in settings.items() if key != "weighted"}
     kind, data = MODELS[model["kind"]], curve(weighted) if model["kind"] == "regressor" else digits()
     description = replace(CURVE if model["kind"] == "regressor" else DIGITS, weighted=weighted)
+    if model.get("layers", [{}])[-1] == dense(1, "sigmoid"):
+        data = Splits(*(replace(split, y=split.y % 2) for split in (data.train, data.validation, data.test)))
+        description = replace(description, classes=("even", "odd"))
     parsed = Settings.model_validate(settings)
     spec = kind.model_validate(model).completed(parsed, description, None)
     spec.check(parsed, description)
@@ -147,6 +152,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"optimizer": ADAM, "batch_size": 60},
     ),
     "random samples": (of_samples("Flatten", {"Dropout": {"rate": 0.2}}, dense(20, "relu")), {"optimizer": ADAM}),
+    "two classes": (
+        of_classes(dense(9, "relu", kernel_regularizer=L2), dense(1, "sigmoid")),
+        {"loss": "binary_crossentropy", "class_weight": "balanced"},
+    ),
+    "classes by sigmoids": (
+        of_classes(dense(9, "gelu"), dense(10, "sigmoid")),
+        {"loss": {"BinaryCrossentropy": {"label_smoothing": 0.1}}, "loss_per": "output"},
+    ),
+    "distance of probabilities": (of_classes(dense(10, "softmax")), {"loss": "mean_squared_error", "optimizer": ADAM}),
     "k-sparse": (
         of_samples("Flatten", dense(30, "tanh"), sparsity={"k": 4}),
         {"optimizer": ADAM, "loss": {"Huber": {"delta": 0.3}}},
@@ -229,8 +243,8 @@ CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
         ({"kind": "classifier", "layers": [CONVOLUTION, "Flatten", dense(10, "softmax")]}, {},
          "layer Conv2D has no machine code for whole steps"),  # single convolutions may
         (of_classes(dense(9), {"Dropout": {"rate": 0.1}}, "ReLU", dense(10, "softmax")), {}, "layer ReLU has no"),
-        (of_classes(dense(10, "softmax")), {"loss": "categorical_hinge"}, "CategoricalHinge behind softmax outputs has"),
-        (of_samples(dense(8, "relu"), last="softmax"), {}, "MeanSquaredError behind softmax outputs has no machine code"),
+        (of_classes(dense(10, "softmax")), {"loss": "categorical_hinge"}, "CategoricalHinge behind softmax outputs"),
+        (of_samples(dense(8, "relu"), last="softmax"), {}, "MeanSquaredError behind softmax outputs has no"),
         (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}, "layer ReLU has no machine code"),
         (of_samples(dense(8)) | {"decoder": [{"Dropout": {"rate": 0.1}}, dense(64)], "sparsity": {"k": 3}}, {},
          "layer Dropout behind a code, or a penalty on its inputs has no"),
@@ -291,8 +305,34 @@ def test_the_number_of_threads_changes_no_bit(case, monkeypatch):
         monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
         training = training_of(*CASES[case])
         outcome = training.run()
-        found.append([value.tobytes() for value in outcome.weights.values()])
+        rows = [{**row, "seconds": 0.0} for row in training.recorder.rows]
+        found.append((rows, [value.tobytes() for value in outcome.weights.values()]))
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("case", ["samples of different weights", "squared", "noisy", "two classes", "k-sparse"])
+def test_a_split_is_measured_as_by_keras_whose_layers_are_left_alone(case, monkeypatch):
+    monkeypatch.setattr(native_measurement, "AT_ONCE", 32)
+    training = training_of(*CASES[case])
+    under_way = loop.PhaseInTraining(training, training.phases[0], 0, None)
+    under_way.begin(1)
+    under_way.train(1)
+    split = under_way.validation_split
+    found = under_way.engine.measurement(split)
+    assert isinstance(found, NativeMeasurement)
+    before = training.network.weight_arrays()
+    means = found.means()
+    assert all((value == before[name]).all() for name, value in training.network.weight_arrays().items())
+    under_way.engine.sync_network()
+    assert means == pytest.approx(Measurement(training.phases[0], split).means(), rel=1e-5)
+    assert found.means() == means
+
+
+@pytest.mark.parametrize("case", ["penalized code", "contractive", "random code"])
+def test_what_depends_on_the_batch_or_is_drawn_in_evaluation_is_measured_by_keras(case):
+    training = training_of(*CASES[case])
+    under_way = loop.PhaseInTraining(training, training.phases[0], 0, None)
+    assert not isinstance(under_way.validation, NativeMeasurement)
 
 
 @pytest.mark.parametrize("case", ["random", "tied", "Nadam", "k-sparse", "random code", "limited together"])
