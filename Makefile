@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-property test-notebooks verify coverage soak bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-property test-notebooks verify coverage soak bench bench-page bench-backends bench-catalogue bench-scale lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, 
 
 bench-catalogue: $(RUNTIME) ## time an epoch of every config beside Keras; goes on where it was interrupted; an hour
 	$(BIN)/python -m scripts.bench_catalogue
+
+bench-scale: $(RUNTIME) ## time epochs against samples, width and batch beside Keras; half an hour
+	$(BIN)/python -m scripts.bench_scale
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check
