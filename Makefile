@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak fuzz mutants bench bench-page bench-backends bench-studies bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.* ## .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,20 +27,23 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 	$(BIN)/mlphys train configs/conv_digits.yaml
 	$(BIN)/mlphys evaluate
 
-test: $(DEV) ## run the tests, all but test-configs, test-soak and test-notebooks
+test: $(DEV) ## run the tests, all but test-configs, test-soak, test-property and test-notebooks
 	$(PYTEST)
 
 again: $(DEV) ## run the tests that failed last time, one after the other
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 quick: $(DEV) ## run the tests that train nothing and start no process; a minute
-	$(PYTEST) -m 'not slow and not configs and not soak' --durations=10 --durations-min=1
+	$(PYTEST) -m 'not slow and not configs and not soak and not property' --durations=10 --durations-min=1
 
 test-configs: $(DEV) ## train every config on little data, evaluate it, draw its pictures
 	$(PYTEST) -m configs tests/test_configs.py
 
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
 	$(PYTEST) -m soak -o faulthandler_timeout=0 tests/test_soak.py
+
+test-property: $(DEV) ## compare the steps of 500 random nets by machine code with TensorFlow's; five minutes
+	$(PYTEST) -m property tests/training/test_random_chains.py
 
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
 	$(BIN)/python -m scripts.notebooks
@@ -76,6 +79,9 @@ bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, 
 
 bench-catalogue: $(RUNTIME) ## time an epoch of every config beside Keras; goes on where it was interrupted; an hour
 	$(BIN)/python -m scripts.bench_catalogue
+
+bench-scale: $(RUNTIME) ## time epochs against samples, width and batch beside Keras; half an hour
+	$(BIN)/python -m scripts.bench_scale
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check

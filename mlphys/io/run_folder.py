@@ -95,10 +95,13 @@ class RunFolder:
         if new:
             self._drop_second_name(name)
         try:
-            with self._folder(name) as (folder, _), self._handle(name, flags) as handle:
-                with os.fdopen(handle, "wb" if new else "ab", closefd=False) as file:
-                    file.write(content)
-                if new:
+            with (
+                self._handle(name, flags) as handle,
+                os.fdopen(handle, "wb" if new else "ab", closefd=False) as file,
+            ):
+                file.write(content)
+            if new:
+                with self._folder(name) as (folder, _):
                     os.fsync(folder)
         except OSError as error:
             raise atomic.unwritable(self.path / name, error) from None

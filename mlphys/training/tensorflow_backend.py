@@ -51,6 +51,9 @@ class TensorFlowBackend:
     def train(self, start: int, stop: int) -> np.ndarray:
         return self._chunk(self._arrays, self._order, tf.constant(start), tf.constant(stop)).numpy()
 
+    def measurement(self, split: Split) -> None:
+        """None: Keras's layers do."""
+
     def sync_network(self) -> None:
         """Nothing to do: the network's variables are trained themselves."""
 
