@@ -13,10 +13,10 @@ from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import chunked
 from mlphys.schema.fields import Shape
-from mlphys.schema.layers import Flatten, Reshape, text
+from mlphys.schema.layers import FixedConv2D, Flatten, Reshape, text
 from mlphys.schema.shapes import Row
 
-MOST_LAYERS, MOST_CHANNELS = 8, 6
+MOST_PANELS, MOST_CHANNELS = 9, 6
 
 
 class SignalMaps(Plot):
@@ -34,25 +34,29 @@ class SignalMaps(Plot):
         sample = chunked.read(getattr(run.dataset(), split).x[:1])
         outputs = run.trained.layers(sample)
         seen = run.trained.to_points(sample).reshape(_length(run.loaded.net_input.shape), -1)
-        blocks = [("input", 0.0, 1.0, seen)]
+        blocks = [("input", 0, 0.0, 1.0, seen)]
         for row, start, step in _signals(run.rows, run.loaded.net_input.shape):
-            blocks.append((row.name, start, step, outputs[row.name].reshape(_length(row.output_shape), -1)))
-        blocks = blocks[: MOST_LAYERS + 1]
+            values = outputs[row.name].reshape(_length(row.output_shape), -1)
+            apart = isinstance(row.layer, FixedConv2D)  # kernels of different size: each on its own scale
+            parts = np.split(values, values.shape[1], axis=1)[:MOST_CHANNELS] if apart else [values]
+            blocks += [(row.name, first, start, step, part) for first, part in enumerate(parts)]
+        blocks = blocks[:MOST_PANELS]
         caption = f"the first {split} sample; each value at the middle of what it sees"
         if any(values.shape[1] > MOST_CHANNELS for *_, values in blocks):
             caption += f"; of more channels the first {MOST_CHANNELS}"
         figure = theme.figure(9.5, 1.9 * len(blocks) + 1.5, f"{run.name}: a signal through every layer", caption)
         panels = figure.subplots(len(blocks), sharex=True, squeeze=False)[:, 0]
         table: dict[str, list[Any]] = {"layer": [], "channel": [], "position": [], "value": []}
-        for axes, (name, start, step, values) in zip(panels, blocks, strict=True):
+        for axes, (name, first, start, step, values) in zip(panels, blocks, strict=True):
             places = start + step * np.arange(len(values))
-            for channel, colour in zip(range(values.shape[1]), theme.LINES, strict=False):
-                axes.plot(places, values[:, channel], color=colour, linewidth=2, label=f"channel {channel}")
+            for channel, colour in zip(range(first, first + values.shape[1]), theme.LINES[first:], strict=False):
+                axes.plot(places, values[:, channel - first], color=colour, linewidth=2, label=f"channel {channel}")
                 table["layer"] += [name] * len(values)
                 table["channel"] += [channel] * len(values)
                 table["position"] += places.tolist()
-                table["value"] += values[:, channel].tolist()
-            axes.set_title(name, loc="left", fontsize=13)
+                table["value"] += values[:, channel - first].tolist()
+            one_of = sum(name == other for other, *_ in blocks) > 1
+            axes.set_title(f"{name}, channel {first}" if one_of else name, loc="left", fontsize=13)
             if values.shape[1] > 1:
                 axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=11, borderaxespad=0)
         panels[-1].set_xlabel("position, in values of the input")
