@@ -83,7 +83,7 @@ NETS = {
     "kmeans": (DIGITS, {"kind": "kmeans", "clusters": 6, "features": "triangle"}, ("encoder",)),
     "rbm": (DIGITS, {"kind": "rbm", "hidden": 5}, ()),
     "energy_classifier": (
-        DIGITS | VALIDATED,
+        DIGITS | VALIDATED | {"classes": ["0", "1", "2"]},  # a net for each
         {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4, "activation": "tanh", "output": "sigmoid"}}},
         (),
     ),
