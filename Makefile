@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-studies bench-catalogue lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are 
 bench-backends: $(RUNTIME) ## time steps of machine code beside TensorFlow's, term by term; two minutes
 	$(BIN)/python -m scripts.bench_backends --write
 
+bench-studies: $(DEV) ## time a study of twenty seeds beside as many commands, and members on Ray; ten minutes
+	$(BIN)/python -m scripts.bench_studies --write
+
 bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, answer to a stroke
 	$(BIN)/python -m scripts.bench_page
 
@@ -75,8 +78,8 @@ format: $(DEV) ## repair style and format where that is safe
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-results: $(RUNTIME) ## train every config with five seeds; quote them in configs/, docs/results.md and README.md
-	$(BIN)/python -m scripts.results --seeds 5 --write
+results: $(RUNTIME) ## measure what is missing or outdated with five seeds (ID=M8: that row) into docs/results, and quote it
+	$(BIN)/python -m scripts.results $(ID)
 
 pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
 	$(BIN)/python -m scripts.pictures

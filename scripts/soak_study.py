@@ -30,7 +30,7 @@ EXPERIMENT: dict[str, Any] = {
             {"Dense": {"units": 10, "activation": "softmax"}},
         ],
     },
-    "training": {"optimizer": "adam", "batch_size": 20, "epochs": 60},
+    "training": {"optimizer": "adam", "batch_size": 20, "epochs": 300},
 }
 COMPARED = ("weights.safetensors", "metrics.json", "predictions_validation.npz")
 COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
@@ -42,36 +42,37 @@ LONGEST = 30.0  # seconds until the next kill: a worker needs some to import Ten
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-def killed(folder: Path, kills: int, rng: random.Random) -> None:
-    """Train the study in `folder` to its end, killed so many times."""
+def killed(folder: Path, kills: int, rng: random.Random) -> int:
+    """Train the study in `folder` to its end, killed at most so many times; the kills that it took."""
+    left = kills
     while True:
         begun = (folder / "study" / "study.json").exists()
         command = ["resume", "study", "--quiet"] if begun else SWEEP
         process = subprocess.Popen([*COMMAND, *command], cwd=folder, stderr=subprocess.DEVNULL)
         try:
-            if process.wait(rng.uniform(1.0, LONGEST) if kills else None) == 0:
-                return
+            if process.wait(rng.uniform(1.0, LONGEST) if left else None) == 0:
+                return kills - left
             raise SystemExit(f"soak: mlphys {' '.join(command)} ended with {process.returncode}")
         except subprocess.TimeoutExpired:
             process.send_signal(rng.choice(SIGNALS))
             process.wait()
-            kills -= 1
+            left -= 1
 
 
 def different(folder: Path) -> list[str]:
     """The files of members that are not those of the same training alone."""
-    found = []
+    changed = []
     for member in json.loads((folder / "study" / "study.json").read_text())["members"]:
         if member["state"] != "done":
-            found.append(f"member {member['number']}: {member['state']}: {member['reason']}")
+            changed.append(f"member {member['number']}: {member['state']}: {member['reason']}")
             continue
         alone = folder / "alone" / str(member["number"])
         changes = [part for key, value in member["overrides"].items() for part in ("--set", f"{key}={value}")]
         train = ["train", "soak.yaml", "--threads", "1", "--quiet", "--out", str(alone), *changes]
         subprocess.run([*COMMAND, *train], cwd=folder, check=True)
         run = folder / "study" / member["directory"]
-        found += [f"{run}/{name}" for name in COMPARED if (run / name).read_bytes() != (alone / name).read_bytes()]
-    return found
+        changed += [f"{run}/{name}" for name in COMPARED if (run / name).read_bytes() != (alone / name).read_bytes()]
+    return changed
 
 
 def main() -> None:
@@ -80,13 +81,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "soak.yaml").write_text(yaml.safe_dump(EXPERIMENT))
-        killed(folder, arguments.kills, random.Random(arguments.seed))
-        if found := different(folder):
-            raise SystemExit("different: " + "; ".join(found))
-    print(f"{arguments.kills} kills, every member as trained alone")
+    rng, kills, studies = random.Random(arguments.seed), 0, 0
+    while kills < arguments.kills:  # a study that ends before its last kill is followed by another
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "soak.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+            kills += killed(folder, arguments.kills - kills, rng)
+            if changed := different(folder):
+                raise SystemExit("different: " + "; ".join(changed))
+        studies += 1
+        print(f"{kills} kills in {studies} studies, every member as trained alone", flush=True)
 
 
 if __name__ == "__main__":

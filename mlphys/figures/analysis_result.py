@@ -53,6 +53,13 @@ class Analysis(Spec, ABC):
         Raises NotApplicable if samples or weights rule it out.
         """
 
+    def together(self, members: Sequence[tuple[RunView, AnalysisResult]]) -> AnalysisResult:
+        """What the results of the members of a study say together; its pictures are named after the analysis too.
+
+        Raises NotApplicable where they say nothing more than each.
+        """
+        raise NotApplicable("its results are those of single members")
+
     @classmethod
     @abstractmethod
     def example(cls) -> dict[str, Any]:
