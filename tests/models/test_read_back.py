@@ -88,7 +88,7 @@ def test_every_kind_has_an_example():
 def test_what_is_read_back_measures_to_the_bytes_that_training_measured(kind: str, example: int, monkeypatch):
     data, model, training = EXAMPLES[kind][example]
     if "before" in str((model, training)):
-        mlphys("train", config("before", data, AUTOENCODER, {"epochs": 1}), "--quiet", "--out", "before")
+        mlphys("train", config("before", data, AUTOENCODER, {"epochs": 1}), "--quiet", "--no-report", "--out", "before")
     saved: dict[str, np.ndarray] = {}
     save = RunWriter.weights
 
@@ -97,7 +97,7 @@ def test_what_is_read_back_measures_to_the_bytes_that_training_measured(kind: st
         save(writer, weights)
 
     monkeypatch.setattr(RunWriter, "weights", watched)
-    mlphys("train", config("run", data, model, training), "--quiet", "--out", "run")
+    mlphys("train", config("run", data, model, training), "--quiet", "--no-report", "--out", "run")
     measured, run = written(Path("run")), Run(Path("run"))
     assert_as_saved(saved)
     assert_as_saved(run.weights)
