@@ -42,7 +42,7 @@ class Autoencoder(Block):
     """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
     __annotations__ |= penalized.fields(deterministic=True)  # a key for each such file in networks/penalties/
 
-    def completed(self, loss: Loss) -> Self:
+    def completed(self, loss: Loss | None) -> Self:
         """With the output that belongs to the loss, where the config leaves it open."""
         if self.output is not None:
             return self
@@ -110,7 +110,7 @@ class PCA(Block):
     components: Count
     """The number of principal components of each class. Example: 10"""
 
-    def completed(self, loss: Loss) -> Self:
+    def completed(self, loss: Loss | None) -> Self:
         return self
 
     def stage(self, values: int) -> Stage:

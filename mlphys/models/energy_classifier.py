@@ -72,6 +72,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
 
+    def measures_all_in(self, phase: str) -> bool:
+        """The autoencoder of a class is measured on the samples of that class."""
+        return not phase.startswith("train_")
+
     def check_data(self, data: Dataset) -> None:
         super().check_data(data)
         if data.validation == 0:

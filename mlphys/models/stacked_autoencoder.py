@@ -83,6 +83,12 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
+    def measures_all_in(self, phase: str) -> bool:
+        """A stage is measured on the codes of those before it, which are no samples."""
+        if self.head:
+            return phase == "head"
+        return phase == "fine_tune" or len(self.stages) == 1
+
     def encoder_rows(self, description: Description) -> list[Row]:
         return [row for encoder, _ in self.stage_rows(description) for row in encoder]
 

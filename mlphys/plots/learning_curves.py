@@ -51,7 +51,8 @@ class LearningCurves(Plot):
             last = last_of[metric]
             shown, why = (kept, which) if kept <= last else (last, "last of its phase")
             _curves(panel, rows, metric, shown)
-            _test(panel, metric, shown, run.metrics.get("test", {}))
+            if run.config.model.measures_all_in(str(rows[shown - 1]["phase"])):
+                _test(panel, metric, shown, run.metrics.get("test", {}))
             _axes(panel, rows, metric, shown)
             if metric == "loss" and same:
                 panel.set_ylabel(" = ".join(["loss", *same]).replace("_", " "))

@@ -68,7 +68,7 @@ def test_predictions_are_drawn_against_true_values_beside_the_line_on_which_they
     assert points[:, 1] == pytest.approx(column(picture, "predicted"))
     [equal] = axes.lines
     assert list(equal.get_xdata()) == list(equal.get_ydata())
-    assert axes.get_title(loc="left").startswith("R² 0.99")
+    assert axes.get_title(loc="left").startswith("R² 0.98")
 
 
 @pytest.mark.parametrize("plot", [Residuals, PredictedAgainstTrue])

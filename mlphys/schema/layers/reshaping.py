@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from mlphys.errors import Refusal
 from mlphys.schema.fields import Border1D, Border2D, Count, Shape, Size2D, TargetShape
@@ -52,71 +53,70 @@ class Reshape(Layer):
 
 
 class _Border(Layer):
-    """A border that is added to every axis of an input but its channels, or cut off; `axes` numbers of each end."""
+    """A border that is added to every axis of an input but its channels, or cut off."""
 
-    axes: ClassVar[int]
     separable = True
 
-    def grown(self, shape: Shape, border: Border1D | Border2D, sign: int) -> Shape:
-        """The shape with `sign` times the border. Raises Refusal for another rank, and where nothing is left."""
-        need_rank(type(self).__name__, shape, self.axes + 1)
-        ends = border if self.axes > 1 else (border,)
-        size = [n + sign * sum(both) for n, both in zip(shape[:-1], ends, strict=True)]
+    def grown(self, shape: Shape, ends: Sequence[tuple[int, int]], sign: int) -> Shape:
+        """The shape with `sign` times the border, of each axis two `ends`.
+
+        Raises Refusal for another rank, and where nothing is left.
+        """
+        need_rank(type(self).__name__, shape, len(ends) + 1)
+        size = [n + sign * (first + last) for n, (first, last) in zip(shape[:-1], ends, strict=True)]
         if min(size) < 1:
             raise Refusal((), f"nothing of {text(shape)} is left after cropping; crop less")
         return (*size, shape[-1])
 
 
-class _ZeroPadding(_Border):
+class ZeroPadding2D(_Border):
+    """Adds zeros around an image."""
+
     positional = ("padding",)
     shorthand = "padding"
-    padding: Border1D | Border2D
+    padding: Border2D = ((1, 1), (1, 1))
+    """Pixels added at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.grown(shape, self.padding, 1)
 
 
-class _Cropping(_Border):
+class Cropping2D(_Border):
+    """Cuts the border of an image off."""
+
     positional = ("cropping",)
     shorthand = "cropping"
-    cropping: Border1D | Border2D
+    cropping: Border2D = ((0, 0), (0, 0))
+    """Pixels cut off at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.grown(shape, self.cropping, -1)
 
 
-class ZeroPadding2D(_ZeroPadding):
-    """Adds zeros around an image."""
-
-    axes = 2
-    padding: Border2D = ((1, 1), (1, 1))
-    """Pixels added at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
-
-
-class Cropping2D(_Cropping):
-    """Cuts the border of an image off."""
-
-    axes = 2
-    cropping: Border2D = ((0, 0), (0, 0))
-    """Pixels cut off at the border: one number, [rows, columns] or [[top, bottom], [left, right]]. Example: 2"""
-
-
-class ZeroPadding1D(_ZeroPadding):
+class ZeroPadding1D(_Border):
     """Adds zeros at the ends of a sequence."""
 
-    axes = 1
+    positional = ("padding",)
+    shorthand = "padding"
     takes_sequence = True
     padding: Border1D = (1, 1)
     """Steps added at the ends: one number, or [front, end]. Example: 2"""
 
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.grown(shape, (self.padding,), 1)
 
-class Cropping1D(_Cropping):
+
+class Cropping1D(_Border):
     """Cuts the ends of a sequence off."""
 
-    axes = 1
+    positional = ("cropping",)
+    shorthand = "cropping"
     takes_sequence = True
     cropping: Border1D = (1, 1)
     """Steps cut off at the ends: one number, or [front, end]. Example: 2"""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.grown(shape, (self.cropping,), -1)
 
 
 class _UpSampling(Layer):
