@@ -213,7 +213,9 @@ def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:
         return sum(max(a * b / PER_CYCLE, LATENCY) + LOAD * (a + b) for a, b in sizes)
 
     sizes = product(range(1, taps + 1), range(1, filters + 1))
-    fitting = [(a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)]  # a tap's gradients are in registers too
+    fitting = [
+        (a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)
+    ]  # a tap's gradients are in registers too
     return min(fitting, key=cycles)
 
 
