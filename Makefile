@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-notebooks hostile hostile-sample verify coverage soak bench bench-page bench-backends bench-catalogue lint format results pictures notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,14 +25,14 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 	$(BIN)/mlphys train configs/conv_digits.yaml
 	$(BIN)/mlphys evaluate
 
-test: $(DEV) ## run the tests, all but test-configs, test-soak and test-notebooks
+test: $(DEV) ## run the tests, all but test-configs, test-soak, test-notebooks and hostile
 	$(PYTEST)
 
 again: $(DEV) ## run the tests that failed last time, one after the other
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 quick: $(DEV) ## run the tests that train nothing and start no process; a minute
-	$(PYTEST) -m 'not slow and not configs and not soak' --durations=10 --durations-min=1
+	$(PYTEST) -m 'not slow and not configs and not soak and not hostile' --durations=10 --durations-min=1
 
 test-configs: $(DEV) ## train every config on little data, evaluate it, draw its pictures
 	$(PYTEST) -m configs tests/test_configs.py
@@ -42,6 +42,12 @@ test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare
 
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
 	$(BIN)/python -m scripts.notebooks
+
+hostile: $(DEV) ## give every command inputs that are made to harm, by the thousand; half an hour
+	$(PYTEST) -m hostile tests/hostile
+
+hostile-sample: $(DEV) ## the same for some of each kind; two minutes
+	$(PYTEST) -m 'hostile and sample' tests/hostile
 
 verify: $(DEV) ## train twelve small runs; recompute their numbers with NumPy and SciPy alone
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -146,9 +146,12 @@ def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version in readers:
         try:
-            return readers[version](start)
+            shape, order, dtype = readers[version](start)
         except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
             raise ValueError("an array's header is unreadable") from None
+        if not all(type(length) is int for length in shape):  # NumPy takes True for 1
+            raise ValueError(f"shape is not valid: {shape}")
+        return shape, order, dtype
     raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
 
 
