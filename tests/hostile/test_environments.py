@@ -109,7 +109,7 @@ def seemly(done: subprocess.CompletedProcess[bytes], codes: set[int]) -> None:
         assert len(done.stderr) <= trial.LONGEST
 
 
-@pytest.mark.parametrize(("around", "command"), _combinations())
+@pytest.mark.parametrize(("around", "command"), list(_combinations()))
 def test_a_command_in_hostile_surroundings_works_or_says_why_not(around, command, place):
     line, variables = SURROUNDINGS[around]
     if "setpriv" in line and (os.geteuid() != 0 or not shutil.which("setpriv") or not _open_to_others()):
