@@ -33,8 +33,8 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     width = max(6 * len(found), 7.5)
     figure, panels = theme.row(len(found), width, 5.6, f"{metric} of changed samples", caption, sharey=True)
     table: dict[str, list[Any]] = {"of": [], "changed_by": [], "amount": [], "n": [], metric: [], "stderr": []}
-    for (name, each), axes in zip(found.items(), panels, strict=True):
-        for candidate, curves, colour in zip(candidates, each, theme.LINES, strict=False):
+    for (name, of_each), axes in zip(found.items(), panels, strict=True):
+        for candidate, curves, colour in zip(candidates, of_each, theme.LINES, strict=False):
             means, errors = _over_seeds(curves, metric)
             axes.plot(curves[0][name], means, color=colour, marker="o", markersize=5, label=candidate.name)
             axes.fill_between(curves[0][name], means - errors, means + errors, color=colour, alpha=0.25, linewidth=0)
