@@ -16,9 +16,9 @@ from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationEr
 from mlphys.errors import UserError
 from mlphys.io import weights_file
 from mlphys.io.run_folder import RunFolder
+from mlphys.schema import fields
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, decoded, dotted
-from mlphys.schema import fields
 from mlphys.schema.fields import Shape
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
