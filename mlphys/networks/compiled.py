@@ -19,6 +19,8 @@ from mlphys.networks.tensorflow import accelerators, operation_threads, tf
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 
+LARGEST_NUMBER_OF_PARTS = 8  # of a batch for our own convolutions: each has operations of its own in the graph
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -183,12 +185,13 @@ def simd_width(network: Network) -> int | None:
     return None if accelerators() or network.compiles_in_xla else simd_conv.width()
 
 
-def fast_convolutions(network: Network) -> contextlib.AbstractContextManager[None]:
-    """Convolutions of few channels by our own code, which takes one core."""
+def fast_convolutions(network: Network, parts: int | None = None) -> contextlib.AbstractContextManager[None]:
+    """Convolutions of few channels by our own code, which takes one core for each of the parts of a batch."""
     from mlphys.networks.layers import simd_conv
 
     cores = operation_threads() or machine.threads()
-    return simd_conv.enabled(1 / cores if simd_width(network) else 0.0)
+    parts = min(machine.threads(), LARGEST_NUMBER_OF_PARTS) if parts is None else parts
+    return simd_conv.enabled(min(1.0, parts / cores) if simd_width(network) else 0.0, parts)
 
 
 def metric_sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:

@@ -141,7 +141,7 @@ class PhaseInTraining:
                 self.corrupt = corrupt
         self.train_split, self.validation_split = train, validation
         self.engine = Engine(phase, train)
-        self.validation = Measurement(phase, validation) if len(validation) else None
+        self.validation = self.engine.measurement(validation) if len(validation) else None
         self.chunk = FIRST_CHUNK
         self.compiled = False
         state = self.engine.state()
@@ -188,7 +188,6 @@ class PhaseInTraining:
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.training.columns("", self.train(epoch))
         if self.validation:
-            self.engine.sync_network()
             row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best

@@ -25,7 +25,7 @@ DENSE = [
     {"Dense": {"units": 10, "activation": "softmax"}},
 ]
 PLAIN = ["Flatten", {"Dense": {"units": 16, "activation": "relu"}}, DENSE[2]]  # a chain for native/dense_step.py
-BY_TENSORFLOW = ["Flatten", {"Dense": {"units": 16}}, "LeakyReLU", DENSE[2]]
+BY_TENSORFLOW = ["Flatten", {"Dense": {"units": 16}}, "LayerNormalization", DENSE[2]]
 CONV = [
     {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
     {"MaxPooling2D": {"pool_size": 2}},
