@@ -51,7 +51,7 @@ def traversed(network: Network, cost: Cost, split: Split, training: bool, traine
         total = mean_loss(values) + penalty
     outputs = {name: outputs[name] for name in network.layers if name in outputs}
     sources = {"weights": [variable.value for variable in trained], "outputs": outputs if trained else {}}
-    found = tape.gradient(total, sources)
+    gradients = tape.gradient(total, sources)
     return Pass(
         x.numpy(),
         y.numpy(),
@@ -59,9 +59,9 @@ def traversed(network: Network, cost: Cost, split: Split, training: bool, traine
         values["loss"].numpy(),
         [
             np.zeros(weight.shape, np.float32) if gradient is None else gradient.numpy()
-            for weight, gradient in zip(trained, found["weights"], strict=True)
+            for weight, gradient in zip(trained, gradients["weights"], strict=True)
         ],
-        {name: slope.numpy() for name, slope in found["outputs"].items() if slope is not None},
+        {name: slope.numpy() for name, slope in gradients["outputs"].items() if slope is not None},
     )
 
 
@@ -146,7 +146,7 @@ class Mapped:
 class MeanCost:
     """The mean cost of a split, float64, as a function of the weights: `cost` is that of a phase.
 
-    Where the weights are set is compiled too: a landscape asks for it at ten thousands of places.
+    Where the weights are set is compiled too: a landscape needs it at tens of thousands of places.
     """
 
     def __init__(self, network: Network, cost: Cost):
