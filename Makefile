@@ -3,6 +3,8 @@
 PYTHON ?= python3.11 python3.12 python3.13 python3
 FITS = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
+SECONDS ?= 600
+
 VENV = .venv
 BIN = $(VENV)/bin
 # not bin/python, a link whose date is that of the Python it points to
@@ -16,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-property test-notebooks verify coverage soak bench bench-page bench-backends bench-catalogue bench-scale lint format results pictures notebooks install wheel clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.* ## .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,11 +59,20 @@ coverage: $(DEV) ## run the tests of make test; list the modules of which they r
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
 
+fuzz: $(DEV) ## open millions of changed files, configs and requests, where atheris is installed; SECONDS=600
+	$(BIN)/python -m scripts.fuzz --seconds $(SECONDS)
+
+mutants: $(DEV) ## remove each guard against bad input, run the tests that reach it; hours, goes on where it ended
+	$(BIN)/python -m scripts.mutants
+
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are installed, PyTorch and JAX
 	$(BIN)/python -m scripts.bench
 
 bench-backends: $(RUNTIME) ## time steps of machine code beside TensorFlow's, term by term; two minutes
 	$(BIN)/python -m scripts.bench_backends --write
+
+bench-studies: $(DEV) ## time a study of twenty seeds beside as many commands, and members on Ray; ten minutes
+	$(BIN)/python -m scripts.bench_studies --write
 
 bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, answer to a stroke
 	$(BIN)/python -m scripts.bench_page
@@ -81,8 +92,8 @@ format: $(DEV) ## repair style and format where that is safe
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-results: $(RUNTIME) ## train every config with five seeds; quote them in configs/, docs/results.md and README.md
-	$(BIN)/python -m scripts.results --seeds 5 --write
+results: $(RUNTIME) ## measure what is missing or outdated with five seeds (ID=M8: that row) into docs/results, and quote it
+	$(BIN)/python -m scripts.results $(ID)
 
 pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
 	$(BIN)/python -m scripts.pictures
@@ -96,7 +107,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv, caches and built files; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .coverage .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mlphys tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(CREATED):

@@ -18,7 +18,7 @@ from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.training import Training
-from scripts import bench, bench_catalogue, keys, results, soak
+from scripts import bench, bench_catalogue, keys, soak, soak_study
 from scripts.marked_tables import table, write_table
 from tests.helpers.cli import commands
 from tests.test_architecture import ROWS
@@ -236,12 +236,6 @@ def test_every_piece_of_yaml_beside_keras_code_is_accepted(text: str, files: Pat
     load(files / "example.yaml")
 
 
-def test_the_rows_of_the_readme_are_those_of_the_table_of_results():
-    few, all_of_them = results.known_rows(README), results.known_rows(results.DOCUMENT)
-    assert len(few) == 6
-    assert few.items() <= all_of_them.items()
-
-
 def test_the_tables_of_keys_are_those_of_the_config_language():
     assert table(keys.DOCUMENT, "keys") == keys.reference()
 
@@ -257,13 +251,15 @@ def test_a_script_replaces_what_stands_between_its_marks_and_nothing_else(tmp_pa
 
 
 def test_what_the_scripts_write_they_read_again():
-    for document in (results.DOCUMENT, README):
-        assert table(document, "results") == "\n".join([results.COLUMNS, *results.known_rows(document).values()])
     assert table(bench.DOCUMENT, "bench") == bench.table(bench.known_rows())
     assert table(bench_catalogue.DOCUMENT, "bench_catalogue") == bench_catalogue.page(bench_catalogue.known())
     head, _, *rows = table(soak.DOCUMENT, "soak").splitlines()
     assert head.startswith(soak.table({}).partition(" | ")[0])
     assert {row.split()[1] for row in rows} <= soak.EXPERIMENTS.keys()
+    kills = table(soak.DOCUMENT, "soak")
+    assert soak.table(soak.added(soak.counted(kills), {})) == kills
+    kills = table(soak.DOCUMENT, "soak_study")
+    assert soak_study.table(soak_study.counted(kills)) == kills
 
 
 def test_the_page_of_the_catalogue_has_ratios_by_turn_their_means_and_fixed_layers_apart():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
+from mlphys.analysis._energy_plane import descent
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, relative
 from mlphys.figures.example_experiments import autoencoder_of_points
@@ -16,6 +18,7 @@ from mlphys.networks import energies
 from mlphys.networks.energies import Output
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
+from mlphys.schema.fields import Count
 
 AT_ONCE = 500  # samples, in float64
 BINS = 60
@@ -40,8 +43,14 @@ class Energy(SampledAnalysis):
     it is the free energy. The lecture has the opposite sign, sum_k H(x W_k + c_k) - |x - b|^2 / 2, as Kamyshanska and
     Memisevic have. Measured for samples, by class, and for samples in which every value comes from another sample
     (`shuffled`: the same values without correlations), with the fraction of pairs in which the
-    sample has the lower energy; and how well the gradient, by automatic differentiation, agrees with r(x).
+    sample has the lower energy; and how well the gradient, by automatic differentiation, agrees with r(x). In the
+    plane, with a linear output, also contours of E, and paths x <- x + eta (r(x) - x) of `steps` steps on them.
     """
+
+    eta: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The size of a step along r(x) - x, in the plane."""
+    steps: Count = 100
+    """The number of steps of a path, in the plane."""
 
     def check(self, resolved: ResolvedView) -> None:
         resolved.experiment.model.energy_form()
@@ -78,7 +87,13 @@ class Energy(SampledAnalysis):
         summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it"
         summary += f"; {len(z)} {split} samples"
         labels = some.y if classes else np.zeros(len(z), int)
-        return AnalysisResult(numbers, summary, [_picture(run, (split, net.output), found, shuffled, labels)])
+        pictures = [_picture(run, (split, net.output), found, shuffled, labels)]
+        if z.shape[1] == 2 and net.output == "linear":
+            r = run.trained.output("reconstructions")
+            picture, numbers["plane"] = descent(run.name, net.energies, r, z, self.eta, self.steps)
+            pictures.append(picture)
+            summary += f"; {100 * numbers['plane']['steps_downhill']:.4g} % of steps along r(x) - x go downhill"
+        return AnalysisResult(numbers, summary, pictures)
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Size(Analysis):
     `metric: null` is error_rate of classes, else mse. `split: null` is test once this run was evaluated, before that
     validation; runs not measured on it are left out.
     """
+
+    OF_ALL_RUNS: ClassVar[bool] = True
 
     metric: Literal["error_rate", "mse", "loss", "reconstruction_loss"] | None = None
     """The metric that is fitted; null is error_rate for classes, otherwise mse."""
@@ -87,9 +89,7 @@ class Size(Analysis):
         laws_text = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
         summary += f", goes like {', like '.join(laws_text)}" if laws_text else ""
         summary += f"; no power law: they differ in {', '.join(scanned)}" if scanned else ""
-        return AnalysisResult(
-            numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)]
-        )
+        return AnalysisResult(numbers, f"{summary}; {split} split", [_picture(run.config.name, numbers, varied)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:

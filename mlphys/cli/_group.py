@@ -15,6 +15,11 @@ import click
 from mlphys import terminal
 from mlphys.schema import registry
 
+OF_FILES = (
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENXIO,
+)  # fmt: skip
+
 
 class WholeSentences(click.Group):
     """A group whose help gives each command its whole sentence, where click cuts it at the end of the line."""
@@ -45,7 +50,11 @@ class EntryFiles(WholeSentences):
 
 
 class Commands(EntryFiles):
-    """Print a UserError in a few lines and exit with 2; any other exception is a bug."""
+    """Print a UserError in a few lines and exit with 2; any other exception is a bug.
+
+    So is a file, named in the exception, that the system does not give or take: it was removed, or its folder closed,
+    after it had been looked at.
+    """
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Standard output or error may take nothing: a full disk, a pipe whose reader is gone."""
@@ -62,6 +71,12 @@ class Commands(EntryFiles):
             terminal.give_up(sys.stderr)
             sys.exit(2)
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **options)
+        except click.UsageError as error:
+            raise _printable(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         from mlphys.errors import UserError
 
@@ -72,19 +87,41 @@ class Commands(EntryFiles):
             terminal.complain(str(error))
             ctx.exit(2)
         except click.UsageError as error:
-            if not isinstance(error, click.BadParameter) and (hint := _as_override(error)):
-                raise click.UsageError(f"{error.format_message().rstrip('.')}{hint}", error.ctx) from None
-            raise
+            raise _printable(error, _as_override(error)) from None
         except KeyboardInterrupt:
             terminal.complain("interrupted")
             ctx.exit(130)
         except BrokenPipeError:  # `mlphys ... | head`
             terminal.give_up(sys.stdout)
             ctx.exit(0)
+        except OSError as error:
+            if error.filename is None or isinstance(error.filename, int) or error.errno not in OF_FILES:
+                raise
+            terminal.complain(f"{os.fsdecode(error.filename)}: cannot be used: {error.strerror}; {_remedy(error)}")
+            ctx.exit(2)
+
+
+def _printable(error: click.UsageError, hint: str = "") -> click.UsageError:
+    """A mistake in the command line, whose words may be anything."""
+    message = error.format_message()
+    return click.UsageError(terminal.message(f"{message.rstrip('.')}{hint}" if hint else message), error.ctx)
+
+
+def _remedy(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "free some space, or write to another place"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return "change its permissions, or name another place"
+        case errno.EMFILE | errno.ENFILE:
+            return "close other programs, or permit more open files with ulimit -n"
+    return "name another place, or repeat the command if something else has just changed it"
 
 
 def _as_override(error: click.UsageError) -> str:
     """How a key of the config is set that was written as an option or as an argument; nothing for other mistakes."""
+    if isinstance(error, click.BadParameter):
+        return ""
     takes_overrides = error.ctx and any(parameter.name == "overrides" for parameter in error.ctx.command.params)
     word = re.search(r"(?:--|\()([\w.-]+)(?:=([^)]*))?", error.message)
     if not takes_overrides or not word:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ def look(path: str | None, targets: Sequence[str], wanted: Targets, needs_target
     Raises UserError for what is not there, is in a format that is not read, or has no target where one is needed.
     """
     if path is None:
+        if targets:
+            raise UserError(f"--target {targets[0]}: the digits have no columns; name your data with --data")
         keys: dict[str, Any] = {"name": Because("digits", "1 797 images that come along; data.path names yours")}
         name = "digits"
     else:
@@ -81,7 +84,7 @@ def look(path: str | None, targets: Sequence[str], wanted: Targets, needs_target
 
 def _keys(path: str, targets: Sequence[str], wanted: Targets, needs_target: bool) -> dict[str, Any]:
     file = Path(path)
-    if not file.exists():
+    if not os.path.exists(file):
         raise UserError(f"{path}: no such file or folder; a relative path starts at {Path.cwd()}")
     if file.is_dir() and not array_files.parts(file):
         return _images(path)

@@ -36,6 +36,8 @@ sys.path.insert(0, sys.argv[1])
 importlib.import_module(sys.argv[2]).main()
 """
 
+# What an answer raises that is incomplete, or not what a reading process writes.
+WRONG_ANSWER = (ValueError, KeyError, TypeError, OSError)
 
 Described = tuple[Header, str]  # and the reason why it cannot be read, or ""
 
@@ -128,7 +130,7 @@ def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterato
         yield process.stdout
     except _Reported as reported:
         raise UserError(f"{path}: {reported}") from None
-    except (ValueError, KeyError, TypeError, OSError):
+    except WRONG_ANSWER:
         raise UserError(
             f"{path}: {end(process, limits, not late.is_alive())}; copy it again, or save it again"
         ) from None

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io import checksum, confined
-from mlphys.io.confined import WAIT, Limits
+from mlphys.io.confined import WAIT, WRONG_ANSWER, Limits
 from mlphys.io.decoding_process import LENGTH
 
 PROCESSES = min(4, os.cpu_count() or 1)
@@ -72,7 +72,7 @@ class Decoder:
             for limit in limits:
                 yield self._next(request["most_pixels"], limit)
                 self.fresh = False
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except WRONG_ANSWER as error:
             raise Failed(confined.end(self.process, limit, late=isinstance(error, TimeoutError))) from None
 
     def _send(self, request: dict[str, Any]) -> None:

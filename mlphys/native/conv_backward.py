@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, product
 
 from mlphys.native import vector_math
 from mlphys.native.conv_forward import Convolution, group_pointer, mask_pointer, pixel_pointer
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector
 from mlphys.native.sliding_window import MIN_ITERATIONS, SlidingWindow, split_evenly
 
+PER_CYCLE, LATENCY, LOAD = 2, 5, 0.1  # products that a core begins in a cycle; cycles of a product, of a hidden load
 STRIP_BYTES = 24_576  # of gradients that are read repeatedly, and so should stay in the L1 cache
 
 
@@ -48,21 +49,47 @@ def input_gradient(conv: Convolution, simd: SimdUnit) -> Function:
     """
     ir = Function(("weights", "gradient", "out", "kept", "dx", "before", "turned"), ("count",), simd.width)
     height, width, channels = conv.input_shape
-    top, left = (k - 1 - n for k, n in zip(conv.kernel_size, conv.margin, strict=True))
-    image = (*conv.positions, conv.filters)
-    window = SlidingWindow(image, conv.kernel_size, channels, (top, left), (height, width))
     _flip_kernel(ir, conv)
     with ir.loop(0, ir.integer("count")) as group:
         preactivation = _preactivation_gradient(ir, conv, simd, group)
         dx = group_pointer(ir, "dx", group, conv.input_shape)
-        with ir.loop(0, height) as y:
-            row = ir.gep(dx, (y, width * channels * ir.simd_width))
+        for first_row, first_column in product(*map(range, conv.strides)):
+            window, flipped = _window_back(ir, conv, (first_row, first_column))
+            rows, columns = conv.strides
+            first = ir.gep(dx, (first_row * width + first_column, channels * ir.simd_width))
+            with ir.loop(0, window.output[0]) as y:
+                row = ir.gep(first, (y, rows * width * channels * ir.simd_width))
 
-            def finish(x0: Index, i: int, c: int, total: Vector) -> None:
-                ir.store(ir.gep(row, (x0, channels * ir.simd_width), (i * channels + c, ir.simd_width)), total)
+                def finish(x0: Index, i: int, c: int, total: Vector, row: Pointer = row) -> None:
+                    pixel = (x0, columns * channels * ir.simd_width), (i * columns * channels + c, ir.simd_width)
+                    ir.store(ir.gep(row, *pixel), total)
 
-            window.emit_row(ir, simd, preactivation, ir.pointer("turned"), y, lambda c: ZERO, finish)
+                window.emit_row(ir, simd, preactivation, flipped, y, lambda c: ZERO, finish)
     return ir
+
+
+def _window_back(ir: Function, conv: Convolution, first: tuple[int, int]) -> tuple[SlidingWindow, Pointer]:
+    """The convolution of the gradient that gives every `strides`-th pixel of dx from `first` on, and its kernel.
+
+    Such pixels were reached by every `strides`-th row and column of the kernel only: per axis, position q of these
+    pixels by tap a + s * u from place q + b - u of the result.
+    """
+    axes = zip(conv.input_shape, conv.kernel_size, conv.margin, conv.strides, first, strict=False)
+    sizes, padding, output, starts = [], [], [], []
+    for n, k, margin, step, offset in axes:
+        b, a = divmod(offset + margin, step)
+        taps = max(0, math.ceil((k - a) / step))
+        sizes.append(taps)
+        padding.append(taps - 1 - b)
+        output.append(math.ceil((n - offset) / step))
+        starts.append(k - 1 - a - step * (taps - 1))
+    columns, channels = conv.kernel_size[1], conv.input_shape[2]
+    window = SlidingWindow(
+        (*conv.positions, conv.filters), (sizes[0], sizes[1]), channels, (padding[0], padding[1]),
+        (output[0], output[1]), every=conv.strides, kernel_columns=columns,
+    )  # fmt: skip
+    start = (starts[0] * columns + starts[1]) * conv.filters * channels if all(sizes) else 0
+    return window, ir.gep(ir.pointer("turned"), (start, 1))
 
 
 def _flip_kernel(ir: Function, conv: Convolution) -> None:
@@ -146,28 +173,30 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
     rows, columns = conv.kernel_size
     top, left = conv.margin
     x_stride, stride = in_width * channels * ir.simd_width, width * filters * ir.simd_width
+    down, across = conv.strides
     strip = max(1, min(height, STRIP_BYTES // (4 * stride)))
     with ir.loop(0, height, strip) as y0, ir.loop(0, rows) as t, ir.loop(0, channels) as c:
-        first = ir.smax(y0, ir.sub(top, t))
+        first = ir.smax(y0, _steps(ir, ir.sub(top, t), down))
         last = ir.smin(ir.add(y0, strip), height)
-        last = ir.smin(last, ir.sub(in_height + top, t))
+        last = ir.smin(last, _steps(ir, ir.sub(in_height + top, t), down))
         image = ir.gep(x, (ir.sub(t, top), x_stride), (c, ir.simd_width))
         kernel_steps = (t, columns * channels * filters * ir.simd_width), (c, filters * ir.simd_width)
         kernel_row = ir.gep(ir.pointer("sums"), *kernel_steps)
-        for taps in split_evenly(columns, max(1, simd.accumulators // 2)):
-            for portion in split_evenly(filters, max(1, (simd.accumulators - 3) // len(taps))):
+        tile_taps, tile_filters = _tile(columns, filters, simd.accumulators)
+        for taps in split_evenly(columns, tile_taps):
+            for portion in split_evenly(filters, tile_filters):
                 tile = [(tap, f) for tap in taps for f in portion]
                 targets = {
                     (tap, f): ir.gep(kernel_row, (tap * channels * filters + f, ir.simd_width)) for tap, f in tile
                 }
                 sums = {key: ir.alloca(ir.vector, ir.load(target)) for key, target in targets.items()}
                 with ir.loop(first, last) as y:
-                    image_row, slope_row = ir.gep(image, (y, x_stride)), ir.gep(preactivation, (y, stride))
-                    for column, inside in _columns(ir, taps, left, width, in_width):
+                    image_row, slope_row = ir.gep(image, (y, down * x_stride)), ir.gep(preactivation, (y, stride))
+                    for column, inside in _columns(ir, conv, taps):
                         slopes = ir.gep(slope_row, (column, filters * ir.simd_width))
                         slope = {f: ir.load(ir.gep(slopes, (f, ir.simd_width))) for f in portion}
                         for tap in inside:
-                            steps = (column, channels * ir.simd_width), (tap - left, channels * ir.simd_width)
+                            steps = (column, across * channels * ir.simd_width), (tap - left, channels * ir.simd_width)
                             pixel = ir.load(ir.gep(image_row, *steps))
                             for f in portion:
                                 ir.store(sums[tap, f], ir.fma(pixel, slope[f], ir.load(sums[tap, f])))
@@ -175,9 +204,29 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
                     ir.store(target, ir.load(sums[key]))
 
 
-def _columns(ir: Function, taps: range, left: int, width: int, in_width: int) -> Iterator[tuple[Index, list[int]]]:
-    """The columns of a row, each with the taps that are inside the image; a loop over those where all are."""
-    inside = [[tap for tap in taps if 0 <= column + tap - left < in_width] for column in range(width)]
+def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:
+    """The most taps and filters whose sums are kept in registers: of those that fit, the fewest cycles for all sums."""
+
+    def cycles(tile: tuple[int, int]) -> float:
+        tiles = product(split_evenly(taps, tile[0]), split_evenly(filters, tile[1]))
+        sizes = [(len(of_taps), len(of_filters)) for of_taps, of_filters in tiles]
+        return sum(max(a * b / PER_CYCLE, LATENCY) + LOAD * (a + b) for a, b in sizes)
+
+    sizes = product(range(1, taps + 1), range(1, filters + 1))
+    fitting = [(a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)]  # a tap's gradients are in registers too
+    return min(fitting, key=cycles)
+
+
+def _steps(ir: Function, length: Index, step: int) -> Index:
+    """How many steps, of positions from 0 on, begin before `length`; 0 or less if none does."""
+    return length if step == 1 else ir.sdiv(ir.add(length, step - 1), step)
+
+
+def _columns(ir: Function, conv: Convolution, taps: range) -> Iterator[tuple[Index, list[int]]]:
+    """The columns of the result, each with the taps that are inside the image; a loop over those where all are."""
+    (_, width), (_, in_width, _) = conv.positions, conv.input_shape
+    (_, left), (_, across) = conv.margin, conv.strides
+    inside = [[tap for tap in taps if 0 <= column * across + tap - left < in_width] for column in range(width)]
     for taps_inside, run in groupby(range(width), lambda column: inside[column]):
         columns = list(run)
         if len(columns) >= MIN_ITERATIONS:

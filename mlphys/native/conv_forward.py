@@ -17,9 +17,9 @@ from mlphys.native.sliding_window import SlidingWindow
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution of stride 1, its activation and the pooling after it.
+    """A convolution, its activation and the pooling after it.
 
-    `upsampling` 2: each output position is a block of 2 x 2 pixels, whose filters are consecutive (sub-pixel
+    `upsampling` 2, without strides: each output position is a block of 2 x 2 pixels, whose filters are consecutive (sub-pixel
     convolution, Shi et al. 2016).
     """
 
@@ -31,18 +31,23 @@ class Convolution:
     pool_size: tuple[int, int] = (1, 1)
     max_pooling: bool = False  # or average pooling
     upsampling: int = 1
+    strides: tuple[int, int] = (1, 1)
 
     @property
     def margin(self) -> tuple[int, int]:
-        """Rows of padding above the image and columns left of it."""
-        rows, columns = ((k - 1) // 2 if self.padding == "same" else 0 for k in self.kernel_size)
+        """Rows of padding above the image and columns left of it: half of what the last position needs."""
+        if self.padding == "valid":
+            return 0, 0
+        sizes = zip(self.input_shape, self.positions, self.kernel_size, self.strides, strict=False)
+        rows, columns = (max(0, (places - 1) * step + k - n) // 2 for n, places, k, step in sizes)
         return rows, columns
 
     @property
     def positions(self) -> tuple[int, int]:
         """Height and width of the convolution's result, before pooling or rearrangement into pixels."""
         trimmed = (0 if self.padding == "same" else k - 1 for k in self.kernel_size)
-        height, width = (n - k for n, k in zip(self.input_shape, trimmed, strict=False))
+        sizes = zip(self.input_shape, trimmed, self.strides, strict=False)
+        height, width = (math.ceil((n - k) / step) for n, k, step in sizes)
         return height, width
 
     @property
@@ -89,7 +94,7 @@ def forward(conv: Convolution, simd: SimdUnit) -> Function:
     `kept` are the activations or masks that the backward pass needs, `rows` is scratch space for the rows of a pool.
     """
     ir = Function(("x", "weights", "biases", "out", "kept", "rows"), ("count",), simd.width)
-    window = SlidingWindow(conv.input_shape, conv.kernel_size, conv.filters, conv.margin, conv.positions)
+    window = SlidingWindow(conv.input_shape, conv.kernel_size, conv.filters, conv.margin, conv.positions, conv.strides)
     (height, width), (down, _) = conv.positions, conv.pool_size
 
     with ir.loop(0, ir.integer("count")) as group:

@@ -318,6 +318,7 @@ def regression(
         **({} if weights is None else {"effective_samples": effective_size(weights)}),
     }
     found |= _errors(difference, weights)
+    found |= root(found["mse"], found["mse_stderr"])
     found |= {"loss": weighted_mean(losses, weights), "loss_stderr": mean_stderr(losses, weights)}
     found |= _determination(difference, flat, weights)
     of_train = train.reshape(len(train), -1)
@@ -326,6 +327,7 @@ def regression(
     else:
         mean = np.average(of_train.astype(np.float64), axis=0, weights=train_weights)
     found["mean_target_mse"] = weighted_mean(((flat - mean) ** 2).mean(axis=1), weights)
+    found["mean_target_rmse"] = root(found["mean_target_mse"])["rmse"]
     if targets.ndim == 2 and (names or targets.shape[1] > 1):
         columns = [slice(k, k + 1) for k in range(targets.shape[1])]
         found["per_target"] = {
@@ -333,6 +335,12 @@ def regression(
             for name, k in zip(names or [f"y_{i}" for i in range(len(columns))], columns, strict=True)
         }
     return found
+
+
+def root(mse: float, error: float | None = None) -> dict[str, float | None]:
+    """rmse = sqrt(mse) and its standard error mse_stderr / (2 rmse); None where weights make the mse negative."""
+    rmse = math.sqrt(mse) if mse >= 0 else None
+    return {"rmse": rmse, "rmse_stderr": error / (2 * rmse) if error is not None and rmse else None}
 
 
 def _errors(difference: np.ndarray, weights: np.ndarray | None) -> dict[str, Any]:

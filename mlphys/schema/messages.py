@@ -96,7 +96,10 @@ def problems_of(error: ValidationError, narrower: Mapping[KeyPath, Sequence[str]
         context = dict(item.get("ctx") or {})
         if item["type"] == "unknown_name" and narrower and path in narrower:
             context["allowed"] = narrower[path]
-        found.setdefault(path, Refusal(path, _text(item["type"], context, item["input"], path)))
+        if path not in found:
+            shown = len(found) < MOST_SHOWN  # to look for similar names for thousands takes seconds
+            text = _text(item["type"], context, item["input"], path) if shown else item["type"]
+            found[path] = Refusal(path, text)
     return list(found.values())
 
 

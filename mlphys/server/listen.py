@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import os
+import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from mlphys.server.app import application
 
 NEXT = 20  # ports that are tried after one that is in use
 LARGEST_PORT = 65535
+ADDRESS = re.compile(r"[A-Za-z0-9._:%-]{1,253}")  # numbers or a name
 BACKLOG = 128  # connections that wait
 
 
@@ -25,7 +28,7 @@ def serve(root: Path, host: str, port: int, say: Callable[[str], None]) -> None:
     except ImportError:
         raise UserError("serve needs starlette and uvicorn; install them with pip install 'mlphys[serve]'") from None
 
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UserError(f"{root}: no such folder; `mlphys train CONFIG` makes runs/")
     bound = _bound(host, port)
     with bound:
@@ -54,8 +57,10 @@ def serve(root: Path, host: str, port: int, say: Callable[[str], None]) -> None:
 def _bound(host: str, port: int) -> socket.socket:
     """A socket on the first port from `port` on that is free."""
     try:
+        if not ADDRESS.fullmatch(host):
+            raise socket.gaierror
         family, _, _, _, _ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the latter for a part of more than 63 characters
         raise UserError(
             f"--host {host}: no address of this machine; 127.0.0.1 is reached from this machine only"
         ) from None

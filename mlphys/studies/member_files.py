@@ -36,7 +36,8 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
     found = [_needed(fetch(source), source) for source in data.sources()]
     if path := getattr(data, "path", None) if "path" in type(data).model_fields else None:
         document = document.with_value(("data", "path"), path, document.name)
-        found += [_needed(file) for file in data.files() or _inside(Path(path))]
+        inside = _inside(Path(path)) if Path(path).is_dir() or not data.files() else ()
+        found += [_needed(file) for file in (*data.files(), *inside)]
     initial = experiment.training.initial
     if initial and initial.file:
         document = document.with_value(("training", "initial", "file"), initial.file, document.name)

@@ -24,10 +24,13 @@ FILES = ("config.yaml", "status.json", "metrics.json", "environment.json", "hist
 COLUMNS = ("run", "kind", "dataset", "state", "epochs", "metric", "value", "stderr", "baseline", "seconds")
 
 
-def index_file() -> Path:
-    """`$XDG_CACHE_HOME/mlphys/runs.json`, by default under ~/.cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "mlphys" / "runs.json"
+def index_file() -> Path | None:
+    """`$XDG_CACHE_HOME/mlphys/runs.json`, by default under ~/.cache; None without a home folder."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return cache / "mlphys" / "runs.json" if cache.is_absolute() else None
 
 
 def rows(
@@ -94,14 +97,22 @@ def _sortable(value: Any) -> tuple[int, Any]:
 
 def _folders(root: Path, members: bool) -> Iterable[Path]:
     """The folders of runs and studies: root/NAME/NUMBER and root/NUMBER."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UserError(f"{root}: no such folder; `mlphys train CONFIG` makes runs/")
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for path in [folder] if _is_one(folder) else sorted(folder.iterdir(), key=_by_number):
+    for folder in sorted(path for path in root.iterdir() if os.path.isdir(path) and not path.name.startswith(".")):
+        for path in [folder] if _is_one(folder) else _inside(folder):
             if _is_one(path) and not path.is_symlink():
                 yield path
-                if members and (path / "members").is_dir():
-                    yield from (each for each in sorted((path / "members").iterdir(), key=_by_number) if _is_one(each))
+                if members:
+                    yield from (each for each in _inside(path / "members") if _is_one(each))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What is in a folder, by number; nothing in one that is none, or that is another user's."""
+    try:
+        return sorted(folder.iterdir(), key=_by_number)
+    except OSError:
+        return []
 
 
 def _is_one(path: Path) -> bool:
@@ -126,8 +137,11 @@ def _stamp(folder: Path) -> list[list[int] | None]:
 
 def _index() -> dict[str, Any]:
     """What is known by path; nothing where the index is missing or damaged."""
+    file = index_file()
+    if file is None:
+        return {}
     try:
-        content = json.loads(index_file().read_bytes())
+        content = json.loads(file.read_bytes())
         known = content["runs"] if content["version"] == VERSION else {}
         return {key: entry for key, entry in known.items() if "state" in entry["row"] and "stamp" in entry}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
@@ -136,7 +150,10 @@ def _index() -> dict[str, Any]:
 
 def _keep(known: dict[str, Any]) -> None:
     """Write the index, without runs that are gone; a cache folder that cannot be written is no error."""
+    file = index_file()
+    if file is None:
+        return
     there = {key: entry for key, entry in known.items() if os.path.isdir(key)}
     with contextlib.suppress(UserError, OSError):
-        index_file().parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(index_file(), json.dumps({"version": VERSION, "runs": there}, separators=(",", ":")))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(file, json.dumps({"version": VERSION, "runs": there}, separators=(",", ":")))

@@ -29,9 +29,13 @@ def taps(conv, x):
     """x (groups, h, w, c, simd_width) shifted for each tap: (rows, columns, groups, height, width, c, simd_width)."""
     rows, columns = conv.kernel_size
     top, left = conv.margin
-    height, width = conv.positions
+    (height, width), (down, across) = conv.positions, conv.strides
     padded = np.pad(x, ((0, 0), (top, rows), (left, columns), (0, 0), (0, 0)))
-    return np.stack([np.stack([padded[:, t : t + height, s : s + width] for s in range(columns)]) for t in range(rows)])
+    last = (height - 1) * down + 1, (width - 1) * across + 1
+    return np.stack([
+        np.stack([padded[:, t : t + last[0] : down, s : s + last[1] : across] for s in range(columns)])
+        for t in range(rows)
+    ])  # fmt: skip
 
 
 def to_pixels(conv, values):
@@ -49,10 +53,17 @@ def random_convolution(rng):
     kernel = tuple(int(n) for n in rng.integers(1, 7, 2))
     positions = int(rng.integers(1, 5)) * down, int(rng.integers(1, 9)) * across
     padding = str(rng.choice(["same", "valid"]))
-    margin = (0, 0) if padding == "same" else (kernel[0] - 1, kernel[1] - 1)
-    shape = positions[0] + margin[0], positions[1] + margin[1], int(rng.integers(1, 6))
+    strides = (1, 1) if upsampling == 2 else tuple(int(n) for n in rng.choice([1, 1, 2, 3], 2))
+    trimmed = (0, 0) if padding == "same" else (kernel[0] - 1, kernel[1] - 1)
+    height, width = (
+        (n - 1) * step + 1 + int(rng.integers(step)) + less
+        for n, step, less in zip(positions, strides, trimmed, strict=True)
+    )
+    shape = height, width, int(rng.integers(1, 6))
     filters = int(rng.integers(1, 12)) * upsampling**2
-    return Convolution(shape, filters, kernel, padding, pool_size=(down, across), upsampling=upsampling)
+    return Convolution(
+        shape, filters, kernel, padding, pool_size=(down, across), upsampling=upsampling, strides=strides
+    )
 
 
 @pytest.mark.parametrize("simd", [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)])

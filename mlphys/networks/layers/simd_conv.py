@@ -24,7 +24,8 @@ from mlphys.native.conv_forward import Convolution
 from mlphys.networks.keras_internals import attach, attached
 
 MAX_CHANNEL_PRODUCT = 700  # input channels * filters; above, TensorFlow's convolutions fill the vectors as well
-MAX_CHANNELS, MAX_KERNEL_SIZE, MAX_POOL_SIZE = 64, 11, 8  # channels, pixels, pixels; the code grows with them
+# channels, and pixels; the code grows with them
+MAX_CHANNELS, MAX_KERNEL_SIZE, MAX_POOL_SIZE, MAX_STRIDE = 64, 11, 8, 3
 ACROSS_CHANNELS = ("softmax", "log_softmax")  # activations that are not elementwise
 
 _core_share = 0.0
@@ -69,7 +70,7 @@ class Conv2D(keras.layers.Conv2D):
     with_pooling: Callable[[Convolution], Convolution | None] | None = None  # of the pooling layer that follows
 
     def call(self, pixels: Any) -> Any:
-        coarse = attached(pixels, "coarse")
+        coarse = attached(pixels, "coarse") if self.strides == (1, 1) else None
         if not (_core_share and self._is_supported(pixels.shape, coarse is not None)):
             return super().call(pixels)
         if coarse is None:
@@ -87,6 +88,7 @@ class Conv2D(keras.layers.Conv2D):
             self.padding,
             activation=name if fused else "linear",
             upsampling=upsampling,
+            strides=self.strides,
         )
         pooled = self.with_pooling(conv) if fused and self.with_pooling else None
         if pooled:
@@ -97,7 +99,7 @@ class Conv2D(keras.layers.Conv2D):
     def _is_supported(self, shape: tuple[int | None, ...], upsampled: bool) -> bool:
         """Whether there is a compiled convolution, and it is faster."""
         samples, *image = shape
-        plain = (*self.strides, *self.dilation_rate, self.groups) == (1, 1, 1, 1, 1)
+        plain = (*self.dilation_rate, self.groups) == (1, 1, 1) and max(self.strides) <= MAX_STRIDE
         if not plain or None in image or self.activation.__name__ in ACROSS_CHANNELS:
             return False
         if max(self.kernel_size) > MAX_KERNEL_SIZE or max(image[-1], self.filters) > MAX_CHANNELS:

@@ -9,6 +9,8 @@ from mlphys.errors import Refusal
 from mlphys.schema.fields import Border1D, Border2D, Count, Shape, Size2D, TargetShape
 from mlphys.schema.layers.layer import Layer, Window, need_rank, text
 
+MOST_AXES = 60  # NumPy's arrays have 64, TensorFlow ends the process at 255
+
 
 class Flatten(Layer):
     """All values of a sample in one row."""
@@ -34,6 +36,8 @@ class Reshape(Layer):
         if free > 1 or 0 in self.target_shape:
             received = text(self.target_shape)
             raise Refusal((), f"target_shape takes numbers of at least 1, and -1 at most once; received {received}")
+        if len(self.target_shape) > MOST_AXES:
+            raise Refusal((), f"target_shape has {len(self.target_shape)} axes; arrays have at most {MOST_AXES}")
         if (free and have % fixed) or (not free and have != fixed):
             raise Refusal(
                 (),
