@@ -28,7 +28,7 @@ Draw a digit below, and see what every layer makes of it. This page of a run, ma
 `mlphys evaluate`, is one file without a server: <a href="examples/conv_mnist.html">by itself</a>; and
 <a href="examples/spirals.html">three spirals</a>, whose boundary moves with the epochs.
 
-<iframe src="examples/conv_mnist.html#alive" title="a convolutional net to draw digits for"
+<iframe src="examples/conv_mnist.html#live" title="a convolutional net to draw digits for"
 style="width:100%;height:720px;border:1px solid #8888"></iframe>
 """
 
