@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-studies bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-studies bench-catalogue lint format results pictures docs notebooks install wheel clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,8 +81,12 @@ format: $(DEV) ## repair style and format where that is safe
 results: $(RUNTIME) ## measure what is missing or outdated with five seeds (ID=M8: that row) into docs/results, and quote it
 	$(BIN)/python -m scripts.results $(ID)
 
-pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
+pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; those of the gallery that are missing
 	$(BIN)/python -m scripts.pictures
+	$(BIN)/python -m scripts.gallery
+
+docs: $(DEV) ## build the documentation as a site into build/site; warnings are errors; a minute
+	$(BIN)/python -m scripts.site
 
 notebooks: $(DEV) ## run the notebooks of docs/ and keep their new outputs
 	$(BIN)/python -m scripts.notebooks --write
