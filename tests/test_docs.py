@@ -18,7 +18,7 @@ from mlphys.config.load import load
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.training import Training
-from scripts import bench, bench_catalogue, keys, soak
+from scripts import bench, bench_catalogue, keys, soak, soak_study
 from scripts.marked_tables import table, write_table
 from tests.helpers.cli import commands
 from tests.test_architecture import ROWS
@@ -257,6 +257,10 @@ def test_what_the_scripts_write_they_read_again():
     head, _, *rows = table(soak.DOCUMENT, "soak").splitlines()
     assert head.startswith(soak.table({}).partition(" | ")[0])
     assert {row.split()[1] for row in rows} <= soak.EXPERIMENTS.keys()
+    kills = table(soak.DOCUMENT, "soak")
+    assert soak.table(soak.added(soak.counted(kills), {})) == kills
+    kills = table(soak.DOCUMENT, "soak_study")
+    assert soak_study.table(soak_study.counted(kills)) == kills
 
 
 def test_the_page_of_the_catalogue_has_ratios_by_turn_their_means_and_fixed_layers_apart():

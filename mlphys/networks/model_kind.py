@@ -78,6 +78,10 @@ class ModelKind(Spec, ABC, Generic[Built]):
         """The keys that `training.phases` may have."""
         return ()
 
+    def measures_all_in(self, phase: str) -> bool:
+        """Whether a phase records quantities of the whole network, as `metrics` does, and not of a part of it."""
+        return True
+
     def pretrained_encoder(self) -> PretrainedEncoder | None:
         """The pretrained encoder from another run."""
         return None
