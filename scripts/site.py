@@ -164,12 +164,9 @@ def faults(out: Path) -> list[str]:
         name = path.relative_to(out)
         if path.suffix in (".html", ".css") and name.parts[0] != "examples":
             text = path.read_text(errors="replace")
-            outside = re.findall(
-                r'(?:src="|<link[^>]+href="|url\(["\']?|@import ["\'])(https?://[^"\')]+|//[^"\')]+)', text
-            )
-            found += [f"{name}: fetches {address}" for address in outside]
-            own = re.findall(r'(?:href|src)="((?!https?:|mailto:|data:|#|javascript:)[^"#?]+)', text)
-            found += [f"{name}: leads to {link}, which is not there" for link in own if not _there(path, link)]
+            found += [f"{name}: fetches {address}" for address in FETCHED.findall(text)]
+            lost = [link for link in OWN.findall(text) if not _there(path, link)]
+            found += [f"{name}: leads to {link}, which is not there" for link in lost]
         if path.suffix in (".png", ".jpg", ".svg") and path.stat().st_size > LARGEST_PICTURE:
             found.append(f"{name}: {path.stat().st_size // 1000} kB, more than {LARGEST_PICTURE // 1000}")
     if (size := sum(path.stat().st_size for path in files)) > LARGEST_SITE:
