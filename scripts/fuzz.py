@@ -5,16 +5,16 @@ python -m scripts.fuzz --only npz --seconds 60 # one target
 python -m scripts.fuzz --keep                  # the smallest inputs that reach everything, into tests/fuzz/corpus
 python -m scripts.fuzz --write                 # the counts into docs/security.md, as after fuzzing
 
-Each target gets LEAST inputs, then all get the same time. Some turns are guided by the lines that inputs
-reach. The corpus grows in .fuzz/; the counts of all times are in
-tests/fuzz/counts.json. Inputs that break the contract are in .fuzz/TARGET/found, with their tracebacks; the next
-turn of the target looks whether they are mended.
+Each target gets LEAST inputs, then all get the same time. Some turns are guided by the lines that inputs reach. The
+corpus grows in .fuzz/; the counts of all times are in tests/fuzz/counts.json. Inputs that break the contract are in
+.fuzz/TARGET/found, with their tracebacks; the next turn of the target looks whether they are mended.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import importlib.util
 import json
 import os
@@ -32,8 +32,8 @@ from scripts.fuzzing.named import TARGETS, target
 from scripts.marked_tables import ROOT, write_table
 
 LEAST = 20_000  # inputs of each target
-TURN, PROCESSOR_SECONDS = 20_000, 60  # inputs of a target, then another one has its turn
-GUIDED, GUIDED_TURN, LONGEST_TURN = 4, 4_000, 300  # one turn in so many is guided by the lines that inputs reach
+TURN, PROCESSOR_SECONDS = 5_000, 60  # inputs of a target, then another one has its turn
+GUIDED, GUIDED_TURN, LONGEST_TURN = 4, 3_000, 300  # one turn in so many is guided by the lines that inputs reach
 WORK = ROOT / ".fuzz"
 COUNTS, CORPUS = ROOT / "tests" / "fuzz" / "counts.json", ROOT / "tests" / "fuzz" / "corpus"
 DOCUMENT = ROOT / "docs" / "security.md"
@@ -59,15 +59,18 @@ def turn(name: str, seconds: float, found: Counts) -> None:
     """Fuzz a target for a while and count."""
     folder = WORK / name
     _unpack_corpus(name, folder / "corpus")
-    before, began = _count(folder), time.monotonic()
+    before, began = engine.counted(folder)[0], time.monotonic()
     guided = found[name]["turns"] % GUIDED == GUIDED - 1
     code = _guided(name, seconds) if guided else _blind(name)
     found[name]["turns"] += 1
-    found[name]["inputs"] += _count(folder) - before
+    after, last = engine.counted(folder)
+    found[name]["inputs"] += after - before
     found[name]["seconds"] = round(found[name]["seconds"] + time.monotonic() - began, 1)
     broken = len(list((folder / "found").glob("*.txt"))) if (folder / "found").exists() else 0
     print(f"{name}: {found[name]['inputs']} inputs, {broken} found", flush=True)
     if code:
+        (folder / "crashed").mkdir(exist_ok=True)
+        (folder / "crashed" / hashlib.sha1(last).hexdigest()[:12]).write_bytes(last)
         print(f"{name}: ended with {code}", flush=True)
     COUNTS.parent.mkdir(parents=True, exist_ok=True)
     COUNTS.write_text(json.dumps(found, indent=1) + "\n")
@@ -105,11 +108,6 @@ def _engine(name: str, *arguments: str) -> int:
 def _own_folder() -> tempfile.TemporaryDirectory[str]:
     """In memory, if there is such a folder."""
     return tempfile.TemporaryDirectory(prefix="fuzz.", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-
-
-def _count(folder: Path) -> int:
-    path = folder / "count"
-    return int.from_bytes(path.read_bytes(), "little") if path.exists() else 0
 
 
 def _unpack_corpus(name: str, folder: Path) -> None:
@@ -164,7 +162,7 @@ def main() -> None:
     names = arguments.only or [each.name for each in TARGETS]
     found, until = counts(), time.monotonic() + arguments.seconds
     if (arguments.seconds or arguments.keep) and importlib.util.find_spec("atheris") is None:
-        raise SystemExit("fuzz: atheris is missing; `pip install atheris` brings it (Linux)")
+        raise SystemExit("fuzz: atheris is missing; `.venv/bin/pip install atheris` brings it (Linux)")
     while (left := until - time.monotonic()) > 1:
         turn(next_target(found, names), min(left, LONGEST_TURN), found)
     if arguments.keep:

@@ -36,7 +36,7 @@ TITLES = {
 
 
 def reference() -> str:
-    """All blocks, then all vocabularies; a key that several entries share stands once, beside all of their names."""
+    """All blocks, then all vocabularies; a key that several entries share is listed once, beside all of their names."""
     parts = []
     for block in [block for block in blocks() if not block.name]:
         parts += [f"## {block.dotted or 'The experiment'}", _first(block), keys_table(block.keys)]

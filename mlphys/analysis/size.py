@@ -67,15 +67,17 @@ class Size(Analysis):
                 f"its {split} split has no measured {what}; `mlphys evaluate {run.path} --split {split}` measures it"
             )
         study = run.study()
-        found = [(one, member) for one in study if (member := _member(one, run.data, split, metric))]
-        compared, members = [one for one, _ in found], [member for _, member in found]
+        pairs = [(one, member) for one in study if (member := _member(one, run.data, split, metric))]
+        compared, members = [one for one, _ in pairs], [member for _, member in pairs]
         varied = [name for name in AXES if _varied([member[name] for member in members])]
         if varied == ["seconds"] and len({len(one.history) for one in compared}) == 1:
             varied = []  # the same work: only the machine was slower
         if not varied:
+            folder, remedy = run.path.resolve().parent, "train more, such as with --set data.train=1000"
+            if len(study) == 1:
+                raise NotApplicable(f"it is the only run in {folder}; {remedy}")
             raise NotApplicable(
-                f"of {len(study)} runs in {run.path.resolve().parent} {len(members)} can be compared, which differ "
-                "in no size; train more, such as with --set data.train=1000"
+                f"of {len(study)} runs in {folder} {len(members)} can be compared, which differ in no size; {remedy}"
             )
         errors = [member["error"] for member in members]
         scanned = _scanned(compared)

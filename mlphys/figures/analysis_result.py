@@ -40,7 +40,7 @@ class AnalysisResult:
 class Analysis(Spec, ABC):
     """An entry of analysis/: what is measured, and its settings, each with a default.
 
-    A config asks for it by its name, `analysis: [integrability, {integrability: {samples: 50}}]`.
+    A config lists it by its name, `analysis: [integrability, {integrability: {samples: 50}}]`.
     """
 
     OF_ALL_RUNS: ClassVar[bool] = False  # it compares all runs of the folder: what one says, all say

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ importlib.import_module(sys.argv[2]).main()
 """
 
 # What an answer raises that is incomplete, or not what a reading process writes.
-WRONG_ANSWER = (ValueError, KeyError, TypeError, OSError)
+WRONG_ANSWER = (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError)
 
 Described = tuple[Header, str]  # and the reason why it cannot be read, or ""
 
@@ -188,10 +189,16 @@ def _facts(line: bytes) -> dict[str, Any]:
 
 
 def _header(shape: Any, dtype: Any) -> Header:
-    made = np.dtype(str(dtype))
-    if made.kind not in "buifU" or not all(type(n) is int and n >= 0 for n in shape):
+    if not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError
-    return Header(tuple(shape), made)
+    return Header(tuple(shape), dtype_of(dtype))
+
+
+def dtype_of(text: Any) -> np.dtype[Any]:
+    """Numbers or text, as NumPy writes it, such as <f8. Raises ValueError for all else, which NumPy would parse."""
+    if not re.fullmatch(r"[<>|=][buifU][0-9]{1,9}", str(text)):
+        raise ValueError
+    return np.dtype(str(text))
 
 
 def _checked(path: Path, line: bytes) -> dict[str, Described]:

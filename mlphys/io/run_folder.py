@@ -63,7 +63,7 @@ class RunFolder:
         most = most or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         with self.opened(name) as file:
             try:
-                content = file.read(most + 1)
+                content = file.read(min(os.fstat(file.fileno()).st_size, most + 1))  # that much is allocated at once
             except OSError as error:
                 raise self._unreadable(name, error) from None
         if len(content) > most:

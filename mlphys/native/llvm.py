@@ -267,7 +267,7 @@ class Function:
         condition = f"<{self.simd_width} x i1> {mask}"
         return Vector(self.assign(f"select {condition}, {self.vector} {a}, {self.vector} {b}"))
 
-    def below(self, start: Index, limit: int) -> Mask:
+    def below(self, start: Index, limit: Index) -> Mask:
         """Whether start, start + 1, ..., one for each element, are below the limit."""
         n = self.simd_width
         lanes = ", ".join(f"i64 {i}" for i in range(n))

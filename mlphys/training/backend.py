@@ -94,6 +94,6 @@ def choose(plan: Plan, samples: int, accelerators: Sequence[str] = ()) -> Choice
 
 def batch_size(plan: Plan, samples: int) -> int:
     """The batch size of a phase that is trained on `samples` samples."""
-    seen = min(samples, plan.most_samples or samples)
+    available = min(samples, plan.most_samples or samples)
     size = plan.settings.batch_size
-    return seen if size == "all" else min(int(size), seen)
+    return available if size == "all" else min(int(size), available)

@@ -3,8 +3,9 @@
 python -m scripts.fuzzing.engine TARGET FOLDER guided INPUTS SECONDS keeps inputs that reach new lines of mlphys, and
 takes three times as long for each; with `merge OTHER` it writes the smallest inputs that reach as much as the corpus.
 The target's folder holds the corpus, the count of the inputs, and `found`: inputs that break the contract, one of each
-place where it breaks, with the traceback; `mended` are those that once did. The folder that the process is started in
-is for the files that it writes.
+place where it breaks, with the traceback; `mended` are those that once did, `crashed` ended the process: a fault of a
+library, which is a message where that runs in a process of its own. The folder that the process is started in is for
+the files that it writes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ROOMS = ("io", "schema", "config", "runs", "studies", "server", "training.checkpoint")  # whose lines guide
 MEMORY = 3_000_000_000  # bytes of address space beside what is mapped before the first input
 WAIT = 60  # seconds after which libFuzzer ends an input
-COUNT = 8  # bytes
+COUNT, LENGTH, LONGEST = 8, 4, 65_536  # bytes of the number of inputs, of the length of the last one, and of it
 
 
 def main() -> None:
@@ -83,7 +84,9 @@ def prepared(target: Target, folder: Path) -> tuple[Callable[[bytes], None], lis
         _look_again(path, opened, contract.hold)
 
     def one(content: bytes) -> None:
-        count[:] = (int.from_bytes(count[:], "little") + 1).to_bytes(COUNT, "little")
+        number = int.from_bytes(count[:COUNT], "little") + 1
+        start = number.to_bytes(COUNT, "little") + len(content).to_bytes(LENGTH, "little")
+        count[: len(start) + len(content)] = start + content  # outlasts a crash
         try:
             contract.hold(opened, content)
         except Exception as error:
@@ -93,11 +96,19 @@ def prepared(target: Target, folder: Path) -> tuple[Callable[[bytes], None], lis
     return one, mutation.words(seeds)
 
 
+def counted(folder: Path) -> tuple[int, bytes]:
+    """How many inputs of a target there were, and the last of them."""
+    path = folder / "count"
+    content = path.read_bytes() if path.exists() else bytes(COUNT + LENGTH)
+    length = int.from_bytes(content[COUNT : COUNT + LENGTH], "little")
+    return int.from_bytes(content[:COUNT], "little"), content[COUNT + LENGTH :][:length]
+
+
 def _counter(path: Path) -> mmap.mmap:
-    if not path.exists():
-        path.write_bytes(bytes(COUNT))
+    path.touch()
     with path.open("r+b") as file:
-        return mmap.mmap(file.fileno(), COUNT)
+        file.truncate(COUNT + LENGTH + LONGEST)
+        return mmap.mmap(file.fileno(), COUNT + LENGTH + LONGEST)
 
 
 def _limit_memory() -> None:

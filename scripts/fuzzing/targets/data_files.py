@@ -241,15 +241,22 @@ class _Pipe:
 
 
 def _image_answers(folder: Path) -> Open:
-    """Answers of a decoding process that an image has taken over."""
+    """Answers of a decoding process that an image has taken over; the first letter says what was wanted."""
     from mlphys.io import image_decoders
     from mlphys.io.confined import Limits
 
+    always = {"most_pixels": MOST_PIXELS, "greyscale": True, "size": None, "crop": None}
+    requests = {b"h": {"wanted": "header", **always}, b"l": {"wanted": "largest", **always}}
+
     def opened(content: bytes) -> object:
         decoder = image_decoders.Decoder.__new__(image_decoders.Decoder)
-        decoder.process = _Pipe(content)  # type: ignore[assignment]
+        decoder.process = _Pipe(content[1:])  # type: ignore[assignment]
         try:
-            return decoder._next(MOST_PIXELS, Limits(10_000_000, 1))
+            request = requests.get(content[:1], {"wanted": "pixels", **always})
+            answer = decoder._next(request, Limits(10_000_000, 1))
+            if "error" in answer[0]:
+                raise UserError(answer[0]["error"] or "damaged")
+            return answer
         except image_decoders.Failed as failed:
             raise UserError(str(failed)) from None
         except image_decoders.WRONG_ANSWER:
@@ -263,7 +270,12 @@ def _image_answers(folder: Path) -> Open:
 def _image_answer_seeds() -> list[bytes]:
     pixels = json.dumps({"shape": [2, 3], "dtype": "|u1"}).encode()
     size = json.dumps({"size": [2, 3], "frames": 1}).encode()
-    return [len(pixels).to_bytes(4, "little") + pixels + bytes(6), len(size).to_bytes(4, "little") + size]
+    texts = [b"h" + _with_length(size), b"l" + _with_length(b'{"largest": 65535}')]
+    return [*texts, b"p" + _with_length(pixels) + bytes(6), b"p" + _with_length(b'{"error": "damaged"}')]
+
+
+def _with_length(text: bytes) -> bytes:
+    return len(text).to_bytes(4, "little") + text
 
 
 KINDS = (
@@ -294,7 +306,13 @@ def _image(folder: Path) -> Open:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for wanted in ("header", "largest", "pixels"):
-                request = {"wanted": wanted, "most_pixels": MOST_PIXELS, "greyscale": len(content) % 2, "size": [3, 3]}
+                request = {
+                    "wanted": wanted,
+                    "most_pixels": MOST_PIXELS,
+                    "greyscale": len(content) % 2,
+                    "size": [3, 3],
+                    "crop": None,
+                }
                 facts, values = decoding_process._answer(path, request)
                 json.dumps(facts)
                 if "error" in facts or "out_of_memory" in facts:

@@ -135,7 +135,7 @@ def _metrics(run: Run) -> object:
 def _history(run: Run) -> object:
     from mlphys.report import curves
 
-    return _row(run), curves.section(run)
+    return run.history, curves.charts(run.history)
 
 
 def _evaluations(run: Run) -> object:
@@ -192,12 +192,14 @@ def _checkpoint(folder: Path) -> Open:
 
     def opened(content: bytes) -> object:
         text = content.decode("utf-8", "replace")
-        whole = save(tensors, metadata={"checkpoint": text, "sha256": checkpoint._digest(text, tensors)})
-        file.write_bytes(content[1:] if content.startswith(members.RAW) else whole)
+        if content.startswith(members.RAW):
+            whole = content[1:]
+        else:
+            whole = save(tensors, metadata={"checkpoint": text, "sha256": checkpoint._digest(text, tensors)})
+        file.write_bytes(whole)
         run = Run(path)
         vars(run)["loaded"] = loaded
-        found, _ = checkpoint.newest(file.parent, History(path / "history.csv"))
-        return found and found.weight_shapes(), run.unfinished
+        return run.unfinished
 
     return opened
 
