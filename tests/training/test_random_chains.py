@@ -138,7 +138,10 @@ class Drawn:
         penalized = kind not in ("variational", "k")
         model["encoder"] += [self.dense(units, activation, penalized)]
         decoder = [] if kind == "tied" or self.maybe(0.5) else [self.dense(self.size(), self.one(*ACTIVATIONS))]
-        model["decoder"] = [*decoder, self.dense(size, last, False)]
+        outputs = self.dense(size, last, False)
+        if kind == "tied":  # it has no kernel of its own
+            outputs["Dense"].pop("kernel_regularizer", None)
+        model["decoder"] = [*decoder, outputs]
         return model, loss
 
     def experiment(self) -> tuple[dict[str, Any], dict[str, Any], Description, Split]:
