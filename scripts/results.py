@@ -1,218 +1,273 @@
-"""Train the configs, evaluate them on their test splits, and update the tables that quote the results.
+"""Measure the configs, a file for each in docs/results, and render what quotes them from these files.
 
-A config without test samples is evaluated on its training samples.
+python -m scripts.results                          what is missing, or older than config, engine or kind of model
+python -m scripts.results M8 B13                   these rows; --again measures them whatever they depend on
+python -m scripts.results --list                   which rows are missing or outdated, and why
+python -m scripts.results --from-studies FOLDER    from finished studies FOLDER/NAME, of `mlphys train NAME --seeds 5`
+python -m scripts.results --unchanged [ID]         what they depend on was edited without effect on their numbers, as
+                                                   scripts.same_bytes shows: keep these, and note the new state
+python -m scripts.results --render                 only the pages, the headers and the histogram
 
-python -m scripts.results --seeds 5                  all configs, the table to stdout
-python -m scripts.results --write dense_mnist        one config; its header, docs/results.md, README.md
-python -m scripts.results --write --studies FOLDER   from the studies FOLDER/NAME of `mlphys train NAME --seeds 5`;
-                                                     the seconds stay, which other work on the machine may have changed
-
-Five seeds or more also give the range under `expect:`, where the config has none.
+Each row is a study of seeds in runs/results, trained by one process that stays warm; interrupted, the same command
+resumes it, also on another machine that has the folder. A config that begins with the weights of another one is trained
+after it, with each seed.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import math
 import os
-import re
-import shutil
-import statistics
+import platform
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from scipy import stats
+import yaml
 
-from mlphys.config.experiment import Experiment
-from mlphys.config.load import load
+from mlphys.commands import evaluate, plot
+from mlphys.commands.check import by_name
 from mlphys.config.pretrained import runs_before
-from mlphys.config.shipped import shipped
-from mlphys.numerics.uncertainty import rounded
 from mlphys.runs.run import Run
-from scripts.marked_tables import ROOT, table, write_table
+from mlphys.schema.document import read
+from mlphys.studies.study_file import MemberRecord, StudyFile
+from scripts import results_page
+from scripts.catalogue import Row, rows
+from scripts.marked_tables import ROOT
+from scripts.measured import Measured, Metric, dependencies, known, write
 
-DOCUMENT, README = ROOT / "docs" / "results.md", ROOT / "README.md"  # the README has some of the rows
-COLUMNS = "| config | on the test split | published | seconds |\n|---|---|---|---|"
-
-
-ENOUGH = 5  # seeds for a range
-ROUNDING = 1e-5  # of numbers that no seed and no sample changes
-FRACTIONS = ("accuracy", "balanced_accuracy", "error_rate")
-
-
-@dataclass(frozen=True)
-class Result:
-    """A metric on a split and wall seconds of `mlphys train`, one value per seed.
-
-    The metric is what `about.quote` of the config names, or the first of its kind of model.
-    """
-
-    name: str
-    published: str
-    split: str
-    metric: str
-    values: list[float]
-    stderr: float | None
-    seconds: list[float]
-    errors: list[tuple[float, float]]  # mse of reconstructions and of PCA of the same size; empty for others
-
-    def value(self) -> str:
-        """Mean and standard deviation over seeds; for a single run its standard error; PCA's mse of reconstructions."""
-        if not self.errors:
-            return self._value()
-        ours, pca = (statistics.mean(column) for column in zip(*self.errors, strict=True))
-        beside = f"PCA {pca:.3g}" if self.metric == "mse" else f"mse {ours:.3g}, PCA {pca:.3g}"
-        return f"{self._value()} ({beside})"
-
-    def _value(self) -> str:
-        scale, unit = (100, " %") if self.metric == "accuracy" else (1, "")
-        mean = scale * statistics.mean(self.values)
-        if len(self.values) == 1:
-            return f"{self.metric} {rounded(mean, self.stderr and scale * self.stderr)}{unit}"
-        spread = scale * statistics.stdev(self.values)
-        return f"{self.metric} {rounded(mean, spread)}{unit} over {len(self.values)} seeds"
-
-    def place(self) -> str:
-        return "" if self.split == "test" else f"{self.split} "
-
-    def took(self) -> str:
-        return f"{statistics.median(self.seconds):.0f}" if self.seconds else "?"
-
-    def expected(self) -> str | None:
-        """`[low, high]` that holds another seed with 99.9 %, and three sampling errors to each side."""
-        n = len(self.values)
-        if n < ENOUGH or self.stderr is None:
-            return None
-        mean, spread = statistics.mean(self.values), statistics.stdev(self.values)
-        another = float(stats.t.ppf(0.9995, n - 1)) * spread * math.sqrt(1 + 1 / n)
-        half = max(another, 3 * self.stderr, ROUNDING * abs(mean))
-        if not half:
-            return None
-        digits = 1 - math.floor(math.log10(half))
-        low, high = (
-            round(outward((mean + sign * half) * 10**digits) / 10**digits, max(0, digits)) + 0.0
-            for sign, outward in ((-1, math.floor), (1, math.ceil))
-        )
-        if min(self.values) >= 0:
-            low = max(low, 0.0)
-        return f"[{low:g}, {min(high, 1.0) if self.metric in FRACTIONS else high:g}]"
-
-    def header(self) -> str:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        published = f"; published: {self.published}" if self.published else ""
-        return f"{self.took()} s on {cores} cores, {self.split} {self.value()}{published}"
-
-    def row(self) -> str:
-        return f"| {self.name} | {self.place()}{self.value()} | {self.published} | {self.took()} |"
+SEEDS = 5
+REMARKS = ("about", "expect", "published", "analysis")  # of which a study that is resumed may know another version
+BESIDE = ("mse", "pca_mse")
 
 
-def measured(name: str, path: Path, seeds: int) -> Result:
-    """Train and evaluate one config with each seed, in separate processes, after its pretrained runs."""
-    values, seconds, errors, stderr = [], [], [], None
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            for source in runs_before(path):
-                mlphys("train", path.with_name(f"{source}.yaml"), "--seed", seed, "--quiet")
-            experiment = load(path).experiment
-            metric = str(experiment.about.get("quote", experiment.model.MEASURED[0]))
-            published = published_text(experiment)
-            split = "test" if experiment.data.test else "train"
-            began = time.perf_counter()
-            mlphys("train", path, "--seed", seed, "--out", "run", "--quiet")
-            seconds.append(time.perf_counter() - began)
-            found = json.loads(mlphys("evaluate", "run", "--split", split, "--json"))
-        values.append(found[metric])
-        if found.get("pca_mse") is not None:
-            errors.append((found["mse"], found["pca_mse"]))
-        stderr = found.get(f"{metric}_stderr")
-        print(f"{name} seed {seed}: {metric} {found[metric]:.4g} in {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-    return Result(name, published, split, metric, values, stderr, seconds, errors)
+def measured(row: Row, folder: Path, seeds: int) -> tuple[Measured, Path]:
+    """A row, trained in `folder` or resumed there, and its first run."""
+    assert row.config
+    depends = dependencies(row.config)
+    place = folder / "-".join([row.id, *depends.values()])
+    place.mkdir(parents=True, exist_ok=True)
+    if row.scan:
+        study = place / "study"
+        mlphys(place, "sweep", _copy(row.config, place), "--workers", 1, *_into(study))
+        return of_study(row, study), _first(study)
+    if runs_before(row.config):
+        runs = [_after_its_sources(row.config, place / str(seed), seed) for seed in range(seeds)]
+        return of_runs(row, runs), runs[0]
+    study = place / "study"
+    mlphys(place, "train", _copy(row.config, place), "--seeds", seeds, "--workers", 1, *_into(study))
+    return of_study(row, study), _first(study)
 
 
-def of_study(name: str, path: Path, folder: Path) -> Result:
-    """What the members of a study of seeds measured; the seconds are those that the config's header has."""
-    experiment = load(path).experiment
-    metric = str(experiment.about.get("quote", experiment.model.MEASURED[0]))
-    split = "test" if experiment.data.test else "train"
-    members = [
-        Run(folder / member["directory"]) for member in json.loads((folder / "study.json").read_text())["members"]
+def _first(study: Path) -> Path:
+    return study / "members" / "1"
+
+
+def _into(study: Path) -> list[object]:
+    return ["--out", study, *(["--resume"] if (study / "study.json").exists() else []), "--no-report", "--quiet"]
+
+
+def _copy(config: Path, place: Path) -> Path:
+    """The config without remarks, pictures and analyses."""
+    data = {key: value for key, value in read(config).data.items() if key not in REMARKS}
+    copy = place / config.name
+    copy.write_text(yaml.safe_dump({**data, "plots": []}, sort_keys=False))
+    return copy
+
+
+def _after_its_sources(config: Path, place: Path, seed: int) -> Path:
+    """The run of one seed, and before it those whose weights it begins with."""
+    place.mkdir(parents=True, exist_ok=True)
+    for source in runs_before(config):
+        if not _done(place / "runs" / source / "1"):
+            copy = _copy(config.with_name(f"{source}.yaml"), place)
+            mlphys(place, "train", copy, "--seed", seed, "--resume", "--quiet", "--no-report")
+    if not _done(place / "run"):
+        resumed = ["--resume"] if (place / "run").exists() else []
+        arguments = ("--seed", seed, "--out", place / "run", *resumed, "--quiet", "--no-report")
+        mlphys(place, "train", _copy(config, place), *arguments)
+    return place / "run"
+
+
+def _done(run: Path) -> bool:
+    return (run / "status.json").exists() and Run(run).status["state"] == "done"
+
+
+def mlphys(folder: Path, *arguments: object) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
+    subprocess.run([sys.executable, "-m", "mlphys", *map(str, arguments)], check=True, cwd=folder, env=environment)
+
+
+# From runs to a row
+
+
+def of_study(row: Row, study: Path) -> Measured:
+    """What the members of a finished study reached. Raises SystemExit where some are not trained yet."""
+    content = StudyFile.model_validate_json((study / "study.json").read_text())
+    if waiting := [record.number for record in content.members if not record.ended]:
+        raise SystemExit(f"{study}: members {', '.join(map(str, waiting))} are not trained yet")
+    runs = {record.number: study / record.directory for record in content.members if record.state == "done"}
+    failed = {str(record.member): record.reason or record.state for record in content.members if record.state != "done"}
+    if not row.scan:
+        return replace(of_runs(row, list(runs.values())), failed=failed)
+    return _scan(row, content, runs, failed)
+
+
+def of_runs(row: Row, paths: Sequence[Path]) -> Measured:
+    """What runs that differ in the seed reached, on every split that is quoted."""
+    assert row.config
+    if not paths:
+        raise SystemExit(f"{row.id}: no run is finished")
+    first = Run(paths[0])
+    quoted = f"{'test' if first.config.data.test else 'train'}.{row.quote}"
+    split = quoted.partition(".")[0]
+    comparable = [name for name, entry in row.published.items() if entry.comparable]
+    names = dict.fromkeys([quoted, *(f"{split}.{name}" for name in BESIDE), *comparable, *_expected(row)])
+    runs = [_evaluated(path, {name.partition(".")[0] for name in names}) for path in paths]
+    return Measured(
+        row.id, row.config.stem, quoted,
+        metrics={name: metric for name in names if (metric := _metric(runs, name))},
+        seeds=[run.config.seed for run in runs],
+        samples={split: run_metrics["samples"] for split, run_metrics in runs[0].metrics.items()},
+        **_circumstances(row, runs),
+    )  # fmt: skip
+
+
+def _expected(row: Row) -> list[str]:
+    assert row.config
+    return list(read(row.config).data.get("expect") or {})
+
+
+def _evaluated(path: Path, splits: set[str]) -> Run:
+    for split in sorted(splits - Run(path).metrics.keys()):
+        evaluate.evaluate(Run(path), split)
+    return Run(path)
+
+
+def _metric(runs: Sequence[Run], name: str) -> Metric | None:
+    """By seed; None where the runs have it not."""
+    split, _, metric = name.partition(".")
+    found = [by_name(run.metrics.get(split, {})) for run in runs]
+    values = [each[metric] for each in found if each.get(metric) is not None]
+    if len(values) < len(runs):
+        return None
+    return Metric(values, [each.get(f"{metric}_stderr") for each in found])
+
+
+def _circumstances(row: Row, runs: Sequence[Run]) -> dict[str, Any]:
+    assert row.config
+    environment = runs[0].environment
+    return {
+        "seconds": [round(sum(epoch["seconds"] or 0.0 for epoch in run.history), 2) for run in runs],
+        "processor": environment["cpu"] or platform.processor(),
+        "threads": environment["threads"],
+        "versions": {"mlphys": environment["mlphys"], "python": environment["python"], **environment["packages"]},
+        "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "depends": dependencies(row.config),
+        "engine": environment["mlphys"],
+    }
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "mlphys")
+    return git("rev-parse", "HEAD") + (" with changes" if changed else "")
+
+
+def _scan(row: Row, content: StudyFile, runs: Mapping[int, Path], failed: Mapping[str, str]) -> Measured:
+    """Point by point, what the quoted metric is over the seeds."""
+    assert row.config
+    trained = [record for record in content.members if record.number in runs]
+    points: dict[tuple[tuple[str, str], ...], list[MemberRecord]] = {}
+    for record in trained:
+        points.setdefault(tuple(record.labels.items()), []).append(record)
+    measured = [
+        {
+            "labels": dict(labels),
+            "values": [record.metrics[content.evaluated][row.quote] for record in records],
+            "stderrs": [record.metrics[content.evaluated].get(f"{row.quote}_stderr") for record in records],
+        }
+        for labels, records in points.items()
     ]
-    for run in members:
-        if split not in run.metrics:
-            mlphys("evaluate", run.path, "--split", split, "--no-plots")
-    found = [Run(run.path).metrics[split] for run in members]
-    header = re.search(r"(\d+) s on", path.read_text())
-    errors = [(each["mse"], each["pca_mse"]) for each in found if each.get("pca_mse") is not None]
-    stderr = max((each.get(f"{metric}_stderr") or 0 for each in found), default=None)
-    values, seconds = [each[metric] for each in found], [float(header[1])] if header else []
-    return Result(name, published_text(experiment), split, metric, values, stderr, seconds, errors)
+    circumstances = _circumstances(row, [Run(path) for path in runs.values()])
+    seeds = content.seeds or [0]
+    return Measured(
+        row.id, row.config.stem, f"{content.evaluated}.{row.quote}", {}, seeds, points=measured, failed=failed,
+        **circumstances,
+    )  # fmt: skip
 
 
-def published_text(experiment: Experiment) -> str:
-    """`test accuracy 0.9324`, with what else must be said; `about.published` where nothing of it is a number."""
-    numbers = [
-        f"{key.replace('.', ' ')} {entry.text()}{f' ({entry.remark})' if entry.remark else ''}"
-        for key, entry in experiment.published.items()
-    ]
-    return ", ".join(numbers) or str(experiment.about.get("published", ""))
-
-
-def mlphys(*arguments: object) -> str:
-    command = [shutil.which("mlphys", path=str(Path(sys.executable).parent)) or "mlphys", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def quote_in_config(path: Path, result: Result) -> None:
-    """Write the result into the second line of a config."""
-    lines = path.read_text().splitlines(keepends=True)
-    lines[1] = f"# mlphys train configs/{path.name}        {result.header()}\n"
-    text, expected = "".join(lines), result.expected()
-    if expected and not re.search(r"^expect:", text, re.MULTILINE):
-        before, key, after = text.partition("\npublished:")
-        text = f"{before.rstrip()}\nexpect: {{{result.split}.{result.metric}: {expected}}}\n{key.lstrip()}{after}"
-    path.write_text(text)
-
-
-def quote_in_documents(result: Result) -> None:
-    """Replace or add the row of a config; in the README only existing rows."""
-    for document in (DOCUMENT, README):
-        rows = known_rows(document)
-        if document == DOCUMENT or result.name in rows:
-            rows[result.name] = result.row()
-            write_table(document, "results", "\n".join([COLUMNS, *rows.values()]))
-
-
-def known_rows(document: Path) -> dict[str, str]:
-    """The rows of a document's table of results, by config."""
-    found = re.finditer(r"^\| (\w+) \|.*$", table(document, "results"), re.MULTILINE)
-    return {match[1]: match[0] for match in found if match[1] != "config"}
+def draw_thumbnail(row: Row, run: Path) -> None:
+    """A picture of a run, the first that its config names beside the learning curves."""
+    assert row.config
+    named = read(row.config).data.get("plots") or []
+    chosen = next((name for name in named if name != "learning_curves"), "learning_curves")
+    plot.draw(Run(run), [chosen], ("png",))
+    results_page.thumbnail(run / "figures" / f"{chosen}.png", row.id)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("configs", nargs="*", help="names of configs; default all")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="into the configs' headers, docs/results.md and README.md")
-    parser.add_argument("--studies", type=Path, metavar="FOLDER", help="take the results of studies, and train nothing")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="rows; default: all")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--again", action="store_true", help="also what is measured already")
+    parser.add_argument("--list", action="store_true", help="say what is missing or outdated, and train nothing")
+    parser.add_argument("--from-studies", type=Path, metavar="FOLDER", help="take finished studies, and train nothing")
+    parser.add_argument("--unchanged", action="store_true", help="keep the numbers, and note what they depend on now")
+    parser.add_argument("--render", action="store_true", help="only write the pages")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "results", help="where the studies are trained")
     arguments = parser.parse_args()
-    configs = shipped()
-    results = []
-    print(COLUMNS)
-    there = [name for name in configs if arguments.studies and (arguments.studies / name / "study.json").exists()]
-    for name in arguments.configs or there or configs:
-        path = configs[name]
-        studied = arguments.studies and of_study(name, path, arguments.studies / name)
-        results.append(studied or measured(name, path, arguments.seeds))
-        print(results[-1].row(), flush=True)
-        if arguments.write:
-            quote_in_config(configs[name], results[-1])
-            quote_in_documents(results[-1])
+    catalogue, there = rows(), known()
+    wanted = _chosen(catalogue, arguments.ids)
+    if arguments.render:
+        wanted = []
+    for row in wanted:
+        assert row.config
+        missing = ["not measured"] if row.id not in there else there[row.id].outdated(dependencies(row.config))
+        if arguments.list:
+            print(f"{row.id:14} {row.config.stem:32} {', '.join(missing) or 'up to date'}")
+        elif arguments.unchanged:
+            if row.id in there and not there[row.id].older:
+                write(replace(there[row.id], depends=dependencies(row.config)))
+        elif arguments.from_studies:
+            study = arguments.from_studies / row.config.stem
+            if (study / "study.json").exists():
+                _keep(row, of_study(row, study), _first(study))
+        elif missing or arguments.again:
+            print(f"{row.id} {row.config.stem}: {', '.join(missing)}", flush=True)
+            try:
+                _keep(row, *measured(row, arguments.folder.absolute(), arguments.seeds))
+            except subprocess.CalledProcessError as error:
+                print(f"{row.id}: not measured: {error}", file=sys.stderr, flush=True)
+    if not arguments.list:
+        results_page.write_documents(catalogue, known())
+
+
+def _chosen(catalogue: Sequence[Row], ids: Sequence[str]) -> list[Row]:
+    """The rows with these ids or names of configs, or all that have a config."""
+    with_config = [row for row in catalogue if row.config]
+    by_any_name = {name: row for row in with_config for name in (row.id, row.config.stem) if row.config}
+    if unknown := [name for name in ids if name not in by_any_name]:
+        raise SystemExit(
+            f"{', '.join(unknown)}: no such id or config; there are {', '.join(r.id for r in with_config)}"
+        )
+    return [by_any_name[name] for name in ids] or with_config
+
+
+def _keep(row: Row, found: Measured, run: Path) -> None:
+    """Write a row's file and picture, and the pages with it."""
+    write(found)
+    if not row.scan:
+        draw_thumbnail(row, run)
+    results_page.write_documents(rows(), known())
+    took = found.took()
+    print(f"{row.id} {found.config}: {'scan' if row.scan else results_page.value(found)}; {took} s", flush=True)
 
 
 if __name__ == "__main__":

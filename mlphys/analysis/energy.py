@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
+from mlphys.analysis._energy_plane import descent
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import AnalysisResult, SampledAnalysis, relative
 from mlphys.figures.example_experiments import autoencoder_of_points
@@ -16,6 +18,7 @@ from mlphys.networks import energies
 from mlphys.networks.energies import Output
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
+from mlphys.schema.fields import Count
 
 AT_ONCE = 500  # samples, in float64
 BINS = 60
@@ -40,8 +43,14 @@ class Energy(SampledAnalysis):
     it is the free energy. The lecture has the opposite sign, sum_k H(x W_k + c_k) - |x - b|^2 / 2, as Kamyshanska and
     Memisevic have. Measured for samples, by class, and for samples in which every value comes from another sample
     (`shuffled`: the same values without correlations), with the fraction of pairs in which the
-    sample has the lower energy; and how well the gradient, by automatic differentiation, agrees with r(x).
+    sample has the lower energy; and how well the gradient, by automatic differentiation, agrees with r(x). In the
+    plane, with a linear output, also contours of E, and paths x <- x + eta (r(x) - x) of `steps` steps on them.
     """
+
+    eta: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The size of a step along r(x) - x, in the plane."""
+    steps: Count = 100
+    """The number of steps of a path, in the plane."""
 
     def check(self, resolved: ResolvedView) -> None:
         resolved.experiment.model.energy_form()
@@ -50,35 +59,43 @@ class Energy(SampledAnalysis):
         split, some = self.samples_of(run)
         z = run.trained.to_points(some.x)
         net = _net(run)
-        found = net.energies(z)
+        energies = net.energies(z)
         shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
-        above = _above(found, shuffled)
+        above = _above(energies, shuffled)
         formula, field = FORMULAS[net.output]
         numbers: dict[str, Any] = {
             "split": split, "samples": len(z), "activation": net.activation, "output": net.output,
             "sign": f"as in physics: low is plausible, -grad E = {field}", "formula": f"E(x) = {formula}",
             "lecture_formula": f"{LECTURE[net.output]}, which is -E(x) and high where plausible",
-            "energy": _summary(found), SHUFFLED: _summary(shuffled), "above_shuffled": above,
+            "energy": _summary(energies), SHUFFLED: _summary(shuffled), "above_shuffled": above,
             "below_shuffled": 1 - above,
         }  # fmt: skip
         classes = run.data["classes"]
         if classes:
-            numbers["per_class"] = {name: _summary(found[some.y == k]) for k, name in enumerate(classes) if k in some.y}
+            numbers["per_class"] = {
+                name: _summary(energies[some.y == k]) for k, name in enumerate(classes) if k in some.y
+            }
         wrong = _gradient_errors(run, net, z)
         numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
         summary = (
-            f"{rounded(float(found.mean()), mean_stderr(found))}, below that of shuffled values in "
+            f"{rounded(float(energies.mean()), mean_stderr(energies))}, below that of shuffled values in "
             f"{100 * (1 - above):.1f} %"
         )
         if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
             free = run.trained.output("free_energies")(z)[:, 0]
-            difference = float(abs(found - free).max() / max(abs(free).max(), 1e-30))
+            difference = float(abs(energies - free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
             summary += f"; the free energy to {difference:.0e} of it"
         summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it"
         summary += f"; {len(z)} {split} samples"
         labels = some.y if classes else np.zeros(len(z), int)
-        return AnalysisResult(numbers, summary, [_picture(run, (split, net.output), found, shuffled, labels)])
+        pictures = [_picture(run, (split, net.output), energies, shuffled, labels)]
+        if z.shape[1] == 2 and net.output == "linear":
+            r = run.trained.output("reconstructions")
+            picture, numbers["plane"] = descent(run.name, net.energies, r, z, self.eta, self.steps)
+            pictures.append(picture)
+            summary += f"; {100 * numbers['plane']['steps_downhill']:.4g} % of steps along r(x) - x go downhill"
+        return AnalysisResult(numbers, summary, pictures)
 
     @classmethod
     def example(cls) -> dict[str, Any]:

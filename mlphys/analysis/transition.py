@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from mlphys.analysis._finite_size import combined
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.analysis_result import Analysis, AnalysisResult
@@ -19,25 +20,33 @@ from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.data import PhaseTransition
 from mlphys.schema.fields import LARGEST, as_tuple
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 RESAMPLES = 1000  # of the bootstrap
 Temperature = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class Transition(Analysis):
-    """The temperature where a classifier's output crosses 1/2, or what a code says of the order parameter.
+    """The temperature where a classifier's output crosses 1/2, or where a code's order ends, and of several sizes T_c.
 
     `samples` new configurations are drawn at each temperature, which no training has seen. Of a classifier: the mean
     probability p(T) of the disordered phase, and where it first rises through 1/2, on straight lines between
     neighbouring temperatures; its error is the standard deviation over 1 000 bootstrap samples (Efron 1979), drawn at
     each temperature separately. It does not include how nets differ that begin from other seeds. The exact temperature
     beside it is that of the infinite system, from which a finite one differs by the order of 1/L.
-    Of a model with codes: R^2 = corr(h_k, m)^2 of each number of the code with the order parameter m.
+    Of a model with codes: R^2 = corr(h_k, m)^2 of each number of the code with the order parameter m; and of the number
+    whose R^2 is largest the mean |h - <h>| against T, where it falls through half of its value at the lowest T, with
+    the same error (Wetzel 2017).
+    Of a study of several sizes L: T_c and a from T(L) = T_c + a L^(-1/nu), by weighted least squares.
     """
 
     temperatures: Annotated[tuple[Temperature, ...], Field(min_length=2), BeforeValidator(as_tuple)] | None = None
     """The temperatures; null is those of the data. Example: [2.1, 2.2, 2.3, 2.4]"""
     samples: Annotated[int, Field(ge=2, le=100_000)] = 100
     """How many configurations are drawn at each temperature."""
+    nu: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Of several sizes: the exponent of the correlation length; 1 is that of the two-dimensional Ising model."""
 
     def check(self, resolved: ResolvedView) -> None:
         data = resolved.experiment.data
@@ -67,6 +76,21 @@ class Transition(Analysis):
         if probabilities:
             return _crossing_result(run, transition, temperatures, np.stack(probabilities))
         return _code_result(run, transition, temperatures, np.concatenate(codes), np.concatenate(orders))
+
+    def together(self, members: Sequence[tuple[RunView, AnalysisResult]]) -> AnalysisResult:
+        first, _ = members[0]
+        crossings: dict[int, list[tuple[float, float] | None]] = {}
+        for run, result in members:
+            if transition := run.config.data.phase_transition():
+                crossing = result.numbers["crossing"]
+                found = crossing and (crossing["temperature"], crossing["stderr"])
+                crossings.setdefault(transition.length, []).append(found)
+            if type(run.config.model) is not type(first.config.model):
+                raise NotApplicable("its members are of several kinds of model, whose crossings have no common limit")
+        exact = first.config.data.phase_transition()
+        if exact is None:
+            raise NotApplicable("its data has no phase transition")
+        return combined(crossings, exact.critical, self.nu)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -141,13 +165,7 @@ def _curve(name: str, numbers: dict[str, Any]) -> Picture:
     axes = figure.subplots()
     table = {key: [row[key] for row in rows] for key in ("temperature", "probability", "stderr")}
     axes.axhline(0.5, color=theme.PALE, linewidth=1)
-    axes.axvline(
-        numbers["exact"], color=theme.GREY, linestyle=":", linewidth=2, label=f"exact, L → ∞: {numbers['exact']:.4f}"
-    )
-    if crossing:
-        value, error = crossing["temperature"], crossing["stderr"]
-        label = f"crosses ½ at {theme.measured(value, error)}"
-        axes.axvspan(value - error, value + error, color=theme.VERMILLION, alpha=0.3, linewidth=0, label=label)
+    _transition_lines(axes, numbers["exact"], crossing, "½")
     temperatures, means, errors = table.values()
     axes.errorbar(temperatures, means, errors, color=theme.BLUE, marker="o", markersize=5)
     axes.set(xlabel="temperature T", ylabel="probability of the disordered phase", ylim=(-0.02, 1.02))
@@ -162,10 +180,24 @@ def _code_result(
     shares = [squared_correlation(code, order) for code in codes.T]
     best = int(np.argmax(shares))
     count = len(order) // len(temperatures)
-    numbers = {"samples": count, "order_parameter": transition.order_parameter, "r2": shares, "best": best}
+    centred = np.abs(codes[:, best] - codes[:, best].mean()).reshape(len(temperatures), count)
+    plateau = float(centred[0].mean())
+    random = rng(run.config.seed, "analysis/transition/bootstrap")
+    found = crossing_with_error(temperatures, 1 - centred / plateau, random) if plateau > 0 else None
+    rows = [
+        {"temperature": temperature, "modulus": float(of_one.mean()), "stderr": mean_stderr(of_one)}
+        for temperature, of_one in zip(temperatures, centred, strict=True)
+    ]
+    crossing = {"temperature": found[0], "stderr": found[1]} if found else None
+    numbers = {
+        "samples": count, "order_parameter": transition.order_parameter, "r2": shares, "best": best,
+        "exact": transition.critical, "crossing": crossing, "code": rows,
+    }  # fmt: skip
+    where = f"falls through half at T = {rounded(*found)}" if found else "does not fall through half"
     summary = (
         f"R^2 of the {transition.order_parameter} with number {best + 1} of the code {shares[best]:.6f}, "
-        f"the largest of {len(shares)}; {count} new samples at each of {len(temperatures)} temperatures"
+        f"the largest of {len(shares)}; its mean modulus {where}; the infinite system's transition is at "
+        f"{transition.critical:.6f}; {count} new samples at each of {len(temperatures)} temperatures"
     )
     table = {
         "temperature": np.repeat(temperatures, count).tolist(),
@@ -180,7 +212,32 @@ def _code_result(
     points = axes.scatter(table[transition.order_parameter], table["code"], c=table["temperature"], s=8, cmap="cividis")
     figure.colorbar(points, ax=axes, label="temperature T")
     axes.set(xlabel=transition.order_parameter, ylabel=f"number {best + 1} of the code")
-    return AnalysisResult(numbers, summary, [Picture("transition", figure, table)])
+    return AnalysisResult(numbers, summary, [Picture("transition", figure, table), _modulus(run.name, numbers)])
+
+
+def _modulus(name: str, numbers: dict[str, Any]) -> Picture:
+    """The mean modulus of a code's number against the temperature."""
+    rows, crossing = numbers["code"], numbers["crossing"]
+    caption = f"number {numbers['best'] + 1} of the code, less its mean; lines are standard errors"
+    figure = theme.figure(8, 5.4, f"{name}: order in the code", caption)
+    axes = figure.subplots()
+    table = {key: [row[key] for row in rows] for key in ("temperature", "modulus", "stderr")}
+    axes.axhline(rows[0]["modulus"] / 2, color=theme.PALE, linewidth=1)
+    _transition_lines(axes, numbers["exact"], crossing, "half")
+    temperatures, means, errors = table.values()
+    axes.errorbar(temperatures, means, errors, color=theme.BLUE, marker="o", markersize=5)
+    axes.set(xlabel="temperature T", ylabel="mean modulus of the code", ylim=(0, None))
+    axes.legend(loc="upper right")
+    return Picture("transition_code", figure, table)
+
+
+def _transition_lines(axes: Axes, exact: float, crossing: dict[str, float] | None, level: str) -> None:
+    """The exact temperature, and the band of one that was found."""
+    axes.axvline(exact, color=theme.GREY, linestyle=":", linewidth=2, label=f"exact, L → ∞: {exact:.4f}")
+    if crossing:
+        value, error = crossing["temperature"], crossing["stderr"]
+        label = f"crosses {level} at {theme.measured(value, error)}"
+        axes.axvspan(value - error, value + error, color=theme.VERMILLION, alpha=0.3, linewidth=0, label=label)
 
 
 def squared_correlation(a: np.ndarray, b: np.ndarray) -> float:

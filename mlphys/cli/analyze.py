@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,10 +10,11 @@ import click
 from mlphys.cli._candidates import entries
 from mlphys.cli._loading import measurable
 from mlphys.cli._options import DATA, QUIET, RUN, formats, styled
-from mlphys.cli._training import say
+from mlphys.cli._training import refuse_given, say
 
 if TYPE_CHECKING:
     from mlphys.figures.style import Style
+    from mlphys.studies.study_file import Study
 
 
 @click.command("analyze")
@@ -34,10 +36,25 @@ def command(
     path: str | None,
     quiet: bool,
 ) -> None:
-    """Make the analyses of RUN (default: the newest finished one): those of its config, or all that apply."""
-    from mlphys.commands import analyze
+    """Make the analyses of RUN (default: the newest finished one): those of its config, or all that apply.
 
-    found = measurable(run, path)
+    Of a study, those of its config, for each member, and what they say together.
+    """
+    from mlphys.commands import analyze
+    from mlphys.studies.study_file import located
+
     names = only.split(",") if only else ()
+    if run and (study := located(run)):
+        refuse_given({"--data": bool(path)}, f"{study.path} is a study, whose members have their own data")
+        _of_study(study, names, formats, style, quiet)
+        return
+    found = measurable(run, path)
     if analyze.analyze(found, names, formats, say(quiet), style):
         say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
+
+
+def _of_study(study: Study, names: Sequence[str], formats: Sequence[str], style: Style, quiet: bool) -> None:
+    from mlphys.commands.analyze_study import analyze_study
+
+    if analyze_study(study, names, formats, say(quiet), style):
+        say(quiet)(f"numbers in {study.path / 'analysis'}, pictures in {study.path / 'figures'}")

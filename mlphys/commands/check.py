@@ -13,7 +13,7 @@ from mlphys.config.difference import differing
 from mlphys.config.experiment import Experiment
 from mlphys.errors import UserError
 from mlphys.numerics.over_seeds import OverSeeds, over_seeds
-from mlphys.numerics.published import Deviation, chi_squared, deviation
+from mlphys.numerics.published import Deviation, chi_squared, deviation, sampling_variance
 from mlphys.runs.run import Run
 from mlphys.schema.published import Published
 
@@ -98,14 +98,14 @@ def _measured(run: Run, key: str) -> tuple[float | None, str]:
     metrics = run.metrics
     if split not in metrics:
         return None, f"nothing is measured on {split} yet; `mlphys evaluate {run.path} --split {split}` does"
-    values = _by_name(metrics[split])
+    values = by_name(metrics[split])
     if name not in values:
         of_all = [name for name, value in metrics[split].items() if isinstance(value, int | float)]
         return None, f"expect: {key}: no such metric; {split} has {', '.join(of_all)}"
     return values[name], "" if values[name] is not None else f"expect: {key}: it has no value on {split}"
 
 
-def _by_name(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+def by_name(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """The numbers of a split, those of classes and targets as `per_class.3.recall`."""
     found: dict[str, float | None] = {}
     for name, value in metrics.items():
@@ -123,18 +123,22 @@ def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
         if not values:
             continue
         measured = [run for run, _ in values]
-        errors = [_by_name(run.metrics[split]).get(f"{name}_stderr") for run in measured]
+        errors = [by_name(run.metrics[split]).get(f"{name}_stderr") for run in measured]
         found = over_seeds([value for _, value in values], errors)
-        sampling = _sampling_variance(found, measured[0].metrics[split]["samples"], published)
+        theirs = None if isinstance(published.samples, str) else published.samples
+        sampling = sampling_variance(found.sampling, _samples(measured[0], split), theirs)
         away = deviation(found, published.value, published.last_digit(), published.error, published.runs, sampling)
         yield Compared(tuple(measured), key, found, published, away)
 
 
-def _sampling_variance(found: OverSeeds, samples: int, published: Published) -> float:
-    """Of both sets of samples; 0 where they are the same."""
-    if isinstance(published.samples, str) or found.sampling is None:
-        return 0.0
-    return found.sampling**2 * (1 + samples / published.samples)
+def _samples(run: Run, split: str) -> int:
+    count = run.metrics[split].get("samples")
+    if count is None:
+        raise UserError(
+            f"{run.path / 'metrics.json'}: damaged: {split} has no samples; "
+            f"`mlphys evaluate {run.path} --split {split}` writes it again"
+        )
+    return int(count)
 
 
 def _differing_in_seed(runs: Sequence[Run]) -> list[list[Run]]:

@@ -115,7 +115,8 @@ def expected_samples(run: Run, prepared: bool = True) -> Expected:
         if units is None and data.scale:  # a run of an earlier version
             units = Units("float32", data.scale, given=True)
         return Expected(run.description.shape, low, high, units=units, array=data.x or "x")
-    return Expected(run.description.shape, low, high, units=units, frame=data.FRAME if prepared else None)
+    frame = data.FRAME if prepared else None
+    return Expected(run.description.shape, low, high, units=units, frame=frame, crop=data.cropped())
 
 
 def as_csv(found: Predictions) -> str:

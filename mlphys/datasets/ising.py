@@ -124,6 +124,7 @@ class Ising(Dataset):
         return PhaseTransition(
             temperatures=self.temperatures,
             critical=lattice.CRITICAL,
+            length=self.size,
             ordered="ordered",
             order_parameter="magnetization",
             draw=self._drawn,

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mlphys.io import resource_limits
+from mlphys.io import landlock, resource_limits
 from mlphys.io.formats import image
 from mlphys.io.formats.content import Unreadable
 
@@ -22,13 +22,14 @@ def main() -> None:
     """Requests on standard input, a line of JSON each; the answers on standard output until the input ends.
 
     A request has images, the path and the limits of each, most_pixels, and what is wanted of all: header, largest, or
-    pixels, with greyscale and size. An answer about one image is LENGTH bytes that say the length of its JSON, the
-    JSON, and the bytes of the array that it describes, if any.
+    pixels, with greyscale, size and crop. An answer about one image is LENGTH bytes that say the length of its JSON,
+    the JSON, and the bytes of the array that it describes, if any.
     """
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print to stderr
     warnings.simplefilter("ignore")
     _import()
+    landlock.confine()  # images may be anywhere, so that reading stays possible
     for line in sys.stdin.buffer:
         request = json.loads(line)
         for path, limits in request["images"]:
@@ -54,8 +55,8 @@ def _answer(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], np.nda
             case "largest":
                 return {"largest": image.largest_of_16_bits(path, most_pixels)}, None
             case _:
-                size = request["size"] and tuple(request["size"])
-                values = image.pixels(path, most_pixels, request["greyscale"], size)
+                size, crop = (value and tuple(value) for value in (request["size"], request["crop"]))
+                values = image.pixels(path, most_pixels, request["greyscale"], size, crop)
                 return {"shape": values.shape, "dtype": values.dtype.str}, values
     except Unreadable as error:
         return {"error": str(error)}, None

@@ -19,6 +19,9 @@ TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
 
 Progress = Callable[[int, int], None]  # bytes done, total bytes (0: unknown)
+Version = tuple[str, int, int, int, int, int]  # of a file: a change of its content changes it
+
+_verified: set[tuple[str, Version]] = set()  # by this process, with the checksum
 
 
 def places(source: RemoteFile) -> list[Path]:
@@ -73,13 +76,27 @@ def keep(source: RemoteFile, content: bytes) -> Path:
 
 
 def _fault(source: RemoteFile, path: Path) -> str | None:
+    """What is wrong with the file; one that has not changed since this process verified it is not read again."""
+    version = _version(path)
+    if version and (source.sha256, version) in _verified:
+        return None
     try:
         found = (source.digest or checksum.sha256)(path)
     except UserError as error:  # without its remedy, which is for the user's own files
         return str(error).removeprefix(f"{path}: ").partition(";")[0]
     if found != source.sha256:
         return f"damaged or another file (sha256 of {source.digested}: {found})"
+    if version and version == _version(path):
+        _verified.add((source.sha256, version))
     return None
+
+
+def _version(path: Path) -> Version | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _remedy(source: RemoteFile) -> str:

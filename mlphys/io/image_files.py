@@ -96,16 +96,20 @@ def largest_of_16_bits(paths: Sequence[Path]) -> int | None:
 
 
 def decode(
-    path: Path, greyscale: bool, size: Size | None = None, white_of_16_bits: float = WHITE_OF_16_BITS
+    path: Path,
+    greyscale: bool,
+    size: Size | None = None,
+    white_of_16_bits: float = WHITE_OF_16_BITS,
+    crop: Size | None = None,
 ) -> np.ndarray:
     """The pixels: float32 in [0, 1], (height, width, 1) or (height, width, 3), rotated according to EXIF.
 
-    With a `size` the image is stretched or shrunk to it. Greyscale is the luma of ITU-R BT.601;
-    transparent pixels become white; of an animation the first frame is read. Grey values of 16
-    bits are divided by `white_of_16_bits`. Raises UserError unless `path` is an image of one of the
-    FORMATS, whole, of at most MOST_PIXELS pixels.
+    With a `crop` its middle is taken, with a `size` it is stretched or shrunk to that. Greyscale is
+    the luma of ITU-R BT.601; transparent pixels become white; of an animation the first frame is
+    read. Grey values of 16 bits are divided by `white_of_16_bits`. Raises UserError unless `path`
+    is an image of one of the FORMATS, whole, of at most MOST_PIXELS pixels.
     """
-    _, values = image_decoders.answer(path, _request("pixels", greyscale=greyscale, size=size))
+    _, values = image_decoders.answer(path, _request("pixels", greyscale=greyscale, size=size, crop=crop))
     return _floats(values, greyscale, white_of_16_bits)
 
 
@@ -125,10 +129,11 @@ def decode_each(
     greyscale: bool,
     size: Size | None = None,
     white_of_16_bits: float = WHITE_OF_16_BITS,
+    crop: Size | None = None,
 ) -> Iterator[tuple[Path, np.ndarray | UserError]]:
     """The result or exception of `decode` for each image, in order, by several processes."""
 
-    request = _request("pixels", greyscale=greyscale, size=size)
+    request = _request("pixels", greyscale=greyscale, size=size, crop=crop)
 
     def decoded(group: Sequence[Path]) -> list[np.ndarray | UserError]:
         answers = image_decoders.answers(group, request)

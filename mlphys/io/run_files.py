@@ -16,9 +16,9 @@ from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationEr
 from mlphys.errors import UserError
 from mlphys.io import weights_file
 from mlphys.io.run_folder import RunFolder
+from mlphys.schema import fields
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, decoded, dotted
-from mlphys.schema import fields
 from mlphys.schema.fields import Shape
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
@@ -154,6 +154,8 @@ class RunFiles:
             where = dotted(first["loc"])
             why = str(first.get("ctx", {}).get("error", "")) or "is missing or wrong"
             raise UserError(f"{self.path / name}: damaged: {where} {why}; retrain the experiment") from None
+        except UnicodeEncodeError:  # pydantic raises it for a key that is no UTF-8
+            raise UserError(f"{self.path / name}: damaged: a key is no text in UTF-8; retrain the experiment") from None
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -35,6 +35,7 @@ class Expected:
     run has not kept them; `cells` are how the columns of its table are read and `targets` those that are
     no features, where they are known. `units` are what the numbers of its file meant, None where it had
     no file of its own; `array` is the name of the samples in it; `frame` is how photographs become samples.
+    `crop` are the height and width of the middle of an image that becomes a sample, None where all of it does.
     """
 
     shape: Shape
@@ -45,6 +46,7 @@ class Expected:
     units: Units | None = None
     array: str = "x"
     frame: Frame | None = None
+    crop: tuple[int, int] | None = None
 
     @property
     def meant(self) -> Units:
@@ -137,11 +139,11 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
         raise UserError(f"{path}: {height} x {width} pixels are more than {LARGEST_IMAGE:,} values; give them as npy")
     size = image_files.header(path)
     if size != (height, width) and not resize:
-        raise UserError(
-            f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize scales it"
-        )
+        part = "scales its middle as those of training were" if expected.crop else "scales it"
+        raise UserError(f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize {part}")
     deep = {"white_of_16_bits": expected.units.scale} if expected.units and expected.units.dtype == "uint16" else {}
-    x = image_files.decode(path, channels == 1, (height, width) if resize else None, **deep)
+    crop = expected.crop if resize and size != (height, width) else None
+    x = image_files.decode(path, channels == 1, (height, width) if resize else None, crop=crop, **deep)
     return x * np.float32(expected.white)
 
 

@@ -16,6 +16,7 @@ from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
+from mlphys.numerics import central_pixel
 from mlphys.numerics.metrics import PER_TARGET, peak_signal_to_noise, regression
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import Shape
@@ -43,7 +44,8 @@ class Regressor(ModelKind[LayeredNetwork]):
     PICTURES: ClassVar[tuple[str, ...]] = ("learning_curves", "predicted_against_true")
     MEASURED_PER: ClassVar[Mapping[str, tuple[str, ...]]] = {"per_target": PER_TARGET}
     MEASURED: ClassVar[tuple[str, ...]] = (
-        "mse", "mae", "r2", "psnr", "loss", "mean_target_mse", "copy_input_mse", "mse_gap", "effective_samples",
+        "mse", "rmse", "mae", "r2", "psnr", "loss", "mean_target_mse", "mean_target_rmse", "central_pixel_rmse",
+        "copy_input_mse", "mse_gap", "effective_samples",
     )  # fmt: skip
 
     kind: Literal["regressor"]
@@ -147,6 +149,8 @@ class Regressor(ModelKind[LayeredNetwork]):
         )
         if len(description.target_shape) == 3:
             measured |= peak_signal_to_noise(measured["mse"], measured["mse_stderr"])
+        if len(description.shape) == 3 and len(description.target_shape) == 1:
+            measured["central_pixel_rmse"] = central_pixel.error(split.x, split.y, train.x, train.y)
         if description.target_shape == description.shape:
             measured["copy_input_mse"] = _distance(split)
         return measured

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, product
 
-from mlphys.native import vector_math
-from mlphys.native.conv_forward import Convolution, group_pointer, mask_pointer, pixel_pointer
+from mlphys.native.activated import group_pointer, preactivation_gradient
+from mlphys.native.conv_forward import Convolution
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector
 from mlphys.native.sliding_window import MIN_ITERATIONS, SlidingWindow, split_evenly
 
+PER_CYCLE, LATENCY, LOAD = 2, 5, 0.1  # products that a core begins in a cycle; cycles of a product, of a hidden load
 STRIP_BYTES = 24_576  # of gradients that are read repeatedly, and so should stay in the L1 cache
 
 
@@ -32,7 +33,7 @@ def weight_gradient(conv: Convolution, simd: SimdUnit) -> Function:
     with ir.loop(0, accumulator_vectors(conv)) as i:
         ir.store(ir.gep(weight_sums, (i, ir.simd_width)), ZERO)
     with ir.loop(0, ir.integer("count")) as group:
-        preactivation = _preactivation_gradient(ir, conv, simd, group, bias_sums)
+        preactivation = preactivation_gradient(ir, conv, simd, group, bias_sums)
         _add_weight_gradient(ir, conv, simd, group_pointer(ir, "x", group, conv.input_shape), preactivation)
     for name, sums, size in (("dweights", weight_sums, weights), ("dbiases", bias_sums, conv.filters)):
         with ir.loop(0, size) as i:
@@ -47,22 +48,48 @@ def input_gradient(conv: Convolution, simd: SimdUnit) -> Function:
     The arguments are those of `weight_gradient`. Scratch space: `turned` for the flipped kernel.
     """
     ir = Function(("weights", "gradient", "out", "kept", "dx", "before", "turned"), ("count",), simd.width)
-    height, width, channels = conv.input_shape
-    top, left = (k - 1 - n for k, n in zip(conv.kernel_size, conv.margin, strict=True))
-    image = (*conv.positions, conv.filters)
-    window = SlidingWindow(image, conv.kernel_size, channels, (top, left), (height, width))
+    _, width, channels = conv.input_shape
+    down, across = conv.strides
     _flip_kernel(ir, conv)
     with ir.loop(0, ir.integer("count")) as group:
-        preactivation = _preactivation_gradient(ir, conv, simd, group)
+        preactivation = preactivation_gradient(ir, conv, simd, group)
         dx = group_pointer(ir, "dx", group, conv.input_shape)
-        with ir.loop(0, height) as y:
-            row = ir.gep(dx, (y, width * channels * ir.simd_width))
+        for first_row, first_column in product(range(down), range(across)):
+            window, kernel = _window_back(ir, conv, (first_row, first_column))
+            first = ir.gep(dx, (first_row * width + first_column, channels * ir.simd_width))
+            with ir.loop(0, window.output[0]) as y:
+                row = ir.gep(first, (y, down * width * channels * ir.simd_width))
 
-            def finish(x0: Index, i: int, c: int, total: Vector) -> None:
-                ir.store(ir.gep(row, (x0, channels * ir.simd_width), (i * channels + c, ir.simd_width)), total)
+                def finish(x0: Index, i: int, c: int, total: Vector, row: Pointer = row) -> None:
+                    pixel = (x0, across * channels * ir.simd_width), (i * across * channels + c, ir.simd_width)
+                    ir.store(ir.gep(row, *pixel), total)
 
-            window.emit_row(ir, simd, preactivation, ir.pointer("turned"), y, lambda c: ZERO, finish)
+                window.emit_row(ir, simd, preactivation, kernel, y, lambda c: ZERO, finish)
     return ir
+
+
+def _window_back(ir: Function, conv: Convolution, first: tuple[int, int]) -> tuple[SlidingWindow, Pointer]:
+    """The convolution of the gradient that gives every `strides`-th pixel of dx from `first` on, and its kernel.
+
+    Such pixels were reached by every `strides`-th row and column of the kernel only: per axis, position q of these
+    pixels by tap a + s * u from place q + b - u of the result.
+    """
+    axes = zip(conv.input_shape, conv.kernel_size, conv.margin, conv.strides, first, strict=False)
+    sizes, padding, output, starts = [], [], [], []
+    for n, k, margin, step, offset in axes:
+        b, a = divmod(offset + margin, step)
+        taps = max(0, math.ceil((k - a) / step))
+        sizes.append(taps)
+        padding.append(taps - 1 - b)
+        output.append(math.ceil((n - offset) / step))
+        starts.append(k - 1 - a - step * (taps - 1))
+    columns, channels = conv.kernel_size[1], conv.input_shape[2]
+    window = SlidingWindow(
+        (*conv.positions, conv.filters), (sizes[0], sizes[1]), channels, (padding[0], padding[1]),
+        (output[0], output[1]), every=conv.strides, kernel_columns=columns,
+    )  # fmt: skip
+    start = (starts[0] * columns + starts[1]) * conv.filters * channels if all(sizes) else 0
+    return window, ir.gep(ir.pointer("turned"), (start, 1))
 
 
 def _flip_kernel(ir: Function, conv: Convolution) -> None:
@@ -73,59 +100,6 @@ def _flip_kernel(ir: Function, conv: Convolution) -> None:
         source = ir.gep(ir.pointer("weights"), (tap, channels * filters), (c, filters), (f, 1))
         steps = (ir.sub(last, tap), channels * filters), (f, channels), (c, 1)
         ir.store_scalar(ir.gep(ir.pointer("turned"), *steps), ir.load_scalar(source))
-
-
-def _preactivation_gradient(
-    ir: Function, conv: Convolution, simd: SimdUnit, group: Index, bias_sums: Pointer | None = None
-) -> Pointer:
-    """The gradient of a group with respect to the convolution's result; its sums are added to `bias_sums`.
-
-    It is written to `before`, unless it equals the gradient of the output.
-    """
-    (height, width), (down, across), filters = conv.positions, conv.pool_size, conv.filters
-    gradient = group_pointer(ir, "gradient", group, conv.output_shape)
-    unchanged = not conv.pools and conv.activation == "linear" and conv.upsampling == 1
-    if unchanged and bias_sums is None:
-        return gradient
-    out = group_pointer(ir, "out", group, conv.output_shape)
-    stride = width * filters * ir.simd_width
-    out_stride = conv.output_shape[1] * conv.output_shape[2] * conv.upsampling * ir.simd_width
-    for portion in split_evenly(filters, simd.accumulators // 3):
-        sums = {f: ir.alloca(ir.vector, ZERO) for f in portion}
-        with ir.loop(0, height // down) as row, ir.loop(0, width // across) as column:
-            for f in portion:
-                slope = ir.load(pixel_pointer(ir, conv, ir.gep(gradient, (row, out_stride)), column, 0, f))
-                if conv.pools and not conv.max_pooling:
-                    slope = ir.fmul(slope, ir.broadcast(1 / (down * across)))
-                if conv.needs_output:
-                    y = ir.load(pixel_pointer(ir, conv, ir.gep(out, (row, out_stride)), column, 0, f))
-                    slope = vector_math.backpropagate(ir, conv.activation, y, slope)
-                for i, j in conv.pool_offsets:
-                    in_pool = (i * width + j) * filters + f
-                    steps = (row, down * stride), (column, across * filters * ir.simd_width), (in_pool, ir.simd_width)
-                    before = _through_pool(ir, conv, group, steps, slope)
-                    if not unchanged:
-                        ir.store(ir.gep(ir.pointer("before"), *steps), before)
-                    if bias_sums is not None:
-                        ir.store(sums[f], ir.fadd(ir.load(sums[f]), before))
-        if bias_sums is not None:
-            for f, total in sums.items():
-                bias_sum = ir.gep(bias_sums, (f, ir.simd_width))
-                ir.store(bias_sum, ir.fadd(ir.load(bias_sum), ir.load(total)))
-    return gradient if unchanged else ir.pointer("before")
-
-
-def _through_pool(
-    ir: Function, conv: Convolution, group: Index, steps: tuple[tuple[Index, int], ...], slope: Vector
-) -> Vector:
-    """The gradient of one pixel of a pool from that of the pool; `steps` lead to the pixel in its group, as for gep."""
-    if conv.saves_mask:
-        mask = ir.load_mask(mask_pointer(ir, conv, group, steps))
-        return ir.select(mask, slope, ZERO)
-    if conv.saves_activations:
-        activations = group_pointer(ir, "kept", group, (*conv.positions, conv.filters))
-        return vector_math.backpropagate(ir, conv.activation, ir.load(ir.gep(activations, *steps)), slope)
-    return slope
 
 
 def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Pointer, preactivation: Pointer) -> None:
@@ -146,28 +120,30 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
     rows, columns = conv.kernel_size
     top, left = conv.margin
     x_stride, stride = in_width * channels * ir.simd_width, width * filters * ir.simd_width
+    down, across = conv.strides
     strip = max(1, min(height, STRIP_BYTES // (4 * stride)))
     with ir.loop(0, height, strip) as y0, ir.loop(0, rows) as t, ir.loop(0, channels) as c:
-        first = ir.smax(y0, ir.sub(top, t))
+        first = ir.smax(y0, _steps(ir, ir.sub(top, t), down))
         last = ir.smin(ir.add(y0, strip), height)
-        last = ir.smin(last, ir.sub(in_height + top, t))
+        last = ir.smin(last, _steps(ir, ir.sub(in_height + top, t), down))
         image = ir.gep(x, (ir.sub(t, top), x_stride), (c, ir.simd_width))
         kernel_steps = (t, columns * channels * filters * ir.simd_width), (c, filters * ir.simd_width)
         kernel_row = ir.gep(ir.pointer("sums"), *kernel_steps)
-        for taps in split_evenly(columns, max(1, simd.accumulators // 2)):
-            for portion in split_evenly(filters, max(1, (simd.accumulators - 3) // len(taps))):
+        tile_taps, tile_filters = _tile(columns, filters, simd.accumulators)
+        for taps in split_evenly(columns, tile_taps):
+            for portion in split_evenly(filters, tile_filters):
                 tile = [(tap, f) for tap in taps for f in portion]
                 targets = {
                     (tap, f): ir.gep(kernel_row, (tap * channels * filters + f, ir.simd_width)) for tap, f in tile
                 }
                 sums = {key: ir.alloca(ir.vector, ir.load(target)) for key, target in targets.items()}
                 with ir.loop(first, last) as y:
-                    image_row, slope_row = ir.gep(image, (y, x_stride)), ir.gep(preactivation, (y, stride))
-                    for column, inside in _columns(ir, taps, left, width, in_width):
+                    image_row, slope_row = ir.gep(image, (y, down * x_stride)), ir.gep(preactivation, (y, stride))
+                    for column, inside in _columns(ir, conv, taps):
                         slopes = ir.gep(slope_row, (column, filters * ir.simd_width))
                         slope = {f: ir.load(ir.gep(slopes, (f, ir.simd_width))) for f in portion}
                         for tap in inside:
-                            steps = (column, channels * ir.simd_width), (tap - left, channels * ir.simd_width)
+                            steps = (column, across * channels * ir.simd_width), (tap - left, channels * ir.simd_width)
                             pixel = ir.load(ir.gep(image_row, *steps))
                             for f in portion:
                                 ir.store(sums[tap, f], ir.fma(pixel, slope[f], ir.load(sums[tap, f])))
@@ -175,9 +151,31 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
                     ir.store(target, ir.load(sums[key]))
 
 
-def _columns(ir: Function, taps: range, left: int, width: int, in_width: int) -> Iterator[tuple[Index, list[int]]]:
-    """The columns of a row, each with the taps that are inside the image; a loop over those where all are."""
-    inside = [[tap for tap in taps if 0 <= column + tap - left < in_width] for column in range(width)]
+def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:
+    """The most taps and filters whose sums are kept in registers: of those that fit, the fewest cycles for all sums."""
+
+    def cycles(tile: tuple[int, int]) -> float:
+        tiles = product(split_evenly(taps, tile[0]), split_evenly(filters, tile[1]))
+        sizes = [(len(of_taps), len(of_filters)) for of_taps, of_filters in tiles]
+        return sum(max(a * b / PER_CYCLE, LATENCY) + LOAD * (a + b) for a, b in sizes)
+
+    sizes = product(range(1, taps + 1), range(1, filters + 1))
+    fitting = [
+        (a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)
+    ]  # a tap's gradients are in registers too
+    return min(fitting, key=cycles)
+
+
+def _steps(ir: Function, length: Index, step: int) -> Index:
+    """How many steps, of positions from 0 on, begin before `length`; 0 or less if none does."""
+    return length if step == 1 else ir.sdiv(ir.add(length, step - 1), step)
+
+
+def _columns(ir: Function, conv: Convolution, taps: range) -> Iterator[tuple[Index, list[int]]]:
+    """The columns of the result, each with the taps that are inside the image; a loop over those where all are."""
+    (_, width), (_, in_width, _) = conv.positions, conv.input_shape
+    (_, left), (_, across) = conv.margin, conv.strides
+    inside = [[tap for tap in taps if 0 <= column * across + tap - left < in_width] for column in range(width)]
     for taps_inside, run in groupby(range(width), lambda column: inside[column]):
         columns = list(run)
         if len(columns) >= MIN_ITERATIONS:

@@ -14,10 +14,11 @@ MIN_ITERATIONS = 3  # equal blocks of pixels that make a loop; fewer are unrolle
 
 @dataclass(frozen=True)
 class SlidingWindow:
-    """Cross-correlation of an image (h, w, c) with a kernel (rows, columns, c, filters), with stride 1.
+    """Cross-correlation of an image (h, w, c) with a kernel (rows, columns, c, filters).
 
-    `padding` are the rows of zeros above the image and the columns left of it, `output` the height and width of the
-    result; taps outside of the image are skipped.
+    `padding` are the rows of zeros above the image and the columns left of it (negative where the kernel begins inside
+    of it), `output` the height and width of the result; taps outside of the image are skipped. `strides` are the steps
+    in the image. `every` n-th row and column of a kernel `kernel_columns` wide is used; without it, the whole kernel.
     """
 
     image: tuple[int, int, int]
@@ -25,6 +26,9 @@ class SlidingWindow:
     filters: int
     padding: tuple[int, int]
     output: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    every: tuple[int, int] = (1, 1)
+    kernel_columns: int | None = None
 
     def emit_row(
         self,
@@ -43,16 +47,20 @@ class SlidingWindow:
         height, width, channels = self.image
         rows, columns = self.kernel_size
         top, left = self.padding
+        down, across = self.strides
+        y = y if down == 1 else ir.mul(y, down)
         first = ir.smax(0, ir.sub(top, y))
         last = ir.smin(rows, ir.sub(height + top, y))
-        image_stride, kernel_stride = width * channels * ir.simd_width, columns * channels * self.filters
+        image_stride = width * channels * ir.simd_width
+        kernel_stride = self.every[0] * (self.kernel_columns or columns) * channels * self.filters
         above = ir.gep(image, (ir.sub(y, top), image_stride))
         for filters in split_evenly(self.filters, simd.accumulators // 3):
             for x0, pixels in self._blocks(ir, max(1, simd.accumulators // len(filters))):
                 taps = {i: self._taps(x0, i) for i in range(pixels)}
                 sums = {(i, f): ir.alloca(ir.vector, start(f)) for f in filters for i in range(pixels)}
                 with ir.loop(first, last) as t:
-                    image_row = ir.gep(above, (t, image_stride), (ir.sub(x0, left), channels * ir.simd_width))
+                    column = ir.sub(x0 if across == 1 else ir.mul(x0, across), left)
+                    image_row = ir.gep(above, (t, image_stride), (column, channels * ir.simd_width))
                     kernel_row = ir.gep(kernel, (t, kernel_stride))
                     with ir.loop(0, channels) as c:
                         pixel, weight = ir.gep(image_row, (c, ir.simd_width)), ir.gep(kernel_row, (c, self.filters))
@@ -72,14 +80,15 @@ class SlidingWindow:
         _, _, channels = self.image
         registers = {key: ir.load(total) for key, total in sums.items()}
         filters = sorted({f for _, f in sums})
+        tap_stride = self.every[1] * channels * self.filters
         for tap in range(self.kernel_size[1]):
             pixels = {
-                i: ir.load(ir.gep(pixel, (i + tap, channels * ir.simd_width)))
+                i: ir.load(ir.gep(pixel, (i * self.strides[1] + tap, channels * ir.simd_width)))
                 for i, inside in taps.items()
                 if tap in inside
             }
             for f in filters if pixels else ():
-                factor = ir.broadcast(ir.load_scalar(ir.gep(weight, (tap * channels * self.filters + f, 1))))
+                factor = ir.broadcast(ir.load_scalar(ir.gep(weight, (tap * tap_stride + f, 1))))
                 for i, value in pixels.items():
                     registers[i, f] = ir.fma(value, factor, registers[i, f])
         for key, total in sums.items():
@@ -89,7 +98,7 @@ class SlidingWindow:
         """Taps of a row of the kernel that are inside the image; all of them in a loop, which excludes the border."""
         if not isinstance(x0, int):
             return range(self.kernel_size[1])
-        column = x0 + i - self.padding[1]
+        column = (x0 + i) * self.strides[1] - self.padding[1]
         return range(max(0, -column), min(self.kernel_size[1], self.image[1] - column))
 
     def _blocks(self, ir: Function, size: int) -> Iterator[tuple[Index, int]]:
@@ -98,8 +107,9 @@ class SlidingWindow:
 
         def is_interior(x0: int) -> bool:
             """Whether the block is complete and all its taps are inside the image."""
-            last = x0 + size - 1 - self.padding[1] + self.kernel_size[1] - 1
-            return x0 >= self.padding[1] and last < self.image[1] and x0 + size <= width
+            first = x0 * self.strides[1] - self.padding[1]
+            last = first + (size - 1) * self.strides[1] + self.kernel_size[1] - 1
+            return first >= 0 and last < self.image[1] and x0 + size <= width
 
         for interior, run in groupby(range(0, width, size), is_interior):
             starts = list(run)

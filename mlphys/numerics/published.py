@@ -51,6 +51,13 @@ def chi_squared(pulls: Sequence[float]) -> tuple[float, float]:
     return total, float(chdtrc(len(pulls), total))
 
 
+def sampling_variance(sampling: float | None, samples: int, theirs: int | None) -> float:
+    """Of our set of samples and of theirs, by the standard error on ours; 0 where they are the same (`theirs` None)."""
+    if theirs is None or sampling is None:
+        return 0.0
+    return sampling**2 * (1 + samples / theirs)
+
+
 def _normal_quantile(t: float, degrees: float) -> float:
     from scipy.special import ndtr, ndtri, stdtr
 

@@ -193,6 +193,14 @@ class Dataset(Spec, ABC):
         """Whether training takes the absolute value of negative weights."""
         return False
 
+    def targets_stay(self) -> bool:
+        """Whether an image that is rotated, shifted or scaled keeps its target; of numbers that is not known."""
+        return False
+
+    def cropped(self) -> tuple[int, int] | None:
+        """The height and width of the middle of an image file that becomes a sample; None: all of it does."""
+        return None
+
     def split_by(self) -> str | None:
         """The column whose values are kept together in one split."""
         return self.split["by"] if isinstance(self.split, dict) else None
@@ -277,6 +285,7 @@ class PhaseTransition:
 
     temperatures: tuple[float, ...]  # of the dataset
     critical: float  # exact, of the infinite system
+    length: int  # L of the system, in lattice constants
     ordered: str  # the class of low temperatures
     order_parameter: str  # its name
     draw: Callable[[float, int, np.random.Generator], np.ndarray]  # so many at a temperature: float32 (n, *shape)

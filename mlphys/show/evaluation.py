@@ -14,6 +14,8 @@ BASELINES = {
     "majority_accuracy": "always the most frequent class",
     "uncalibrated_accuracy": "the class of the largest energy as it is",
     "mean_target_mse": "always the mean of the training targets",
+    "mean_target_rmse": "always the mean of the training targets",
+    "central_pixel_rmse": "the mean target of the training images with a similar central pixel",
     "copy_input_mse": "the input itself as output",
     "corruption_mse": "the corrupted samples as they are",
     "corrupted_pca_mse": "the corrupted samples' principal components, as many as the code has numbers",

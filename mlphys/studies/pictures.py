@@ -21,6 +21,7 @@ from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
 from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
+from mlphys.studies.changed_samples import against_changes
 from mlphys.studies.comparison import Comparison
 from mlphys.studies.points import Point, measured_metric, points
 from mlphys.studies.study_file import StudyFile
@@ -65,8 +66,12 @@ def of_study(title: str, content: StudyFile) -> list[Draw]:
 
 
 def of_comparison(found: Comparison) -> list[Draw]:
-    """Learning curves overlaid, and the samples on which the first two trained nets disagree."""
-    return [lambda: learning_curves(found.candidates), lambda: disagreements(found)]
+    """Learning curves overlaid, samples on which two nets disagree, and what was measured of shifts and noise."""
+    return [
+        lambda: learning_curves(found.candidates),
+        lambda: disagreements(found),
+        lambda: against_changes(found.candidates),
+    ]
 
 
 def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:

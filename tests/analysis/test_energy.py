@@ -134,3 +134,22 @@ def test_what_has_no_energy_is_refused_with_the_reason(text: str, reason: str, t
     with pytest.raises(NotApplicable) as refused:
         Energy().check(written(tmp_path, text).loaded)
     assert str(refused.value) == reason
+
+
+def test_in_the_plane_paths_along_the_reconstruction_descend_the_energy_to_where_the_formula_has_them(tmp_path: Path):
+    """E = x_2^2 / 2 of one linear unit along the first feature: a step of eta leaves 1 - eta of x_2."""
+    text = TIED.replace("tanh", "linear, use_bias: false").replace("units: 2}", "units: 2, use_bias: false}")
+    run = written(tmp_path, text, [np.eye(2, 5) * [[1], [0]]])
+    with theme.applied():
+        result = Energy(eta=0.2, steps=5).measure(run)
+    assert [picture.name for picture in result.pictures] == ["energy", "energy_plane"]
+    table = {key: np.array(column).reshape(6, -1) for key, column in result.pictures[1].table.items()}
+    assert table["x1"][5] == pytest.approx(table["x1"][0])
+    assert table["x2"][5] == pytest.approx(0.8**5 * table["x2"][0], rel=1e-5)
+    assert table["energy"] == pytest.approx(table["x2"] ** 2 / 2, rel=1e-5)
+    assert result.numbers["plane"]["steps_downhill"] == 1.0
+
+
+def test_with_a_sigmoid_output_or_more_features_there_is_no_plane(tmp_path: Path):
+    text = TIED.replace("units: 2}", "units: 2, activation: sigmoid}")
+    assert "plane" not in found(random_run(tmp_path, text)).numbers

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlphys.analysis._finite_size import combined
 from mlphys.analysis.transition import Transition, crossing_with_error, crossings, squared_correlation
 from mlphys.datasets import _ising_lattice as lattice
 from mlphys.errors import NotApplicable
@@ -122,3 +123,72 @@ def test_a_component_along_the_magnetization_is_the_order_parameter(tmp_path: Pa
     assert result.numbers["r2"][0] < 0.2
     code, order = (np.array(result.pictures[0].table[column]) for column in ("code", "magnetization"))
     np.testing.assert_allclose(code, 6 * order, atol=1e-5)
+
+
+def test_the_order_of_a_code_ends_where_its_mean_modulus_falls_through_half(tmp_path: Path):
+    run = written(tmp_path, PCA, [np.zeros(36), np.stack([np.zeros(36), np.ones(36)]) / 6, np.ones(36)])
+    result = measured(run, samples=400)
+    crossing, rows = result.numbers["crossing"], result.numbers["code"]
+    spins = {t: lattice.draw(t, 2000, 6, rng(1, "other samples")) for t in (1.0, 2.0, 3.0)}
+    cold, warm, hot = (abs(lattice.magnetization(of_one)).mean() for of_one in spins.values())
+    assert rows[0]["modulus"] == pytest.approx(6 * cold, rel=0.01)
+    assert warm > cold / 2 > hot
+    expected = 2 + (warm - cold / 2) / (warm - hot)
+    assert abs(crossing["temperature"] - expected) < 4 * crossing["stderr"] * math.sqrt(1 + 400 / 2000)
+    assert result.pictures[1].table["modulus"] == [row["modulus"] for row in rows]
+    assert "its mean modulus falls through half at T = 2." in result.summary
+
+
+def test_a_code_that_says_nothing_has_no_crossing(tmp_path: Path):
+    run = written(tmp_path, PCA, [np.zeros(36), np.zeros((2, 36)), np.ones(36)])
+    result = measured(run, samples=20)
+    assert result.numbers["crossing"] is None
+    assert "does not fall through half" in result.summary
+
+
+def crossing_of(length: int) -> tuple[float, float]:
+    return 2.269 + 1.0 / length, 0.001
+
+
+def test_the_limit_of_several_sizes_is_the_transition_of_the_infinite_system():
+    with theme.applied():
+        found = combined({length: [crossing_of(length)] * 3 for length in (10, 20, 40)}, 2.2692, 1.0)
+    assert found.numbers["critical"]["temperature"] == pytest.approx(2.269)
+    assert found.numbers["slope"]["value"] == pytest.approx(1)
+    assert found.numbers["lengths"][0]["stderr"] == pytest.approx(0.001 / math.sqrt(3))
+    assert found.numbers["deviation_percent"] == pytest.approx(100 * (2.269 / 2.2692 - 1))
+    assert "over L = 10, 20, 40: T_c = 2.26" in found.summary
+    assert found.pictures[0].table["length"] == [10, 20, 40]
+
+
+def test_the_error_of_a_length_is_its_spread_over_nets_but_no_less_than_that_of_one():
+    wide = [(2.3, 0.001), (2.4, 0.001)]
+    with theme.applied():
+        found = combined({10: wide, 20: [crossing_of(20)] * 2}, 2.2692, 1.0)
+    assert found.numbers["lengths"][0]["stderr"] == pytest.approx(0.05)
+    assert found.numbers["lengths"][1]["stderr"] == pytest.approx(0.001 / math.sqrt(2))
+
+
+def test_nets_whose_output_does_not_cross_are_left_out_and_one_size_has_no_limit():
+    with theme.applied():
+        found = combined({10: [crossing_of(10), None], 20: [crossing_of(20)], 40: [None]}, 2.2692, 1.0)
+    assert [row["length"] for row in found.numbers["lengths"]] == [10, 20]
+    assert found.summary.endswith("; 2 nets whose output does not cross are left out")
+    with pytest.raises(NotApplicable, match=r"^T\(L\) of 1 lengths L gives no limit"):
+        combined({10: [crossing_of(10)], 20: [None]}, 2.2692, 1.0)
+
+
+def test_the_members_of_a_study_say_together_what_the_infinite_system_does(tmp_path: Path):
+    members = []
+    for length in (6, 8):
+        text = PCA.replace("size: 6", f"size: {length}")
+        sites = length**2
+        weights = [np.zeros(sites), np.stack([np.zeros(sites), np.ones(sites)]) / length, np.ones(sites)]
+        run = written(tmp_path / str(length), text, weights)
+        members.append((run, measured(run, samples=50)))
+    with theme.applied():
+        found = Transition().together(members)
+    assert [row["length"] for row in found.numbers["lengths"]] == [6, 8]
+    assert found.numbers["exact"] == pytest.approx(2.269185, abs=1e-6)
+    with pytest.raises(NotApplicable, match="several kinds of model"):
+        Transition().together([*members, (written(tmp_path / "step", STEP, step_at(0.5)), members[0][1])])

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_a_damaged_file_on_this_machine_is_refused_and_kept(folder, host):
         f"{path}: damaged or another file (sha256 of the file: {found}); remove it, then {remedy(folder)}"
     )
     assert path.read_bytes() == CONTENT[:-1]
+
+
+def test_a_file_that_has_not_changed_is_verified_once_a_process(folder, host):
+    readings = []
+
+    def digest(path: Path) -> str:
+        readings.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    source = replace(numbers(host), digest=digest)
+    path = fetch(source)
+    assert fetch(source) == fetch(source) == path
+    downloaded, first = readings
+    assert (downloaded.parent, first) == (path.parent, path)  # beside its place, then in it
+    path.write_bytes(bytes(len(CONTENT)))  # of the same size
+    with pytest.raises(UserError, match="damaged"):
+        fetch(source)
 
 
 def test_a_download_with_the_wrong_checksum_leaves_nothing_behind(folder, host):

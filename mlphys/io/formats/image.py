@@ -37,10 +37,11 @@ def largest_of_16_bits(path: Path, most_pixels: int) -> int | None:
         return int(np.asarray(image).max(initial=0)) if image.mode.startswith("I") else None
 
 
-def pixels(path: Path, most_pixels: int, greyscale: bool, size: Size | None) -> np.ndarray:
+def pixels(path: Path, most_pixels: int, greyscale: bool, size: Size | None, crop: Size | None = None) -> np.ndarray:
     """uint8, (height, width) or (height, width, 3), composited on white; 16 bits of grey as float32 (height, width).
 
-    Rotated according to EXIF, then resized to `size`.
+    Rotated according to EXIF, cropped to the middle `crop`, then resized to `size`. Raises Unreadable for an image that
+    is smaller than `crop`.
     """
     from PIL import Image
 
@@ -51,9 +52,23 @@ def pixels(path: Path, most_pixels: int, greyscale: bool, size: Size | None) -> 
             image = image.transpose(turned)
         # Beyond 8 bits Pillow has one channel only, and converting it would clip.
         image = _deep(image) if image.mode.startswith("I") else _on_white(image, greyscale)
+        if crop is not None:
+            image = _middle(image, crop)
         if size is not None:
             image = image.resize(size[::-1], Image.Resampling.BILINEAR)
         return np.asarray(image)
+
+
+def _middle(image: Image.Image, crop: Size) -> Image.Image:
+    """The `crop` around the middle of the image. Raises Unreadable where it is smaller."""
+    height, width = crop
+    if image.height < height or image.width < width:
+        has, needed = [image.height, image.width], list(crop)
+        raise Unreadable(
+            f"its size is {has}, smaller than the part {needed} that is cut out; leave it out, or crop less"
+        )
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def _deep(image: Image.Image) -> Image.Image:

@@ -1,0 +1,79 @@
+"""The transitions of systems of several sizes, and that of the infinite system from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import AnalysisResult
+from mlphys.figures.picture import Picture
+from mlphys.numerics.finite_size import Extrapolation, extrapolated
+from mlphys.numerics.over_seeds import over_seeds
+from mlphys.numerics.uncertainty import rounded
+
+Crossing = tuple[float, float]  # its temperature and the standard error
+
+
+def combined(crossings: Mapping[int, Sequence[Crossing | None]], exact: float, nu: float) -> AnalysisResult:
+    """T_c and its error from the crossings of nets of each length L; None where an output does not cross.
+
+    The error of a length is that of the mean over its nets: their standard deviation, at least the bootstrap's error
+    of one, over the square root of their number. Raises NotApplicable for fewer than two lengths.
+    """
+    rows = [_row(length, found) for length, found in sorted(crossings.items()) if any(found)]
+    if len(rows) < 2:
+        raise NotApplicable(f"T(L) of {len(rows)} lengths L gives no limit; it takes nets of at least two data.size")
+    lengths, temperatures, stderrs = ([row[key] for row in rows] for key in ("length", "temperature", "stderr"))
+    fit = extrapolated(lengths, temperatures, stderrs, nu)
+    pull = (fit.critical - exact) / fit.stderr
+    numbers = {
+        "lengths": rows, "nu": nu, "exact": exact,
+        "critical": {"temperature": fit.critical, "stderr": fit.stderr},
+        "slope": {"value": fit.slope, "stderr": fit.slope_stderr},
+        "chi2": fit.chi2, "degrees_of_freedom": fit.freedom, "scale": fit.scale,
+        "deviation_percent": 100 * (fit.critical / exact - 1), "pull": pull,
+    }  # fmt: skip
+    without = sum(1 for found in crossings.values() for one in found if one is None)
+    left_out = f"; {without} nets whose output does not cross are left out" if without else ""
+    scaled = f", errors times {fit.scale:.2f}" if fit.scale > 1 else ""
+    quality = f" (chi^2 {fit.chi2:.2g} of {fit.freedom}{scaled})" if fit.freedom else ""
+    away = f"{100 * abs(fit.critical / exact - 1):.2f} % or {abs(pull):.1f} sigma away"
+    summary = (
+        f"T(L) = T_c + a L^(-1/{nu:g}) over L = {', '.join(map(str, lengths))}: "
+        f"T_c = {rounded(fit.critical, fit.stderr)}{quality}; exact {exact:.6f}, {away}{left_out}"
+    )
+    return AnalysisResult(numbers, summary, [_picture(numbers, fit)])
+
+
+def _row(length: int, found: Sequence[Crossing | None]) -> dict[str, Any]:
+    known = [crossing for crossing in found if crossing is not None]
+    over = over_seeds(*zip(*known, strict=True))
+    spread = max(over.stdev or 0.0, over.sampling or 0.0)
+    return {"length": length, "nets": over.n, "temperature": over.mean, "stderr": spread / math.sqrt(over.n)}
+
+
+def _picture(numbers: Mapping[str, Any], fit: Extrapolation) -> Picture:
+    rows, nu, exact = numbers["lengths"], numbers["nu"], numbers["exact"]
+    table = {key: [row[key] for row in rows] for key in ("length", "nets", "temperature", "stderr")}
+    found = theme.measured(fit.critical, fit.stderr)
+    caption = f"T(L) = T_c + a / L^(1/{nu:g}); T_c = {found}; bars are standard errors of the mean over nets"
+    figure = theme.figure(8, 5.4, "finite-size scaling of the transition", caption)
+    axes = figure.subplots()
+    inverse = np.array(table["length"], float) ** (-1 / nu)
+    reach = np.array([0, 1.08 * inverse.max()])
+    axes.axhline(exact, color=theme.GREY, linestyle=":", linewidth=2, label=f"exact, L → ∞: {exact:.4f}")
+    axes.plot(reach, fit.critical + fit.slope * reach, color=theme.BLUE, linewidth=2)
+    axes.errorbar(inverse, table["temperature"], table["stderr"], color=theme.BLUE, marker="o", linestyle="", capsize=5)
+    style: dict[str, Any] = {"color": theme.VERMILLION, "marker": "D", "capsize": 5, "linestyle": ""}
+    axes.errorbar([0], [fit.critical], [fit.stderr], label=f"L → ∞: {found}", clip_on=False, zorder=4, **style)
+    for place, length, value in zip(inverse, table["length"], table["temperature"], strict=True):
+        axes.annotate(f"L = {length}", (place, value), (8, -14), textcoords="offset points", color=theme.GREY)
+    label = "1 / L" if nu == 1 else f"L^(-1/{nu:g})"
+    axes.set(xlabel=label, ylabel="temperature of the crossing", xlim=(0, reach[1]))
+    axes.legend(loc="upper left")
+    return Picture("transition_of_sizes", figure, table)

@@ -1,0 +1,107 @@
+"""Feature maps of a signal, as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.figures.picture import Picture, Plot
+from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.numerics import chunked
+from mlphys.schema.fields import Shape
+from mlphys.schema.layers import FixedConv2D, Flatten, Reshape, text
+from mlphys.schema.shapes import Row
+
+MOST_PANELS, MOST_CHANNELS = 9, 6
+
+
+class SignalMaps(Plot):
+    """One signal through the network: the channels of every layer as curves below each other."""
+
+    def check(self, resolved: ResolvedView) -> None:
+        """Raise NotApplicable unless a layer gives a signal of a signal."""
+        if not list(_signals(resolved.rows(), resolved.net_input.shape)):
+            shape = text(resolved.net_input.shape)
+            raise NotApplicable(f"no layer makes a signal of samples of {shape}; it takes convolutions of sequences")
+
+    def draw(self, run: RunView) -> Iterator[Picture]:
+        self.check(run.loaded)
+        split = run.shown_split()
+        sample = chunked.read(getattr(run.dataset(), split).x[:1])
+        outputs = run.trained.layers(sample)
+        seen = run.trained.to_points(sample).reshape(_length(run.loaded.net_input.shape), -1)
+        blocks = [("input", 0, 0.0, 1.0, seen)]
+        for row, start, step in _signals(run.rows, run.loaded.net_input.shape):
+            values = outputs[row.name].reshape(_length(row.output_shape), -1)
+            apart = isinstance(row.layer, FixedConv2D)  # kernels of different size: each on its own scale
+            parts = np.split(values, values.shape[1], axis=1)[:MOST_CHANNELS] if apart else [values]
+            blocks += [(row.name, first, start, step, part) for first, part in enumerate(parts)]
+        blocks = blocks[:MOST_PANELS]
+        caption = f"the first {split} sample; each value at the middle of what it sees"
+        if any(values.shape[1] > MOST_CHANNELS for *_, values in blocks):
+            caption += f"; of more channels the first {MOST_CHANNELS}"
+        figure = theme.figure(9.5, 1.9 * len(blocks) + 1.5, f"{run.name}: a signal through every layer", caption)
+        panels = figure.subplots(len(blocks), sharex=True, squeeze=False)[:, 0]
+        table: dict[str, list[Any]] = {"layer": [], "channel": [], "position": [], "value": []}
+        for axes, (name, first, start, step, values) in zip(panels, blocks, strict=True):
+            places = start + step * np.arange(len(values))
+            for channel, colour in zip(range(first, first + values.shape[1]), theme.LINES[first:], strict=False):
+                axes.plot(places, values[:, channel - first], color=colour, linewidth=2, label=f"channel {channel}")
+                table["layer"] += [name] * len(values)
+                table["channel"] += [channel] * len(values)
+                table["position"] += places.tolist()
+                table["value"] += values[:, channel - first].tolist()
+            one_of = sum(name == other for other, *_ in blocks) > 1
+            axes.set_title(f"{name}, channel {first}" if one_of else name, loc="left", fontsize=13)
+            if values.shape[1] > 1:
+                axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=11, borderaxespad=0)
+        panels[-1].set_xlabel("position, in values of the input")
+        yield Picture("signal_maps", figure, table)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        layers = [
+            {"Reshape": [20, 1]},
+            {"Conv1D": {"filters": 2, "kernel_size": 3}},
+            "Flatten",
+            {"Dense": {"units": 2, "activation": "softmax"}},
+        ]
+        return {
+            "data": {"name": "lorentz_gauss", "points": 20, "samples": 60, "validation": 20, "test": 20},
+            "model": {"kind": "classifier", "layers": layers},
+            "training": {"epochs": 2},
+        }
+
+
+def _length(shape: Shape) -> int:
+    """Of a signal (n,), (n, channels) or (1, n, channels); 0 for another shape."""
+    match shape:
+        case (1, n, _) | (n, _) | (n,) if n > 1:
+            return n
+    return 0
+
+
+def _signals(rows: Sequence[Row], shape: Shape) -> Iterator[tuple[Row, float, float]]:
+    """Layers with a signal as output, the place of its first value on the input, and the distance of two."""
+    start, step, length = 0.0, 1.0, _length(shape)
+    for row in rows:
+        if not length or not _length(row.output_shape):
+            return
+        if isinstance(row.layer, Flatten | Reshape):
+            if (len(row.output_shape) == 1 and len(row.input_shape) > 1) or _length(row.output_shape) != length:
+                return
+            continue
+        window = row.layer.window()
+        if window is None:
+            return
+        for size, stride in window[-1:]:  # along the signal
+            padded = getattr(row.layer, "padding", "valid") != "valid"
+            start += 0.0 if padded else step * (size - 1) / 2
+            step *= stride
+        length = _length(row.output_shape)
+        if not row.layer.only_in_training:
+            yield row, start, step

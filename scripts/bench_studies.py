@@ -1,0 +1,99 @@
+"""Time a study of many seeds beside as many commands `mlphys train`, and members on Ray beside members without.
+
+python -m scripts.bench_studies                the table to stdout
+python -m scripts.bench_studies --write        into docs/performance.md too
+
+The commands are timed before, between and after the studies; the median stands for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from mlphys import machine
+from scripts import marked_tables
+
+DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
+COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
+SEEDS = 20
+ALONE = 3  # commands before and after a study
+LONG = {"dense_mnist": 200}  # epochs of members that take about ten seconds, for Ray
+
+
+def seconds(folder: Path, *arguments: str) -> float:
+    """Wall seconds of an mlphys command that succeeds."""
+    began = time.perf_counter()
+    done = subprocess.run([*COMMAND, *arguments, "--quiet"], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"bench_studies: mlphys {' '.join(arguments)}: {done.stderr[-2000:]}")
+    return time.perf_counter() - began
+
+
+def training_seconds(study: Path) -> float:
+    """Seconds that all members of a study spent in epochs."""
+    with (study / "summary.csv").open() as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+
+def of_seeds(name: str, folder: Path) -> list[str]:
+    """A study of seeds of a shipped config, beside commands that train it and evaluate it on test."""
+
+    def alone(number: int) -> float:
+        run = folder / f"{name}-alone" / str(number)
+        return seconds(folder, "train", name, "--out", str(run)) + seconds(folder, "evaluate", str(run))
+
+    took = [alone(number) for number in range(ALONE)]
+    study = folder / f"{name}-study"
+    together = seconds(folder, "train", name, "--seeds", str(SEEDS), "--out", str(study))
+    took += [alone(number) for number in range(ALONE, 2 * ALONE)]
+    commands, workers = SEEDS * statistics.median(took), machine.cores()
+    overhead = (together * workers - training_seconds(study)) / SEEDS
+    return [
+        f"{SEEDS} seeds of {name}", f"{commands:.0f} s", f"{together:.0f} s", f"{commands / together:.1f}",
+        f"{overhead:.2f} s of a core for each member beside its epochs",
+    ]  # fmt: skip
+
+
+def on_ray(name: str, epochs: int, folder: Path) -> list[str]:
+    """Six members of about ten seconds, without Ray and with it, twice each in turn."""
+    took: dict[str, list[float]] = {"local": [], "ray": []}
+    for turn in range(2):
+        for where, flags in (("local", []), ("ray", ["--ray", "local"])):
+            out = folder / f"{where}-{turn}"
+            arguments = ("train", name, "--seeds", "6", "--set", f"training.epochs={epochs}", "--out", str(out))
+            took[where].append(seconds(folder, *arguments, *flags))
+    local, ray = (statistics.median(took[where]) for where in ("local", "ray"))
+    change = f"{100 * (ray / local - 1):+.0f} % on Ray, the start of its node included"
+    return [
+        f"6 members of {name}, {epochs} epochs, on Ray",
+        f"{local:.0f} s",
+        f"{ray:.0f} s",
+        f"{local / ray:.2f}",
+        change,
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    write = parser.parse_args().write
+    lines = ["| study | beside it | the study | ratio | |", "|" + " --- |" * 5]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [of_seeds(name, Path(folder)) for name in ("dense_mnist", "conv_digits")]
+        rows += [on_ray(name, epochs, Path(folder)) for name, epochs in LONG.items()]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    text = "\n".join([*lines, "", f"Measured on {machine.cores()} cores of {machine.processor()}."])
+    print(text)
+    if write:
+        marked_tables.write_table(DOCUMENT, "bench_studies", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from mlphys.numerics import central_pixel
+from mlphys.numerics.chunked import lazy_array
+
+
+def coloured(colours):
+    """Images 5 x 5 of noise around a central pixel."""
+    x = np.random.default_rng(0).random((len(colours), 5, 5, 3)).astype(np.float32)
+    x[:, 2, 2] = colours
+    return x
+
+
+def test_each_image_has_the_mean_target_of_the_training_images_of_its_colour():
+    colours = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    targets = np.stack([np.arange(30), -np.arange(30)], axis=1).astype(np.float32)
+    expected = np.stack([targets[k::3].mean(axis=0) for k in range(3)])
+    y = np.array([expected[2] + 1, expected[0] - 1])
+    x = coloured(np.eye(3, dtype=np.float32)[[2, 0]])
+    train = coloured(colours)
+    assert central_pixel.error(x, y, train, targets) == pytest.approx(1)
+    streamed = lazy_array(30, (5, 5, 3), lambda rows: train[rows])
+    assert central_pixel.error(x, y, streamed, targets) == pytest.approx(1)
+
+
+def test_a_target_that_follows_from_the_colour_has_a_small_error():
+    random = np.random.default_rng(1)
+    colours = random.random((2000, 3)).astype(np.float32)
+    targets = colours[:, :1] + colours[:, 1:2]
+    found = central_pixel.error(coloured(colours), targets, coloured(colours), targets)
+    assert found < 0.5 * targets.std()

@@ -1,0 +1,46 @@
+"""A signal through kernels of one row, at places that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlphys.errors import NotApplicable
+from mlphys.figures import theme
+from mlphys.plots.signal_maps import SignalMaps
+from tests.plots.runs import written
+
+SIGNAL = """
+    data: {name: wave_on_parabola, train: 1, validation: 1, test: 1}
+    model:
+      kind: transform
+      layers:
+        - Reshape: [1, 201, 1]
+        - FixedConv2D: {kernel: [[[1, -2, 1]], [[0, 1, 0]]]}
+        - AveragePooling2D: {pool_size: [1, 2]}
+"""
+KERNELS = [np.array([[1, 0], [-2, 1], [1, 0]], np.float32).reshape(1, 3, 1, 2)]
+
+
+def test_each_value_is_drawn_at_the_middle_of_what_it_sees(tmp_path: Path):
+    with theme.applied():
+        (picture,) = SignalMaps().draw(written(tmp_path, SIGNAL, KERNELS))
+    table = {key: np.array(column) for key, column in picture.table.items()}
+    names = list(dict.fromkeys(table["layer"]))
+    of = {name: (table["layer"] == name) & (table["channel"] == (name != "input")) for name in names}
+    signal, kept, pooled = (table["value"][of[name]] for name in names)
+    places = [table["position"][of[name]] for name in names]
+    assert places[1] == pytest.approx(np.arange(1, 200))
+    assert kept == pytest.approx(signal[1:-1])
+    assert places[2][:2] == pytest.approx([1.5, 3.5])
+    assert pooled[0] == pytest.approx(signal[1:3].mean())
+    bent = table["value"][(table["layer"] == names[1]) & (table["channel"] == 0)]
+    assert bent == pytest.approx(np.diff(signal, 2), abs=1e-5)
+
+
+def test_images_are_no_signals(tmp_path: Path):
+    text = "    data: {name: digits}\n    model: {kind: transform, layers: [{MaxPooling2D: 2}]}\n"
+    with pytest.raises(NotApplicable, match="no layer makes a signal of samples of 8 x 8 x 1"):
+        SignalMaps().check(written(tmp_path, text).loaded)
