@@ -91,10 +91,10 @@ def read(path: Path) -> Document:
 def _content(path: Path) -> bytes:
     no_file = UserError(f"{path}: is not a regular file; copy its content into one")
     try:
-        # A device is not even opened: that alone can do something. Without waiting: to open a pipe that nobody writes to
-        # would never end.
+        # A device is not even opened: that alone can do something.
         if not stat.S_ISDIR(mode := os.stat(path).st_mode) and not stat.S_ISREG(mode):
             raise no_file
+        # Without waiting: to open a pipe that nobody writes to would never end.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise no_file
