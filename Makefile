@@ -104,8 +104,12 @@ format: $(DEV) ## repair style and format where that is safe
 results: $(RUNTIME) ## measure what is missing or outdated with five seeds (ID=M8: that row) into docs/results, and quote it
 	$(BIN)/python -m scripts.results $(ID)
 
-pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
+pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; those of the gallery that are missing
 	$(BIN)/python -m scripts.pictures
+	$(BIN)/python -m scripts.gallery
+
+docs: $(DEV) ## build the documentation as a site into build/site; warnings are errors; a minute
+	$(BIN)/python -m scripts.site
 
 notebooks: $(DEV) ## run the notebooks of docs/ and keep their new outputs
 	$(BIN)/python -m scripts.notebooks --write
