@@ -223,7 +223,9 @@ def main() -> None:
         return
     points = list(all_measured(AXES, TURNS))
     draw(points, PICTURE)
-    table = "\n".join([HEAD, *map(row, points), "", f"Measured on {timing.machine_line(timing.rate_of_the_machine())}."])
+    table = "\n".join(
+        [HEAD, *map(row, points), "", f"Measured on {timing.machine_line(timing.rate_of_the_machine())}."]
+    )
     picture = f"![Seconds an epoch against samples, width and batch]({PICTURE.relative_to(DOCUMENT.parent)})"
     marked_tables.write_table(DOCUMENT, "bench_scale", f"{picture}\n\n{table}")
 

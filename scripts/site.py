@@ -161,7 +161,9 @@ def faults(out: Path) -> list[str]:
         name = path.relative_to(out)
         if path.suffix in (".html", ".css") and name.parts[0] != "examples":
             text = path.read_text(errors="replace")
-            outside = re.findall(r'(?:src="|<link[^>]+href="|url\(["\']?|@import ["\'])(https?://[^"\')]+|//[^"\')]+)', text)
+            outside = re.findall(
+                r'(?:src="|<link[^>]+href="|url\(["\']?|@import ["\'])(https?://[^"\')]+|//[^"\')]+)', text
+            )
             found += [f"{name}: fetches {address}" for address in outside]
             own = re.findall(r'(?:href|src)="((?!https?:|mailto:|data:|#|javascript:)[^"#?]+)', text)
             found += [f"{name}: leads to {link}, which is not there" for link in own if not _there(path, link)]
