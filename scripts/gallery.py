@@ -108,7 +108,7 @@ def _trained(shown: Shown) -> Path:
     from mlphys.runs.run import Run
     from mlphys.training.progress import Silence
 
-    folder = RUNS / shown.config
+    folder = RUNS / shown.config / "1"
     if not (folder / "status.json").exists() or Run(folder).status["state"] != "done":
         loaded = load(ROOT / "configs" / f"{shown.config}.yaml", (*shown.sets, "plots=[]"))
         train.trained(loaded, folder, Silence(), print, None, ("test",))

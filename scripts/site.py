@@ -21,14 +21,17 @@ from scripts.marked_tables import ROOT
 
 DOCS, BUILD = ROOT / "docs", ROOT / "build"
 LARGEST_PICTURE, LARGEST_SITE = 150_000, 25_000_000  # bytes
+FETCHED = re.compile(r'(?:src="|<link[^>]+href="|url\(["\']?|@import ["\'])((?:https?:)?//[^"\')]+)')
+OWN = re.compile(r'(?:href|src)="((?!https?:|//|mailto:|data:|#|javascript:)[^"#?]+)')
 ELSEWHERE = {"../CONTRIBUTING.md": "contributing.md", "../SECURITY.md": "reporting.md", "../README.md": "index.md"}
 LIVING = """## A net that is alive
 
-Draw a digit below, and see what every layer makes of it. This page of a run, made by `mlphys train configs/conv_mnist.yaml` and
-`mlphys evaluate`, is one file without a server: <a href="examples/conv_mnist.html">by itself</a>; and
+Draw a digit below, and see what every layer makes of it. This page of a run, which
+`mlphys train configs/conv_mnist.yaml`
+and `mlphys evaluate` made, is one file without a server: <a href="examples/conv_mnist.html">by itself</a>; and
 <a href="examples/spirals.html">three spirals</a>, whose boundary moves with the epochs.
 
-<iframe src="examples/conv_mnist.html#alive" title="a convolutional net to draw digits for"
+<iframe src="examples/conv_mnist.html#live" title="a convolutional net to draw digits for"
 style="width:100%;height:720px;border:1px solid #8888"></iframe>
 """
 
@@ -161,12 +164,9 @@ def faults(out: Path) -> list[str]:
         name = path.relative_to(out)
         if path.suffix in (".html", ".css") and name.parts[0] != "examples":
             text = path.read_text(errors="replace")
-            outside = re.findall(
-                r'(?:src="|<link[^>]+href="|url\(["\']?|@import ["\'])(https?://[^"\')]+|//[^"\')]+)', text
-            )
-            found += [f"{name}: fetches {address}" for address in outside]
-            own = re.findall(r'(?:href|src)="((?!https?:|mailto:|data:|#|javascript:)[^"#?]+)', text)
-            found += [f"{name}: leads to {link}, which is not there" for link in own if not _there(path, link)]
+            found += [f"{name}: fetches {address}" for address in FETCHED.findall(text)]
+            lost = [link for link in OWN.findall(text) if not _there(path, link)]
+            found += [f"{name}: leads to {link}, which is not there" for link in lost]
         if path.suffix in (".png", ".jpg", ".svg") and path.stat().st_size > LARGEST_PICTURE:
             found.append(f"{name}: {path.stat().st_size // 1000} kB, more than {LARGEST_PICTURE // 1000}")
     if (size := sum(path.stat().st_size for path in files)) > LARGEST_SITE:
