@@ -3,6 +3,8 @@
 PYTHON ?= python3.11 python3.12 python3.13 python3
 FITS = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
+SECONDS ?= 600
+
 VENV = .venv
 BIN = $(VENV)/bin
 # not bin/python, a link whose date is that of the Python it points to
@@ -16,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DELETE_ON_ERROR:
 # two installations into one .venv at the same time would break it
 .NOTPARALLEL:
-.PHONY: help demo test again quick test-configs test-soak test-notebooks verify coverage soak bench bench-page bench-backends bench-studies bench-catalogue lint format results pictures notebooks install wheel clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.* ## .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,14 +27,14 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 	$(BIN)/mlphys train configs/conv_digits.yaml
 	$(BIN)/mlphys evaluate
 
-test: $(DEV) ## run the tests, all but test-configs, test-soak and test-notebooks
+test: $(DEV) ## run the tests, all but test-configs, test-soak, test-property, test-notebooks and hostile
 	$(PYTEST)
 
 again: $(DEV) ## run the tests that failed last time, one after the other
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 quick: $(DEV) ## run the tests that train nothing and start no process; a minute
-	$(PYTEST) -m 'not slow and not configs and not soak' --durations=10 --durations-min=1
+	$(PYTEST) -m 'not slow and not configs and not soak and not property and not hostile' --durations=10 --durations-min=1
 
 test-configs: $(DEV) ## train every config on little data, evaluate it, draw its pictures
 	$(PYTEST) -m configs tests/test_configs.py
@@ -40,8 +42,17 @@ test-configs: $(DEV) ## train every config on little data, evaluate it, draw its
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
 	$(PYTEST) -m soak -o faulthandler_timeout=0 tests/test_soak.py
 
+test-property: $(DEV) ## compare the steps of 500 random nets by machine code with TensorFlow's; five minutes
+	$(PYTEST) -m property tests/training/test_random_chains.py
+
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
 	$(BIN)/python -m scripts.notebooks
+
+hostile: $(DEV) ## give every command inputs that are made to harm, by the thousand; half an hour
+	$(PYTEST) -m hostile tests/hostile
+
+hostile-sample: $(DEV) ## the same for some of each kind; two minutes
+	$(PYTEST) -m 'hostile and sample' tests/hostile
 
 verify: $(DEV) ## train twelve small runs; recompute their numbers with NumPy and SciPy alone
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
@@ -53,6 +64,12 @@ coverage: $(DEV) ## run the tests of make test; list the modules of which they r
 
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
+
+fuzz: $(DEV) ## open millions of changed files, configs and requests, where atheris is installed; SECONDS=600
+	$(BIN)/python -m scripts.fuzz --seconds $(SECONDS)
+
+mutants: $(DEV) ## remove each guard against bad input, run the tests that reach it; hours, goes on where it ended
+	$(BIN)/python -m scripts.mutants
 
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are installed, PyTorch and JAX
 	$(BIN)/python -m scripts.bench
@@ -69,6 +86,9 @@ bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, 
 bench-catalogue: $(RUNTIME) ## time an epoch of every config beside Keras; goes on where it was interrupted; an hour
 	$(BIN)/python -m scripts.bench_catalogue
 
+bench-scale: $(RUNTIME) ## time epochs against samples, width and batch beside Keras; half an hour
+	$(BIN)/python -m scripts.bench_scale
+
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -81,8 +101,12 @@ format: $(DEV) ## repair style and format where that is safe
 results: $(RUNTIME) ## measure what is missing or outdated with five seeds (ID=M8: that row) into docs/results, and quote it
 	$(BIN)/python -m scripts.results $(ID)
 
-pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; two minutes
+pictures: $(RUNTIME) ## draw the pictures of README.md and docs/ from new trainings; those of the gallery that are missing
 	$(BIN)/python -m scripts.pictures
+	$(BIN)/python -m scripts.gallery
+
+docs: $(DEV) ## build the documentation as a site into build/site; warnings are errors; a minute
+	$(BIN)/python -m scripts.site
 
 notebooks: $(DEV) ## run the notebooks of docs/ and keep their new outputs
 	$(BIN)/python -m scripts.notebooks --write
@@ -93,7 +117,7 @@ wheel: $(DEV) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv, caches and built files; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .coverage .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mlphys tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(CREATED):

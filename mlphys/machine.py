@@ -175,10 +175,10 @@ def _bare(folder: Path, commit: str, exclude: Path) -> None:
 def _output(*arguments: str, **variables: str) -> str:
     """What git prints; `variables` may name the repository that it looks at."""
     off = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.untrackedCache=false")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     result = subprocess.run(
         ("git", "--no-optional-locks", "--no-pager", *off, *arguments),
-        env={**kept, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", **variables},
+        env={**environment, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -128,7 +128,7 @@ def samples_of_an_epoch(plans: Sequence[Plan], available: int, rate: float) -> i
 
 def gradient(name: str, number: int, samples: int) -> tuple[Gradient, Any]:
     """A phase that never ends, and a training with the samples of an epoch, without validation."""
-    from mlphys.commands.train import operation_threads
+    from mlphys.commands.prepared_run import operation_threads
     from mlphys.data import preprocessing, splits
     from mlphys.networks import tensorflow
     from mlphys.networks.phases import Gradient

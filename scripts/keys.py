@@ -36,10 +36,10 @@ TITLES = {
 
 
 def reference() -> str:
-    """All blocks, then all vocabularies; a key that several entries share stands once, beside all of their names."""
+    """All blocks, then all vocabularies; a key that several entries share is listed once, beside all of their names."""
     parts = []
     for block in [block for block in blocks() if not block.name]:
-        parts += [f"## {block.dotted or 'The experiment'}", _first(block), _table(block.keys)]
+        parts += [f"## {block.dotted or 'The experiment'}", _first(block), keys_table(block.keys)]
     for noun, vocabulary in vocabularies().items():
         entries = [block for block in blocks() if vocabulary.options.get(block.name) is block.spec]
         parts += [f"## {TITLES.get(noun, noun)}", *_vocabulary(entries, isinstance(vocabulary, Entry))]
@@ -56,14 +56,15 @@ def _vocabulary(entries: Sequence[Block], described_elsewhere: bool) -> Iterator
         by_name = {key.name: key for key in keys if not key.names_its_block}
         if by_name:
             yield f"Of {', '.join(f'`{name}`' for name in sharing)}:"
-            yield _table([key for name in owner.model_fields if (key := by_name.get(name))])
+            yield keys_table([key for name in owner.model_fields if (key := by_name.get(name))])
 
 
 def _first(block: Block) -> str:
     return " ".join(block.text.partition("\n\n")[0].split())
 
 
-def _table(keys: Sequence[Key]) -> str:
+def keys_table(keys: Sequence[Key]) -> str:
+    """A row for each key."""
     return "\n".join([HEAD, *map(_row, keys)])
 
 

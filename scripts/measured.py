@@ -11,6 +11,7 @@ import statistics
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,8 @@ def dependencies(config: Path) -> dict[str, str]:
     kind = [package / "models" / f"{data['model']['kind']}.py", package / "datasets" / f"{data['data']['name']}.py"]
     shared = [*package.glob("models/_*.py"), *package.glob("datasets/_*.py")]
     engine = [path for name in ENGINE for path in (package / name).rglob("*.py")]
-    return {"config": _hash(_trained(config)), "engine": _code(engine), "kind": _code([*kind, *shared])}
+    parts = {"engine": _code(frozenset(engine)), "kind": _code(frozenset([*kind, *shared]))}
+    return {"config": _hash(_trained(config)), **parts}
 
 
 def _trained(config: Path) -> Iterator[str]:
@@ -151,7 +153,8 @@ def _trained(config: Path) -> Iterator[str]:
         yield from _trained(config.with_name(f"{source}.yaml"))
 
 
-def _code(files: Iterable[Path]) -> str:
+@cache
+def _code(files: frozenset[Path]) -> str:
     return _hash(_statements(path.read_text()) for path in sorted(files))
 
 

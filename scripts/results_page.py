@@ -16,6 +16,7 @@ from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.numerics.published import Deviation, chi_squared, deviation, sampling_variance
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.published import Published
+from scripts.catalogue import LECTURES as OF_LECTURES
 from scripts.catalogue import Row
 from scripts.marked_tables import ROOT, table, write_table
 from scripts.measured import FOLDER, Measured
@@ -334,9 +335,53 @@ def readme_table(rows: Sequence[Row], known: Mapping[str, Measured]) -> str:
     return "\n".join([README_COLUMNS, *lines])
 
 
+# The pages of the lectures
+
+
+LECTURE_HEAD = ("id", "what it shows", "measured", "published", "pull", "command")
+LECTURES = {
+    "marquardt-5": lambda row: row.id.startswith("M") and row.lecture == "Marquardt 5",
+    "marquardt-6": lambda row: row.id.startswith("M") and row.lecture != "Marquardt 5",
+    "bianco-13": lambda row: row.id.startswith("B"),
+    "memisevic-10": lambda row: row.id.startswith("D"),
+    "yale": lambda row: row.id.startswith(("Y", "A4", "S")),
+}
+
+
+def lecture(name: str) -> Path:
+    return ROOT / "docs" / "lectures" / f"{name}.md"
+
+
+def lecture_table(name: str, rows: Sequence[Row], known: Mapping[str, Measured]) -> str:
+    """The experiments of a lecture, each with its command."""
+    found = all_pulls(rows, known)
+    own = [row for row in rows if row.order[0] < len(OF_LECTURES) and LECTURES[name](row)]
+    return _table(LECTURE_HEAD, (_lecture_cells(row, known.get(row.id), found) for row in own))
+
+
+def _lecture_cells(row: Row, measured: Measured | None, found: Sequence[Pull]) -> list[str]:
+    published = _plain(published_text(row)) or "nothing"
+    shows = re.sub(r" \((Marquardt|Bianco|Memisevic|Yale|deeplearning)[^()]*\)$", "", row.shows)
+    about = [row.id, _plain(shows)]
+    if row.config is None:
+        return [*about, "no number", published, "nothing to compare with", _plain(row.why)]
+    verb = "sweep" if row.scan else "train"
+    command = f"`mlphys {verb} {row.config.relative_to(ROOT).as_posix()}`"
+    if measured is None:
+        return [*about, NOT_YET, published, "not yet", command]
+    what = f"{len(measured.points)} points: [results](../results.md)" if measured.points else value(measured)
+    return [*about, f"{what} (older engine)" if measured.older else what, published, _pulls(row, found), command]
+
+
+def documents(rows: Sequence[Row], known: Mapping[str, Measured]) -> dict[Path, str]:
+    """What stands between the marks of every page that quotes results."""
+    lectures = {lecture(name): lecture_table(name, rows, known) for name in LECTURES}
+    return {DOCUMENT: page(rows, known), README: readme_table(rows, known), **lectures}
+
+
 def write_documents(rows: Sequence[Row], known: Mapping[str, Measured]) -> None:
     draw_histogram(all_pulls(rows, known))
-    for document, text in ((DOCUMENT, page(rows, known)), (README, readme_table(rows, known))):
+    for document, text in documents(rows, known).items():
         if table(document, "results") != text:
             write_table(document, "results", text)
     for row in rows:

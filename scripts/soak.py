@@ -2,7 +2,7 @@
 
 make soak                                   # 50 kills, about ten minutes
 python -m scripts.soak --kills 3 --seed 7   # fewer, the same instants again
-python -m scripts.soak --write              # the counts into docs/reproducibility.md too
+python -m scripts.soak --write              # adds the counts to docs/reproducibility.md
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts import marked_tables
 from scripts.marked_tables import ROOT, write_table
 
 DOCUMENT = ROOT / "docs" / "reproducibility.md"
@@ -57,7 +58,43 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         },
         "training": {"loss": "binary_crossentropy", "epochs": 60},
     },
+    "regressor": {
+        "data": {"name": "function_1d", "function": "sine", "samples": 400, "validation": 100, "test": 100},
+        "model": {
+            "kind": "regressor",
+            "layers": [{"Dense": {"units": 8, "activation": "tanh"}}, {"Dense": {"units": 1}}],
+        },
+        "training": {"optimizer": {"Adam": {"learning_rate": 0.02}}, "snapshots": 10, "epochs": 60},
+    },
+    "stacked": {
+        "data": DIGITS,
+        "model": {
+            "kind": "stacked_autoencoder",
+            "stages": [
+                {"encoder": [{"Dense": {"units": units, "activation": "sigmoid"}}], "corruption": {"masking": 0.2}}
+                for units in (32, 16)
+            ],
+            "head": [{"Dense": {"units": 10, "activation": "softmax"}}],
+        },
+        "training": {"optimizer": "adam", "phases": {"pretrain": {"epochs": 20}, "head": {"epochs": 20}}},
+    },
+    "energy_classifier": {
+        "data": DIGITS,
+        "model": {
+            "kind": "energy_classifier",
+            "of": {"autoencoder": {"units": 16, "activation": "sigmoid", "corruption": {"masking": 0.3}}},
+        },
+        "training": {"optimizer": "adam", "epochs": 30},
+    },
+    "rbm": {
+        "data": DIGITS,
+        "model": {"kind": "rbm", "hidden": 16, "sampling": {"PCD": {"steps": 2}}},
+        "training": {"optimizer": {"SGD": {"learning_rate": 0.1}}, "batch_size": 20, "epochs": 40},
+    },
+    "kmeans": {"data": DIGITS, "model": {"kind": "kmeans", "clusters": 20}},
+    "pca": {"data": DIGITS, "model": {"kind": "pca", "components": 5}},
 }
+TESTED = ("classifier", "convolutional")  # by make test-soak
 COMPARED = ["weights.safetensors", "metrics.json", "predictions_validation.npz"]
 
 # The current activity of a training, in a byte shared with the killing process.
@@ -194,6 +231,18 @@ def table(killed: dict[str, Counter[int]]) -> str:
     return "\n".join(lines)
 
 
+def counted(text: str) -> dict[str, Counter[int]]:
+    """The kills of a table, which others are added to."""
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    doings = [DOING.index(name) for name in head[1:-1]]
+    return {row[0]: Counter(dict(zip(doings, map(int, row[1:-1]), strict=True))) for row in rows}
+
+
+def added(known: dict[str, Counter[int]], killed: dict[str, Counter[int]]) -> dict[str, Counter[int]]:
+    names = [name for name in EXPERIMENTS if name in known or name in killed]
+    return {name: known.get(name, Counter()) + killed.get(name, Counter()) for name in names}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
@@ -201,7 +250,7 @@ def main() -> None:
         "--seed", type=int, default=random.SystemRandom().randrange(2**32), help="default: a random one"
     )
     parser.add_argument("--only", choices=EXPERIMENTS, help="one of the experiments")
-    parser.add_argument("--write", action="store_true", help="the counts into docs/reproducibility.md")
+    parser.add_argument("--write", action="store_true", help="add the counts to docs/reproducibility.md")
     parser.add_argument("--train", nargs=3, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
@@ -217,7 +266,8 @@ def main() -> None:
     shutil.rmtree(folder)  # kept after a failure
     print(table(killed))
     if arguments.write:
-        write_table(DOCUMENT, "soak", table(killed))
+        known = counted(marked_tables.table(DOCUMENT, "soak"))
+        write_table(DOCUMENT, "soak", table(added(known, killed)))
 
 
 if __name__ == "__main__":

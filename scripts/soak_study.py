@@ -2,6 +2,7 @@
 
 python -m scripts.soak_study                       # 20 kills, about ten minutes
 python -m scripts.soak_study --kills 5 --seed 7    # fewer, the same instants again
+python -m scripts.soak_study --write               # adds the counts to docs/reproducibility.md
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from scripts import marked_tables
+from scripts.marked_tables import ROOT, write_table
 
 EXPERIMENT: dict[str, Any] = {
     "name": "soak",
@@ -32,6 +37,7 @@ EXPERIMENT: dict[str, Any] = {
     },
     "training": {"optimizer": "adam", "batch_size": 20, "epochs": 300},
 }
+DOCUMENT = ROOT / "docs" / "reproducibility.md"
 COMPARED = ("weights.safetensors", "metrics.json", "predictions_validation.npz")
 COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
 SWEEP = [
@@ -42,21 +48,22 @@ LONGEST = 30.0  # seconds until the next kill: a worker needs some to import Ten
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-def killed(folder: Path, kills: int, rng: random.Random) -> int:
-    """Train the study in `folder` to its end, killed at most so many times; the kills that it took."""
-    left = kills
+def killed(folder: Path, kills: int, rng: random.Random) -> Counter[str]:
+    """Train the study in `folder` to its end, killed at most so many times; count the signals that it took."""
+    sent: Counter[str] = Counter()
     while True:
         begun = (folder / "study" / "study.json").exists()
         command = ["resume", "study", "--quiet"] if begun else SWEEP
         process = subprocess.Popen([*COMMAND, *command], cwd=folder, stderr=subprocess.DEVNULL)
         try:
-            if process.wait(rng.uniform(1.0, LONGEST) if left else None) == 0:
-                return kills - left
+            if process.wait(rng.uniform(1.0, LONGEST) if sent.total() < kills else None) == 0:
+                return sent
             raise SystemExit(f"soak: mlphys {' '.join(command)} ended with {process.returncode}")
         except subprocess.TimeoutExpired:
-            process.send_signal(rng.choice(SIGNALS))
+            chosen = rng.choice(SIGNALS)
+            process.send_signal(chosen)
             process.wait()
-            left -= 1
+            sent[chosen.name] += 1
 
 
 def different(folder: Path) -> list[str]:
@@ -75,22 +82,38 @@ def different(folder: Path) -> list[str]:
     return changed
 
 
+def table(sent: Counter[str]) -> str:
+    """Number of kills of a study by signal."""
+    names = list(dict.fromkeys(each.name for each in SIGNALS))
+    lines = ["| a study ended by | " + " | ".join(names) + " | all |", "|---" * (len(names) + 2) + "|"]
+    return "\n".join([*lines, f"| kills | {' | '.join(str(sent[name]) for name in names)} | {sent.total()} |"])
+
+
+def counted(text: str) -> Counter[str]:
+    """The kills of a table, which others are added to."""
+    head, _, row = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    return Counter(dict(zip(head[1:-1], map(int, row[1:-1]), strict=True)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    parser.add_argument("--write", action="store_true", help="add the counts to docs/reproducibility.md")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    rng, kills, studies = random.Random(arguments.seed), 0, 0
-    while kills < arguments.kills:  # a study that ends before its last kill is followed by another
+    rng, sent, studies = random.Random(arguments.seed), Counter[str](), 0
+    while sent.total() < arguments.kills:  # a study that ends before its last kill is followed by another
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "soak.yaml").write_text(yaml.safe_dump(EXPERIMENT))
-            kills += killed(folder, arguments.kills - kills, rng)
+            sent += killed(folder, arguments.kills - sent.total(), rng)
             if changed := different(folder):
                 raise SystemExit("different: " + "; ".join(changed))
         studies += 1
-        print(f"{kills} kills in {studies} studies, every member as trained alone", flush=True)
+        print(f"{sent.total()} kills in {studies} studies, every member as trained alone", flush=True)
+    if arguments.write:
+        write_table(DOCUMENT, "soak_study", table(counted(marked_tables.table(DOCUMENT, "soak_study")) + sent))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from PIL import Image
 
 from mlphys.cli import main
 from mlphys.config.load import load
+from mlphys.datasets.galaxy_zoo import GalaxyZoo
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.training import Training
-from scripts import bench, bench_catalogue, keys, soak
+from scripts import bench, bench_catalogue, keys, soak, soak_study
 from scripts.marked_tables import table, write_table
 from tests.helpers.cli import commands
 from tests.test_architecture import ROWS
@@ -26,9 +27,9 @@ from tests.test_architecture import ROWS
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
 DOCUMENTS = [
-    README, CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "SECURITY.md", *sorted((CHECKOUT / "docs").glob("*.md")),
+    README, CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "SECURITY.md", *sorted((CHECKOUT / "docs").rglob("*.md")),
 ]  # fmt: skip
-IMAGES = sorted((CHECKOUT / "docs" / "images").iterdir())
+IMAGES = sorted((CHECKOUT / "docs" / "images").glob("*.png"))
 
 
 COMMANDS = {" ".join(words): command for words, command in commands(main) if not isinstance(command, click.Group)}
@@ -82,7 +83,8 @@ def headings(document: Path) -> set[str]:
 
 def test_every_page_is_in_the_index():
     index = (CHECKOUT / "docs" / "index.md").read_text()
-    assert [page.name for page in DOCUMENTS[3:] if f"]({page.name})" not in index] == ["index.md"]
+    pages = sorted((CHECKOUT / "docs").glob("*.md"))
+    assert [page.name for page in pages if f"]({page.name})" not in index] == ["index.md"]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             (tmp_path / "galaxies" / part / kind).mkdir(parents=True)
             pixels = rng.integers(0, 4096, (24, 24), np.uint16)
             Image.fromarray(pixels).save(tmp_path / "galaxies" / part / kind / "0.tif")
+    (tmp_path / "galaxy-zoo").mkdir()
+    GalaxyZoo.example(tmp_path / "galaxy-zoo")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -256,6 +260,10 @@ def test_what_the_scripts_write_they_read_again():
     head, _, *rows = table(soak.DOCUMENT, "soak").splitlines()
     assert head.startswith(soak.table({}).partition(" | ")[0])
     assert {row.split()[1] for row in rows} <= soak.EXPERIMENTS.keys()
+    kills = table(soak.DOCUMENT, "soak")
+    assert soak.table(soak.added(soak.counted(kills), {})) == kills
+    kills = table(soak.DOCUMENT, "soak_study")
+    assert soak_study.table(soak_study.counted(kills)) == kills
 
 
 def test_the_page_of_the_catalogue_has_ratios_by_turn_their_means_and_fixed_layers_apart():

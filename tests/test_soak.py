@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.soak import EXPERIMENTS
+from scripts.soak import TESTED
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1300)]
 
@@ -22,7 +22,7 @@ def test_a_study_killed_at_random_instants_ends_with_the_bytes_of_its_members_tr
     assert f"{KILLS} kills, every member as trained alone" in done.stdout
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", TESTED)
 def test_trainings_killed_at_random_instants_end_with_the_bytes_of_an_undisturbed_one(experiment):
     command = [sys.executable, "-m", "scripts.soak", "--kills", str(KILLS), "--only", experiment]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=1200)

@@ -134,7 +134,7 @@ def _summary(layers: dict[str, Any]) -> str:
 def _picture(name: str, split: str, count: int, gathered: dict[str, Outputs], layers: dict[str, Any]) -> Picture:
     across = min(ACROSS, len(gathered))
     down = math.ceil(len(gathered) / across)
-    caption = f"over {count:,} {split} samples and all units, on a logarithmic scale; orange: saturated"
+    caption = f"fraction of the outputs, over {count:,} {split} samples and all units; orange: saturated"
     figure = theme.figure(max(3.4 * across, 7), 2.5 * down + 1.5, f"{name}: what each layer gives", caption)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels[len(gathered) :]:

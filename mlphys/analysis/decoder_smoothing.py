@@ -61,8 +61,8 @@ class DecoderSmoothing(Analysis):
         shape = preprocessing.output_shape(before.steps, run.description.shape)
         d = math.prod(shape)
         units = np.concatenate([np.zeros((1, d)), np.eye(d)]).reshape(-1, *shape)  # float64 keeps its digits in a step
-        seen = step.apply(units, fitted).reshape(d + 1, -1)
-        encoder = (seen[1:] - seen[0]) @ weights
+        preprocessed = step.apply(units, fitted).reshape(d + 1, -1)
+        encoder = (preprocessed[1:] - preprocessed[0]) @ weights
         codes = np.concatenate([np.zeros((1, len(weights))), weights.T])
         back = step.invert(codes, fitted, shape).reshape(len(codes), -1)
         decoder = (back[1:] - back[0]).T

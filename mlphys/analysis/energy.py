@@ -59,35 +59,37 @@ class Energy(SampledAnalysis):
         split, some = self.samples_of(run)
         z = run.trained.to_points(some.x)
         net = _net(run)
-        found = net.energies(z)
+        energies = net.energies(z)
         shuffled = net.energies(rng(run.config.seed, "analysis/energy").permuted(z, axis=0))
-        above = _above(found, shuffled)
+        above = _above(energies, shuffled)
         formula, field = FORMULAS[net.output]
         numbers: dict[str, Any] = {
             "split": split, "samples": len(z), "activation": net.activation, "output": net.output,
             "sign": f"as in physics: low is plausible, -grad E = {field}", "formula": f"E(x) = {formula}",
             "lecture_formula": f"{LECTURE[net.output]}, which is -E(x) and high where plausible",
-            "energy": _summary(found), SHUFFLED: _summary(shuffled), "above_shuffled": above,
+            "energy": _summary(energies), SHUFFLED: _summary(shuffled), "above_shuffled": above,
             "below_shuffled": 1 - above,
         }  # fmt: skip
         classes = run.data["classes"]
         if classes:
-            numbers["per_class"] = {name: _summary(found[some.y == k]) for k, name in enumerate(classes) if k in some.y}
+            numbers["per_class"] = {
+                name: _summary(energies[some.y == k]) for k, name in enumerate(classes) if k in some.y
+            }
         wrong = _gradient_errors(run, net, z)
         numbers["gradient_error"] = {"mean": float(wrong.mean()), "max": float(wrong.max())}
         summary = (
-            f"{rounded(float(found.mean()), mean_stderr(found))}, below that of shuffled values in "
+            f"{rounded(float(energies.mean()), mean_stderr(energies))}, below that of shuffled values in "
             f"{100 * (1 - above):.1f} %"
         )
         if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
             free = run.trained.output("free_energies")(z)[:, 0]
-            difference = float(abs(found - free).max() / max(abs(free).max(), 1e-30))
+            difference = float(abs(energies - free).max() / max(abs(free).max(), 1e-30))
             numbers["free_energy_error"] = difference
             summary += f"; the free energy to {difference:.0e} of it"
         summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it"
         summary += f"; {len(z)} {split} samples"
         labels = some.y if classes else np.zeros(len(z), int)
-        pictures = [_picture(run, (split, net.output), found, shuffled, labels)]
+        pictures = [_picture(run, (split, net.output), energies, shuffled, labels)]
         if z.shape[1] == 2 and net.output == "linear":
             r = run.trained.output("reconstructions")
             picture, numbers["plane"] = descent(run.name, net.energies, r, z, self.eta, self.steps)

@@ -69,9 +69,9 @@ class Gabor(Analysis):
         selected = [i for i in image_pairs.evenly(len(kernels), self.kernels) if spread[i] > FLAT * spread.max()]
         if not selected:
             raise NotApplicable(f"the weights of {layer.title} do not vary")
-        found = {i: fitted(kernels[i]) for i in selected}
-        ranked = sorted(selected, key=lambda i: -found[i][0].r2)
-        r2 = np.array([found[i][0].r2 for i in ranked])
+        fits = {i: fitted(kernels[i]) for i in selected}
+        ranked = sorted(selected, key=lambda i: -fits[i][0].r2)
+        r2 = np.array([fits[i][0].r2 for i in ranked])
         good, error = float((r2 > GOOD).mean()), fraction_stderr(int((r2 > GOOD).sum()), len(r2))
         numbers: dict[str, Any] = {
             "layer": layer.number, "kernels": len(selected),
@@ -91,8 +91,8 @@ class Gabor(Analysis):
                 "median_r2": float(np.median(control)),
             }  # fmt: skip
             summary += f"; of shuffled ones {numbers['shuffled']['good_share']:.2g}, median {np.median(control):.2f}"
-        numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(found[i][0])} for i in ranked]
-        return AnalysisResult(numbers, summary, [_picture(run.name, summary, kernels, found, ranked, channels)])
+        numbers["fits"] = [{"filter": i // channels, "channel": i % channels, **asdict(fits[i][0])} for i in ranked]
+        return AnalysisResult(numbers, summary, [_picture(run.name, summary, kernels, fits, ranked, channels)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -54,11 +54,11 @@ class GradientFlow(SampledAnalysis):
         numbers: dict[str, Any] = {"split": split, "samples": len(some), "batch_size": batch}
         for name, net in nets.items():
             outputs, weights = norms(net, some, batch)
-            found = {layer: values for layer, values in outputs.items() if layer in moving}
-            means = np.array([values.mean() for values in found.values()])
+            moved = {layer: values for layer, values in outputs.items() if layer in moving}
+            means = np.array([values.mean() for values in moved.values()])
             falls = bool(len(means) > 1 and (means > 0).all())
             numbers[name] = {
-                "outputs": {layer: _mean(values) for layer, values in found.items()},
+                "outputs": {layer: _mean(values) for layer, values in moved.items()},
                 "weights": {layer: _mean(values) for layer, values in weights.items()},
                 "factor_per_layer": float((means[0] / means[-1]) ** (1 / (len(means) - 1))) if falls else None,
             }

@@ -52,9 +52,9 @@ class Integrability(SampledAnalysis):
         before = run.config.model.without_output_activation()
         if before != run.config.model:
             nets["a"] = run.trained.of(before)
-        found = {name: _measured(net, z, first, second, self) for name, net in nets.items()}
+        measured = {name: _measured(net, z, first, second, self) for name, net in nets.items()}
         numbers: dict[str, Any] = {"split": split, "samples": len(z), "radius": self.radius}
-        for name, values in found.items():
+        for name, values in measured.items():
             numbers[name] = {
                 key: {
                     "mean": float(abs(value).mean()),
@@ -63,7 +63,7 @@ class Integrability(SampledAnalysis):
                 }
                 for key, value in values.items()
             }
-        return AnalysisResult(numbers, _summary(numbers, len(z), split), [_picture(run.name, found, numbers)])
+        return AnalysisResult(numbers, _summary(numbers, len(z), split), [_picture(run.name, measured, numbers)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:

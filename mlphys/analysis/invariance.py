@@ -93,15 +93,15 @@ class Invariance(SampledAnalysis):
         answers = {"probabilities", "outputs"} & outputs.keys() and len(run.description.target_shape) < 3
         metric = kind.MEASURED[0] if answers else None
         generator = rng(run.config.seed, "analysis/invariance")
-        found: dict[Any, list[np.ndarray]] = {}
+        by_layer: dict[Any, list[np.ndarray]] = {}
         for rows in np.array_split(np.arange(len(some)), _pieces(run.rows, len(some))):
             noise = generator.standard_normal(some.x[rows].shape, dtype=np.float32)
             others = (np.arange(len(rows)) + generator.integers(1, len(rows), len(rows))) % len(rows)
             piece = Piece(run, some.x[rows], some.y[rows] if metric else None, noise, others)
             for change in changes:
                 for key, values in piece.measured(*change).items():
-                    found.setdefault((change, *key), []).append(values)
-        joined = {key: np.concatenate(parts) for key, parts in found.items()}
+                    by_layer.setdefault((change, *key), []).append(values)
+        joined = {key: np.concatenate(parts) for key, parts in by_layer.items()}
         numbers: dict[str, Any] = {"split": split, "samples": len(some), "metric": metric}
         for name, amount in changes:
             of_change = {key[1:]: values for key, values in joined.items() if key[0] == (name, amount)}
@@ -148,10 +148,10 @@ class Piece:
             values: dict[tuple[str, ...], np.ndarray] = {}
             if self._y is not None:
                 values["score",] = of_samples(self._trained.predictions(x), self._y)
-            found = self._trained.layers(x)
+            layers = self._trained.layers(x)
             for layer, clean in self._clean.items():
-                values["change", layer], values["change", layer, "wide"] = self._compared(found[layer], clean)
-                if name == "shift" and (pair := self._aligned(layer, found[layer], way)):
+                values["change", layer], values["change", layer, "wide"] = self._compared(layers[layer], clean)
+                if name == "shift" and (pair := self._aligned(layer, layers[layer], way)):
                     error, wide = self._compared(*pair)
                     values["equivariance_error", layer], values["equivariance_error", layer, "wide"] = error, wide
             ways.append(values)

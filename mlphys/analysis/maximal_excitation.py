@@ -53,7 +53,10 @@ class MaximalExcitation(SampledAnalysis):
     def check(self, resolved: ResolvedView) -> None:
         needs_images(resolved)
         if not _layers(resolved.rows()):
-            raise NotApplicable(f"kind: {resolved.experiment.model.kind} has no layers whose units could be excited")
+            kind = resolved.experiment.model.kind
+            raise NotApplicable(
+                f"it excites units of kind: classifier, regressor or autoencoder, not of {kind}"
+            )
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)
@@ -84,8 +87,10 @@ class MaximalExcitation(SampledAnalysis):
             if len(ratio):
                 ratios.append(f"{np.median(ratio):.2g} times at {short(row.name)}")
             name = f"maximal_excitation_{i}" if pictures else "maximal_excitation"
-            seen = _reach(excitation, units, images, run.loaded.net_input.shape)
-            pictures.append(_picture(run, self, name, row, images, seen, reached, best, radius))
+            visible = _reach(excitation, units, images, run.loaded.net_input.shape)
+            size = f"of norm {radius:.3g}" if self.inside == "ball" else "whose pixels stay in the samples' range"
+            compared = f"{len(z):,} {split} samples"
+            pictures.append(_picture(run, name, row, images, visible, reached, best, size, compared))
         where = f"of norm {radius:.3g}" if self.inside == "ball" else f"from {low:g} to {high:g}"
         what = f"images {where} excite a unit (median) {', '.join(ratios)}" if ratios else "no sample excites a unit"
         return AnalysisResult(numbers, f"{what} as much as the best of {len(z)} {split} samples", pictures)
@@ -117,10 +122,10 @@ def _most(excitation: PointFunction, z: np.ndarray) -> np.ndarray:
 def _reach(excitation: PointFunction, units: np.ndarray, images: np.ndarray, shape: Shape) -> tuple[slice, slice]:
     """The rows and columns of the pixels in the receptive field of any of the units."""
     gradients = excitation.gradients(images, _of_units(excitation, units, images))
-    seen = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
-    if not seen.any():
+    affected = (gradients.reshape(-1, *shape) != 0).any(axis=(0, 3))
+    if not affected.any():
         return slice(0, shape[0]), slice(0, shape[1])
-    down, right = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    down, right = (np.flatnonzero(affected.any(axis=axis)) for axis in (1, 0))
     return slice(int(down[0]), int(down[-1]) + 1), slice(int(right[0]), int(right[-1]) + 1)
 
 
@@ -167,31 +172,34 @@ def ascended(
 
 def _picture(
     run: RunView,
-    settings: MaximalExcitation,
     name: str,
     row: Row,
     images: np.ndarray,
     seen: Any,
     reached: Any,
     best: Any,
-    radius: float,
+    size: str,
+    compared: str,
 ) -> Picture:
-    """The visible part of the images, labelled with their value and that of the best sample."""
+    """The visible part of the images, labelled with their value and that of the best sample.
+
+    `size` and `compared` say in the caption how large the images may be, and with which samples they are compared.
+    """
     shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]
     tiles = images.reshape(-1, *shape)[:, *seen].transpose(0, 3, 1, 2)
     classes = run.description.classes if row is run.rows[-1] and outputs == len(run.description.classes) else ()
     names = [theme.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
     values = [f"{value:.3g} ({sample:.3g})" for value, sample in zip(reached, best, strict=True)]
     labels = [f"{k}: {value}" for k, value in zip(names, values, strict=True)] if shape[-1] == 1 else names
-    where = f"of norm {radius:.3g}" if settings.inside == "ball" else "whose pixels stay in the samples' range"
     part = f"; here the {text(tiles.shape[2:])} pixels that it sees" if tiles.shape[2:] != shape[:2] else ""
     numbers = (
-        "above each the unit, its input before the activation, and in brackets the most of one of "
-        f"{settings.samples:,} training samples" if shape[-1] == 1 else "a column a channel"
-    )  # fmt: skip
+        f"above each the unit, its input before the activation, and in brackets the most of one of {compared}"
+        if shape[-1] == 1
+        else "a column a channel"
+    )
     some = f", first {len(images)} of {outputs}" if len(images) < outputs else ""
     title = f"{run.name}: what excites {short(row.name)}{some}"
-    caption = f"images {where}, by gradient ascent; {numbers}{part}"
+    caption = f"images {size}, by gradient ascent; {numbers}{part}"
     limit = float(np.quantile(abs(tiles), 0.999)) or 1.0
     figure = mosaic(tiles, limit, "pixel", labels, title, caption)
     unit, channel, down, right = np.indices(tiles.shape).reshape(4, -1)

@@ -103,8 +103,8 @@ def _probabilities(run: RunView, x: np.ndarray, places: list[tuple[int, int]], s
     """(places, classes)."""
     at_once = max(1, LARGEST // x.size)
     pieces = [places[start : start + at_once] for start in range(0, len(places), at_once)]
-    found = [run.trained.predictions(occluded(x, piece, size, fill))["probabilities"] for piece in pieces]
-    return np.concatenate(found)
+    probabilities = [run.trained.predictions(occluded(x, piece, size, fill))["probabilities"] for piece in pieces]
+    return np.concatenate(probabilities)
 
 
 def occluded(x: np.ndarray, places: Sequence[tuple[int, int]], size: int, fill: float) -> np.ndarray:

@@ -71,8 +71,8 @@ class RateDistortion(SampledAnalysis):
             scaled = ((decoded - low) / (high - low)).clip(0, 1)
             return np.square(scaled - images).reshape(len(images), -1).mean(axis=1)
 
-        z, seen = net.to_points(some.x), net.to_points(fitted)
-        codes, known = net.output("codes")(z).astype(np.float64), net.output("codes")(seen).astype(np.float64)
+        z, train_points = net.to_points(some.x), net.to_points(fitted)
+        codes, known = net.output("codes")(z).astype(np.float64), net.output("codes")(train_points).astype(np.float64)
         decode = _decoder(run)
         numbers: dict[str, Any] = {
             "split": split, "samples": len(images), "code_size": size,
@@ -80,9 +80,9 @@ class RateDistortion(SampledAnalysis):
             "code": _curve(codes, known, lambda q: error(decode(q)), self.bits),
         }  # fmt: skip
         if not run.config.model.PROJECTS_LINEARLY and size < min(len(fitted) - 1, math.prod(images.shape[1:])):
-            found = pca.fit(fitted, size)
-            own, others = ((x.reshape(len(x), -1) - found.mean) @ found.vectors.T for x in (some.x, fitted))
-            back = _linear(found.vectors, found.mean, images.shape[1:])
+            components = pca.fit(fitted, size)
+            own, others = ((x.reshape(len(x), -1) - components.mean) @ components.vectors.T for x in (some.x, fitted))
+            back = _linear(components.vectors, components.mean, images.shape[1:])
             numbers["pca"] = _curve(own, others, lambda q: error(back(q)), self.bits)
         numbers |= {"jpeg": jpeg(images, QUALITIES), "png": png(images)}
         summary = f"{_summary(numbers)}; {len(images)} {split} samples"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Size(Analysis):
     validation; runs not measured on it are left out.
     """
 
+    OF_ALL_RUNS: ClassVar[bool] = True
+
     metric: Literal["error_rate", "mse", "loss", "reconstruction_loss"] | None = None
     """The metric that is fitted; null is error_rate for classes, otherwise mse."""
     split: Literal["train", "validation", "test"] | None = None
@@ -65,15 +67,17 @@ class Size(Analysis):
                 f"its {split} split has no measured {what}; `mlphys evaluate {run.path} --split {split}` measures it"
             )
         study = run.study()
-        found = [(one, member) for one in study if (member := _member(one, run.data, split, metric))]
-        compared, members = [one for one, _ in found], [member for _, member in found]
+        pairs = [(one, member) for one in study if (member := _member(one, run.data, split, metric))]
+        compared, members = [one for one, _ in pairs], [member for _, member in pairs]
         varied = [name for name in AXES if _varied([member[name] for member in members])]
         if varied == ["seconds"] and len({len(one.history) for one in compared}) == 1:
             varied = []  # the same work: only the machine was slower
         if not varied:
+            folder, remedy = run.path.resolve().parent, "train more, such as with --set data.train=1000"
+            if len(study) == 1:
+                raise NotApplicable(f"it is the only run in {folder}; {remedy}")
             raise NotApplicable(
-                f"of {len(study)} runs in {run.path.resolve().parent} {len(members)} can be compared, which differ "
-                "in no size; train more, such as with --set data.train=1000"
+                f"of {len(study)} runs in {folder} {len(members)} can be compared, which differ in no size; {remedy}"
             )
         errors = [member["error"] for member in members]
         scanned = _scanned(compared)
@@ -87,9 +91,7 @@ class Size(Analysis):
         laws_text = [f"{AXES[name]}^({_power(law)})" for name, law in laws.items() if _seen(law)]
         summary += f", goes like {', like '.join(laws_text)}" if laws_text else ""
         summary += f"; no power law: they differ in {', '.join(scanned)}" if scanned else ""
-        return AnalysisResult(
-            numbers, f"{summary}; {split} split", [_picture(run.name.partition("/")[0], numbers, varied)]
-        )
+        return AnalysisResult(numbers, f"{summary}; {split} split", [_picture(run.config.name, numbers, varied)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -54,10 +54,12 @@ class VectorField(SampledAnalysis):
 
     def check(self, resolved: ResolvedView) -> None:
         needs_reconstructions(resolved)
-        shape, seen = resolved.description.shape, resolved.net_input.shape
+        shape, input_shape = resolved.description.shape, resolved.net_input.shape
         image = len(shape) == 3 and shape[-1] in (1, 3)
-        if seen != (2,) and not image:
-            raise NotApplicable(f"a field on samples of {text(seen)} cannot be drawn; it takes 2 features, or images")
+        if input_shape != (2,) and not image:
+            raise NotApplicable(
+                f"a field on samples of {text(input_shape)} cannot be drawn; it takes 2 features, or images"
+            )
         if image and not all(step.invertible for step in resolved.experiment.data.preprocess):
             raise NotApplicable("data.preprocess cannot be undone: what follows the field are no images")
 
@@ -145,7 +147,7 @@ class VectorField(SampledAnalysis):
         means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
         best = int(np.argmin(means["distance"]))
         shown = sorted({best, *(round(step) for step in np.linspace(0, self.steps, LINES))})
-        seen = [net.to_data_space(drawn_points[step]) for step in shown]
+        in_data_space = [net.to_data_space(drawn_points[step]) for step in shown]
         numbers: dict[str, Any] = {
             "split": split, "samples": len(clean), "eta": self.eta, "noise": self.noise,
             "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"],
@@ -157,7 +159,7 @@ class VectorField(SampledAnalysis):
             f"{self.steps}; squared length of r(x) - x {means['speed'][0]:.3g} at first, "
             f"{means['speed'][-1]:.3g} at last; {len(clean)} {split} samples"
         )
-        images = np.stack([some.x[:CHAINS], *seen], axis=1)
+        images = np.stack([some.x[:CHAINS], *in_data_space], axis=1)
         labels = ["sample", *(_line(step, best) for step in shown)]
         title = f"{run.name}: x ← x + {self.eta:g} (r(x) − x)"
         caption = (

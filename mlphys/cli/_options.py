@@ -37,7 +37,7 @@ THREADS = click.option(
 
 
 def _address(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """An address, and not the config that stands behind the option."""
+    """An address, and not the config that follows the option."""
     if value is not None and value not in ("auto", "local") and ":" not in value:
         raise click.BadParameter(
             f"expected HOST:PORT, auto or local; received {value}; write --ray last, or --ray local, to name none"

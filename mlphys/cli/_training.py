@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C exits with 130 and says how to resume."""
-    from mlphys.commands.train import Interrupted
+    from mlphys.commands.prepared_run import Interrupted
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by batch systems to end a job
     try:

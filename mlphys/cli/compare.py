@@ -39,18 +39,18 @@ def command(
     from mlphys.studies import comparison, comparison_text, pictures
     from mlphys.studies.candidates import candidates
 
-    found = comparison.compare(candidates(runs), all_pairs, metric)
+    comparison_of_runs = comparison.compare(candidates(runs), all_pairs, metric)
     match format_:
         case "text":
-            terminal.echo(compared(found))
+            terminal.echo(compared(comparison_of_runs))
         case "json":
-            terminal.echo(json.dumps(comparison_text.as_json(found), indent=2))
+            terminal.echo(json.dumps(comparison_text.as_json(comparison_of_runs), indent=2))
         case "csv":
-            terminal.echo(comparison_text.as_csv(*comparison_text.pairs_table(found)))
+            terminal.echo(comparison_text.as_csv(*comparison_text.pairs_table(comparison_of_runs)))
         case "latex":
-            terminal.echo(comparison_text.as_latex(found))
+            terminal.echo(comparison_text.as_latex(comparison_of_runs))
         case _:
-            terminal.echo(comparison_text.as_markdown(found))
+            terminal.echo(comparison_text.as_markdown(comparison_of_runs))
     if out:
-        drawn = pictures.draw(pictures.of_comparison(found), out, formats, style)
+        drawn = pictures.draw(pictures.of_comparison(comparison_of_runs), out, formats, style)
         terminal.complain(picture_list(*drawn))

@@ -59,14 +59,14 @@ def command(
         },
         f"{run or 'RUN'} is no study",
     )
-    from mlphys.commands import train
+    from mlphys.commands import resume
     from mlphys.runs.run import find, newest_unfinished
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
 
     found = find(run) if run else newest_unfinished()
     with interruptible():
-        done = train.resume(found, overrides, reporter(quiet), say(quiet), executed.threads)
+        done = resume.resume(found, overrides, reporter(quiet), say(quiet), executed.threads)
     if not no_report:
         write_page(done.path)
     terminal.echo(str(done.path) if quiet else trained(done))

@@ -62,16 +62,16 @@ def command(
         return
     given = {"--ray": bool(executed.ray), "--gpus": bool(executed.gpus)}
     refuse_given(given, "Ray trains the members of a study, and this is one run")
-    from mlphys.commands import train
+    from mlphys.commands import resume, train
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
 
-    unfinished = train.unfinished(loaded, out) if go_on else None
+    unfinished = resume.unfinished(loaded, out) if go_on else None
     if go_on and not unfinished:
         say(quiet)("no unfinished run; starting a new one")
     with interruptible():
         if unfinished:
-            run = train.resume(unfinished, (), reporter(quiet), say(quiet), executed.threads)
+            run = resume.resume(unfinished, (), reporter(quiet), say(quiet), executed.threads)
         else:
             run = train.train(loaded, out, reporter(quiet), say(quiet), executed.threads)
     if not no_report:

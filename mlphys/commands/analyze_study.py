@@ -46,13 +46,14 @@ def _of_members(
 ) -> bool:  # fmt: skip
     """Whether the members say something together."""
     results: list[tuple[Run, AnalysisResult]] = []
-    for run in runs:
+    for run in runs[:1] if analysis.OF_ALL_RUNS else runs:
         try:
             analysis.check(run.loaded)
             results.append((run, analyze.made_one(run, name, analysis, formats, style)))
         except NotApplicable as reason:
             raise UserError(f"{run.path}: {name}: {reason}") from None
-        say(f"{run.path.name}: {name}: {results[-1][1].summary}")
+        if not analysis.OF_ALL_RUNS:
+            say(f"{run.path.name}: {name}: {results[-1][1].summary}")
     with theme.applied(style):
         try:
             found = analysis.together(results)

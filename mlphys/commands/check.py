@@ -126,9 +126,19 @@ def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
         errors = [by_name(run.metrics[split]).get(f"{name}_stderr") for run in measured]
         found = over_seeds([value for _, value in values], errors)
         theirs = None if isinstance(published.samples, str) else published.samples
-        sampling = sampling_variance(found.sampling, measured[0].metrics[split]["samples"], theirs)
+        sampling = sampling_variance(found.sampling, _samples(measured[0], split), theirs)
         away = deviation(found, published.value, published.last_digit(), published.error, published.runs, sampling)
         yield Compared(tuple(measured), key, found, published, away)
+
+
+def _samples(run: Run, split: str) -> int:
+    count = run.metrics[split].get("samples")
+    if count is None:
+        raise UserError(
+            f"{run.path / 'metrics.json'}: damaged: {split} has no samples; "
+            f"`mlphys evaluate {run.path} --split {split}` writes it again"
+        )
+    return int(count)
 
 
 def _differing_in_seed(runs: Sequence[Run]) -> list[list[Run]]:

@@ -24,7 +24,7 @@ from mlphys.config.experiment import DATASETS
 from mlphys.config.load import load
 from mlphys.config.shipped import shipped
 from mlphys.errors import UserError
-from mlphys.io import history, memory
+from mlphys.io import history, landlock, memory
 from mlphys.io.download import locate
 from mlphys.io.run_folder import RunFolder
 from mlphys.native import llvm
@@ -121,9 +121,23 @@ def _machine() -> Check:
         f"{platform.system()} {platform.machine()}, {processor or 'processor unknown'}",
         f"{machine.cores()} cores for this process, {threads} threads in a training, {vector}",
         f"{memory.free() / 1e9:.1f} GB of memory free",
+        _confinement(landlock.version()),
     )
-    facts = {"processor": processor, "cores": machine.cores(), "threads": threads, "simd": unit.width if unit else None}
+    facts = {
+        "processor": processor,
+        "cores": machine.cores(),
+        "threads": threads,
+        "simd": unit.width if unit else None,
+        "landlock": landlock.version(),
+    }
     return Check("machine", lines, None, facts)
+
+
+def _confinement(landlock_version: int) -> str:
+    """What processes that parse files of C libraries are kept from, as docs/security.md says in detail."""
+    if landlock_version:
+        return f"images, HDF5, MATLAB and FITS files are parsed in processes confined by Landlock {landlock_version}"
+    return "no Landlock (Linux 5.13 and newer): a process that parses a file can change other files of yours"
 
 
 def _backends() -> Check:

@@ -86,10 +86,10 @@ class Evaluation:
         shown = kind.shown_samples(split, arrays, MOST_SHOWN).astype(np.int32)
         kept = {**arrays, "losses": arrays["losses"] + arrays["penalties"]}
         del kept["penalties"]
-        seen = Split(chunked.read(split.x[shown]), split.y[shown])
-        pictured = self._picture(seen) if len(shown) else {}
+        shown_split = Split(chunked.read(split.x[shown]), split.y[shown])
+        pictured = self._picture(shown_split) if len(shown) else {}
         if corrupted is not None and len(shown):
-            noisy = Split(corrupted.x[shown], seen.y)
+            noisy = Split(corrupted.x[shown], shown_split.y)
             pictured |= {"corrupted": chunked.read(noisy.x), "denoised": self._picture(noisy)["reconstructions"]}
         pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
         images = fitted.for_display(chunked.read(raw.x[shown]))
@@ -137,11 +137,11 @@ class Evaluation:
         scores = [key for key in ("probabilities", "squared_errors", "outputs") if key in arrays][:1]
         if not scores:
             return {}
-        seen = self._seen_in_training
+        train = self._seen_in_training
         if scores[0] not in self._known:
-            self._known[scores[0]] = self._predict(*scores)(self.fitted.split(seen))
-        known = of_samples(self.fitted.in_target_units(self._known[scores[0]]), seen.y)
-        return gap(name, of_samples(arrays, split.y), known, split.weights, seen.weights)
+            self._known[scores[0]] = self._predict(*scores)(self.fitted.split(train))
+        known = of_samples(self.fitted.in_target_units(self._known[scores[0]]), train.y)
+        return gap(name, of_samples(arrays, split.y), known, split.weights, train.weights)
 
     @cached_property
     def _seen_in_training(self) -> Split:
@@ -240,7 +240,7 @@ def _counted(run: Run, metrics: dict[str, Any]) -> None:
 def _page_samples(run: Run) -> PageSamples | None:
     try:
         return read_page_samples(run)
-    except UserError:  # damaged: they are written anew
+    except UserError:  # damaged: they are written again
         return None
 
 

@@ -37,7 +37,7 @@ def rendered(path: Path) -> str:
 def _published(run: Run) -> list[PublishedNumber]:
     try:
         return [_told(row) for row in check.check([run]).published]
-    except UserError:  # damaged metrics, which the page tells
+    except UserError:  # damaged metrics, which the page names
         return []
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import mlphys
 from mlphys import machine
+from mlphys.commands.prepared_run import Interrupted, Say
 from mlphys.commands.study_member import train_member
-from mlphys.commands.train import Interrupted, Say
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.errors import UserError
 from mlphys.io.download import fetch, locate

@@ -10,8 +10,9 @@ from typing import Any
 
 from mlphys import machine
 from mlphys.commands import evaluate
-from mlphys.commands import train as training
-from mlphys.commands.train import Interrupted
+from mlphys.commands.prepared_run import Interrupted, operation_threads
+from mlphys.commands.resume import resumed
+from mlphys.commands.train import trained
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.config.load import validate
@@ -61,7 +62,7 @@ def train_member(order: Order, report: Report) -> Result:
 def _require_threads(loaded: ResolvedExperiment, threads: int) -> None:
     """Raise OtherThreads where this process could not train it to the bytes of a process of its own."""
     with machine.using_threads(threads):
-        needed = training.operation_threads(loaded)
+        needed = operation_threads(loaded)
     if not tensorflow.fits(needed, threads):
         raise OtherThreads("TensorFlow was started with another number of threads")
 
@@ -89,7 +90,7 @@ def _why_other_bytes(run: Run, loaded: ResolvedExperiment, threads: int) -> str 
         if versions.get(name) != version:
             return f"its checkpoint was made with {name} {versions.get(name)}; here it is {version}"
     with machine.using_threads(threads):
-        tensorflow.configure(training.operation_threads(loaded), threads)
+        tensorflow.configure(operation_threads(loaded), threads)
     if there.get("accelerators") != tensorflow.accelerators():
         return "its checkpoint was made with other accelerators"
     return None
@@ -99,14 +100,14 @@ def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report
     """The run of an order, trained to its end, whatever was there of it."""
     sender = _Sender(order.number, report, run)
     if not os.path.exists(run.path / "config.yaml"):
-        return training.trained(loaded, run.path, sender, _silent, order.threads, order.evaluate)
+        return trained(loaded, run.path, sender, _silent, order.threads, order.evaluate)
     if changes := [key for key, _, _ in difference(run.config, loaded.experiment)]:
         raise UserError(f"{run.path}: was trained with another config ({', '.join(changes)} changed); remove it")
     if _state(run) == "diverged":
         raise UserError(f"{run.path}: its training diverged")
     if _state(run) == "done":
         return run
-    return training.resumed(run, (), sender, _silent, order.threads)
+    return resumed(run, (), sender, _silent, order.threads)
 
 
 def _silent(text: str) -> None:

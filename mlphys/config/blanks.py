@@ -53,12 +53,12 @@ def require_filled(document: Document) -> None:
 
 def _text(path: KeyPath, document: Document, with_meaning: bool) -> str:
     try:
-        found = meaning(path, document)
+        key = meaning(path, document)
     except UserError as error:
         return f"{BLANK} is a blank, but {error}"
-    what = f": {found.sentence.rstrip('.')}" if found.sentence and with_meaning else ""
-    example = f", such as {found.example}" if found.example else ""
-    return f"{BLANK} is a blank, to be filled in{what}; expected {found.type}{example}"
+    what = f": {key.sentence.rstrip('.')}" if key.sentence and with_meaning else ""
+    example = f", such as {key.example}" if key.example else ""
+    return f"{BLANK} is a blank, to be filled in{what}; expected {key.type}{example}"
 
 
 def meaning(path: KeyPath, document: Document) -> Meaning:

@@ -32,10 +32,10 @@ def differing_blocks(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
 
     Where a layer or an optimizer is another one, or has no counterpart, it is one value, without its defaults.
     """
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     trees = [experiment.model_dump(exclude=set(REMARKS)) for experiment in experiments]
-    _compare(trees, (), found)
-    return found
+    _compare(trees, (), names)
+    return names
 
 
 def _compare(values: Sequence[Any], path: KeyPath, found: dict[str, list[str]]) -> None:

@@ -20,8 +20,8 @@ def without(text: str, values: Sequence[Any]) -> str:
     numbers = {float(leaf) for leaf in leaves if isinstance(leaf, int | float)}
     words = {word for leaf in leaves if isinstance(leaf, str) for word in _words(leaf)}
     words |= {COUNTS[leaf] for leaf in leaves if isinstance(leaf, int) and 0 <= leaf < len(COUNTS)}
-    kept = [part.strip() for part in CLAUSE.findall(text) if part.strip() and not _tells(part, numbers, words)]
-    joined = ", ".join(kept)
+    clauses = [part.strip() for part in CLAUSE.findall(text) if part.strip() and not _tells(part, numbers, words)]
+    joined = ", ".join(clauses)
     return joined.replace(", (", " (")
 
 

@@ -103,8 +103,8 @@ def _kept(document: Document, answers: Mapping[KeyPath, Any]) -> Document:
             for key, text in data["about"].items()
             if not any(discloses(str(text), value) for value in answers.values())
         }
-    kept = {key: value for key, value in data.items() if key not in ("expect", "about") or value}
-    return Document(kept, document.name, {})
+    remaining = {key: value for key, value in data.items() if key not in ("expect", "about") or value}
+    return Document(remaining, document.name, {})
 
 
 def _with_values(document: Document, values: Mapping[KeyPath, Any]) -> Document:

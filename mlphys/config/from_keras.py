@@ -239,7 +239,7 @@ def _scaling_back(
         decisions.lines.append("The last Rescaling undoes the preprocessing, which mlphys does by itself.")
         return {}
     if model.split is not None or model.classes or len(trailing) > 1:
-        raise UserError(f"{trailing[0].place}: stands behind the net; only a regressor's outputs can be scaled")
+        raise UserError(f"{trailing[0].place}: follows the net; only a regressor's outputs can be scaled")
     decisions.lines.append("The last Rescaling is target_scaling, which is fitted to your training targets.")
     return {"target_scaling": "standardize"}
 
@@ -259,9 +259,9 @@ def _checked_shapes(
             "Dense takes all values in one row; put Flatten before it"
         )
     classes = tuple(map(str, range(2 if out == (1,) else out[-1]))) if needed == "classes" else ()
-    found = Description(net_shape, classes, SAMPLES, None, out if needed == "numbers" else ())
+    description = Description(net_shape, classes, SAMPLES, None, out if needed == "numbers" else ())
     try:
-        return experiment.model.weight_shapes(found)
+        return experiment.model.weight_shapes(description)
     except Refusal as refusal:
         raise UserError(f"{file}: {dotted(refusal.path)}: {refusal.text}") from None
 

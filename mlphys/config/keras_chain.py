@@ -87,12 +87,12 @@ def _layers(model: KerasObject, file: str, folder: str, part: int | None, depth:
 
 def _folders(entries: Sequence[KerasObject], folder: str) -> list[str]:
     """Where Keras saves each layer: named after its class, with a number from the second on."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     found = []
     for entry in entries:
         name = _snake_case(entry.kind)
-        number = seen.get(name, 0)
-        seen[name] = number + 1
+        number = counts.get(name, 0)
+        counts[name] = number + 1
         found.append("/".join(filter(None, (folder, "layers", f"{name}_{number}" if number else name))))
     return found
 

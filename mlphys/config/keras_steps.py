@@ -35,8 +35,8 @@ class _Standardize:
 
     def spread_out(self, values: np.ndarray, shape: Shape) -> np.ndarray:
         """Numbers of the kept axes as those of a whole sample."""
-        kept = [n if axis in self.axes else 1 for axis, n in enumerate(shape, 1)]
-        full = values.reshape(kept) if values.size == math.prod(kept) else values
+        broadcast_shape = [n if axis in self.axes else 1 for axis, n in enumerate(shape, 1)]
+        full = values.reshape(broadcast_shape) if values.size == math.prod(broadcast_shape) else values
         return np.ascontiguousarray(np.broadcast_to(full, shape), np.float32)
 
 
@@ -116,7 +116,7 @@ def _standardize(number: int, layer: KerasLayer, shape: Shape) -> _Standardize:
     if not isinstance(axes, list) or not all(type(each) is int and -rank < each < rank and each != 0 for each in axes):
         raise UserError(f"{layer.place}: axis: {str(axis)[:40]}: expected axes of a sample")
     if layer.arguments.get("invert"):
-        raise UserError(f"{layer.place}: invert=True stands at the end of a net, not before it")
+        raise UserError(f"{layer.place}: invert=True belongs at the end of a net, not before it")
     kept = tuple(sorted(each % rank for each in axes))
     mean, variance = (numbers(layer.arguments, key, layer.place) for key in ("mean", "variance"))
     given = None if mean is None or variance is None else (mean, variance)

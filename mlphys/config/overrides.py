@@ -27,6 +27,10 @@ def with_key(document: Document, key: str, value: Any, source: str) -> Document:
 
 def _key_path(data: Any, key: str, source: str) -> KeyPath:
     """The parts of a dotted key, numbers where the config has a list."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{source}: the key holds bytes that are no UTF-8; write it as `mlphys explain` does") from None
     if key.count(".") > DEEPEST:
         raise UserError(f"{source}: a key of {key.count('.') + 1} parts; no config is deeper than {DEEPEST}")
     parts: list[str | int] = []

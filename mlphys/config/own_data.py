@@ -91,7 +91,7 @@ def _keys(path: str, targets: Sequence[str], wanted: Targets, needs_target: bool
     if array_files.is_known(file) or file.is_dir():
         return _arrays(path, targets, needs_target)
     if file.suffix.lower() not in (".csv", ".tsv", ".txt", ".dat", ".tab", ""):
-        array_files.headers(file)  # tells of a format that is not read, and how it is converted
+        array_files.headers(file)  # refuses a format that is not read, and says how it is converted
     keys = own_table.keys(path, targets, needs_target)
     return keys | _meaning(path, keys, wanted)
 

@@ -40,8 +40,8 @@ def task_of(data: OwnData) -> str:
 
 def _name(stem: str) -> str:
     """A name of an experiment from a file's."""
-    kept = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in stem).strip("_-")
-    return kept[:60] or "mine"
+    cleaned = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in stem).strip("_-")
+    return cleaned[:60] or "mine"
 
 
 def _classify(data: OwnData) -> Parts:

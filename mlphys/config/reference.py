@@ -139,16 +139,16 @@ def blocks() -> tuple[Block, ...]:
 @cache
 def _blocks() -> tuple[Block, ...]:
     """Also those that only the config of a run knows."""
-    found: dict[type[Spec], Block] = {}
+    by_class: dict[type[Spec], Block] = {}
     waiting = [TOP]
     while waiting:
         block = waiting.pop(0)
-        if block.spec in found:
+        if block.spec in by_class:
             continue
-        found[block.spec] = block
+        by_class[block.spec] = block
         for key in block.keys:
             waiting += [below for part in key.parts for below in _entries(key, part)]
-    return tuple(found.values())
+    return tuple(by_class.values())
 
 
 def _entries(key: Key, part: Part) -> list[Block]:
@@ -232,11 +232,11 @@ def every_key() -> Iterator[Key]:
 
 def distinct_keys() -> list[Key]:
     """Each key at its first place; keys that several blocks share are listed once."""
-    found: dict[tuple[type, str], Key] = {}
+    keys: dict[tuple[type, str], Key] = {}
     for key in every_key():
-        if not key.names_its_block or key.path not in {other.path for other in found.values()}:
-            found.setdefault((key.owner, key.name), key)
-    return list(found.values())
+        if not key.names_its_block or key.path not in {other.path for other in keys.values()}:
+            keys.setdefault((key.owner, key.name), key)
+    return list(keys.values())
 
 
 def path_of(name: str) -> str | None:

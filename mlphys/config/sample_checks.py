@@ -77,10 +77,10 @@ def remarks(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) 
     data = loaded.experiment.data
     if not data.OWN_FILES:
         return []
-    found = [*_outliers(dataset.train, data.feature_names()), *_sizes(fitted.split(dataset.train))]
+    problems = [*_outliers(dataset.train, data.feature_names()), *_sizes(fitted.split(dataset.train))]
     if not loaded.description.classes and dataset.train.y.size and data.target_scaling is None:
-        found += _target_sizes(dataset.train.y, data.target_names())
-    return found
+        problems += _target_sizes(dataset.train.y, data.target_names())
+    return problems
 
 
 def _sizes(train: Split) -> Iterator[str]:

@@ -90,18 +90,18 @@ class Inspection:
 
 def check(dataset: Splits, description: Description, target_names: tuple[str, ...] = ()) -> Inspection:
     """Count, measure and compare the samples of all splits."""
-    seen = {name: _seen(getattr(dataset, name)) for name in NAMES}
-    facts = {name: _facts(getattr(dataset, name), seen[name], description) for name in NAMES}
+    summaries = {name: _seen(getattr(dataset, name)) for name in NAMES}
+    facts = {name: _facts(getattr(dataset, name), summaries[name], description) for name in NAMES}
     shared = {}
     for first, second in combinations(NAMES, 2):
-        known = set(seen[first].hashes)
-        shared[first, second] = sum(value in known for value in seen[second].hashes)
+        known = set(summaries[first].hashes)
+        shared[first, second] = sum(value in known for value in summaries[second].hashes)
     counts = facts["train"].class_counts.values() or [1]
     return Inspection(
         splits=facts,
         shared=shared,
         features=math.prod(description.shape),
-        constant_features=int((seen["train"].low == seen["train"].high).sum()),
+        constant_features=int((summaries["train"].low == summaries["train"].high).sum()),
         notes=(*reading_notes(dataset), *_target_range(dataset, description, target_names)),
         balance=min(counts) / max(counts),
     )

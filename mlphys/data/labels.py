@@ -42,10 +42,10 @@ def classes(where: str, arrays: Arrays, names: Sequence[str] | None) -> tuple[tu
     columns = {name: _column(where, name, y) for name, y in arrays.items()}
     if len({y.dtype.kind == "U" for y in columns.values()}) > 1:
         raise UserError(f"{where}: {' and '.join(columns)} hold text and numbers; write all labels alike")
-    found = np.unique(np.concatenate(list(columns.values())))
+    values = np.unique(np.concatenate(list(columns.values())))
     if names is None:
-        return _by_label(where, columns, found)
-    return tuple(names), _by_name(where, columns, found, names)
+        return _by_label(where, columns, values)
+    return tuple(names), _by_name(where, columns, values, names)
 
 
 def _column(where: str, name: str, y: np.ndarray) -> np.ndarray:

@@ -148,10 +148,10 @@ def restored_for(data: Dataset, shape: Shape, weights: Mapping[str, np.ndarray])
 
 def resolved(steps: Sequence[Step], x: Array) -> list[Step]:
     """The steps, with fractions of the variance replaced by the counts of components that reach them on x."""
-    found: list[Step] = []
+    steps_fitted: list[Step] = []
     for step in steps:
-        found.append(step.resolved(fit(found, x).apply(x)))
-    return found
+        steps_fitted.append(step.resolved(fit(steps_fitted, x).apply(x)))
+    return steps_fitted
 
 
 def restored(steps: Sequence[Step], shape: Shape, weights: Mapping[str, np.ndarray]) -> Preprocessing:

@@ -110,37 +110,37 @@ def split(spec: Dataset, description: Description, samples: Samples) -> Splits:
     """
     _check_description(spec, description, samples)
     count = sizes(spec, description)
-    found: dict[str, Split] = {}
+    by_name: dict[str, Split] = {}
     if samples.x_validation is not None and samples.y_validation is not None:
         own = Split(samples.x_validation, samples.y_validation, samples.weights_validation)
-        found["validation"] = _part(spec, description, own, count["validation"])
+        by_name["validation"] = _part(spec, description, own, count["validation"])
     if samples.x_test is not None and samples.y_test is not None:
         own = Split(samples.x_test, samples.y_test, samples.weights_test)
-        found["test"] = _part(spec, description, own, count["test"])
+        by_name["test"] = _part(spec, description, own, count["test"])
     # Test samples are drawn first, so that the other sizes do not affect them.
-    drawn = [name for name in ("test", "validation", "train") if name not in found]
+    drawn = [name for name in ("test", "validation", "train") if name not in by_name]
     pool = Split(samples.x, samples.y, samples.weights)
     y = pool.y
     if spec.folds is not None:
-        for name, rows in _fold_rows(spec, description, y, count, "test" in found).items():
-            found[name] = pool.at(rows)
+        for name, rows in _fold_rows(spec, description, y, count, "test" in by_name).items():
+            by_name[name] = pool.at(rows)
     elif spec.split_by() is not None:
         for name, rows in _whole_groups(spec, samples, {name: count[name] for name in drawn}).items():
-            found[name] = pool.at(rows)
-    elif spec.split == "in_order" or (found and not spec.OWN_FILES and spec.split is None):
+            by_name[name] = pool.at(rows)
+    elif spec.split == "in_order" or (by_name and not spec.OWN_FILES and spec.split is None):
         start = 0
         for name in reversed(drawn):
-            found[name] = pool.at(slice(start, start + count[name]))
+            by_name[name] = pool.at(slice(start, start + count[name]))
             start += count[name]
     else:
         _check_members(spec, description, y, sum(count[name] > 0 for name in drawn))
         ends = np.cumsum([count[name] for name in drawn])
         order = stratified(_groups(y, description), spec.split_seed)[: ends[-1]]
         for name, rows in zip(drawn, np.split(order, ends[:-1]), strict=True):
-            found[name] = pool.at(rows)
-    for name, split in found.items():
+            by_name[name] = pool.at(rows)
+    for name, split in by_name.items():
         _check_weights(spec, name, split)
-    return _filled(found, samples)
+    return _filled(by_name, samples)
 
 
 def _whole_groups(spec: Dataset, samples: Samples, count: dict[str, int]) -> dict[str, np.ndarray]:
@@ -335,9 +335,9 @@ def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[st
         "test_samples": description.test_samples,
         "target_shape": list(description.target_shape),
         "splits": {
-            "train": _facts(dataset.train, description, with_range=True),
-            "validation": _facts(dataset.validation, description),
-            "test": _facts(dataset.test, description),
+            "train": _facts(dataset.train, description),
+            "validation": _without_range(dataset.validation, description),
+            "test": _without_range(dataset.test, description),
         },
         "files": [dict(file) for file in dataset.files],
     } | {
@@ -351,11 +351,15 @@ def summary(dataset: Splits, spec: Dataset, description: Description) -> dict[st
     }
 
 
-def _facts(split: Split, description: Description, with_range: bool = False) -> dict[str, Any]:
-    """Facts of the training split, with the range of values for checks in `mlphys predict`."""
+def _facts(split: Split, description: Description) -> dict[str, Any]:
+    """Facts of a split; with the range of values of the training samples `mlphys predict` compares others."""
     sha256, values = _read_once(split)
-    facts = {"samples": len(split), "class_counts": class_counts(split.y, description), "sha256": sha256}
-    return {**facts, "range": values} if with_range else facts
+    counts = class_counts(split.y, description)
+    return {"samples": len(split), "class_counts": counts, "sha256": sha256, "range": values}
+
+
+def _without_range(split: Split, description: Description) -> dict[str, Any]:
+    return {key: value for key, value in _facts(split, description).items() if key != "range"}
 
 
 def class_counts(y: np.ndarray, description: Description) -> dict[str, int]:

@@ -142,7 +142,6 @@ def _check_pair(path: Path, headers: Mapping[str, Header], x: str, y: str | None
         raise UserError(f"{path}: {x} has {of_x[0]} samples and {y} {of_y[0]} targets; they must be as many{turned}")
 
 
-def shape_of_sample(stored: tuple[int, ...], signals: bool) -> Shape:
-    """The shape of a sample, with a last axis of channels for images and signals."""
-    axes = 2 if signals else 3
-    return (*stored[1:], 1) if len(stored) == axes else stored[1:]
+def shape_of_sample(stored: tuple[int, ...], axes: int) -> Shape:
+    """The shape of a sample, with a last axis of channels that images, of two `axes`, and signals, of one, may lack."""
+    return (*stored[1:], 1) if len(stored) == axes + 1 else stored[1:]

@@ -18,7 +18,7 @@ from mlphys.schema.units import Units
 
 def column(y: np.ndarray) -> np.ndarray:
     """Single values as a column, images with a last axis of channels."""
-    return y.reshape(len(y), -1) if y.ndim < 2 else y.reshape(len(y), *shape_of_sample(y.shape, signals=False))
+    return y.reshape(len(y), -1) if y.ndim < 2 else y.reshape(len(y), *shape_of_sample(y.shape, axes=2))
 
 
 def image_units(y: np.ndarray) -> Units:
@@ -37,10 +37,10 @@ def on_disk(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...], meant:
     """Samples (n, ...) of `shape`, lazily read from their npy file and converted."""
 
     def fetch(rows: np.ndarray) -> np.ndarray:
-        found = meant.converted(_rows(x, rows)).reshape(len(rows), *shape[1:])
-        if not np.isfinite(found).all():
+        values = meant.converted(_rows(x, rows)).reshape(len(rows), *shape[1:])
+        if not np.isfinite(values).all():
             _check_finite(path, name, (meant.converted(piece).reshape(-1, *shape[1:]) for piece in pieces(x)))
-        return found
+        return values
 
     return chunked.lazy_array(len(x), shape[1:], fetch)
 
@@ -50,9 +50,9 @@ def _rows(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if len(rows) and (np.diff(rows) == 1).all():
         return np.array(x[rows[0] : rows[-1] + 1])
     order = np.argsort(rows, kind="stable")
-    found = np.empty((len(rows), *x.shape[1:]), x.dtype)
-    found[order] = x[rows[order]]
-    return found
+    values = np.empty((len(rows), *x.shape[1:]), x.dtype)
+    values[order] = x[rows[order]]
+    return values
 
 
 def finite(path: Path, name: str | None, x: np.ndarray) -> np.ndarray:

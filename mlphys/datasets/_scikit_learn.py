@@ -15,4 +15,4 @@ def data_file(*parts: str) -> Path:
         path = Path(folder, "datasets", *parts)
         if path.is_file():
             return path
-    raise UserError(f"scikit-learn has no datasets/{'/'.join(parts)}; install the scikit-learn that mlphys asks for")
+    raise UserError(f"scikit-learn has no datasets/{'/'.join(parts)}; install the scikit-learn that mlphys requires")

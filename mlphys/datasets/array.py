@@ -187,7 +187,7 @@ class _Contents:
 
     @property
     def shape(self) -> Shape:
-        return shape_of_sample(self.headers[self.parts["train"][0]].shape, bool(self.spec.signals))
+        return shape_of_sample(self.headers[self.parts["train"][0]].shape, 1 if self.spec.signals else 2)
 
     def notes(self) -> tuple[str, ...]:
         used = {name for part in self.parts.values() for name in part}

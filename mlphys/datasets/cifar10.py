@@ -57,16 +57,16 @@ def read(path: Path, records: int = RECORDS) -> Samples:
 
     Raises UserError for a damaged or another archive.
     """
-    found = _members(path, dict.fromkeys((*TRAINING, TEST), records * RECORD))
-    x, y = _samples(path, b"".join(found[name] for name in TRAINING))
-    x_test, y_test = _samples(path, found[TEST])
+    files = _members(path, dict.fromkeys((*TRAINING, TEST), records * RECORD))
+    x, y = _samples(path, b"".join(files[name] for name in TRAINING))
+    x_test, y_test = _samples(path, files[TEST])
     return Samples(x, y, x_test, y_test)
 
 
 def _members(path: Path, sizes: dict[str, int]) -> dict[str, bytes]:
     """The content of the files named in `sizes`, which have that many bytes; nothing is extracted."""
     checksum.regular(path)
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
@@ -77,12 +77,12 @@ def _members(path: Path, sizes: dict[str, int]) -> dict[str, bytes]:
                     raise _not_it(path, f"{member.name} has {member.size} bytes; expected {size}")
                 content = archive.extractfile(member)
                 assert content is not None  # a regular member has one
-                found[member.name] = content.read()
+                contents[member.name] = content.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise _not_it(path, str(error)) from None
-    if missing := [name for name in sizes if name not in found]:
+    if missing := [name for name in sizes if name not in contents]:
         raise _not_it(path, f"without {', '.join(missing)}")
-    return found
+    return contents
 
 
 def _samples(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -65,9 +65,7 @@ class ImageFolder(Dataset):
     @model_validator(mode="after")
     def _is_an_image(self) -> ImageFolder:
         if self.size and math.prod(self.size) > image_files.MOST_PIXELS:
-            raise ValueError(
-                f"an image can have {image_files.MOST_PIXELS} pixels; size asks for {math.prod(self.size)}"
-            )
+            raise ValueError(f"an image can have {image_files.MOST_PIXELS} pixels; size is {math.prod(self.size)}")
         return self
 
     def describe(self) -> Description:
@@ -227,20 +225,20 @@ def _classes(folder: Path, others: list[Path]) -> Classes:
             hint = f"; {image_files.left_out(folder, others)}" if others else ""
             raise UserError(f"{folder}: has no images and no folders of them; name a folder that has{hint}")
         return {"": loose}
-    found: Classes = {}
+    classes: Classes = {}
     for path in folders:
-        found[path.name], more = image_files.below(path)
+        classes[path.name], more = image_files.below(path)
         others += more
-    if empty := [name for name, members in found.items() if not members]:
+    if empty := [name for name, members in classes.items() if not members]:
         inside = image_files.left_out(folder, [path for path in others if path.parent != folder])
         remedy = f"{inside}; save them as PNG" if inside else "put some in, or move the folder away"
         raise UserError(f"{folder}: no images in {_named(empty)}, so no samples of a class; {remedy}")
     if loose:
         raise UserError(
             f"{folder}: {len(loose)} images, {loose[0].name} first, are beside the folders of the classes "
-            f"{_named(list(found))}; move them into one, or away"
+            f"{_named(list(classes))}; move them into one, or away"
         )
-    return found
+    return classes
 
 
 def _named(names: list[str]) -> str:

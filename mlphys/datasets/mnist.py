@@ -61,8 +61,8 @@ def arrays(path: Path) -> list[np.ndarray]:
     missing = [name for name in ARRAYS if name not in headers]
     if missing:
         raise UserError(f"{path}: not the file of MNIST: without {', '.join(missing)}")
-    found = npz.read(path, {name: headers[name] for name in ARRAYS})
-    return [found[name] for name in ARRAYS]
+    arrays = npz.read(path, {name: headers[name] for name in ARRAYS})
+    return [arrays[name] for name in ARRAYS]
 
 
 def content_sha256(path: Path) -> str:

@@ -73,7 +73,7 @@ def photograph(name: str) -> np.ndarray:
     if pixels.shape != (HEIGHT, WIDTH, 3):
         raise UserError(
             f"{name} of scikit-learn: expected shape {(HEIGHT, WIDTH, 3)}; received {pixels.shape}; "
-            "install the scikit-learn that mlphys asks for"
+            "install the scikit-learn that mlphys requires"
         )
     return pixels / np.float32(255)
 

@@ -79,8 +79,8 @@ class OnnxGraph(Writer):
         array = np.asarray(value)
         whole = array.dtype.kind == "i" and not isinstance(value, int)
         name = f"constant_{len(self._constants)}"
-        kept = np.ascontiguousarray(array, np.int64 if whole else np.float32).reshape(array.shape)
-        self._constants.append(numpy_helper.from_array(kept, name))
+        stored = np.ascontiguousarray(array, np.int64 if whole else np.float32).reshape(array.shape)
+        self._constants.append(numpy_helper.from_array(stored, name))
         return name
 
     def input(self, shape: Shape) -> Tensor:

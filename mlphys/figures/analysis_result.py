@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -40,8 +40,10 @@ class AnalysisResult:
 class Analysis(Spec, ABC):
     """An entry of analysis/: what is measured, and its settings, each with a default.
 
-    A config asks for it by its name, `analysis: [integrability, {integrability: {samples: 50}}]`.
+    A config lists it by its name, `analysis: [integrability, {integrability: {samples: 50}}]`.
     """
+
+    OF_ALL_RUNS: ClassVar[bool] = False  # it compares all runs of the folder: what one says, all say
 
     def check(self, resolved: ResolvedView) -> None:
         """Raise NotApplicable, with the reason, if the config alone rules the analysis out."""
@@ -58,6 +60,8 @@ class Analysis(Spec, ABC):
 
         Raises NotApplicable where they say nothing more than each.
         """
+        if self.OF_ALL_RUNS:
+            return members[0][1]
         raise NotApplicable("its results are those of single members")
 
     @classmethod

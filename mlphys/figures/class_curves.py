@@ -50,18 +50,18 @@ def curves_of(run: RunView) -> ClassCurves:
     present = [1] if len(names) == 2 else np.flatnonzero((counts > 0) & (counts < counts.sum())).tolist()
     if not present or (len(names) == 2 and (counts == 0).any()):
         raise NotApplicable(f"{split} has samples of one class only")
-    found = [
+    curves = [
         ClassCurve(theme.short(names[k]), Ranking(probabilities[:, k], labels == k).counts(weights)) for k in present
     ]
-    found = sorted(found, key=lambda curve: curve.counts.area())[:MOST_DRAWN]
+    curves = sorted(curves, key=lambda curve: curve.counts.area())[:MOST_DRAWN]
     caption = f"{len(labels):,} {split} samples"
     if len(names) == 2:
         caption += f"; found is {theme.short(names[1])}, the background is {theme.short(names[0])}"
-    elif len(found) < len(names):
-        caption += f"; each class against all others, the {len(found)} of {len(names)} with the smallest area"
+    elif len(curves) < len(names):
+        caption += f"; each class against all others, the {len(curves)} of {len(names)} with the smallest area"
     else:
         caption += "; each class against all others"
-    return ClassCurves(split, found, caption + ("; by weight" if "weights" in predictions else ""))
+    return ClassCurves(split, curves, caption + ("; by weight" if "weights" in predictions else ""))
 
 
 def beside(run: RunView, split: str, metric: str) -> str:

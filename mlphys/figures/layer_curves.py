@@ -86,9 +86,9 @@ def logarithmic(axes: Axes, low: float, high: float) -> None:
 
 def limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Of a logarithmic axis for these curves: at most `DECADES` below the largest value."""
-    seen = [value for curve in curves for value in curve if 0 < value < math.inf]
-    high = max(seen, default=1.0)
-    low = max(min(seen, default=0.1), high / 10**DECADES)
+    values = [value for curve in curves for value in curve if 0 < value < math.inf]
+    high = max(values, default=1.0)
+    low = max(min(values, default=0.1), high / 10**DECADES)
     margin = max((high / low) ** 0.05, 1.3)
     return low / margin, high * margin
 

@@ -23,6 +23,9 @@ class ExperimentView(Protocol):
     """A validated config with every default."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def seed(self) -> int: ...
 
     @property

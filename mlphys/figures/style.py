@@ -69,12 +69,12 @@ def chosen(name: str | None, width: str | None, titles: bool) -> Style:
 
 def inches(width: str) -> float:
     """A width such as 85mm, in inches. Raises UserError."""
-    found = re.fullmatch(rf"\s*([0-9]*\.?[0-9]+)\s*({'|'.join(UNITS)})\s*", width)
-    if not found:
+    match = re.fullmatch(rf"\s*([0-9]*\.?[0-9]+)\s*({'|'.join(UNITS)})\s*", width)
+    if not match:
         raise UserError(
             f"--width: expected a number with {', '.join(UNITS)}; received {width or 'nothing'}; write --width 85mm"
         )
-    value = float(found[1]) * UNITS[found[2]]
+    value = float(match[1]) * UNITS[match[2]]
     if not NARROWEST <= value <= WIDEST:
         raise UserError(f"--width: expected {NARROWEST:g}in to {WIDEST:g}in; received {width}; write --width 85mm")
     return value

@@ -83,7 +83,7 @@ def mosaic(
 
 
 def _tiles(axes: Axes, page: Page, images: np.ndarray, limit: float) -> list[AxesImage]:
-    """One image a tile; `imshow`, which looks at the axes anew and copies the colours, takes ten times as long."""
+    """One image a tile; `imshow`, which updates the axes and copies the colours, takes ten times as long."""
     import matplotlib
     from matplotlib.colors import Normalize
     from matplotlib.image import AxesImage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,8 @@ sys.path.insert(0, sys.argv[1])
 importlib.import_module(sys.argv[2]).main()
 """
 
+# What an answer raises that is incomplete, or not what a reading process writes.
+WRONG_ANSWER = (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError)
 
 Described = tuple[Header, str]  # and the reason why it cannot be read, or ""
 
@@ -128,7 +131,7 @@ def _process(path: Path, kind: str, names: list[str], limits: Limits) -> Iterato
         yield process.stdout
     except _Reported as reported:
         raise UserError(f"{path}: {reported}") from None
-    except (ValueError, KeyError, TypeError, OSError):
+    except WRONG_ANSWER:
         raise UserError(
             f"{path}: {end(process, limits, not late.is_alive())}; copy it again, or save it again"
         ) from None
@@ -186,10 +189,16 @@ def _facts(line: bytes) -> dict[str, Any]:
 
 
 def _header(shape: Any, dtype: Any) -> Header:
-    made = np.dtype(str(dtype))
-    if made.kind not in "buifU" or not all(type(n) is int and n >= 0 for n in shape):
+    if not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError
-    return Header(tuple(shape), made)
+    return Header(tuple(shape), dtype_of(dtype))
+
+
+def dtype_of(text: Any) -> np.dtype[Any]:
+    """Numbers or text, as NumPy writes it, such as <f8. Raises ValueError for all else, which NumPy would parse."""
+    if not re.fullmatch(r"[<>|=][buifU][0-9]{1,9}", str(text)):
+        raise ValueError
+    return np.dtype(str(text))
 
 
 def _checked(path: Path, line: bytes) -> dict[str, Described]:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mlphys.io import resource_limits
+from mlphys.io import landlock, resource_limits
 from mlphys.io.formats import image
 from mlphys.io.formats.content import Unreadable
 
@@ -29,6 +29,7 @@ def main() -> None:
     os.dup2(2, 1)  # libraries print to stderr
     warnings.simplefilter("ignore")
     _import()
+    landlock.confine()  # images may be anywhere, so that reading stays possible
     for line in sys.stdin.buffer:
         request = json.loads(line)
         for path, limits in request["images"]:

@@ -102,10 +102,10 @@ def _strokes(depth: np.ndarray) -> np.ndarray:
     labels, number = ndimage.label(depth > INK * deepest, structure=np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=number + 1)
     areas[0] = 0
-    kept = np.isin(labels, np.flatnonzero(areas >= SPECK * areas.max()))
+    ink = np.isin(labels, np.flatnonzero(areas >= SPECK * areas.max()))
     pale = 0.6 * INK * deepest
     soft = ((depth - pale) / (deepest - pale)).clip(0, 1)
-    return soft * ndimage.binary_dilation(kept, iterations=max(1, round(max(depth.shape) / 150)))
+    return soft * ndimage.binary_dilation(ink, iterations=max(1, round(max(depth.shape) / 150)))
 
 
 def _thickened(ink: np.ndarray, box: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlphys.errors import UserError
 from mlphys.io import checksum, confined
-from mlphys.io.confined import WAIT, Limits
+from mlphys.io.confined import WAIT, WRONG_ANSWER, Limits
 from mlphys.io.decoding_process import LENGTH
 
 PROCESSES = min(4, os.cpu_count() or 1)
@@ -70,9 +70,9 @@ class Decoder:
         try:
             self._send({"images": images, **request})
             for limit in limits:
-                yield self._next(request["most_pixels"], limit)
+                yield self._next(request, limit)
                 self.fresh = False
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except WRONG_ANSWER as error:
             raise Failed(confined.end(self.process, limit, late=isinstance(error, TimeoutError))) from None
 
     def _send(self, request: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class Decoder:
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
         self.process.stdin.flush()
 
-    def _next(self, most_pixels: int, limit: Limits) -> Answer:
+    def _next(self, request: dict[str, Any], limit: Limits) -> Answer:
         until = time.monotonic() + WAIT * (1 + limit.seconds)
         length = int.from_bytes(self._received(LENGTH, until), "little")
         if length > LONGEST_ANSWER:
@@ -88,9 +88,9 @@ class Decoder:
         facts = dict(json.loads(self._received(length, until)))
         if "out_of_memory" in facts:
             raise Failed(f"takes more than {limit.memory / 1e9:.3g} GB of memory to read")
-        if "shape" not in facts:
-            return facts, None
-        shape, dtype = _array_of(facts, most_pixels)
+        if "error" in facts or request["wanted"] != "pixels":
+            return _checked(facts, request), None
+        shape, dtype = _array_of(facts, request)
         content = self._received(math.prod(shape) * dtype.itemsize, until)
         return facts, np.frombuffer(content, dtype).reshape(shape)
 
@@ -178,11 +178,30 @@ def _limits(path: Path) -> Limits:
     return Limits(min(whole.memory, MEMORY + path.stat().st_size), whole.seconds)
 
 
-def _array_of(facts: dict[str, Any], most_pixels: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of an image, from a process that a stranger's file may have damaged."""
-    shape, dtype = tuple(facts["shape"]), np.dtype(str(facts["dtype"]))
-    if dtype not in (np.uint8, np.float32) or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
+def _checked(facts: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """What is said of an image, from a process that a stranger's file may have taken over. Raises ValueError."""
+    if "error" in facts:
+        return {"error": str(facts["error"])}
+    if request["wanted"] == "largest":
+        if facts["largest"] is not None and type(facts["largest"]) is not int:
+            raise ValueError
+        return facts
+    height, width = facts["size"]
+    if not all(type(n) is int and n > 0 for n in (height, width, facts["frames"])):
         raise ValueError
-    if not all(type(n) is int and n > 0 for n in shape) or shape[0] * shape[1] > most_pixels:
+    if height * width > request["most_pixels"]:
+        raise ValueError
+    return facts
+
+
+def _array_of(facts: dict[str, Any], request: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of an image, from the same process. Raises ValueError."""
+    shape, dtype = tuple(facts["shape"]), confined.dtype_of(facts["dtype"])
+    if dtype not in (np.uint8, np.float32) or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError
+    colours = () if dtype == np.float32 or request["greyscale"] else (3,)
+    if len(shape) < 2 or shape[2:] != colours or shape[0] * shape[1] > request["most_pixels"]:
+        raise ValueError
+    if request["size"] and shape[:2] != tuple(request["size"]):
         raise ValueError
     return shape, dtype

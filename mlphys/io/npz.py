@@ -6,6 +6,7 @@ import io
 import math
 import os
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -65,7 +66,7 @@ def read(
     with _archive(path, file) as archive:
         for name in headers:
             with archive.open(f"{name}.npy") as member:
-                arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+                arrays[name] = _array(member)
     return arrays
 
 
@@ -80,20 +81,34 @@ def read_npy(path: Path) -> np.ndarray:
     with _npy(path) as file:
         memory_bound.require(str(path), _npy_header(path, file).nbytes, "save fewer samples")
         file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
+        return _array(file)
 
 
 def mapped_npy(path: Path) -> np.ndarray:
     """The array of an npy file, memory-mapped. Raises UserError, as `headers` does."""
     with _npy(path) as file:
         _npy_header(path, file)
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _without_warnings():
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     if not array.flags.c_contiguous:
         raise UserError(
             f"{path}: is in Fortran order, so that samples cannot be read one by one; "
             "save it again with np.save(path, np.ascontiguousarray(x))"
         )
     return array
+
+
+def _array(file: IO[bytes]) -> np.ndarray:
+    with _without_warnings():
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """NumPy warns of headers that Python 2 wrote, which it reads nevertheless."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _npy_header(path: Path, file: IO[bytes]) -> Header:
@@ -146,9 +161,13 @@ def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version in readers:
         try:
-            return readers[version](start)
+            with _without_warnings():
+                shape, order, dtype = readers[version](start)
         except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
             raise ValueError("an array's header is unreadable") from None
+        if not all(type(length) is int for length in shape):  # NumPy takes True for 1
+            raise ValueError(f"shape is not valid: {shape}")
+        return shape, order, dtype
     raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
 
 

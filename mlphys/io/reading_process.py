@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mlphys.io import resource_limits
+from mlphys.io import landlock, resource_limits
 from mlphys.io.formats import fits, hdf5, matlab
 from mlphys.io.formats.content import Unreadable
 
+LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/nix/store")
 FORMATS: dict[str, Any] = {"hdf5": hdf5, "mat": matlab, "fits": fits}
 
 
@@ -26,10 +27,12 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print to stderr
     request = json.load(sys.stdin)
+    landlock.confine()
     try:
         with open(request["path"], "rb") as file:
             _import(request["format"])
             resource_limits.hold(request["memory"], request["seconds"])
+            landlock.confine(readable=[*sys.path[1:], *LIBRARIES])  # libraries import modules when they need them
             _answer(out, FORMATS[request["format"]], file, request["names"])
     except Unreadable as error:
         _line(out, {"error": str(error)})
@@ -63,8 +66,8 @@ def _import(kind: str) -> None:
     with contextlib.suppress(ImportError):
         match kind:
             case "hdf5":
-                pass
+                import h5py  # noqa: F401
             case "mat":
-                pass
+                import scipy.io  # noqa: F401
             case "fits":
                 import astropy.io.fits  # noqa: F401

@@ -63,7 +63,7 @@ class RunFolder:
         most = most or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         with self.opened(name) as file:
             try:
-                content = file.read(most + 1)
+                content = file.read(min(os.fstat(file.fileno()).st_size, most + 1))  # that much is allocated at once
             except OSError as error:
                 raise self._unreadable(name, error) from None
         if len(content) > most:
@@ -95,10 +95,13 @@ class RunFolder:
         if new:
             self._drop_second_name(name)
         try:
-            with self._folder(name) as (folder, _), self._handle(name, flags) as handle:
-                with os.fdopen(handle, "wb" if new else "ab", closefd=False) as file:
-                    file.write(content)
-                if new:
+            with (
+                self._handle(name, flags) as handle,
+                os.fdopen(handle, "wb" if new else "ab", closefd=False) as file,
+            ):
+                file.write(content)
+            if new:
+                with self._folder(name) as (folder, _):
                     os.fsync(folder)
         except OSError as error:
             raise atomic.unwritable(self.path / name, error) from None

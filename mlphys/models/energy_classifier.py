@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from mlphys.errors import Refusal, UserError
-from mlphys.models._class_components import as_autoencoders, own_class_error
+from mlphys.models._class_components import own_class_error
+from mlphys.models._class_model import PCA, Autoencoder
 from mlphys.models._energy_network import CALIBRATION, RIDGE, CalibratedCrossentropy, EnergyNetwork
-from mlphys.models._projection_error import ProjectionError
-from mlphys.networks import autoencoder, builder, penalized
+from mlphys.models._samples_by_class import calibration_fit, components_by_class, of_class, require_all
+from mlphys.networks import autoencoder, builder, energies
 from mlphys.networks.autoencoder_rows import chain, last_activation
 from mlphys.networks.cost import Batch, Cost, Term, right_or_wrong
 from mlphys.networks.forward_pass import Branch, ForwardPass, Step, of_rows
@@ -21,52 +22,18 @@ from mlphys.networks.model_kind import ModelKind, refuse_class_weights
 from mlphys.networks.phases import Fit, Phase, Plan
 from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration
-from mlphys.numerics.activations import ACTIVATIONS, Known
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.metrics import PER_CLASS, classification, mean_and_stderr, worth_seeing
 from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
-from mlphys.schema.fields import Count, Shape
+from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
-from mlphys.schema.layers import Dense
-from mlphys.schema.losses import BinaryCrossentropy, Loss, MeanSquaredError
-from mlphys.schema.shapes import LARGEST_NETWORK, Row, trained, weight_shapes
+from mlphys.schema.losses import Loss, MeanSquaredError
+from mlphys.schema.shapes import Row, trained, weight_shapes
 from mlphys.schema.spec import Choice
-from mlphys.schema.spec import Spec as Block
 from mlphys.schema.training import Training
-
-
-class Autoencoder(Block):
-    """`units` hidden units of an `activation`, and the decoder with the encoder's kernel, transposed.
-
-    `output: null` is sigmoid for a binary cross-entropy and linear otherwise. Corruption, sparsity (l1 or kl)
-    and contraction are those of kind: autoencoder.
-    """
-
-    noun: ClassVar[str] = "hidden units"
-
-    units: Count
-    """The number of hidden units. Example: 30"""
-    activation: Known = "sigmoid"
-    """The activation of the hidden units."""
-    output: Literal["linear", "sigmoid"] | None = None
-    """The activation of the output; null is sigmoid for binary cross-entropy, otherwise linear."""
-    corruption: Corruption | None = None
-    """What is done to the inputs in training, while the targets stay clean. Example: {masking: 0.3}"""
-    __annotations__ |= penalized.fields(deterministic=True)  # a key for each such file in networks/penalties/
-
-
-class PCA(Block):
-    """So many principal components: the best linear autoencoder, by eigenvectors."""
-
-    shorthand: ClassVar[str] = "components"
-    noun: ClassVar[str] = "principal components"
-
-    components: Count
-    """The number of principal components of each class. Example: 10"""
 
 
 class EnergyClassifier(ModelKind[EnergyNetwork]):
@@ -105,6 +72,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     def phase_names(self) -> tuple[str, ...]:
         return ("train",)
 
+    def measures_all_in(self, phase: str) -> bool:
+        """The autoencoder of a class is measured on the samples of that class."""
+        return not phase.startswith("train_")
+
     def check_data(self, data: Dataset) -> None:
         super().check_data(data)
         if data.validation == 0:
@@ -116,35 +87,18 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     def completed(self, training: Training, description: Description, train: Callable[[], Array]) -> EnergyClassifier:
         """The output that belongs to the loss, where the config leaves it open."""
-        if not isinstance(self.of, Autoencoder) or self.of.output is not None:
-            return self
-        output = "sigmoid" if isinstance(training.loss, BinaryCrossentropy) else "linear"
-        return self.model_copy(update={"of": self.of.model_copy(update={"output": output})})
+        return self.model_copy(update={"of": self.of.completed(training.loss)})
 
     def stage(self, description: Description) -> Stage:
         """The autoencoder of each class; the PCA of a class is a linear one."""
-        values, of = math.prod(description.shape), self.of
-        if isinstance(of, PCA):
-            return Stage(encoder=[Dense(units=of.components)], decoder=[Dense(units=values)], tied=True)
-        return Stage(
-            encoder=[Dense(units=of.units, activation=of.activation)],
-            decoder=[Dense(units=values, activation=of.output)],
-            corruption=of.corruption,
-            tied=True,
-            **{key: getattr(of, key) for key in penalized.fields(deterministic=True)},
-        )
+        return self.of.stage(math.prod(description.shape))
 
     def by_class(self, description: Description) -> list[list[Row]]:
         """The two rows of each class's autoencoder. Raises Refusal for classes and sizes that do not go."""
         values, classes = math.prod(description.shape), len(description.classes)
         if classes < 2:
             raise Refusal(("data",), f"there are {classes or 'no'} classes, and nothing to tell apart")
-        key, units = ("components", self.of.components) if isinstance(self.of, PCA) else ("units", self.of.units)
-        path = ("model", "of", "pca" if isinstance(self.of, PCA) else "autoencoder", key)
-        if isinstance(self.of, PCA) and units > values:
-            raise Refusal(path, f"{units} components of {values} values; lower it")
-        if classes * units * values > LARGEST_NETWORK:
-            raise Refusal(path, f"{classes} x {values} x {units} weights are more than {LARGEST_NETWORK}; lower it")
+        self.of.require_size(values, classes)
         whole = self.stage(description)
         rows = []
         for k in range(classes):
@@ -164,31 +118,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         """Raise Refusal where sizes, loss and phases do not go together, and for a training that would do nothing."""
         self.rows(description)
         refuse_class_weights(training)
-        if isinstance(self.of, PCA):
-            if training != Training(loss=training.loss, loss_per=training.loss_per):
-                raise Refusal(("training",), "components are computed at once, by eigenvectors: leave training out")
-            return
-        path = ("model", "of", "autoencoder")
-        if training.augmentation is not None:
-            text = (
-                "each class is trained on its samples one after the other, as they are; leave it out, or use corruption"
-            )
-            raise Refusal(("training", "augmentation"), text)
-        for penalty in penalized.given(self.of):
-            if reason := penalty.why_no_energy():
-                raise Refusal((*path, *reason.path), reason.text)
-        if isinstance(training.loss, BinaryCrossentropy) and self.of.output == "linear":
-            raise Refusal((*path, "output"), "BinaryCrossentropy takes values between 0 and 1; write output: sigmoid")
-        autoencoder.check_penalties(self.stage(description), path, description)
-        for name, settings in (training.phases or {}).items():
-            if settings.labels is not None:
-                raise Refusal(
-                    ("training", "phases", name, "labels"), "only a head is trained with labels; leave it out"
-                )
-        for key, monitor in training.of_phase("train").monitors().items():
-            if monitor.removeprefix("validation_") == "accuracy":
-                text = f"{monitor} is that of all classes together, known after training; monitor validation_loss"
-                raise Refusal(("training", key, "monitor"), text)
+        self.of.check(training, description)
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost of each class's autoencoder, its energy, and what the calibration minimizes."""
@@ -200,15 +130,9 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
             "    + ridge / 2 sum_k A_k^2 + B_k^2, a_k E_k + b_k = A_k z_k + B_k, z_k the standardized E_k\n"
             f"    ridge: the best of {ridges} in {calibration.FOLDS} folds of the validation samples"
         )
-        if isinstance(self.of, PCA):
-            [own] = ProjectionError(math.prod(description.shape)).formulas()
-            energies = "E_k(x) = -|x - m - V^T V (x - m)|^2 / 2, m and V of class k"
-            return f"each class: mean over its samples of  {own}\n{calibrated}\n    {energies}"
-        own = autoencoder.cost_formula(self.stage(description), self._class_terms(training, description, 0))
-        visible = "+ b x" if self.of.output == "sigmoid" else "- |x - b|^2 / 2"
-        hidden = ACTIVATIONS[self.of.activation].antiderivative_formula
-        energies = f"E_k(x) = sum_j {hidden} {visible}, s = x W + c, with W, c and b of class k"
-        return f"each class: {own}\n{calibrated}\n    {energies}"
+        terms = self._class_terms(training, description, 0)
+        own = self.of.cost_formula(self.stage(description), terms, math.prod(description.shape))
+        return f"each class: {own}\n{calibrated}\n    {self.of.energy_formula()}"
 
     def _class_terms(self, training: Training, description: Description, k: int) -> tuple[Term, ...]:
         """The cost of the autoencoder of class k."""
@@ -228,7 +152,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for the autoencoder of each class; PCAs, and the calibration, are computed at once."""
-        if isinstance(self.of, PCA):
+        if not self.of.trains():
             return []
         settings = training.of_phase("train")
         return [
@@ -242,7 +166,7 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         Raises UserError for a class without samples.
         """
         classes = description.classes
-        _need_all(train, classes, "training samples", "raise data.train")
+        require_all(train, classes, "training samples", "raise data.train")
         phases: list[Phase] = []
         if isinstance(self.of, PCA):
             few = np.bincount(train.y, minlength=len(classes)).min()
@@ -252,15 +176,15 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
                     f"samples of each class, and one has {few}; lower it, or raise data.train"
                 )
             components, own_error = self.of.components, network.own_error(math.prod(description.shape))
-            phases.append(Fit("fit", _components_by_class(components, classes), own_error, ("loss", "mse"), network))
+            phases.append(Fit("fit", components_by_class(components, classes), own_error, ("loss", "mse"), network))
         own = self.stage(description)
         for k, plan in enumerate(self.plans(training, description)):
             forward = autoencoder.passing(own, network.by_class[k], description.shape)
             recorded, metrics = autoencoder.recorded(plan.terms), autoencoder.RECORDED
             phase = builder.gradient_phase(network, plan, forward, recorded, metrics, own.corruption)
-            phases.append(replace(phase, prepare=_of_class(k, classes)))
+            phases.append(replace(phase, prepare=of_class(k, classes)))
         cost = self.cost(training, description, network)
-        return [*phases, Fit("calibrate", _calibration(network), cost, ("loss", "accuracy"), network, (RIDGE,))]
+        return [*phases, Fit("calibrate", calibration_fit(network), cost, ("loss", "accuracy"), network, (RIDGE,))]
 
     def cost(self, training: Training, description: Description, network: EnergyNetwork) -> Cost:
         """What is measured of a batch: -log p of the class and accuracy of each sample."""
@@ -288,12 +212,11 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         pairs = self.by_class(description)
         encoder, decoder = pairs[0]
         form = encoder.layer.activation_name() or "linear", decoder.layer.activation_name() or "linear"
-        energies = graph.concatenated(
-            [_energy_in(graph, flat, [weights[name] for name in weight_shapes(pair)], *form) for pair in pairs]
-        )
+        each = [[weights[name] for name in weight_shapes(pair)] for pair in pairs]
+        by_class = graph.concatenated([energies.write_energy(graph, flat, arrays, *form) for arrays in each])
         scales, biases = (weights[name] for name in CALIBRATION)
-        probabilities = graph.activation(graph.scaled(energies, scales, biases), "softmax")
-        return {"probabilities": probabilities, "energies": energies}
+        probabilities = graph.activation(graph.scaled(by_class, scales, biases), "softmax")
+        return {"probabilities": probabilities, "energies": by_class}
 
     def forward_pass(self, description: Description, weights: Weights) -> ForwardPass:
         """Energies, calibrated, to probabilities; beside them what the autoencoder of each class reconstructs."""
@@ -347,52 +270,3 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
     def shown_samples(self, split: Split, arrays: Mapping[str, np.ndarray], most: int) -> np.ndarray:
         """Indices of samples whose images are saved: the most confident mistakes, and one correct sample per class."""
         return worth_seeing(split.y, arrays["probabilities"], most)
-
-
-def _energy_in(graph: Graph, x: Any, arrays: Sequence[np.ndarray], activation: str, output: str) -> Any:
-    """`energies.energy` of samples x (n, d), written into a graph: (n, 1); `arrays` are kernel and both biases."""
-    kernel, hidden_bias, visible_bias = arrays
-    field = graph.dense(x, kernel, hidden_bias)
-    hidden = graph.sum(ACTIVATIONS[activation].antiderivative(field, graph))
-    if output == "sigmoid":
-        return hidden + graph.dense(x, visible_bias[:, None])
-    distance = graph.standardized(x, visible_bias, np.ones_like(visible_bias))
-    return hidden - graph.scaled(graph.sum(distance * distance), 0.5, 0.0)
-
-
-def _need_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:
-    """Raise UserError unless each class has a sample."""
-    counts = np.bincount(split.y, minlength=len(classes))
-    absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
-    if absent:
-        raise UserError(f"there are no {what} of {', '.join(absent)}; {remedy}, or leave the class out by data.classes")
-
-
-def _of_class(k: int, classes: Sequence[str]) -> Callable[[Split], Split]:
-    """The function that keeps of samples those of a class; it refuses before training what calibration would lack."""
-
-    def kept(split: Split) -> Split:
-        _need_validation(split, classes)
-        rows = np.flatnonzero(split.y == k)
-        return Split(split.x[rows], split.y[rows])
-
-    return kept
-
-
-def _need_validation(split: Split, classes: Sequence[str]) -> None:
-    _need_all(split, classes, "validation samples", "raise data.validation")
-
-
-def _components_by_class(components: int, classes: Sequence[str]) -> Callable[[Split, Split], dict[str, np.ndarray]]:
-    """The fit of a PCA a class; it refuses what calibration would lack."""
-
-    def solve(train: Split, validation: Split) -> dict[str, np.ndarray]:
-        _need_validation(validation, classes)
-        return as_autoencoders(train, len(classes), components)
-
-    return solve
-
-
-def _calibration(network: EnergyNetwork) -> Callable[[Split, Split], dict[str, np.ndarray]]:
-    """The fit of scales and biases, to the validation samples alone."""
-    return lambda train, validation: network.calibrated(validation)

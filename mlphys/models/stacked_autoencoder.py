@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.errors import NotApplicable, Refusal
+from mlphys.models import _stack_phases as stack_phases
 from mlphys.models._stack_network import StackNetwork
 from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder_rows import between_0_and_1, chain, first_shape, last_activation
@@ -27,11 +28,11 @@ from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
-from mlphys.schema.layers import LayerField, begins_with_sequence, text
+from mlphys.schema.layers import Layer, LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
 from mlphys.schema.shapes import Row, trace, trained
-from mlphys.schema.training import PhaseTraining, Training
+from mlphys.schema.training import Training
 
 
 class StackedAutoencoder(ModelKind[StackNetwork]):
@@ -82,6 +83,12 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     def phase_names(self) -> tuple[str, ...]:
         return ("pretrain", "fine_tune", "head")
 
+    def measures_all_in(self, phase: str) -> bool:
+        """A stage is measured on the codes of those before it, which are no samples."""
+        if self.head:
+            return phase == "head"
+        return phase == "fine_tune" or len(self.stages) == 1
+
     def encoder_rows(self, description: Description) -> list[Row]:
         return [row for encoder, _ in self.stage_rows(description) for row in encoder]
 
@@ -92,6 +99,16 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
                 "set model.frozen: true, or leave model.head out"
             )
         return None
+
+    def without_output_activation(self) -> StackedAutoencoder:
+        if reason := self.why_no_decoder():
+            raise NotApplicable(reason)
+        first, *others = self.stages
+        last = first.decoder[-1]
+        if last.activation_name() in (None, "linear"):
+            return self
+        decoder = [*first.decoder[:-1], last.model_copy(update={"activation": "linear"})]
+        return self.model_copy(update={"stages": [first.model_copy(update={"decoder": decoder}), *others]})
 
     def stage_codes(self, description: Description) -> list[Shape]:
         return [decoder[0].input_shape for _, decoder in self.stage_rows(description)]
@@ -139,55 +156,17 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         """Raise Refusal where shapes, phases and data do not go together."""
         chained = self.rows(description)
         refuse_class_weights(training)
-        phases = self._phases(training)
-        if "head" in phases and not self.head:
-            raise Refusal(("training", "phases", "head"), "there is no head to train; add model.head")
-        if self.head and "head" not in phases:
-            raise Refusal(("training", "phases"), "none of them trains the head; add head, or leave model.head out")
-        if self.frozen and not self.head:
-            raise Refusal(("model", "frozen"), "keeps the encoders as they are while a head is trained; add model.head")
-        for name, settings in phases.items():
-            if settings is not None and settings.labels is not None:
-                _check_labels(name, settings.labels, description)
-            measured: tuple[str, ...] = (
-                ("loss", "accuracy") if name == "head" else ("loss", "reconstruction_loss", "mse")
-            )
-            for key, monitor in training.of_phase(name).monitors().items():
-                if monitor.removeprefix("validation_") not in measured:
-                    place = ("training", "phases", name, key, "monitor")
-                    raise Refusal(place, f"{monitor} is not recorded in this phase; it has {', '.join(measured)}")
+        phases = stack_phases.named(training, bool(self.head))
+        stack_phases.require_head(phases, self.head, self.frozen)
+        stack_phases.require_recorded(phases, training, description)
         if self.head:
-            classes = len(description.classes)
-            where = ("model", "head", len(self.head) - 1)
-            if classes < 2:
-                raise Refusal(("model", "head"), "tells classes apart, and this data has none; leave it out")
-            if chained[-1].output_shape != (classes,):
-                raise Refusal(where, f"the output is {text(chained[-1].output_shape)}, and there are {classes} classes")
-            if last_activation(self.head) != "softmax":
-                raise Refusal(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
-        self._check_losses(training)
+            _check_head(self.head, chained[-1].output_shape, len(description.classes))
+        if isinstance(training.loss, BinaryCrossentropy):
+            _require_codes_between_0_and_1(self.stages)
         shape = description.shape
         for i, (stage, (_, decoder)) in enumerate(zip(self.stages, self.stage_rows(description), strict=True)):
             autoencoder.check_penalties(stage, ("model", "stages", i), replace(description, shape=shape))
             shape = decoder[0].input_shape
-
-    def _phases(self, training: Training) -> dict[str, PhaseTraining | None]:
-        """The phases there are, each with what it has of its own."""
-        if training.phases:
-            return dict(training.phases)
-        return {"pretrain": None, "head": None} if self.head else {"pretrain": None}
-
-    def _check_losses(self, training: Training) -> None:
-        if not isinstance(training.loss, BinaryCrossentropy):
-            return
-        for i, stage in enumerate(self.stages[:-1]):
-            if not between_0_and_1(stage.encoder):
-                where = ("model", "stages", i, "encoder", len(stage.encoder) - 1)
-                text = (
-                    f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
-                    "takes them; end this encoder in a layer with activation: sigmoid, or choose another loss"
-                )
-                raise Refusal(where, text)
 
     def cost_formula(self, training: Training, description: Description) -> str:
         """The cost of each stage, and of the head, as a formula with its numbers."""
@@ -228,7 +207,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
-        wanted = self._phases(training)
+        wanted = stack_phases.named(training, bool(self.head))
         plans = []
         if "pretrain" in wanted:
             settings = training.of_phase("pretrain")
@@ -243,7 +222,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         if "head" in wanted:
             layers = self._classifier(description)
             moved = layers[-len(self.head) :] if self.frozen else layers
-            terms, labels = self._head_terms(description), _labels(wanted["head"])
+            terms, labels = self._head_terms(description), stack_phases.labels(wanted["head"])
             plans.append(Plan("head", training.of_phase("head"), terms, trained(moved), tuple(layers), labels))
         return plans
 
@@ -370,14 +349,24 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         return network.through_stages(x)
 
 
-def _labels(phase: PhaseTraining | None) -> int | None:
-    """How many labelled samples a phase sees, None: all."""
-    return phase.labels if phase else None
+def _check_head(head: Sequence[Layer], output: Shape, classes: int) -> None:
+    """Raise Refusal unless its output is a probability of each class."""
+    where = ("model", "head", len(head) - 1)
+    if classes < 2:
+        raise Refusal(("model", "head"), "tells classes apart, and this data has none; leave it out")
+    if output != (classes,):
+        raise Refusal(where, f"the output is {text(output)}, and there are {classes} classes")
+    if last_activation(head) != "softmax":
+        raise Refusal(where, "a head is trained by cross-entropy; add activation: softmax to its last layer")
 
 
-def _check_labels(name: str, labels: int, description: Description) -> None:
-    where = ("training", "phases", name, "labels")
-    if name != "head":
-        raise Refusal(where, "only the head is trained with labels; leave it out")
-    if labels > description.samples:
-        raise Refusal(where, f"there are {description.samples} training samples; lower labels, or raise data.train")
+def _require_codes_between_0_and_1(stages: Sequence[Stage]) -> None:
+    """Raise Refusal where binary cross-entropy would be that of a code that may lie elsewhere."""
+    for i, stage in enumerate(stages[:-1]):
+        if not between_0_and_1(stage.encoder):
+            where = ("model", "stages", i, "encoder", len(stage.encoder) - 1)
+            reason = (
+                f"the codes that stage {i + 1} gives back need not lie between 0 and 1, as its binary_crossentropy "
+                "takes them; end this encoder in a layer with activation: sigmoid, or choose another loss"
+            )
+            raise Refusal(where, reason)

@@ -11,6 +11,7 @@ from mlphys.native.llvm import SimdUnit
 from mlphys.native.noise import Noise
 from mlphys.native.optimizer_step import UpdateRule
 from mlphys.native.penalty import NONE, MeanActivity, Penalty
+from mlphys.native.vector_math import Activation
 
 TILE_VECTORS = 3  # vectors of a row in a register tile, a block of accumulators
 PARTIAL_SUMS = 2  # blocks of kernel columns whose contributions to an input gradient are summed separately
@@ -22,11 +23,11 @@ CACHE_LINE = 16  # floats
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """activation(x W + b), then each noise."""
+    """activation(x W + b), then each noise, then the `largest` outputs, or the code drawn from them."""
 
     inputs: int
     outputs: int
-    activation: str
+    activation: Activation
     bias: bool
     noises: tuple[Noise, ...] = ()
     kernel_penalty: Penalty = NONE
@@ -35,6 +36,8 @@ class DenseLayer:
     mean_activity: MeanActivity | None = None
     contraction: float = 0.0  # the factor of |dy/dx|^2 (Rifai et al. 2011), mean over the batch
     tied_to: int | None = None  # the layer whose transposed kernel it has
+    largest: int | None = None  # so many of a sample's outputs are kept, the others zero (Makhzani & Frey 2014)
+    divergence: float | None = None  # of a code drawn from N(m, s^2), the outputs being m and log s^2: its factor
 
     @property
     def rows(self) -> int:
@@ -44,7 +47,22 @@ class DenseLayer:
     @property
     def takes_activation(self) -> bool:
         """Whether an activation that follows is the layer's own."""
-        return self.activation == "linear" and not self.noises and not self.penalizes_outputs
+        return self.activation == "linear" and not (self.noises or self.is_code or self.penalizes_outputs)
+
+    @property
+    def is_code(self) -> bool:
+        """Whether something is made of the outputs that the next layer takes."""
+        return self.largest is not None or self.divergence is not None
+
+    @property
+    def code_size(self) -> int:
+        """Numbers of a sample that the next layer takes."""
+        return self.outputs if self.divergence is None else self.outputs // 2
+
+    @property
+    def draws(self) -> int:
+        """Random numbers for each element that the next layer takes."""
+        return len(self.noises) + (self.divergence is not None)
 
     @property
     def penalizes_weights(self) -> bool:
@@ -57,7 +75,15 @@ class DenseLayer:
     @property
     def keeps_slopes(self) -> bool:
         """Whether the derivative of its outputs cannot be had from the outputs alone."""
-        return bool(self.noises) or self.activation in vector_math.WITH_SLOPE
+        return bool(self.noises or self.largest) or vector_math.needs_input(self.activation)
+
+
+@dataclass(frozen=True)
+class NormLimit:
+    """Gradients are shortened to the norm `limit`: that of each weight array, or of all together."""
+
+    limit: float
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +99,7 @@ class Chain:
     target_is_input: bool
     noises: tuple[Noise, ...] = ()
     weighted: bool = False
+    norm_limit: NormLimit | None = None
 
     @property
     def shares_targets(self) -> bool:
@@ -85,7 +112,7 @@ class Chain:
 
     def first_noise(self, layer: int) -> int:
         """The number of the first noise behind a layer, of all in the chain's order; layer -1 are the samples."""
-        return sum(len(each) for each in (self.noises, *(each.noises for each in self.layers))[: layer + 1])
+        return sum([len(self.noises), *(each.draws for each in self.layers)][: layer + 1])
 
 
 @dataclass(frozen=True)
@@ -107,10 +134,14 @@ class Workspace:
 
     - `kernels[l]`: weights of layer l (rows, outputs), followed by its optimizer slots of the same shape
     - `kernel_gradients[l]`: gradient of a tied layer's kernel, whose own weights are a transposed copy
+    - `limited_gradients[l]`: gradient of the weights of layer l (rows, outputs), where its norm is limited;
+      `squares[l]`: sum of its squares over each column, of the kernel and of the bias (2, outputs)
     - `activations[l]`: input of layer l (batch, inputs), then a column of ones for the bias; the last is the output
+    - `codes[l]`: what is drawn from the outputs of layer l, the input of layer l + 1 (batch, code_size), then ones;
+      `spreads[l]`: its distance from the mean; `divergences[l]`: of each sample (1, batch)
     - `slopes[l]`: derivative of the outputs of layer l, for layers that keep it
     - `gradients[l]`: gradient with respect to the pre-activations of layer l (batch, outputs)
-    - `partial_sums[l]`: contributions to that gradient from each block of kernel columns of layer l + 1
+    - `partial_sums[l]`: contributions to the gradient of the input of layer l + 1 from each block of its kernel columns
     - `penalties[l]`: of the weights and of the outputs of layer l, summed over each column; derivatives of the latter
       that all samples share; of a contraction, the sum of squared weights, and the factor of the weights in their
       gradient (5, outputs)
@@ -135,15 +166,27 @@ class Workspace:
             for i, layer in enumerate(chain.layers)
             if layer.tied_to is not None
         }
+        limited = chain.layers if chain.norm_limit else ()
+        self.limited_gradients = [
+            self._allocate(kernel.rows, layer.outputs)
+            for layer, (kernel, *_) in zip(limited, self.kernels, strict=False)
+        ]
+        self.squares = [self._allocate(2, layer.outputs) for layer in limited]
         self.activations = [
             self._allocate(samples, width, self._round_up(width + 1, self.tile_rows)) for width in widths
         ]
+        drawn = {i: layer.code_size for i, layer in enumerate(chain.layers) if layer.divergence is not None}
+        self.codes = {
+            i: self._allocate(samples, size, self._round_up(size + 1, self.tile_rows)) for i, size in drawn.items()
+        }
+        self.spreads = {i: self._allocate(samples, size) for i, size in drawn.items()}
+        self.divergences = {i: self._allocate(1, samples) for i in drawn}
         self.slopes = {
             i: self._allocate(samples, layer.outputs) for i, layer in enumerate(chain.layers) if layer.keeps_slopes
         }
         self.gradients = [self._allocate(samples, layer.outputs) for layer in chain.layers]
         self.partial_sums = [
-            [self._allocate(samples, layer.outputs) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
+            [self._allocate(samples, layer.code_size) for _ in range(PARTIAL_SUMS)] for layer in chain.layers[:-1]
         ]
         self.penalties = {
             i: self._allocate(5, layer.outputs)
@@ -154,6 +197,15 @@ class Workspace:
         self.metrics = self._allocate(METRICS, samples)
         self.weights = self._allocate(2, samples) if chain.weighted else None
         self.size = self._end
+
+    def inputs(self, layer: int) -> MatrixView:
+        """What a layer multiplies by its kernel."""
+        return self.codes.get(layer - 1, self.activations[layer])
+
+    @property
+    def multiplied(self) -> list[MatrixView]:
+        """The matrices with a column of ones."""
+        return [*self.activations, *self.codes.values()]
 
     def _allocate(self, rows: int, columns: int, min_stride: int = 0) -> MatrixView:
         view = MatrixView(self._end, rows, columns, self._round_up(max(columns, min_stride), self._simd_width))

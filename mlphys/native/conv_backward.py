@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import groupby, product
 
-from mlphys.native import vector_math
-from mlphys.native.conv_forward import Convolution, group_pointer, mask_pointer, pixel_pointer
+from mlphys.native.activated import group_pointer, preactivation_gradient
+from mlphys.native.conv_forward import Convolution
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector
 from mlphys.native.sliding_window import MIN_ITERATIONS, SlidingWindow, split_evenly
 
@@ -33,7 +33,7 @@ def weight_gradient(conv: Convolution, simd: SimdUnit) -> Function:
     with ir.loop(0, accumulator_vectors(conv)) as i:
         ir.store(ir.gep(weight_sums, (i, ir.simd_width)), ZERO)
     with ir.loop(0, ir.integer("count")) as group:
-        preactivation = _preactivation_gradient(ir, conv, simd, group, bias_sums)
+        preactivation = preactivation_gradient(ir, conv, simd, group, bias_sums)
         _add_weight_gradient(ir, conv, simd, group_pointer(ir, "x", group, conv.input_shape), preactivation)
     for name, sums, size in (("dweights", weight_sums, weights), ("dbiases", bias_sums, conv.filters)):
         with ir.loop(0, size) as i:
@@ -48,23 +48,23 @@ def input_gradient(conv: Convolution, simd: SimdUnit) -> Function:
     The arguments are those of `weight_gradient`. Scratch space: `turned` for the flipped kernel.
     """
     ir = Function(("weights", "gradient", "out", "kept", "dx", "before", "turned"), ("count",), simd.width)
-    height, width, channels = conv.input_shape
+    _, width, channels = conv.input_shape
+    down, across = conv.strides
     _flip_kernel(ir, conv)
     with ir.loop(0, ir.integer("count")) as group:
-        preactivation = _preactivation_gradient(ir, conv, simd, group)
+        preactivation = preactivation_gradient(ir, conv, simd, group)
         dx = group_pointer(ir, "dx", group, conv.input_shape)
-        for first_row, first_column in product(*map(range, conv.strides)):
-            window, flipped = _window_back(ir, conv, (first_row, first_column))
-            rows, columns = conv.strides
+        for first_row, first_column in product(range(down), range(across)):
+            window, kernel = _window_back(ir, conv, (first_row, first_column))
             first = ir.gep(dx, (first_row * width + first_column, channels * ir.simd_width))
             with ir.loop(0, window.output[0]) as y:
-                row = ir.gep(first, (y, rows * width * channels * ir.simd_width))
+                row = ir.gep(first, (y, down * width * channels * ir.simd_width))
 
                 def finish(x0: Index, i: int, c: int, total: Vector, row: Pointer = row) -> None:
-                    pixel = (x0, columns * channels * ir.simd_width), (i * columns * channels + c, ir.simd_width)
+                    pixel = (x0, across * channels * ir.simd_width), (i * across * channels + c, ir.simd_width)
                     ir.store(ir.gep(row, *pixel), total)
 
-                window.emit_row(ir, simd, preactivation, flipped, y, lambda c: ZERO, finish)
+                window.emit_row(ir, simd, preactivation, kernel, y, lambda c: ZERO, finish)
     return ir
 
 
@@ -100,59 +100,6 @@ def _flip_kernel(ir: Function, conv: Convolution) -> None:
         source = ir.gep(ir.pointer("weights"), (tap, channels * filters), (c, filters), (f, 1))
         steps = (ir.sub(last, tap), channels * filters), (f, channels), (c, 1)
         ir.store_scalar(ir.gep(ir.pointer("turned"), *steps), ir.load_scalar(source))
-
-
-def _preactivation_gradient(
-    ir: Function, conv: Convolution, simd: SimdUnit, group: Index, bias_sums: Pointer | None = None
-) -> Pointer:
-    """The gradient of a group with respect to the convolution's result; its sums are added to `bias_sums`.
-
-    It is written to `before`, unless it equals the gradient of the output.
-    """
-    (height, width), (down, across), filters = conv.positions, conv.pool_size, conv.filters
-    gradient = group_pointer(ir, "gradient", group, conv.output_shape)
-    unchanged = not conv.pools and conv.activation == "linear" and conv.upsampling == 1
-    if unchanged and bias_sums is None:
-        return gradient
-    out = group_pointer(ir, "out", group, conv.output_shape)
-    stride = width * filters * ir.simd_width
-    out_stride = conv.output_shape[1] * conv.output_shape[2] * conv.upsampling * ir.simd_width
-    for portion in split_evenly(filters, simd.accumulators // 3):
-        sums = {f: ir.alloca(ir.vector, ZERO) for f in portion}
-        with ir.loop(0, height // down) as row, ir.loop(0, width // across) as column:
-            for f in portion:
-                slope = ir.load(pixel_pointer(ir, conv, ir.gep(gradient, (row, out_stride)), column, 0, f))
-                if conv.pools and not conv.max_pooling:
-                    slope = ir.fmul(slope, ir.broadcast(1 / (down * across)))
-                if conv.needs_output:
-                    y = ir.load(pixel_pointer(ir, conv, ir.gep(out, (row, out_stride)), column, 0, f))
-                    slope = vector_math.backpropagate(ir, conv.activation, y, slope)
-                for i, j in conv.pool_offsets:
-                    in_pool = (i * width + j) * filters + f
-                    steps = (row, down * stride), (column, across * filters * ir.simd_width), (in_pool, ir.simd_width)
-                    before = _through_pool(ir, conv, group, steps, slope)
-                    if not unchanged:
-                        ir.store(ir.gep(ir.pointer("before"), *steps), before)
-                    if bias_sums is not None:
-                        ir.store(sums[f], ir.fadd(ir.load(sums[f]), before))
-        if bias_sums is not None:
-            for f, total in sums.items():
-                bias_sum = ir.gep(bias_sums, (f, ir.simd_width))
-                ir.store(bias_sum, ir.fadd(ir.load(bias_sum), ir.load(total)))
-    return gradient if unchanged else ir.pointer("before")
-
-
-def _through_pool(
-    ir: Function, conv: Convolution, group: Index, steps: tuple[tuple[Index, int], ...], slope: Vector
-) -> Vector:
-    """The gradient of one pixel of a pool from that of the pool; `steps` lead to the pixel in its group, as for gep."""
-    if conv.saves_mask:
-        mask = ir.load_mask(mask_pointer(ir, conv, group, steps))
-        return ir.select(mask, slope, ZERO)
-    if conv.saves_activations:
-        activations = group_pointer(ir, "kept", group, (*conv.positions, conv.filters))
-        return vector_math.backpropagate(ir, conv.activation, ir.load(ir.gep(activations, *steps)), slope)
-    return slope
 
 
 def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Pointer, preactivation: Pointer) -> None:
@@ -213,7 +160,9 @@ def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:
         return sum(max(a * b / PER_CYCLE, LATENCY) + LOAD * (a + b) for a, b in sizes)
 
     sizes = product(range(1, taps + 1), range(1, filters + 1))
-    fitting = [(a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)]  # a tap's gradients are in registers too
+    fitting = [
+        (a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)
+    ]  # a tap's gradients are in registers too
     return min(fitting, key=cycles)
 
 

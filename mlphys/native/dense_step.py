@@ -9,17 +9,22 @@ The order of every sum is fixed: the number of threads changes no bit.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from mlphys.native import noise, vector_math
 from mlphys.native.chain import METRICS, PARTIAL_SUMS, TILE_VECTORS, Chain, MatrixView, Workspace
+from mlphys.native.dense_loss import Rows
+from mlphys.native.drawn_code import DrawnCode
 from mlphys.native.emission import Emission
 from mlphys.native.kernel_update import KernelUpdate
+from mlphys.native.largest import keep_largest
 from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector, constant
 from mlphys.native.output_penalty import OutputPenalty
 from mlphys.native.sliding_window import split_evenly
 from mlphys.native.totals import Totals
 
 SPINS = 2000  # polls of a barrier before a thread yields its core
+CACHED = 64 * 1024  # weights that stay in the cache of a core while all samples pass through them
 
 
 def training_steps(chain: Chain, simd: SimdUnit) -> Function:
@@ -32,69 +37,108 @@ def training_steps(chain: Chain, simd: SimdUnit) -> Function:
     of the metrics, of the batches' penalties and of the weights are added to `totals` (TOTALS,), float64.
     `barrier` is an int64 that the threads share, initially zero.
     """
-    return _StepBuilder(chain, simd).build()
+    return _StepBuilder(chain, simd).training()
+
+
+def measuring_steps(chain: Chain, simd: SimdUnit) -> Function:
+    """The same without any training: the sums over samples of the metrics and of the weights alone."""
+    return _StepBuilder(chain, simd).measuring()
 
 
 class _StepBuilder(Emission):
-    """The function `training_steps` under construction."""
+    """The function `training_steps` or `measuring_steps` under construction."""
 
     def __init__(self, chain: Chain, simd: SimdUnit):
         pointers = ("x", "targets", "weights", "order", "seeds", "factors", "workspace", "totals", "barrier")
         integers = ("samples", "first", "last", "thread", "threads")
         super().__init__(Function(pointers, integers, simd.width), chain, Workspace(chain, simd))
         self.penalties = OutputPenalty(self.ir, chain, self.workspace)
+        self.codes = DrawnCode(self.ir, chain, self.workspace)
 
-    def build(self) -> Function:
-        ir, chain, tied = self.ir, self.chain, self.workspace.kernel_gradients
-        update = KernelUpdate(ir, chain, self.workspace).update_kernel
-        first, last = ir.integer("first"), ir.integer("last")
+    def training(self) -> Function:
+        ir, chain = self.ir, self.chain
+        update = KernelUpdate(ir, chain, self.workspace).update
+        for count, totals in self._batches():
+            self._gradients(count)
+            of_step = ir.gep(ir.pointer("factors"), (ir.sub(self.step, ir.integer("first")), chain.rule.factors))
+            factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
+            update(count, factors, self._barrier)
+            with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                totals.add_metrics(count)
+            self._barrier()
+            if self.workspace.penalties or self.workspace.divergences:
+                with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                    totals.add_penalties(count)
+        return ir
+
+    def measuring(self) -> Function:
+        ir = self.ir
+        for count, totals in self._batches():
+            with ir.if_then(ir.icmp("eq", self.thread, 0)):
+                totals.add_metrics(count)
+            self._barrier()
+        return ir
+
+    def _batches(self) -> Iterator[tuple[Index, Totals]]:
+        """Loop over the batches, each with its samples' losses: how many they are, and the sums to add to."""
+        ir, chain = self.ir, self.chain
         with ir.flush_denormals():
             self.expected_arrivals = ir.alloca("i64", 0)
             totals = Totals(ir, chain, self.workspace)
-            with ir.loop(first, last) as step:
+            with ir.loop(ir.integer("first"), ir.integer("last")) as step:
                 self.step = step
                 start = ir.mul(step, chain.batch_size)
                 count = ir.smin(chain.batch_size, ir.sub(ir.integer("samples"), start))
-                self._forward_and_backward(start, count)
-                of_step = ir.gep(ir.pointer("factors"), (ir.sub(step, first), chain.rule.factors))
-                factors = [ir.load_scalar(ir.gep(of_step, (i, 1))) for i in range(chain.rule.factors)]
-                for i in tied:
-                    update(i, count, factors)
-                if tied:
-                    self._barrier()
-                for i in range(len(chain.layers)):
-                    if i not in tied:
-                        update(i, count, factors)
-                with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                    totals.add_metrics(count)
-                self._barrier()
-                if self.workspace.penalties:
-                    with ir.if_then(ir.icmp("eq", self.thread, 0)):
-                        totals.add_penalties()
-        return ir
+                self._losses(start, count)
+                yield count, totals
 
-    def _forward_and_backward(self, start: Index, count: Index) -> None:
-        """The gradients of `count` samples, the first of which is number `start` in the order of the epoch."""
+    def _losses(self, start: Index, count: Index) -> None:
+        """Outputs, losses, and gradients of the outputs, of `count` samples; `start` is the number of the first in the
+        order of the epoch."""
         ir, workspace, chain = self.ir, self.workspace, self.chain
-        blocks = ir.sdiv(ir.add(count, workspace.tile_rows - 1), workspace.tile_rows)
-        own_samples = self.share(count)
+        blocks, own_samples = self._blocks(count), self.share(count)
         self._gather(start, own_samples)
         self._barrier()
         for i in range(len(chain.layers)):
             self._forward(i, blocks, count)
             self._barrier()
+            if largest := chain.layers[i].largest:
+                with ir.loop(*own_samples) as sample:
+                    row, slopes = (
+                        self.row(each, sample) for each in (workspace.activations[i + 1], workspace.slopes[i])
+                    )
+                    keep_largest(ir, row, slopes, chain.layers[i].outputs, largest)
+                self._barrier()
+            if i in workspace.codes:
+                with ir.loop(*own_samples) as sample:
+                    self.codes.draw(i, self.step, sample, count)
+                self._barrier()
         with ir.loop(*own_samples) as sample:
             metrics = [self.element(workspace.metrics, i, sample) for i in range(METRICS)]
-            outputs, targets = self.row(workspace.activations[-1], sample), self.row(workspace.targets, sample)
-            gradient = self.row(workspace.gradients[-1], sample)
-            chain.loss.emit(ir, outputs, targets, gradient, metrics, count)
+            matrices = [workspace.activations[-1], workspace.targets, workspace.gradients[-1]]
+            matrices += [workspace.slopes[len(chain.layers) - 1]] if chain.layers[-1].keeps_slopes else []
+            chain.loss.emit(ir, Rows(*(self.row(each, sample) for each in matrices)), metrics, count)
             if workspace.weights:
                 self._weigh(sample, workspace.weights)
         self._barrier()
+
+    def _blocks(self, count: Index) -> Index:
+        """Register tiles of so many samples."""
+        tile_rows = self.workspace.tile_rows
+        return self.ir.sdiv(self.ir.add(count, tile_rows - 1), tile_rows)
+
+    def _gradients(self, count: Index) -> None:
+        """The gradients of all layers from those of the outputs."""
+        ir, workspace, chain = self.ir, self.workspace, self.chain
+        blocks, own_samples = self._blocks(count), self.share(count)
         for i in range(len(chain.layers) - 1, 0, -1):
             self._backward(i, blocks)
             self._barrier()
-            self._add_partial_sums(i - 1, count)
+            if i - 1 in workspace.codes:
+                with ir.loop(*own_samples) as sample:
+                    self.codes.backpropagate(i - 1, sample, count)
+            else:
+                self._add_partial_sums(i - 1, count)
             self._barrier()
 
     def _gather(self, start: Index, samples: tuple[Index, Index]) -> None:
@@ -153,7 +197,7 @@ class _StepBuilder(Emission):
     def _forward(self, i: int, blocks: Index, count: Index) -> None:
         """The outputs of layer i, in register tiles of samples x vectors of kernel columns."""
         ir, layer, tile_rows = self.ir, self.chain.layers[i], self.workspace.tile_rows
-        inputs, outputs = self.workspace.activations[i], self.workspace.activations[i + 1]
+        inputs, outputs = self.workspace.inputs(i), self.workspace.activations[i + 1]
         kernel, *_ = self.workspace.kernels[i]
         for column, width in self.column_tiles(kernel):
             with ir.loop(0, blocks) as block:
@@ -218,12 +262,18 @@ class _StepBuilder(Emission):
         vectors, distance = kernel.stride // ir.simd_width, partial_sums[1].start - partial_sums[0].start
         for size, run in itertools.groupby(split_evenly(layer.inputs, TILE_VECTORS), len):
             row_tiles = list(run)
-            with ir.loop(own, stop) as column_block, ir.loop(0, blocks) as block:
+            at_once = max(1, CACHED // (size * kernel.stride // PARTIAL_SUMS))
+            first_tile, last_tile = self.share(len(row_tiles), rank, sharing)
+            with (
+                ir.loop(own, stop) as column_block,
+                ir.loop(first_tile, last_tile, at_once) as tiles,
+                ir.loop(0, blocks) as block,
+            ):
                 columns = [
                     ir.mul(ir.sdiv(ir.mul(each, vectors), PARTIAL_SUMS), ir.simd_width)
                     for each in (column_block, ir.add(column_block, 1))
                 ]
-                with ir.loop(*self.share(len(row_tiles), rank, sharing)) as row_tile:
+                with ir.loop(tiles, ir.smin(ir.add(tiles, at_once), last_tile)) as row_tile:
                     row = ir.add(ir.mul(row_tile, size), row_tiles[0][0])
                     first = ir.mul(block, tile_rows)
                     sums = self.tile(tile_rows, size)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
-from mlphys.native import conv_backward, conv_forward, interleave, llvm, tf_ops
+from mlphys.native import activated, conv_backward, conv_forward, interleave, llvm, normalization, tf_ops
+from mlphys.native.activated import Activated
 from mlphys.native.conv_forward import Convolution
 from mlphys.native.llvm import SimdUnit
+from mlphys.native.normalization import Scaling
 from mlphys.native.tf_ops import Operation, Outputs, Size
 
 
@@ -50,7 +53,7 @@ def convolve(x: Any, weights: Any, biases: Any, conv: Convolution, input_gradien
     def forward(x: Any, weights: Any, biases: Any) -> tuple[Any, list[Any]]:
         """The output, and what the backward pass needs of it."""
         out, *kept = tf_ops.apply(_forward_op(conv, _simd_unit()), [x, weights, biases])
-        return out, [out] * conv.needs_output + kept[: conv.saves_mask or conv.saves_activations]
+        return out, _saved(conv, out, kept)
 
     def weight_gradient(gradient: Any, x: Any, *saved: Any) -> tuple[Any, Any]:
         dweights, dbiases, *_ = tf_ops.apply(_weight_gradient_op(conv, _simd_unit()), [x, gradient, *saved])
@@ -75,6 +78,70 @@ def convolve(x: Any, weights: Any, biases: Any, conv: Convolution, input_gradien
         return out, lambda gradient: _differentiable_once(weight_gradient, gradient, x, *saved)
 
     return of_all(x, weights, biases) if input_gradient else of_weights(weights, biases)
+
+
+def moments(parts: Sequence[Any], samples: Sequence[Any]) -> tuple[Any, Any]:
+    """Mean and variance of each channel over the parts of a batch (groups, h, w, c, simd_width), without gradient.
+
+    `samples` are tensors that have the parts' numbers of samples.
+    """
+    op = _moments_op(tuple(parts[0].shape[1:4]), _simd_unit())
+    found = [tf_ops.apply(op, [x, like])[:2] for x, like in zip(parts, samples, strict=True)]
+    counts = [_numbers(x, [like]) for x, like in zip(parts, samples, strict=True)]
+    total = sum(counts)
+    mean = sum(n / total * of_part for n, (of_part, _) in zip(counts, found, strict=True))
+    squares = [ops.square(of_part - mean) * n + rest for n, (of_part, rest) in zip(counts, found, strict=True)]
+    return mean, sum(squares) / total
+
+
+def _numbers(x: Any, samples: Sequence[Any]) -> Any:
+    """How many numbers a channel of all these samples has."""
+    return ops.cast(sum(ops.shape(like)[0] for like in samples) * math.prod(x.shape[1:3]), "float32")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variance of each channel, `of_batch` or moving ones; `epsilon` is added to the variance."""
+
+    mean: Any
+    variance: Any
+    epsilon: float
+    of_batch: bool
+
+
+def normalize(
+    parts: Sequence[Any], samples: Sequence[Any], gamma: Any, beta: Any, by: Moments, scaling: Scaling
+) -> list[Any]:
+    """Batch normalization, activation and pooling of the parts of a batch, as in `moments`."""
+    simd, deviation = _simd_unit(), ops.rsqrt(by.variance + by.epsilon)
+
+    def backward(gamma: Any, gradients: Sequence[Any], xs: Sequence[Any], saved: Sequence[Sequence[Any]]) -> list[Any]:
+        rows = [*zip(xs, samples, gradients, saved, strict=True)]
+        op = _scaling_gradient_op(scaling, simd)
+        sums = [tf_ops.apply(op, [x, by.mean, gradient, *kept])[:2] for x, _, gradient, kept in rows]
+        dfactor, dbeta = (sum(of_parts) for of_parts in zip(*sums, strict=True))
+        factor = gamma * deviation
+        of_x = constant = ops.zeros_like(factor)
+        if by.of_batch:  # x moves the moments
+            numbers = _numbers(xs[0], samples)
+            of_x = -factor * ops.square(deviation) * dfactor / numbers
+            constant = -factor * dbeta / numbers - of_x * by.mean
+        op, factors = _scaling_input_gradient_op(scaling, simd), (factor, of_x, constant)
+        dxs = [tf_ops.apply(op, [x, like, *factors, gradient, *kept])[0] for x, like, gradient, kept in rows]
+        return [dfactor * deviation, dbeta, *dxs]
+
+    @ops.custom_gradient
+    def function(gamma: Any, beta: Any, *xs: Any) -> tuple[Any, Any]:
+        factors = gamma * deviation
+        shifts = beta - by.mean * factors
+        outputs = [tf_ops.apply(_scaling_op(scaling, simd), [x, factors, shifts]) for x in xs]
+        saved = [_saved(scaling, out, kept) for out, *kept in outputs]
+        return (
+            [out for out, *_ in outputs],
+            lambda *gradients: _differentiable_once(backward, gamma, gradients, xs, saved),
+        )
+
+    return function(gamma, beta, *parts)
 
 
 def _differentiable_once(gradient_function: Callable[..., Any], *arguments: Any) -> Any:
@@ -114,16 +181,8 @@ def _deinterleave_op(shape: tuple[int, ...], simd: SimdUnit) -> Operation:
 
 @functools.cache
 def _forward_op(conv: Convolution, simd: SimdUnit) -> Operation:
-    positions: tuple[Size, ...] = ("count", *conv.positions, conv.filters)
-    outputs: Outputs = {"out": ("float", ("count", *conv.output_shape, simd.width))}
-    if conv.saves_mask:
-        outputs["kept"] = ("uint8", (*positions, conv_forward.mask_bytes(simd.width)))
-    if conv.saves_activations:
-        outputs["kept"] = ("float", (*positions, simd.width))
-    elif conv.pools:
-        outputs["rows"] = ("float", (conv.pool_size[0], *positions[2:], simd.width))
     inputs = dict.fromkeys(("x", "weights", "biases"), "float")
-    return Operation(conv_forward.forward(conv, simd), inputs, outputs, "x")
+    return Operation(conv_forward.forward(conv, simd), inputs, _activated_types(conv, simd), "x")
 
 
 @functools.cache
@@ -149,8 +208,62 @@ def _input_gradient_op(conv: Convolution, simd: SimdUnit) -> Operation:
     return Operation(conv_backward.input_gradient(conv, simd), inputs, outputs, "gradient")
 
 
-def _saved_types(conv: Convolution) -> dict[str, str]:
-    """The tensors that the forward pass saves for the backward pass, by type."""
-    out = {"out": "float"} if conv.needs_output else {}
-    kept = {"kept": "uint8"} if conv.saves_mask else {"kept": "float"} if conv.saves_activations else {}
+@functools.cache
+def _moments_op(shape: tuple[int, int, int], simd: SimdUnit) -> Operation:
+    channels = shape[2]
+    outputs: Outputs = dict.fromkeys(("mean", "deviations"), ("float", (channels,)))
+    outputs["sums"] = ("float", (channels, simd.width))
+    inputs = {"x": "float", "like": "float"}
+    return Operation(normalization.moments(shape, simd), inputs, outputs, "like")
+
+
+@functools.cache
+def _scaling_op(scaling: Scaling, simd: SimdUnit) -> Operation:
+    inputs = dict.fromkeys(("x", "factors", "shifts"), "float")
+    return Operation(normalization.forward(scaling, simd), inputs, _activated_types(scaling, simd), "x")
+
+
+@functools.cache
+def _scaling_gradient_op(scaling: Scaling, simd: SimdUnit) -> Operation:
+    channels = scaling.filters
+    outputs: Outputs = dict.fromkeys(("dfactors", "dshifts"), ("float", (channels,)))
+    outputs |= dict.fromkeys(("sums", "shift_sums"), ("float", (channels, simd.width)))
+    outputs["before"] = ("float", (*scaling.input_shape, simd.width))
+    inputs = {"x": "float", "mean": "float", "gradient": "float", **_saved_types(scaling)}
+    return Operation(normalization.parameter_gradient(scaling, simd), inputs, outputs, "x")
+
+
+@functools.cache
+def _scaling_input_gradient_op(scaling: Scaling, simd: SimdUnit) -> Operation:
+    outputs: Outputs = {
+        "dx": ("float", ("groups", *scaling.input_shape, simd.width)),
+        "before": ("float", (*scaling.input_shape, simd.width)),
+    }
+    names = "x", "like", "of_gradient", "of_x", "constant", "gradient"
+    inputs = {**dict.fromkeys(names, "float"), **_saved_types(scaling)}
+    return Operation(normalization.input_gradient(scaling, simd), inputs, outputs, "like")
+
+
+def _activated_types(layer: Activated, simd: SimdUnit) -> Outputs:
+    """The outputs of a forward pass, in groups of samples."""
+    positions: tuple[Size, ...] = ("count", *layer.positions, layer.filters)
+    outputs: Outputs = {"out": ("float", ("count", *layer.output_shape, simd.width))}
+    if layer.saves_mask:
+        outputs["kept"] = ("uint8", (*positions, activated.mask_bytes(simd.width)))
+    if layer.saves_activations:
+        outputs["kept"] = ("float", (*positions, simd.width))
+    elif layer.pools:
+        outputs["rows"] = ("float", (layer.pool_size[0], *positions[2:], simd.width))
+    return outputs
+
+
+def _saved(layer: Activated, out: Any, kept: list[Any]) -> list[Any]:
+    """What the backward pass needs of the outputs of the forward pass."""
+    return [out] * layer.needs_output + kept[: layer.saves_mask or layer.saves_activations]
+
+
+def _saved_types(layer: Activated) -> dict[str, str]:
+    """The tensors of `_saved`, by type."""
+    out = {"out": "float"} if layer.needs_output else {}
+    kept = {"kept": "uint8"} if layer.saves_mask else {"kept": "float"} if layer.saves_activations else {}
     return out | kept

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Callable, Sequence
 
 from mlphys.native.chain import OF_WEIGHTS, STEEPNESS, TILE_VECTORS
 from mlphys.native.emission import Emission
@@ -13,10 +15,54 @@ from mlphys.native.penalty import NONE
 class KernelUpdate(Emission):
     """Each thread updates the columns of kernels that it owns."""
 
+    def update(self, count: Index, factors: Sequence[Scalar], barrier: Callable[[], None]) -> None:
+        """Update all weights and slots by the gradients of a batch."""
+        layers = range(len(self.chain.layers))
+        tied = self.workspace.kernel_gradients
+        for i in tied:
+            self.update_kernel(i, count, factors)
+        if tied:
+            barrier()
+        for i in layers:
+            if i not in tied:
+                self.update_kernel(i, count, factors)
+        if limit := self.chain.norm_limit:
+            barrier()
+            shares = [[self._squares(i, row) for row in range(2)] for i in layers]
+            if limit.together:
+                total = functools.reduce(self.ir.fadd, itertools.chain.from_iterable(shares))
+                shares = [[total] * 2] * len(shares)
+            for i in layers:
+                self._update_limited(i, [self._shortening(limit.limit, each) for each in shares[i]], factors)
+
+    def _squares(self, i: int, row: int) -> Vector:
+        """The sum of the squared gradients of the kernel (row 0) or of the bias of layer i."""
+        ir, squares = self.ir, self.workspace.squares[i]
+        [total] = ir.accumulators(1)
+        with ir.loop(0, squares.stride, ir.simd_width) as column:
+            ir.store(total, ir.fadd(ir.load(total), ir.load(self.element(squares, row, column))))
+        return ir.broadcast(ir.reduce_add(ir.load(total)))
+
+    def _shortening(self, limit: float, squares: Vector) -> Vector:
+        """The factor of gradients whose squares have this sum: limit / max(norm, limit)."""
+        ir, most = self.ir, self.ir.broadcast(limit)
+        return ir.fdiv(most, ir.maximum(ir.sqrt(squares), most))
+
+    def _update_limited(self, i: int, shortenings: Sequence[Vector], factors: Sequence[Scalar]) -> None:
+        """Update layer i by the gradients that were kept, times the factor of the kernel or of the bias."""
+        ir, layer, gradients = self.ir, self.chain.layers[i], self.workspace.limited_gradients[i]
+        start, stop = self.share(gradients.stride // ir.simd_width)
+        first = layer.inputs if layer.tied_to is not None else 0
+        with ir.loop(first, layer.rows) as row, ir.loop(start, stop) as vector:
+            column = ir.mul(vector, ir.simd_width)
+            factor = ir.choose(ir.icmp("slt", row, layer.inputs), shortenings[0], shortenings[1])
+            gradient = ir.fmul(factor, ir.load(self.element(gradients, row, column)))
+            self._move(i, row, column, gradient, factors)
+
     def update_kernel(self, i: int, count: Index, factors: Sequence[Scalar]) -> None:
         """Compute the weight gradient of layer i and update weights and slots, for this thread's columns."""
         ir, tile_rows = self.ir, self.workspace.tile_rows
-        inputs, gradients = self.workspace.activations[i], self.workspace.gradients[i]
+        inputs, gradients = self.workspace.inputs(i), self.workspace.gradients[i]
         kernel, *_ = self.workspace.kernels[i]
         tile = ir.alloca(f"[{tile_rows * TILE_VECTORS} x {ir.vector}]", ZERO)
         for column, width in self.column_tiles(gradients):
@@ -56,9 +102,6 @@ class KernelUpdate(Emission):
                 transposed = ir.gather(self.element(gradients, column, row), gradients.stride)
                 ir.store(place, ir.fadd(ir.load(place), transposed))
         self._update(i, row, column, ir.load(place), factors)
-        for j in self.chain.tied(i):
-            with ir.if_then(in_kernel):
-                self._copy_transposed(i, j, row, column)
 
     def _copy_transposed(self, i: int, j: int, row: Index, column: Index) -> None:
         """A vector of weights of layer i into the kernel of layer j, which is tied to it."""
@@ -72,18 +115,43 @@ class KernelUpdate(Emission):
                 ir.store_scalar(self.element(copy, each, row), ir.load_scalar(self.element(kernel, row, each)))
 
     def _update(self, i: int, row: Index, column: Index, gradient: Vector, factors: Sequence[Scalar]) -> None:
-        """Update a vector of weights and slots of layer i."""
+        """Update a vector of weights and slots of layer i; where norms are limited, keep gradient and square."""
+        ir, layer = self.ir, self.chain.layers[i]
+        if layer.penalizes_weights or layer.contraction:
+            weight = ir.load(self.element(self.workspace.kernels[i][0], row, column))
+            if layer.penalizes_weights:
+                gradient = self._penalized(i, row, column, weight, gradient)
+            if layer.contraction:
+                steepness = ir.load(self.element(self.workspace.penalties[i], STEEPNESS, column))
+                of_kernel = ir.icmp("slt", row, layer.inputs)
+                gradient = ir.choose(of_kernel, ir.fma(steepness, weight, gradient), gradient)
+        if self.chain.norm_limit:
+            self._keep(i, row, column, gradient)
+        else:
+            self._move(i, row, column, gradient, factors)
+
+    def _keep(self, i: int, row: Index, column: Index, gradient: Vector) -> None:
+        ir, layer, squares = self.ir, self.chain.layers[i], self.workspace.squares[i]
+        ir.store(self.element(self.workspace.limited_gradients[i], row, column), gradient)
+        square = ir.fmul(gradient, gradient)
+        with ir.if_then(ir.icmp("slt", row, layer.inputs)):
+            place = self.element(squares, 0, column)
+            before = ir.choose(ir.icmp("eq", row, 0), ZERO, ir.load(place))
+            ir.store(place, ir.fadd(before, square))
+        if layer.bias:
+            with ir.if_then(ir.icmp("eq", row, layer.inputs)):
+                ir.store(self.element(squares, 1, column), square)
+
+    def _move(self, i: int, row: Index, column: Index, gradient: Vector, factors: Sequence[Scalar]) -> None:
+        """Update a vector of weights and slots of layer i, and the copies of the weights."""
         ir = self.ir
         places = [self.element(matrix, row, column) for matrix in self.workspace.kernels[i]]
         state = [ir.load(each) for each in places]
-        if self.chain.layers[i].penalizes_weights:
-            gradient = self._penalized(i, row, column, state[0], gradient)
-        if self.chain.layers[i].contraction:
-            steepness = ir.load(self.element(self.workspace.penalties[i], STEEPNESS, column))
-            of_kernel = ir.icmp("slt", row, self.chain.layers[i].inputs)
-            gradient = ir.choose(of_kernel, ir.fma(steepness, state[0], gradient), gradient)
         for place, value in zip(places, self.chain.rule.update(ir, gradient, factors, state), strict=True):
             ir.store(place, value)
+        for j in self.chain.tied(i):
+            with ir.if_then(ir.icmp("slt", row, self.chain.layers[i].inputs)):
+                self._copy_transposed(i, j, row, column)
 
     def _penalized(self, i: int, row: Index, column: Index, weight: Vector, gradient: Vector) -> Vector:
         """A gradient with that of the penalty of its weights, whose value is added up over the rows."""

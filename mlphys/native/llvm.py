@@ -203,6 +203,15 @@ class Function:
     def store(self, pointer: Pointer, value: Vector) -> None:
         self.emit(f"store {self.vector} {value}, ptr {pointer}, align 4")
 
+    def store_masked(self, mask: Mask | None, pointer: Pointer, value: Vector) -> None:
+        """Store the elements whose mask is true; without a mask, all."""
+        if mask is None:
+            self.store(pointer, value)
+            return
+        v, n = self.vector, self.simd_width
+        self._externals[f"declare void @llvm.masked.store.v{n}f32.p0({v}, ptr, i32, <{n} x i1>)"] = None
+        self.emit(f"call void @llvm.masked.store.v{n}f32.p0({v} {value}, ptr {pointer}, i32 4, <{n} x i1> {mask})")
+
     def gather(self, pointer: Pointer, stride: int) -> Vector:
         """Elements that are `stride` floats apart."""
         value = Vector("poison")
@@ -258,7 +267,7 @@ class Function:
         condition = f"<{self.simd_width} x i1> {mask}"
         return Vector(self.assign(f"select {condition}, {self.vector} {a}, {self.vector} {b}"))
 
-    def below(self, start: Index, limit: int) -> Mask:
+    def below(self, start: Index, limit: Index) -> Mask:
         """Whether start, start + 1, ..., one for each element, are below the limit."""
         n = self.simd_width
         lanes = ", ".join(f"i64 {i}" for i in range(n))
@@ -290,6 +299,16 @@ class Function:
     def reduce_max(self, value: Vector) -> Scalar:
         reduction = f"@llvm.vector.reduce.fmax.v{self.simd_width}f32"
         return Scalar(self.assign(f"call float {reduction}({self.vector} {value})"))
+
+    def bits(self, mask: Mask) -> str:
+        """A mask as an i32, the first element its lowest bit."""
+        bits = self.assign(f"bitcast <{self.simd_width} x i1> {mask} to i{self.simd_width}")
+        return self.assign(f"zext i{self.simd_width} {bits} to i32")
+
+    def count(self, mask: Mask) -> Integer:
+        """How many elements of a mask are true."""
+        found = self.assign(f"call i32 @llvm.ctpop.i32(i32 {self.bits(mask)})")
+        return Integer(self.assign(f"zext i32 {found} to i64"))
 
     def load_mask(self, pointer: Pointer) -> Mask:
         """One bit per element."""
@@ -398,6 +417,8 @@ def _declarations(simd_width: int) -> str:
             "declare void @llvm.x86.sse.ldmxcsr(ptr)",
             "declare i64 @llvm.smin.i64(i64, i64)",
             "declare i64 @llvm.smax.i64(i64, i64)",
+            "declare i32 @llvm.ctpop.i32(i32)",
+            f"declare <{simd_width} x i32> @llvm.ctpop.v{simd_width}i32(<{simd_width} x i32>)",
         )
     )
 

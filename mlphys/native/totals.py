@@ -26,8 +26,8 @@ class Totals(Emission):
                 ir.add_to_double(self._total(i), ir.multiply(weight, value) if weights else value)
         ir.add_to_double(self._total(METRICS + 1), ir.load_double(self.batch_weight))
 
-    def add_penalties(self) -> None:
-        """Add the penalty of the batch to its total, once for each sample."""
+    def add_penalties(self, count: Index) -> None:
+        """Add the penalty of the batch of `count` samples to its total, once for each sample."""
         ir = self.ir
         penalty = ir.alloca("double", "0.0")
         for i, sums in self.workspace.penalties.items():
@@ -35,6 +35,9 @@ class Totals(Emission):
             for row in [OF_WEIGHTS] * layer.penalizes_weights + [OF_OUTPUTS] * layer.penalizes_outputs:
                 with ir.loop(0, sums.columns) as column:
                     ir.add_to_double(penalty, ir.double(ir.load_scalar(self.element(sums, row, column))))
+        for values in self.workspace.divergences.values():
+            with ir.loop(0, count) as sample:
+                ir.add_to_double(penalty, ir.double(ir.load_scalar(self.element(values, 0, sample))))
         ir.add_to_double(self._total(METRICS), ir.multiply(ir.load_double(penalty), ir.load_double(self.batch_weight)))
 
     def _total(self, i: int) -> Pointer:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from mlphys.native.llvm import ZERO, Function, Vector
 
 SUPPORTED = ("linear", "relu", "sigmoid", "tanh")  # their derivatives are functions of their values
+
+
+class Parametric(Protocol):
+    """An activation with arguments."""
+
+    def with_slope(self, ir: Function, x: Vector) -> tuple[Vector, Vector]:
+        """The activation of x and its derivative."""
+
+
+Activation = str | Parametric  # by Keras's name, or with its arguments
 
 # exp(r) for |r| <= ln 2 / 2: the Taylor polynomial whose first neglected term is below half of the last bit
 _EXP = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
@@ -15,7 +27,7 @@ _ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
 _LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.4286068203094172e-06  # the first has few digits: n times it is exact
 
 
-def activate(ir: Function, name: str, x: Vector) -> Vector:
+def activate(ir: Function, name: Activation, x: Vector) -> Vector:
     """The activation of x. NaN stays NaN."""
     match name:
         case "relu":
@@ -28,7 +40,7 @@ def activate(ir: Function, name: str, x: Vector) -> Vector:
     return x
 
 
-def backpropagate(ir: Function, name: str, y: Vector, gradient: Vector) -> Vector:
+def backpropagate(ir: Function, name: Activation, y: Vector, gradient: Vector) -> Vector:
     """The gradient with respect to x from `gradient`, the one with respect to y = activate(x).
 
     The derivative is a function of y: y (1 - y) for sigmoid, 1 - y^2 for tanh.
@@ -43,7 +55,7 @@ def backpropagate(ir: Function, name: str, y: Vector, gradient: Vector) -> Vecto
     return gradient
 
 
-def second_derivative(ir: Function, name: str, y: Vector) -> Vector:
+def second_derivative(ir: Function, name: Activation, y: Vector) -> Vector:
     """The second derivative of y = activate(x) by x: y' (1 - 2 y) for sigmoid, -2 y y' for tanh, else zero."""
     match name:
         case "sigmoid":
@@ -53,12 +65,47 @@ def second_derivative(ir: Function, name: str, y: Vector) -> Vector:
     return ZERO
 
 
-def activate_with_slope(ir: Function, name: str, x: Vector) -> tuple[Vector, Vector]:
-    """The activation of x and its derivative, of those in SUPPORTED and WITH_SLOPE."""
-    if name in WITH_SLOPE:
-        return WITH_SLOPE[name](ir, x)
-    y = activate(ir, name, x)
-    return y, backpropagate(ir, name, y, ir.broadcast(1.0))
+def activate_with_slope(ir: Function, activation: Activation, x: Vector) -> tuple[Vector, Vector]:
+    """The activation of x and its derivative, of those in SUPPORTED and WITH_SLOPE, and of those with arguments."""
+    if not isinstance(activation, str):
+        return activation.with_slope(ir, x)
+    if activation in WITH_SLOPE:
+        return WITH_SLOPE[activation](ir, x)
+    y = activate(ir, activation, x)
+    return y, backpropagate(ir, activation, y, ir.broadcast(1.0))
+
+
+def needs_input(activation: Activation) -> bool:
+    """Whether the derivative is no function of the value alone."""
+    return not isinstance(activation, str) or activation in WITH_SLOPE
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear:
+    """Keras's ReLU: x between threshold and max_value, negative_slope (x - threshold) below."""
+
+    negative_slope: float = 0.0
+    threshold: float = 0.0
+    max_value: float | None = None
+
+    def with_slope(self, ir: Function, x: Vector) -> tuple[Vector, Vector]:
+        threshold, factor = ir.broadcast(self.threshold), ir.broadcast(self.negative_slope)
+        y, slope = x, ir.broadcast(1.0)
+        if self.max_value is not None:
+            y = ir.minimum(x, ir.broadcast(self.max_value))
+            slope = ir.select(ir.fcmp("oeq", x, y), slope, ZERO)
+        above = ir.fcmp("ogt", x, threshold)
+        return ir.select(above, y, ir.fmul(factor, ir.fsub(x, threshold))), ir.select(above, slope, factor)
+
+
+@dataclass(frozen=True)
+class ExponentialLinear:
+    """x above zero, alpha (exp(x) - 1) below (Clevert et al. 2015)."""
+
+    alpha: float = 1.0
+
+    def with_slope(self, ir: Function, x: Vector) -> tuple[Vector, Vector]:
+        return _elu(ir, x, self.alpha)
 
 
 def _sigmoid(ir: Function, x: Vector) -> Vector:

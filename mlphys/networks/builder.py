@@ -39,7 +39,7 @@ def build(rows: Sequence[Row], seed: int, branch: Sequence[Row] = (), after: str
     layers: dict[str, Any] = {}
     for row in (*rows, *branch):
         layers[row.name] = _layer(row, seed, layers)
-    simd_conv.fuse_pooling([layers[row.name] for row in rows])
+    simd_conv.fuse([layers[row.name] for row in rows])
     inputs = keras.Input(rows[0].input_shape)
     outputs = _outputs(rows, inputs, layers)
     outputs |= _outputs(branch, outputs[after], layers) if branch else {}

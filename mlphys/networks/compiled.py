@@ -19,6 +19,8 @@ from mlphys.networks.tensorflow import accelerators, operation_threads, tf
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 
+LARGEST_NUMBER_OF_PARTS = 8  # of a batch for our own convolutions: each has operations of its own in the graph
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -49,7 +51,7 @@ def traversed(network: Network, cost: Cost, split: Split, training: bool, traine
         total = mean_loss(values) + penalty
     outputs = {name: outputs[name] for name in network.layers if name in outputs}
     sources = {"weights": [variable.value for variable in trained], "outputs": outputs if trained else {}}
-    found = tape.gradient(total, sources)
+    gradients = tape.gradient(total, sources)
     return Pass(
         x.numpy(),
         y.numpy(),
@@ -57,9 +59,9 @@ def traversed(network: Network, cost: Cost, split: Split, training: bool, traine
         values["loss"].numpy(),
         [
             np.zeros(weight.shape, np.float32) if gradient is None else gradient.numpy()
-            for weight, gradient in zip(trained, found["weights"], strict=True)
+            for weight, gradient in zip(trained, gradients["weights"], strict=True)
         ],
-        {name: slope.numpy() for name, slope in found["outputs"].items() if slope is not None},
+        {name: slope.numpy() for name, slope in gradients["outputs"].items() if slope is not None},
     )
 
 
@@ -144,7 +146,7 @@ class Mapped:
 class MeanCost:
     """The mean cost of a split, float64, as a function of the weights: `cost` is that of a phase.
 
-    Where the weights are set is compiled too: a landscape asks for it at ten thousands of places.
+    Where the weights are set is compiled too: a landscape needs it at tens of thousands of places.
     """
 
     def __init__(self, network: Network, cost: Cost):
@@ -183,12 +185,13 @@ def simd_width(network: Network) -> int | None:
     return None if accelerators() or network.compiles_in_xla else simd_conv.width()
 
 
-def fast_convolutions(network: Network) -> contextlib.AbstractContextManager[None]:
-    """Convolutions of few channels by our own code, which takes one core."""
+def fast_convolutions(network: Network, parts: int | None = None) -> contextlib.AbstractContextManager[None]:
+    """Convolutions of few channels by our own code, which takes one core for each of the parts of a batch."""
     from mlphys.networks.layers import simd_conv
 
     cores = operation_threads() or machine.threads()
-    return simd_conv.enabled(1 / cores if simd_width(network) else 0.0)
+    parts = min(machine.threads(), LARGEST_NUMBER_OF_PARTS) if parts is None else parts
+    return simd_conv.enabled(min(1.0, parts / cores) if simd_width(network) else 0.0, parts)
 
 
 def metric_sums(metrics: tuple[str, ...], values: Mapping[str, Any], penalty: Any) -> Any:

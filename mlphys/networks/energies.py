@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from mlphys.numerics.activations import ACTIVATIONS
+from mlphys.schema.graph import Graph
 
 Output = Literal["linear", "sigmoid"]
 
@@ -60,3 +64,14 @@ def antiderivative(s: Any, activation: str) -> Any:
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation}: expected one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[activation].antiderivative(s, ops)
+
+
+def write_energy(graph: Graph, x: Any, arrays: Sequence[np.ndarray], activation: str, output: str) -> Any:
+    """`energy` of samples x (n, d), written into a graph: (n, 1); `arrays` are kernel and both biases."""
+    kernel, hidden_bias, visible_bias = arrays
+    field = graph.dense(x, kernel, hidden_bias)
+    hidden = graph.sum(ACTIVATIONS[activation].antiderivative(field, graph))
+    if output == "sigmoid":
+        return hidden + graph.dense(x, visible_bias[:, None])
+    distance = graph.standardized(x, visible_bias, np.ones_like(visible_bias))
+    return hidden - graph.scaled(graph.sum(distance * distance), 0.5, 0.0)

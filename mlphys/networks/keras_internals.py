@@ -39,7 +39,7 @@ def scalars(optimizer: Any, names: Iterable[str]) -> dict[str, Any]:
 
 
 def attach(tensor: Any, name: str, value: Any) -> Any:
-    """The tensor, which carries `value` to the next layer: what nobody asks for falls out of the graph."""
+    """The tensor, which carries `value` to the next layer: what nothing uses is pruned from the graph."""
     setattr(tensor, f"_mlphys_{name}", value)
     return tensor
 
@@ -90,7 +90,7 @@ class Rates:
         self.read()
 
     def read(self) -> None:
-        """Read the rate anew, after its variable was assigned."""
+        """Read the rate again after its variable was assigned."""
         self._constant = None if self._scheduled else self._rate.numpy()
 
     def __call__(self, first: int, count: int) -> np.ndarray:

@@ -24,8 +24,8 @@ def fields(deterministic: bool) -> dict[str, Any]:
 
 def given(spec: object) -> list[Penalty]:
     """The penalties that an autoencoder, or a stage, has."""
-    found = [kind.of(spec) for kind in kinds().values()]
-    return [penalty for penalty in found if penalty is not None]
+    penalties = [kind.of(spec) for kind in kinds().values()]
+    return [penalty for penalty in penalties if penalty is not None]
 
 
 def code_layers(spec: object) -> list[Layer]:
@@ -35,10 +35,10 @@ def code_layers(spec: object) -> list[Layer]:
 
 def code_layer_kinds() -> dict[str, type[Layer]]:
     """The layers of the files of penalties, by name; none is in the table of layers."""
-    found: dict[str, type[Layer]] = {}
+    layers: dict[str, type[Layer]] = {}
     for kind in kinds().values():
-        found |= registry.classes(kind.__module__, Layer)
-    return found
+        layers |= registry.classes(kind.__module__, Layer)
+    return layers
 
 
 def draws_code(spec: object) -> bool:

@@ -46,15 +46,15 @@ def ending(run: Run) -> str:
 
 def main_numbers(run: Run, baselines: bool = False) -> list[str]:
     """`test accuracy 0.9881 +- 0.0011`, for each split that was measured."""
-    found = []
+    lines = []
     for split, metrics in run.metrics.items():
         name = next((name for name in run.config.model.MEASURED if isinstance(metrics.get(name), int | float)), None)
         if name is None:
             continue
         number = f"{split} {name} {rounded(metrics[name], metrics.get(f'{name}_stderr'))}"
         others = _baselines(name, metrics) if baselines else []
-        found.append(f"{number} ({'; '.join(others)})" if others else number)
-    return found
+        lines.append(f"{number} ({'; '.join(others)})" if others else number)
+    return lines
 
 
 def _baselines(name: str, metrics: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any, Literal, overload
 from mlphys import machine, terminal
 from mlphys.commands import study as studies
 from mlphys.commands import train as training
-from mlphys.commands.train import Interrupted
+from mlphys.commands.prepared_run import Interrupted, Say, operation_threads
+from mlphys.commands.resume import resume as resume_run
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.config.load import load_document
 from mlphys.errors import UserError
@@ -111,7 +112,7 @@ def resume(
     given = threads or found.threads
     _note_other_threads(found.loaded, None if given == machine.cores() else given, quiet)
     with _interruptible():
-        training.resume(found, configs.as_texts(overrides), progress.reporter(quiet), _say(quiet), threads)
+        resume_run(found, configs.as_texts(overrides), progress.reporter(quiet), _say(quiet), threads)
     return Run(found.path)
 
 
@@ -188,7 +189,7 @@ def _note_other_threads(loaded: ResolvedExperiment, threads: int | None, quiet: 
     if all(choose(plan, loaded.net_input.samples).backend is NativeBackend for plan in plans):
         return
     with machine.using_threads(threads):
-        needed = training.operation_threads(loaded)
+        needed = operation_threads(loaded)
     if not tensorflow.fits(needed, threads):
         _say(quiet)(
             "note: TensorFlow was started in this process with other threads than `mlphys train` would take; "
@@ -196,7 +197,7 @@ def _note_other_threads(loaded: ResolvedExperiment, threads: int | None, quiet: 
         )
 
 
-def _say(quiet: bool) -> training.Say:
+def _say(quiet: bool) -> Say:
     return (lambda text: None) if quiet else terminal.echo
 
 

@@ -39,9 +39,9 @@ def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, e
 def _resampled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """The weights of a resample, which has at least one of the samples that count."""
     while True:
-        found = weights * generator.poisson(1.0, len(weights))
-        if found.any() or not weights.any():
-            return found
+        resampled = weights * generator.poisson(1.0, len(weights))
+        if resampled.any() or not weights.any():
+            return resampled
 
 
 def stderr_of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> float | None:

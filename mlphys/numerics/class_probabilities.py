@@ -22,9 +22,9 @@ def probability_metrics(
     With a negative weight `ece` is None.
     """
     losses = reliability.log_losses(probabilities, labels)
-    found = {"nll": weighted_mean(losses, weights), "nll_stderr": mean_stderr(losses, weights)}
+    measured = {"nll": weighted_mean(losses, weights), "nll_stderr": mean_stderr(losses, weights)}
     if weights is not None and weights.min() < 0:
-        return {**found, "ece": None, "ece_stderr": None}
+        return {**measured, "ece": None, "ece_stderr": None}
     confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
 
     def errors(counted: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def probability_metrics(
 
     each = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
     [stderr] = bootstrap.stderr(errors, each)
-    return {**found, "ece": reliability.calibration_error(confidence, right, each), "ece_stderr": float(stderr)}
+    return {**measured, "ece": reliability.calibration_error(confidence, right, each), "ece_stderr": float(stderr)}
 
 
 def ranking_metrics(

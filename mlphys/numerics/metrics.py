@@ -141,17 +141,17 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> 
     squared = arrays["squared_errors"].astype(np.float64)
     losses = arrays["losses"].astype(np.float64)
     mse, error = float(squared.mean()), mean_stderr(squared)
-    found: dict[str, Any] = {"samples": len(x), "mse": mse, "mse_stderr": error}
+    measured: dict[str, Any] = {"samples": len(x), "mse": mse, "mse_stderr": error}
     for name, values in (
         ("squared_error", squared * math.prod(x.shape[1:])),
         ("mae", arrays["absolute_errors"].astype(np.float64)),
         ("reconstruction_loss", losses),
         ("loss", losses + arrays["penalties"]),
     ):
-        found |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
-    found |= peak_signal_to_noise(mse, error)
-    found["mean_image_mse"] = float(chunked.mean_square(x, chunked.mean(train)).mean())
-    return found
+        measured |= {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
+    measured |= peak_signal_to_noise(mse, error)
+    measured["mean_image_mse"] = float(chunked.mean_square(x, chunked.mean(train)).mean())
+    return measured
 
 
 ACTIVE = 0.01  # a code value with a larger modulus counts as active
@@ -270,10 +270,13 @@ def pixel_errors(squared: np.ndarray, x: Array, train: Array, code_size: int) ->
 
 def outputs(means: np.ndarray, stds: np.ndarray) -> dict[str, Any]:
     """The mean over n samples of their outputs' means (n,) and standard deviations (n,)."""
-    found: dict[str, Any] = {"samples": len(means)}
+    measured: dict[str, Any] = {"samples": len(means)}
     for name, values in (("output_mean", means), ("output_std", stds)):
-        found |= {name: float(values.mean(dtype=np.float64)), f"{name}_stderr": mean_stderr(values.astype(np.float64))}
-    return found
+        measured |= {
+            name: float(values.mean(dtype=np.float64)),
+            f"{name}_stderr": mean_stderr(values.astype(np.float64)),
+        }
+    return measured
 
 
 def denoising(
@@ -282,7 +285,7 @@ def denoising(
     """Mean of the squared errors (n,) of reconstructions of corrupted samples. Baselines: the corrupted samples
     themselves, and their projections on `code_size` principal components."""
     flat, noisy = clean.reshape(len(clean), -1), corrupted.reshape(len(clean), -1)
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "corrupted_mse": float(squared.mean(dtype=np.float64)),
         "corrupted_mse_stderr": mean_stderr(squared.astype(np.float64)),
         "corruption_mse": float(((noisy - flat) ** 2).mean(dtype=np.float64)),
@@ -291,8 +294,8 @@ def denoising(
     if code_size < min(len(train) - 1, flat.shape[1]):
         components = pca.fit(train, code_size)
         projected = (noisy - components.mean) @ components.vectors.T @ components.vectors + components.mean
-        found["corrupted_pca_mse"] = float(((projected - flat) ** 2).mean())
-    return found
+        measured["corrupted_pca_mse"] = float(((projected - flat) ** 2).mean())
+    return measured
 
 
 def regression(
@@ -313,28 +316,28 @@ def regression(
     n = len(targets)
     flat = targets.reshape(n, -1).astype(np.float64)
     difference = outputs.reshape(n, -1) - flat
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         "samples": n,
         **({} if weights is None else {"effective_samples": effective_size(weights)}),
     }
-    found |= _errors(difference, weights)
-    found |= root(found["mse"], found["mse_stderr"])
-    found |= {"loss": weighted_mean(losses, weights), "loss_stderr": mean_stderr(losses, weights)}
-    found |= _determination(difference, flat, weights)
+    measured |= _errors(difference, weights)
+    measured |= root(measured["mse"], measured["mse_stderr"])
+    measured |= {"loss": weighted_mean(losses, weights), "loss_stderr": mean_stderr(losses, weights)}
+    measured |= _determination(difference, flat, weights)
     of_train = train.reshape(len(train), -1)
     if train_weights is None:
         mean = of_train.mean(axis=0)
     else:
         mean = np.average(of_train.astype(np.float64), axis=0, weights=train_weights)
-    found["mean_target_mse"] = weighted_mean(((flat - mean) ** 2).mean(axis=1), weights)
-    found["mean_target_rmse"] = root(found["mean_target_mse"])["rmse"]
+    measured["mean_target_mse"] = weighted_mean(((flat - mean) ** 2).mean(axis=1), weights)
+    measured["mean_target_rmse"] = root(measured["mean_target_mse"])["rmse"]
     if targets.ndim == 2 and (names or targets.shape[1] > 1):
         columns = [slice(k, k + 1) for k in range(targets.shape[1])]
-        found["per_target"] = {
+        measured["per_target"] = {
             name: _errors(difference[:, k], weights) | _determination(difference[:, k], flat[:, k], weights)
             for name, k in zip(names or [f"y_{i}" for i in range(len(columns))], columns, strict=True)
         }
-    return found
+    return measured
 
 
 def root(mse: float, error: float | None = None) -> dict[str, float | None]:
@@ -345,10 +348,10 @@ def root(mse: float, error: float | None = None) -> dict[str, float | None]:
 
 def _errors(difference: np.ndarray, weights: np.ndarray | None) -> dict[str, Any]:
     """Mean squared and mean absolute error of differences (n, m)."""
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for name, values in (("mse", (difference**2).mean(1)), ("mae", np.abs(difference).mean(1))):
-        found |= {name: weighted_mean(values, weights), f"{name}_stderr": mean_stderr(values, weights)}
-    return found
+        measured |= {name: weighted_mean(values, weights), f"{name}_stderr": mean_stderr(values, weights)}
+    return measured
 
 
 def _determination(difference: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> dict[str, Any]:

@@ -11,14 +11,14 @@ def distances(x: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Of each sample (n, ...) the root mean square difference to the nearest of `known` (m, ...), float64 (n,)."""
     x, known = (samples.reshape(len(samples), -1).astype(np.float32) for samples in (x, known))
     squares = np.square(known).sum(axis=1)
-    found = np.empty(len(x))
+    distances = np.empty(len(x))
     step = max(1, AT_ONCE // max(1, len(known)))
     for start in range(0, len(x), step):
         some = x[start : start + step]
         nearest = (squares - 2 * some @ known.T).argmin(axis=1)
         # of the nearest alone without the cancellation of the expanded square
-        found[start : start + step] = np.square(some - known[nearest]).mean(axis=1, dtype=np.float64)
-    return np.sqrt(found)
+        distances[start : start + step] = np.square(some - known[nearest]).mean(axis=1, dtype=np.float64)
+    return np.sqrt(distances)
 
 
 def share_below(values: np.ndarray, calibration: np.ndarray) -> np.ndarray:

@@ -40,8 +40,9 @@ class Centroids(Plot):
             )
         count, shares = len(run.weights["centroids"]), run.weights["shares"].astype(float)
         shown = min(count, MOST if image else MOST_CURVES)
-        seen = run.loaded.net_input.shape if run.config.data.preprocess else shape
-        centroids = run.preprocessing.inverse(run.weights["centroids"][:shown].reshape(-1, *seen)).reshape(-1, *shape)
+        input_shape = run.loaded.net_input.shape if run.config.data.preprocess else shape
+        centers = run.weights["centroids"][:shown].reshape(-1, *input_shape)
+        centroids = run.preprocessing.inverse(centers).reshape(-1, *shape)
         title = f"{run.name}: centroids of {count} cluster{'s' if count > 1 else ''}"
         notes = ["below each its share of the training samples"]
         notes += (

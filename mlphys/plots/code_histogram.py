@@ -31,10 +31,10 @@ class CodeHistogram(Plot):
     def draw(self, run: RunView) -> Iterator[Picture]:
         split, predictions = predicted(run, "codes", _otherwise(run.config.model.kind))
         codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
-        found = code_statistics({"codes": codes}, "")
+        statistics = code_statistics({"codes": codes}, "")
         of = f"{len(codes):,} {split} samples"
-        yield _values(run.name, codes, found, of)
-        yield _numbers(run.name, codes, found, of)
+        yield _values(run.name, codes, statistics, of)
+        yield _numbers(run.name, codes, statistics, of)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) ->
     title = f"{name}: how often each number of the code is active"
     caption = f"active: |h| > {ACTIVE:g}; fractions of {of}; {silent} of {len(active)} are never active"
     if (active == 1).all():
-        caption += "; all always are, as of a code by sigmoid: the histogram of its values tells more"
+        caption += "; all always are, as of a code by sigmoid: the histogram of its values says more"
     figure = theme.figure(9.5, 5.6, title, caption)
     axes = figure.subplots()
     places = np.arange(1, len(active) + 1)

@@ -38,10 +38,12 @@ class Components(Plot):
         variances = run.weights["variances"].astype(float)
         total = float(variances.sum()) if len(variances) == len(mean) else None
         shape, steps = tuple(run.data["shape"]), run.config.data.preprocess
-        seen = preprocessing.output_shape(steps, shape)
+        input_shape = preprocessing.output_shape(steps, shape)
         note = ""
-        if seen != shape:
-            note = f"the components themselves are not drawn: data.preprocess makes {text(seen)} of {text(shape)}"
+        if input_shape != shape:
+            note = (
+                f"the components themselves are not drawn: data.preprocess makes {text(input_shape)} of {text(shape)}"
+            )
         else:
             behind = "; of samples behind data.preprocess" if steps else ""
             image = len(shape) == 3 and shape[-1] in (1, 3)

@@ -71,8 +71,8 @@ def _blocks(run: RunView, sample: np.ndarray, classifies: bool) -> Iterator[Bloc
     features = tuple(theme.short(name) for name in named_values.names(run))
     yield Block("input", "input", (text(shape),), sample, photo, features=features)
     if run.preprocessing.steps:
-        seen = chunked.read(run.preprocessing.apply(sample[None]))[0]
-        yield Block("preprocessed", "preprocessed", (text(seen.shape),), seen)
+        preprocessed = chunked.read(run.preprocessing.apply(sample[None]))[0]
+        yield Block("preprocessed", "preprocessed", (text(preprocessed.shape),), preprocessed)
     outputs = run.trained.layers(sample[None])
     rows = [row for row in run.rows if row.name in outputs]  # a head is beside the decoder
     for row in rows:

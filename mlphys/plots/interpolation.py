@@ -67,14 +67,14 @@ class Interpolation(Plot):
 def _pairs(labels: np.ndarray) -> np.ndarray:
     """Indices (pairs, 2) of samples, each with the next unused one of another class; labels are (n,)."""
     free = list(range(len(labels)))
-    found: list[tuple[int, int]] = []
-    while free and len(found) < PAIRS:
+    pairs: list[tuple[int, int]] = []
+    while free and len(pairs) < PAIRS:
         first = free.pop(0)
         other = next((i for i in free if labels[i] != labels[first]), None)
         if other is not None:
             free.remove(other)
-            found.append((first, other))
-    return np.array(found, int).reshape(-1, 2)
+            pairs.append((first, other))
+    return np.array(pairs, int).reshape(-1, 2)
 
 
 def _line(ends: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -44,9 +44,9 @@ def _projection(codes: np.ndarray) -> Projection:
 
 def _principal(codes: np.ndarray) -> Projection:
     """Projection on the first two eigenvectors of the codes' covariance; their largest entry is positive."""
-    found = pca.fit(codes.astype(np.float64), 2)
-    largest = np.take_along_axis(found.vectors, abs(found.vectors).argmax(axis=1)[:, None], axis=1)
-    points = (codes[:MOST] - found.mean) @ (found.vectors * np.sign(largest)).T
-    first, second = (f"{100 * share:.2g} %" for share in found.variances / (found.total or 1.0))
+    components = pca.fit(codes.astype(np.float64), 2)
+    largest = np.take_along_axis(components.vectors, abs(components.vectors).argmax(axis=1)[:, None], axis=1)
+    points = (codes[:MOST] - components.mean) @ (components.vectors * np.sign(largest)).T
+    first, second = (f"{100 * share:.2g} %" for share in components.variances / (components.total or 1.0))
     axes = f"first principal component ({first} of the variance)", f"second ({second})"
     return Projection(points, axes, f"codes of {codes.shape[1]:,} numbers on their first two principal components")

@@ -51,7 +51,8 @@ class LearningCurves(Plot):
             last = last_of[metric]
             shown, why = (kept, which) if kept <= last else (last, "last of its phase")
             _curves(panel, rows, metric, shown)
-            _test(panel, metric, shown, run.metrics.get("test", {}))
+            if run.config.model.measures_all_in(str(rows[shown - 1]["phase"])):
+                _test(panel, metric, shown, run.metrics.get("test", {}))
             _axes(panel, rows, metric, shown)
             if metric == "loss" and same:
                 panel.set_ylabel(" = ".join(["loss", *same]).replace("_", " "))
@@ -122,8 +123,8 @@ def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
 def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    seen = [row[name] for name in (metric, f"validation_{metric}") for row in rows if name in row]
-    finite = [value for value in seen if math.isfinite(value)]
+    values = [row[name] for name in (metric, f"validation_{metric}") for row in rows if name in row]
+    finite = [value for value in values if math.isfinite(value)]
     if metric == "loss" and finite and min(finite) > 0 and max(finite) / min(finite) > 10**DECADES:
         axes.set_yscale("log")
         log_axis.label(axes.yaxis)

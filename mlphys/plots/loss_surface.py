@@ -107,8 +107,8 @@ def _initial(run: RunView) -> list[float]:
 def _minimum(losses: Losses, path: np.ndarray) -> Minimum | None:
     """The minimum at the end of the path, None if there is none nearby."""
     extent = _extent(path)
-    found = find(losses, path[-1], STEP * extent)
-    return found if found and (abs(found.place - path[-1]) <= FAR * extent).all() else None
+    minimum = find(losses, path[-1], STEP * extent)
+    return minimum if minimum and (abs(minimum.place - path[-1]) <= FAR * extent).all() else None
 
 
 def _extent(path: np.ndarray) -> np.ndarray:
@@ -121,9 +121,9 @@ def _views(path: np.ndarray, start: float, minimum: Minimum | None) -> tuple[np.
 
     The landscape contains the ellipse d H d / 2 = loss at the start - loss at the minimum.
     """
-    seen = path if minimum is None else np.vstack([path, minimum.place])
-    near = np.array([seen.min(axis=0), seen.max(axis=0)])
-    middle, extent = near.mean(axis=0), _extent(seen)
+    places = path if minimum is None else np.vstack([path, minimum.place])
+    near = np.array([places.min(axis=0), places.max(axis=0)])
+    middle, extent = near.mean(axis=0), _extent(places)
     near = middle + np.outer([-0.5, 0.5], (1 + 2 * MARGIN) * extent)
     if minimum is None:
         return near, middle + np.outer([-1, 1], extent)

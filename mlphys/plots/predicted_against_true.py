@@ -22,16 +22,16 @@ class PredictedAgainstTrue(Plot):
         need_target_numbers(resolved)
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        found = predicted_targets(run)
-        figure, panels = found.panels(f"{run.name}: predicted against true", f"{found.caption}; dotted: equal")
+        targets = predicted_targets(run)
+        figure, panels = targets.panels(f"{run.name}: predicted against true", f"{targets.caption}; dotted: equal")
         for target, axes in panels:
-            true, output = target.true[found.drawn], target.predicted[found.drawn]
+            true, output = target.true[targets.drawn], target.predicted[targets.drawn]
             ends = [float(np.min([true, output])), float(np.max([true, output]))]
             axes.plot(ends, ends, color=theme.GREY, linestyle=":", linewidth=2, zorder=3)
             axes.scatter(true, output, s=14, color=theme.BLUE, alpha=0.4, linewidths=0, rasterized=True)
             axes.set(xlabel=f"true {target.name}", ylabel=f"predicted {target.name}")
             axes.set_title(target.quality, loc="left", color=theme.GREY)
-        yield Picture("predicted_against_true", figure, table_of(found))
+        yield Picture("predicted_against_true", figure, table_of(targets))
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -35,12 +35,12 @@ class ReconstructionsByCodeSize(Plot):
         dataset, fitted = run.dataset(), run.preprocessing
         train, x = fitted.apply(dataset.train.x), fitted.apply(getattr(dataset, split).x)
         counts = _sizes(min(size, pca.most(train)))
-        found = pca.fit(train, counts[-1])
+        components = pca.fit(train, counts[-1])
         shown = chunked.read(x[:MOST])
-        codes = (shown.reshape(len(shown), -1) - found.mean) @ found.vectors.T
-        linear = [(codes[:, :k] @ found.vectors[:k] + found.mean).reshape(shown.shape) for k in counts]
+        codes = (shown.reshape(len(shown), -1) - components.mean) @ components.vectors.T
+        linear = [(codes[:, :k] @ components.vectors[:k] + components.mean).reshape(shown.shape) for k in counts]
         images = [fitted.inverse(one.astype(np.float32)) for one in (shown, *linear)]
-        lost = pca.errors(found, x, counts)
+        lost = pca.errors(components, x, counts)
         sizes, errors = [None, *counts], [None, *lost]
         labels = ["input", *(_label(f"PCA-{k}", error) for k, error in zip(counts, lost, strict=True))]
         if not run.config.model.PROJECTS_LINEARLY:

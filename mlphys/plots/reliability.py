@@ -33,23 +33,24 @@ class Reliability(Plot):
         if weights is not None and weights.min() < 0:
             raise NotApplicable("some samples have negative weights: an accuracy in a bin could be anything")
         labels = predictions["labels"]
-        found = {"as predicted": _bins(predictions["probabilities"], labels, weights)}
+        bins_by_name = {"as predicted": _bins(predictions["probabilities"], labels, weights)}
         temperature = run.metrics.get(split, {}).get("temperature")
         if temperature:
             scaled = reliability.Temperature(temperature, None).applied(predictions["probabilities"])
-            found[f"temperature {temperature:.3g}"] = _bins(scaled, labels, weights)
+            bins_by_name[f"temperature {temperature:.3g}"] = _bins(scaled, labels, weights)
         caption = f"{len(labels):,} {split} samples in {reliability.BINS} bins; bars: one standard error"
         caption += "; the temperature is fitted to validation" if temperature else ""
         title = f"{run.name}: calibration error {beside(run, split, 'ece')}, nll {beside(run, split, 'nll')}"
         figure = theme.figure(8.4, 7.4, title, caption)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        for (name, bins), color in zip(found.items(), theme.LINES, strict=False):
+        for (name, bins), color in zip(bins_by_name.items(), theme.LINES, strict=False):
             _draw(above, below, name, bins, color)
         above.plot([0, 1], [0, 1], color=theme.GREY, linestyle=":", linewidth=2, label="calibrated", zorder=1)
         above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-        above.legend(loc="upper left")
+        # above the axes: with few samples a bin may lie anywhere in them
+        above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
         below.set(xlabel="probability of the likeliest class", ylabel="share of\nsamples")
-        yield Picture("reliability", figure, _table(found))
+        yield Picture("reliability", figure, _table(bins_by_name))
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -30,12 +30,12 @@ class Residuals(Plot):
         need_target_numbers(resolved)
 
     def draw(self, run: RunView) -> Iterator[Picture]:
-        found = predicted_targets(run)
-        caption = f"{found.caption}; orange: the mean in slices of equally many samples, with its standard error"
-        figure, panels = found.panels(f"{run.name}: residuals, predicted - true", caption)
+        targets = predicted_targets(run)
+        caption = f"{targets.caption}; orange: the mean in slices of equally many samples, with its standard error"
+        figure, panels = targets.panels(f"{run.name}: residuals, predicted - true", caption)
         for target, axes in panels:
-            _draw(axes, target, found.weights, found.drawn)
-        yield Picture("residuals", figure, table_of(found))
+            _draw(axes, target, targets.weights, targets.drawn)
+        yield Picture("residuals", figure, table_of(targets))
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -66,6 +66,6 @@ def _errors(run: RunView, x: Array) -> list[float]:
     """Mean squared error over all samples through the first 1, 2, ... stages."""
     sums: Any = 0.0  # (stages,)
     for piece in chunked.pieces(x):
-        found = run.trained.staged(piece)
-        sums += np.array([((one - piece) ** 2).sum(dtype=np.float64) for one in found])
+        staged = run.trained.staged(piece)
+        sums += np.array([((one - piece) ** 2).sum(dtype=np.float64) for one in staged])
     return list(sums / math.prod(x.shape))

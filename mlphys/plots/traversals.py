@@ -35,7 +35,7 @@ class Traversals(Plot):
         split, predictions = predicted(run, "codes", "")
         codes = predictions["codes"].reshape(len(predictions["codes"]), -1)
         normal = run.config.model.normal_code()
-        values = np.array([_quantiles(column, LEVELS, normal) for column in codes.T])
+        values = _quantiles(run, codes, LEVELS)
         base, of_base = np.zeros(codes.shape[1]), "0"
         if not normal:
             place = int(((codes - np.median(codes, axis=0)) ** 2).sum(axis=1).argmin())
@@ -58,7 +58,7 @@ class Traversals(Plot):
         columns = {"quantile": LEVELS, "code": values[numbers]}
         yield Picture("traversals", figure, image_grid.table(images, {"number": numbers}, columns))
         if codes.shape[1] == 2:
-            yield _plane(run, codes, normal, of, predictions["images"])
+            yield _plane(run, codes, of, predictions["images"])
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -75,12 +75,13 @@ def _strongest(run: RunView, base: np.ndarray, values: np.ndarray) -> np.ndarray
     return np.argsort(-apart, kind="stable")[:MOST]
 
 
-def _quantiles(values: np.ndarray, levels: np.ndarray | tuple[float, ...], normal: bool) -> np.ndarray:
-    if not normal:
-        return np.quantile(values, levels)
+def _quantiles(run: RunView, codes: np.ndarray, levels: np.ndarray | tuple[float, ...]) -> np.ndarray:
+    """The quantiles of each number of the code, (numbers, levels): of N(0, 1) where training pulls codes to it."""
+    if not run.config.model.normal_code():
+        return np.array([np.quantile(column, levels) for column in codes.T])
     from statistics import NormalDist
 
-    return np.array([NormalDist().inv_cdf(float(level)) for level in levels])
+    return np.tile([NormalDist().inv_cdf(float(level)) for level in levels], (codes.shape[1], 1))
 
 
 def _decoded(run: RunView, codes: np.ndarray) -> np.ndarray:
@@ -89,10 +90,10 @@ def _decoded(run: RunView, codes: np.ndarray) -> np.ndarray:
     return images.reshape(*codes.shape[:2], *images.shape[1:])
 
 
-def _plane(run: RunView, codes: np.ndarray, normal: bool, of: str, samples: np.ndarray) -> Picture:
+def _plane(run: RunView, codes: np.ndarray, of: str, samples: np.ndarray) -> Picture:
     """Images over the plane of a code of two numbers, at equally probable steps (Kingma & Welling 2014, figure 4)."""
     levels = (np.arange(ACROSS) + 0.5) / ACROSS
-    first, second = (_quantiles(codes[:, j], levels, normal) for j in (0, 1))
+    first, second = _quantiles(run, codes, levels)
     places = np.stack(np.meshgrid(first, second[::-1]), axis=-1)  # the second number grows upwards
     images = _decoded(run, places)
     title = f"{run.name}: {'images' if images.ndim == 5 else 'signals'} of the plane of codes"

@@ -20,7 +20,7 @@ LINES = 6  # colours
 class Line:
     """y against x; `low` and `high` are a band around it, or bars of errors at points that are `marked`.
 
-    `dashed` tells it from its neighbour; points that are not `joined` have no line.
+    `dashed` distinguishes it from its neighbour; points that are not `joined` have no line.
     """
 
     name: str

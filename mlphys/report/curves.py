@@ -31,7 +31,7 @@ def section(run: Run) -> Section | None:
 
 def charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """A chart for each quantity of each phase, training beside validation."""
-    found: list[Chart] = []
+    charts: list[Chart] = []
     phases = list(dict.fromkeys(row["phase"] for row in rows))
     for phase in phases:
         own = [row for row in rows if row["phase"] == phase]
@@ -42,8 +42,8 @@ def charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
             lines = [line for column, of, colour in pairs if (line := _line(own, column, of, colour))]
             if lines:
                 title = name.replace("_", " ") + (f" in phase {phase}" if len(phases) > 1 else "")
-                found.append(Chart(title, "epoch", name, lines))
-    return found[:MOST_CHARTS]
+                charts.append(Chart(title, "epoch", name, lines))
+    return charts[:MOST_CHARTS]
 
 
 def _line(rows: Sequence[Mapping[str, Any]], column: str, name: str, colour: int) -> Line | None:
@@ -59,10 +59,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _ended(status: Mapping[str, Any]) -> str:
-    kept = f"; the weights are those of epoch {status['best_epoch']}" if status["best_epoch"] else ""
+    best = f"; the weights are those of epoch {status['best_epoch']}" if status["best_epoch"] else ""
     ended = {
-        "early_stopping": f"Training stopped early{kept}.",
-        "target": f"Training reached its target{kept}.",
-        "epochs": f"Training went to its last epoch{kept}.",
+        "early_stopping": f"Training stopped early{best}.",
+        "target": f"Training reached its target{best}.",
+        "epochs": f"Training went to its last epoch{best}.",
     }
     return ended.get(status["stopped"], "")

@@ -1,4 +1,4 @@
-"""What was asked: the config with its defaults folded away, and the cost."""
+"""The experiment: the config with its defaults folded away, and the cost."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def _folded(value: Any, dumped: Any) -> Any:
         return dumped
     if len(dumped) == 1 and not {*dumped} & {*type(value).model_fields}:
         [(name, inner)] = dumped.items()
-        kept = without_defaults(value, inner)
-        return {name: kept} if kept else name
+        given = without_defaults(value, inner)
+        return {name: given} if given else name
     return without_defaults(value, dumped)

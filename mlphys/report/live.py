@@ -139,8 +139,8 @@ def _kept(run: Run, known: Snapshots) -> Snapshots:
     each = 4 * sum(math.prod(shape) for shape in run.loaded.weight_shapes().values())
     room = max(1, LARGEST // max(each, 1) - 1)
     epochs = sorted(known)
-    kept = epochs if len(epochs) <= room else [epochs[i] for i in np.linspace(0, len(epochs) - 1, room).astype(int)]
-    return {epoch: known[epoch] for epoch in kept}
+    shown = epochs if len(epochs) <= room else [epochs[i] for i in np.linspace(0, len(epochs) - 1, room).astype(int)]
+    return {epoch: known[epoch] for epoch in shown}
 
 
 def _plane(run: Run, kept: Snapshots) -> dict[str, Any] | None:
@@ -197,24 +197,24 @@ def _samples(run: Run, samples: PageSamples) -> dict[str, Any]:
     # most images have no more than 256 levels: a byte for each value is enough
     rounded = not np.allclose(low + levels / 255 * (high - low), samples.x, rtol=0, atol=1e-6 * max(high - low, 1e-30))
     room = max(1, LARGEST_SAMPLES // ((4 if rounded else 1) * math.prod(run.description.shape)))
-    kept = _mixed(len(samples.x), room)
-    labels, frame, tensors = samples.labels[kept], run.config.data.FRAME, Tensors()
-    found: dict[str, Any] = {
+    indices = _mixed(len(samples.x), room)
+    labels, frame, tensors = samples.labels[indices], run.config.data.FRAME, Tensors()
+    samples_json: dict[str, Any] = {
         "split": samples.split,
-        "count": len(kept),
-        "even": int((kept < MOST).sum()),  # those before the misclassified ones, which are too many of their kind
-        "x": tensors.add(samples.x[kept]) if rounded else None,
-        "levels": None if rounded else base64.b64encode(levels[kept].tobytes()).decode(),
+        "count": len(indices),
+        "even": int((indices < MOST).sum()),  # those before the misclassified ones, which are too many of their kind
+        "x": tensors.add(samples.x[indices]) if rounded else None,
+        "levels": None if rounded else base64.b64encode(levels[indices].tobytes()).decode(),
         "labels": labels.tolist() if labels.ndim == 1 else [],
         "range": [low, high],
         "frame": {"size": frame.size, "box": frame.box} if frame else None,
         "targets": tensors.add(labels) if labels.ndim > 1 and labels.size and labels.nbytes < LARGEST_SAMPLES else None,
     }
     if samples.code_quantiles is not None:
-        found["quantiles"] = tensors.add(samples.code_quantiles)
+        samples_json["quantiles"] = tensors.add(samples.code_quantiles)
     if samples.pca_mean is not None and samples.pca_components is not None:
-        found["pca"] = {"mean": tensors.add(samples.pca_mean), "components": tensors.add(samples.pca_components)}
-    return {**found, "tensors": tensors.data()}
+        samples_json["pca"] = {"mean": tensors.add(samples.pca_mean), "components": tensors.add(samples.pca_components)}
+    return {**samples_json, "tensors": tensors.data()}
 
 
 def _mixed(n: int, room: int) -> np.ndarray:

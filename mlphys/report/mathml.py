@@ -44,27 +44,27 @@ def _is_prose(tokens: list[str], at: int) -> bool:
 
 
 def _row(tokens: list[str]) -> list[Html]:
-    found: list[Html] = []
+    parts: list[Html] = []
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        if token in ("^", "_") and found and at + 1 < len(tokens):
+        if token in ("^", "_") and parts and at + 1 < len(tokens):
             name = "msup" if token == "^" else "msub"
             script, at = _script(tokens, at + 1)
-            found[-1] = element(name, found[-1], script)
+            parts[-1] = element(name, parts[-1], script)
         else:
             if token == "x" and at > 1 and tokens[at - 2][0].isdigit():
-                found.append(element("mo", "×"))
+                parts.append(element("mo", "×"))
             elif not token.isspace():
-                found.append(_single(token))
+                parts.append(_single(token))
             elif at and tokens[at - 1] in FUNCTIONS - {"sum"}:
-                found.append(Html('<mspace width="0.17em"></mspace>'))
+                parts.append(Html('<mspace width="0.17em"></mspace>'))
             at += 1
-    return found
+    return parts
 
 
 def _script(tokens: list[str], at: int) -> tuple[Html, int]:
-    """What stands after ^ or _, and where it ends: one token, or all up to the closing bracket."""
+    """What follows ^ or _, and where it ends: one token, or all up to the closing bracket."""
     if tokens[at] not in BRACKETS:
         return _single(tokens[at]), at + 1
     depth, end = 0, at

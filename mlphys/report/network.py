@@ -24,8 +24,8 @@ def section(run: Run) -> Section:
     if rows:
         parts += [_drawing(shape, rows) if len(rows) <= MOST_DRAWN else None, _table(shape, rows)]
     else:
-        kept = [[name, size(shape) or "1", math.prod(shape)] for name, shape in loaded.weight_shapes().items()]
-        parts.append(table(["weights", "shape", "numbers"], list(kept), "What was learned"))
+        weights = [[name, size(shape) or "1", math.prod(shape)] for name, shape in loaded.weight_shapes().items()]
+        parts.append(table(["weights", "shape", "numbers"], list(weights), "What was learned"))
     return Section("network", "The network", joined(*parts))
 
 

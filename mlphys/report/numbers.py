@@ -72,13 +72,17 @@ def section(run: Run, evaluated: int) -> Section | None:
         ]
         for name in names
     ]
-    counts = [f"{split} ({metrics[split]['samples']:,} samples)" for split in splits]
+    counts = [f"{split}{_of_samples(metrics[split].get('samples'))}" for split in splits]
     note = "± is the standard error that the finite number of samples leaves."
     if evaluated:
         note += f" The test split was evaluated {'once' if evaluated == 1 else f'{evaluated} times'}."
     parts = [table(["metric", *counts], list(rows), class_="metrics"), element("p", note, class_="note")]
     parts += [made for key, of in PER.items() for made in _per(key, of, metrics[splits[0]], splits[0])]
     return Section("metrics", "Metrics", joined(*parts))
+
+
+def _of_samples(count: int | None) -> str:
+    return "" if count is None else f" ({count:,} samples)"
 
 
 def _per(key: str, of: str, metrics: Mapping[str, Any], split: str) -> list[Html]:

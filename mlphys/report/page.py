@@ -71,7 +71,7 @@ def digest(content: str) -> str:
 
 
 def as_json(data: Any) -> str:
-    """JSON that can stand in a script element: ASCII, and no sign of it begins or ends markup."""
+    """JSON for a script element: ASCII, and no sign of it begins or ends markup."""
     written = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

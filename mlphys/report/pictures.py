@@ -43,13 +43,13 @@ def section(run: Run) -> Section | None:
 
 def meaning(name: str) -> str:
     """What a picture or an analysis shows, from its name: the first sentence of the entry that drew it."""
-    found = [
+    pictures = [
         (entry, package, base) for package, base in ENTRIES for entry in registry.names(package) if _is_of(name, entry)
     ]
     words = name.replace("_", " ")
-    if not found:
+    if not pictures:
         return words
-    entry, package, base = max(found, key=lambda each: len(each[0]))
+    entry, package, base = max(pictures, key=lambda each: len(each[0]))
     return f"{words}: {first_line(registry.entry(package, entry, base))}"
 
 

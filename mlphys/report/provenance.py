@@ -24,18 +24,21 @@ def methods(run: Run, number: Main | None) -> Section:
 
 
 def environment(run: Run) -> Section:
-    found = run.environment
-    engine: Any = found.get("engine") or {}
+    environment = run.environment
+    engine: Any = environment.get("engine") or {}
     rows = [
         ["command", element("code", f"mlphys train {shlex.quote(str(run.path / 'config.yaml'))}")],
-        ["started", _to_the_minute(str(found.get("started", "")))],
-        ["mlphys", found.get("mlphys", "")],
-        ["Python", found.get("python", "")],
+        ["started", _to_the_minute(str(environment.get("started", "")))],
+        ["mlphys", environment.get("mlphys", "")],
+        ["Python", environment.get("python", "")],
         ["packages", ", ".join(f"{name} {version}" for name, version in _packages(run).items())],
-        ["system", f"{found.get('system', '')}, {found.get('cpu', '')}, {found.get('threads', '?')} threads"],
-        ["accelerators", ", ".join(map(str, found.get("accelerators") or [])) or "none"],
+        [
+            "system",
+            f"{environment.get('system', '')}, {environment.get('cpu', '')}, {environment.get('threads', '?')} threads",
+        ],
+        ["accelerators", ", ".join(map(str, environment.get("accelerators") or [])) or "none"],
         ["steps", "; ".join(map(str, _values(engine.get("steps")))) if isinstance(engine, dict) else ""],
-        ["git", found.get("git") or "not in a repository"],
+        ["git", environment.get("git") or "not in a repository"],
     ]
     return Section("environment", "Environment", joined(table(["what", "of this run"], rows, class_="facts")))
 
@@ -149,6 +152,6 @@ def counted(epochs: int) -> str:
 
 
 def with_code(sentence: str) -> Html:
-    """What stands in backticks as code."""
+    """Text in backticks as code."""
     parts = sentence.split("`")
     return joined(*(element("code", part) if i % 2 else part for i, part in enumerate(parts)))

@@ -1,4 +1,4 @@
-"""The page of a run, made from what is there of it; what is missing or damaged is told in the page."""
+"""The page of a run, made from the files it has; what is missing or damaged is named on the page."""
 
 from __future__ import annotations
 

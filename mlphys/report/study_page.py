@@ -203,13 +203,12 @@ def _chart(column: str, histories: Sequence[tuple[str, list[list[dict[str, objec
         values = np.array([[rows[i].get(column) for i in range(last)] for rows in each], dtype=np.float64)
         if not np.isfinite(values).all():
             continue
-        kept = chart.thinned(last)
+        thinned = chart.thinned(last)
         mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else None
         band = (mean - spread, mean + spread) if spread is not None else (None, None)
-        low, high = (None if part is None else part[kept].tolist() for part in band)
-        lines.append(
-            Line(name, [i + 1 for i in kept], mean[kept].tolist(), low, high, colour, dashed=colour >= chart.LINES)
-        )
+        low, high = (None if part is None else part[thinned].tolist() for part in band)
+        epochs = [i + 1 for i in thinned]
+        lines.append(Line(name, epochs, mean[thinned].tolist(), low, high, colour, dashed=colour >= chart.LINES))
     return Chart(column.replace("_", " "), "epoch", column, lines) if lines else None
 
 
@@ -242,8 +241,8 @@ def _config(content: StudyFile) -> Html:
 
 
 def _environment(study: Study, content: StudyFile) -> Section:
-    found = next((record.environment for record in content.members if record.environment), None) or {}
-    packages = found.get("packages")
+    environment = next((record.environment for record in content.members if record.environment), None) or {}
+    packages = environment.get("packages")
     versions = (
         ", ".join(f"{name} {version}" for name, version in packages.items()) if isinstance(packages, dict) else ""
     )
@@ -252,7 +251,7 @@ def _environment(study: Study, content: StudyFile) -> Section:
         ["mlphys", content.mlphys],
         ["executor", f"{content.executor.name}, {content.executor.workers} at once, {content.threads} threads each"],
         ["packages", versions],
-        ["cpu", str(found.get("cpu", ""))],
+        ["cpu", str(environment.get("cpu", ""))],
     ]
     return Section("environment", "Environment", table(["what", "of this study"], rows, class_="facts"))
 

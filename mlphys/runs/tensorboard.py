@@ -122,7 +122,7 @@ def filters_of(loaded: ResolvedExperiment, fitted: Preprocessing) -> Filters:
 
 
 def _tag(name: str) -> str:
-    """TensorBoard groups charts by what stands before a slash."""
+    """TensorBoard groups charts by what precedes a slash."""
     return name.replace(".", "/", 1)
 
 

@@ -70,11 +70,11 @@ class TrainedNetwork:
     def output(self, name: str) -> PointFunction:
         """An output of the kind of model as a function of points: reconstructions, codes, probabilities, ..."""
         if name not in self._outputs:
-            kind, seen = self._kind, self._loaded.net_input
-            outputs = kind.image_outputs if name in kind.image_output_shapes(seen) else kind.predictions
+            kind, net_input = self._kind, self._loaded.net_input
+            outputs = kind.image_outputs if name in kind.image_output_shapes(net_input) else kind.predictions
 
             def function(z: Any) -> Any:
-                values = outputs(self.network, arranged(z, seen.shape))[name]
+                values = outputs(self.network, arranged(z, net_input.shape))[name]
                 scaling = self._fitted.targets
                 return values * scaling.spread + scaling.mean if scaling and name == "outputs" else values
 
@@ -144,11 +144,11 @@ class TrainedNetwork:
 
         The p parameters are the weights one after the other, as the network names them. The network keeps its own.
         """
-        kept = self.network.weight_arrays()
+        own_weights = self.network.weight_arrays()
         try:
             return self._mean_cost(self._fitted.split(split), np.atleast_2d(parameters))
         finally:
-            self.network.load_weights(kept)
+            self.network.load_weights(own_weights)
 
     @property
     def initial(self) -> dict[str, np.ndarray]:

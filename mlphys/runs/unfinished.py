@@ -31,8 +31,8 @@ def newest(path: Path, shapes: Mapping[str, Shape]) -> Unfinished | None:
         return None
     best = checkpoint.watch.best_epoch > 0 and any(name.startswith(BEST) for name in checkpoint.tensors)
     prefix = f"{BEST}{WEIGHTS}" if best else WEIGHTS
-    found = {name: value for name, value in checkpoint.tensors.items() if name.startswith(prefix)}
-    weights = {name.removeprefix(prefix): value for name, value in found.items()}
+    arrays = {name: value for name, value in checkpoint.tensors.items() if name.startswith(prefix)}
+    weights = {name.removeprefix(prefix): value for name, value in arrays.items()}
     fits = {name: value.shape for name, value in weights.items()} == dict(shapes)
     finite = all(np.isfinite(value).all() for value in weights.values())
     if not fits or not finite:

@@ -88,7 +88,7 @@ def problems_of(error: ValidationError, narrower: Mapping[KeyPath, Sequence[str]
 
     `narrower` has, for some places, the names that the rest of the document leaves of those allowed.
     """
-    found: dict[KeyPath, Refusal] = {}
+    refusals: dict[KeyPath, Refusal] = {}
     for item in error.errors(include_url=False):
         path = tuple(item["loc"])
         if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
@@ -96,11 +96,11 @@ def problems_of(error: ValidationError, narrower: Mapping[KeyPath, Sequence[str]
         context = dict(item.get("ctx") or {})
         if item["type"] == "unknown_name" and narrower and path in narrower:
             context["allowed"] = narrower[path]
-        if path not in found:
-            shown = len(found) < MOST_SHOWN  # to look for similar names for thousands takes seconds
+        if path not in refusals:
+            shown = len(refusals) < MOST_SHOWN  # to look for similar names for thousands takes seconds
             text = _text(item["type"], context, item["input"], path) if shown else item["type"]
-            found[path] = Refusal(path, text)
-    return list(found.values())
+            refusals[path] = Refusal(path, text)
+    return list(refusals.values())
 
 
 def require_known(noun: str, received: Sequence[str], allowed: Sequence[str]) -> None:

@@ -206,8 +206,8 @@ class Project(_Principal):
 
     def fit(self, x: Array) -> dict[str, np.ndarray]:
         assert isinstance(self.components, int)
-        found = pca.fit(x, self.components)
-        return {"mean": found.mean.astype(np.float32), "vectors": found.vectors.astype(np.float32)}
+        components = pca.fit(x, self.components)
+        return {"mean": components.mean.astype(np.float32), "vectors": components.vectors.astype(np.float32)}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:
         return (_flat(x) - fitted["mean"]) @ fitted["vectors"].T
@@ -261,15 +261,19 @@ class Whiten(_Principal):
         return self.model_copy(update={"components": pca.count(x, self.components)})
 
     def fit(self, x: Array) -> dict[str, np.ndarray]:
-        found = pca.fit(x, self._kept(x.shape[1:]))
-        largest = found.variances.max()
+        components = pca.fit(x, self._kept(x.shape[1:]))
+        largest = components.variances.max()
         # the smallest variance that float32 resolves; irrelevant beside a larger epsilon
-        if found.variances.min() <= np.finfo(np.float32).eps * largest and self.epsilon <= 1e-12 * largest:
+        if components.variances.min() <= np.finfo(np.float32).eps * largest and self.epsilon <= 1e-12 * largest:
             raise UserError(
                 "data.preprocess: whiten: some directions are constant and cannot get variance 1; "
                 "lower components, or raise epsilon"
             )
-        arrays = {"mean": found.mean, "vectors": found.vectors, "scales": np.sqrt(found.variances + self.epsilon)}
+        arrays = {
+            "mean": components.mean,
+            "vectors": components.vectors,
+            "scales": np.sqrt(components.variances + self.epsilon),
+        }
         return {name: array.astype(np.float32) for name, array in arrays.items()}
 
     def apply(self, x: np.ndarray, fitted: Arrays) -> np.ndarray:

@@ -27,19 +27,19 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
     Raises TypeError for a file that has no such class, or several.
     """
     module = importlib.import_module(f"{package}.{name}")
-    found = [
-        thing
-        for key, thing in vars(module).items()
-        if isinstance(thing, type)
-        and issubclass(thing, base)
-        and thing.__module__ == module.__name__
+    entries = [
+        value
+        for key, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
         and not key.startswith("_")
         and key.isidentifier()  # pydantic keeps parametrized classes beside it, such as ModelKind[Network]
     ]
-    if len(found) != 1:
-        there = " and ".join(thing.__name__ for thing in found) or "none"
+    if len(entries) != 1:
+        there = " and ".join(value.__name__ for value in entries) or "none"
         raise TypeError(f"{module.__file__}: an entry is one public class that is a {base.__name__}; there is {there}")
-    return found[0]
+    return entries[0]
 
 
 def content(package: str, name: str, key: str) -> Any:
@@ -58,21 +58,21 @@ def classes(module: str, base: type[Base]) -> dict[str, type[Base]]:
     Called at the end of that file. A class with an abstract method is a base class and no entry.
     """
     return {
-        key: thing
-        for key, thing in vars(sys.modules[module]).items()
-        if isinstance(thing, type)
-        and issubclass(thing, base)
-        and thing is not base
-        and thing.__module__ == module
-        and not (key.startswith("_") or inspect.isabstract(thing))
+        key: value
+        for key, value in vars(sys.modules[module]).items()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value is not base
+        and value.__module__ == module
+        and not (key.startswith("_") or inspect.isabstract(value))
     }
 
 
 def classes_in(package: str, base: type[Base]) -> dict[str, type[Base]]:
     """The same of all files of a package, in alphabetical order of the files. Called in the package itself."""
-    found: dict[str, type[Base]] = {}
+    by_name: dict[str, type[Base]] = {}
     for name in names(package):
         module = f"{package}.{name}"
         importlib.import_module(module)
-        found |= classes(module, base)
-    return found
+        by_name |= classes(module, base)
+    return by_name

@@ -77,8 +77,8 @@ class Range:
 
 def options(values: Any) -> dict[str, Any]:
     """The values of a grid's key by their labels. Raises ValueError for none, equal ones, or a range that is none."""
-    found = axis(values)
-    return _named(found.values()) if isinstance(found, Range) else found
+    points = axis(values)
+    return _named(points.values()) if isinstance(points, Range) else points
 
 
 def axis(values: Any) -> Range | dict[str, Any]:
@@ -98,12 +98,12 @@ def axis(values: Any) -> Range | dict[str, Any]:
 def _named(values: list[Any], names: list[str] | None = None) -> dict[str, Any]:
     if not values:
         raise ValueError(f"an empty grid trains nothing; write {EXAMPLES}")
-    seen: dict[Any, Any] = {}
+    values_by_key: dict[Any, Any] = {}
     for value in values:
         same = _comparable(value)
-        if same in seen:
-            raise ValueError(f"{flow(seen[same])} and {flow(value)} are equal; leave one out")
-        seen[same] = value
+        if same in values_by_key:
+            raise ValueError(f"{flow(values_by_key[same])} and {flow(value)} are equal; leave one out")
+        values_by_key[same] = value
     return dict(zip(names or map(flow, values), values, strict=True))
 
 
@@ -115,24 +115,24 @@ def _comparable(value: Any) -> Any:
 
 def _range(text: str) -> Range:
     """`1e-3:1:log7` and `0:1:lin6`, or without the number of values. Raises ValueError."""
-    found = RANGE.fullmatch(text.replace(" ", ""))
-    if not found:
+    match = RANGE.fullmatch(text.replace(" ", ""))
+    if not match:
         commas = f"; write [{text}]" if "," in text else ""
         raise ValueError(f"expected {EXAMPLES}{commas}")
-    count = None if found[4] is None else int(found[4])
+    count = None if match[4] is None else int(match[4])
     try:
-        first, last = float(found[1]), float(found[2])
+        first, last = float(match[1]), float(match[2])
     except ValueError:
         raise ValueError(f"expected {EXAMPLES}") from None
     if not (math.isfinite(first) and math.isfinite(last)):
         raise ValueError("the ends of a range are finite numbers")
     if first == last:
-        raise ValueError(f"a range has two ends; write [{found[1]}] for one value")
+        raise ValueError(f"a range has two ends; write [{match[1]}] for one value")
     if first > last:
-        raise ValueError(f"a range runs from the smaller to the larger number; write {found[2]}:{found[1]}:...")
+        raise ValueError(f"a range runs from the smaller to the larger number; write {match[2]}:{match[1]}:...")
     if count is not None and not 2 <= count <= LONGEST_RANGE:
         raise ValueError(f"a range has 2 to {LONGEST_RANGE} values")
-    if found[3] == "log" and first <= 0:
+    if match[3] == "log" and first <= 0:
         raise ValueError("a range of equal ratios begins above 0; write lin, or a larger first value")
-    whole = all(re.fullmatch(r"[-+]?\d+", end) for end in (found[1], found[2]))
-    return Range(first, last, found[3] == "log", count, whole)
+    whole = all(re.fullmatch(r"[-+]?\d+", end) for end in (match[1], match[2]))
+    return Range(first, last, match[3] == "log", count, whole)

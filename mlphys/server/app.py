@@ -90,7 +90,7 @@ class _Shown:
 
         self._streams += 1
         try:
-            seen: object = ()  # nothing has been told
+            seen: object = ()  # nothing has been sent
             looks = 0
             while not self._stopping():
                 now = await run_in_threadpool(_stamp, path)

@@ -20,7 +20,7 @@ Rows = Sequence[Mapping[str, Any]]  # of history.csv
 
 COLUMNS = ["run", "compare", "kind", "dataset", "state", "epochs", "main metric", "baseline", "seconds"]
 HOME = element("p", element("a", "All runs", href="/"))
-LATEST = 3  # quantities of the newest epoch that are told
+LATEST = 3  # quantities of the newest epoch that are shown
 
 
 def runs(folder: str, rows: Sequence[Row]) -> str:

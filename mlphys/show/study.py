@@ -75,16 +75,16 @@ def _points(content: StudyFile, split: str, name: str) -> str:
     columns = [*_short(list(content.grid)), "n", f"{split} {name}", *(["s", "sampling"] if several else []), "lost"]
     rows = []
     for point in points(content):
-        found = point.metric(split, name)
+        measured = point.metric(split, name)
         lost = sum(record.state in ("diverged", "failed") for record in point.records)
-        row: list[Any] = [*(point.labels[key] for key in content.grid), found.n if found else 0]
-        if found is None:
+        row: list[Any] = [*(point.labels[key] for key in content.grid), measured.n if measured else 0]
+        if measured is None:
             row += ["none"] * (3 if several else 1)
         elif several:
-            row += [rounded(found.mean, found.stderr)]
-            row += ["none" if value is None else f"{value:.2g}" for value in (found.stdev, found.sampling)]
+            row += [rounded(measured.mean, measured.stderr)]
+            row += ["none" if value is None else f"{value:.2g}" for value in (measured.stdev, measured.sampling)]
         else:
-            row += [rounded(found.mean, found.sampling)]
+            row += [rounded(measured.mean, measured.sampling)]
         rows.append([*row, lost])
     notes = [_errors(content) if several else "+- is the sampling error, of the finite number of samples"]
     if not content.folds and len(content.seeds) < 2:

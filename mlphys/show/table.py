@@ -71,7 +71,7 @@ def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
     for row in rows:
         drawn.add_row(*row)
     out = io.StringIO()
-    # neither what a notebook nor what FORCE_COLOR asks for: it is text
+    # neither for a notebook nor with the colors of FORCE_COLOR: it is text
     plain = Console(
         file=out, force_jupyter=False, force_terminal=False, color_system=None, width=width, highlight=False
     )

@@ -17,14 +17,14 @@ def trained(run: Any) -> str:
         "target": "reached its target",
         "epochs": "trained to its end",
     }[status["stopped"]]
-    kept = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
+    best = f", weights of epoch {status['best_epoch']}" if status["best_epoch"] else ""
     epochs = status["epochs"]
     if not run.config.model.ITERATIVE:
         ended = "computed, without epochs"
     elif not epochs:
         ended = "not trained: it has 0 epochs"
     else:
-        ended = f"{why} after {epochs} epoch{'s' if epochs > 1 else ''}{kept}"
+        ended = f"{why} after {epochs} epoch{'s' if epochs > 1 else ''}{best}"
     lines = [ended]
     if metrics:
         first = next(name for name in run.config.model.MEASURED if name in metrics)

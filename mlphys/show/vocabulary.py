@@ -53,11 +53,11 @@ def listed(what: str) -> str:
 
 def _measured() -> dict[str, list[str]]:
     """The kinds of model that have each metric."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for kind, model in MODELS.items():
         for metric in model.MEASURED:
-            found.setdefault(metric, []).append(kind)
-    return found
+            groups.setdefault(metric, []).append(kind)
+    return groups
 
 
 def combined() -> str:

@@ -168,23 +168,23 @@ def scores(run: Run, split: str) -> Mapping[str, np.ndarray]:
     Of weighted samples a score is the sample's part of the weighted mean, with whose variance the mean has its error.
     """
     arrays = run.predictions(split) or {}
-    found: dict[str, np.ndarray] = {}
+    scores: dict[str, np.ndarray] = {}
     if "probabilities" in arrays:
-        found["accuracy"] = (arrays["probabilities"].argmax(axis=1) == arrays["labels"]).astype(np.float64)
+        scores["accuracy"] = (arrays["probabilities"].argmax(axis=1) == arrays["labels"]).astype(np.float64)
     if "outputs" in arrays and arrays["outputs"].shape == arrays["labels"].shape:
         errors = (arrays["outputs"].astype(np.float64) - arrays["labels"]).reshape(len(arrays["labels"]), -1)
-        found |= {"mse": (errors**2).mean(axis=1), "mae": np.abs(errors).mean(axis=1)}
+        scores |= {"mse": (errors**2).mean(axis=1), "mae": np.abs(errors).mean(axis=1)}
     for metric, name in (("mse", "squared_errors"), ("mae", "absolute_errors")):
         if name in arrays:
-            found[metric] = arrays[name].astype(np.float64)
+            scores[metric] = arrays[name].astype(np.float64)
     if "losses" in arrays:
-        found |= dict.fromkeys(("loss", "reconstruction_loss"), arrays["losses"].astype(np.float64))
+        scores |= dict.fromkeys(("loss", "reconstruction_loss"), arrays["losses"].astype(np.float64))
     if "weights" in arrays:
-        found = {name: weighted_parts(values, arrays["weights"]) for name, values in found.items()}
+        scores = {name: weighted_parts(values, arrays["weights"]) for name, values in scores.items()}
     recorded = run.metrics.get(split, {})
     return {
         name: values
-        for name, values in found.items()
+        for name, values in scores.items()
         if isinstance(recorded.get(name), int | float)
         and math.isclose(values.mean(), recorded[name], rel_tol=AS_RECORDED, abs_tol=1e-9)
     }

@@ -70,8 +70,8 @@ def open_members(study: Study, content: StudyFile, retry: bool) -> tuple[list[in
     """
     again = ("failed",) if retry else ()
     unfinished = [record.number for record in content.members if not record.ended or record.state in again]
-    kept = [record.number for record in content.members if record.state in ("done", "diverged", "pruned")]
-    gone = [number for number in kept if not os.path.exists(study.run_path(number) / "config.yaml")]
+    ended = [record.number for record in content.members if record.state in ("done", "diverged", "pruned")]
+    gone = [number for number in ended if not os.path.exists(study.run_path(number) / "config.yaml")]
     return sorted({*unfinished, *gone}), gone
 
 

@@ -35,7 +35,8 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
     data = experiment.data
     found = [_needed(fetch(source), source) for source in data.sources()]
     if path := getattr(data, "path", None) if "path" in type(data).model_fields else None:
-        document = document.with_value(("data", "path"), path, document.name)
+        for key in {"path", "votes"} & {*document.data["data"]}:  # where the member is trained, they start elsewhere
+            document = document.with_value(("data", key), getattr(data, key), document.name)
         inside = _inside(Path(path)) if Path(path).is_dir() or not data.files() else ()
         found += [_needed(file) for file in (*data.files(), *inside)]
     initial = experiment.training.initial

@@ -143,18 +143,18 @@ def validated(config: Document, members: Sequence[Member]) -> dict[int, Resolved
 
     Raises UserError with what is wrong in any of them.
     """
-    found: dict[str, ResolvedExperiment] = {}
+    resolved: dict[str, ResolvedExperiment] = {}
     wrong: dict[str, str] = {}
     by_number = {}
     for member in members:
         point = flow({key: value for key, value in member.overrides.items() if key != "seed" or key in member.labels})
-        if point not in found and point not in wrong:
+        if point not in resolved and point not in wrong:
             try:
-                found[point] = validate(document(config, member))
+                resolved[point] = validate(document(config, member))
             except UserError as error:
                 wrong[point] = str(error)
-        if point in found:
-            by_number[member.number] = found[point]
+        if point in resolved:
+            by_number[member.number] = resolved[point]
     if wrong:
         messages = list(wrong.values())
         more = [f"... and {len(messages) - MOST_REPORTED} more members"] if len(messages) > MOST_REPORTED else []

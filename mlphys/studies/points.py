@@ -38,10 +38,10 @@ class Point:
 
 def points(content: StudyFile) -> list[Point]:
     """In the order of the grid."""
-    found: dict[tuple[tuple[str, str], ...], list[MemberRecord]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[MemberRecord]] = {}
     for record in content.members:
-        found.setdefault(tuple(record.labels.items()), []).append(record)
-    return [Point(dict(labels), tuple(records)) for labels, records in found.items()]
+        groups.setdefault(tuple(record.labels.items()), []).append(record)
+    return [Point(dict(labels), tuple(records)) for labels, records in groups.items()]
 
 
 def main_metric(content: StudyFile) -> tuple[str, str] | None:

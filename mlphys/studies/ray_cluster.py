@@ -145,7 +145,7 @@ class _Sent:
 
 @dataclass(eq=False)
 class _Worker:
-    """An actor, what it trains, and the call that tells what happens next."""
+    """An actor, what it trains, and the call that returns what happens next."""
 
     actor: Any
     sent: _Sent | None = None
@@ -317,7 +317,7 @@ class RayNodes:
         self.slots = self._places()
 
     def _raised(self, worker: _Worker, error: Exception, report: Report) -> None:
-        """A node raised something: what a user can mend is told, anything else is a bug, which its member reports."""
+        """A node raised something: what a user can mend is reported as it is, and a bug by the member that had it."""
         cause = getattr(error, "cause", None)
         if isinstance(cause, UserError):
             raise cause from None

@@ -55,11 +55,11 @@ def rows(
             progress(number, len(new))
     if new and indexed:
         _keep(known)
-    found = [{"run": str(folder), **known[str(folder.absolute())]["row"]} for folder in folders]
-    for row in found:
+    rows = [{"run": str(folder), **known[str(folder.absolute())]["row"]} for folder in folders]
+    for row in rows:
         if row["state"] == "running" and not atomic.held(Path(row["run"])):
             row["state"] = "interrupted"
-    return sorted(found, key=lambda row: str(row.get("started") or ""), reverse=True)
+    return sorted(rows, key=lambda row: str(row.get("started") or ""), reverse=True)
 
 
 def selected(found: Sequence[Row], where: Where | None, sort: str | None, columns: Sequence[str]) -> list[Row]:

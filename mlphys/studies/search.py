@@ -1,6 +1,6 @@
 """Optuna: values of the next trial (tree-structured Parzen estimator, Bergstra et al. 2011), and which end early.
 
-Both follow from study.json alone: what has ended is told to a fresh study in memory each time.
+Both follow from study.json alone: the trials that ended are added to a new study in memory each time.
 """
 
 from __future__ import annotations

@@ -107,10 +107,10 @@ def _points(
     more: dict[str, Any],
 ) -> None:  # fmt: skip
     """The trials with their errors, those far from most as triangles at the edge."""
-    kept = [(x, value, error) for x, (_, value, error), is_near in zip(at, done, near, strict=True) if is_near]
+    drawn = [(x, value, error) for x, (_, value, error), is_near in zip(at, done, near, strict=True) if is_near]
     style = {"color": theme.LINES[0], "marker": "o", "linestyle": "none", **more}
-    axes.errorbar([x for x, _, _ in kept], [value for _, value, _ in kept], [error for _, _, error in kept], **style)
-    low, high = min(value - error for _, value, error in kept), max(value + error for _, value, error in kept)
+    axes.errorbar([x for x, _, _ in drawn], [value for _, value, _ in drawn], [error for _, _, error in drawn], **style)
+    low, high = min(value - error for _, value, error in drawn), max(value + error for _, value, error in drawn)
     margin = MARGIN * (high - low or 1.0)
     axes.set_ylim(low - margin, high + margin)
     place, mark = (0.97, "^") if name.endswith(LOWER_IS_BETTER) else (0.03, "v")

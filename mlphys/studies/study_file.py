@@ -174,6 +174,8 @@ class Study:
         if found.total < 1 or len(found.members) > found.total:
             raise UserError(f"{path}: damaged: members is missing or wrong; start a new study")
         for number, record in enumerate(found.members, 1):
+            if not set(record.labels) <= set(record.overrides):
+                raise UserError(f"{path}: damaged: labels of member {number} are of other keys; start a new study")
             if record.number != number or record.directory != f"members/{number}":
                 raise UserError(f"{path}: damaged: member {number} is not where it should be; start a new study")
         return found

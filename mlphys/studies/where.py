@@ -59,12 +59,12 @@ class _Parser:
         end = 0
         text = self.text.rstrip()
         while end < len(text):
-            found = TOKEN.match(text, end)
-            if found is None:
+            match = TOKEN.match(text, end)
+            if match is None:
                 raise UserError(f"--where: cannot be read at {text[end:].strip()[:20]!r}; write {EXAMPLE}")
-            kind = str(found.lastgroup)
-            yield kind, found[kind], found.start(kind)
-            end = found.end()
+            kind = str(match.lastgroup)
+            yield kind, match[kind], match.start(kind)
+            end = match.end()
 
     def advance(self) -> tuple[str, str, int] | None:
         before = getattr(self, "token", None)

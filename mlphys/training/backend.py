@@ -14,6 +14,13 @@ from mlphys.training.native_backend import NativeBackend
 from mlphys.training.tensorflow_backend import TensorFlowBackend
 
 
+class Measured(Protocol):
+    """A split whose metrics can be measured again and again."""
+
+    def means(self) -> dict[str, float]:
+        """The mean of each metric with the current weights."""
+
+
 class Backend(Protocol):
     """Training steps of a phase. State persists between calls; Engine documents the order of calls."""
 
@@ -38,6 +45,9 @@ class Backend(Protocol):
 
     def train(self, start: int, stop: int) -> np.ndarray:
         """Train on the batches start <= i < stop; return count and metric sums of the epoch so far."""
+
+    def measurement(self, split: Split) -> Measured | None:
+        """The metrics of a split with the current weights; None: Keras's layers compute them after `sync_network`."""
 
     def sync_network(self) -> None:
         """Copy the trained weights into Keras's variables."""
@@ -84,6 +94,6 @@ def choose(plan: Plan, samples: int, accelerators: Sequence[str] = ()) -> Choice
 
 def batch_size(plan: Plan, samples: int) -> int:
     """The batch size of a phase that is trained on `samples` samples."""
-    seen = min(samples, plan.most_samples or samples)
+    available = min(samples, plan.most_samples or samples)
     size = plan.settings.batch_size
-    return seen if size == "all" else min(int(size), seen)
+    return available if size == "all" else min(int(size), available)

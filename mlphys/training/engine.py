@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlphys.networks import keras_internals
-from mlphys.networks.compiled import Pass, metric_means, traversed
+from mlphys.networks.compiled import Measurement, Pass, metric_means, traversed
 from mlphys.networks.phases import Gradient
 from mlphys.networks.tensorflow import accelerators
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
-from mlphys.training.backend import batch_size, choose
+from mlphys.training.backend import Backend, Measured, batch_size, choose
 from mlphys.training.prefetch import Blocks, Change
 from mlphys.training.tracking import Tracker
 
@@ -88,6 +89,10 @@ class Engine:
         """Copy the trained weights into the Keras variables."""
         self._steps.sync_network()
 
+    def measurement(self, split: Split) -> Measured:
+        """The metrics of a split with the current weights, as `means` of what this returns."""
+        return self._steps.measurement(split) or _ByKeras(self._steps, Measurement(self._phase, split))
+
     def tracked(self) -> dict[str, float | None]:
         """The tracked quantities of each layer, means over the epoch so far."""
         sums = self._sums
@@ -140,3 +145,15 @@ class Engine:
         slots = {f"optimizer/{i}": variable for i, variable in enumerate(self._phase.optimizer.variables)}
         others = {f"state/{name}": variable for name, variable in self._phase.network.state.items()}
         return weights | slots | others
+
+
+@dataclass(frozen=True)
+class _ByKeras:
+    """The metrics of a split by Keras's layers, with the weights that a backend trains."""
+
+    steps: Backend
+    measurement: Measurement
+
+    def means(self) -> dict[str, float]:
+        self.steps.sync_network()
+        return self.measurement.means()

@@ -6,24 +6,23 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from mlphys.errors import UserError
 from mlphys.io.history import quantities
 from mlphys.networks.compiled import Measurement
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Fit, Gradient, Phase
 from mlphys.numerics.memory_layout import as_saved
-from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Split, Splits
-from mlphys.training import divergence
+from mlphys.training import divergence, epoch_order
 from mlphys.training.checkpoint import Checkpoint, Incomplete
 from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine
+from mlphys.training.outcome import Diverged, Outcome, Progress, Recorder, weights_of
 from mlphys.training.plateau import Plateau, lowered
 from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
@@ -32,45 +31,6 @@ from mlphys.training.tracking import columns, parameters, weight_norms
 CHUNK_SECONDS = 0.7  # a call cannot be interrupted: Ctrl-C acts after it
 FIRST_CHUNK = 1  # batches, before the speed is known
 CHECKPOINT_SECONDS = 1.0  # at most one a second: many epochs are shorter than a write
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended. `stopped` is "early_stopping", "epochs" or "target"."""
-
-    weights: dict[str, np.ndarray]
-    best_epoch: int
-    stopped: str
-
-
-class Diverged(UserError):
-    """The loss is not finite; `outcome` has the last finite weights."""
-
-    def __init__(self, text: str, outcome: Outcome):
-        super().__init__(text)
-        self.outcome = outcome
-
-
-@dataclass(frozen=True)
-class Progress:
-    """State at the end of an epoch: current and best variables, and the number of rows of history."""
-
-    epoch: int
-    rows: int
-    state: Mapping[str, np.ndarray]
-    best: Mapping[str, np.ndarray]
-    watch: Watch
-    plateau: Plateau | None = None
-
-
-class Recorder(Protocol):
-    """Where training records history and checkpoints: a run directory, or memory in tests."""
-
-    def row(self, row: Mapping[str, Any]) -> None: ...
-
-    def checkpoint(self, checkpoint: Checkpoint) -> None: ...
-
-    def snapshot(self, epoch: int, weights: Mapping[str, np.ndarray]) -> None: ...
 
 
 @dataclass
@@ -129,15 +89,15 @@ def run_fit(training: Training, phase: Fit, rows: int, start: Checkpoint | None)
     """Run a fit phase, load its weights into the network, and record one row of history and a checkpoint."""
     if start:
         start.require({f"weights/{name}": value for name, value in phase.network.weight_arrays().items()})
-        weights = _weights(start.tensors)
+        weights = weights_of(start.tensors)
         phase.network.load_weights(weights)
         return Outcome(weights, 0, "epochs")
     began = time.perf_counter()
     training.reporter.begin(phase.name, 1, 0)
     try:
-        found = dict(phase.fit(training.dataset.train, training.dataset.validation))
-        tracked = {name: float(found.pop(name)) for name in phase.tracked}
-        weights = {**phase.network.weight_arrays(), **as_saved(found)}
+        arrays = dict(phase.fit(training.dataset.train, training.dataset.validation))
+        tracked = {name: float(arrays.pop(name)) for name in phase.tracked}
+        weights = {**phase.network.weight_arrays(), **as_saved(arrays)}
         phase.network.load_weights(weights)
         row: dict[str, Any] = {"phase": phase.name, "epoch": 1, "seconds": 0.0}
         row |= training.columns("", Measurement(phase, training.dataset.train).means())
@@ -165,7 +125,7 @@ class PhaseInTraining:
         self.training = training
         self.phase = phase
         self.settings = phase.settings
-        saved = _weights(start.tensors) if start else {}
+        saved = weights_of(start.tensors) if start else {}
         if phase.prepare and saved.keys() >= phase.network.weights.keys():  # samples computed with the weights
             phase.network.load_weights(saved)
         train, validation = self.prepared(training.dataset.train), training.dataset.validation
@@ -181,7 +141,7 @@ class PhaseInTraining:
                 self.corrupt = corrupt
         self.train_split, self.validation_split = train, validation
         self.engine = Engine(phase, train)
-        self.validation = Measurement(phase, validation) if len(validation) else None
+        self.validation = self.engine.measurement(validation) if len(validation) else None
         self.chunk = FIRST_CHUNK
         self.compiled = False
         state = self.engine.state()
@@ -191,7 +151,7 @@ class PhaseInTraining:
             start.require(self.tensors())
             if plateau and not start.plateau:
                 raise Incomplete("its checkpoint lacks the state of reduce_lr_on_plateau; retrain it")
-            self.progress = _resumed(start)
+            self.progress = Progress.resumed(start)
             self.engine.restore(self.progress.state)
         self.saved_epoch, self.saved_at = self.progress.epoch, -math.inf
         self.last_row_at = time.perf_counter()
@@ -206,7 +166,7 @@ class PhaseInTraining:
                 self.epoch(self.progress.epoch + 1)
         finally:
             reporter.end()
-            self.save(at_once=True)
+            self.save()
         return self.outcome()
 
     def stopped(self) -> str | None:
@@ -216,9 +176,9 @@ class PhaseInTraining:
     def outcome(self) -> Outcome:
         """Load the final weights into the network: those of the best epoch with early stopping, else the last."""
         progress, stopping = self.progress, self.settings.early_stopping
-        kept = progress.best if stopping and progress.watch.best_epoch else progress.state
-        self.engine.restore(kept)
-        weights = _weights(kept)
+        final = progress.best if stopping and progress.watch.best_epoch else progress.state
+        self.engine.restore(final)
+        weights = weights_of(final)
         best_epoch = progress.watch.best_epoch if stopping else progress.epoch
         return Outcome(weights, best_epoch, self.stopped() or "epochs")
 
@@ -228,7 +188,6 @@ class PhaseInTraining:
         row: dict[str, Any] = {"phase": self.phase.name, "epoch": epoch, "seconds": 0.0}
         row |= self.training.columns("", self.train(epoch))
         if self.validation:
-            self.engine.sync_network()
             row |= self.training.columns("validation_", self.validation.means())
         row["learning_rate"] = self.engine.learning_rate()
         state, watch, best = self.engine.state(), self.progress.watch, self.progress.best
@@ -237,7 +196,7 @@ class PhaseInTraining:
         if "weight_norms" in self.settings.track:
             row |= weight_norms(self.phase, state)
         if "parameters" in self.settings.track:
-            row |= parameters(_weights(state))
+            row |= parameters(weights_of(state))
         if not all(math.isfinite(row[name]) for name in quantities(row) if row[name] is not None) or not finite(state):
             raise self.diverged(epoch)
         if self.settings.early_stopping:
@@ -250,12 +209,13 @@ class PhaseInTraining:
         progress = Progress(epoch, self.progress.rows + 1, state, best, watch, plateau)
         self.snapshot(progress)  # before the checkpoint too, for the same reason
         self.progress = progress
-        self.save(at_once=False)
+        if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            self.save()
         self.training.reporter.epoch(row)
 
     def snapshot(self, progress: Progress) -> None:
         if progress.rows in self.training.snapshots:
-            self.training.recorder.snapshot(progress.rows, _weights(progress.state))
+            self.training.recorder.snapshot(progress.rows, weights_of(progress.state))
 
     def after_plateau(
         self, row: Mapping[str, Any], state: dict[str, np.ndarray]
@@ -275,7 +235,13 @@ class PhaseInTraining:
         """The epoch's samples, their order, and the random states."""
         fed, change = self.fed(epoch)
         samples = len(self.train_split if fed is None else fed)
-        self.engine.start_epoch(self.order(epoch, samples), self.seeds(epoch), fed, change)
+        seed, phase, taken = self.training.seed, self.phase, self.engine.samples
+        if self.settings.shuffle:
+            order = epoch_order.shuffled(seed, phase.name, epoch, taken, samples)
+        else:
+            order = epoch_order.in_order(epoch, taken, samples)
+        seeds = epoch_order.layer_seeds(seed, phase.name, epoch, phase.network.seeds)
+        self.engine.start_epoch(order, seeds, fed, change)
 
     def train(self, epoch: int) -> dict[str, float]:
         """Train all batches of an epoch in chunks of about CHUNK_SECONDS; return the means of the metrics."""
@@ -293,13 +259,6 @@ class PhaseInTraining:
             self.training.reporter.chunk(epoch, done / self.engine.batches, means)
         return means
 
-    def order(self, epoch: int, samples: int) -> np.ndarray:
-        """The order of the epoch's samples: its part of an endless sequence of shuffled passes."""
-        start, stop = (epoch - 1) * self.engine.samples, epoch * self.engine.samples
-        first, last = start // samples, math.ceil(stop / samples)
-        passes = np.concatenate([self.one_pass(number + 1, samples) for number in range(first, last)])
-        return passes[start - first * samples : stop - first * samples]
-
     def prepared(self, split: Split) -> Split:
         return self.phase.prepare(split) if self.phase.prepare and len(split) else split
 
@@ -316,23 +275,10 @@ class PhaseInTraining:
             steps.append(lambda block, number: corrupt(block, epoch, number))
         return split, _one_after_the_other(steps) if steps else None
 
-    def one_pass(self, number: int, samples: int) -> np.ndarray:
-        if not self.settings.shuffle:
-            return np.arange(samples)
-        return rng(self.training.seed, f"order/{self.phase.name}", number).permutation(samples)
-
-    def seeds(self, epoch: int) -> dict[str, np.ndarray]:
-        """Initial state of each random layer in this epoch."""
-        return {
-            name: rng(self.training.seed, f"{self.phase.name}/{name}", epoch).integers(2**32, size=2, dtype=np.uint32)
-            for name in self.phase.network.seeds
-        }
-
-    def save(self, at_once: bool) -> None:
-        """Save the last complete epoch, unless it is saved already or a checkpoint was just written."""
+    def save(self) -> None:
+        """Save the last complete epoch, unless it is saved already."""
         progress = self.progress
-        recent = time.monotonic() - self.saved_at <= CHECKPOINT_SECONDS
-        if progress.epoch == self.saved_epoch or (recent and not at_once):
+        if progress.epoch == self.saved_epoch:
             return
         self.training.recorder.checkpoint(
             Checkpoint(
@@ -361,12 +307,6 @@ class PhaseInTraining:
         return Diverged(text, self.outcome())
 
 
-def _resumed(start: Checkpoint) -> Progress:
-    state = {name: value for name, value in start.tensors.items() if not name.startswith("best/")}
-    best = {name[5:]: value for name, value in start.tensors.items() if name.startswith("best/")}
-    return Progress(start.epoch, start.rows, state, best, start.watch, start.plateau)
-
-
 def _one_after_the_other(changes: Sequence[Change]) -> Change:
     def change(block: Split, number: int) -> Split:
         for step in changes:
@@ -374,7 +314,3 @@ def _one_after_the_other(changes: Sequence[Change]) -> Change:
         return block
 
     return change
-
-
-def _weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}

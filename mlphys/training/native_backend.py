@@ -5,27 +5,24 @@ The result is Keras's, up to rounding, in a fraction of the time.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
 import math
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mlphys import machine
 from mlphys.native import dense_step, llvm
-from mlphys.native.chain import TOTALS, Chain, MatrixView, Workspace
-from mlphys.native.llvm import SimdUnit
+from mlphys.native.chain import TOTALS, MatrixView, Workspace
 from mlphys.networks import keras_internals
 from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import tf
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
-from mlphys.training.native_chain import Unsupported, data_term, dense_chain, random_layers
+from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
+from mlphys.training.native_measurement import NativeMeasurement, measured_chain, weights_of
+from mlphys.training.step_calls import aligned, compiled, metric_sums, together
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
 
@@ -58,8 +55,8 @@ class NativeBackend:
         chain = dense_chain(phase.plan, batch_size)
         self._phase, self._chain, self._variables, self._rows = phase, chain, variables, phase.plan.rows
         self._workspace = Workspace(chain, simd)
-        self._buffer = _aligned(self._workspace.size)
-        self._function = _compiled_steps(chain, simd)
+        self._buffer = aligned(self._workspace.size)
+        self._function = compiled(dense_step.training_steps, chain, simd)
         products = [layer.inputs * layer.outputs for layer in chain.layers]
         largest = chain.layers[products.index(max(products))]
         most = math.ceil(largest.outputs / simd.width)  # threads that own a vector of its columns
@@ -68,7 +65,7 @@ class NativeBackend:
         self._data = data_term(phase.plan.terms)
         self._classes = chain.layers[-1].outputs if self._data.target == "classes" else None
         self._sums = np.zeros(TOTALS)
-        self._random = [f"{row.name}.0" for row in random_layers(self._rows)]
+        self._random = generators(self._rows)
         self._rates = keras_internals.Rates(phase.optimizer, tf)
         now = {name: np.array(variable.numpy()) for name, variable in variables.items()}
         self._state = dict(now)
@@ -83,20 +80,20 @@ class NativeBackend:
         self.restore(now)
 
     def set_samples(self, split: Split) -> None:
-        self._x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
-        if self._chain.target_is_input:
-            self._t = self._x
-        elif self._classes:
-            self._t = np.eye(self._classes, dtype=np.float32)[split.y]
-        else:
-            self._t = np.ascontiguousarray(split.y, np.float32).reshape(len(split), -1)
-
-        self._weights = np.ones((len(split) if self._chain.weighted else 0, 2), np.float32)
+        self._x, self._t = self._samples(split)
+        self._weights = weights_of(split) if self._chain.weighted else np.ones((0, 2), np.float32)
         if isinstance(self._data, ClassWeightedTerm):
             assert self._data.weights is not None, "the labels were not read"
             self._weights[:, 0] = np.take(self._data.weights, split.y)
-        if split.weights is not None:
-            self._weights[:, 1] = split.weights
+
+    def _samples(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets, a row for each sample."""
+        x = np.ascontiguousarray(split.x, np.float32).reshape(len(split), -1)
+        if self._chain.target_is_input:
+            return x, x
+        if self._classes and self._classes > 1:
+            return x, np.eye(self._classes, dtype=np.float32)[split.y]
+        return x, np.ascontiguousarray(split.y, np.float32).reshape(len(split), -1)
 
     def begin(self, order: np.ndarray, seeds: Mapping[str, np.ndarray]) -> None:
         self._order = order
@@ -116,13 +113,21 @@ class NativeBackend:
             pointers = [array.ctypes.data for array in arrays]
             self._function(*pointers, samples, start, stop, thread, self._threads)
 
-        _together(self._threads, work)
+        together(self._threads, work)
         self._steps += stop - start
         for key, value in self._chain.rule.scalars(int(self._steps)).items():
             self._scalars[key][...] = value
-        loss, metric, penalty, weight = self._sums
-        known = {"loss": loss + penalty, "reconstruction_loss": loss}  # others are the metric of `dense_loss`
-        return np.array([weight, *(known.get(name, metric) for name in self._phase.metrics)])
+        return metric_sums(self._sums, self._phase.metrics)
+
+    def measurement(self, split: Split) -> NativeMeasurement | None:
+        """The metrics of a split with the current weights; None where machine code does not compute all of them."""
+        chain = measured_chain(self._chain, split)
+        if chain is None:
+            return None
+        weights = [self._array(kernel) for kernel, *_ in self._workspace.kernels]
+        x, targets = self._samples(split)
+        data = x, targets, weights_of(split)
+        return NativeMeasurement(self._chain, weights, chain, data, self._threads, self._phase.metrics)
 
     def learning_rate(self) -> float:
         return float(self._rates(max(0, int(self._steps) - 1), 1)[0])
@@ -137,7 +142,7 @@ class NativeBackend:
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._buffer[:] = 0.0  # the padding too, in which a diverged training leaves NaN
-        for view in self._workspace.activations:
+        for view in self._workspace.multiplied:
             self._array(view)[:, view.columns] = 1.0  # the input of the bias
         for name, variable in self._variables.items():
             self._state[name][...] = state[name]
@@ -170,42 +175,3 @@ class NativeBackend:
 
     def _array(self, view: MatrixView) -> np.ndarray:
         return self._buffer[view.start : view.end].reshape(view.rows, view.stride)
-
-
-def _together(threads: int, work: Callable[[int], None]) -> None:
-    """Run work(0), work(1), ..., each on its own thread, starting when all threads are ready: they use barriers."""
-    if threads == 1:
-        return work(0)
-    gate = threading.Barrier(threads)
-
-    def begin(thread: int) -> None:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            gate.wait()
-            work(thread)
-
-    workers = [threading.Thread(target=begin, args=(i,)) for i in range(threads)]
-    try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    except BaseException:
-        gate.abort()
-        for worker in workers:
-            if worker.is_alive():  # it writes to the workspace until its steps are done
-                worker.join()
-        raise
-
-
-@functools.cache
-def _compiled_steps(chain: Chain, simd: SimdUnit) -> Any:
-    """The compiled function of nine pointers and five integers; ctypes releases the GIL while it runs."""
-    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)
-    return signature(dense_step.training_steps(chain, simd).address())
-
-
-def _aligned(size: int) -> np.ndarray:
-    """Zeros, aligned to a cache line of 64 bytes."""
-    buffer = np.zeros(size + 16, np.float32)
-    first = -buffer.ctypes.data % 64 // 4
-    return buffer[first : first + size]

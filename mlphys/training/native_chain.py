@@ -7,18 +7,22 @@ from dataclasses import fields, replace
 from typing import Any
 
 from mlphys.native import dense_loss, llvm, noise, optimizer_step, vector_math
-from mlphys.native.chain import Chain, DenseLayer
-from mlphys.native.dense_loss import Loss
+from mlphys.native.chain import Chain, DenseLayer, NormLimit
+from mlphys.native.dense_loss import Distance, Loss
 from mlphys.native.noise import Noise
 from mlphys.native.optimizer_step import UpdateRule
 from mlphys.native.penalty import MeanActivity, Penalty
-from mlphys.networks.cost import ClassWeightedTerm, DataTerm, LayerPenalties, Term
+from mlphys.native.vector_math import Activation as ActivationFunction
+from mlphys.native.vector_math import ExponentialLinear, PiecewiseLinear
+from mlphys.networks.cost import ClassWeightedTerm, DataTerm, LayerPenalties, Term, TwoClassTerm
 from mlphys.networks.penalties.contraction import ContractionTerm
-from mlphys.networks.penalties.sparsity import L1, KLSparsity
+from mlphys.networks.penalties.sparsity import L1, KLSparsity, KSparse
+from mlphys.networks.penalties.variational import CodeMean, NormalDivergence
 from mlphys.networks.phases import Plan
 from mlphys.schema import initializers, losses, optimizers
 from mlphys.schema.initializers import Regularizer
 from mlphys.schema.layers import (
+    ELU,
     Activation,
     Dense,
     Dropout,
@@ -26,6 +30,7 @@ from mlphys.schema.layers import (
     GaussianDropout,
     GaussianNoise,
     Layer,
+    LeakyReLU,
     ReLU,
     Reshape,
     Softmax,
@@ -59,7 +64,13 @@ RULES: Mapping[type[Optimizer], type[Any]] = {
 
 
 # These classes alone: another one that is derived from them may compute something else
-LOSSES = (losses.CategoricalCrossentropy, losses.BinaryCrossentropy, losses.MeanSquaredError)
+LOSSES = (losses.CategoricalCrossentropy, losses.BinaryCrossentropy)
+DISTANCES: Mapping[type[losses.Loss], Callable[[Any], Distance]] = {
+    losses.MeanSquaredError: lambda loss: dense_loss.Square(),
+    losses.MeanAbsoluteError: lambda loss: dense_loss.Absolute(),
+    losses.Huber: lambda loss: dense_loss.Huber(loss.delta),
+    losses.LogCosh: lambda loss: dense_loss.LogCosh(),
+}
 REGULARIZERS = (initializers.L1, initializers.L2, initializers.L1L2)
 
 
@@ -85,9 +96,10 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
         raise Unsupported("its model is more than a chain of layers")
     data, code = data_term(plan.terms), _code_penalties(plan)
     noises, layers = _layers(plan.rows, {plan.code: code} if code and plan.code else {})
-    loss, rule = _loss(data, layers[-1]), _rule(plan.settings.optimizer)
-    weighted = plan.weighted or isinstance(data, ClassWeightedTerm)
-    chain = Chain(tuple(layers), loss, rule, batch, data.target == "x", noises, weighted)
+    loss, layers[-1] = _loss(data, layers[-1])
+    optimizer, weighted = plan.settings.optimizer, plan.weighted or isinstance(data, ClassWeightedTerm)
+    limit, of_samples = _norm_limit(optimizer), data.target == "x"
+    chain = Chain(tuple(layers), loss, _rule(optimizer), batch, of_samples, noises, weighted, limit)
     if set(plan.trained) != set(weight_shapes(plan.rows)):
         raise Unsupported("some of its weights are not trained")
     if batch > LARGEST_BATCH:
@@ -102,7 +114,7 @@ def dense_chain(plan: Plan, batch: int) -> Chain:
 def data_term(terms: Sequence[Term]) -> DataTerm:
     """The first term of a cost. Raises Unsupported."""
     data = terms[0]
-    if isinstance(data, DataTerm) and type(data) in (DataTerm, ClassWeightedTerm):
+    if isinstance(data, DataTerm) and type(data) in (DataTerm, ClassWeightedTerm, TwoClassTerm):
         return data
     raise NotGenerated(f"the loss {data}")
 
@@ -117,6 +129,8 @@ def _code_penalties(plan: Plan) -> dict[str, Any]:
             found["mean_activity"] = MeanActivity(term.kl.target, term.kl.weight)
         elif type(term) is ContractionTerm and _one_dense(plan):
             found["contraction"] = term.weight
+        elif type(term) is NormalDivergence:
+            found["divergence"] = term.weight
         elif type(term) is not LayerPenalties:  # those follow from the layers
             raise NotGenerated(f"the term {term}")
     return found
@@ -145,14 +159,14 @@ def _layers(
                 raise NotGenerated("a penalty on what is no output of a Dense layer")
             given = {key: _added(getattr(layers[-1], key), value) for key, value in penalized[number].items()}
             layers[-1] = replace(layers[-1], **given)
-        if row is None or type(row.layer) in (Flatten, Reshape):
+        if row is None or type(row.layer) in (Flatten, Reshape, CodeMean):
             continue
         if row in random:
             drawn = NOISES[type(row.layer)](row.layer)
             if not layers:
                 noises = (*noises, drawn)
-            elif layers[-1].penalizes_outputs:
-                raise NotGenerated(f"layer {type(row.layer).__name__} behind a penalty on its inputs")
+            elif layers[-1].penalizes_outputs or layers[-1].is_code:
+                raise NotGenerated(f"layer {type(row.layer).__name__} behind a code, or a penalty on its inputs")
             else:
                 layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
         elif type(row.layer) in NOISES:
@@ -160,20 +174,28 @@ def _layers(
         elif type(row.layer) is Dense and len(row.input_shape) == 1:
             source = dense.index(row.tied_to) if row.tied_to else None
             layers.append(replace(_dense(row.layer, row.input_shape[0]), tied_to=source))
-        elif (name := _activation(row.layer)) and layers and layers[-1].takes_activation:
-            layers[-1] = replace(layers[-1], activation=name)
+        elif type(row.layer) is KSparse and layers:
+            layers[-1] = replace(layers[-1], largest=row.layer.k)
+        elif (function := _activation(row.layer)) and layers and layers[-1].takes_activation:
+            layers[-1] = replace(layers[-1], activation=function)
         else:
             raise NotGenerated(f"layer {type(row.layer).__name__}")
     if not layers:
         raise Unsupported("it has no Dense layer")
     for layer in layers[:-1]:
-        if layer.activation not in (*vector_math.SUPPORTED, *vector_math.WITH_SLOPE):
+        if not _has_derivative(layer.activation):
             raise NotGenerated(f"activation {layer.activation}")
+        if layer.divergence is not None and layer.penalizes_outputs:
+            raise NotGenerated("a penalty on the means and variances of a code")
     if layers[-1].noises:
         raise NotGenerated(f"layer {type(random[-1].layer).__name__} behind the last Dense")
-    if layers[-1].penalizes_outputs:
+    if layers[-1].penalizes_outputs or layers[-1].is_code:
         raise NotGenerated("a penalty on the outputs of the last Dense")
     return noises, layers
+
+
+def _has_derivative(activation: ActivationFunction) -> bool:
+    return activation in vector_math.SUPPORTED or vector_math.needs_input(activation)
 
 
 def _added(before: Any, given: Any) -> Any:
@@ -212,33 +234,60 @@ def random_layers(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if type(row.layer) in NOISES and row.trainable and any(row.layer.arguments().values())]
 
 
-def _activation(layer: Layer) -> str | None:
-    """The activation that a layer is by itself; None if it is none, or one with an argument."""
+def generators(rows: Sequence[Row]) -> list[str]:
+    """The names of the generators of random numbers in a chain, in its order."""
+    random = random_layers(rows)
+    names = {id(row): f"{row.name}.0" for row in random} | {
+        id(row): "code" for row in rows if type(row.layer) is CodeMean
+    }
+    return [names[id(row)] for row in rows if id(row) in names]
+
+
+def _activation(layer: Layer) -> ActivationFunction | None:
+    """The activation that a layer is by itself; None if it is none."""
     if type(layer) is Activation:
         return layer.activation
-    return {ReLU(): "relu", Softmax(): "softmax"}.get(layer)
+    if type(layer) is LeakyReLU:
+        return PiecewiseLinear(layer.negative_slope)
+    if type(layer) is ELU:
+        return ExponentialLinear(layer.alpha)
+    if layer == ReLU():
+        return "relu"
+    if type(layer) is ReLU:
+        return PiecewiseLinear(layer.negative_slope, layer.threshold, layer.max_value)
+    return "softmax" if type(layer) is Softmax else None
 
 
-def _loss(data: DataTerm, last: DenseLayer) -> Loss:
-    classes, supported = data.target == "classes", last.activation in vector_math.SUPPORTED
-    if classes and last.outputs == 1:
-        raise NotGenerated("one unit that tells two classes apart")
+def _loss(data: DataTerm, last: DenseLayer) -> tuple[Loss, DenseLayer]:
+    """The loss, and the last layer without an activation that the loss computes. Raises Unsupported."""
+    classes, outputs, weight = data.target == "classes", last.outputs, data.weight
+    softmax, sigmoid = (classes and last.activation == name for name in ("softmax", "sigmoid"))
+    before = replace(last, activation="linear")
     match data.loss if type(data.loss) in LOSSES else None:
-        case losses.CategoricalCrossentropy(label_smoothing=0.0) if classes and last.activation == "softmax":
-            return dense_loss.SoftmaxCrossentropy(last.outputs)
-        case losses.BinaryCrossentropy(label_smoothing=0.0) if not classes and last.activation == "sigmoid":
-            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, binary=True)
-        case losses.MeanSquaredError() if supported:
-            return dense_loss.ElementwiseLoss(last.outputs, last.activation, data.weight, classes=classes)
+        case losses.CategoricalCrossentropy(label_smoothing=share) if softmax:
+            return dense_loss.SoftmaxCrossentropy(outputs, share), before
+        case losses.BinaryCrossentropy(label_smoothing=share) if sigmoid and outputs > 1:  # as Keras, from their inputs
+            return dense_loss.LogitCrossentropy(outputs, weight, share), before
+        case losses.BinaryCrossentropy(label_smoothing=share) if last.activation == "sigmoid":
+            return dense_loss.BinaryCrossentropy(outputs, weight, share, two_classes=classes), last
+    if (distance := DISTANCES.get(type(data.loss))) and not (classes and outputs == 1):
+        if softmax:
+            return dense_loss.SoftmaxDistance(outputs, weight, distance(data.loss)), before
+        if _has_derivative(last.activation):
+            return dense_loss.ElementwiseLoss(outputs, last.activation, weight, distance(data.loss), classes), last
     raise NotGenerated(f"{type(data.loss).__name__} behind {last.activation} outputs")
+
+
+def _norm_limit(optimizer: Optimizer) -> NormLimit | None:
+    """The limit of the norms of gradients, at most one."""
+    if optimizer.clipnorm is not None:
+        return NormLimit(optimizer.clipnorm)
+    return None if optimizer.global_clipnorm is None else NormLimit(optimizer.global_clipnorm, together=True)
 
 
 def _rule(optimizer: Optimizer) -> UpdateRule:
     if type(optimizer) not in RULES:
         raise NotGenerated(f"optimizer {type(optimizer).__name__}")
-    for key in ("clipnorm", "global_clipnorm"):
-        if getattr(optimizer, key) is not None:
-            raise NotGenerated(key)
     kind = RULES[type(optimizer)]
     rule = kind(**{field.name: getattr(optimizer, field.name) for field in fields(kind)})
     if optimizer.weight_decay is None and optimizer.clipvalue is None:

@@ -51,6 +51,9 @@ class TensorFlowBackend:
     def train(self, start: int, stop: int) -> np.ndarray:
         return self._chunk(self._arrays, self._order, tf.constant(start), tf.constant(stop)).numpy()
 
+    def measurement(self, split: Split) -> None:
+        """None: Keras's layers do."""
+
     def sync_network(self) -> None:
         """Nothing to do: the network's variables are trained themselves."""
 
@@ -77,10 +80,6 @@ class TensorFlowBackend:
 
     def _train_chunk(self, arrays: tuple[Any, ...], order: Any, start: Any, stop: Any) -> Any:
         self.traces += 1
-        with fast_convolutions(self._phase.network):
-            return self._batches_trained(arrays, order, start, stop)
-
-    def _batches_trained(self, arrays: tuple[Any, ...], order: Any, start: Any, stop: Any) -> Any:
         whole = self.samples // self.batch_size
         size = self.batch_size
 
@@ -103,13 +102,15 @@ class TensorFlowBackend:
         samples = arrays[0].shape[0]
         sizes = microbatches.sizes(self._phase, samples, bool(accelerators()))
         if len(sizes) == 1:
-            gradients, sums, outputs = self._passed(1.0, *arrays)
+            with fast_convolutions(self._phase.network):
+                gradients, sums, outputs = self._passed(1.0, *arrays)
         else:
             cut = zip(*(tf.split(array, sizes) for array in arrays), strict=True)
-            found = [self._passed(size / samples, *part) for part, size in zip(cut, sizes, strict=True)]
-            gradients = [_added(of_parts) for of_parts in zip(*(part[0] for part in found), strict=True)]
-            sums = tf.add_n([part[1] for part in found])
-            outputs = {name: tf.concat([part[2][name] for part in found], axis=0) for name in found[0][2]}
+            with fast_convolutions(self._phase.network, parts=1):
+                parts = [self._passed(size / samples, *part) for part, size in zip(cut, sizes, strict=True)]
+            gradients = [_added(of_parts) for of_parts in zip(*(part[0] for part in parts), strict=True)]
+            sums = tf.add_n([part[1] for part in parts])
+            outputs = {name: tf.concat([part[2][name] for part in parts], axis=0) for name in parts[0][2]}
         self._phase.optimizer.apply(gradients, list(self._phase.trained))
         if self._tracker.names:
             sums = tf.concat([sums, tf.stack(self._tracker.sums(gradients, outputs, sums[0]))], axis=0)

@@ -77,10 +77,10 @@ def parameters(weights: Mapping[str, np.ndarray]) -> dict[str, float]:
 def trained_by_layer(phase: Gradient) -> dict[str, list[int]]:
     """The trained layers in order, each with the indices of its weights in `phase.trained`."""
     names = {id(variable): name for name, variable in phase.network.weights.items()}
-    found: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for i, variable in enumerate(phase.trained):
-        found.setdefault(names[id(variable)].rpartition(".")[0], []).append(i)
-    return found
+        places.setdefault(names[id(variable)].rpartition(".")[0], []).append(i)
+    return places
 
 
 def weight_norms(phase: Gradient, state: Mapping[str, np.ndarray]) -> dict[str, float]:

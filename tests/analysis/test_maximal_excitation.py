@@ -50,6 +50,15 @@ def test_in_the_box_it_is_white_where_the_weights_are_positive_and_black_elsewhe
     assert drawn(result) == pytest.approx((weights > 0).T / 2, abs=1e-6)
 
 
+def test_the_caption_counts_the_samples_that_there_are(tmp_path: Path):
+    run = random_run(tmp_path, LINEAR_IMAGES)
+    result = found(run, samples=5000)
+    caption = result.pictures[0].figure.get_supxlabel()
+    samples = len(run.dataset().train)
+    assert samples < 5000
+    assert f"the most of one of {samples} train samples" in " ".join(caption.split())
+
+
 def test_a_filter_is_excited_by_itself_in_the_middle_of_its_map(tmp_path: Path):
     run = random_run(tmp_path, IMAGES)
     result = found(run, radius=1.0)
@@ -73,7 +82,7 @@ def test_no_sample_of_that_norm_excites_a_unit_of_a_deeper_layer_more(tmp_path: 
         (CLASSIFIER, "the net sees 2, no images of 1 or 3 channels"),
         (
             IMAGES.partition("    model")[0] + "    model: {kind: rbm, hidden: 4}\n",
-            "kind: rbm has no layers whose units could be excited",
+            "it excites units of kind: classifier, regressor or autoencoder, not of rbm",
         ),
     ],
 )

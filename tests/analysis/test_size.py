@@ -137,8 +137,7 @@ def test_a_run_alone_is_no_study(tmp_path: Path):
     with pytest.raises(NotApplicable) as refused:
         found(run)
     assert str(refused.value) == (
-        f"of 1 runs in {tmp_path / 'runs'} 1 can be compared, which differ in no size; "
-        "train more, such as with --set data.train=1000"
+        f"it is the only run in {tmp_path / 'runs'}; train more, such as with --set data.train=1000"
     )
 
 

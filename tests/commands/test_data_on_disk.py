@@ -70,8 +70,8 @@ def test_a_run_on_samples_on_disk_holds_the_same_bytes_as_one_on_those_in_memory
     small_pieces(monkeypatch)
     printed, checked = {}, []
     for name in ("here", "there"):
-        printed[name] = mlphys("train", "c.yaml", "--out", name, "--set", "plots=[]")
-        mlphys("evaluate", name, *(("--shift", 1, "--noise", 0.2) if case == "classifier" else ()))
+        printed[name] = mlphys("train", "c.yaml", "--out", name, "--set", "plots=[]", "--no-report")
+        mlphys("evaluate", name, "--no-report", *(("--shift", 1, "--noise", 0.2) if case == "classifier" else ()))
         mlphys("plot", name, "--only", ",".join(config["plots"]))
         checked.append(mlphys("data", "check", "c.yaml"))
         if case == "classifier":

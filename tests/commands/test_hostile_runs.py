@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlphys.commands import plot
+from mlphys.commands import plot, report
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
@@ -184,3 +185,11 @@ def test_a_history_without_any_loss_or_with_half_a_row_is_drawn_as_far_as_it_goe
     assert "learning_curves: not drawn: history.csv has no loss in any epoch" in mlphys("plot", run)
     (run / "history.csv").write_text("phase,epoch,loss\ntrain,1,2\ntrain,2,1\ntrain,3,0.")
     assert "learning_curves.png" in mlphys("plot", run)
+
+
+def test_metrics_without_the_number_of_samples_are_shown_and_not_compared_with_published_numbers(run):
+    assert "<h2" in report.rendered(run)
+    config = (run / "config.yaml").read_text()
+    number = "test.accuracy: {value: 0.9, error: null, samples: 10, source: a, comparable: true}"
+    (run / "config.yaml").write_text(re.sub(r"published: .*", f"published: {{{number}}}", config))
+    assert "metrics.json: damaged: test has no samples" in refused("check", run)

@@ -63,7 +63,9 @@ def test_the_config_trains_at_once_and_beats_its_baseline(
     make: Made, metric: str, baseline: str, sign: int, tmp_path: Path
 ):
     new(make(tmp_path))
-    run = mlphys("train", "new.yaml", "--quiet", "--set", "training.epochs=40", "--set", "plots=[]").splitlines()[-1]
+    run = mlphys(
+        "train", "new.yaml", "--quiet", "--no-report", "--set", "training.epochs=40", "--set", "plots=[]"
+    ).splitlines()[-1]
     metrics = json.loads((Path(run) / "metrics.json").read_text())["validation"]
     assert sign * metrics[metric] > sign * metrics[baseline] + 2 * metrics[f"{metric}_stderr"]
 

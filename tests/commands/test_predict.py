@@ -43,7 +43,7 @@ def trained(tmp_path_factory) -> Path:
         patch.chdir(path)
         for name, (data, model, training) in MODELS.items():
             Path(f"{name}.yaml").write_text(dump({"name": name, "data": data, "model": model, "training": training}))
-            mlphys("train", f"{name}.yaml", "--quiet")
+            mlphys("train", f"{name}.yaml", "--quiet", "--no-report")
             mlphys("evaluate", name)
     return path
 

@@ -45,7 +45,7 @@ def trained(tmp_path_factory) -> Path:
         patch.chdir(path)
         for name, (data, model, training) in MODELS.items():
             Path(f"{name}.yaml").write_text(dump({"name": name, "data": data, "model": model, "training": training}))
-            mlphys("train", f"{name}.yaml", "--quiet")
+            mlphys("train", f"{name}.yaml", "--quiet", "--no-report")
         mlphys("evaluate", "dense", "--shift", 3, "--noise", 2.0)
     return path
 
@@ -150,7 +150,7 @@ def test_a_regressor_is_followed_by_its_mse():
 
 
 def test_what_training_longer_changes_is_dropped():
-    mlphys("resume", "dense", "--set", "training.epochs=6", "--quiet")
+    mlphys("resume", "dense", "--set", "training.epochs=6", "--quiet", "--no-report")
     assert Run(Path("runs/dense/1")).robustness("shift") is None
 
 

@@ -59,7 +59,7 @@ def folder(tmp_path_factory) -> Path:
         write_table(Path("own.csv"))
         for name, config in CONFIGS.items():
             Path(f"{name}.yaml").write_text(dump({"name": name, **config}))
-            mlphys("train", f"{name}.yaml", "--quiet")
+            mlphys("train", f"{name}.yaml", "--quiet", "--no-report")
             mlphys("evaluate", name)
     return path
 
@@ -183,8 +183,8 @@ def test_a_kind_that_does_not_weigh_samples_refuses_weights():
 def test_a_learning_rate_on_a_plateau_falls_and_a_resumed_run_ends_with_the_same_bytes(tmp_path):
     rates = [row["learning_rate"] for row in run("plateau").history]
     assert rates == pytest.approx([1e-3 / 2 ** max(0, k - 1) for k in range(6)])
-    mlphys("train", "plateau.yaml", "--quiet", "--out", tmp_path / "half", "--set", "training.epochs=3")
-    mlphys("resume", tmp_path / "half", "--quiet", "--set", "training.epochs=6")
+    mlphys("train", "plateau.yaml", "--quiet", "--no-report", "--out", tmp_path / "half", "--set", "training.epochs=3")
+    mlphys("resume", tmp_path / "half", "--quiet", "--no-report", "--set", "training.epochs=6")
     resumed = Run(tmp_path / "half")
     assert [row["learning_rate"] for row in resumed.history] == rates
     for name, value in run("plateau").weights.items():

@@ -306,7 +306,7 @@ REFUSED = {
     ),
     "a scale behind layers": (
         sequential(SOFTMAX, layer("Rescaling", scale=2.0, offset=0.0)),
-        "net.json: Rescaling (rescaling): stands behind the net; only a regressor's outputs can be scaled",
+        "net.json: Rescaling (rescaling): follows the net; only a regressor's outputs can be scaled",
     ),
 }
 

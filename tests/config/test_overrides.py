@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlphys.config.overrides import overridden
+from mlphys.errors import UserError
 from mlphys.schema.document import KeyPath, dotted, dump, flow, parse
 
 WORDS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,7}", fullmatch=True).filter(lambda word: word != "expect")
@@ -58,3 +60,8 @@ def test_of_two_overrides_of_a_key_the_last_counts(config, first, last):
     document = parse(dump(config), "f.yaml")
     both = overridden(document, [f"{key}={flow(first)}", f"{key}={flow(last)}"])
     assert repr(both.data) == repr(overridden(document, [f"{key}={flow(last)}"]).data)
+
+
+def test_a_key_of_bytes_that_are_no_text_is_refused():
+    with pytest.raises(UserError, match="the key holds bytes that are no UTF-8"):
+        overridden(parse("a: 1", "f.yaml"), ["b\udc80=1"])

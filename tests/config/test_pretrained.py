@@ -92,8 +92,8 @@ def trained_once(tmp_path_factory) -> Path:
         patch.chdir(path)
         for name, model in SOURCES.items():
             steps = STEPS if name == "whitened" else {}
-            mlphys("train", config(name, model, {"validation": 0, **steps}, **UNTRAINED), "--quiet")
-        mlphys("train", on_code("plain"), "--quiet")
+            mlphys("train", config(name, model, {"validation": 0, **steps}, **UNTRAINED), "--quiet", "--no-report")
+        mlphys("train", on_code("plain"), "--quiet", "--no-report")
     return path
 
 
@@ -127,7 +127,7 @@ def test_the_weights_of_a_taken_encoder_are_those_of_its_run_to_the_last_byte():
 
 
 def test_a_trainable_encoder_begins_with_the_weights_of_its_run_and_changes():
-    mlphys("train", on_code("plain", trainable=True), "--quiet", "--out", "tuned")
+    mlphys("train", on_code("plain", trainable=True), "--quiet", "--no-report", "--out", "tuned")
     run, kernel = Run(Path("tuned")), weights("plain")["encoder.0.Dense.kernel"]
     assert (run.initial["encoder.1.Dense.kernel"] == kernel).all()
     assert (run.weights["encoder.1.Dense.kernel"] != kernel).any()
@@ -161,7 +161,7 @@ def test_layers_behind_an_encoder_see_through_it():
 
 
 def test_no_epoch_after_all_weights_of_a_run_gives_its_metrics():
-    mlphys("train", begun_with("whitened", data=STEPS | {"validation": 0}, epochs=0), "--quiet")
+    mlphys("train", begun_with("whitened", data=STEPS | {"validation": 0}, epochs=0), "--quiet", "--no-report")
     more, whitened = (json.loads(mlphys("evaluate", name, "--json")) for name in ("more", "whitened"))
     assert more == whitened
 
@@ -177,11 +177,11 @@ def test_a_tuned_encoder_comes_after_a_kept_one():
 
 def test_a_run_goes_on_to_the_same_bytes_after_what_it_was_taken_from_is_gone():
     """Preprocessing stays as it was fitted for the encoder, whatever samples the layers behind it are shown."""
-    mlphys("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet")
+    mlphys("train", on_code("whitened", STEPS | {"train": 20}), "--out", "whole", "--quiet", "--no-report")
     fitted = Run(Path("runs/whitened/1")).preprocessing.named_arrays()
-    mlphys("train", "top.yaml", "--out", "half", "--quiet", "--set", "training.epochs=1")
+    mlphys("train", "top.yaml", "--out", "half", "--quiet", "--no-report", "--set", "training.epochs=1")
     shutil.rmtree("runs")
-    mlphys("resume", "half", "--quiet", "--set", "training.epochs=2")
+    mlphys("resume", "half", "--quiet", "--no-report", "--set", "training.epochs=2")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
     assert all((value == Run(Path("half")).weights[name]).all() for name, value in fitted.items())
     mlphys("evaluate", "half")
@@ -189,7 +189,7 @@ def test_a_run_goes_on_to_the_same_bytes_after_what_it_was_taken_from_is_gone():
 
 def test_a_run_killed_before_its_first_checkpoint_starts_over_without_what_it_was_taken_from():
     first = weights("whitened")
-    mlphys("train", begun_with("whitened", data=STEPS), "--out", "whole", "--quiet")
+    mlphys("train", begun_with("whitened", data=STEPS), "--out", "whole", "--quiet", "--no-report")
     before = Path("whole/weights.safetensors").read_bytes()
     status = Path("whole/status.json")
     status.write_text(status.read_text().replace("done", "interrupted"))

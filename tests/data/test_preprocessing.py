@@ -70,7 +70,7 @@ def trained_once(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         Path("small.yaml").write_text(dump(SMALL))
-        mlphys("train", "small.yaml", "--quiet", "--out", "run")
+        mlphys("train", "small.yaml", "--quiet", "--no-report", "--out", "run")
     return path / "run"
 
 
@@ -280,7 +280,7 @@ def test_no_data_is_opened_to_complete_the_config_of_a_run(run):
 
 @pytest.mark.slow
 def test_without_validation_samples_there_is_nothing_to_transform(folder):
-    mlphys("train", "small.yaml", "--quiet", "--set", "data.validation=0")
+    mlphys("train", "small.yaml", "--quiet", "--no-report", "--set", "data.validation=0")
     mlphys("evaluate")
 
 
@@ -296,7 +296,7 @@ def test_what_cannot_be_fitted_leaves_no_run_behind(folder):
 
 @pytest.mark.slow
 def test_reconstructions_are_measured_in_pixels_too_beside_pcas_there(folder):
-    mlphys("train", "auto.yaml", "--quiet", "--out", "run")
+    mlphys("train", "auto.yaml", "--quiet", "--no-report", "--out", "run")
     run = Run(Path("run"))
     measured = run.metrics["validation"]
     dataset = run.dataset()
@@ -315,9 +315,9 @@ def test_reconstructions_are_measured_in_pixels_too_beside_pcas_there(folder):
 
 @pytest.mark.slow
 def test_a_run_behind_preprocessing_is_resumed_to_the_same_bytes(folder):
-    mlphys("train", "small.yaml", "--quiet", "--out", "whole")
-    mlphys("train", "small.yaml", "--quiet", "--out", "half", "--set", "training.epochs=2")
-    mlphys("resume", "half", "--quiet", "--set", "training.epochs=3")
+    mlphys("train", "small.yaml", "--quiet", "--no-report", "--out", "whole")
+    mlphys("train", "small.yaml", "--quiet", "--no-report", "--out", "half", "--set", "training.epochs=2")
+    mlphys("resume", "half", "--quiet", "--no-report", "--set", "training.epochs=3")
     assert Path("whole/weights.safetensors").read_bytes() == Path("half/weights.safetensors").read_bytes()
 
 

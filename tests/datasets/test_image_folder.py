@@ -265,7 +265,7 @@ def test_images_on_disk_are_decoded_by_another_thread_without_a_word(animals, re
 
 
 def test_a_size_that_no_image_can_have_is_refused():
-    with pytest.raises(ValidationError, match="an image can have 50000000 pixels; size asks for 100000000"):
+    with pytest.raises(ValidationError, match="an image can have 50000000 pixels; size is 100000000"):
         spec("folder", size=10_000)
 
 

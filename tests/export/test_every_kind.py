@@ -83,7 +83,7 @@ NETS = {
     "kmeans": (DIGITS, {"kind": "kmeans", "clusters": 6, "features": "triangle"}, ("encoder",)),
     "rbm": (DIGITS, {"kind": "rbm", "hidden": 5}, ()),
     "energy_classifier": (
-        DIGITS | VALIDATED,
+        DIGITS | VALIDATED | {"classes": ["0", "1", "2"]},  # a net for each
         {"kind": "energy_classifier", "of": {"autoencoder": {"units": 4, "activation": "tanh", "output": "sigmoid"}}},
         (),
     ),
@@ -106,7 +106,7 @@ def runs(tmp_path_factory):
             training["loss"] = "binary_crossentropy"
         config, out = folder / f"{name}.yaml", folder / name
         config.write_text(dump({"name": name, "data": data, "model": model, "training": training}))
-        mlphys("train", config, "--out", out, "--quiet")
+        mlphys("train", config, "--out", out, "--quiet", "--no-report")
         _draw_weights(out / "weights.safetensors", i)
         found[name] = Run(out)
     return found

@@ -14,6 +14,8 @@ from mlphys.numerics.randomness import rng
 from tests.helpers.cli import mlphys
 
 SIZE, SAMPLES, STEPS, BATCH = 6, 100, 100, 20
+SIZES = ("data.train=100", "data.validation=10", "data.test=20", "training.epochs=0")
+AS_BEFORE = [word for size in SIZES for word in ("--set", size)]
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_hundred_steps_from_imported_weights_have_the_losses_that_keras_has(sa
     one_step = ["training.shuffle=false", f"training.batch_size={BATCH}", "training.steps_per_epoch=1"]
     settings = [*order, *one_step, f"training.epochs={STEPS}"]
     overrides = [word for setting in settings for word in ("--set", setting)]
-    mlphys("train", "net.yaml", *overrides, "--out", "run", "--quiet")
+    mlphys("train", "net.yaml", *overrides, "--out", "run", "--quiet", "--no-report")
     rows = csv.DictReader(Path("run/history.csv").read_text().splitlines())
     ours = np.array([float(row["loss"]) for row in rows])
     assert len(ours) == STEPS
@@ -74,13 +76,12 @@ model:
     {Dense: {units: 3, activation: softmax}}]
 training: {epochs: 2}
 """)
-    mlphys("train", "first.yaml", "--out", "first", "--quiet")
+    mlphys("train", "first.yaml", "--out", "first", "--quiet", "--no-report")
     mlphys("export", "first", "--format", "keras", "--out", "net.keras")
     mlphys("config", "from-keras", "net.keras", "--weights", "--out", "again.yaml")
     written = Path("again.yaml").read_text()
     assert "preprocess: [standardize]" in written
-    sizes = ["data.train=100", "data.validation=10", "data.test=20", "training.epochs=0"]
-    mlphys("train", "again.yaml", *(word for size in sizes for word in ("--set", size)), "--out", "again", "--quiet")
+    mlphys("train", "again.yaml", *AS_BEFORE, "--out", "again", "--quiet", "--no-report")
     measured = [json.loads(mlphys("evaluate", run, "--json", "--no-plots")) for run in ("first", "again")]
     for metric in ("accuracy", "loss", "nll", "auc"):
         assert measured[1][metric] == pytest.approx(measured[0][metric], rel=1e-6), metric
@@ -96,10 +97,9 @@ model:
   decoder: [{Dense: {units: 36}}, {Reshape: [6, 6, 1]}]
 training: {epochs: 2}
 """)
-    mlphys("train", "first.yaml", "--out", "first", "--quiet")
+    mlphys("train", "first.yaml", "--out", "first", "--quiet", "--no-report")
     mlphys("export", "first", "--format", "keras", "--out", "net.keras")
     mlphys("config", "from-keras", "net.keras", "--weights", "--out", "again.yaml")
-    sizes = ["data.train=100", "data.validation=10", "data.test=20", "training.epochs=0"]
-    mlphys("train", "again.yaml", *(word for size in sizes for word in ("--set", size)), "--out", "again", "--quiet")
+    mlphys("train", "again.yaml", *AS_BEFORE, "--out", "again", "--quiet", "--no-report")
     measured = [json.loads(mlphys("evaluate", run, "--json", "--no-plots"))["mse"] for run in ("first", "again")]
     assert measured[1] == pytest.approx(measured[0], rel=1e-6)

@@ -44,7 +44,7 @@ class ExampleRuns:
         file = self._file(config)
         run = file.with_suffix("") / str(number)
         if not run.exists():
-            mlphys("train", file, "--set", f"data.train={samples}", "--out", run, "--quiet")
+            mlphys("train", file, "--set", f"data.train={samples}", "--out", run, "--quiet", "--no-report")
             _evaluate(run)
         return run
 
@@ -58,6 +58,6 @@ class ExampleRuns:
 
 def _evaluate(run: Path) -> None:
     """Evaluate, also on shifted samples if possible."""
-    result = CliRunner().invoke(main, ["evaluate", str(run), "--shift", "1"])
+    result = CliRunner().invoke(main, ["evaluate", str(run), "--shift", "1", "--no-report"])
     if result.exit_code == 2:
-        mlphys("evaluate", run)
+        mlphys("evaluate", run, "--no-report")

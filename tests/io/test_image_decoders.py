@@ -20,7 +20,7 @@ from tests.helpers.waiting import ended, joined
 
 pytestmark = pytest.mark.slow
 
-COLOURS = {"wanted": "pixels", "most_pixels": image_files.MOST_PIXELS, "greyscale": False, "size": None}
+COLOURS = {"wanted": "pixels", "most_pixels": image_files.MOST_PIXELS, "greyscale": False, "size": None, "crop": None}
 ENOUGH = Limits(10**9, 60)
 AFTER_A_FAILURE = "save it again, or leave it out"
 

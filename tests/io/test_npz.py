@@ -105,3 +105,11 @@ def test_a_longer_header_than_numpy_writes_is_refused(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", b"\x93NUMPY\x02\x00" + struct.pack("<I", 10**8) + b" " * 10**8)
     assert refusal(path).startswith(f"{path}: damaged: EOF: reading array header")
+
+
+def test_a_header_of_python_2_is_read_without_a_warning(tmp_path):
+    path = tmp_path / "old.npy"
+    np.save(path, np.arange(3, dtype="<i4"))
+    path.write_bytes(path.read_bytes().replace(b"(3,), }  ", b"(3L,), } "))
+    assert npz.npy_header(path).shape == (3,)
+    assert npz.read_npy(path).tolist() == npz.mapped_npy(path).tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""The limits of processes that parse: what they hold, and what they do not, as SECURITY.md says."""
+"""The limits of processes that parse, without Landlock: what they hold, and what they do not, as SECURITY.md says."""
 
 from __future__ import annotations
 

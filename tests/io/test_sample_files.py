@@ -107,6 +107,19 @@ def test_an_image_of_another_size_is_scaled_only_when_asked_to():
     assert np.allclose(read("a.png", GREY, resize=True), np.full((1, 3, 4, 1), 0.2))
 
 
+def test_where_training_cut_out_the_middle_a_scaled_image_is_cut_too_and_one_of_the_right_size_is_not():
+    image = np.full((30, 20), 255, np.uint8)
+    image[12:18, 6:14] = 51  # the middle 6 x 8
+    Image.fromarray(image).save("a.png")
+    Image.fromarray(BYTES).save("b.png")
+    cropped = Expected((3, 4, 1), 0.0, 1.0, crop=(6, 8))
+    assert np.allclose(read("a.png", cropped, resize=True), np.full((1, 3, 4, 1), 0.2))
+    assert np.array_equal(read("b.png", cropped, resize=True), PIXELS)
+    assert refusal("a.png", cropped).endswith("received 30 x 20; --resize scales its middle as those of training were")
+    too_large = refusal("a.png", Expected((3, 4, 1), 0.0, 1.0, crop=(31, 8)), resize=True)
+    assert "its size is [30, 20], smaller than the part [31, 8] that is cut out" in too_large
+
+
 def test_a_training_image_of_too_many_pixels_is_refused_before_it_is_scaled_to():
     Image.fromarray(BYTES).save("a.png")
     expected = Expected((5001, 5000, 1), 0.0, 1.0)

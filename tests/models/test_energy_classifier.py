@@ -286,7 +286,7 @@ def run(tmp_path_factory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         Path("energies.yaml").write_text(dump(CONFIG))
-        mlphys("train", "energies.yaml", "--quiet", "--out", "run")
+        mlphys("train", "energies.yaml", "--quiet", "--no-report", "--out", "run")
         mlphys("evaluate", "run", "--no-plots")
         mlphys("evaluate", "run", "--split", "train", "--no-plots")
     return Run(path / "run")

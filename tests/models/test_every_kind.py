@@ -275,7 +275,7 @@ def test_a_new_kind_is_one_file(tmp_path, monkeypatch):
     Path("mean.yaml").write_text("data: {name: digits}\nmodel: {kind: mean_image}\nplots: []\n")
     assert "64 parameters" in mlphys("config", "check", "mean.yaml")
     assert "mean over the samples of  1/d |x - m|^2" in mlphys("config", "explain", "mean.yaml")
-    mlphys("train", "mean.yaml", "--out", "run", "--quiet")
+    mlphys("train", "mean.yaml", "--out", "run", "--quiet", "--no-report")
     found = json.loads(mlphys("evaluate", "run", "--json"))
     assert found["mse"] == pytest.approx(found["mean_image_mse"], rel=1e-6)
     said = mlphys("config", "check", "mean.yaml", "--set", "model.kind=mean_imag", code=2)

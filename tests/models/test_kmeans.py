@@ -37,7 +37,7 @@ def run(tmp_path_factory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         Path("km.yaml").write_text(dump(CONFIG))
-        mlphys("train", "km.yaml", "--quiet", "--out", "run")
+        mlphys("train", "km.yaml", "--quiet", "--no-report", "--out", "run")
         mlphys("evaluate", "run", "--no-plots")
         mlphys("evaluate", "run", "--split", "train", "--no-plots")
     return Run(path / "run")
@@ -152,8 +152,8 @@ def test_a_run_holds_codes_and_reconstructions_and_its_pictures(run):
 
 def test_two_runs_of_one_seed_have_the_same_bytes_and_another_seed_has_others(run, tmp_path):
     config = run.path.parent / "km.yaml"
-    mlphys("train", config, "--quiet", "--out", tmp_path / "again", "--set", "plots=[]")
-    mlphys("train", config, "--quiet", "--out", tmp_path / "other", "--set", "plots=[]", "--seed", "1")
+    mlphys("train", config, "--quiet", "--no-report", "--out", tmp_path / "again", "--set", "plots=[]")
+    mlphys("train", config, "--quiet", "--no-report", "--out", tmp_path / "other", "--set", "plots=[]", "--seed", "1")
     first, again, other = (
         (path / "weights.safetensors").read_bytes() for path in (run.path, tmp_path / "again", tmp_path / "other")
     )

@@ -40,7 +40,9 @@ def run(tmp_path_factory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         Path("pca.yaml").write_text(dump(CONFIG))
-        mlphys("train", "pca.yaml", "--quiet", "--out", "run", "--set", "plots=[reconstructions, latent]")
+        mlphys(
+            "train", "pca.yaml", "--quiet", "--no-report", "--out", "run", "--set", "plots=[reconstructions, latent]"
+        )
         for split in ("test", "train"):
             mlphys("evaluate", "run", "--split", split, "--no-plots")
     return Run(path / "run")
@@ -101,7 +103,7 @@ def test_a_run_has_one_row_of_history_codes_and_reconstructions(run):
 
 
 def test_a_fraction_of_the_variance_becomes_a_count(folder, run):
-    mlphys("train", "pca.yaml", "--quiet", "--out", "run", "--set", "model.components=0.9")
+    mlphys("train", "pca.yaml", "--quiet", "--no-report", "--out", "run", "--set", "model.components=0.9")
     count = read(Path("run/config.yaml")).data["model"]["components"]
     variances = run.weights["variances"].astype(np.float64)
     assert variances[:count].sum() >= 0.9 * variances.sum() > variances[: count - 1].sum()
@@ -117,7 +119,7 @@ def test_above_4096_features_leading_components_alone_are_computed(folder):
     np.savez("wide.npz", x=x.reshape(60, 65, 64, 1).astype(np.float32), y=np.zeros(60, np.int64))
     data = {"name": "array", "path": "wide.npz", "validation": 0.2, "test": 0.2}
     Path("wide.yaml").write_text(dump(CONFIG | {"data": data, "model": {"kind": "pca", "components": 2}}))
-    mlphys("train", "wide.yaml", "--quiet", "--out", "run")
+    mlphys("train", "wide.yaml", "--quiet", "--no-report", "--out", "run")
     weights = load_file("run/weights.safetensors")
     assert weights["variances"].shape == (2,)
     found = weights["components"].astype(np.float64)
@@ -178,7 +180,7 @@ def test_a_config_is_judged_without_tensorflow(folder):
 
 
 def test_a_finished_run_has_nothing_to_go_on_with(folder):
-    mlphys("train", "pca.yaml", "--quiet", "--out", "run")
+    mlphys("train", "pca.yaml", "--quiet", "--no-report", "--out", "run")
     assert mlphys("resume", "run", code=2) == "mlphys: run: it is finished, and more epochs change nothing\n"
     assert mlphys("resume", "run", "--set", "training.epochs=5", code=2) == (
         "mlphys: --set training.epochs=5: training: components are computed at once, by eigenvectors: "
@@ -188,8 +190,8 @@ def test_a_finished_run_has_nothing_to_go_on_with(folder):
 
 @pytest.mark.parametrize("killed", ["before its checkpoint", "behind its checkpoint"])
 def test_a_killed_run_is_resumed_to_the_same_bytes(folder, killed):
-    mlphys("train", "pca.yaml", "--quiet", "--out", "whole")
-    mlphys("train", "pca.yaml", "--quiet", "--out", "run")
+    mlphys("train", "pca.yaml", "--quiet", "--no-report", "--out", "whole")
+    mlphys("train", "pca.yaml", "--quiet", "--no-report", "--out", "run")
     status = Path("run/status.json")
     status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "running", "stopped": None}))
     Path("run/weights.safetensors").unlink()

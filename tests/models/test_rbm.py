@@ -257,7 +257,7 @@ def run(tmp_path_factory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         Path("rbm.yaml").write_text(dump(CONFIG))
-        mlphys("train", "rbm.yaml", "--quiet", "--out", "run")
+        mlphys("train", "rbm.yaml", "--quiet", "--no-report", "--out", "run")
         mlphys("evaluate", "run", "--no-plots")
     return Run(path / "run")
 
@@ -266,7 +266,7 @@ def test_a_run_resumed_after_an_epoch_ends_with_the_same_bytes(run, tmp_path):
     half = tmp_path / "half"
     sets = ("--quiet", "--set", "plots=[]", "--set", "training.epochs=1")
     mlphys("train", run.path.parent / "rbm.yaml", "--out", half, *sets)
-    mlphys("resume", half, "--quiet", "--set", "training.epochs=3")
+    mlphys("resume", half, "--quiet", "--no-report", "--set", "training.epochs=3")
     assert (half / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
     (last, damaged), (expected, _) = (
         checkpoints.newest(path / "checkpoints", History(path / "history.csv")) for path in (half, run.path)
@@ -314,7 +314,7 @@ def test_a_gaussian_machine_learns_standardized_data_and_has_no_pseudo_likelihoo
     (tmp_path / "g.yaml").write_text(
         dump(CONFIG | {"data": data, "model": model, "training": training, "plots": plots})
     )
-    mlphys("train", tmp_path / "g.yaml", "--quiet", "--out", tmp_path / "g")
+    mlphys("train", tmp_path / "g.yaml", "--quiet", "--no-report", "--out", tmp_path / "g")
     trained = Run(tmp_path / "g")
     assert list(trained.history[0])[3:7] == ["loss", "mse", "validation_loss", "validation_mse"]
     measured = trained.metrics["validation"]

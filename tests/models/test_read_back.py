@@ -18,6 +18,7 @@ from tests.helpers.memory_layout import assert_as_saved
 KINDS = registry.names("mlphys.models")
 
 DIGITS = {"name": "digits", "train": 60, "validation": 40, "test": 0}
+THREE = {"classes": ["0", "1", "2"]}  # for the kind that trains a net for each class
 WHITENED = {**DIGITS, "preprocess": ["subtract_mean", {"project": 16}, {"whiten": "pca"}]}
 CURVE = {
     "name": "function_1d",
@@ -49,8 +50,8 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]]
         (DIGITS, {"kind": "classifier", "encoder": {"run": "before"}, "layers": [SOFTMAX]}, {"epochs": 2}),
     ],
     "energy_classifier": [
-        (WHITENED, {"kind": "energy_classifier", "of": {"pca": 2}}, ONCE),
-        (DIGITS, {"kind": "energy_classifier", "of": {"autoencoder": {"units": 3}}}, {"epochs": 1}),
+        ({**WHITENED, **THREE}, {"kind": "energy_classifier", "of": {"pca": 2}}, ONCE),
+        ({**DIGITS, **THREE}, {"kind": "energy_classifier", "of": {"autoencoder": {"units": 3}}}, {"epochs": 1}),
     ],
     "kmeans": [(WHITENED, {"kind": "kmeans", "clusters": 5, "features": "triangle"}, ONCE)],
     "pca": [(WHITENED, {"kind": "pca", "components": 4}, ONCE)],
@@ -87,7 +88,7 @@ def test_every_kind_has_an_example():
 def test_what_is_read_back_measures_to_the_bytes_that_training_measured(kind: str, example: int, monkeypatch):
     data, model, training = EXAMPLES[kind][example]
     if "before" in str((model, training)):
-        mlphys("train", config("before", data, AUTOENCODER, {"epochs": 1}), "--quiet", "--out", "before")
+        mlphys("train", config("before", data, AUTOENCODER, {"epochs": 1}), "--quiet", "--no-report", "--out", "before")
     saved: dict[str, np.ndarray] = {}
     save = RunWriter.weights
 
@@ -96,7 +97,7 @@ def test_what_is_read_back_measures_to_the_bytes_that_training_measured(kind: st
         save(writer, weights)
 
     monkeypatch.setattr(RunWriter, "weights", watched)
-    mlphys("train", config("run", data, model, training), "--quiet", "--out", "run")
+    mlphys("train", config("run", data, model, training), "--quiet", "--no-report", "--out", "run")
     measured, run = written(Path("run")), Run(Path("run"))
     assert_as_saved(saved)
     assert_as_saved(run.weights)

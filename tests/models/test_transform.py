@@ -31,7 +31,7 @@ def _in_a_folder_with_the_config(tmp_path, monkeypatch):
 
 
 def test_a_transform_is_applied_and_measured_and_nothing_is_trained():
-    mlphys("train", "blur.yaml", "--quiet", "--out", "run")
+    mlphys("train", "blur.yaml", "--quiet", "--no-report", "--out", "run")
     mlphys("evaluate", "run")
     assert set(load_file("run/weights.safetensors")) == {"layers.0.FixedConv2D.kernel"}
     assert not Path("run/history.csv").exists()
@@ -47,7 +47,7 @@ def test_a_transform_is_applied_and_measured_and_nothing_is_trained():
 
 
 def test_a_finished_transform_has_nothing_to_go_on_with():
-    mlphys("train", "blur.yaml", "--quiet", "--out", "run")
+    mlphys("train", "blur.yaml", "--quiet", "--no-report", "--out", "run")
     said = mlphys("resume", "run", code=2)
     assert said == "mlphys: run: it is finished, and more epochs change nothing\n"
 

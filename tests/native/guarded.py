@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 
 GUARD = 4096  # elements on each side of an array
@@ -22,3 +24,13 @@ class Guarded:
     def is_intact(self) -> bool:
         guard = self._guard.tobytes()
         return self._buffer[:GUARD].tobytes() == guard == self._buffer[-GUARD:].tobytes()
+
+
+def called(function, arrays, *integers):
+    """The function with its pointers from `arrays`, null where there is none; the arrays after it."""
+    guarded = {name: Guarded(values) for name, values in arrays.items()}
+    types = [ctypes.c_void_p] * len(function.pointers) + [ctypes.c_int64] * len(integers)
+    pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
+    ctypes.CFUNCTYPE(None, *types)(function.address())(*pointers, *integers)
+    assert all(each.is_intact() for each in guarded.values())
+    return {name: each.values for name, each in guarded.items()}

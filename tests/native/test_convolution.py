@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
 from mlphys.native import conv_backward, conv_forward
 from mlphys.native.conv_forward import Convolution
 from mlphys.native.llvm import SimdUnit
-from tests.native.guarded import Guarded
+from tests.native.guarded import called
 
 GROUPS = 2
-
-
-def called(function, arrays, count=GROUPS):
-    """The function with its pointers from `arrays`, null where there is none."""
-    guarded = {name: Guarded(values) for name, values in arrays.items()}
-    types = [ctypes.c_void_p] * len(function.pointers) + [ctypes.c_int64]
-    pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
-    ctypes.CFUNCTYPE(None, *types)(function.address())(*pointers, count)
-    assert all(each.is_intact() for each in guarded.values())
-    return {name: each.values for name, each in guarded.items()}
 
 
 def taps(conv, x):
@@ -85,7 +73,7 @@ def test_convolutions_equal_numpys_and_stay_within_their_arrays(simd, seed):
         expected_out = result.reshape(pools).mean((2, 4))
     rows = np.zeros((down, width, conv.filters, simd.width), np.float32)
     arguments = {"x": x, "weights": weights, "biases": biases, "rows": rows, "out": np.zeros_like(gradient)}
-    found = called(conv_forward.forward(conv, simd), arguments)
+    found = called(conv_forward.forward(conv, simd), arguments, GROUPS)
     np.testing.assert_allclose(found["out"], expected_out, atol=1e-4)
 
     back = gradient.repeat(down, axis=1).repeat(across, axis=2) / (down * across)
@@ -97,13 +85,17 @@ def test_convolutions_equal_numpys_and_stay_within_their_arrays(simd, seed):
         "sums": np.zeros((conv_backward.accumulator_vectors(conv), simd.width), np.float32),
     }
     gradients = {"dweights": np.zeros_like(weights), "dbiases": np.zeros_like(biases)}
-    found = called(conv_backward.weight_gradient(conv, simd), {"x": x, "gradient": gradient, **scratch, **gradients})
+    found = called(
+        conv_backward.weight_gradient(conv, simd), {"x": x, "gradient": gradient, **scratch, **gradients}, GROUPS
+    )
     expected = np.einsum("tsgyxcn,gyxfn->tscf", shifted, back, optimize=True)
     np.testing.assert_allclose(found["dweights"], expected, atol=1e-3)
     np.testing.assert_allclose(found["dbiases"], back.sum((0, 1, 2, 4)), atol=1e-3)
 
     scratch = {"before": scratch["before"], "turned": np.zeros_like(weights), "dx": np.zeros_like(x)}
-    found = called(conv_backward.input_gradient(conv, simd), {"weights": weights, "gradient": gradient, **scratch})
+    found = called(
+        conv_backward.input_gradient(conv, simd), {"weights": weights, "gradient": gradient, **scratch}, GROUPS
+    )
     # <dx, z> = <gradient, convolution of z>
     z = rng.normal(size=x.shape).astype(np.float32)
     convolved_z = np.einsum("tsgyxcn,tscf->gyxfn", taps(conv, z), weights, optimize=True)

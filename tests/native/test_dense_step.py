@@ -11,13 +11,24 @@ import numpy as np
 import pytest
 
 from mlphys.native import dense_step
-from mlphys.native.chain import METRICS, TOTALS, Chain, DenseLayer, Workspace
-from mlphys.native.dense_loss import ElementwiseLoss, SoftmaxCrossentropy
+from mlphys.native.chain import METRICS, TOTALS, Chain, DenseLayer, NormLimit, Workspace
+from mlphys.native.dense_loss import (
+    Absolute,
+    BinaryCrossentropy,
+    ElementwiseLoss,
+    Huber,
+    LogCosh,
+    LogitCrossentropy,
+    SoftmaxCrossentropy,
+    SoftmaxDistance,
+    Square,
+)
 from mlphys.native.llvm import SimdUnit
 from mlphys.native.noise import Dropout, GaussianDropout, GaussianNoise
 from mlphys.native.optimizer_step import SGD, Adadelta, Adagrad, Adam, Adamax, Lion, Modified, Nadam, RMSprop
 from mlphys.native.penalty import MeanActivity, Penalty
-from tests.helpers.philox import disturbed
+from mlphys.native.vector_math import ExponentialLinear, PiecewiseLinear
+from tests.helpers.philox import disturbed, standard_normal
 from tests.helpers.waiting import joined
 from tests.native.guarded import Guarded
 
@@ -36,21 +47,46 @@ WITH_SLOPE = {
     "elu": lambda z: (np.where(z > 0, z, np.expm1(np.minimum(z, 0))), np.exp(np.minimum(z, 0))),
 }
 SLOPE["sigmoid"] = lambda a: a * (1 - a)
+WITH_SLOPE |= {
+    PiecewiseLinear(0.3): lambda z: (np.where(z > 0, z, 0.3 * z), np.where(z > 0, 1, 0.3)),
+    PiecewiseLinear(0.1, 0.2, 0.9): lambda z: (
+        np.where(z > 0.2, np.minimum(z, 0.9), 0.1 * (z - 0.2)), np.where(z > 0.2, z < 0.9, 0.1)
+    ),
+    ExponentialLinear(0.4): lambda z: (
+        np.where(z > 0, z, 0.4 * np.expm1(np.minimum(z, 0))), np.where(z > 0, 1, 0.4 * np.exp(np.minimum(z, 0)))
+    ),
+}  # fmt: skip
+DISTANCES = {
+    Square(): lambda d: (d**2, 2 * d),
+    Absolute(): lambda d: (abs(d), np.sign(d)),
+    Huber(0.3): lambda d: (np.where(abs(d) < 0.3, d**2 / 2, 0.3 * abs(d) - 0.045), np.clip(d, -0.3, 0.3)),
+    LogCosh(): lambda d: (np.log(np.cosh(d)), np.tanh(d)),
+}
+LIMITS = [None, None, NormLimit(0.02), NormLimit(0.05, together=True)]
+
+
+OF_CLASSES = (SoftmaxCrossentropy, LogitCrossentropy, SoftmaxDistance)
 
 
 def random_chain(rng):
     """A random chain."""
     sizes = [int(n) for n in rng.integers(1, 40, rng.integers(2, 6))]
-    names = [str(name) for name in rng.choice([*F, *WITH_SLOPE], len(sizes) - 2)]
-    names += [str(rng.choice(list(F)))]
+    known = [*F, *WITH_SLOPE]
+    names = [known[i] for i in rng.integers(len(known), size=len(sizes) - 1)]
     same = bool(rng.integers(2))
     if same:
         sizes[-1] = sizes[0]
-    loss = ElementwiseLoss(sizes[-1], names[-1], float(rng.choice([1.0, 3.0])))
+    weight, distance, smoothing = float(rng.choice([1.0, 3.0])), list(DISTANCES)[rng.integers(4)], 0.2 * rng.integers(2)
+    loss = ElementwiseLoss(sizes[-1], names[-1], weight, distance)
     if names[-1] == "sigmoid":
-        loss = ElementwiseLoss(sizes[-1], "sigmoid", 2.0, binary=True)
+        loss = BinaryCrossentropy(sizes[-1], 2.0, smoothing)
     if not same and rng.integers(2):
-        loss, names[-1] = SoftmaxCrossentropy(sizes[-1]), "softmax"
+        losses_of_classes = (
+            SoftmaxCrossentropy(sizes[-1], smoothing),
+            LogitCrossentropy(sizes[-1], weight, smoothing),
+            SoftmaxDistance(sizes[-1], weight, distance),
+        )
+        loss, names[-1] = losses_of_classes[rng.integers(3)], "linear"
     rule = RULES[rng.integers(len(RULES))]
     layers = [
         random_layer(rng, *pair, name, i == len(names) - 1)
@@ -58,7 +94,13 @@ def random_chain(rng):
     ]
     if same and len(layers) == 2 and not layers[1].kernel_penalty:
         layers[1] = replace(layers[1], tied_to=0)
-    return Chain(tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng), not rng.integers(3))
+    limit = LIMITS[rng.integers(len(LIMITS))]
+    if len(layers) > 2 and not same and not layers[1].penalizes_outputs and layers[1].outputs > 1:
+        layers[1] = replace(layers[1], outputs=layers[1].outputs // 2 * 2, divergence=0.3)
+        layers[2] = replace(layers[2], inputs=layers[1].code_size)
+    return Chain(
+        tuple(layers), loss, rule, int(rng.integers(1, 40)), same, random_noises(rng), bool(rng.integers(2)), limit
+    )
 
 
 def random_layer(rng, inputs, outputs, name, last):
@@ -66,9 +108,11 @@ def random_layer(rng, inputs, outputs, name, last):
     more = {}
     if not rng.integers(3):
         more["kernel_penalty"], more["bias_penalty"] = Penalty(0.03, 0.1), Penalty(0.2 * rng.integers(2), 0.3)
+    if not last and not rng.integers(4):
+        more["largest"] = int(rng.integers(1, outputs + 1))
     if not last and not rng.integers(3):
         more["output_penalty"] = Penalty(0.3, 0.2)
-        if name in F:
+        if name in F and "largest" not in more:
             more["contraction"] = float(rng.choice([0.0, 0.1]))
         if name == "sigmoid":
             more["mean_activity"] = MeanActivity(0.05, 0.4)
@@ -95,7 +139,7 @@ def factors_of(chain, samples):
 
 
 def seeds_of(chain):
-    return np.random.default_rng(7).integers(2**32, size=(sum(map(len, noises_of(chain))), 2), dtype=np.uint32)
+    return np.random.default_rng(7).integers(2**32, size=(chain.first_noise(len(chain.layers)), 2), dtype=np.uint32)
 
 
 def with_slope(layer, z):
@@ -116,7 +160,7 @@ def data_for(chain, rng, samples):
     x = rng.uniform(size=(samples, chain.layers[0].inputs))
     if chain.target_is_input:
         return x, x
-    if isinstance(chain.loss, SoftmaxCrossentropy):
+    if isinstance(chain.loss, OF_CLASSES):
         return x, np.eye(chain.loss.outputs)[rng.integers(chain.loss.outputs, size=samples)]
     return x, rng.uniform(size=(samples, chain.layers[-1].outputs))
 
@@ -131,7 +175,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
 
     for places, values in zip(workspace.kernels, weights, strict=True):
         matrix(places[0])[: len(values), : places[0].columns] = values
-    for view in workspace.activations:
+    for view in workspace.multiplied:
         matrix(view)[:, view.columns] = 1.0
     function = dense_step.training_steps(chain, simd)
     arrays = {"x": data[0].astype(np.float32), "order": order.astype(np.int32), "factors": rates.astype(np.float32)}
@@ -174,20 +218,27 @@ def expected(chain, weights, data, order, rates):
         rows = order[step * chain.batch_size : (step + 1) * chain.batch_size]
         t, seeds = data[1][rows], iter(seeds_of(chain))
         inputs, slopes = [disturbed(chain.noises, data[0][rows], seeds, step)[0]], []
-        for layer, (values, *_) in zip(chain.layers, states, strict=True):
+        outputs, drawn, divergence = [], {}, 0.0
+        for i, (layer, (values, *_)) in enumerate(zip(chain.layers, states, strict=True)):
             z = inputs[-1] @ values[: layer.inputs] + (values[layer.inputs] if layer.bias else 0)
-            if layer.activation == "softmax":
-                z = np.exp(z - z.max(1, keepdims=True))
-                inputs.append(z / z.sum(1, keepdims=True))
-                continue
             y, slope = WITH_SLOPE[layer.activation](z) if layer.activation in WITH_SLOPE else with_slope(layer, z)
             noisy, factors = disturbed(layer.noises, y, seeds, step)
-            inputs.append(noisy)
+            if layer.largest:
+                kept = np.argsort(np.argsort(-noisy, axis=1, kind="stable"), axis=1) < layer.largest
+                noisy, factors = noisy * kept, factors * kept
+            outputs.append(noisy)
             slopes.append(slope * factors)
+            if layer.divergence is not None:
+                m, s = np.split(noisy, 2, axis=1)
+                drawn[i] = np.exp(s / 2) * standard_normal(m.shape, next(seeds), step)
+                divergence += layer.divergence * 0.5 * (m**2 + np.exp(s) - 1 - s).sum(1).mean()
+                noisy = m + drawn[i]
+            inputs.append(noisy)
         losses, others, slope = loss_of(chain, inputs[-1], t)
-        penalties = [penalties_of(layer, *each) for layer, *each in zip(chain.layers, states, inputs[1:], strict=True)]
+        slope = slope * (1 if isinstance(chain.loss, (*OF_CLASSES, BinaryCrossentropy)) else slopes[-1])
+        penalties = [penalties_of(layer, *each) for layer, *each in zip(chain.layers, states, outputs, strict=True)]
         factors, shares = factors_of(chain, len(data[0]))[rows].T
-        penalty = sum(each[0] for each in penalties)
+        penalty = sum(each[0] for each in penalties) + divergence
         totals += shares @ (factors * losses), shares @ others, shares.sum() * penalty, shares.sum()
         slope *= (factors * shares / len(rows))[:, None]
         gradients = []
@@ -195,17 +246,36 @@ def expected(chain, weights, data, order, rates):
             ones = np.ones((len(rows), int(chain.layers[i].bias)))
             gradients.insert(0, np.hstack([inputs[i], ones]).T @ slope + penalties[i][1])
             if i:
-                slope = slope @ states[i][0][: chain.layers[i].inputs].T + penalties[i - 1][2]
-                slope *= slopes[i - 1]
+                slope = slope @ states[i][0][: chain.layers[i].inputs].T
+                if i - 1 in drawn:
+                    m, s = np.split(outputs[i - 1], 2, axis=1)
+                    weight = chain.layers[i - 1].divergence / len(rows)
+                    by_logarithm = 0.5 * (slope * drawn[i - 1] + weight * (np.exp(s) - 1))
+                    slope = np.hstack([slope + weight * m, by_logarithm])
+                slope = (slope + penalties[i - 1][2]) * slopes[i - 1]
         for layer, gradient in zip(chain.layers, gradients, strict=True):
             if layer.tied_to is not None:
                 gradients[layer.tied_to][: layer.outputs] += gradient[: layer.inputs].T
+        shorten(chain, gradients)
         for layer, places, gradient in zip(chain.layers, states, gradients, strict=True):
             first = 0 if layer.tied_to is None else layer.inputs
             move(chain.rule, [each[first:] for each in places], gradient[first:], rate)
             if layer.tied_to is not None:
                 places[0][:first] = states[layer.tied_to][0][: layer.outputs].T
     return states, totals
+
+
+def shorten(chain, gradients):
+    """Limit the norms of the gradients of kernels and biases, each or together."""
+    if limit := chain.norm_limit:
+        parts = [
+            part
+            for layer, each in zip(chain.layers, gradients, strict=True)
+            for part in ((each[: layer.inputs],) if layer.tied_to is None else ()) + (each[layer.inputs :],)
+        ]
+        norms = [np.sqrt((part**2).sum()) for part in parts]
+        for part, norm in zip(parts, norms, strict=True):
+            part *= limit.limit / max(np.linalg.norm(norms) if limit.together else norm, limit.limit)
 
 
 def penalties_of(layer, places, outputs):
@@ -233,16 +303,26 @@ def penalties_of(layer, places, outputs):
 
 
 def loss_of(chain, p, t):
-    """Loss and metric of each sample, and the gradient with respect to the last pre-activations."""
-    loss = chain.loss
-    if isinstance(loss, SoftmaxCrossentropy):
-        return -(t * np.log(p)).sum(1), t[np.arange(len(t)), p.argmax(1)], p - t
-    squares = ((p - t) ** 2).mean(1)
-    if loss.binary:
+    """Loss and metric of each sample, and the gradient with respect to the outputs that the loss takes, of a sigmoid
+    those before it."""
+    loss, right, squares = chain.loss, t[np.arange(len(t)), p.argmax(1)], ((p - t) ** 2).mean(1)
+    n, share = loss.outputs, getattr(loss, "label_smoothing", 0.0)
+    if isinstance(loss, BinaryCrossentropy | LogitCrossentropy):
+        t = t * (1 - share) + share / 2
+        metric, p = (right, F["sigmoid"](p)) if isinstance(loss, LogitCrossentropy) else (squares, p)
         losses = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(1)
-        return loss.weight * losses, squares, loss.weight * (p - t) / loss.outputs
-    slope = loss.weight * 2 * (p - t) * SLOPE[loss.activation](p) / loss.outputs
-    return loss.weight * squares, squares, slope
+        return loss.weight * losses, metric, loss.weight * (p - t) / n
+    if isinstance(loss, ElementwiseLoss):
+        values, slope = DISTANCES[loss.distance](p - t)
+        return loss.weight * values.mean(1), squares, loss.weight * slope / n
+    p = np.exp(p - p.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    if isinstance(loss, SoftmaxCrossentropy):
+        t = t * (1 - share) + share / n
+        return -(t * np.log(p)).sum(1), right, p - t
+    values, slope = DISTANCES[loss.distance](p - t)
+    slope = p * (slope - (p * slope).sum(1, keepdims=True))
+    return loss.weight * values.mean(1), right, loss.weight * slope / n
 
 
 def move(rule, places, g, factors):

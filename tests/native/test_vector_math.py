@@ -58,6 +58,11 @@ def smooth(x, alpha, scale):
     return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
+PARAMETRIC = {
+    vector_math.PiecewiseLinear(0.3): lambda x: np.where(x > 0, x, 0.3 * x),
+    vector_math.PiecewiseLinear(0.1, 0.5, 2.0): lambda x: np.where(x > 0.5, np.minimum(x, 2), 0.1 * (x - 0.5)),
+    vector_math.ExponentialLinear(0.4): lambda x: smooth(x, 0.4, 1),
+}
 normal = np.vectorize(lambda x: (1 + math.erf(x / math.sqrt(2))) / 2)
 FORMULAS = {
     "celu": lambda x: smooth(x, 1, 1),
@@ -78,7 +83,10 @@ FORMULAS = {
 }
 
 
-@pytest.mark.parametrize("name", vector_math.WITH_SLOPE)
+FORMULAS |= PARAMETRIC
+
+
+@pytest.mark.parametrize("name", FORMULAS, ids=str)
 def test_an_activation_and_its_slope_are_correct_to_rounding(name):
     x = np.linspace(-9, 9, 20_000 // 16 * 16).astype(np.float32)
     exact, step = x.astype(float), 1e-5
@@ -92,7 +100,7 @@ def test_an_activation_and_its_slope_are_correct_to_rounding(name):
     assert smooth_there.mean() > 0.99
 
 
-@pytest.mark.parametrize("name", vector_math.WITH_SLOPE)
+@pytest.mark.parametrize("name", FORMULAS, ids=str)
 def test_what_is_not_a_number_stays_so(name):
     x = np.full(16, np.nan, np.float32)
     assert np.isnan(mapped(lambda ir, each: vector_math.activate_with_slope(ir, name, each)[0], x)).all()

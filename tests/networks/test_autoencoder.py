@@ -121,7 +121,7 @@ def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_i
 
 
 def test_a_run_in_phases_is_not_trained_longer():
-    said("train", written(STACKED), "--out", "run", "--quiet", "--set", "plots=[]")
+    said("train", written(STACKED), "--out", "run", "--quiet", "--no-report", "--set", "plots=[]")
     assert said("resume", "run", code=2) == ("mlphys: run: its training is finished; retrain with more epochs\n")
     assert said("resume", "run", "--set", "training.epochs=9", code=2) == (
         "mlphys: run: is trained in phases, and the epochs of those before are spent; retrain with other epochs\n"

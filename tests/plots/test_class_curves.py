@@ -72,3 +72,10 @@ def test_reliability_compares_accuracy_with_probability_before_and_after_the_tem
     assert [table["confidence"][i] for i in first] == pytest.approx([0.625, 0.8, 0.9])
     assert [table["accuracy"][i] for i in first] == [0.5, 1, 1]
     assert {*table["probabilities"]} == {"as predicted", "temperature 2"}
+
+
+def test_no_bin_of_a_reliability_diagram_lies_behind_the_legend():
+    (picture,) = Reliability().draw(made(metrics={"temperature": 2.0}))
+    picture.figure.canvas.draw()
+    above = picture.figure.axes[0]
+    assert above.get_legend().get_window_extent().y0 >= above.get_window_extent().y1 - 1

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mlphys.errors import NotApplicable
+from mlphys.models.energy_classifier import EnergyClassifier
 from mlphys.models.kmeans import KMeans
+from mlphys.models.stacked_autoencoder import StackedAutoencoder
 from mlphys.plots.learning_curves import LearningCurves
 from tests.plots.runs import MadeRun, config, history
 
@@ -57,6 +59,22 @@ def test_the_test_result_stands_at_the_kept_epoch_with_its_error():
     ((low, high),) = bar.lines[2][0].get_segments()
     assert list(low) == pytest.approx([2, 0.33])
     assert list(high) == pytest.approx([2, 0.37])
+
+
+def test_the_result_of_a_whole_network_does_not_stand_at_the_curve_of_a_part_of_it():
+    stage = {"encoder": [{"Dense": {"units": 4}}]}
+    stack = StackedAutoencoder.model_validate({"kind": "stacked_autoencoder", "stages": [stage, stage]})
+    energies = EnergyClassifier.model_validate(EnergyClassifier.example())
+    stages = history([0.5, 0.3], "pretrain_0") + history([0.4, 0.2], "pretrain_1")
+    by_class = history([0.5, 0.3], "train_0") + history([0.4, 0.2], "train_1")
+    for model, rows, last in ((stack, stages, "fine_tune"), (energies, by_class, "calibrate")):
+        settings = config(None)
+        settings.model = model
+        metrics = {"test": {"loss": 0.35, "loss_stderr": 0.02}}
+        part = drawn(history=rows, metrics=metrics, config=settings).figure.axes[0]
+        assert legend(part) == ["training 0.2000", "validation 0.2100"]
+        whole = drawn(history=rows + history([0.4, 0.3], last), metrics=metrics, config=settings).figure.axes[0]
+        assert legend(whole)[-1] == "test 0.350 ± 0.020"
 
 
 def test_without_validation_only_training_is_drawn():

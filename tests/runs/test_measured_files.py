@@ -53,7 +53,18 @@ def test_an_impossible_metric_is_refused_by_its_name(value, why, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "null", "{", "", '{"test": 1}', '{"tests": {}}', "[" * 10_000, '{"test": ' + "9" * 5000 + "}"]
+    "text",
+    [
+        "[]",
+        "null",
+        "{",
+        "",
+        '{"test": 1}',
+        '{"tests": {}}',
+        "[" * 10_000,
+        '{"test": ' + "9" * 5000 + "}",
+        r'{"\ud800": {}}',
+    ],
 )
 def test_a_file_that_is_no_metrics_at_all_is_refused(text, tmp_path):
     with pytest.raises(UserError, match=r"metrics.json: damaged"):

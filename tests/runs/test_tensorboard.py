@@ -25,7 +25,7 @@ plots: []
 def train(folder: Path, *options: str) -> Path:
     path = folder / "small.yaml"
     path.write_text(CONFIG)
-    mlphys("train", path, "--out", folder / "run", "--quiet", *options)
+    mlphys("train", path, "--out", folder / "run", "--quiet", "--no-report", *options)
     return folder / "run"
 
 
@@ -88,7 +88,7 @@ def test_a_training_that_goes_on_has_every_step_once(tmp_path: Path):
     run = train(tmp_path, "--set", "training.tensorboard=true")
     file = run / "tensorboard" / "train" / NAME
     file.write_bytes(file.read_bytes() + event("loss", 7.0, 4, 1.0) + b"half of a record")  # killed behind a checkpoint
-    mlphys("resume", run, "--quiet", "--set", "training.epochs=5")
+    mlphys("resume", run, "--quiet", "--no-report", "--set", "training.epochs=5")
     values = numbers(run, "train", "loss")
     assert list(values) == [1, 2, 3, 4, 5]
     assert values[4] < 7

@@ -115,7 +115,7 @@ def config(tmp_path: Path) -> Path:
 
 def test_a_net_is_trained_with_them(mlphys, config: Path):
     run = config.with_name("run")
-    mlphys("train", str(config), "--out", str(run), "--quiet")
+    mlphys("train", str(config), "--out", str(run), "--quiet", "--no-report")
     assert json.loads((run / "status.json").read_text())["state"] == "done"
 
 

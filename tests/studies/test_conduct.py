@@ -176,6 +176,10 @@ def test_folds_are_averaged_over_their_seeds_first(tmp_path):
             "damaged: member 1 is not where it should be",
         ),
         (lambda facts: "[" * 100_000, "damaged: not readable as JSON"),
+        (
+            lambda facts: json.dumps({**facts, "members": [{**facts["members"][0], "labels": {"epochs": "1"}}]}),
+            "damaged: labels of member 1 are of other keys",
+        ),
     ],
 )
 def test_a_damaged_study_is_refused_by_the_name_of_its_file(study, harm, message):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlphys.datasets.galaxy_zoo import GalaxyZoo
 from mlphys.errors import UserError
 from mlphys.schema.data import RemoteFile
 from mlphys.schema.document import Document
@@ -81,6 +82,18 @@ def test_a_folder_of_images_is_sent_file_by_file(tmp_path):
     data = {"name": "image_folder", "path": str(tmp_path / "images")}
     _, files = member_files.needed(Document({"name": "a", "data": data, "model": MODEL}, "f.yaml", {}))
     assert [Path(file.path).name for file in files] == ["1.png", "2.png"]
+
+
+def test_a_folder_of_images_and_the_table_beside_it_are_both_sent(tmp_path, monkeypatch):
+    keys = GalaxyZoo.example(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    keys |= {"path": "images_training_rev1", "votes": "training_solutions_rev1.csv"}
+    document, files = member_files.needed(Document({"name": "a", "data": keys, "model": MODEL}, "f.yaml", {}))
+    assert document.data["data"]["path"] == str(tmp_path / "images_training_rev1")
+    assert document.data["data"]["votes"] == files[0].path
+    assert files[0].path == str(tmp_path / "training_solutions_rev1.csv")
+    assert [Path(file.path).name for file in files[1:3]] == ["100.jpg", "101.jpg"]
+    assert len(files) == 21
 
 
 def test_a_generated_dataset_needs_nothing():

@@ -12,7 +12,7 @@ from mlphys.models import classifier
 from mlphys.networks import tensorflow
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
-from mlphys.training import loop
+from mlphys.training import epoch_order, loop
 from mlphys.training.checkpoint import Incomplete
 from mlphys.training.engine import Engine
 from mlphys.training.progress import Silence
@@ -25,7 +25,7 @@ DENSE = [
     {"Dense": {"units": 10, "activation": "softmax"}},
 ]
 PLAIN = ["Flatten", {"Dense": {"units": 16, "activation": "relu"}}, DENSE[2]]  # a chain for native/dense_step.py
-BY_TENSORFLOW = ["Flatten", {"Dense": {"units": 16}}, "LeakyReLU", DENSE[2]]
+BY_TENSORFLOW = ["Flatten", {"Dense": {"units": 16}}, "LayerNormalization", DENSE[2]]
 CONV = [
     {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
     {"MaxPooling2D": {"pool_size": 2}},
@@ -159,7 +159,7 @@ def test_every_sample_is_seen_once_a_pass_wherever_epochs_cut_the_passes(steps):
     training = loop.Training(network, phases, digits(), None, 0, {}, Memory(), Silence())
     under_way = loop.PhaseInTraining(training, phases[0], 0, None)
     assert (under_way.engine.batches, under_way.engine.samples) == (steps, 30 * steps)
-    epochs = [under_way.order(epoch, 250) for epoch in range(1, 60)]
+    epochs = [epoch_order.shuffled(0, "train", epoch, 30 * steps, 250) for epoch in range(1, 60)]
     assert {len(order) for order in epochs} == {30 * steps}
     row = np.concatenate(epochs)
     passes = row[: len(row) // 250 * 250].reshape(-1, 250)

@@ -26,6 +26,8 @@ from mlphys.training.tensorflow_backend import TensorFlowBackend
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 60, None)
 VALUES = replace(DIGITS, classes=(), target_shape=(2,))
+THREE = replace(DIGITS, classes=("0", "1", "2"))
+DESCRIPTIONS = {"regressor": VALUES, "energy_classifier": THREE}  # which trains a net for each class
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 ENCODER = [{"Dense": {"units": 6, "activation": "sigmoid"}}]
 # Nets that machine code trains as they are, wherever there are such of a kind.
@@ -63,7 +65,7 @@ class Unknown(Term):
 
 def gradient_phases(kind_name: str) -> list[Gradient]:
     kind = MODELS[kind_name]
-    description = VALUES if kind_name == "regressor" else DIGITS
+    description = DESCRIPTIONS.get(kind_name, DIGITS)
     training = Training.model_validate({**SETTINGS, **PHASES.get(kind_name, {})})
     training = training.model_copy(update={"loss": kind.DEFAULT_LOSS} if kind.ITERATIVE else {})
     spec = kind.model_validate({"kind": kind_name, **SMALLEST[kind_name]})
@@ -76,7 +78,8 @@ def gradient_phases(kind_name: str) -> list[Gradient]:
 def samples(description: Description) -> Split:
     random = np.random.default_rng(0)
     x = random.random((60, *description.shape)).astype(np.float32)
-    y = np.arange(60, dtype=np.int32) % 10 if description.classes else random.random((60, 2)).astype(np.float32)
+    classes = len(description.classes)
+    y = np.arange(60, dtype=np.int32) % classes if classes else random.random((60, 2)).astype(np.float32)
     return Split(x, y)
 
 
@@ -97,7 +100,7 @@ def moved(phase: Gradient, split: Split) -> list[np.ndarray]:
 @pytest.mark.parametrize("kind", registry.names("mlphys.models"))
 def test_an_unknown_term_of_the_cost_is_dropped_by_no_backend(kind):
     phases = gradient_phases(kind)
-    split = samples(VALUES if kind == "regressor" else DIGITS)
+    split = samples(DESCRIPTIONS.get(kind, DIGITS))
     for phase in phases:
         term = Unknown(phase.trained)
         plan = replace(phase.plan, terms=(*phase.plan.terms, term))

@@ -147,8 +147,17 @@ def test_what_no_training_writes_is_refused(content, tmp_path):
 def trained_once(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("snapshots")
     (folder / "small.yaml").write_text(CONFIG)
-    mlphys("train", folder / "small.yaml", "--out", folder / "with", "--quiet")
-    mlphys("train", folder / "small.yaml", "--set", "training.snapshots=null", "--out", folder / "without", "--quiet")
+    mlphys("train", folder / "small.yaml", "--out", folder / "with", "--quiet", "--no-report")
+    mlphys(
+        "train",
+        folder / "small.yaml",
+        "--set",
+        "training.snapshots=null",
+        "--out",
+        folder / "without",
+        "--quiet",
+        "--no-report",
+    )
     return folder
 
 
@@ -166,9 +175,18 @@ def test_the_first_are_the_initial_weights_the_last_those_of_the_run_which_are_t
 
 
 def test_a_run_that_is_trained_longer_keeps_those_of_its_first_epochs(trained_once, tmp_path):
-    mlphys("train", trained_once / "small.yaml", "--out", tmp_path / "run", "--set", "training.epochs=2", "--quiet")
+    mlphys(
+        "train",
+        trained_once / "small.yaml",
+        "--out",
+        tmp_path / "run",
+        "--set",
+        "training.epochs=2",
+        "--quiet",
+        "--no-report",
+    )
     before = load((tmp_path / "run" / "snapshots.safetensors").read_bytes())
-    mlphys("resume", tmp_path / "run", "--set", "training.epochs=6", "--quiet")
+    mlphys("resume", tmp_path / "run", "--set", "training.epochs=6", "--quiet", "--no-report")
     found, whole = Run(tmp_path / "run").snapshots, Run(trained_once / "with").snapshots
     assert {epoch for epoch in found if epoch <= 2} == {int(name[:6]) for name in before}
     for name, value in whole[6].items():

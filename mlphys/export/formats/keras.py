@@ -50,8 +50,8 @@ class Keras(Format):
             path.write_bytes(content)
             _require_own_classes(path)
             model = keras.saving.load_model(path, safe_mode=True)
-        found = model.predict(x, batch_size=100, verbose=0)
-        return {name: found[name] if len(names) > 1 else found for name in names}
+        outputs = model.predict(x, batch_size=100, verbose=0)
+        return {name: outputs[name] if len(names) > 1 else outputs for name in names}
 
     def program(self) -> str:
         import keras
@@ -76,10 +76,11 @@ def _without_later(value: Any) -> Any:
         return [_without_later(each) for each in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: _without_later(each) for key, each in value.items() if not (key in LATER and LATER[key] == each)}
-    if str(kept.get("module")).startswith("keras.src.ops."):  # their names, which nothing refers to, came later too
-        kept["config"] = {key: each for key, each in kept["config"].items() if key != "name"}
-    return kept
+    supported = {key: _without_later(each) for key, each in value.items() if not (key in LATER and LATER[key] == each)}
+    if str(supported.get("module")).startswith("keras.src.ops."):
+        # their names, which nothing refers to, came later too
+        supported["config"] = {key: each for key, each in supported["config"].items() if key != "name"}
+    return supported
 
 
 def _require_own_classes(path: Path) -> None:

@@ -14,16 +14,66 @@ from mlphys.schema.kernels import Kernels
 from mlphys.schema.kernels import array as kernel_array
 from mlphys.schema.kernels import dump as dump_kernels
 from mlphys.schema.layers.layer import Layer, Weighted, Window, need_rank
-from mlphys.schema.layers.window import positions
+from mlphys.schema.layers.window import by_axis, positions
 
 
-class Conv2D(Weighted):
-    """Convolution of an image (height, width, channels) with trained kernels."""
+class _Sliding(Weighted):
+    """Kernels along every axis of an input but its channels: the fields of a class with one number or two each."""
 
     positional = ("filters", "kernel_size", "strides", "padding")
     compiles_in_xla = False
     filters: Count
     """The number of output channels. Example: 8"""
+    kernel_size: int | tuple[int, ...]
+    strides: int | tuple[int, ...]
+    padding: str
+
+    def outputs(self) -> int:
+        return self.filters
+
+    def axes(self, shape: Shape) -> zip[tuple[int, int, int]]:
+        """The length of the input, the kernel size and the stride of each axis. Raises Refusal for another rank."""
+        sizes = by_axis(self.kernel_size)
+        need_rank(type(self).__name__, shape, len(sizes) + 1)
+        return zip(shape[:-1], sizes, by_axis(self.strides), strict=True)
+
+
+class _Convolution(_Sliding):
+    dilation_rate: int | tuple[int, ...]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        name, dilation = type(self).__name__, by_axis(self.dilation_rate)
+        axes = list(self.axes(shape))
+        if max(by_axis(self.strides)) > 1 and max(dilation) > 1:
+            raise Refusal((), "strides and dilation_rate cannot both be greater than 1; set one of them to 1")
+        size = [positions(name, n, k, s, self.padding, d) for (n, k, s), d in zip(axes, dilation, strict=True)]
+        return (*size, self.filters)
+
+    def kernel(self, shape: Shape) -> Shape:
+        return (*by_axis(self.kernel_size), shape[-1], self.filters)
+
+    def window(self) -> Window | None:
+        sizes = zip(by_axis(self.kernel_size), by_axis(self.dilation_rate), strict=True)
+        return tuple(zip((d * (k - 1) + 1 for k, d in sizes), by_axis(self.strides), strict=True))
+
+
+class _Transpose(_Sliding):
+    def output_shape(self, shape: Shape) -> Shape:
+        beyond = self.padding == "valid"
+        return (*(n * s + beyond * max(k - s, 0) for n, k, s in self.axes(shape)), self.filters)
+
+    def kernel(self, shape: Shape) -> Shape:
+        return (*by_axis(self.kernel_size), self.filters, shape[-1])
+
+    def window(self) -> Window | None:
+        return tuple(
+            (math.ceil(k / s), 1 / s) for k, s in zip(by_axis(self.kernel_size), by_axis(self.strides), strict=True)
+        )
+
+
+class Conv2D(_Convolution):
+    """Convolution of an image (height, width, channels) with trained kernels."""
+
     kernel_size: Size2D
     """The height and width of the kernel, in pixels; one number is both. Example: [5, 5]"""
     strides: Size2D = (1, 1)
@@ -33,33 +83,10 @@ class Conv2D(Weighted):
     dilation_rate: Size2D = (1, 1)
     """The distance of neighbouring kernel values, in pixels; one number is both directions."""
 
-    def output_shape(self, shape: Shape) -> Shape:
-        need_rank("Conv2D", shape, 3)
-        _not_both(self.strides, self.dilation_rate)
-        size = [
-            positions("Conv2D", n, k, s, self.padding, d)
-            for n, k, s, d in zip(shape, self.kernel_size, self.strides, self.dilation_rate, strict=False)
-        ]
-        return (*size, self.filters)
 
-    def kernel(self, shape: Shape) -> Shape:
-        return (*self.kernel_size, shape[-1], self.filters)
-
-    def outputs(self) -> int:
-        return self.filters
-
-    def window(self) -> Window | None:
-        reach = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)]
-        return tuple(zip(reach, self.strides, strict=True))
-
-
-class Conv2DTranspose(Weighted):
+class Conv2DTranspose(_Transpose):
     """The transpose of Conv2D, which enlarges an image."""
 
-    positional = ("filters", "kernel_size", "strides", "padding")
-    compiles_in_xla = False
-    filters: Count
-    """The number of output channels. Example: 8"""
     kernel_size: Size2D
     """The height and width of the kernel, in pixels; one number is both. Example: [3, 3]"""
     strides: Size2D = (1, 1)
@@ -67,32 +94,11 @@ class Conv2DTranspose(Weighted):
     padding: Literal["valid", "same"] = "valid"
     """same: the image grows by the strides exactly; valid: also by what the kernel reaches beyond."""
 
-    def output_shape(self, shape: Shape) -> Shape:
-        need_rank("Conv2DTranspose", shape, 3)
-        size = [
-            n * s + (max(k - s, 0) if self.padding == "valid" else 0)
-            for n, k, s in zip(shape, self.kernel_size, self.strides, strict=False)
-        ]
-        return (*size, self.filters)
 
-    def kernel(self, shape: Shape) -> Shape:
-        return (*self.kernel_size, self.filters, shape[-1])
-
-    def outputs(self) -> int:
-        return self.filters
-
-    def window(self) -> Window | None:
-        return tuple((math.ceil(k / s), 1 / s) for k, s in zip(self.kernel_size, self.strides, strict=True))
-
-
-class Conv1D(Weighted):
+class Conv1D(_Convolution):
     """Convolution of a sequence (steps, channels) with trained kernels."""
 
-    positional = ("filters", "kernel_size", "strides", "padding")
     takes_sequence = True
-    compiles_in_xla = False
-    filters: Count
-    """The number of output channels. Example: 8"""
     kernel_size: Count
     """The length of the kernel, in steps. Example: 5"""
     strides: Count = 1
@@ -102,50 +108,17 @@ class Conv1D(Weighted):
     dilation_rate: Count = 1
     """The distance of neighbouring kernel values, in steps."""
 
-    def output_shape(self, shape: Shape) -> Shape:
-        need_rank("Conv1D", shape, 2)
-        _not_both((self.strides,), (self.dilation_rate,))
-        steps = positions("Conv1D", shape[0], self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        return (steps, self.filters)
 
-    def kernel(self, shape: Shape) -> Shape:
-        return (self.kernel_size, shape[-1], self.filters)
-
-    def outputs(self) -> int:
-        return self.filters
-
-    def window(self) -> Window | None:
-        return ((self.dilation_rate * (self.kernel_size - 1) + 1, self.strides),)
-
-
-class Conv1DTranspose(Weighted):
+class Conv1DTranspose(_Transpose):
     """The transpose of Conv1D, which enlarges a sequence."""
 
-    positional = ("filters", "kernel_size", "strides", "padding")
     takes_sequence = True
-    compiles_in_xla = False
-    filters: Count
-    """The number of output channels. Example: 8"""
     kernel_size: Count
     """The length of the kernel, in steps. Example: 5"""
     strides: Count = 1
     """The factor by which the sequence grows."""
     padding: Literal["valid", "same"] = "valid"
     """same: the sequence grows by the strides exactly; valid: also by what the kernel reaches beyond."""
-
-    def output_shape(self, shape: Shape) -> Shape:
-        need_rank("Conv1DTranspose", shape, 2)
-        beyond = max(self.kernel_size - self.strides, 0) if self.padding == "valid" else 0
-        return (shape[0] * self.strides + beyond, self.filters)
-
-    def kernel(self, shape: Shape) -> Shape:
-        return (self.kernel_size, self.filters, shape[-1])
-
-    def outputs(self) -> int:
-        return self.filters
-
-    def window(self) -> Window | None:
-        return ((math.ceil(self.kernel_size / self.strides), 1 / self.strides),)
 
 
 class FixedConv2D(Layer):
@@ -208,8 +181,3 @@ class FixedConv2D(Layer):
     def window(self) -> Window | None:
         height, width, _ = self.values().shape
         return ((height, self.strides[0]), (width, self.strides[1]))
-
-
-def _not_both(strides: tuple[int, ...], dilation: tuple[int, ...]) -> None:
-    if max(strides) > 1 and max(dilation) > 1:
-        raise Refusal((), "strides and dilation_rate cannot both be greater than 1; set one of them to 1")

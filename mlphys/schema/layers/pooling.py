@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mlphys.schema.fields import Count, Shape, Size2D
 from mlphys.schema.layers.layer import Layer, Window, need_rank
-from mlphys.schema.layers.window import positions
+from mlphys.schema.layers.window import by_axis, positions
 
 
-class MaxPooling2D(Layer):
-    """The largest value in each window of an image."""
+class _Pooling(Layer):
+    """A window that slides along every axis of an input but its channels."""
 
     positional = ("pool_size", "strides", "padding")
     shorthand = "pool_size"
     separable = True
     compiles_in_xla = False
-    pool_size: Size2D = (2, 2)
-    """The height and width of the window, in pixels; one number is both. Example: 2"""
-    strides: Size2D | None = None
-    """The step of the window; null is the pool size. Example: 2"""
+    pool_size: int | tuple[int, ...]
+    strides: int | tuple[int, ...] | None
     padding: Literal["valid", "same"] = "valid"
     """same keeps an incomplete window at the border; valid drops it."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        name = type(self).__name__
-        need_rank(name, shape, 3)
-        steps = self.strides or self.pool_size
-        size = [positions(name, n, k, s, self.padding) for n, k, s in zip(shape, self.pool_size, steps, strict=False)]
+        name, window = type(self).__name__, list(self.window())
+        need_rank(name, shape, len(window) + 1)
+        size = [positions(name, n, k, s, self.padding) for n, (k, s) in zip(shape[:-1], window, strict=True)]
         return (*size, shape[-1])
 
-    def window(self) -> Window | None:
-        return tuple(zip(self.pool_size, self.strides or self.pool_size, strict=True))
+    def window(self) -> tuple[tuple[int, int], ...]:
+        return tuple(zip(by_axis(self.pool_size), by_axis(self.strides or self.pool_size), strict=True))
+
+
+class MaxPooling2D(_Pooling):
+    """The largest value in each window of an image."""
+
+    pool_size: Size2D = (2, 2)
+    """The height and width of the window, in pixels; one number is both. Example: 2"""
+    strides: Size2D | None = None
+    """The step of the window; null is the pool size. Example: 2"""
 
 
 class AveragePooling2D(MaxPooling2D):
@@ -40,29 +46,16 @@ class AveragePooling2D(MaxPooling2D):
     pool_size: Size2D
 
 
-class MaxPooling1D(Layer):
+class MaxPooling1D(_Pooling):
     """The largest value in each window of a sequence."""
 
-    positional = ("pool_size", "strides", "padding")
-    shorthand = "pool_size"
     takes_sequence = True
-    separable = True
-    compiles_in_xla = False
     pool_size: Count = 2
     """The length of the window, in steps. Example: 2"""
     strides: Count | None = None
     """The step of the window; null is the pool size. Example: 2"""
     padding: Literal["valid", "same"] = "valid"
     """same keeps an incomplete window at the end; valid drops it."""
-
-    def output_shape(self, shape: Shape) -> Shape:
-        name = type(self).__name__
-        need_rank(name, shape, 2)
-        steps = positions(name, shape[0], self.pool_size, self.strides or self.pool_size, self.padding)
-        return (steps, shape[1])
-
-    def window(self) -> Window | None:
-        return ((self.pool_size, self.strides or self.pool_size),)
 
 
 class AveragePooling1D(MaxPooling1D):
@@ -71,39 +64,40 @@ class AveragePooling1D(MaxPooling1D):
     pool_size: Count
 
 
-class GlobalAveragePooling2D(Layer):
-    """The mean of each channel over the whole image."""
+class _GlobalPooling(Layer):
+    """One value of each channel, over all positions of an input with so many `axes`."""
 
+    axes: ClassVar[int]
     separable = True
     keepdims: bool = False
-    """true keeps height and width as 1."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        need_rank(type(self).__name__, shape, 3)
-        return (1, 1, shape[-1]) if self.keepdims else (shape[-1],)
+        need_rank(type(self).__name__, shape, self.axes + 1)
+        return (*[1] * self.axes, shape[-1]) if self.keepdims else (shape[-1],)
 
     def window(self) -> Window | None:
         return None
+
+
+class GlobalAveragePooling2D(_GlobalPooling):
+    """The mean of each channel over the whole image."""
+
+    axes = 2
+    keepdims: bool = False
+    """true keeps height and width as 1."""
 
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
     """The largest value of each channel over the whole image."""
 
 
-class GlobalAveragePooling1D(Layer):
+class GlobalAveragePooling1D(_GlobalPooling):
     """The mean of each channel over the whole sequence."""
 
+    axes = 1
     takes_sequence = True
-    separable = True
     keepdims: bool = False
     """true keeps the steps as 1."""
-
-    def output_shape(self, shape: Shape) -> Shape:
-        need_rank(type(self).__name__, shape, 2)
-        return (1, shape[-1]) if self.keepdims else (shape[-1],)
-
-    def window(self) -> Window | None:
-        return None
 
 
 class GlobalMaxPooling1D(GlobalAveragePooling1D):

@@ -1,10 +1,15 @@
-"""The number of positions of a window that slides."""
+"""Windows that slide along one axis or two."""
 
 from __future__ import annotations
 
 import math
 
 from mlphys.errors import Refusal
+
+
+def by_axis(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    """An argument of a layer as a number for each axis; that of a sequence is one number."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def positions(layer: str, n: int, kernel: int, stride: int, padding: str, dilation: int = 1) -> int:

@@ -11,6 +11,7 @@ from mlphys.native import llvm
 from mlphys.native.llvm import SimdUnit
 from mlphys.networks.layers import simd_conv
 
+NORMALIZED = 1e-4  # tolerance: differences of large sums
 ALL = 100.0  # a share of cores for which any number of channels counts as few
 
 SAME = {"padding": "same"}
@@ -72,6 +73,18 @@ CASES = {
          ("AveragePooling2D", (2,), {}), ("Conv2D", (2, 3), SAME)],
         3,
     ),
+    "normalized": (
+        (9, 8, 2),
+        [("Conv2D", (5, 3), SAME), ("BatchNormalization", (), {}), ("Activation", ("tanh",), {}),
+         ("AveragePooling2D", ((3, 2),), {}), ("Conv2D", (3, 3), {"strides": 2}), ("BatchNormalization", (), {})],
+        2,
+    ),
+    "activation of its own": (
+        (8, 8, 1),
+        [("Conv2D", (4, 5), SAME), ("ReLU", (), {}), ("MaxPooling2D", (2,), {}),
+         ("Conv2D", (4, 5), SAME | TANH), ("ReLU", (0.3,), {})],
+        2,
+    ),
     "softmax": ((8, 8, 1), [("Conv2D", (4, 5), SAME | {"activation": "softmax"})], 0),
     "strides": (
         (13, 12, 2),
@@ -102,25 +115,27 @@ CASES = {
 
 
 def chain(library, layers, shape):
-    made = [getattr(library, name)(*arguments, **more) for name, arguments, more in layers]
-    simd_conv.fuse_pooling(made)
+    """The model of layers of a library, of Keras where it lacks one."""
+    made = [getattr(library, name, getattr(keras.layers, name))(*given, **more) for name, given, more in layers]
+    simd_conv.fuse(made)
     model = keras.Sequential([keras.Input(shape), *made])
     rng = np.random.default_rng(0)
     for weight in model.weights:
-        weight.assign(rng.normal(size=weight.shape) * 0.3)
+        if weight.dtype == "float32":  # no state of a random generator
+            weight.assign(rng.normal(size=weight.shape) * 0.3 + (weight.name == "moving_variance"))
     return model
 
 
-def traced(model, x, share, without_gradient=False):
+def traced(model, x, share, without_gradient=False, training=False, parts=1):
     """Outputs and gradients of a function of them for the weights (and x); the compiled operations in the graph."""
 
     def function(x):
         sources = [weight.value for weight in model.trainable_variables]
-        with simd_conv.enabled(share), tf.GradientTape() as tape:
+        with simd_conv.enabled(share, parts), tf.GradientTape() as tape:
             if not without_gradient:
                 tape.watch(x)
                 sources.append(x)
-            outputs = model(simd_conv.without_gradient(x) if without_gradient else x)
+            outputs = model(simd_conv.without_gradient(x) if without_gradient else x, training=training)
             cost = tf.reduce_sum(tf.sin(3 * outputs))
         return [outputs, *tape.gradient(cost, sources)]
 
@@ -129,14 +144,19 @@ def traced(model, x, share, without_gradient=False):
     return [array.numpy() for array in compiled(x)], used
 
 
-def same(found, expected):
+def same(found, expected, tolerance=1e-5):
     for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5 * max(1, np.abs(b).max()))
+        np.testing.assert_allclose(a, b, atol=tolerance * max(1, np.abs(b).max()))
 
 
 def convolutions(used):
     """Those of the forward pass, which take weights and biases."""
-    return [op for op in used if len(op.inputs) == 3 and op.inputs[2].shape.rank == 1]
+    return [op for op in used if len(op.inputs) == 3 and op.inputs[1].shape.rank == 4 and op.inputs[2].shape.rank == 1]
+
+
+def normalizations(used):
+    """Those of the forward pass, which take factors and shifts."""
+    return [op for op in used if len(op.inputs) == 3 and op.inputs[1].shape.rank == op.inputs[2].shape.rank == 1]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -150,16 +170,125 @@ def test_batch_interleaved_layers_give_what_keras_gives(name):
 
 
 @pytest.mark.parametrize("simd", [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)])
-@pytest.mark.parametrize("name", ["average pool of 4", "largest of tanh", "upsampled", "wide", "even kernels"])
+@pytest.mark.parametrize(
+    "name", ["average pool of 4", "largest of tanh", "upsampled", "wide", "even kernels", "normalized"]
+)
 @pytest.mark.parametrize("samples", [1, 16, 21])
 def test_vectors_of_any_width_give_what_keras_gives(simd, name, samples, monkeypatch):
     monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
-    expected, _ = traced(chain(keras.layers, layers, shape), x, 0)
-    found, used = traced(chain(simd_conv, layers, shape), x, ALL)
+    expected, _ = traced(chain(keras.layers, layers, shape), x, 0, training=True)
+    found, used = traced(chain(simd_conv, layers, shape), x, ALL, training=True)
     assert used
-    same(found, expected)
+    same(found, expected, NORMALIZED if name == "normalized" else 1e-5)
+
+
+def random_net(rng):
+    """Shape of the input and layers: convolutions, and what may follow them, in any combination."""
+    shape = (*(int(n) for n in rng.integers(6, 12, 2)), int(rng.integers(1, 4)))
+    layers, size = [], shape[:2]
+
+    def add(name, *given, **more):
+        layers.append((name, given, more))
+
+    for _ in range(int(rng.integers(1, 4))):
+        kernel = tuple(int(rng.integers(1, min(n, 4) + 1)) for n in size)
+        strides, padding = tuple(int(n) for n in rng.choice([1, 1, 2, 3], 2)), str(rng.choice(["same", "valid"]))
+        activation = str(rng.choice(["linear", "linear", "relu", "sigmoid", "tanh", "elu"]))
+        given = {"strides": strides, "padding": padding, "activation": activation, "use_bias": bool(rng.integers(2))}
+        add("Conv2D", int(rng.integers(1, 5)), kernel, **given)
+        trimmed = (0, 0) if padding == "same" else (k - 1 for k in kernel)
+        size = [-(-(n - less) // step) for n, less, step in zip(size, trimmed, strides, strict=True)]
+        if rng.integers(3):
+            add("BatchNormalization", momentum=0.8, scale=bool(rng.integers(4)), center=bool(rng.integers(4)))
+        if rng.integers(2):
+            add("Activation", str(rng.choice(["relu", "sigmoid", "tanh", "elu"]))) if rng.integers(2) else add("ReLU")
+        if rng.integers(2) and min(size) > 2:
+            pool, padding = tuple(int(n) for n in rng.integers(1, 3, 2)), str(rng.choice(["same", "valid"]))
+            add(str(rng.choice(["MaxPooling2D", "AveragePooling2D"])), pool, padding=padding)
+            size = [(n + (p - 1) * (padding == "same")) // p for n, p in zip(size, pool, strict=True)]
+        if rng.integers(3) == 0:
+            add("Dropout", 0.3, seed=int(rng.integers(99)))
+    return shape, layers
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("training", [False, True])
+def test_any_net_gives_what_keras_gives_and_moves_its_means_alike(seed, training):
+    rng = np.random.default_rng(seed)
+    shape, layers = random_net(rng)
+    x = tf.constant(rng.normal(size=(int(rng.integers(2, 40)), *shape)), tf.float32)
+    theirs, ours = (chain(library, layers, shape) for library in (keras.layers, simd_conv))
+    expected, _ = traced(theirs, x, 0.0, training=training)
+    found, used = traced(ours, x, ALL, training=training, parts=int(rng.integers(1, 4)))
+    assert convolutions(used), layers
+    same(found, expected, NORMALIZED)
+    same(*([weight.numpy() for weight in model.non_trainable_weights] for model in (ours, theirs)))
+
+
+def test_a_normalization_after_a_convolution_is_computed_with_its_activation_and_pool():
+    layers = [("Conv2D", (3, 3), SAME), ("BatchNormalization", (), {}), ("ReLU", (), {}), ("MaxPooling2D", (2,), {})]
+    _, used = traced(chain(simd_conv, layers, (8, 8, 2)), tf.zeros((9, 8, 8, 2)), ALL, training=True)
+    assert len(normalizations(used)) == 1
+    assert normalizations(used)[0].outputs[0].shape[1:-1] == (4, 4, 3)
+    _, used = traced(chain(simd_conv, layers[1:], (8, 8, 2)), tf.zeros((9, 8, 8, 2)), ALL, training=True)
+    assert not used  # of what is not interleaved, Keras's own
+
+
+def test_the_output_of_a_normalization_beside_its_fused_pool_has_keras_gradient():
+    def gradients(library):
+        inputs = keras.Input((6, 6, 1))
+        made = [library.Conv2D(3, 3), library.BatchNormalization(), library.AveragePooling2D(2)]
+        simd_conv.fuse(made)
+        between = made[1](made[0](inputs))
+        model = keras.Model(inputs, [between, made[2](between)])
+        model.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in model.get_weights()])
+        x = tf.constant(np.random.default_rng(1).normal(size=(5, 6, 6, 1)), tf.float32)
+
+        @tf.function
+        def function(x):
+            with simd_conv.enabled(ALL), tf.GradientTape() as tape:
+                normalized, pooled = model(x, training=True)
+                cost = tf.reduce_sum(normalized**3) + tf.reduce_sum(pooled**2)
+            return tape.gradient(cost, [weight.value for weight in model.trainable_variables])
+
+        return [gradient.numpy() for gradient in function(x)]
+
+    same(gradients(simd_conv), gradients(keras.layers))
+
+
+def test_parts_of_a_batch_of_unknown_size_give_the_same_bytes():
+    shape, layers, _ = CASES["two pools in a row"]
+    model = chain(simd_conv, layers, shape)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape))])
+    def outputs(x):
+        with simd_conv.enabled(ALL, parts=3):
+            return model(x)
+
+    x = tf.constant(np.random.default_rng(1).normal(size=(50, *shape)), tf.float32)
+    whole, _ = traced(model, x, ALL)
+    for samples in (1, 8, 21, 50):
+        assert outputs(x[:samples]).numpy().tobytes() == whole[0][:samples].tobytes()
+
+
+def test_another_layer_than_the_fused_one_takes_the_plain_output():
+    inputs = keras.Input((8, 8, 1))
+    made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
+    simd_conv.fuse(made)
+    other = simd_conv.MaxPooling2D(4)
+    between = made[0](inputs)
+    model = keras.Model(inputs, [made[1](between), other(between), between])
+    x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)
+
+    @tf.function
+    def all_three(x):
+        with simd_conv.enabled(ALL):
+            return model(x)
+
+    _, largest, plain = (array.numpy() for array in all_three(x))
+    np.testing.assert_allclose(largest, plain.reshape(5, 2, 4, 2, 4, 3).max((2, 4)), atol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear"])
@@ -225,7 +354,7 @@ def test_a_convolution_used_beside_its_fused_pooling_is_correct():
     """The model returns the convolution's output as well as the pooled one."""
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.fuse_pooling(made)
+    simd_conv.fuse(made)
     between = made[0](inputs)
     model = keras.Model(inputs, [between, made[1](between)])
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)

@@ -1,0 +1,167 @@
+"""Ensembles of nets that differ in their seed (Lakshminarayanan, Pritzel & Blundell 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from mlphys.errors import NotApplicable, UserError
+from mlphys.figures import theme
+from mlphys.figures.analysis_result import Analysis, AnalysisResult
+from mlphys.figures.example_experiments import classifier_of_points
+from mlphys.figures.picture import Picture
+from mlphys.figures.run_view import ResolvedView, RunView
+from mlphys.numerics import ensemble, reliability
+from mlphys.numerics.uncertainty import mean_stderr, rounded
+
+
+class Ensemble(Analysis):
+    """The mean prediction of all nets of this run's folder, and whether their spread is its error.
+
+    The error of the mean prediction of k nets beside the mean error of one: -log p of the right class, and the
+    accuracy, of probabilities; the mean squared error of numbers. -log p and squared error of the mean are never larger
+    (Jensen); the standard error of the difference is that of the paired differences of the samples, common to all nets.
+    Does its error bar cover? Of numbers: how often the target lies within m +- t s sqrt(1 + 1/k), m and s the mean and
+    the standard deviation of the nets' outputs, t Student's quantile of a level. Spread is what differs between the
+    nets; what they have in common, noise of the targets and a bias, is not in it. Of probabilities: the expected
+    calibration error of the mean, beside that of one net.
+    """
+
+    OF_ALL_RUNS: ClassVar[bool] = True
+
+    split: Literal["train", "validation", "test"] | None = None
+    """The split whose predictions are used; null is test once this run was evaluated, otherwise validation."""
+
+    def check(self, resolved: ResolvedView) -> None:
+        shapes = resolved.experiment.model.prediction_shapes(resolved.net_input)
+        if "probabilities" not in shapes and not resolved.experiment.model.PREDICTS_TARGETS:
+            raise NotApplicable(f"kind: {resolved.experiment.model.kind} predicts neither classes nor numbers")
+
+    def measure(self, run: RunView) -> AnalysisResult:
+        split = self.split or ("test" if "test" in run.metrics else "validation")
+        own = run.predictions(split)
+        if own is None:
+            raise NotApplicable(f"its {split} split was not evaluated; `mlphys evaluate {run.path} --split {split}`")
+        name = "probabilities" if "probabilities" in own else "outputs"
+        nets = [
+            found for member in run.study() if (found := _predicted(member, split, name, own["labels"])) is not None
+        ]
+        if len(nets) < 2:
+            raise NotApplicable(
+                f"of the runs in {run.path.resolve().parent} {len(nets)} has predictions of these {split} samples; "
+                "an ensemble takes two or more, such as of --seeds 5"
+            )
+        stacked = np.stack(nets).reshape(len(nets), len(own["labels"]), -1)
+        labels = own["labels"] if name == "probabilities" else own["labels"].reshape(len(own["labels"]), -1)
+        numbers = {"split": split, "nets": len(nets), "samples": len(labels)}
+        if name == "probabilities" and stacked.shape[-1] > 1:
+            return _of_classes(run.config.name, numbers, stacked, labels)
+        if name == "probabilities":
+            raise NotApplicable("one unit for two classes gives no probability of each; end with two units and softmax")
+        return _of_numbers(run.config.name, numbers, stacked, labels)
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        return classifier_of_points()
+
+
+def _predicted(run: RunView, split: str, name: str, labels: np.ndarray) -> np.ndarray | None:
+    """The predictions of a run; None if it has none of the same samples, or is damaged."""
+    try:
+        found = run.predictions(split) if run.status["state"] == "done" else None
+    except UserError:
+        return None
+    if found is None or name not in found or not np.array_equal(found["labels"], labels):
+        return None
+    return found[name]
+
+
+def _of_classes(name: str, numbers: Mapping[str, Any], stacked: np.ndarray, labels: np.ndarray) -> AnalysisResult:
+    """`stacked` (nets, n, classes) are probabilities."""
+    mean = stacked.mean(axis=0, dtype=np.float64)
+    each, together = ensemble.negative_log(stacked, labels), ensemble.negative_log(mean, labels)
+    hits, hit = stacked.argmax(axis=2) == labels, mean.argmax(axis=1) == labels
+    ones = np.ones(len(labels))
+    calibration = [
+        reliability.calibration_error(one.max(axis=1), right, ones) for one, right in zip(stacked, hits, strict=True)
+    ]
+    found = {
+        **numbers, "metric": "nll", **_compared("nll", each, together), **_compared("accuracy", hits, hit),
+        "ece": {
+            "one": float(np.mean(calibration)),
+            "together": reliability.calibration_error(mean.max(axis=1), hit, ones),
+        },
+        "by_nets": _by_nets(stacked, lambda p: ensemble.negative_log(p, labels)),
+    }  # fmt: skip
+    gain = found["accuracy"]
+    summary = (
+        f"mean of {len(stacked)} nets: {_sentence('nll', found)}; accuracy {gain['together']:.4f} instead of "
+        f"{gain['one']:.4f}, by {rounded(gain['gain'], gain['stderr'])}; ece {found['ece']['together']:.4f} instead of "
+        f"{found['ece']['one']:.4f}; {len(labels)} {numbers['split']} samples"
+    )
+    return AnalysisResult(found, summary, [_by_number(name, found)])
+
+
+def _of_numbers(name: str, numbers: Mapping[str, Any], stacked: np.ndarray, targets: np.ndarray) -> AnalysisResult:
+    """`stacked` (nets, n, values) are outputs."""
+    mean = stacked.mean(axis=0, dtype=np.float64)
+    each, together = ensemble.squared_errors(stacked, targets), ensemble.squared_errors(mean, targets)
+    found = {
+        **numbers, "metric": "mse", **_compared("mse", each, together),
+        "coverage": ensemble.coverage(stacked, targets),
+        "by_nets": _by_nets(stacked, lambda outputs: ensemble.squared_errors(outputs, targets)),
+    }  # fmt: skip
+    covered = ", ".join(f"{100 * row['covered']:.1f} % for {100 * row['level']:g} %" for row in found["coverage"])
+    summary = (
+        f"mean of {len(stacked)} nets: {_sentence('mse', found)}; its error bars cover {covered}; "
+        f"{len(targets)} {numbers['split']} samples"
+    )
+    return AnalysisResult(found, summary, [_by_number(name, found), _coverage(name, found)])
+
+
+def _compared(metric: str, each: np.ndarray, together: np.ndarray) -> dict[str, dict[str, Any]]:
+    """The mean of one net's scores (nets, n), that of the mean prediction (n,), and how much better it is."""
+    sign = 1 if metric == "accuracy" else -1
+    gains = sign * (together.astype(np.float64) - each.mean(axis=0))
+    one, all_ = float(each.mean()), float(together.mean())
+    return {metric: {"one": one, "together": all_, "gain": float(gains.mean()), "stderr": mean_stderr(gains)}}
+
+
+def _sentence(metric: str, found: Mapping[str, Any]) -> str:
+    facts = found[metric]
+    gain = rounded(facts["gain"], facts["stderr"])
+    return f"{metric} {facts['together']:.4g} instead of {facts['one']:.4g} of one, lower by {gain}"
+
+
+def _by_nets(stacked: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> list[dict[str, Any]]:
+    """The score of the mean prediction of the first k nets, for each k."""
+    scores = [score(stacked[:k].mean(axis=0, dtype=np.float64)) for k in range(1, len(stacked) + 1)]
+    return [{"nets": k, "score": float(of.mean()), "stderr": mean_stderr(of)} for k, of in enumerate(scores, start=1)]
+
+
+def _by_number(name: str, found: Mapping[str, Any]) -> Picture:
+    """The score of the mean prediction against the number of nets."""
+    caption = f"{found['samples']:,} {found['split']} samples; bars are standard errors over them, common to all points"
+    figure = theme.figure(8, 5.4, f"{name}: ensemble", caption)
+    axes = figure.subplots()
+    table = {key: [row[key] for row in found["by_nets"]] for key in ("nets", "score", "stderr")}
+    one = found[found["metric"]]["one"]
+    axes.errorbar(table["nets"], table["score"], table["stderr"], color=theme.BLUE, marker="o", capsize=4)
+    axes.axhline(one, color=theme.GREY, linestyle=":", linewidth=2, label="mean of single nets")
+    axes.set(xlabel="nets whose predictions are averaged", ylabel=found["metric"])
+    axes.legend(loc="upper right")
+    return Picture("ensemble", figure, table)
+
+
+def _coverage(name: str, found: Mapping[str, Any]) -> Picture:
+    """The share of the targets within the error bar against its level."""
+    caption = f"{found['nets']} nets, {found['samples']:,} {found['split']} samples; bars are standard errors"
+    figure = theme.figure(6.5, 5.8, f"{name}: does the error bar cover?", caption)
+    axes = figure.subplots()
+    table = {key: [row[key] for row in found["coverage"]] for key in ("level", "covered", "stderr")}
+    axes.plot([0, 1], [0, 1], color=theme.PALE, linewidth=1)
+    axes.errorbar(table["level"], table["covered"], table["stderr"], color=theme.VERMILLION, marker="o", capsize=4)
+    axes.set(xlabel="level of the error bar", ylabel="share of targets within", xlim=(0, 1), ylim=(0, 1.02))
+    return Picture("ensemble_coverage", figure, table)

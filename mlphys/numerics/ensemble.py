@@ -1,0 +1,42 @@
+"""The mean prediction of several nets, and the coverage of their spread (Lakshminarayanan, Pritzel & Blundell 2017)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+LEVELS = (0.5, 0.683, 0.9, 0.954)  # of intervals; the second and the last are one and two standard deviations
+SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+def squared_errors(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Of outputs (..., n, values): the mean over the values of (outputs - targets)^2, float64 (..., n)."""
+    return np.square(outputs.astype(np.float64) - targets).mean(axis=-1)
+
+
+def negative_log(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """-log p of the right class for probabilities (..., n, classes), float64 (..., n)."""
+    right = np.take_along_axis(probabilities, labels.reshape(*(1,) * (probabilities.ndim - 2), -1, 1), axis=-1)[..., 0]
+    return -np.log(np.maximum(right.astype(np.float64), SMALLEST))
+
+
+def coverage(outputs: np.ndarray, targets: np.ndarray) -> list[dict[str, float]]:
+    """How often targets (n, values) lie in m +- t s sqrt(1 + 1/k), m and s being mean and standard deviation of the
+    outputs (k, n, values) of k nets, and t the quantile of Student's distribution with k - 1 degrees of freedom.
+
+    Targets that were drawn as the outputs are lie there as often as the level says. The standard error takes samples as
+    independent, and the values of one as not.
+    """
+    from scipy.stats import t as student
+
+    nets = len(outputs)
+    mean, spread = outputs.mean(axis=0, dtype=np.float64), outputs.std(axis=0, ddof=1, dtype=np.float64)
+    distance = np.abs(targets - mean)
+    found = []
+    for level in LEVELS:
+        reach = student.ppf((1 + level) / 2, nets - 1) * spread * math.sqrt(1 + 1 / nets)
+        inside = (distance <= reach).mean(axis=1)
+        error = float(inside.std(ddof=1) / math.sqrt(len(inside))) if len(inside) > 1 else 0.0
+        found.append({"level": level, "covered": float(inside.mean()), "stderr": error})
+    return found

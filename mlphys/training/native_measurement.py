@@ -1,0 +1,99 @@
+"""The metrics of a split by machine code: the forward pass of a chain of dense layers, without noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mlphys.native import dense_step, llvm
+from mlphys.native.chain import TOTALS, Chain, Workspace
+from mlphys.native.optimizer_step import SGD
+from mlphys.native.penalty import NONE, Penalty
+from mlphys.networks.compiled import metric_means
+from mlphys.numerics import chunked
+from mlphys.schema.data import Split
+from mlphys.training.step_calls import aligned, compiled, metric_sums, together
+
+AT_ONCE = 256  # samples: more leave the cache
+
+
+def measured_chain(chain: Chain, split: Split) -> Chain | None:
+    """What evaluation computes of a chain; None if that is more than metrics and the penalties of weights, or if the
+    split is not in memory."""
+    if isinstance(split.x, chunked.LazyArray):
+        return None
+    if any(layer.penalizes_outputs or layer.divergence is not None for layer in chain.layers):
+        return None
+    layers = tuple(replace(layer, noises=(), kernel_penalty=NONE, bias_penalty=NONE) for layer in chain.layers)
+    return replace(
+        chain,
+        layers=layers,
+        noises=(),
+        rule=SGD(),
+        norm_limit=None,
+        batch_size=AT_ONCE,
+        weighted=split.weights is not None,
+    )
+
+
+class NativeMeasurement:
+    """The metrics of a split with the current `kernels`, which training changes: padded, the bias their last row."""
+
+    def __init__(
+        self, trained: Chain, kernels: Sequence[np.ndarray], chain: Chain, data: tuple[np.ndarray, ...], threads: int,
+        metrics: Sequence[str],
+    ):  # fmt: skip
+        """`data` are x, targets, and loss factor and weight of each sample."""
+        simd = llvm.simd_unit()
+        assert simd
+        self._trained, self._kernels, self._chain = trained, kernels, chain
+        self._data, self._threads, self._metrics = data, threads, metrics
+        workspace = Workspace(chain, simd)
+        self._buffer = aligned(workspace.size)
+        for view in workspace.multiplied:
+            self._buffer[view.start : view.end].reshape(view.rows, view.stride)[:, view.columns] = 1.0
+        self._copies = [self._buffer[kernel.start : kernel.end] for kernel, *_ in workspace.kernels]
+        self._function = compiled(dense_step.measuring_steps, chain, simd)
+        self._order = np.arange(len(data[0]), dtype=np.int32)
+
+    def means(self) -> dict[str, float]:
+        for copy, kernel in zip(self._copies, self._kernels, strict=True):
+            copy[:] = kernel.reshape(-1)
+        sums, barrier, unused = np.zeros(TOTALS), np.zeros(1, np.int64), np.zeros(2, np.float32)
+        arrays = (*self._data, self._order, unused, unused, self._buffer, sums, barrier)
+        samples = len(self._order)
+
+        def work(thread: int) -> None:
+            pointers = [array.ctypes.data for array in arrays]
+            self._function(*pointers, samples, 0, math.ceil(samples / AT_ONCE), thread, self._threads)
+
+        together(self._threads, work)
+        sums[2] = sums[3] * self._penalty()
+        return metric_means(tuple(self._metrics), metric_sums(sums, self._metrics))
+
+    def _penalty(self) -> float:
+        """The penalty of the weights."""
+        total = 0.0
+        for layer, kernel in zip(self._trained.layers, self._kernels, strict=True):
+            total += _value(layer.kernel_penalty, kernel[: layer.inputs, : layer.outputs])
+            if layer.bias:
+                total += _value(layer.bias_penalty, kernel[layer.inputs, : layer.outputs])
+        return total
+
+
+def _value(penalty: Penalty, weights: np.ndarray) -> float:
+    if not penalty:
+        return 0.0
+    exact = weights.astype(np.float64)
+    return penalty.l1 * float(np.abs(exact).sum()) + penalty.l2 * float((exact**2).sum())
+
+
+def weights_of(split: Split) -> np.ndarray:
+    """The factor of the loss, one, and the weight of each sample, (n, 2)."""
+    found = np.ones((len(split), 2), np.float32)
+    if split.weights is not None:
+        found[:, 1] = split.weights
+    return found

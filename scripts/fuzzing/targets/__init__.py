@@ -1,0 +1,1 @@
+"""What is fuzzed: each file holds the targets of one kind of input, in TARGETS."""

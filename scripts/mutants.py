@@ -1,0 +1,333 @@
+"""Remove each guard in turn and run the tests that reach it: a guard that no test misses is a survivor.
+
+make mutants                                    # goes on where it ended; hours
+python -m scripts.mutants --rooms io --most 50  # some
+python -m scripts.mutants --survivors           # list them
+python -m scripts.mutants --write               # the counts into docs/security.md
+
+A guard is a `raise` of UserError, Refusal or what a function makes of them, or a comparison with a bound: a number or
+a constant in capitals. Tests are collected and run once in this process, which notes the guards that each reaches.
+Then for each guard a fork of it replaces the code of the one function and runs those tests, the quickest first, until
+one fails. Results are kept in tests/mutants.json; a guard that has changed is tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import gc
+import hashlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+from scripts.marked_tables import ROOT, write_table
+
+ROOMS = ("io", "runs", "config", "schema", "data", "studies", "report", "export")
+RESULTS, DOCUMENT = ROOT / "tests" / "mutants.json", ROOT / "docs" / "security.md"
+ERRORS = ("UserError", "Refusal", "Unwritable", "Unreadable")
+MOST_TESTS = 60  # of a guard
+SECONDS = 120  # of all tests of a guard: one that runs longer is caught by its time
+MEMORY = 8_000_000_000  # bytes of address space
+KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard and what takes its place; `key` stays the same while its text does."""
+
+    path: str
+    line: int
+    function: str
+    first_line: int  # of the function, with its decorators
+    start: int  # byte in the file
+    end: int
+    replacement: str
+    text: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.path}:{self.function}:{hashlib.sha1(self.text.encode()).hexdigest()[:8]}"
+
+
+def guards(path: Path) -> list[Guard]:
+    """All guards of a module that are inside of functions, in the order of the file."""
+    source = path.read_bytes()
+    tree = ast.parse(source)
+    starts = [0]
+    for line in source.split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    makers = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and isinstance(node.returns, ast.Name) and node.returns.id in ERRORS
+    }
+    found, seen = [], Counter[str]()
+    for node, function, replacement in _replaced(tree, {*ERRORS, *makers}):
+        start = starts[node.lineno - 1] + node.col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+        text = source[start:end].decode()
+        seen[f"{function.name} {text}"] += 1
+        numbered = f"{text} #{seen[f'{function.name} {text}']}"
+        first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
+        name = str(path.relative_to(ROOT))
+        found.append(Guard(name, node.lineno, function.name, first, start, end, replacement, numbered))
+    return found
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _replaced(tree: ast.AST, raised: set[str]) -> Iterator[tuple[Any, Function, str]]:
+    """Each guard, the function around it, and the text in its place."""
+
+    def walk(node: ast.AST, function: Function | None, when: bool) -> Iterator[tuple[Any, Function, str]]:
+        """`when`: the truth value that makes a comparison here let everything pass."""
+        if isinstance(node, Function):
+            function = node
+        if function is not None and isinstance(node, ast.Raise) and _is_refusal(node, raised):
+            yield node, function, "pass"
+            return
+        if function is not None and isinstance(node, ast.Compare) and _has_bound(node):
+            yield node, function, f"({when})"
+            return
+        for name, value in ast.iter_fields(node):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST) and not (name == "test" and _is_all_of_a_raise(node, raised)):
+                    yield from walk(child, function, _when(node, name, when))
+
+    return walk(tree, None, True)
+
+
+def _when(node: ast.AST, name: str, when: bool) -> bool:
+    if isinstance(node, ast.If | ast.IfExp | ast.While) and name == "test":
+        return False
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return not when
+    if isinstance(node, ast.Assert | ast.stmt) and not isinstance(node, ast.If | ast.While):
+        return True
+    return when
+
+
+def _is_refusal(node: ast.Raise, raised: set[str]) -> bool:
+    called = node.exc.func if isinstance(node.exc, ast.Call) else None
+    return getattr(called, "id", getattr(called, "attr", "")) in raised
+
+
+def _has_bound(node: ast.Compare) -> bool:
+    ordered = all(isinstance(each, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for each in node.ops)
+    return ordered and any(_is_bound(side) for side in (node.left, *node.comparators))
+
+
+def _is_bound(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _is_bound(node.left) or _is_bound(node.right)
+    name = getattr(node, "id", getattr(node, "attr", ""))
+    return (isinstance(node, ast.Constant) and isinstance(node.value, int | float)) or (
+        len(name) > 1 and name.isupper()
+    )
+
+
+def _is_all_of_a_raise(node: ast.AST, raised: set[str]) -> bool:
+    """A comparison whose only consequence is a refusal, which is a guard already."""
+    alone = isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and not node.orelse
+    return alone and len(node.body) == 1 and isinstance(node.body[0], ast.Raise) and _is_refusal(node.body[0], raised)
+
+
+def mutated(guard: Guard) -> CodeType:
+    """The code of the guard's function without the guard."""
+    path = ROOT / guard.path
+    source = path.read_bytes()
+    removed = source[guard.start : guard.end]
+    new, lines = guard.replacement.encode(), b"\n" * removed.count(b"\n")  # lines below keep their numbers
+    new = new + lines if new == b"pass" else new[:-1] + lines + b")"
+    return _code(compile(source[: guard.start] + new + source[guard.end :], str(path), "exec"), guard)
+
+
+def _code(code: CodeType, guard: Guard) -> CodeType:
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            if each.co_name == guard.function and each.co_firstlineno == guard.first_line:
+                return each
+            try:
+                return _code(each, guard)
+            except LookupError:
+                continue
+    raise LookupError(guard.function)
+
+
+def replace(guard: Guard) -> int:
+    """Replace the code of every function made from the guard's; return how many there are."""
+    new, path = mutated(guard), str(ROOT / guard.path)
+    functions = [
+        each
+        for each in gc.get_objects()
+        if type(each) is FunctionType
+        and each.__code__.co_firstlineno == guard.first_line
+        and each.__code__.co_name == guard.function
+        and each.__code__.co_filename == path
+    ]
+    for each in functions:
+        if each.__code__.co_freevars == new.co_freevars:
+            each.__code__ = new
+    return len(functions)
+
+
+class Runner:
+    """The plugin of pytest that, in place of running the tests once, runs them for each guard."""
+
+    def __init__(self, wanted: Sequence[Guard], results: dict[str, Any], seconds: float):
+        self.wanted, self.results = wanted, results
+        self.until = time.monotonic() + seconds
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        reached = self._reached(session)
+        for guard in self.wanted:
+            if time.monotonic() > self.until:
+                break
+            tests = sorted(reached.get(f"{guard.path}:{guard.line}", []), key=lambda pair: pair[1])[:MOST_TESTS]
+            result, test = self._tried(guard, [item for item, _ in tests]) if tests else (UNREACHED, "")
+            self.results[guard.key] = {"result": result, "test": test} if test else {"result": result}
+            RESULTS.write_text(json.dumps(self.results, indent=1, sort_keys=True) + "\n")
+            print(f"{result} {guard.path}:{guard.line} {guard.text.splitlines()[0][:70]}", flush=True)
+        return True
+
+    def _reached(self, session: Any) -> dict[str, list[tuple[Any, float]]]:
+        """By the place of each guard the tests that reach it, and how long each takes."""
+        places = {}
+        for guard in self.wanted:
+            places.setdefault(str(ROOT / guard.path), set()).add(guard.line)
+        found: dict[str, list[tuple[Any, float]]] = {}
+        lines: set[tuple[str, int]] = set()
+
+        def line(frame: Any, event: str, argument: Any) -> Any:
+            if event == "line" and frame.f_lineno in places[frame.f_code.co_filename]:
+                lines.add((frame.f_code.co_filename, frame.f_lineno))
+            return line
+
+        def call(frame: Any, event: str, argument: Any) -> Any:
+            return line if frame.f_code.co_filename in places else None
+
+        for number, item in enumerate(session.items):
+            lines.clear()
+            began = time.monotonic()
+            following = session.items[number + 1] if number + 1 < len(session.items) else None
+            sys.settrace(call)
+            try:
+                reports = _run(item, following)
+            finally:
+                sys.settrace(None)
+            if all(report.passed or report.skipped for report in reports):
+                for path, at in lines:
+                    place = f"{Path(path).relative_to(ROOT)}:{at}"
+                    found.setdefault(place, []).append((item, time.monotonic() - began))
+        return found
+
+    def _tried(self, guard: Guard, items: Sequence[Any]) -> tuple[str, str]:
+        """Whether a test of these fails without the guard, and which."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read)
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            failed = ""
+            try:
+                if not replace(guard):
+                    failed = "no function"
+                for item, following in zip(items, [*items[1:], None], strict=True):
+                    if not failed and any(report.failed for report in _run(item, following)):
+                        failed = item.nodeid
+            except BaseException as error:
+                failed = f"{type(error).__name__}: {error}"
+            os.write(write, failed.encode()[:1000])
+            os._exit(0)
+        os.close(write)
+        return self._heard(child, read)
+
+    def _heard(self, child: int, read: int) -> tuple[str, str]:
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                failed = os.read(read, 1000).decode()
+                os.close(read)
+                return (KILLED, failed) if failed or status else (SURVIVED, "")
+            time.sleep(0.01)
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(read)
+        return KILLED, f"more than {SECONDS} s"
+
+
+def _run(item: Any, following: Any) -> list[Any]:
+    from _pytest.runner import runtestprotocol
+
+    return list(runtestprotocol(item, nextitem=following, log=False))
+
+
+def all_guards(rooms: Sequence[str]) -> list[Guard]:
+    return [
+        guard for room in rooms for path in sorted((ROOT / "mlphys" / room).rglob("*.py")) for guard in guards(path)
+    ]
+
+
+def table(results: dict[str, Any]) -> str:
+    lines = [
+        "| room | guards | tried | missed by a test | survived | reached by no test |",
+        "|---|---|---|---|---|---|",
+    ]
+    for room in ROOMS:
+        found = [results[guard.key]["result"] for guard in all_guards([room]) if guard.key in results]
+        counts = Counter(found)
+        numbers = [len(all_guards([room])), len(found), *(counts[each] for each in (KILLED, SURVIVED, UNREACHED))]
+        lines.append(f"| {room} | {' | '.join(map(str, numbers))} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rooms", nargs="+", choices=ROOMS, default=list(ROOMS))
+    parser.add_argument("--most", type=int, help="so many guards")
+    parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--slow", action="store_true", help="with tests that start processes and train")
+    parser.add_argument("--again", action="store_true", help="those that survived or were not reached too")
+    parser.add_argument("--survivors", action="store_true", help="list those known, run nothing")
+    parser.add_argument("--write", action="store_true", help="the counts into docs/security.md")
+    parser.add_argument("tests", nargs="*", help="where tests are; by default those of the rooms that train nothing")
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if arguments.survivors:
+        for guard in all_guards(arguments.rooms):
+            if (known := results.get(guard.key)) and known["result"] != KILLED:
+                print(f"{known['result']} {guard.path}:{guard.line} {guard.function}: {guard.text}")
+        return
+    if arguments.write:
+        write_table(DOCUMENT, "mutants", table(results))
+        return
+    left = [
+        guard
+        for guard in all_guards(arguments.rooms)
+        if guard.key not in results or (arguments.again and results[guard.key]["result"] != KILLED)
+    ]
+    import pytest
+
+    where = arguments.tests or [
+        str(ROOT / "tests" / room) for room in arguments.rooms if (ROOT / "tests" / room).exists()
+    ]
+    marked = "not configs and not soak" if arguments.slow else "not slow and not configs and not soak"
+    options = ["-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=0", "-m", marked]
+    pytest.main([*options, *where], plugins=[Runner(left[: arguments.most], results, arguments.seconds)])
+
+
+if __name__ == "__main__":
+    main()
