@@ -27,14 +27,14 @@ demo: $(RUNTIME) ## train a small net on handwritten digits, evaluate it, draw i
 	$(BIN)/mlphys train configs/conv_digits.yaml
 	$(BIN)/mlphys evaluate
 
-test: $(DEV) ## run the tests, all but test-configs, test-soak, test-property and test-notebooks
+test: $(DEV) ## run the tests, all but test-configs, test-soak, test-property, test-notebooks and hostile
 	$(PYTEST)
 
 again: $(DEV) ## run the tests that failed last time, one after the other
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 quick: $(DEV) ## run the tests that train nothing and start no process; a minute
-	$(PYTEST) -m 'not slow and not configs and not soak and not property' --durations=10 --durations-min=1
+	$(PYTEST) -m 'not slow and not configs and not soak and not property and not hostile' --durations=10 --durations-min=1
 
 test-configs: $(DEV) ## train every config on little data, evaluate it, draw its pictures
 	$(PYTEST) -m configs tests/test_configs.py
@@ -47,6 +47,12 @@ test-property: $(DEV) ## compare the steps of 500 random nets by machine code wi
 
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
 	$(BIN)/python -m scripts.notebooks
+
+hostile: $(DEV) ## give every command inputs that are made to harm, by the thousand; half an hour
+	$(PYTEST) -m hostile tests/hostile
+
+hostile-sample: $(DEV) ## the same for some of each kind; two minutes
+	$(PYTEST) -m 'hostile and sample' tests/hostile
 
 verify: $(DEV) ## train twelve small runs; recompute their numbers with NumPy and SciPy alone
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mlphys.cli import main
 from mlphys.config.load import load
+from mlphys.datasets.galaxy_zoo import GalaxyZoo
 from mlphys.errors import UserError
 from mlphys.schema import registry
 from mlphys.schema.training import Training
@@ -160,6 +161,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             (tmp_path / "galaxies" / part / kind).mkdir(parents=True)
             pixels = rng.integers(0, 4096, (24, 24), np.uint16)
             Image.fromarray(pixels).save(tmp_path / "galaxies" / part / kind / "0.tif")
+    (tmp_path / "galaxy-zoo").mkdir()
+    GalaxyZoo.example(tmp_path / "galaxy-zoo")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

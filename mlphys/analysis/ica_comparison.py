@@ -33,8 +33,8 @@ class ICAComparison(SampledAnalysis):
     start, the principal axes and a random rotation: what agrees no better than a rotation is not the same.
     """
 
-    samples: Count = 10_000
-    iterations: Count = 200
+    samples: Count = 5000
+    iterations: Count = 100
     """The largest number of iterations of FastICA."""
 
     def check(self, resolved: ResolvedView) -> None:

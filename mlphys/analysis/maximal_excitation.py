@@ -53,7 +53,10 @@ class MaximalExcitation(SampledAnalysis):
     def check(self, resolved: ResolvedView) -> None:
         needs_images(resolved)
         if not _layers(resolved.rows()):
-            raise NotApplicable(f"kind: {resolved.experiment.model.kind} has no layers whose units could be excited")
+            kind = resolved.experiment.model.kind
+            raise NotApplicable(
+                f"it excites units of kind: classifier, regressor or autoencoder, not of {kind}"
+            )
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)

@@ -101,8 +101,10 @@ def _checkpoint(run: Run, loaded: ResolvedExperiment, history: History) -> tuple
         raise UserError(f"{run.path}: no checkpoint is left to resume from; retrain it")
     if checkpoint and (other := mismatch(checkpoint.fingerprints, fingerprints(loaded, run.data))):
         raise UserError(f"{run.path}: {other}")
-    if checkpoint and (other := _other_steps(run.environment, loaded)):
-        raise UserError(f"{run.path}: {other}")
+    if checkpoint and (other := other_steps(run.environment, loaded)):
+        raise UserError(
+            f"{run.path}: {other}; resume it where it was begun, with the mlphys of environment.json, or retrain it"
+        )
     if checkpoint:
         text = f"resuming after epoch {checkpoint.epoch}, from checkpoints/{checkpoint.rows:06d}.safetensors"
     else:
@@ -148,19 +150,16 @@ def _nothing_to_do(run: Run) -> str:
     return f"its training is finished; `mlphys resume {run.path} --set training.epochs={more}` trains longer"
 
 
-def _other_steps(saved: Mapping[str, Any], loaded: ResolvedExperiment) -> str | None:
-    """Why training cannot go on as it began, and the remedy: machine code has other last digits than TensorFlow."""
+def other_steps(saved: Mapping[str, Any], loaded: ResolvedExperiment) -> str | None:
+    """Why training cannot go on as it began: machine code has other last digits than TensorFlow. None: it can."""
     tensorflow.configure(operation_threads(loaded), machine.chosen_threads())  # before it looks for accelerators
     experiment, accelerators = loaded.experiment, tensorflow.accelerators()
     plans = experiment.model.plans(experiment.training, loaded.net_input)
     choices = {plan.name: choose(plan, loaded.net_input.samples, accelerators) for plan in plans}
-    found = {name for name, choice in choices.items() if choice.backend is NativeBackend}
+    now = {name for name, choice in choices.items() if choice.backend is NativeBackend}
     before = set((saved.get("engine") or {}).get("native") or ())
-    if before == found:
+    if before == now:
         return None
-    phases = ", ".join(sorted(before ^ found))
-    by = ("machine code", "TensorFlow") if before - found else ("TensorFlow", "machine code")
-    return (
-        f"its steps ({phases}) were taken by {by[0]}, here they would be taken by {by[1]}, with other last digits; "
-        "resume it where it was begun, with the mlphys of environment.json, or retrain it"
-    )
+    phases = ", ".join(sorted(before ^ now))
+    by = ("machine code", "TensorFlow") if before - now else ("TensorFlow", "machine code")
+    return f"its steps ({phases}) were taken by {by[0]}, here they would be taken by {by[1]}, with other last digits"

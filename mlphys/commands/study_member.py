@@ -11,7 +11,7 @@ from typing import Any
 from mlphys import machine
 from mlphys.commands import evaluate
 from mlphys.commands.prepared_run import Interrupted, operation_threads
-from mlphys.commands.resume import resumed
+from mlphys.commands.resume import other_steps, resumed
 from mlphys.commands.train import trained
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
@@ -91,9 +91,9 @@ def _why_other_bytes(run: Run, loaded: ResolvedExperiment, threads: int) -> str 
             return f"its checkpoint was made with {name} {versions.get(name)}; here it is {version}"
     with machine.using_threads(threads):
         tensorflow.configure(operation_threads(loaded), threads)
-    if there.get("accelerators") != tensorflow.accelerators():
-        return "its checkpoint was made with other accelerators"
-    return None
+        if there.get("accelerators") != tensorflow.accelerators():
+            return "its checkpoint was made with other accelerators"
+        return other_steps(there, loaded)
 
 
 def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report) -> Run:
@@ -138,8 +138,8 @@ def _environment(run: Run) -> dict[str, Any] | None:
     """What the bytes of a run depend on, and where it was trained."""
     if not (run.path / "environment.json").exists():
         return None
-    found = run.environment
-    return {key: found.get(key) for key in ("cpu", "threads", "accelerators", "mlphys", "packages", "python")}
+    environment = run.environment
+    return {key: environment.get(key) for key in ("cpu", "threads", "accelerators", "mlphys", "packages", "python")}
 
 
 class _Sender(Silence):

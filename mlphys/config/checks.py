@@ -119,7 +119,8 @@ def _augmentation_problems(experiment: Experiment, description: Description) -> 
         return
     if len(description.shape) != 3 and augmentation.moves():
         yield Refusal(path, f"moves pixels, and a sample of {text(description.shape)} is no image; only noise fits")
-    if 0 not in description.target_shape and description.target_shape and augmentation.moves():
+    numbers = description.target_shape and 0 not in description.target_shape
+    if numbers and augmentation.moves() and not experiment.data.targets_stay():
         yield Refusal(path, "would move the images and not their targets; only noise fits")
 
 

@@ -187,7 +187,7 @@ def add_neighbours(images: np.ndarray, size: int, mean: float, random: np.random
     Their fluxes are distributed as F^-2.5, those of sources that fill space evenly.
     """
     n, frame = images.shape[:2]
-    counts = random.poisson(mean, n)
+    counts = random.poisson(np.full(n, mean))
     pixel = np.arange(frame, dtype=np.float32) - (frame - 1) / 2
     for number in range(int(counts.max(initial=0))):
         rows = np.flatnonzero(counts > number)

@@ -69,6 +69,9 @@ class Galaxies(GeneratedImages):
                 shares[some] = votes.fractions(objects, self.volunteers, self.seeing, random)
         return Samples(x, shares if self.targets == "fractions" else kinds)
 
+    def targets_stay(self) -> bool:
+        return True
+
     def target_names(self) -> tuple[str, ...]:
         return tree.COLUMNS if self.targets == "fractions" else ()
 

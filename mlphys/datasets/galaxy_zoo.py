@@ -86,6 +86,9 @@ class GalaxyZoo(Dataset):
     def files(self) -> tuple[Path, ...]:
         return (self._votes(),)
 
+    def targets_stay(self) -> bool:
+        return True
+
     def target_names(self) -> tuple[str, ...]:
         return tree.COLUMNS if self.targets == "fractions" else ()
 
@@ -169,9 +172,9 @@ class _Contents:
         without = [path.name for number, path in sorted(images.items()) if number not in known]
         named = [images[number].name for number in sorted(damaged)]
         problems = [
-            _counted(folder, missing, "no image of", "in the CSV"),
-            _counted(folder, named, "damaged:", "which are not whole JPEG files"),
-            _counted(folder, without, "without votes:", "which are not in the CSV"),
+            _counted(folder, "missing images of the CSV", missing),
+            _counted(folder, "damaged images, or no JPEG", named),
+            _counted(folder, "images without votes in the CSV", without),
         ]
         notes = tuple(problem for problem in problems if problem)
         if max(map(len, (missing, damaged, without))) > MOST_UNUSABLE * len(numbers):
@@ -182,11 +185,9 @@ class _Contents:
         return cls(tuple(images[numbers[row]] for row in rows), fractions[rows], notes)
 
 
-def _counted(folder: Path, names: list[str], what: str, where: str) -> str:
-    """`images: 2 damaged: 1.jpg, 2.jpg, which are not whole JPEG files`; empty where there are none."""
-    if not names:
-        return ""
-    return f"{folder.name}: {len(names)} {what} {csv_table.listed(names, NAMED)}, {where}; left out"
+def _counted(folder: Path, what: str, names: list[str]) -> str:
+    """`images: damaged images: 2 (1.jpg, 2.jpg); left out`; empty where there are none."""
+    return f"{folder.name}: {what}: {len(names)} ({csv_table.listed(names, NAMED)}); left out" if names else ""
 
 
 def _is_whole(path: Path) -> bool:

@@ -162,9 +162,12 @@ def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version in readers:
         try:
             with _without_warnings():
-                return readers[version](start)
+                shape, order, dtype = readers[version](start)
         except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
             raise ValueError("an array's header is unreadable") from None
+        if not all(type(length) is int for length in shape):  # NumPy takes True for 1
+            raise ValueError(f"shape is not valid: {shape}")
+        return shape, order, dtype
     raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
 
 

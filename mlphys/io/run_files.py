@@ -16,9 +16,10 @@ from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationEr
 from mlphys.errors import UserError
 from mlphys.io import weights_file
 from mlphys.io.run_folder import RunFolder
+from mlphys.schema import fields
 from mlphys.schema.data import Description
 from mlphys.schema.document import Document, decoded, dotted
-from mlphys.schema.fields import Count, Shape, Whole
+from mlphys.schema.fields import Shape
 
 WEIGHTS, PRETRAINED = "weights.safetensors", "initial.safetensors"
 SAMPLES, PAGE = "samples.npz", "report.html"  # what the page shows, and the page
@@ -40,6 +41,9 @@ def _is_text(value: Any) -> Any:
 def _is_text_or_number(value: Any) -> Any:
     return value if type(value) is int else _is_text(value)
 
+
+Count = Annotated[fields.Count, Field(strict=True)]  # JSON's true is no number
+Whole = Annotated[fields.Whole, Field(strict=True)]
 
 # Names of files and folders can hold bytes that are no UTF-8, which pydantic's own text cannot.
 Text = Annotated[Any, AfterValidator(_is_text)]

@@ -100,6 +100,16 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
             )
         return None
 
+    def without_output_activation(self) -> StackedAutoencoder:
+        if reason := self.why_no_decoder():
+            raise NotApplicable(reason)
+        first, *others = self.stages
+        last = first.decoder[-1]
+        if last.activation_name() in (None, "linear"):
+            return self
+        decoder = [*first.decoder[:-1], last.model_copy(update={"activation": "linear"})]
+        return self.model_copy(update={"stages": [first.model_copy(update={"decoder": decoder}), *others]})
+
     def stage_codes(self, description: Description) -> list[Shape]:
         return [decoder[0].input_shape for _, decoder in self.stage_rows(description)]
 

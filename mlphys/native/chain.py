@@ -166,27 +166,21 @@ class Workspace:
             for i, layer in enumerate(chain.layers)
             if layer.tied_to is not None
         }
-        self.limited_gradients, self.squares = (
-            [self._allocate(rows, layer.outputs) for rows, layer in zip(counts, chain.layers, strict=True)]
-            if chain.norm_limit
-            else []
-            for counts in ([view.rows for view, *_ in self.kernels], [2] * len(chain.layers))
-        )
+        limited = chain.layers if chain.norm_limit else ()
+        self.limited_gradients = [
+            self._allocate(kernel.rows, layer.outputs)
+            for layer, (kernel, *_) in zip(limited, self.kernels, strict=False)
+        ]
+        self.squares = [self._allocate(2, layer.outputs) for layer in limited]
         self.activations = [
             self._allocate(samples, width, self._round_up(width + 1, self.tile_rows)) for width in widths
         ]
-        self.codes, self.spreads, self.divergences = (
-            {
-                i: self._allocate(*(size(layer.code_size)))
-                for i, layer in enumerate(chain.layers)
-                if layer.divergence is not None
-            }
-            for size in (
-                lambda width: (samples, width, self._round_up(width + 1, self.tile_rows)),
-                lambda width: (samples, width),
-                lambda width: (1, samples),
-            )
-        )
+        drawn = {i: layer.code_size for i, layer in enumerate(chain.layers) if layer.divergence is not None}
+        self.codes = {
+            i: self._allocate(samples, size, self._round_up(size + 1, self.tile_rows)) for i, size in drawn.items()
+        }
+        self.spreads = {i: self._allocate(samples, size) for i, size in drawn.items()}
+        self.divergences = {i: self._allocate(1, samples) for i in drawn}
         self.slopes = {
             i: self._allocate(samples, layer.outputs) for i, layer in enumerate(chain.layers) if layer.keeps_slopes
         }

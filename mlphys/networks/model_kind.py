@@ -109,9 +109,10 @@ class ModelKind(Spec, ABC, Generic[Built]):
         )
 
     def without_output_activation(self) -> Self:
-        """The model without the last activation of its decoder. Raises NotApplicable unless a single decoder
-        gives r(x)."""
-        raise NotApplicable(f"kind: {self.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder")
+        """The model without the last activation of its decoder. Raises NotApplicable unless a decoder gives r(x)."""
+        raise NotApplicable(
+            f"kind: {self.kind} has no field r(x) - x of a decoder; it takes kind: autoencoder, or stacked_autoencoder"
+        )
 
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """If r(x) is linear, vectors (k, d) float64: `components` or `decoder` span its range, each of `encoder` gives

@@ -17,9 +17,9 @@ from typing import Any
 
 from mlphys.errors import UserError
 
-# Parts that take a sixth of the import, are not used by a training, and register no gradients: loaded at first use
+# Parts that take a fifth of the import, are not used by a training, and register no gradients: loaded at first use
 _SELDOM_USED = (
-    *(f"tensorflow._api.v2.{name}" for name in ("compat", "feature_column", "tpu")),
+    *(f"tensorflow._api.v2.{name}" for name in ("compat", "feature_column", "__internal__.feature_column", "tpu")),
     "keras.src.trainers.data_adapters.array_slicing",  # imports pandas for Keras's own `fit`
 )
 

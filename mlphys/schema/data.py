@@ -193,6 +193,10 @@ class Dataset(Spec, ABC):
         """Whether training takes the absolute value of negative weights."""
         return False
 
+    def targets_stay(self) -> bool:
+        """Whether an image that is rotated, shifted or scaled keeps its target; of numbers that is not known."""
+        return False
+
     def cropped(self) -> tuple[int, int] | None:
         """The height and width of the middle of an image file that becomes a sample; None: all of it does."""
         return None

@@ -33,13 +33,13 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     width = max(6 * len(found), 7.5)
     figure, panels = theme.row(len(found), width, 5.6, f"{metric} of changed samples", caption, sharey=True)
     table: dict[str, list[Any]] = {"of": [], "changed_by": [], "amount": [], "n": [], metric: [], "stderr": []}
-    for (name, each), axes in zip(found.items(), panels, strict=True):
-        for candidate, curves, colour in zip(candidates, each, theme.LINES, strict=False):
-            means, errors = _over_seeds(curves, metric)
-            axes.plot(curves[0][name], means, color=colour, marker="o", markersize=5, label=candidate.name)
-            axes.fill_between(curves[0][name], means - errors, means + errors, color=colour, alpha=0.25, linewidth=0)
-            for row in zip(curves[0][name], means.tolist(), errors.tolist(), strict=True):
-                for column, value in zip(table, (candidate.name, name, row[0], len(curves), *row[1:]), strict=True):
+    for (name, of_each), axes in zip(found.items(), panels, strict=True):
+        for candidate, own, colour in zip(candidates, of_each, theme.LINES, strict=False):
+            means, errors = _over_seeds(own, metric)
+            axes.plot(own[0][name], means, color=colour, marker="o", markersize=5, label=candidate.name)
+            axes.fill_between(own[0][name], means - errors, means + errors, color=colour, alpha=0.25, linewidth=0)
+            for row in zip(own[0][name], means.tolist(), errors.tolist(), strict=True):
+                for column, value in zip(table, (candidate.name, name, row[0], len(own), *row[1:]), strict=True):
                     table[column].append(value)
         axes.set(xlabel=AMOUNTS[name], ylim=(0, 1.02) if metric == "accuracy" else (0, None))
         axes.grid(axis="y", color=theme.PALE, linewidth=0.8)

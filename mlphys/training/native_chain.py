@@ -174,7 +174,7 @@ def _layers(
         elif type(row.layer) is Dense and len(row.input_shape) == 1:
             source = dense.index(row.tied_to) if row.tied_to else None
             layers.append(replace(_dense(row.layer, row.input_shape[0]), tied_to=source))
-        elif isinstance(row.layer, KSparse) and layers:
+        elif type(row.layer) is KSparse and layers:
             layers[-1] = replace(layers[-1], largest=row.layer.k)
         elif (function := _activation(row.layer)) and layers and layers[-1].takes_activation:
             layers[-1] = replace(layers[-1], activation=function)
@@ -238,7 +238,7 @@ def generators(rows: Sequence[Row]) -> list[str]:
     """The names of the generators of random numbers in a chain, in its order."""
     random = random_layers(rows)
     names = {id(row): f"{row.name}.0" for row in random} | {
-        id(row): "code" for row in rows if isinstance(row.layer, CodeMean)
+        id(row): "code" for row in rows if type(row.layer) is CodeMean
     }
     return [names[id(row)] for row in rows if id(row) in names]
 

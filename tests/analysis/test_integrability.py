@@ -28,6 +28,26 @@ def test_tied_weights_have_a_symmetric_jacobian_and_no_loop_integral(tmp_path: P
     assert "(symmetric, there is an energy)" in output_name
 
 
+STACK = """
+    data: {name: moons, samples: 60}
+    model:
+      kind: stacked_autoencoder
+      stages:
+        - {encoder: [{Dense: {units: 4, activation: linear}}], tied: true}
+        - {encoder: [{Dense: {units: 3, activation: linear}}], tied: true}
+"""
+
+
+def test_a_stack_of_tied_stages_has_an_energy_only_where_it_is_linear(tmp_path: Path):
+    """Of a linear one dr/dx = W V V^T W^T with the kernels W and V of both stages."""
+    numbers, summary = found(random_run(tmp_path / "linear", STACK))
+    assert numbers["r"]["antisymmetric_part"]["max"] < 1e-6
+    assert "(symmetric, there is an energy)" in summary
+    numbers, summary = found(random_run(tmp_path / "tanh", STACK.replace("linear", "tanh")))
+    assert numbers["r"]["antisymmetric_part"]["mean"] > 0.01
+    assert "(not symmetric, there is no energy)" in summary
+
+
 def test_the_antisymmetric_part_of_a_linear_net_is_that_of_its_matrix_and_stokes_theorem_is_exact(tmp_path: Path):
     linear = UNTIED.replace("tanh", "linear")
     w, v = np.array([[1.0, 0, 2, 0, 0], [0, 1, 0, 0, 1]]), np.array([[0.5, 1], [-2, 0.3], [0, 0], [1, 1], [0, 0]])

@@ -82,7 +82,7 @@ def test_no_sample_of_that_norm_excites_a_unit_of_a_deeper_layer_more(tmp_path: 
         (CLASSIFIER, "the net sees 2, no images of 1 or 3 channels"),
         (
             IMAGES.partition("    model")[0] + "    model: {kind: rbm, hidden: 4}\n",
-            "kind: rbm has no layers whose units could be excited",
+            "it excites units of kind: classifier, regressor or autoencoder, not of rbm",
         ),
     ],
 )

@@ -49,14 +49,14 @@ def test_without_any_listed_all_that_apply_are_made_and_of_the_others_the_reason
     made = {path.stem for path in tmp_path.glob("analysis/*.json")}
     left_out = {line.partition(":")[0] for line in lines if ": left out: " in line}
     assert {line.partition(":")[0] for line in lines} == made | left_out == set(ANALYSES)
-    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
+    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder, or stacked_autoencoder"
     assert f"integrability: left out: {reason}" in lines
 
 
 def test_a_named_one_that_does_not_apply_is_refused_before_anything_is_measured(tmp_path: Path):
     with pytest.raises(UserError) as refused:
         lines_of(written(tmp_path, CLASSIFIER), "integrability")
-    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
+    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder, or stacked_autoencoder"
     assert str(refused.value) == f"{tmp_path}: integrability: {reason}"
     assert not (tmp_path / "analysis").exists()
 
@@ -107,7 +107,7 @@ def test_an_analysis_that_does_not_apply_is_reported_before_training(tmp_path: P
     path.write_text("name: f\n" + CLASSIFIER.replace("\n    ", "\n") + "analysis: [integrability]\n")
     with pytest.raises(UserError) as error:
         load(path)
-    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder"
+    reason = "kind: classifier has no field r(x) - x of a decoder; it takes kind: autoencoder, or stacked_autoencoder"
     assert str(error.value) == f"{path}:5: analysis.0: integrability: {reason}"
 
 

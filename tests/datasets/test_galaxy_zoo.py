@@ -124,9 +124,9 @@ def test_one_percent_of_missing_damaged_and_additional_images_is_counted_and_lef
     picture(zoo / "7.jpg", 0)
     samples = spec(zoo).load()
     assert samples.notes == (
-        f"images_training_rev1: 1 no image of {IDS[5]}.jpg, in the CSV; left out",
-        f"images_training_rev1: 1 damaged: {IDS[9]}.jpg, which are not whole JPEG files; left out",
-        "images_training_rev1: 1 without votes: 7.jpg, which are not in the CSV; left out",
+        f"images_training_rev1: missing images of the CSV: 1 ({IDS[5]}.jpg); left out",
+        f"images_training_rev1: damaged images, or no JPEG: 1 ({IDS[9]}.jpg); left out",
+        "images_training_rev1: images without votes in the CSV: 1 (7.jpg); left out",
     )
     assert spec(zoo).describe().samples == len(samples.x) == 118
     assert samples.y.tolist() == [k % 4 for k in range(120) if k not in (5, 9)]
@@ -137,13 +137,13 @@ def test_one_percent_of_missing_damaged_and_additional_images_is_counted_and_lef
 def test_more_than_one_percent_of_them_is_refused_by_name(zoo, damage):
     for number in IDS[:2]:
         (zoo / f"{number}.jpg").write_bytes(damage)
-    refused(zoo, f"2 damaged: {IDS[0]}.jpg, {IDS[1]}.jpg, which are not whole JPEG files")
+    refused(zoo, f"damaged images, or no JPEG: 2 ({IDS[0]}.jpg, {IDS[1]}.jpg)")
     refused(zoo, "more than 1% of the 120 galaxies in the CSV; unpack the archive again")
 
 
 def test_a_csv_of_some_of_the_images_is_refused_with_the_remedy(zoo):
     write_votes(zoo.parent / "training_solutions_rev1.csv", rows()[:100])
-    refused(zoo, f"20 without votes: {IDS[100]}.jpg, {IDS[101]}.jpg, {IDS[102]}.jpg, ..., which are not in the CSV")
+    refused(zoo, f"images without votes in the CSV: 20 ({IDS[100]}.jpg, {IDS[101]}.jpg, {IDS[102]}.jpg, ...)")
     refused(zoo, "or name the CSV of these images as data.votes")
 
 

@@ -50,6 +50,7 @@ before = set(ops.gradient_registry.list())
 import keras, numpy as np, pandas
 assert tf.compat.v1.get_default_graph() is ops.get_default_graph()
 assert tf.tpu.experimental and tf.feature_column.numeric_column
+assert tf.__internal__.feature_column.StateManager
 assert set(ops.gradient_registry.list()) == before
 model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse")

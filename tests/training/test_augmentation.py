@@ -210,3 +210,10 @@ def test_what_is_no_image_and_what_has_targets_takes_noise_only(tmp_path, monkey
     )
     assert refusal(CURVES, "{noise: 0.1}") is None
     assert refusal(DIGITS, "{rotation: 5}") is None
+
+
+def test_fractions_of_votes_stay_what_they_are_when_a_galaxy_is_rotated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = {"name": "galaxies", "targets": "fractions", "samples": 40, "size": 8}
+    config = {"data": data, "model": {"kind": "regressor", "layers": ["Flatten", {"Dense": {"units": 37}}]}}
+    assert refusal(config, "{rotation: 180, edges: reflect}") is None

@@ -203,7 +203,8 @@ CASES |= {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# of a drawn code test_random_chains.py compares the steps: its random numbers are Python's, which XLA does not compile
+@pytest.mark.parametrize("case", [case for case in CASES if case != "random code"])
 def test_a_chain_ends_where_tensorflow_ends(case, monkeypatch):
     if case.startswith("random"):
         draw_as_machine_code(monkeypatch)

@@ -26,7 +26,11 @@ from mlphys.native.normalization import Scaling
 from mlphys.networks.keras_internals import attach, attached
 from mlphys.networks.tensorflow import tf
 
-MAX_CHANNEL_PRODUCT = 700  # input channels * filters; above, TensorFlow's convolutions fill the vectors as well
+# By vector width: how many times as fast as TensorFlow's on one core the compiled convolutions are, up to so many
+# input channels * filters (scripts/bench_convolutions.py); with more, TensorFlow's fill the vectors as well.
+SPEEDUP = {8: ((16, 2.5), (64, 1.7), (256, 1.3), (1024, 1.1))}
+PRODUCT = 700  # where they are equally fast with vectors of another width
+STRIDED = 2.0  # the least speedup with strides, where interleaving the image takes as long as the convolution
 # channels, and pixels; the code grows with them
 MAX_CHANNELS, MAX_KERNEL_SIZE, MAX_POOL_SIZE, MAX_STRIDE = 64, 11, 8, 3
 ACROSS_CHANNELS = ("softmax", "log_softmax")  # activations that are not elementwise
@@ -111,7 +115,8 @@ class _Ahead:
 class Conv2D(_Fusing, keras.layers.Conv2D):
     def call(self, pixels: Any) -> Any:
         coarse = attached(pixels, "coarse") if self.strides == (1, 1) else None
-        if not (_core_share and self._is_supported(pixels.shape, coarse is not None)):
+        interleaved = attached(pixels, "interleaved") is not None
+        if not (_core_share and self._is_supported(pixels.shape, interleaved, coarse is not None)):
             return super().call(pixels)
         if coarse is None:
             inputs, kernel, bias, upsampling = pixels, ops.convert_to_tensor(self.kernel), self.bias, 1
@@ -136,7 +141,7 @@ class Conv2D(_Fusing, keras.layers.Conv2D):
             return attach(super().call(pixels), "fused", _Ahead(fused, output))
         return (output if emitted else output.mapped(self.activation)).pixels()
 
-    def _is_supported(self, shape: tuple[int | None, ...], upsampled: bool) -> bool:
+    def _is_supported(self, shape: tuple[int | None, ...], interleaved: bool, upsampled: bool) -> bool:
         """Whether there is a compiled convolution, and it is faster."""
         samples, *image = shape
         plain = (*self.dilation_rate, self.groups) == (1, 1, 1) and max(self.strides) <= MAX_STRIDE
@@ -146,7 +151,8 @@ class Conv2D(_Fusing, keras.layers.Conv2D):
             return False
         if upsampled and self.padding == "valid" and not all(k % 2 for k in self.kernel_size):
             return False
-        return image[-1] * self.filters <= MAX_CHANNEL_PRODUCT * _core_share * _occupancy(samples)
+        speedup = _speedup(image[-1] * self.filters) * _core_share * _occupancy(samples)
+        return speedup >= (1 if interleaved or max(self.strides) == 1 else STRIDED)
 
     def _block_kernel(self) -> Any:
         """The kernel from coarse pixels to 2 x 2 blocks: (rows, columns, channels, 4 * filters)."""
@@ -289,6 +295,14 @@ def _convolve(pixels: Any, kernel: Any, bias: Any, conv: Convolution) -> Interle
 
     input_gradient = not attached(pixels, "without_gradient")
     return Interleaved.of(pixels).mapped(lambda x: differentiable.convolve(x, kernel, bias, conv, input_gradient))
+
+
+def _speedup(channel_product: int) -> float:
+    """How many times as fast as TensorFlow's convolution on one core; 0 where that is not known."""
+    lanes = width()
+    if lanes not in SPEEDUP:
+        return PRODUCT / channel_product
+    return next((speedup for most, speedup in SPEEDUP[lanes] if channel_product <= most), 0.0)
 
 
 def _occupancy(samples: int | None) -> float:
