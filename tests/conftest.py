@@ -41,7 +41,7 @@ def in_slow_folder(path: Path) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Without slow tests, do not even collect slow folders, whose imports take long; nor hostile inputs by the thousand."""
+    """Without slow tests, do not even collect slow folders, whose imports take long; nor thousands of inputs."""
     left_out = config.option.markexpr
     if "not hostile" in left_out and collection_path == TESTS / "hostile":
         return True

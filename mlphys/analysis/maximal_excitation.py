@@ -54,9 +54,7 @@ class MaximalExcitation(SampledAnalysis):
         needs_images(resolved)
         if not _layers(resolved.rows()):
             kind = resolved.experiment.model.kind
-            raise NotApplicable(
-                f"it excites units of kind: classifier, regressor or autoencoder, not of {kind}"
-            )
+            raise NotApplicable(f"it excites units of kind: classifier, regressor or autoencoder, not of {kind}")
 
     def measure(self, run: RunView) -> AnalysisResult:
         split, some = self.samples_of(run)

@@ -70,7 +70,7 @@ def look(path: str | None, targets: Sequence[str], wanted: Targets, needs_target
         keys: dict[str, Any] = {"name": Because("digits", "1 797 images that come along; data.path names yours")}
         name = "digits"
     else:
-        name = Path(path).resolve().stem or "mine"
+        name = Path(os.path.realpath(path)).stem or "mine"  # unlike Path.resolve, it accepts links in a circle
         keys = _keys(path, targets, wanted, needs_target)
     spec: Any = DATASETS[plain(keys["name"])].model_validate(plain(keys))
     try:

@@ -89,12 +89,19 @@ def read(path: Path) -> Document:
 
 
 def _content(path: Path) -> bytes:
+    no_file = UserError(f"{path}: is not a regular file; copy its content into one")
     try:
+        # A device is not even opened: that alone can do something.
+        if not stat.S_ISDIR(mode := os.stat(path).st_mode) and not stat.S_ISREG(mode):
+            raise no_file
         # Without waiting: to open a pipe that nobody writes to would never end.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path}: is not a regular file; copy its content into one")
-            return file.read(LARGEST_FILE + 1)
+                raise no_file
+            content: bytes | None = file.read(LARGEST_FILE + 1)
+            if content is None:  # a file of the kernel's that would have to be waited for
+                raise no_file
+            return content
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name the YAML file of one experiment in it") from None
     except FileNotFoundError:

@@ -146,7 +146,10 @@ def test_a_member_is_continued_where_processor_versions_and_threads_are_the_same
         ({"cpu": "Abacus"}, "its checkpoint was made by another processor, Abacus; here it is "),
         ({"threads": 3}, "its checkpoint was made with 3 threads; here they are 1"),
         ({"accelerators": ["GPU:0"]}, "its checkpoint was made with other accelerators"),
-        ({"engine": {"native": []}}, "its steps (train) were taken by TensorFlow, here they would be taken by machine code"),
+        (
+            {"engine": {"native": []}},
+            "its steps (train) were taken by TensorFlow, here they would be taken by machine code",
+        ),
     ],
 )
 def test_elsewhere_it_is_trained_from_its_start_to_the_bytes_of_this_machine(trained, environment, reason_):

@@ -15,8 +15,9 @@ class Case:
     """A command with an input that somebody made to harm.
 
     `prepare` writes the input into the working folder; `gist` is a regular expression that is found in what the command
-    says where it refuses; a `code` of None is 0 or 2: a part is damaged that need not be looked at. `changes` are patterns
-    of the files that it may make or change there, and it leaves everything else as it is. `seconds` are of processor time, with those of the processes that it starts, `memory` the bytes that it takes on.
+    says where it refuses; a `code` of None is 0 or 2: what is damaged need not be looked at. `changes` are patterns of
+    the files that it may make or change there; it leaves everything else as it is. `seconds` are of processor time,
+    with those of the processes that it starts, `memory` the bytes that it takes on.
     """
 
     name: str

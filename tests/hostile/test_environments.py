@@ -1,4 +1,4 @@
-"""Surroundings that a command has not chosen: streams, terminals, homes, disks, clocks, variables. Each is a process."""
+"""Surroundings that a command has not chosen: streams, terminals, homes, disks, variables. Each is a process."""
 
 from __future__ import annotations
 
@@ -66,14 +66,17 @@ SURROUNDINGS: dict[str, tuple[str, dict[str, str]]] = {
     "little stack": ("ulimit -s 1024; {}", {}),
     "no permission for others": ("umask 0777; {}", {}),
     "a foreign Keras": ("{}", {"KERAS_BACKEND": "torch", "KERAS_HOME": "/etc/passwd", "KERAS_NNX_ENABLED": "x"}),
-    "a foreign TensorFlow": ("{}", {"TF_XLA_FLAGS": "--no_such_flag", "TF_NUM_INTRAOP_THREADS": "many", "TF_USE_LEGACY_KERAS": "1"}),
+    "a foreign TensorFlow": (
+        "{}",
+        {"TF_XLA_FLAGS": "--no_such_flag", "TF_NUM_INTRAOP_THREADS": "many", "TF_USE_LEGACY_KERAS": "1"},
+    ),
     "threads that are none": ("{}", {"OMP_NUM_THREADS": "x", "OPENBLAS_NUM_THREADS": "-1", "MKL_NUM_THREADS": ""}),
     "data that are not there": ("{}", {"MLPHYS_DATA": "/nowhere/at/all"}),
     "a cache switched to nonsense": ("{}", {"MLPHYS_CACHE": "\x1b[2J"}),
     "a clock of 1970": ("{}", {"SOURCE_DATE_EPOCH": "0"}),
     "a time zone of nonsense": ("{}", {"TZ": ":/etc/passwd"}),
     "a Python that warns of all": ("{}", {"PYTHONWARNINGS": "always"}),
-}  # fmt: skip
+}
 TAKE_NOTHING = {"a full output"}
 
 
@@ -119,13 +122,33 @@ def test_a_command_in_hostile_surroundings_works_or_says_why_not(around, command
     if around in TAKE_NOTHING and command not in REFUSED:
         seemly(done, {2})
     else:
-        seemly(done, {2} if command in REFUSED else {0, 2} if around in ("few open files", "files that cannot grow") else {0})
+        seemly(
+            done,
+            {2} if command in REFUSED else {0, 2} if around in ("few open files", "files that cannot grow") else {0},
+        )
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if "home" not in path.parts} == before
 
 
 def _open_to_others() -> bool:
     """Whether everybody may run this Python and read the package."""
-    return subprocess.run(["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[1]); import mlphys, click", str(ROOT)], capture_output=True).returncode == 0  # fmt: skip
+    return (
+        subprocess.run(
+            [
+                "setpriv",
+                "--reuid",
+                "54321",
+                "--regid",
+                "54321",
+                "--clear-groups",
+                sys.executable,
+                "-c",
+                "import sys; sys.path.insert(0, sys.argv[1]); import mlphys, click",
+                str(ROOT),
+            ],
+            capture_output=True,
+        ).returncode
+        == 0
+    )
 
 
 TRAINING = "train small.yaml --no-report --set plots=[]"
@@ -135,11 +158,23 @@ TRAINING = "train small.yaml --no-report --set plots=[]"
 @pytest.mark.parametrize(
     ("around", "codes"),
     [
-        ("all closed", {0}), ("a closed output", {0}), ("a closed error", {0}), ("a full output", {0, 2}), ("a full error", {0, 2}), ("a latin-1 terminal", {0}),
-        ("20 columns", {0}), ("no home", {0}), ("a temporary folder that is a file", {0}), ("a matplotlib folder that is a file", {0}),
-        ("a foreign Keras", {0, 2}), ("a foreign TensorFlow", {0, 2}), ("files that cannot grow", {2}), ("the C locale", {0}), ("a cache that is a file", {0}),
+        ("all closed", {0}),
+        ("a closed output", {0}),
+        ("a closed error", {0}),
+        ("a full output", {0, 2}),
+        ("a full error", {0, 2}),
+        ("a latin-1 terminal", {0}),
+        ("20 columns", {0}),
+        ("no home", {0}),
+        ("a temporary folder that is a file", {0}),
+        ("a matplotlib folder that is a file", {0}),
+        ("a foreign Keras", {0, 2}),
+        ("a foreign TensorFlow", {0, 2}),
+        ("files that cannot grow", {2}),
+        ("the C locale", {0}),
+        ("a cache that is a file", {0}),
     ],
-)  # fmt: skip
+)
 def test_a_training_in_hostile_surroundings_ends_or_says_why_not(around, codes, place):
     line, variables = SURROUNDINGS[around]
     seemly(shell(line.format(f"{MLPHYS} {TRAINING}"), place, variables), codes)
@@ -147,7 +182,16 @@ def test_a_training_in_hostile_surroundings_ends_or_says_why_not(around, codes, 
 
 @pytest.mark.hostile
 @pytest.mark.parametrize("command", ["plot small", "evaluate small", "analyze small", "report small"])
-@pytest.mark.parametrize("around", ["a matplotlib folder that is a file", "a temporary folder that is a file", "a closed output", "files that cannot grow", "a full output"])  # fmt: skip
+@pytest.mark.parametrize(
+    "around",
+    [
+        "a matplotlib folder that is a file",
+        "a temporary folder that is a file",
+        "a closed output",
+        "files that cannot grow",
+        "a full output",
+    ],
+)
 def test_pictures_in_hostile_surroundings_are_drawn_or_refused(around, command, place):
     line, variables = SURROUNDINGS[around]
     seemly(shell(line.format(f"{MLPHYS} {command}"), place, variables), {0, 2})
@@ -176,5 +220,7 @@ def test_a_run_that_another_user_may_not_read_hides_no_other(command, closed, pl
         path.chmod(0o777 if path.is_dir() else 0o666)
     Path(closed).chmod(0)
     user = "setpriv --reuid 54321 --regid 54321 --clear-groups"
-    done = shell(f"{user} {MLPHYS} {command.replace('small/1', 'runs/small/1')}", place, {"MPLCONFIGDIR": str(place / "home")})
+    done = shell(
+        f"{user} {MLPHYS} {command.replace('small/1', 'runs/small/1')}", place, {"MPLCONFIGDIR": str(place / "home")}
+    )
     seemly(done, {0})

@@ -153,5 +153,3 @@ def _caches() -> list[Path]:
     import matplotlib
 
     return [Path(os.path.realpath(matplotlib.get_cachedir())), Path(os.path.realpath(matplotlib.get_configdir()))]
-
-

@@ -15,15 +15,53 @@ import mlphys
 ROOT = Path(mlphys.__file__).parents[1]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 SYSTEM = (
-    sys.prefix, sys.base_prefix, str(ROOT), sysconfig.get_path("stdlib"), "/usr/lib", "/lib", "/usr/local/lib",
-    "/usr/share", "/proc", "/sys", "/etc/localtime", "/etc/ld.so", "/dev/null", "/dev/urandom",
-)  # fmt: skip
+    sys.prefix,
+    sys.base_prefix,
+    str(ROOT),
+    sysconfig.get_path("stdlib"),
+    "/usr/lib",
+    "/lib",
+    "/usr/local/lib",
+    "/usr/share",
+    "/proc",
+    "/sys",
+    "/etc/localtime",
+    "/etc/ld.so",
+    "/dev/null",
+    "/dev/urandom",
+)
 CHANGING = {
-    "os.remove": 1, "os.rename": 2, "os.mkdir": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1,
-    "os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1, "shutil.move": 2, "shutil.copyfile": 2,
-}  # fmt: skip  # how many of the first arguments are paths
-RUNNING = {"os.system", "os.exec", "os.posix_spawn", "os.startfile", "pty.spawn", "webbrowser.open", "pickle.find_class"}
-TALKING = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "ftplib.connect"}
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.mkdir": 1,
+    "os.rmdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.truncate": 1,
+    "os.chmod": 1,
+    "os.chown": 1,
+    "os.utime": 1,
+    "shutil.rmtree": 1,
+    "shutil.move": 2,
+    "shutil.copyfile": 2,
+}  # how many of the first arguments are paths
+RUNNING = {
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.startfile",
+    "pty.spawn",
+    "webbrowser.open",
+    "pickle.find_class",
+}
+TALKING = {
+    "socket.connect",
+    "socket.bind",
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+    "socket.sendto",
+    "ftplib.connect",
+}
 CHILDREN = {os.path.realpath(sys.executable), "git", "fc-list"}  # the last one by matplotlib, for its fonts
 
 _heard: list[list[tuple[str, tuple[object, ...]]]] = []
@@ -75,9 +113,7 @@ def offences(
     return list(dict.fromkeys(found))
 
 
-def _opened(
-    path: str, writes: bool, readable: Sequence[Path], writable: Sequence[Path], forbidden: Path
-) -> list[str]:
+def _opened(path: str, writes: bool, readable: Sequence[Path], writable: Sequence[Path], forbidden: Path) -> list[str]:
     if writes and path != os.devnull and not _below(path, writable):
         return [f"opens {path} for writing"]
     if _below(path, [forbidden]) or (not path.startswith(SYSTEM) and not _below(path, readable)):

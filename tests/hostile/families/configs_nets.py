@@ -8,6 +8,7 @@ from tests.hostile.case import Case
 from tests.hostile.inputs import NETWORK, wrote
 
 HUGE = 99_999_999
+ROW = f"[{', '.join(['1'] * 200)}]"
 DENSE = "{Dense: {units: 10, activation: softmax}}"
 LAYERS = {
     "a dense layer of many units": f"Flatten, {{Dense: {{units: {HUGE}}}}}, {{Dense: {{units: {HUGE}}}}}",
@@ -19,7 +20,9 @@ LAYERS = {
     "upsampling upon upsampling": ", ".join(["{UpSampling2D: {size: 1000}}"] * 5),
     "a large target shape": f"{{Reshape: {{target_shape: [{HUGE}, {HUGE}]}}}}",
     "a target shape of many axes": f"{{Reshape: {{target_shape: [{', '.join(['1'] * 2000)}, 64]}}}}",
-    "transposed convolutions that grow": ", ".join(["{Conv2DTranspose: {filters: 9, kernel_size: 9, strides: 900}}"] * 6),
+    "transposed convolutions that grow": ", ".join(
+        ["{Conv2DTranspose: {filters: 9, kernel_size: 9, strides: 900}}"] * 6
+    ),
     "strides larger than the image": f"{{Conv2D: {{filters: 1, kernel_size: 9, strides: {HUGE}}}}}",
     "pooling to nothing": "{MaxPooling2D: {pool_size: 9}}",
     "cropping to nothing": "{Cropping2D: {cropping: 4}}",
@@ -28,7 +31,7 @@ LAYERS = {
     "a recurrent layer on images": "{LSTM: {units: 3}}",
     "an embedding": f"{{Embedding: {{input_dim: {HUGE}, output_dim: {HUGE}}}}}",
     "repeated vectors": f"Flatten, {{RepeatVector: {{n: {HUGE}}}}}, Flatten, {{Dense: {{units: {HUGE}}}}}",
-    "a lambda layer": "{Lambda: {function: 'lambda x: __import__(\"os\").system(\"touch hacked\")'}}",
+    "a lambda layer": '{Lambda: {function: \'lambda x: __import__("os").system("touch hacked")\'}}',
     "a class of Keras by its path": "{keras.layers.Dense: {units: 3}}",
     "a class of Python by its path": "{os.system: {command: touch hacked}}",
     "a layer with a module": "{Dense: {units: 3, module: os, class_name: system}}",
@@ -47,11 +50,11 @@ LAYERS = {
     "a regularizer of infinite size": "{Dense: {units: 3, kernel_regularizer: {L2: {l2: 1e300}}}}",
     "a kernel of unequal rows": "{FixedConv2D: {kernel: [[1, 2], [3]]}}",
     "a kernel of a word": "{FixedConv2D: {kernel: blurr}}",
-    "a kernel of 40,000 numbers": f"{{FixedConv2D: {{kernel: [{', '.join(['[' + ', '.join(['1'] * 200) + ']'] * 200)}]}}}}",
+    "a kernel of 40,000 numbers": f"{{FixedConv2D: {{kernel: [{', '.join([ROW] * 200)}]}}}}",
     "a kernel of nothing": "{FixedConv2D: {kernel: []}}",
     "a dropout of everything": "{Dropout: {rate: 1}}",
     "2,000 layers that fit, and one that does not": ", ".join(["Flatten"] * 2000) + ", {Cropping2D: {cropping: 4}}",
-}  # fmt: skip
+}
 MODELS = {
     "layers that are a word": "{kind: classifier, layers: Flatten}",
     "layers that are nothing": "{kind: classifier, layers: null}",
@@ -72,8 +75,9 @@ MODELS = {
     "an encoder of control characters": '{kind: classifier, encoder: {run: "\\e[2J"}, layers: [Flatten]}',
     "an autoencoder that grows without end": f"{{kind: autoencoder, encoder: [Flatten, {{Dense: {{units: {HUGE}}}}}], "
     f"decoder: [{{Dense: {{units: {HUGE}}}}}]}}",
-    "a decoder of another shape": "{kind: autoencoder, encoder: [Flatten, {Dense: {units: 2}}], decoder: [{Dense: {units: 3}}]}",
-}  # fmt: skip
+    "a decoder of another shape": "{kind: autoencoder, encoder: [Flatten, {Dense: {units: 2}}], "
+    "decoder: [{Dense: {units: 3}}]}",
+}
 DATASETS = {
     "a dataset by its path": "{name: mlphys.datasets.digits}",
     "a dataset that leaves the folder": "{name: ../digits}",
@@ -83,7 +87,7 @@ DATASETS = {
     "more samples than memory": f"{{name: moons, samples: {HUGE}, train: {HUGE}}}",
     "images of a hundred million": f"{{name: crosses_and_noughts, size: {HUGE}}}",
     "a lattice of a hundred million": f"{{name: ising, size: {HUGE}, samples: 100}}",
-    "a function of text": "{name: function_1d, function: '__import__(\"os\").system(\"x\")', samples: 100}",
+    "a function of text": '{name: function_1d, function: \'__import__("os").system("x")\', samples: 100}',
     "a function of an attribute": "{name: function_1d, function: 'x.__class__', samples: 100}",
     "no samples at all": "{name: digits, train: 0, validation: 0, test: 0}",
     "classes that are none": "{name: digits, classes: []}",
@@ -110,7 +114,11 @@ def cases() -> Iterator[Case]:
         if "function" in data:
             model = "model: {kind: regressor, layers: [{Dense: {units: 1}}]}\n"
         yield Case(name, check, r"c\.yaml:\d", wrote("c.yaml", f"data: {data}\n{model}"))
-    for name in ("a dense layer of many units", "upsampling upon upsampling", "2,000 layers that fit, and one that does not"):
+    for name in (
+        "a dense layer of many units",
+        "upsampling upon upsampling",
+        "2,000 layers that fit, and one that does not",
+    ):
         text = f"data: {{name: digits}}\n{NETWORK}".replace("LAYER", LAYERS[name])
         for command in (("train",), ("config", "explain"), ("config", "show"), ("sweep", "--grid", "seed=[1,2]")):
             yield Case(f"{command[-1]}: {name}", (*command, "c.yaml"), r"c\.yaml:\d", wrote("c.yaml", text))

@@ -9,12 +9,28 @@ from tests.hostile.case import Case
 from tests.hostile.inputs import NETWORK, REGRESSION, wrote
 
 NUMBERS = {
-    ".nan": "not a number", ".inf": "infinite", "-.inf": "minus infinite", "1e400": "beyond float64", "1e300": "beyond float32",
-    "-1": "negative", "99999999999999999999": "beyond int64", "9" * 5000: "of 5,000 digits", f"0.{'9' * 50_000}": "of 50,000 places",
-    f"1e{'9' * 5000}": "of a power of 5,000 digits", "0x7fffffffffffffff": "hexadecimal", "1_000": "with an underscore",
-    "'7'": "text", "'٣'": "Arabic text", "'²'": "superscript", "true": "true", "[1]": "a list", "{a: 1}": "a block",
-    "7:30": "sexagesimal", "1e-400": "below float64", "''": "empty",
-}  # fmt: skip
+    ".nan": "not a number",
+    ".inf": "infinite",
+    "-.inf": "minus infinite",
+    "1e400": "beyond float64",
+    "1e300": "beyond float32",
+    "-1": "negative",
+    "99999999999999999999": "beyond int64",
+    "9" * 5000: "of 5,000 digits",
+    f"0.{'9' * 50_000}": "of 50,000 places",
+    f"1e{'9' * 5000}": "of a power of 5,000 digits",
+    "0x7fffffffffffffff": "hexadecimal",
+    "1_000": "with an underscore",
+    "'7'": "text",
+    "'٣'": "Arabic text",
+    "'²'": "superscript",
+    "true": "true",
+    "[1]": "a list",
+    "{a: 1}": "a block",
+    "7:30": "sexagesimal",
+    "1e-400": "below float64",
+    "''": "empty",
+}
 DIGITS = ("9" * 5000,)
 LARGE = ("99999999999999999999", f"0.{'9' * 50_000}", "1e-400")
 # Keys, each with the numbers of those above that it takes.

@@ -11,10 +11,21 @@ LONG_BILLION = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 10)}]\n" for i in range(9)
 )
 TAGS = (
-    "!!python/object/apply:os.system ['touch hacked']", "!!python/object/new:os.system [x]", "!!python/name:os.system ''",
-    "!!python/module:os ''", "!!python/tuple [1]", "!!binary aGk=", "!!set {a, b}", "!!omap [a: 1]", "!!timestamp 2026-01-01",
-    "!local x", "!!int '7'", "!!float '7'", "!!str 7", "!<tag:yaml.org,2002:python/object/apply:os.system> [x]",
-)  # fmt: skip
+    "!!python/object/apply:os.system ['touch hacked']",
+    "!!python/object/new:os.system [x]",
+    "!!python/name:os.system ''",
+    "!!python/module:os ''",
+    "!!python/tuple [1]",
+    "!!binary aGk=",
+    "!!set {a, b}",
+    "!!omap [a: 1]",
+    "!!timestamp 2026-01-01",
+    "!local x",
+    "!!int '7'",
+    "!!float '7'",
+    "!!str 7",
+    "!<tag:yaml.org,2002:python/object/apply:os.system> [x]",
+)
 TEXTS = {
     "empty": ("", "empty|nothing|expected"),
     "only a comment": ("# nothing\n", "empty|nothing|expected"),
@@ -105,7 +116,19 @@ def cases() -> Iterator[Case]:
     for tag in TAGS:
         yield Case(f"tag {tag[:40]}", check, "c.yaml", wrote("c.yaml", f"{CONFIG}seed: {tag}\n"))
         yield Case(f"tag of the data {tag[:40]}", check, "c.yaml", wrote("c.yaml", f"data: {tag}\n{CONFIG}"))
-    for number, command in enumerate((("train",), ("config", "show"), ("config", "explain"), ("config", "diff", "c.yaml"), ("data", "show"),
-                    ("data", "check"), ("sweep",), ("exercise", "--blank", "seed"))):  # fmt: skip
+    for number, command in enumerate(
+        (
+            ("train",),
+            ("config", "show"),
+            ("config", "explain"),
+            ("config", "diff", "c.yaml"),
+            ("data", "show"),
+            ("data", "check"),
+            ("sweep",),
+            ("exercise", "--blank", "seed"),
+        )
+    ):
         yield Case(f"{command[-1]} {number}", (*command, "c.yaml"), "c.yaml", wrote("c.yaml", LONG_BILLION))
-        yield Case(f"{command[-1]} {number} deep", (*command, "c.yaml"), "c.yaml", wrote("c.yaml", f"a: {'[' * 10_000}"))
+        yield Case(
+            f"{command[-1]} {number} deep", (*command, "c.yaml"), "c.yaml", wrote("c.yaml", f"a: {'[' * 10_000}")
+        )

@@ -89,14 +89,33 @@ def _filter(file: Any) -> None:
 
 
 HDF5: dict[str, Callable[[Any], object]] = {
-    "nothing in it": lambda file: None, "a link to another file": _link("ExternalLink", "../mine/secret.h5", "x"), "a link to a device": _link("ExternalLink", "/dev/zero", "x"),
-    "a link to nothing": _link("SoftLink", "/nowhere"), "a link to itself": _link("SoftLink", "/x"), "data in another file": _external, "a virtual data set": _virtual,
-    "a claimed terabyte": _claims(10**6, 10**6), "a claimed exabyte": _claims(10**9, 10**9), "a claimed terabyte in chunks": _claims(10**6, 10**6, chunks=(10, 10), compression="gzip"),
-    "no samples": _claims(0, 20), "no features": _claims(10, 0), "one number": _set("x", 3.0), "text": _set("x", "text"), "30 axes": _claims(*[1] * 30),
-    "groups in groups": _deep, "a circle": _circle, "3,000 groups": _many, "references": _objects, "records": _compound, "nan": _set("x", np.full((10, 20), np.nan, "f4")),
-    "complex numbers": _set("x", X.astype("c8")), "a name of escapes": _set("\x1b[2J", X), "a long name": _set("n" * 60_000, X), "a group called x": lambda file: file.create_group("x"),
+    "nothing in it": lambda file: None,
+    "a link to another file": _link("ExternalLink", "../mine/secret.h5", "x"),
+    "a link to a device": _link("ExternalLink", "/dev/zero", "x"),
+    "a link to nothing": _link("SoftLink", "/nowhere"),
+    "a link to itself": _link("SoftLink", "/x"),
+    "data in another file": _external,
+    "a virtual data set": _virtual,
+    "a claimed terabyte": _claims(10**6, 10**6),
+    "a claimed exabyte": _claims(10**9, 10**9),
+    "a claimed terabyte in chunks": _claims(10**6, 10**6, chunks=(10, 10), compression="gzip"),
+    "no samples": _claims(0, 20),
+    "no features": _claims(10, 0),
+    "one number": _set("x", 3.0),
+    "text": _set("x", "text"),
+    "30 axes": _claims(*[1] * 30),
+    "groups in groups": _deep,
+    "a circle": _circle,
+    "3,000 groups": _many,
+    "references": _objects,
+    "records": _compound,
+    "nan": _set("x", np.full((10, 20), np.nan, "f4")),
+    "complex numbers": _set("x", X.astype("c8")),
+    "a name of escapes": _set("\x1b[2J", X),
+    "a long name": _set("n" * 60_000, X),
+    "a group called x": lambda file: file.create_group("x"),
     "an empty data set": lambda file: file.create_dataset("x", dtype="f4"),
-}  # fmt: skip
+}
 
 
 @cache
@@ -124,7 +143,7 @@ def _damaged(kind: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield "its begin twice", lambda: _sound(kind)[:100] + _sound(kind)
     yield "another format", lambda: b"PK\x03\x04" + bytes(3000)
     yield "a pickle", lambda: b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R."
-    yield "text", lambda: b"x,y\n1,2\n" * 500
+    yield "lines of text", lambda: b"x,y\n1,2\n" * 500
 
 
 def fits(*cards: str, body: bytes = bytes(2880)) -> bytes:
@@ -133,13 +152,20 @@ def fits(*cards: str, body: bytes = bytes(2880)) -> bytes:
 
 
 FITS = {
-    "no END": fits()[:80] * 36, "a claimed terabyte": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 2", "NAXIS1  = 1000000", "NAXIS2  = 1000000"),
-    "negative axes": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 2", "NAXIS1  = -5", "NAXIS2  = -5"), "999 axes": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 999"),
-    "axes that are not there": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 2"), "an unknown type": fits("SIMPLE  =   T", "BITPIX  =  7", "NAXIS   = 1", "NAXIS1  = 5"),
-    "axes of text": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 'a'"), "axes of many digits": fits("SIMPLE  =   T", "BITPIX  =  -32", f"NAXIS   = {'9' * 60}"),
-    "a header without end": fits("SIMPLE  =   T", *["COMMENT x"] * 30_000)[:-5000], "escapes": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 0", "EXTNAME = '\x1b[2J'"),
+    "no END": fits()[:80] * 36,
+    "a claimed terabyte": fits(
+        "SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 2", "NAXIS1  = 1000000", "NAXIS2  = 1000000"
+    ),
+    "negative axes": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 2", "NAXIS1  = -5", "NAXIS2  = -5"),
+    "999 axes": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 999"),
+    "axes that are not there": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 2"),
+    "an unknown type": fits("SIMPLE  =   T", "BITPIX  =  7", "NAXIS   = 1", "NAXIS1  = 5"),
+    "axes of text": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 'a'"),
+    "axes of many digits": fits("SIMPLE  =   T", "BITPIX  =  -32", f"NAXIS   = {'9' * 60}"),
+    "a header without end": fits("SIMPLE  =   T", *["COMMENT x"] * 30_000)[:-5000],
+    "escapes": fits("SIMPLE  =   T", "BITPIX  =  -32", "NAXIS   = 0", "EXTNAME = '\x1b[2J'"),
     "a continued card": fits("SIMPLE  =   T", "BITPIX  = 8", "NAXIS   = 0", *["CONTINUE  'x&'"] * 3000),
-}  # fmt: skip
+}
 
 
 def _mat_of(name: str, values: Any) -> Callable[[], bytes]:
@@ -154,12 +180,21 @@ def _mat_of(name: str, values: Any) -> Callable[[], bytes]:
 
 
 MAT: dict[str, Callable[[], bytes]] = {
-    "cells": _mat_of("x", np.array([1, "a"], dtype=object)), "a struct": _mat_of("x", {"a": 1}), "text": _mat_of("x", "text"), "no x": _mat_of("z", X),
-    "nothing": _mat_of("x", np.zeros((0, 0))), "complex numbers": _mat_of("x", X.astype("c8")), "nan": _mat_of("x", X * np.nan),
-    "a size of 4 GB": lambda: _sound("mat")[:132] + b"\xff\xff\xff\x7f" + _sound("mat")[136:], "a negative size": lambda: _sound("mat")[:132] + b"\xff\xff\xff\xff" + _sound("mat")[136:],
-    "axes beyond memory": lambda: _sound("mat").replace((10).to_bytes(4, "little") + (20).to_bytes(4, "little"), (2**30).to_bytes(4, "little") * 2),
-    "an unknown type": lambda: _sound("mat")[:128] + b"\x63" + _sound("mat")[129:], "version 4": lambda: bytes(20) + b"x\0" + bytes(100),
-}  # fmt: skip
+    "cells": _mat_of("x", np.array([1, "a"], dtype=object)),
+    "a struct": _mat_of("x", {"a": 1}),
+    "text": _mat_of("x", "text"),
+    "no x": _mat_of("z", X),
+    "nothing": _mat_of("x", np.zeros((0, 0))),
+    "complex numbers": _mat_of("x", X.astype("c8")),
+    "nan": _mat_of("x", X * np.nan),
+    "a size of 4 GB": lambda: _sound("mat")[:132] + b"\xff\xff\xff\x7f" + _sound("mat")[136:],
+    "a negative size": lambda: _sound("mat")[:132] + b"\xff\xff\xff\xff" + _sound("mat")[136:],
+    "axes beyond memory": lambda: _sound("mat").replace(
+        (10).to_bytes(4, "little") + (20).to_bytes(4, "little"), (2**30).to_bytes(4, "little") * 2
+    ),
+    "an unknown type": lambda: _sound("mat")[:128] + b"\x63" + _sound("mat")[129:],
+    "version 4": lambda: bytes(20) + b"x\0" + bytes(100),
+}
 
 
 # Damage to a part that need not be looked at.
@@ -181,4 +216,6 @@ def cases() -> Iterator[Case]:
 def _of(kind: str, what: str, made: Callable[[], bytes]) -> Case:
     config = wrote("c.yaml", f"data: {{name: array, path: x.{kind}}}\n{PCA}")
     prepare = after(config, lambda: write(f"x.{kind}", made()))
-    return Case(f"{kind}: {what}", ("data", "check", "c.yaml"), rf"x\.{kind}|c\.yaml", prepare, None if what in EITHER else 2)
+    return Case(
+        f"{kind}: {what}", ("data", "check", "c.yaml"), rf"x\.{kind}|c\.yaml", prepare, None if what in EITHER else 2
+    )

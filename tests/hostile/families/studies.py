@@ -17,11 +17,37 @@ from tests.hostile.inputs import a_study
 STUDY = Path("runs/many/1")
 FILE = STUDY / "study.json"
 COMMANDS = (("check", str(STUDY)), ("plot", str(STUDY)), ("resume", str(STUDY), "--workers", "0"))
-KEYS = ("config", "grid", "seeds", "evaluated", "threads", "members", "executor", "search", "members.0", "members.0.directory", "members.0.state", "members.0.overrides", "members.0.number", "members.0.metrics", "members.0.labels")
+KEYS = (
+    "config",
+    "grid",
+    "seeds",
+    "evaluated",
+    "threads",
+    "members",
+    "executor",
+    "search",
+    "members.0",
+    "members.0.directory",
+    "members.0.state",
+    "members.0.overrides",
+    "members.0.number",
+    "members.0.metrics",
+    "members.0.labels",
+)
 CHANGES = ("runs/many/1/figures*", "runs/many/1/report.html", "runs/many/1/.update")
 # Values that a study may have there, or that only some command looks at.
 OF_NOTHING = ("name", "source")
-DIRECTORIES = ("members/2", "../../../../mine", "/etc", "members/../members/1", "", "members/1/", "\x1b[2J", "members/٣", "n" * 5000)
+DIRECTORIES = (
+    "members/2",
+    "../../../../mine",
+    "/etc",
+    "members/../members/1",
+    "",
+    "members/1/",
+    "\x1b[2J",
+    "members/٣",
+    "n" * 5000,
+)
 
 
 def _with_value(key: str, value: Any) -> None:
@@ -80,11 +106,23 @@ def cases() -> Iterator[Case]:
         for what, value in VALUES.items():
             yield _of(COMMANDS[0], f"{key} {what}", partial(_with_value, key, value), None)
     for directory in DIRECTORIES:
-        yield _of(COMMANDS[0], f"a member in {directory[:20]!r}", partial(_with_value, "members.0.directory", directory))
+        yield _of(
+            COMMANDS[0], f"a member in {directory[:20]!r}", partial(_with_value, "members.0.directory", directory)
+        )
     for what in ("gone", "a link elsewhere", "a link to a member", "a file", "a pipe"):
-        for command in (("check", str(STUDY)), ("plot", str(STUDY)), ("compare", str(STUDY), str(STUDY)), ("report", str(STUDY))):
+        for command in (
+            ("check", str(STUDY)),
+            ("plot", str(STUDY)),
+            ("compare", str(STUDY), str(STUDY)),
+            ("report", str(STUDY)),
+        ):
             yield _of(command, f"a member is {what}", partial(_member, what), None)
-    for command in (("check", str(STUDY)), ("compare", str(STUDY), str(STUDY)), ("report", str(STUDY)), ("runs", "--members")):
+    for command in (
+        ("check", str(STUDY)),
+        ("compare", str(STUDY), str(STUDY)),
+        ("report", str(STUDY)),
+        ("runs", "--members"),
+    ):
         yield _of(command, "its members are a link", _members_linked, None)
 
 
