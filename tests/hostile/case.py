@@ -16,7 +16,7 @@ class Case:
 
     `prepare` writes the input into the working folder; `gist` is a regular expression that is found in what the command
     says where it refuses; a `code` of None is 0 or 2: what is damaged need not be looked at. `changes` are patterns of
-    the files that it may make or change there; it leaves everything else as it is. `seconds` are of processor time, with
+    the files that it may make or change there; it leaves everything else as it is. `seconds` are of processor time with
     those of the processes that it starts, `memory` the bytes that it takes on.
     """
 
