@@ -83,6 +83,9 @@ bench-studies: $(DEV) ## time a study of twenty seeds beside as many commands, a
 bench-page: $(DEV) ## measure the page of a run in Chromium: size, first paint, answer to a stroke
 	$(BIN)/python -m scripts.bench_page
 
+bench-convolutions: $(RUNTIME) ## time convolutions of machine code beside TensorFlow's; two minutes
+	$(BIN)/python -m scripts.bench_convolutions --write
+
 bench-catalogue: $(RUNTIME) ## time an epoch of every config beside Keras; goes on where it was interrupted; an hour
 	$(BIN)/python -m scripts.bench_catalogue
 

@@ -8,6 +8,7 @@ python -m scripts.gallery --render     only the page
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,28 +51,35 @@ GALLERY = (
     Shown("bottleneck_circles", ("reconstructions", "latent", "reconstructions_by_code_size")),
     Shown("dense_mnist_mse", (), ("cost_slope",)),
     Shown("integrable_moons", (), ("vector_field", "integrability")),
-    Shown("linear_sparse_patches", ("code_histogram",), ("gabor", "spectra")),
+    Shown("linear_sparse_patches", ("code_histogram",), ("gabor", "spectra", "ica_comparison")),
     Shown("squares_two_kinds", ("latent_tsne",)),
     Shown("stacked_circles", ("stages",)),
     Shown("dense_mnist", (), ("class_evidence", "occlusion")),
-    Shown("fit_absolute", ("residuals", "predicted_against_true")),
-    Shown("size_mnist", (), ("size",)),
-    Shown("ising_pca", (), ("transition",)),
     Shown("pca_mnist", ("components",)),
-    Shown("conv_simple_mnist", ("filters", "accuracy_against"), ("invariance", "saliency", "maximal_excitation"),
-          ("training.epochs=5",), shift=8),
+    Shown("conv_mnist", ("filters", "accuracy_against"), ("invariance", "saliency", "maximal_excitation"), shift=8),
     Shown("vanishing_gradients", ("gradient_norms", "saturation", "weight_norms"), ("activations", "gradient_flow"),
           ("training.epochs=3",)),
-    Shown("dense_autoencoder_mnist", (), ("pca_comparison",), ("training.epochs=3",)),
-    Shown("decoder_smoothing_patches", (), ("decoder_smoothing",)),
     Shown("kmeans_mnist", ("centroids",), (), ("data.train=10000",)),
-    Shown("energy_mnist", ("jacobian_spectrum",), ("energy", "denoising_is_contraction"),
-          ("data.train=10000", "training.epochs=5")),
+    Shown("dense_autoencoder_mnist", (), ("pca_comparison",), ("data.train=10000",)),
+    Shown("decoder_smoothing_patches", (), ("decoder_smoothing",)),
     Shown("image_as_function", ("image_fit",), (), ("training.optimizer=adam", "training.epochs=20")),
-    Shown("not_competitive_with_jpeg", (), ("rate_distortion",), ("training.epochs=3",)),
-    Shown("circles_in_one_pass_conv", ("interpolation", "traversals")),
+    Shown("energy_mnist", ("jacobian_spectrum",), ("denoising_is_contraction",),
+          ("data.train=10000", "training.epochs=5")),
+    Shown("energy_moons", (), ("energy", "jacobian_eigenvalues")),
+    Shown("second_derivative", ("signal_maps",)),
+    Shown("dense_and_conv_weights", ("weight_matrix",)),
+    Shown("convolution_theorem", (), ("convolution_theorem",)),
+    Shown("fit_absolute", ("residuals", "predicted_against_true")),
     Shown("rbm_mnist", ("samples",), (), ("data.train=10000", "training.epochs=1")),
+    Shown("circles_in_one_pass_conv", ("interpolation", "traversals")),
+    Shown("not_competitive_with_jpeg", (), ("rate_distortion",), ("data.train=10000", "training.epochs=10")),
+    Shown("ising_pca", (), ("transition",)),
 )  # fmt: skip
+
+NOT_DRAWN = {
+    "size": "It compares runs that differ in their size: train `size_mnist` with several `--set data.train=N`, then",
+    "ensemble": "It takes the members of a study together: `mlphys train configs/conv_digits.yaml --seeds 5`, then",
+}
 
 
 def draw(shown: Shown, wanted: Sequence[str]) -> None:
@@ -85,12 +93,12 @@ def draw(shown: Shown, wanted: Sequence[str]) -> None:
         try:
             if name in shown.pictures:
                 plot.draw(run, [name], ("png",))
-                drawn = name
+                keep(run.path / "figures" / f"{name}.png", name)
             else:
                 result = analyze.made_one(run, name, _analysis(run, name), ("png",))
-                drawn = result.pictures[0].name
-            keep(run.path / "figures" / f"{drawn}.png", name)
-        except (NotApplicable, UserError, IndexError) as error:
+                for number, picture in enumerate(result.pictures):
+                    keep(run.path / "figures" / f"{picture.name}.png", picture.name if number else name)
+        except (NotApplicable, UserError) as error:
             print(f"{shown.config}: {name}: {error}", file=sys.stderr, flush=True)
 
 
@@ -110,6 +118,7 @@ def _trained(shown: Shown) -> Path:
 
     folder = RUNS / shown.config / "1"
     if not (folder / "status.json").exists() or Run(folder).status["state"] != "done":
+        shutil.rmtree(folder, ignore_errors=True)  # of a training that was interrupted
         loaded = load(ROOT / "configs" / f"{shown.config}.yaml", (*shown.sets, "plots=[]"))
         train.trained(loaded, folder, Silence(), print, None, ("test",))
         tensorflow.forget()
@@ -145,10 +154,17 @@ def page() -> str:
 def _entry(kind: str, name: str) -> str:
     found = shown_by(name)
     lines = [f"### {name}", _sentence(kind, name)]
-    if (IMAGES / f"{name}.png").exists():
+    if _drawn(name):
         lines.append(f"![{name} of {found.config}](images/gallery/{name}.png)" if found else "")
-    lines.append("\n".join(f"    {command}" for command in (found.commands(name) if found else [])))
+    verb = "plot" if kind == "plots" else "analyze"
+    lines.append(NOT_DRAWN.get(name, ""))
+    commands = found.commands(name) if found else [f"mlphys {verb} --only {name}"]
+    lines.append("\n".join(f"    {command}" for command in commands))
     return "\n\n".join(line for line in lines if line)
+
+
+def _drawn(name: str) -> bool:
+    return (IMAGES / f"{name}.png").exists()
 
 
 def shown_by(name: str) -> Shown | None:
@@ -166,7 +182,7 @@ def _sentence(kind: str, name: str) -> str:
 
 def missing() -> Iterator[str]:
     for kind in ("plots", "analysis"):
-        yield from (name for name in registry.names(f"mlphys.{kind}") if not (IMAGES / f"{name}.png").exists())
+        yield from (name for name in registry.names(f"mlphys.{kind}") if not _drawn(name) and name not in NOT_DRAWN)
 
 
 def main() -> None:

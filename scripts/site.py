@@ -31,8 +31,8 @@ Draw a digit below, and see what every layer makes of it. This page of a run, wh
 and `mlphys evaluate` made, is one file without a server: <a href="examples/conv_mnist.html">by itself</a>; and
 <a href="examples/spirals.html">three spirals</a>, whose boundary moves with the epochs.
 
-<iframe src="examples/conv_mnist.html#live" title="a convolutional net to draw digits for"
-style="width:100%;height:720px;border:1px solid #8888"></iframe>
+<iframe src="examples/conv_mnist.html" title="a convolutional net to draw digits for"
+style="width:100%;height:1200px;border:1px solid #8888"></iframe>
 """
 
 HEADING = "\n## All pages\n\nUsing mlphys:"
@@ -67,6 +67,8 @@ def assemble(source: Path) -> None:
     for name in ("CONTRIBUTING.md", "SECURITY.md"):
         text = (ROOT / name).read_text().replace("](docs/", "](")
         _write(source / ELSEWHERE[f"../{name}"], rewritten(text, Path(name)))
+    (source / "_static").mkdir()
+    shutil.copy(ROOT / "scripts" / "site.css", source / "_static")
     for data in DOCS.glob("*.json"):
         shutil.copy(data, source)
     for pictures in ("images", "results/pictures"):
@@ -121,6 +123,8 @@ SETTINGS = {
     "suppress_warnings": ["myst.header"],  # a page that is one table has headings of the second level only
     "html_theme": "pydata_sphinx_theme",
     "html_title": "mlphys",
+    "html_static_path": ["_static"],
+    "html_css_files": ["site.css"],
     "html_math_renderer": "mathml",
     "html_show_sourcelink": False,
     "html_copy_source": False,
@@ -151,6 +155,7 @@ def build(out: Path, source: Path, doctrees: Path) -> None:
         )  # fmt: skip
         application.build()
     shutil.copytree(DOCS / "examples", out / "examples")
+    (out / "_static" / "webpack-macros.html").unlink(missing_ok=True)  # the theme's template
     wrong = [*(["Sphinx has warnings, above"] if application.statuscode else []), *faults(out)]
     if wrong:
         raise SystemExit("\n".join(wrong))

@@ -91,8 +91,6 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         "model": {"kind": "rbm", "hidden": 16, "sampling": {"PCD": {"steps": 2}}},
         "training": {"optimizer": {"SGD": {"learning_rate": 0.1}}, "batch_size": 20, "epochs": 40},
     },
-    "kmeans": {"data": DIGITS, "model": {"kind": "kmeans", "clusters": 20}},
-    "pca": {"data": DIGITS, "model": {"kind": "pca", "components": 5}},
 }
 TESTED = ("classifier", "convolutional")  # by make test-soak
 COMPARED = ["weights.safetensors", "metrics.json", "predictions_validation.npz"]

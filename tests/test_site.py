@@ -62,7 +62,9 @@ def test_what_a_page_plots_and_analyzes_is_there(page: Path):
 def test_the_gallery_shows_every_picture_and_every_analysis_by_a_config_that_can():
     for kind in ("plots", "analysis"):
         for name in registry.names(f"mlphys.{kind}"):
-            assert gallery.shown_by(name), f"{name}: add it to GALLERY in scripts/gallery.py"
+            assert gallery.shown_by(name) or name in gallery.NOT_DRAWN, (
+                f"{name}: add it to GALLERY in scripts/gallery.py"
+            )
     assert table(gallery.DOCUMENT, "gallery") == gallery.page()
     assert {shown.config for shown in gallery.GALLERY} <= CONFIGS.keys()
 

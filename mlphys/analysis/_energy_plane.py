@@ -12,11 +12,14 @@ from mlphys.figures.picture import Picture
 
 MARGIN = 0.25  # around the samples, as a fraction of their range
 FINE, COARSE, LEVELS = 81, 7, 14  # places along each side for contours, and for the starts of paths; contours
+FLAT = 1e-9  # an energy that varies less, relative to its size, is constant up to rounding
 Function = Callable[[np.ndarray], np.ndarray]
 
 
 def descent(name: str, energy: Function, r: Function, z: np.ndarray, eta: float, steps: int) -> tuple[Picture, dict]:
     """Contours of the energy around points z (n, 2), and paths from a grid; and how many of their steps go down."""
+    from matplotlib.colors import BoundaryNorm
+
     low, high = z.min(axis=0), z.max(axis=0)
     extent = float((high - low).max()) or 1.0
     low, high = low - MARGIN * extent, high + MARGIN * extent
@@ -42,9 +45,12 @@ def descent(name: str, energy: Function, r: Function, z: np.ndarray, eta: float,
     figure = theme.figure(9, 7.0 * ratio + 2.0, f"{name}: energy in the plane", caption)
     axes = figure.subplots()
     levels = np.unique(np.quantile(values, np.linspace(0, 1, LEVELS + 1)))
-    drawn = axes.contourf(columns, rows, values, levels, cmap="Greys_r", alpha=0.75)
-    axes.contour(columns, rows, values, levels, colors=theme.GREY, linewidths=0.7)
-    figure.colorbar(drawn, ax=axes, label="energy E(x)")
+    if len(levels) < 2 or np.ptp(levels) < FLAT * max(1.0, float(abs(levels).max())):
+        levels = np.array([levels[0] - 1, levels[-1] + 1])  # r(x) = x: a plain
+    norm = BoundaryNorm(levels, 256) if len(levels) > 2 else None  # as many places between any two levels
+    drawn = axes.contourf(columns, rows, values, levels, cmap="Greys_r", norm=norm, alpha=0.75)
+    axes.contour(columns, rows, values, levels, colors=theme.GREY, linewidths=0.7, linestyles="solid")
+    figure.colorbar(drawn, ax=axes, label="energy E(x)", format="%.2g")
     axes.plot(*z.T, ".", color=theme.SKY, markersize=4, zorder=2, label="samples")
     for path in np.stack(paths, axis=1):
         axes.plot(*path.T, color=theme.VERMILLION, linewidth=1.3, zorder=3)

@@ -44,7 +44,7 @@ def combined(crossings: Mapping[int, Sequence[Crossing | None]], exact: float, n
     quality = f" (chi^2 {fit.chi2:.2g} of {fit.freedom}{scaled})" if fit.freedom else ""
     away = f"{100 * abs(fit.critical / exact - 1):.2f} % or {abs(pull):.1f} sigma away"
     summary = (
-        f"T(L) = T_c + a L^(-1/{nu:g}) over L = {', '.join(map(str, lengths))}: "
+        f"T(L) = T_c + {_correction(nu)} over L = {', '.join(map(str, lengths))}: "
         f"T_c = {rounded(fit.critical, fit.stderr)}{quality}; exact {exact:.6f}, {away}{left_out}"
     )
     return AnalysisResult(numbers, summary, [_picture(numbers, fit)])
@@ -57,15 +57,19 @@ def _row(length: int, found: Sequence[Crossing | None]) -> dict[str, Any]:
     return {"length": length, "nets": over.n, "temperature": over.mean, "stderr": spread / math.sqrt(over.n)}
 
 
+def _correction(nu: float) -> str:
+    return "a / L" if nu == 1 else f"a L^(-1/{nu:g})"
+
+
 def _picture(numbers: Mapping[str, Any], fit: Extrapolation) -> Picture:
     rows, nu, exact = numbers["lengths"], numbers["nu"], numbers["exact"]
     table = {key: [row[key] for row in rows] for key in ("length", "nets", "temperature", "stderr")}
     found = theme.measured(fit.critical, fit.stderr)
-    caption = f"T(L) = T_c + a / L^(1/{nu:g}); T_c = {found}; bars are standard errors of the mean over nets"
+    caption = f"T(L) = T_c + {_correction(nu)}; bars are standard errors of the mean over nets"
     figure = theme.figure(8, 5.4, "finite-size scaling of the transition", caption)
     axes = figure.subplots()
     inverse = np.array(table["length"], float) ** (-1 / nu)
-    reach = np.array([0, 1.08 * inverse.max()])
+    reach = np.array([0, 1.15 * inverse.max()])  # room for the label of the last point
     axes.axhline(exact, color=theme.GREY, linestyle=":", linewidth=2, label=f"exact, L → ∞: {exact:.4f}")
     axes.plot(reach, fit.critical + fit.slope * reach, color=theme.BLUE, linewidth=2)
     axes.errorbar(inverse, table["temperature"], table["stderr"], color=theme.BLUE, marker="o", linestyle="", capsize=5)
@@ -73,7 +77,7 @@ def _picture(numbers: Mapping[str, Any], fit: Extrapolation) -> Picture:
     axes.errorbar([0], [fit.critical], [fit.stderr], label=f"L → ∞: {found}", clip_on=False, zorder=4, **style)
     for place, length, value in zip(inverse, table["length"], table["temperature"], strict=True):
         axes.annotate(f"L = {length}", (place, value), (8, -14), textcoords="offset points", color=theme.GREY)
-    label = "1 / L" if nu == 1 else f"L^(-1/{nu:g})"
+    label = _correction(nu).removeprefix("a ").replace("/ L", "1 / L")
     axes.set(xlabel=label, ylabel="temperature of the crossing", xlim=(0, reach[1]))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.01), ncols=2)
     return Picture("transition_of_sizes", figure, table)

@@ -158,7 +158,7 @@ def _by_number(name: str, found: Mapping[str, Any]) -> Picture:
 def _coverage(name: str, found: Mapping[str, Any]) -> Picture:
     """The share of the targets within the error bar against its level."""
     caption = f"{found['nets']} nets, {found['samples']:,} {found['split']} samples; bars are standard errors"
-    figure = theme.figure(6.5, 5.8, f"{name}: does the error bar cover?", caption)
+    figure = theme.figure(6.5, 5.8, f"{name}: coverage", caption)
     axes = figure.subplots()
     table = {key: [row[key] for row in found["coverage"]] for key in ("level", "covered", "stderr")}
     axes.plot([0, 1], [0, 1], color=theme.PALE, linewidth=1)

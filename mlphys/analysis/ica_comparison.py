@@ -33,8 +33,8 @@ class ICAComparison(SampledAnalysis):
     start, the principal axes and a random rotation: what agrees no better than a rotation is not the same.
     """
 
-    samples: Count = 5000
-    iterations: Count = 100
+    samples: Count = 10_000
+    iterations: Count = 200
     """The largest number of iterations of FastICA."""
 
     def check(self, resolved: ResolvedView) -> None:
@@ -117,9 +117,10 @@ class Compared:
 def _fast_ica(z: np.ndarray, count: int, seed: int, iterations: int) -> Fitted:
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     found = FastICA(count, whiten="unit-variance", random_state=seed, max_iter=iterations, tol=1e-4)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):  # the order of sums over threads would change the filters
         warnings.simplefilter("ignore", ConvergenceWarning)
         found.fit(z)
     return Fitted(found.components_, int(found.n_iter_))

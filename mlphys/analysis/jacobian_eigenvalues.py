@@ -37,11 +37,14 @@ class JacobianEigenvalues(SampledAnalysis):
         needs_matrices(resolved.net_input.shape)
 
     def measure(self, run: RunView) -> AnalysisResult:
+        from threadpoolctl import threadpool_limits
+
         split, some = self.samples_of(run)
         jacobians = run.trained.output("reconstructions").jacobians(run.trained.to_points(some.x)).astype(np.float64)
         back = jacobians.transpose(0, 2, 1)
         uneven = float(np.linalg.norm(jacobians - back) / (2 * np.linalg.norm(jacobians) or 1.0))
-        values = np.linalg.eigvalsh((jacobians + back) / 2) if uneven < SYMMETRIC else np.linalg.eigvals(jacobians)
+        with threadpool_limits(1):  # the order of sums over threads would change the last digits
+            values = np.linalg.eigvalsh((jacobians + back) / 2) if uneven < SYMMETRIC else np.linalg.eigvals(jacobians)
         values = np.take_along_axis(values, np.argsort(-values.real, axis=1, kind="stable"), axis=1).astype(complex)
         largest, above = values.real[:, 0], (values.real > 1).sum(axis=1)
         numbers: dict[str, Any] = {

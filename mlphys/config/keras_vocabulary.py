@@ -95,8 +95,9 @@ def _require_neutral(place: str, key: str, value: Any) -> None:
 def _value(value: Any, place: str, file: str) -> Any:
     """A number, text or list; an object of Keras as the config language writes it."""
     if isinstance(value, float):
-        shortest = float(str(np.float32(value)))
-        return shortest if float(np.float32(shortest)) == value else value
+        with np.errstate(over="ignore"):  # what is beyond float32 is refused at its key
+            shortest = float(str(np.float32(value)))
+            return shortest if float(np.float32(shortest)) == value else value
     if isinstance(value, list):
         return [_value(item, place, file) for item in value]
     if not isinstance(value, dict):

@@ -30,11 +30,13 @@ class JacobianSpectrum(Plot):
 
     def check(self, resolved: ResolvedView) -> None:
         """Raise NotApplicable without an encoder, or if its Jacobian is too large."""
-        behind = [row for row in resolved.rows() if ".encoder." in f".{row.name}"]
-        if not behind:
-            kind = resolved.experiment.model.kind
-            raise NotApplicable(f"kind: {kind} has no encoder; train a model of kind: autoencoder for this picture")
-        shape, code = resolved.net_input.shape, behind[-1].output_shape
+        model = resolved.experiment.model
+        encoder = model.encoder_rows(resolved.net_input)
+        if not encoder:
+            raise NotApplicable(
+                f"kind: {model.kind} has no encoder; train a model of kind: autoencoder for this picture"
+            )
+        shape, code = resolved.net_input.shape, encoder[-1].output_shape
         if math.prod(shape) * math.prod(code) > LARGEST:
             raise NotApplicable(
                 f"the Jacobian of a code of {text(code)} of {text(shape)} has more than {LARGEST:,} values"

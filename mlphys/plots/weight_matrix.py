@@ -43,7 +43,7 @@ class WeightMatrix(Plot):
             "white no connection or zero, each layer on its own scale"
         )
         title, panels = f"{run.name}: layers as matrices", len(rows)
-        figure, drawn = theme.row(panels, max(5.2 * panels, 7), 6.2, title, caption)
+        figure, drawn = theme.row(panels, max(5.2 * panels, 7), 7.4, title, caption)
         table: dict[str, list[Any]] = {"layer": [], "output": [], "input": [], "weight": []}
         for axes, row, values in zip(drawn, rows, matrices, strict=True):
             shown = values[: _shown(row, *values.shape)]

@@ -36,7 +36,7 @@ class Units:
     def converted(self, x: np.ndarray) -> np.ndarray:
         """Samples of the training file: float32, computed in float64 where float32 does not hold the numbers."""
         exact = (x.dtype.kind in "bui" and x.dtype.itemsize <= 2) or x.dtype == np.float32
-        with np.errstate(over="ignore"):  # reported as not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # reported as not finite
             wide = np.float32 if exact and not self.offset else np.float64
             if self.scale == 1 and not self.offset:
                 return np.ascontiguousarray(x, dtype=np.float32)

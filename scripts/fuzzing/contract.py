@@ -29,13 +29,15 @@ class Broken(Exception):
 class Target:
     """One kind of input. `begin` prepares the folder that it is called in, and returns how an input is opened.
 
-    `seeds` are valid inputs that others are made from; `longest` bounds the bytes of an input.
+    `seeds` are valid inputs that others are made from; `longest` bounds the bytes of an input. After so many inputs as
+    `lasts` says a new process goes on, where damaged files leave a library in a state that it never leaves.
     """
 
     name: str
     seeds: Callable[[], list[bytes]]
     begin: Callable[[Path], Open]
     longest: int = 4096
+    lasts: int = 1_000_000
 
 
 def hold(opened: Open, content: bytes) -> str:

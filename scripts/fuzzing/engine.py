@@ -3,9 +3,9 @@
 python -m scripts.fuzzing.engine TARGET FOLDER guided INPUTS SECONDS keeps inputs that reach new lines of mlphys, and
 takes three times as long for each; with `merge OTHER` it writes the smallest inputs that reach as much as the corpus.
 The target's folder holds the corpus, the count of the inputs, and `found`: inputs that break the contract, one of each
-place where it breaks, with the traceback; `mended` are those that once did, `crashed` ended the process: a fault of a
-library, which is a message where that runs in a process of its own. The folder that the process is started in is for
-the files that it writes.
+place where it breaks, with the traceback; `mended` are those that once did, `crashed` ended the process, or would not
+have ended: a fault of a library, which is a message where that runs in a process of its own. The folder that the
+process is started in is for the files that it writes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import mmap
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ROOMS = ("io", "schema", "config", "runs", "studies", "server", "training.checkpoint")  # whose lines guide
 MEMORY = 3_000_000_000  # bytes of address space beside what is mapped before the first input
 WAIT = 60  # seconds after which libFuzzer ends an input
+LONGEST_INPUT = 8  # seconds of processor time, where not even Python notices that time is over
 COUNT, LENGTH, LONGEST = 8, 4, 65_536  # bytes of the number of inputs, of the length of the last one, and of it
 
 
@@ -66,6 +68,7 @@ def blind(target: Target, folder: Path, inputs: int, seconds: float) -> None:
     for _ in range(inputs):
         if time.process_time() > until:
             return
+        signal.setitimer(signal.ITIMER_PROF, LONGEST_INPUT)  # ends the process: no handler runs inside of a library
         one(mutation.edited(random.choice(corpus), mutation.edits(random), known, target.longest))
 
 

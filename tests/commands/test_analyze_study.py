@@ -44,7 +44,7 @@ def test_each_member_is_analyzed_and_then_they_say_something_together(study):
     first, second, together, where = mlphys("analyze", study).splitlines()
     assert first.startswith("1: transition: R^2 of the magnetization")
     assert second.startswith("2: transition: R^2 of the magnetization")
-    assert together.startswith("together: transition: T(L) = T_c + a L^(-1/1) over L = 4, 6: T_c = ")
+    assert together.startswith("together: transition: T(L) = T_c + a / L over L = 4, 6: T_c = ")
     assert where == f"numbers in {study / 'analysis'}, pictures in {study / 'figures'}"
     members = [json.loads((study / f"members/{k}/analysis/transition.json").read_text()) for k in (1, 2)]
     found = json.loads((study / "analysis/transition.json").read_text())

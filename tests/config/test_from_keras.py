@@ -321,6 +321,11 @@ def test_what_a_config_cannot_say_is_refused_with_the_layer(case):
     assert refusal(model) == message
 
 
+def test_a_number_beyond_float32_is_refused_without_a_warning():
+    model = sequential(layer("GaussianNoise", stddev=1e300), SOFTMAX)
+    assert refusal(model).startswith("net.json: GaussianNoise (gaussiannoise): GaussianNoise.stddev: ")
+
+
 def test_json_that_is_nested_without_end_is_refused():
     Path("net.json").write_text('{"a":' * 100_000)
     assert reason("config", "from-keras", "net.json").startswith("net.json: not readable as JSON (")

@@ -266,3 +266,9 @@ def test_cells_that_training_did_not_know_are_refused(row, text):
     with open("a.csv", "w") as file:
         file.write(f"mass,detector\n{row}\n")
     assert refusal("a.csv", Expected((3,), 0.0, 9.0, CELLS)) == text
+
+
+def test_a_signalling_nan_is_refused_as_not_finite_without_a_warning():
+    signalling = np.frombuffer(bytes([1, 0, 0, 0, 0, 0, 0xF4, 0x7F]) * 3, "<f8")
+    np.save("a.npy", signalling.reshape(1, 3))
+    assert "3 values are NaN, infinite or beyond float32" in refusal("a.npy", VECTOR)

@@ -19,6 +19,10 @@ HEAD = """
       stages: [{encoder: [{Dense: {units: 3}}]}]
       head: [{Dense: {units: 10, activation: softmax}}]
 """
+ENERGIES = """
+    data: {name: digits, train: 40, validation: 30, test: 10}
+    model: {kind: energy_classifier, of: {autoencoder: {units: 3}}}
+"""  # an encoder for each class, and no code
 TABLE = """
     data: {name: moons, samples: 60}
     model: {kind: autoencoder, encoder: [{Dense: {units: 1}}], decoder: mirror}
@@ -43,6 +47,7 @@ TRAINED_ON = (
     [
         ("code_histogram", CLASSIFIER, f"kind: classifier has no codes; {FOR_THIS}"),
         ("jacobian_spectrum", CLASSIFIER, f"kind: classifier has no encoder; {FOR_THIS}"),
+        ("jacobian_spectrum", ENERGIES, f"kind: energy_classifier has no encoder; {FOR_THIS}"),
         (
             "jacobian_spectrum",
             LARGE,

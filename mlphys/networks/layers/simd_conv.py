@@ -1,4 +1,4 @@
-"""Keras's convolution, pooling and upsampling layers, with compiled batch-interleaved convolutions for few channels.
+"""Keras's convolutions and what stands between them, with compiled batch-interleaved convolutions for few channels.
 
 Weights and results are those of Keras's layers, up to rounding. Each output tensor carries its batch-interleaved copy
 as an attribute, so that the next convolution need not interleave again. TensorFlow prunes whichever copy is unused.
@@ -28,9 +28,9 @@ from mlphys.networks.tensorflow import tf
 
 # By vector width: how many times as fast as TensorFlow's on one core the compiled convolutions are, up to so many
 # input channels * filters (scripts/bench_convolutions.py); with more, TensorFlow's fill the vectors as well.
-SPEEDUP = {8: ((16, 2.5), (64, 1.7), (256, 1.3), (1024, 1.1))}
+SPEEDUP = {8: ((32, 1.7), (64, 1.5), (512, 1.2), (1024, 1.1))}
 PRODUCT = 700  # where they are equally fast with vectors of another width
-STRIDED = 2.0  # the least speedup with strides, where interleaving the image takes as long as the convolution
+STRIDED = 1.25  # the least speedup with strides, whose few results must pay for interleaving the image
 # channels, and pixels; the code grows with them
 MAX_CHANNELS, MAX_KERNEL_SIZE, MAX_POOL_SIZE, MAX_STRIDE = 64, 11, 8, 3
 ACROSS_CHANNELS = ("softmax", "log_softmax")  # activations that are not elementwise
