@@ -54,4 +54,4 @@ class WaveOnParabola(Generated):
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
-        return {"name": "wave_on_parabola", "samples": 30, "points": 12}
+        return {"name": "wave_on_parabola", "samples": 30, "points": 12, "noise": 0.1}

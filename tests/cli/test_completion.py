@@ -102,7 +102,7 @@ def test_entries_of_registries_are_offered_also_behind_a_comma():
     assert offered("plot --only ") == registry.names("mlphys.plots")
     assert offered("plot --only roc,con") == ["roc,confusion_matrix"]
     assert "roc,roc" not in offered("plot --only roc,r")
-    assert offered("analyze --only en") == ["energy"]
+    assert offered("analyze --only ene") == ["energy"]
     assert offered("data fetch fa") == ["fashion_mnist"]
     assert offered("plot --format png,") == ["png,pdf", "png,svg"]
     assert offered("plot --style p") == ["paper"]
