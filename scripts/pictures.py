@@ -35,6 +35,7 @@ PICTURES = {
 STUDIES = {
     "learning_rate_cliff": "metric_against_parameter",
     "depth_and_activation_mnist": "metric_against_parameter",
+    "pretraining_mnist": "metric_against_parameter",
     "rates": "metric_against_keys",  # the search of docs/studies.md
 }
 

@@ -19,6 +19,7 @@ from mlphys.io import atomic
 from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
+from mlphys.schema.document import flow
 from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.changed_samples import against_changes
@@ -84,7 +85,7 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     lines: dict[str, list[tuple[Point, OverSeeds]]] = {}
     for point in points(content):
         if found := point.metric(split, name):
-            others = ", ".join(f"{_last(key)} {point.labels[key]}" for key in keys if key != along)
+            others = ", ".join(_called(content, key, point.labels[key]) for key in keys if key != along)
             lines.setdefault(others, []).append((point, found))
     if len(lines) > MOST_CURVES:
         raise NotApplicable(f"{len(lines)} lines are more than {MOST_CURVES} colours tell apart")
@@ -248,7 +249,11 @@ def _values(content: StudyFile, key: str) -> list[Any]:
 
 
 def _numeric(content: StudyFile, key: str) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in _values(content, key))
+    """Whether the values of a key are numbers without names: they have places on an axis."""
+    return all(
+        isinstance(value, int | float) and not isinstance(value, bool) and label == flow(value)
+        for label, value in content.grid[key].items()
+    )
 
 
 def _position(content: StudyFile, key: str, point: Point, labels: Sequence[str]) -> float:
@@ -277,9 +282,19 @@ def _parameter_axis(axes: Axes, content: StudyFile, key: str, labels: Sequence[s
 def _ticks(content: StudyFile, key: str) -> list[str]:
     """The values of a key: numbers with three digits, or with all where these do not tell them apart."""
     if _numeric(content, key):
-        short = [f"{value:.3g}" for value in _values(content, key)]
+        short = [_digits(value) for value in _values(content, key)]
         return short if len(set(short)) == len(short) else [f"{value:g}" for value in _values(content, key)]
     return [theme.short(label, MOST_LABELS) for label in content.grid[key]]
+
+
+def _digits(value: float) -> str:
+    """A number with three digits; a whole one of up to six is written out."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _called(content: StudyFile, key: str, label: str) -> str:
+    """A value as a line is called by it: its name if it has one, else the key and the value."""
+    return f"{_last(key)} {label}" if label == flow(content.grid[key][label]) else label
 
 
 def _last(key: str) -> str:

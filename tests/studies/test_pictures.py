@@ -48,6 +48,23 @@ def test_numbers_are_joined_by_a_line_and_named_values_are_not_whose_long_names_
         assert {label.get_rotation() for label in axes.get_xticklabels()} == {angle}
 
 
+def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_out(tmp_path):
+    start, labels = {"from scratch": 0, "pretrained": 10}, {"100": 100, "50000": 50000}
+    known = content(4, grid={"training.epochs": start, "training.batch_size": labels}).model_dump()
+    pairs = [(begun, number) for begun in start for number in labels]
+    for record, (begun, number) in zip(known["members"], pairs, strict=True):
+        record["labels"] = {"training.epochs": begun, "training.batch_size": number}
+        record["overrides"] |= {"training.epochs": start[begun], "training.batch_size": labels[number]}
+    study = Study(tmp_path)
+    study.write(StudyFile.model_validate(known))
+    conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
+    (picture,) = pictures.against_parameter("small/1", study.read())
+    (axes,) = picture.figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["from scratch", "pretrained"]
+    assert picture.table["training.batch_size"] == ["100", "50000", "100", "50000"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "50000"]
+
+
 def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     numbers = np.arange(SAMPLES)
