@@ -22,6 +22,7 @@ from scripts import marked_tables
 
 DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
+SILENT = ("--quiet", "--no-report")  # of train
 SEEDS = 20
 ALONE = 3  # commands before and after a study
 LONG = {"dense_mnist": 200}  # epochs of members that take about ten seconds, for Ray
@@ -30,7 +31,7 @@ LONG = {"dense_mnist": 200}  # epochs of members that take about ten seconds, fo
 def seconds(folder: Path, *arguments: str) -> float:
     """Wall seconds of an mlphys command that succeeds."""
     began = time.perf_counter()
-    done = subprocess.run([*COMMAND, *arguments, "--quiet"], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"bench_studies: mlphys {' '.join(arguments)}: {done.stderr[-2000:]}")
     return time.perf_counter() - began
@@ -43,15 +44,16 @@ def training_seconds(study: Path) -> float:
 
 
 def of_seeds(name: str, folder: Path) -> list[str]:
-    """A study of seeds of a shipped config, beside commands that train it and evaluate it on test."""
+    """A study of seeds of a shipped config, beside commands that train it and evaluate it on test, without pictures."""
 
     def alone(number: int) -> float:
         run = folder / f"{name}-alone" / str(number)
-        return seconds(folder, "train", name, "--out", str(run)) + seconds(folder, "evaluate", str(run))
+        training = seconds(folder, "train", name, "--out", str(run), *SILENT)
+        return training + seconds(folder, "evaluate", str(run), "--no-plots", "--no-report")
 
     took = [alone(number) for number in range(ALONE)]
     study = folder / f"{name}-study"
-    together = seconds(folder, "train", name, "--seeds", str(SEEDS), "--out", str(study))
+    together = seconds(folder, "train", name, "--seeds", str(SEEDS), "--out", str(study), *SILENT)
     took += [alone(number) for number in range(ALONE, 2 * ALONE)]
     commands, workers = SEEDS * statistics.median(took), machine.cores()
     overhead = (together * workers - training_seconds(study)) / SEEDS
@@ -68,7 +70,7 @@ def on_ray(name: str, epochs: int, folder: Path) -> list[str]:
         for where, flags in (("local", []), ("ray", ["--ray", "local"])):
             out = folder / f"{where}-{turn}"
             arguments = ("train", name, "--seeds", "6", "--set", f"training.epochs={epochs}", "--out", str(out))
-            took[where].append(seconds(folder, *arguments, *flags))
+            took[where].append(seconds(folder, *arguments, *SILENT, *flags))
     local, ray = (statistics.median(took[where]) for where in ("local", "ray"))
     change = f"{100 * (ray / local - 1):+.0f} % on Ray, the start of its node included"
     return [

@@ -104,10 +104,10 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         if reason := self.why_no_decoder():
             raise NotApplicable(reason)
         first, *others = self.stages
-        last = first.decoder[-1]
-        if last.activation_name() in (None, "linear"):
+        if last_activation(first.decoder) in ("", "linear"):
             return self
-        decoder = [*first.decoder[:-1], last.model_copy(update={"activation": "linear"})]
+        *before, last = first.decoder
+        decoder = [*before, last.model_copy(update={"activation": "linear"})]
         return self.model_copy(update={"stages": [first.model_copy(update={"decoder": decoder}), *others]})
 
     def stage_codes(self, description: Description) -> list[Shape]:

@@ -23,7 +23,10 @@ CACHE_LINE = 16  # floats
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """activation(x W + b), then each noise, then the `largest` outputs, or the code drawn from them."""
+    """activation(x W + b), then each noise, then the `largest` outputs, or the code drawn from them.
+
+    Penalties of outputs are of those that are left: of the `largest` alone.
+    """
 
     inputs: int
     outputs: int

@@ -159,11 +159,9 @@ def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:
         sizes = [(len(of_taps), len(of_filters)) for of_taps, of_filters in tiles]
         return sum(max(a * b / PER_CYCLE, LATENCY) + LOAD * (a + b) for a, b in sizes)
 
+    registers = max(2, accumulators + 2)  # the gradients of a tap need some too
     sizes = product(range(1, taps + 1), range(1, filters + 1))
-    fitting = [
-        (a, b) for a, b in sizes if a * b + b <= max(2, accumulators + 2)
-    ]  # a tap's gradients are in registers too
-    return min(fitting, key=cycles)
+    return min(((a, b) for a, b in sizes if a * b + b <= registers), key=cycles)
 
 
 def _steps(ir: Function, length: Index, step: int) -> Index:

@@ -144,7 +144,7 @@ class BinaryCrossentropy:
         total = ir.reduce_add(ir.load(losses))
         ir.store_scalar(metrics[0], ir.scale(total, self.weight / self.outputs))
         if self.two_classes:
-            ir.store_scalar(metrics[1], _on_its_side(ir, rows.outputs, rows.targets))
+            ir.store_scalar(metrics[1], _correct_of_two(ir, rows.outputs, rows.targets))
         else:
             ir.store_scalar(metrics[1], ir.scale(ir.reduce_add(ir.load(squares)), 1 / self.outputs))
 
@@ -284,7 +284,7 @@ def _correct(ir: Function, outputs: Pointer, targets: Pointer, count: int) -> Sc
     return ir.load_scalar(ir.gep(targets, (ir.load_i64(argmax), 1)))
 
 
-def _on_its_side(ir: Function, outputs: Pointer, targets: Pointer) -> Scalar:
+def _correct_of_two(ir: Function, outputs: Pointer, targets: Pointer) -> Scalar:
     """1 if the probability p of the second of two classes is above 1 - p just where the target is 1, else 0."""
     p, t = (ir.load_scalar(each) for each in (outputs, targets))
     second = ir.assign(f"fcmp ogt float {p}, {ir.assign(f'fsub float {constant(1.0)}, {p}')}")

@@ -32,10 +32,9 @@ def training_steps(chain: Chain, simd: SimdUnit) -> Function:
     train steps first to last - 1 of an epoch of `samples` samples, as thread number `thread` of `threads`.
 
     `order` (samples,) are int32 indices into the rows of x, targets and weights, which are loss factor and weight of a
-    sample; `seeds` (noises, 2) are 32-bit words for this
-    epoch, of each noise in the chain's order; `factors` are the rule's for these steps. The sums over samples
-    of the metrics, of the batches' penalties and of the weights are added to `totals` (TOTALS,), float64.
-    `barrier` is an int64 that the threads share, initially zero.
+    sample; `seeds` (draws, 2) are 32-bit words for this epoch, of each noise and each drawn code in the chain's order;
+    `factors` are the rule's for these steps. The sums over samples of the metrics, of the batches' penalties and of the
+    weights are added to `totals` (TOTALS,), float64. `barrier` is an int64 that the threads share, initially zero.
     """
     return _StepBuilder(chain, simd).training()
 

@@ -38,7 +38,7 @@ def keep_largest(ir: Function, outputs: Pointer, slopes: Pointer, count: int, ke
 
 
 def _counted(ir: Function, outputs: Pointer, count: int, predicate: str, limit: str) -> Index:
-    """How many of `count` outputs are above a limit."""
+    """How many of `count` outputs compare to a limit as the predicate says."""
     found = ir.alloca("i64", 0)
     for column, mask in ir.vector_loop(count):
         above = _compared(ir, ir.gep(outputs, (column, 1)), predicate, limit, mask)

@@ -21,7 +21,7 @@ from mlphys.networks.tensorflow import tf
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
 from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
-from mlphys.training.native_measurement import NativeMeasurement, measured_chain, weights_of
+from mlphys.training.native_measurement import NativeMeasurement, factors_and_weights, measured_chain
 from mlphys.training.step_calls import aligned, compiled, metric_sums, together
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
@@ -81,7 +81,7 @@ class NativeBackend:
 
     def set_samples(self, split: Split) -> None:
         self._x, self._t = self._samples(split)
-        self._weights = weights_of(split) if self._chain.weighted else np.ones((0, 2), np.float32)
+        self._weights = factors_and_weights(split) if self._chain.weighted else np.ones((0, 2), np.float32)
         if isinstance(self._data, ClassWeightedTerm):
             assert self._data.weights is not None, "the labels were not read"
             self._weights[:, 0] = np.take(self._data.weights, split.y)
@@ -126,7 +126,7 @@ class NativeBackend:
             return None
         weights = [self._array(kernel) for kernel, *_ in self._workspace.kernels]
         x, targets = self._samples(split)
-        data = x, targets, weights_of(split)
+        data = x, targets, factors_and_weights(split)
         return NativeMeasurement(self._chain, weights, chain, data, self._threads, self._phase.metrics)
 
     def learning_rate(self) -> float:

@@ -175,6 +175,8 @@ def _layers(
             source = dense.index(row.tied_to) if row.tied_to else None
             layers.append(replace(_dense(row.layer, row.input_shape[0]), tied_to=source))
         elif type(row.layer) is KSparse and layers:
+            if layers[-1].penalizes_outputs:  # the code that is penalized here has lost its smaller values
+                raise NotGenerated("sparsity: k behind a penalty on its inputs")
             layers[-1] = replace(layers[-1], largest=row.layer.k)
         elif (function := _activation(row.layer)) and layers and layers[-1].takes_activation:
             layers[-1] = replace(layers[-1], activation=function)

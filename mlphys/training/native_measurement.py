@@ -91,8 +91,8 @@ def _value(penalty: Penalty, weights: np.ndarray) -> float:
     return penalty.l1 * float(np.abs(exact).sum()) + penalty.l2 * float((exact**2).sum())
 
 
-def weights_of(split: Split) -> np.ndarray:
-    """The factor of the loss, one, and the weight of each sample, (n, 2)."""
+def factors_and_weights(split: Split) -> np.ndarray:
+    """The factor of the loss, which is one in evaluation, and the weight of each sample, (n, 2)."""
     found = np.ones((len(split), 2), np.float32)
     if split.weights is not None:
         found[:, 1] = split.weights

@@ -249,6 +249,8 @@ CONVOLUTION = {"Conv2D": {"filters": 2, "kernel_size": 3}}
         (of_classes({"ReLU": {"threshold": 1.0}}, dense(10, "softmax")), {}, "layer ReLU has no machine code"),
         (of_samples(dense(8)) | {"decoder": [{"Dropout": {"rate": 0.1}}, dense(64)], "sparsity": {"k": 3}}, {},
          "layer Dropout behind a code, or a penalty on its inputs has no"),
+        (of_samples(dense(9, "tanh", activity_regularizer=L2), sparsity={"k": 3}), {},
+         "sparsity: k behind a penalty on its inputs has no"),
         (of_classes("BatchNormalization", dense(10, "softmax")), {}, "layer BatchNormalization has no machine code"),
         (of_classes(dense(16, "log_softmax"), dense(10, "softmax")), {}, "activation log_softmax has no machine code"),
         (of_classes(dense(10, "softmax")), {"optimizer": "ftrl"}, "optimizer Ftrl has no machine code"),
