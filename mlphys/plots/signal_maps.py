@@ -98,10 +98,20 @@ def _signals(rows: Sequence[Row], shape: Shape) -> Iterator[tuple[Row, float, fl
         window = row.layer.window()
         if window is None:
             return
+        outputs = _length(row.output_shape)
         for size, stride in window[-1:]:  # along the signal
-            padded = getattr(row.layer, "padding", "valid") != "valid"
-            start += 0.0 if padded else step * (size - 1) / 2
+            padding = getattr(row.layer, "padding", "valid")
+            start += step * ((size - 1) / 2 - _zeros_before(padding, length, outputs, size, stride))
             step *= stride
-        length = _length(row.output_shape)
+        length = outputs
         if not row.layer.only_in_training:
             yield row, start, step
+
+
+def _zeros_before(padding: str, inputs: int, outputs: int, size: int, stride: float) -> float:
+    """How many values a layer puts before a signal; where it enlarges one, as many as leave the first at its place."""
+    if padding == "causal":
+        return size - 1
+    if padding == "same":
+        return max(0, (outputs - 1) * int(stride) + size - inputs) // 2 if stride >= 1 else (size - 1) / 2
+    return 0
