@@ -150,7 +150,9 @@ class Regressor(ModelKind[LayeredNetwork]):
         if len(description.target_shape) == 3:
             measured |= peak_signal_to_noise(measured["mse"], measured["mse_stderr"])
         if len(description.shape) == 3 and len(description.target_shape) == 1:
-            measured["central_pixel_rmse"] = central_pixel.error(split.x, split.y, train.x, train.y)
+            measured["central_pixel_rmse"] = central_pixel.error(
+                split.x, split.y, train.x, train.y, split.weights, train.weights
+            )
         if description.target_shape == description.shape:
             measured["copy_input_mse"] = _distance(split)
         return measured
