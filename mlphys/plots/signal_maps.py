@@ -99,19 +99,21 @@ def _signals(rows: Sequence[Row], shape: Shape) -> Iterator[tuple[Row, float, fl
         if window is None:
             return
         outputs = _length(row.output_shape)
+        if not window and outputs != length:
+            return  # a border, added or cut off
         for size, stride in window[-1:]:  # along the signal
-            padding = getattr(row.layer, "padding", "valid")
-            start += step * ((size - 1) / 2 - _zeros_before(padding, length, outputs, size, stride))
+            if stride < 1 and round(outputs * stride) != length:
+                return  # a transposed convolution that reaches beyond its signal
+            start += step * _middle(getattr(row.layer, "padding", "valid"), length, outputs, size, stride)
             step *= stride
         length = outputs
         if not row.layer.only_in_training:
             yield row, start, step
 
 
-def _zeros_before(padding: str, inputs: int, outputs: int, size: int, stride: float) -> float:
-    """How many values a layer puts before a signal; where it enlarges one, as many as leave the first at its place."""
-    if padding == "causal":
-        return size - 1
-    if padding == "same":
-        return max(0, (outputs - 1) * int(stride) + size - inputs) // 2 if stride >= 1 else (size - 1) / 2
-    return 0
+def _middle(padding: str, inputs: int, outputs: int, size: int, stride: float) -> float:
+    """The middle of what the first output sees, in inputs from the first one."""
+    if stride < 1:  # enlarged: the outputs of one input are around it
+        return (stride - 1) / 2
+    before = {"same": max(0, (outputs - 1) * int(stride) + size - inputs) // 2, "causal": size - 1}.get(padding, 0)
+    return (size - 1) / 2 - before

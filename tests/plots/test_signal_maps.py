@@ -53,6 +53,19 @@ def test_a_padded_kernel_with_strides_is_drawn_at_the_middle_of_what_it_sees(tmp
     assert table["position"][pooled][:2] == pytest.approx([2, 6])
 
 
+def test_the_copies_of_an_enlarged_signal_are_drawn_around_it_and_nothing_is_drawn_behind_a_border(tmp_path: Path):
+    enlarged = "UpSampling2D: [1, 2]\n        - ZeroPadding2D: [0, 3]"
+    text = SIGNAL.replace("AveragePooling2D: {pool_size: [1, 2]}", enlarged)
+    with theme.applied():
+        (picture,) = SignalMaps().draw(written(tmp_path, text, KERNELS))
+    layer, position, value = (np.array(picture.table[name]) for name in ("layer", "position", "value"))
+    last = list(dict.fromkeys(layer))[-1]
+    assert last.endswith("UpSampling2D")
+    kept = (layer == last) & (np.array(picture.table["channel"]) == 1)
+    assert position[kept][:4] == pytest.approx([0.75, 1.25, 1.75, 2.25])
+    assert value[kept][:4] == pytest.approx(np.repeat(value[layer == "input"][1:3], 2))
+
+
 def test_images_are_no_signals(tmp_path: Path):
     text = "    data: {name: digits}\n    model: {kind: transform, layers: [{MaxPooling2D: 2}]}\n"
     with pytest.raises(NotApplicable, match="no layer makes a signal of samples of 8 x 8 x 1"):
