@@ -23,11 +23,16 @@ def combined(crossings: Mapping[int, Sequence[Crossing | None]], exact: float, n
     """T_c and its error from the crossings of nets of each length L; None where an output does not cross.
 
     The error of a length is that of the mean over its nets: their standard deviation, at least the bootstrap's error
-    of one, over the square root of their number. Raises NotApplicable for fewer than two lengths.
+    of one, over the square root of their number. Raises NotApplicable for fewer than two lengths, or one without error.
     """
     rows = [_row(length, found) for length, found in sorted(crossings.items()) if any(found)]
     if len(rows) < 2:
         raise NotApplicable(f"T(L) of {len(rows)} lengths L gives no limit; it takes nets of at least two data.size")
+    if sharp := [row["length"] for row in rows if not row["stderr"]]:
+        raise NotApplicable(
+            f"T(L) of L = {', '.join(map(str, sharp))} has no error: the outputs jump between two temperatures; "
+            "set temperatures of transition closer to each other"
+        )
     lengths, temperatures, stderrs = ([row[key] for row in rows] for key in ("length", "temperature", "stderr"))
     fit = extrapolated(lengths, temperatures, stderrs, nu)
     pull = (fit.critical - exact) / fit.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +14,9 @@ from mlphys.figures.example_experiments import classifier_of_points
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView
 from mlphys.numerics import ensemble, reliability
-from mlphys.numerics.uncertainty import mean_stderr, rounded
+from mlphys.numerics.uncertainty import mean_stderr, rounded, weighted_mean
+
+Weights = np.ndarray | None  # (samples,)
 
 
 class Ensemble(Analysis):
@@ -26,7 +28,7 @@ class Ensemble(Analysis):
     Does its error bar cover? Of numbers: how often the target lies within m +- t s sqrt(1 + 1/k), m and s the mean and
     the standard deviation of the nets' outputs, t Student's quantile of a level. Spread is what differs between the
     nets; what they have in common, noise of the targets and a bias, is not in it. Of probabilities: the expected
-    calibration error of the mean, beside that of one net.
+    calibration error of the mean, beside that of one net. Samples count by their weights, where they have some.
     """
 
     OF_ALL_RUNS: ClassVar[bool] = True
@@ -55,12 +57,15 @@ class Ensemble(Analysis):
             )
         stacked = np.stack(nets).reshape(len(nets), len(own["labels"]), -1)
         labels = own["labels"] if name == "probabilities" else own["labels"].reshape(len(own["labels"]), -1)
+        weights = own.get("weights")
+        if weights is not None and weights.min() < 0:
+            raise NotApplicable("some samples have negative weights: shares of them could be anything")
         numbers = {"split": split, "nets": len(nets), "samples": len(labels)}
         if name == "probabilities" and stacked.shape[-1] > 1:
-            return _of_classes(run.config.name, numbers, stacked, labels)
+            return _of_classes(run.config.name, numbers, stacked, labels, weights)
         if name == "probabilities":
             raise NotApplicable("one unit for two classes gives no probability of each; end with two units and softmax")
-        return _of_numbers(run.config.name, numbers, stacked, labels)
+        return _of_numbers(run.config.name, numbers, stacked, labels, weights)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -78,22 +83,25 @@ def _predicted(run: RunView, split: str, name: str, labels: np.ndarray) -> np.nd
     return found[name]
 
 
-def _of_classes(name: str, numbers: Mapping[str, Any], stacked: np.ndarray, labels: np.ndarray) -> AnalysisResult:
+def _of_classes(
+    name: str, numbers: Mapping[str, Any], stacked: np.ndarray, labels: np.ndarray, weights: Weights
+) -> AnalysisResult:
     """`stacked` (nets, n, classes) are probabilities."""
     mean = stacked.mean(axis=0, dtype=np.float64)
     each, together = ensemble.negative_log(stacked, labels), ensemble.negative_log(mean, labels)
     hits, hit = stacked.argmax(axis=2) == labels, mean.argmax(axis=1) == labels
-    ones = np.ones(len(labels))
+    counted = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
     calibration = [
-        reliability.calibration_error(one.max(axis=1), right, ones) for one, right in zip(stacked, hits, strict=True)
+        reliability.calibration_error(one.max(axis=1), right, counted) for one, right in zip(stacked, hits, strict=True)
     ]
     found = {
-        **numbers, "metric": "nll", **_compared("nll", each, together), **_compared("accuracy", hits, hit),
+        **numbers, "metric": "nll",
+        **_compared("nll", each, together, weights), **_compared("accuracy", hits, hit, weights),
         "ece": {
             "one": float(np.mean(calibration)),
-            "together": reliability.calibration_error(mean.max(axis=1), hit, ones),
+            "together": reliability.calibration_error(mean.max(axis=1), hit, counted),
         },
-        "by_nets": _by_nets(stacked, lambda p: ensemble.negative_log(p, labels)),
+        "by_nets": _by_nets(stacked, lambda p: ensemble.negative_log(p, labels), weights),
     }  # fmt: skip
     gain = found["accuracy"]
     summary = (
@@ -104,14 +112,16 @@ def _of_classes(name: str, numbers: Mapping[str, Any], stacked: np.ndarray, labe
     return AnalysisResult(found, summary, [_by_number(name, found)])
 
 
-def _of_numbers(name: str, numbers: Mapping[str, Any], stacked: np.ndarray, targets: np.ndarray) -> AnalysisResult:
+def _of_numbers(
+    name: str, numbers: Mapping[str, Any], stacked: np.ndarray, targets: np.ndarray, weights: Weights
+) -> AnalysisResult:
     """`stacked` (nets, n, values) are outputs."""
     mean = stacked.mean(axis=0, dtype=np.float64)
     each, together = ensemble.squared_errors(stacked, targets), ensemble.squared_errors(mean, targets)
     found = {
-        **numbers, "metric": "mse", **_compared("mse", each, together),
-        "coverage": ensemble.coverage(stacked, targets),
-        "by_nets": _by_nets(stacked, lambda outputs: ensemble.squared_errors(outputs, targets)),
+        **numbers, "metric": "mse", **_compared("mse", each, together, weights),
+        "coverage": ensemble.coverage(stacked, targets, weights),
+        "by_nets": _by_nets(stacked, lambda outputs: ensemble.squared_errors(outputs, targets), weights),
     }  # fmt: skip
     covered = ", ".join(f"{100 * row['covered']:.1f} % for {100 * row['level']:g} %" for row in found["coverage"])
     summary = (
@@ -121,12 +131,13 @@ def _of_numbers(name: str, numbers: Mapping[str, Any], stacked: np.ndarray, targ
     return AnalysisResult(found, summary, [_by_number(name, found), _coverage(name, found)])
 
 
-def _compared(metric: str, each: np.ndarray, together: np.ndarray) -> dict[str, dict[str, Any]]:
+def _compared(metric: str, each: np.ndarray, together: np.ndarray, weights: Weights) -> dict[str, dict[str, Any]]:
     """The mean of one net's scores (nets, n), that of the mean prediction (n,), and how much better it is."""
     sign = 1 if metric == "accuracy" else -1
     gains = sign * (together.astype(np.float64) - each.mean(axis=0))
-    one, all_ = float(each.mean()), float(together.mean())
-    return {metric: {"one": one, "together": all_, "gain": float(gains.mean()), "stderr": mean_stderr(gains)}}
+    one, all_ = weighted_mean(each.mean(axis=0), weights), weighted_mean(together, weights)
+    gain, stderr = weighted_mean(gains, weights), mean_stderr(gains, weights)
+    return {metric: {"one": one, "together": all_, "gain": gain, "stderr": stderr}}
 
 
 def _sentence(metric: str, found: Mapping[str, Any]) -> str:
@@ -135,10 +146,13 @@ def _sentence(metric: str, found: Mapping[str, Any]) -> str:
     return f"{metric} {facts['together']:.4g} instead of {facts['one']:.4g} of one, lower by {gain}"
 
 
-def _by_nets(stacked: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> list[dict[str, Any]]:
+def _by_nets(stacked: np.ndarray, score: Callable[[np.ndarray], np.ndarray], weights: Weights) -> list[dict[str, Any]]:
     """The score of the mean prediction of the first k nets, for each k."""
     scores = [score(stacked[:k].mean(axis=0, dtype=np.float64)) for k in range(1, len(stacked) + 1)]
-    return [{"nets": k, "score": float(of.mean()), "stderr": mean_stderr(of)} for k, of in enumerate(scores, start=1)]
+    return [
+        {"nets": k, "score": weighted_mean(of, weights), "stderr": mean_stderr(of, weights)}
+        for k, of in enumerate(scores, start=1)
+    ]
 
 
 def _by_number(name: str, found: Mapping[str, Any]) -> Picture:
@@ -148,7 +162,7 @@ def _by_number(name: str, found: Mapping[str, Any]) -> Picture:
     axes = figure.subplots()
     table = {key: [row[key] for row in found["by_nets"]] for key in ("nets", "score", "stderr")}
     one = found[found["metric"]]["one"]
-    axes.errorbar(table["nets"], table["score"], table["stderr"], color=theme.BLUE, marker="o", capsize=4)
+    axes.errorbar(table["nets"], table["score"], _bars(table["stderr"]), color=theme.BLUE, marker="o", capsize=4)
     axes.axhline(one, color=theme.GREY, linestyle=":", linewidth=2, label="mean of single nets")
     axes.set(xlabel="nets whose predictions are averaged", ylabel=found["metric"])
     axes.legend(loc="upper right")
@@ -162,6 +176,13 @@ def _coverage(name: str, found: Mapping[str, Any]) -> Picture:
     axes = figure.subplots()
     table = {key: [row[key] for row in found["coverage"]] for key in ("level", "covered", "stderr")}
     axes.plot([0, 1], [0, 1], color=theme.PALE, linewidth=1)
-    axes.errorbar(table["level"], table["covered"], table["stderr"], color=theme.VERMILLION, marker="o", capsize=4)
+    axes.errorbar(
+        table["level"], table["covered"], _bars(table["stderr"]), color=theme.VERMILLION, marker="o", capsize=4
+    )
     axes.set(xlabel="level of the error bar", ylabel="share of targets within", xlim=(0, 1), ylim=(0, 1.02))
     return Picture("ensemble_coverage", figure, table)
+
+
+def _bars(stderrs: Sequence[float | None]) -> list[float]:
+    """Of a single sample, whose error is unknown, bars of no length."""
+    return [stderr or 0.0 for stderr in stderrs]

@@ -26,7 +26,7 @@ class ICAComparison(SampledAnalysis):
     """Filters of a linear sparse autoencoder compared with those of FastICA (Le et al. 2011; Hyvarinen 1999).
 
     |W W^T z - z|^2 + lambda sum |w^T z| on whitened z is reconstruction ICA. The rows of W, and the unmixing
-    vectors that scikit-learn's FastICA finds for the same training samples, are compared three ways, neither of which
+    vectors that scikit-learn's FastICA finds for the same training samples, are compared three ways, none of which
     depends on their order, sign or length: the Amari distance (Amari et al. 1996) of the two matrices, 0 for the same
     and at most 1; the |cosine| of each filter with its partner, pairs chosen so that the sum is largest; and E|y| of
     their outputs at variance 1, the smaller the sparser, .798 for a Gaussian. Beside them stand FastICA with another
@@ -132,16 +132,23 @@ def _compared(filters: np.ndarray, known: np.ndarray, z: np.ndarray) -> Compared
     units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30) for rows in (filters, known)]
     cosines = np.abs(units[0] @ units[1].T)
     matched = cosines[linear_sum_assignment(cosines, maximize=True)]
-    return Compared(amari_distance(filters @ np.linalg.pinv(known)), np.sort(matched)[::-1], _sparseness(filters, z))
+    # lengths would be a part of the distance: all outputs have variance 1, as FastICA's have
+    own, theirs = (rows / np.maximum((z @ rows.T).std(axis=0), 1e-30)[:, None] for rows in (filters, known))
+    amari = amari_distance(own @ np.linalg.pinv(theirs))
+    return Compared(amari, np.sort(matched)[::-1], _sparseness(filters, z))
 
 
 def amari_distance(product: np.ndarray) -> float:
-    """Of an unmixing and a mixing matrix' product (k, k): 0 for a scaled permutation, at most 1 (Amari et al. 1996)."""
+    """Of an unmixing and a mixing matrix' product (k, k): 0 for a scaled permutation, at most 1 (Amari et al. 1996).
+
+    A row or column of zeros, as of a filter that died, counts as one of equal numbers.
+    """
     absolute, count = np.abs(product), len(product)
     total = 0.0
     for axis in (0, 1):
         largest = absolute.max(axis=axis)
-        total += float((absolute.sum(axis=axis)[largest > 0] / largest[largest > 0] - 1).sum())
+        relative = np.divide(absolute.sum(axis=axis), largest, out=np.full(count, float(count)), where=largest > 0)
+        total += float((relative - 1).sum())
     return total / (2 * count * (count - 1))
 
 

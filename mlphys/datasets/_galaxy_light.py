@@ -8,7 +8,7 @@ import numpy as np
 
 SOFTENING = 0.3  # pixels, added in squares to every radius: what a pixel averages of a cusp
 MOFFAT = 3.0  # beta of the point spread
-SHARPNESS = 2.5  # k of the arms: one covers a third of the way to the next
+SHARPNESS = 2.5  # k of the arms: one is brighter than half over a quarter of the way to the next
 
 Column = np.ndarray  # (n, 1, 1), a number of each image
 

@@ -67,9 +67,8 @@ class GalaxyZoo(Dataset):
     def _are_images(self) -> GalaxyZoo:
         for key, size in (("size", self.size), ("crop", self.crop)):
             if size and math.prod(size) > image_files.MOST_PIXELS:
-                raise ValueError(
-                    f"an image can have {image_files.MOST_PIXELS} pixels; {key} asks for {math.prod(size)}"
-                )
+                most = image_files.MOST_PIXELS
+                raise ValueError(f"{key}: expected at most {most} pixels; received {math.prod(size)}; lower {key}")
         return self
 
     def describe(self) -> Description:

@@ -149,9 +149,10 @@ class Regressor(ModelKind[LayeredNetwork]):
         )
         if len(description.target_shape) == 3:
             measured |= peak_signal_to_noise(measured["mse"], measured["mse_stderr"])
-        images_to_numbers = len(description.shape) == 3 and len(description.target_shape) == 1
-        if images_to_numbers and split.weights is None:  # an unweighted baseline beside a weighted rmse would mislead
-            measured["central_pixel_rmse"] = central_pixel.error(split.x, split.y, train.x, train.y)
+        if len(description.shape) == 3 and len(description.target_shape) == 1:
+            measured["central_pixel_rmse"] = central_pixel.error(
+                split.x, split.y, train.x, train.y, split.weights, train.weights
+            )
         if description.target_shape == description.shape:
             measured["copy_input_mse"] = _distance(split)
         return measured

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from mlphys.numerics.uncertainty import mean_stderr, weighted_mean
+
 LEVELS = (0.5, 0.683, 0.9, 0.954)  # of intervals; the second and the last are one and two standard deviations
 SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -21,12 +23,14 @@ def negative_log(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(right.astype(np.float64), SMALLEST))
 
 
-def coverage(outputs: np.ndarray, targets: np.ndarray) -> list[dict[str, float]]:
+def coverage(
+    outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+) -> list[dict[str, float | None]]:
     """How often targets (n, values) lie in m +- t s sqrt(1 + 1/k), m and s being mean and standard deviation of the
     outputs (k, n, values) of k nets, and t the quantile of Student's distribution with k - 1 degrees of freedom.
 
     Targets that were drawn as the outputs are lie there as often as the level says. The standard error takes samples as
-    independent, and the values of one as not.
+    independent, and the values of one as not; None for a single sample.
     """
     from scipy.stats import t as student
 
@@ -37,6 +41,6 @@ def coverage(outputs: np.ndarray, targets: np.ndarray) -> list[dict[str, float]]
     for level in LEVELS:
         reach = student.ppf((1 + level) / 2, nets - 1) * spread * math.sqrt(1 + 1 / nets)
         inside = (distance <= reach).mean(axis=1)
-        error = float(inside.std(ddof=1) / math.sqrt(len(inside))) if len(inside) > 1 else 0.0
-        found.append({"level": level, "covered": float(inside.mean()), "stderr": error})
+        covered, error = weighted_mean(inside, weights), mean_stderr(inside, weights)
+        found.append({"level": level, "covered": covered, "stderr": error})
     return found

@@ -98,10 +98,22 @@ def _signals(rows: Sequence[Row], shape: Shape) -> Iterator[tuple[Row, float, fl
         window = row.layer.window()
         if window is None:
             return
+        outputs = _length(row.output_shape)
+        if not window and outputs != length:
+            return  # a border, added or cut off
         for size, stride in window[-1:]:  # along the signal
-            padded = getattr(row.layer, "padding", "valid") != "valid"
-            start += 0.0 if padded else step * (size - 1) / 2
+            if stride < 1 and round(outputs * stride) != length:
+                return  # a transposed convolution that reaches beyond its signal
+            start += step * _middle(getattr(row.layer, "padding", "valid"), length, outputs, size, stride)
             step *= stride
-        length = _length(row.output_shape)
+        length = outputs
         if not row.layer.only_in_training:
             yield row, start, step
+
+
+def _middle(padding: str, inputs: int, outputs: int, size: int, stride: float) -> float:
+    """The middle of what the first output sees, in inputs from the first one."""
+    if stride < 1:  # enlarged: the outputs of one input are around it
+        return (stride - 1) / 2
+    before = {"same": max(0, (outputs - 1) * int(stride) + size - inputs) // 2, "causal": size - 1}.get(padding, 0)
+    return (size - 1) / 2 - before

@@ -27,11 +27,11 @@ class Member(MadeRun):
         return self.beside
 
 
-def members(name: str, each: np.ndarray, labels: np.ndarray) -> list[Member]:
+def members(name: str, each: np.ndarray, labels: np.ndarray, **more: np.ndarray) -> list[Member]:
     """Runs whose predictions are `each` (nets, n, values)."""
     beside: list[MadeRun] = []
     for one in each:
-        beside.append(Member(of_split={"test": {name: one, "labels": labels}}, beside=beside))
+        beside.append(Member(of_split={"test": {name: one, "labels": labels, **more}}, beside=beside))
     return beside
 
 
@@ -71,6 +71,31 @@ def test_probabilities_are_averaged_before_the_class_is_chosen():
     assert found["nll"]["together"] == pytest.approx(-np.log([0.8, 0.6, 0.7]).mean())
     assert found["nll"]["gain"] == pytest.approx(found["nll"]["one"] - found["nll"]["together"])
     assert found["ece"]["together"] == pytest.approx((0.2 + 0.4 + 0.3) / 3)
+
+
+@pytest.mark.parametrize("name", ["outputs", "probabilities"])
+def test_weights_count_as_copies_of_a_sample(name: str):
+    random = np.random.default_rng(3)
+    each = random.dirichlet([1, 1], size=(3, 40))
+    labels = random.integers(2, size=40) if name == "probabilities" else random.random((40, 2))
+    copies = np.arange(40) % 3 + 1
+    rows = np.repeat(np.arange(40), copies)
+    weighted = measured(members(name, each, labels, weights=copies.astype(np.float32))[0]).numbers
+    copied = measured(members(name, each[:, rows], labels[rows])[0]).numbers
+    for key, parts in {"nll": ("one", "together", "gain"), "accuracy": ("one", "gain"), "mse": ("one", "gain")}.items():
+        for part in parts if key in copied else ():
+            assert weighted[key][part] == pytest.approx(copied[key][part])
+    assert weighted.get("ece") == pytest.approx(copied.get("ece"))
+    for key, value in (("coverage", "covered"), ("by_nets", "score")):
+        assert [row[value] for row in weighted.get(key, [])] == pytest.approx([r[value] for r in copied.get(key, [])])
+    with pytest.raises(NotApplicable, match="some samples have negative weights"):
+        measured(members(name, each, labels, weights=-copies)[0])
+
+
+def test_a_single_sample_has_no_error():
+    found = measured(members("outputs", np.array([[[0.0]], [[1.0]]]), np.array([[0.5]]))[0]).numbers
+    assert found["mse"]["stderr"] is None
+    assert {row["stderr"] for row in found["coverage"]} == {None}
 
 
 def test_runs_with_other_samples_or_without_predictions_are_no_part_of_it():

@@ -21,6 +21,20 @@ def test_the_distance_of_a_scaled_permutation_is_0_and_that_of_equal_numbers_is_
     assert amari_distance(np.ones((4, 4))) == pytest.approx(1)
 
 
+def test_a_filter_that_died_is_as_far_as_one_of_equal_numbers():
+    """Its row counts 2 of 2, and so does the column that no filter is left for."""
+    assert amari_distance(np.diag([1.0, 1.0, 0.0])) == pytest.approx((2 + 2) / (2 * 3 * 2))
+
+
+def test_order_sign_and_length_of_the_filters_change_nothing():
+    random = np.random.default_rng(1)
+    known, filters, z = (random.normal(size=(count, 5)) for count in (3, 3, 40))
+    one, other = _compared(filters, known, z), _compared(filters[[2, 0, 1]] * [[-3.0], [0.1], [7]], 2 * known, z)
+    assert other.amari == pytest.approx(one.amari)
+    assert other.cosines == pytest.approx(one.cosines)
+    assert other.sparseness == pytest.approx(one.sparseness)
+
+
 def test_a_rotation_by_an_angle_has_the_distance_tan():
     """|cos| and |sin| in every row and column: the sum over the larger, minus 1, is tan a."""
     a = 0.3

@@ -178,6 +178,11 @@ def test_nets_whose_output_does_not_cross_are_left_out_and_one_size_has_no_limit
         combined({10: [crossing_of(10)], 20: [None]}, 2.2692, 1.0)
 
 
+def test_outputs_that_jump_between_two_temperatures_have_no_error_to_weight_them_by():
+    with pytest.raises(NotApplicable, match=r"^T\(L\) of L = 10 has no error: the outputs jump"):
+        combined({10: [(2.25, 0.0)] * 2, 20: [crossing_of(20)]}, 2.2692, 1.0)
+
+
 def test_the_members_of_a_study_say_together_what_the_infinite_system_does(tmp_path: Path):
     members = []
     for length in (6, 8):

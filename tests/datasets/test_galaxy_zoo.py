@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from mlphys.data.splits import split
 from mlphys.datasets import _galaxy_zoo_tree as tree
@@ -156,7 +157,7 @@ def test_a_fraction_out_of_its_range_is_refused_by_line_and_column(zoo, value):
         spec(zoo).describe()
 
 
-def test_rounded_fractions_just_above_one_are_taken(zoo):
+def test_rounded_fractions_just_above_one_are_fractions(zoo):
     content = rows()
     content[2]["Class7.2"] = 1.0000001
     write_votes(zoo.parent / "training_solutions_rev1.csv", content)
@@ -185,6 +186,12 @@ def test_a_folder_that_is_none_of_galaxy_zoo_is_refused(zoo, tmp_path):
     refused(tmp_path / "none", "no such folder")
     picture(zoo / f"0{IDS[0]}.jpg", 3)
     refused(zoo, f"galaxy {IDS[0]} is ")
+
+
+@pytest.mark.parametrize("key", ["size", "crop"])
+def test_more_pixels_than_an_image_can_have_are_refused(tmp_path, key):
+    with pytest.raises(ValidationError, match=f"{key}: expected at most .* pixels; received .*; lower {key}"):
+        spec(tmp_path, **{key: 10**6})
 
 
 def test_the_csv_may_be_in_the_folder(zoo):

@@ -7,7 +7,7 @@ import pytest
 
 from mlphys.errors import Refusal
 from mlphys.models import regressor
-from mlphys.numerics import metrics
+from mlphys.numerics import central_pixel, metrics
 from mlphys.schema.data import Description, Split
 from mlphys.schema.training import Training
 
@@ -67,11 +67,13 @@ def test_the_metrics_stand_beside_the_mean_of_the_training_targets():
     assert found["mean_target_mse"] == pytest.approx(((targets - train.mean(axis=0)) ** 2).mean())
 
 
-def test_the_baseline_of_the_central_pixel_which_has_no_weights_is_left_out_beside_weighted_metrics():
+def test_the_baseline_of_the_central_pixel_is_weighted_as_the_metrics_are():
     rng = np.random.default_rng(2)
     x, y = rng.random((30, 4, 4, 1), np.float32), rng.random((30, 2), np.float32)
     description = Description((4, 4, 1), (), 30, None, target_shape=(2,))
     arrays = {"outputs": y + 0.1, "losses": np.ones(30), "penalties": np.zeros(30)}
-    plain, weighted = Split(x, y), Split(x, y, rng.random(30, np.float32))
+    weights = rng.random(30, np.float32)
+    plain, weighted = Split(x, y), Split(x, y, weights)
     assert 0 < spec().metrics(description, arrays, plain, plain)["central_pixel_rmse"] < 1
-    assert "central_pixel_rmse" not in spec().metrics(description, arrays, weighted, weighted)
+    found = spec().metrics(description, arrays, weighted, weighted)["central_pixel_rmse"]
+    assert found == pytest.approx(central_pixel.error(x, y, x, y, weights, weights))

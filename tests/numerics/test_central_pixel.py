@@ -30,3 +30,18 @@ def test_a_target_that_follows_from_the_colour_has_a_small_error():
     targets = colours[:, :1] + colours[:, 1:2]
     found = central_pixel.error(coloured(colours), targets, coloured(colours), targets)
     assert found < 0.5 * targets.std()
+
+
+def test_weights_count_as_copies_of_a_sample():
+    random = np.random.default_rng(2)
+    colours = np.eye(3, dtype=np.float32)[np.arange(12) % 3]
+    targets, weights = random.normal(size=(12, 2)), np.arange(12) % 4 + 1.0
+    x = coloured(colours)
+    copied = np.repeat(np.arange(12), weights.astype(int))
+    expected = central_pixel.error(x[copied], targets[copied] + 1, x[copied], targets[copied])
+    assert central_pixel.error(x, targets + 1, x, targets, weights, weights) == pytest.approx(expected)
+
+
+def test_a_colour_whose_weights_do_not_sum_above_0_has_the_mean_target_of_all():
+    x, targets = coloured(np.eye(3, dtype=np.float32)), np.array([[1.0], [2.0], [6.0]])
+    assert central_pixel.error(x[2:], targets[2:], x, targets, None, np.array([1.0, 1.0, 0.0])) == pytest.approx(4.5)

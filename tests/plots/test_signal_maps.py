@@ -40,6 +40,32 @@ def test_each_value_is_drawn_at_the_middle_of_what_it_sees(tmp_path: Path):
     assert bent == pytest.approx(np.diff(signal, 2), abs=1e-5)
 
 
+def test_a_padded_kernel_with_strides_is_drawn_at_the_middle_of_what_it_sees(tmp_path: Path):
+    """Of 200 values with strides of 2 the one zero that 3 weights need is behind the last of them."""
+    text = SIGNAL.replace("wave_on_parabola,", "wave_on_parabola, points: 200,").replace("201", "200")
+    text = text.replace("[[[1, -2, 1]], [[0, 1, 0]]]", "[[0, 1, 0]], strides: [1, 2], padding: same")
+    with theme.applied():
+        (picture,) = SignalMaps().draw(written(tmp_path, text, [np.array([0, 1, 0], np.float32).reshape(1, 3, 1, 1)]))
+    table = {key: np.array(column) for key, column in picture.table.items()}
+    signal, kept, pooled = (table["layer"] == name for name in dict.fromkeys(picture.table["layer"]))
+    assert table["position"][kept] == pytest.approx(np.arange(1, 200, 2))
+    assert table["value"][kept] == pytest.approx(table["value"][signal][1::2])
+    assert table["position"][pooled][:2] == pytest.approx([2, 6])
+
+
+def test_the_copies_of_an_enlarged_signal_are_drawn_around_it_and_nothing_is_drawn_behind_a_border(tmp_path: Path):
+    enlarged = "UpSampling2D: [1, 2]\n        - ZeroPadding2D: [0, 3]"
+    text = SIGNAL.replace("AveragePooling2D: {pool_size: [1, 2]}", enlarged)
+    with theme.applied():
+        (picture,) = SignalMaps().draw(written(tmp_path, text, KERNELS))
+    layer, position, value = (np.array(picture.table[name]) for name in ("layer", "position", "value"))
+    last = list(dict.fromkeys(layer))[-1]
+    assert last.endswith("UpSampling2D")
+    kept = (layer == last) & (np.array(picture.table["channel"]) == 1)
+    assert position[kept][:4] == pytest.approx([0.75, 1.25, 1.75, 2.25])
+    assert value[kept][:4] == pytest.approx(np.repeat(value[layer == "input"][1:3], 2))
+
+
 def test_images_are_no_signals(tmp_path: Path):
     text = "    data: {name: digits}\n    model: {kind: transform, layers: [{MaxPooling2D: 2}]}\n"
     with pytest.raises(NotApplicable, match="no layer makes a signal of samples of 8 x 8 x 1"):
