@@ -200,6 +200,17 @@ def test_a_row_is_outdated_by_what_its_numbers_depend_on_and_by_nothing_else(tmp
     assert replace(found(0.9), engine=measured.OLDER).outdated(before) == ["engine"]
 
 
+def test_the_kind_of_a_run_that_a_config_begins_with_belongs_to_its_dependencies():
+    kinds = [path.stem for path in measured._kinds(catalogue.shipped()["labels_on_code_mnist"])]
+    assert kinds == ["classifier", "mnist", "autoencoder", "mnist"]
+
+
+def test_a_study_of_seeds_alone_says_that_the_seed_varies():
+    point = {"labels": {}, "values": [0.1, 0.2], "stderrs": [None, None]}
+    ((varied, _),) = found(0.9, points=[point]).scanned()
+    assert varied == "the seed"
+
+
 def test_comments_and_docstrings_do_not_outdate_numbers():
     code = 'def f(x):\n    """Docs."""\n    # why\n    return "# no comment" + x  # here\n'
     assert measured._statements(code) == 'def f(x):\n    return "# no comment" + x'
