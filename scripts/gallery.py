@@ -25,7 +25,7 @@ LARGEST = 145_000  # bytes
 
 @dataclass(frozen=True)
 class Shown:
-    """A config, what is changed to train it in a minute or two, and what its run shows. `evaluated`: with options."""
+    """A config, what is changed to train it in a minute or two, and what its run shows; `shift`: by how many pixels."""
 
     config: str
     pictures: Sequence[str] = ()
@@ -190,6 +190,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="pictures and analyses; default: those that are not drawn")
     parser.add_argument("--render", action="store_true", help="only write the page")
     arguments = parser.parse_args()
+    if unknown := [name for name in arguments.names if not shown_by(name)]:
+        raise SystemExit(f"{', '.join(unknown)}: no picture and no analysis of GALLERY")
     wanted = set() if arguments.render else set(arguments.names or missing())
     for shown in GALLERY:
         if names := [name for name in (*shown.pictures, *shown.analyses) if name in wanted]:

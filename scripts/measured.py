@@ -21,7 +21,7 @@ from mlphys.numerics.over_seeds import OverSeeds, over_seeds
 from mlphys.schema.document import read
 from scripts.marked_tables import ROOT
 
-FOLDER = ROOT / "docs" / "results"
+FOLDER, PACKAGE = ROOT / "docs" / "results", ROOT / "mlphys"
 OLDER = "older"  # of numbers that were measured before there were these files
 ENGINE = ("data", "native", "networks", "numerics", "schema", "training")  # packages that every number depends on
 
@@ -105,7 +105,7 @@ class Measured:
         """What a point of a scan varies, as text, and what was found there."""
         for point in self.points:
             varied = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in point["labels"].items())
-            yield varied, over_seeds(point["values"], point["stderrs"])
+            yield varied or "the seed", over_seeds(point["values"], point["stderrs"])
 
 
 def file(identifier: str) -> Path:
@@ -134,13 +134,19 @@ def _read(path: Path) -> Measured:
 
 def dependencies(config: Path) -> dict[str, str]:
     """Short hashes of what the numbers of a config depend on: what it trains, the engine, its dataset and kind."""
-    data = read(config).data
-    package = ROOT / "mlphys"
-    kind = [package / "models" / f"{data['model']['kind']}.py", package / "datasets" / f"{data['data']['name']}.py"]
-    shared = [*package.glob("models/_*.py"), *package.glob("datasets/_*.py")]
-    engine = [path for name in ENGINE for path in (package / name).rglob("*.py")]
-    parts = {"engine": _code(frozenset(engine)), "kind": _code(frozenset([*kind, *shared]))}
+    shared = [*PACKAGE.glob("models/_*.py"), *PACKAGE.glob("datasets/_*.py")]
+    engine = [path for name in ENGINE for path in (PACKAGE / name).rglob("*.py")]
+    parts = {"engine": _code(frozenset(engine)), "kind": _code(frozenset([*_kinds(config), *shared]))}
     return {"config": _hash(_trained(config)), **parts}
+
+
+def _kinds(config: Path) -> Iterator[Path]:
+    """The files of its dataset and kind of model, and of those of the runs that it begins with."""
+    data = read(config).data
+    yield PACKAGE / "models" / f"{data['model']['kind']}.py"
+    yield PACKAGE / "datasets" / f"{data['data']['name']}.py"
+    for source in runs_before(config):
+        yield from _kinds(config.with_name(f"{source}.yaml"))
 
 
 def _trained(config: Path) -> Iterator[str]:

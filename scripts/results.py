@@ -227,6 +227,7 @@ def main() -> None:
     wanted = _chosen(catalogue, arguments.ids)
     if arguments.render:
         wanted = []
+    not_measured = []
     for row in wanted:
         assert row.config
         missing = ["not measured"] if row.id not in there else there[row.id].outdated(dependencies(row.config))
@@ -245,8 +246,11 @@ def main() -> None:
                 _keep(row, *measured(row, arguments.folder.absolute(), arguments.seeds))
             except subprocess.CalledProcessError as error:
                 print(f"{row.id}: not measured: {error}", file=sys.stderr, flush=True)
+                not_measured.append(row.id)
     if not arguments.list:
         results_page.write_documents(catalogue, known())
+    if not_measured:
+        raise SystemExit(f"not measured: {', '.join(not_measured)}; the same command goes on with them")
 
 
 def _chosen(catalogue: Sequence[Row], ids: Sequence[str]) -> list[Row]:

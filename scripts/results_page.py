@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -123,7 +123,10 @@ def quote_in_config(row: Row, measured: Measured) -> None:
 
 @dataclass(frozen=True)
 class Pull:
-    """A metric beside a published number; `counted` in chi^2: comparable, with a pull, its source not counted yet."""
+    """A metric beside a published number; `counted` in chi^2: comparable, with a pull, its source not counted yet.
+
+    `unknown`: the published number is of other samples, and the error that ours leave was not kept.
+    """
 
     row: Row
     metric: str
@@ -132,12 +135,15 @@ class Pull:
     n: int
     counted: bool
     older: bool
+    unknown: bool
 
     def text(self) -> str:
         if not self.published.comparable:
             return f"not comparable: {self.published.remark}"
         if self.deviation.pull is not None:
             return f"{self.deviation.pull:+.1f}"
+        if self.unknown:
+            return "no pull: of other samples, and the error of ours was not kept"
         if self.deviation.within_rounding:
             return "equal within rounding"
         few = f"{self.n} seeds are too few" if self.n > 1 else "one seed is too few"
@@ -155,9 +161,12 @@ def pulls(row: Row, measured: Measured, sources: set[str]) -> list[Pull]:
         theirs = None if isinstance(entry.samples, str) else entry.samples
         variance = sampling_variance(over.sampling, samples, theirs)
         away = deviation(over, entry.value, entry.last_digit(), entry.error, entry.runs, variance)
+        unknown = theirs is not None and over.sampling is None
+        if unknown:
+            away = replace(away, pull=None)
         counted = entry.comparable and away.pull is not None and entry.source not in sources
         sources |= {entry.source} if counted else set()
-        found.append(Pull(row, name, entry, away, over.n, counted, measured.older))
+        found.append(Pull(row, name, entry, away, over.n, counted, measured.older, unknown))
     return found
 
 
@@ -183,7 +192,7 @@ def consistency(found: Sequence[Pull]) -> str:
     older = sum(pull.older for pull in counted)
     lines = [
         f"**chi^2 = {total:.1f} for {len(counted)} published numbers, p = {p:.2g}: {verdict}.** Each source counts "
-        "once; those that were declared not comparable, before they were measured, count not at all. "
+        "once; those that are declared not comparable, with the reason below, do not count. "
         f"{f'{older} of them were measured on an older engine.' if older else ''}".rstrip()
     ]
     named = [
@@ -223,8 +232,8 @@ def page(rows: Sequence[Row], known: Mapping[str, Measured]) -> str:
     parts = [
         consistency(found),
         "![histogram of the pulls beside a normal distribution](images/pulls.png)",
-        f"Of {len(rows)} rows {current} are measured on this engine, {older} on an older one; the others say what is "
-        "missing.",
+        f"Of {len(rows)} rows {current} have the values of every seed, {older} what an older engine left of them; the "
+        "others say what is missing.",
         _table(HEAD, (cells(row, known.get(row.id), found) for row in rows)),
     ]
     if scans := list(_scans(rows, known)):
@@ -271,7 +280,7 @@ def _numbers(measured: Measured) -> list[str]:
 
 
 def _error(scale: int, error: float) -> str:
-    return f"{scale * error:.2g}" if error else "0"
+    return f"{float(f'{scale * error:.2g}'):g}" if error else "0"
 
 
 def _no_sampling(measured: Measured, found: OverSeeds) -> str:

@@ -146,6 +146,8 @@ def build(out: Path, source: Path, doctrees: Path) -> None:
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+    if BUILD not in out.parents and out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
+        raise SystemExit(f"{out}: holds something that is no site; name a new folder, or an empty one")
     assemble(source)
     shutil.rmtree(out, ignore_errors=True)
     with patch_docutils(), docutils_namespace():

@@ -30,5 +30,5 @@ def _converted(node: Any, display: str) -> str:
 
     formula = str(convert(node.astext(), display=display))
     if "\\" in formula:
-        raise ValueError(f"{node.astext()}: latex2mathml knows one of its commands not")
+        raise ValueError(f"{node.astext()}: latex2mathml does not know one of its commands")
     return formula

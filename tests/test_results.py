@@ -107,6 +107,15 @@ def test_a_pull_that_does_not_exist_has_its_reason(published: Row, values: tuple
     assert not pull.counted
 
 
+def test_a_number_of_other_samples_has_no_pull_where_the_error_of_ours_was_not_kept():
+    kept = {"test.accuracy": Metric(before={"n": 3, "mean": 0.95, "stdev": 0.002, "sampling": None})}
+    (pull,) = results_page.pulls(row(0.96, samples=900), found(0.95, metrics=kept), set())
+    assert pull.text() == "no pull: of other samples, and the error of ours was not kept"
+    assert not pull.counted
+    (pull,) = results_page.pulls(row(0.96), found(0.95, metrics=kept), set())
+    assert pull.counted
+
+
 def test_chi_squared_is_over_what_is_comparable_counts_a_source_once_and_names_what_is_far():
     near = results_page.pulls(row(0.95), found(0.94, 0.95, 0.96), set())
     twice = results_page.pulls(row(0.95), found(0.94, 0.95, 0.96), {"a lecture"})
@@ -189,6 +198,17 @@ def test_a_row_is_outdated_by_what_its_numbers_depend_on_and_by_nothing_else(tmp
     config.write_text(text.replace("3", "4"))
     assert found(0.9, depends=before).outdated(measured.dependencies(config)) == ["config"]
     assert replace(found(0.9), engine=measured.OLDER).outdated(before) == ["engine"]
+
+
+def test_the_kind_of_a_run_that_a_config_begins_with_belongs_to_its_dependencies():
+    kinds = [path.stem for path in measured._kinds(catalogue.shipped()["labels_on_code_mnist"])]
+    assert kinds == ["classifier", "mnist", "autoencoder", "mnist"]
+
+
+def test_a_study_of_seeds_alone_says_that_the_seed_varies():
+    point = {"labels": {}, "values": [0.1, 0.2], "stderrs": [None, None]}
+    ((varied, _),) = found(0.9, points=[point]).scanned()
+    assert varied == "the seed"
 
 
 def test_comments_and_docstrings_do_not_outdate_numbers():

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mlphys.cli import main
-from mlphys.config.overrides import overridden
+from mlphys.config.completion import parsed
+from mlphys.config.load import overridden_document
 from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.schema import registry
 from mlphys.schema.document import read
@@ -49,7 +50,7 @@ def test_a_config_that_a_page_trains_comes_along_and_has_the_keys_that_it_sets(p
         r"^    mlphys (?:train|sweep) (configs/\S+\.yaml)(.*)$", page.read_text(), re.MULTILINE
     ):
         overrides = re.findall(r"--set (\S+)", rest)
-        overridden(read(ROOT / path), overrides)
+        parsed(overridden_document(ROOT / path, overrides))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -155,5 +156,5 @@ def test_formulas_are_mathml_and_what_is_not_understood_is_refused():
     from scripts.site_math import _converted
 
     assert "<mfrac>" in _converted(nodes.math("", r"\frac{a}{b}"), "inline")
-    with pytest.raises(ValueError, match="knows one of its commands not"):
+    with pytest.raises(ValueError, match="does not know one of its commands"):
         _converted(nodes.math("", r"\unheardof{a}"), "block")
