@@ -30,7 +30,7 @@ class Morphology:
     radius: np.ndarray  # half of the light is within it
     index: np.ndarray  # Sersic's n, of ellipticals and bulges
     axis_ratio: np.ndarray  # q of the image
-    inclination: np.ndarray  # of a disc: 0 is face-on
+    inclination: np.ndarray  # of a disc: 0 is face-on, pi from behind
     angle: np.ndarray  # of the major axis
     bulge: np.ndarray  # its part of the light
     arms: np.ndarray  # their number
@@ -53,11 +53,12 @@ class Morphology:
 def drawn(kind: np.ndarray, size: int, random: np.random.Generator) -> Morphology:
     """Objects of these kinds in images of `size` x `size` pixels.
 
-    Discs are seen from directions that are evenly distributed on the sphere, so cos i is from U(0, 1).
+    Discs are seen from directions that are evenly distributed on the sphere, so cos i is from U(-1, 1); the arms of
+    those that are seen from behind wind the other way.
     """
     n = len(kind)
     radius = size * random.uniform(0.1, 0.22, n)
-    face = random.uniform(0, 1, n)
+    face = random.uniform(-1, 1, n)
     disc = np.sqrt((1 - THICKNESS**2) * face**2 + THICKNESS**2)
     axis_ratio = np.where(kind == SPIRAL, disc, random.uniform(0.3, 1, n))
     brightness = np.exp(random.uniform(np.log(3), np.log(40), n))  # mean within the half-light radius
@@ -119,7 +120,7 @@ def _spiral(of: Morphology, x: np.ndarray, y: np.ndarray, random: np.random.Gene
     q, angle, bulge, bar = (of.column(name) for name in ("axis_ratio", "angle", "bulge", "bar"))
     length = of.column("radius") / SCALE_LENGTHS
     along, across = light.turned(x, y, angle)
-    across = across / q  # in the plane of the disc
+    across = across / q * np.sign(np.cos(of.column("inclination")))  # in the plane of the disc
     r = np.sqrt(along**2 + across**2)
     disc = np.exp(-r / length) / (2 * np.pi * length**2 * q)
     inner = np.where(bar > 0, 1.2, 0.5) * length  # arms begin there
@@ -127,7 +128,7 @@ def _spiral(of: Morphology, x: np.ndarray, y: np.ndarray, random: np.random.Gene
     phase = random.uniform(0, 2 * np.pi, (len(q), 1, 1)).astype(np.float32)
     crests = light.spiral(along / inner, across / inner, of.column("arms"), of.column("pitch"), phase)
     # the bar ends where the arms begin, in the direction of a crest
-    bar_along, bar_across = light.turned(along, across, -phase / of.column("arms"))
+    bar_along, bar_across = light.turned(along, across, phase / of.column("arms"))
     boxes = np.exp(-(((bar_along / (1.2 * length)) ** 2 + (bar_across / (0.35 * length)) ** 2) ** 2))
     boxes /= np.pi**1.5 / 2 * 1.2 * 0.35 * length**2 * q
     round_q = 1 - 0.2 * (1 - q)

@@ -40,7 +40,7 @@ def probabilities(of: Morphology, seeing: float) -> dict[int, np.ndarray]:
 
     A trait t answers yes with 1 / (1 + exp(-(t - threshold) / width)): what is far from the threshold is clear to all.
     """
-    face = np.cos(of.inclination)
+    face = np.abs(np.cos(of.inclination))
     seen = np.where(of.kind == SPIRAL, of.contrast * face * (1 - of.bulge), 0.0)  # what there is to see of the arms
     bulge = np.where(of.kind == IRREGULAR, 0.0, of.bulge)
     edge = np.where(of.kind == SPIRAL, face, of.axis_ratio)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -97,7 +99,41 @@ def test_a_star_is_a_point_and_empty_sky_has_no_light():
 
 def test_discs_are_seen_from_all_directions_alike():
     face = np.cos(objects(morphology.SPIRAL).inclination)
-    assert face.mean() == pytest.approx(0.5, abs=4 / np.sqrt(12 * 2000))
+    assert face.mean() == pytest.approx(0, abs=4 / np.sqrt(3 * 2000))
+    assert face.var() == pytest.approx(1 / 3, rel=0.05)
+
+
+def arms_and_bar(**fields):
+    """Of six face-on spirals with two arms and a bar: angles in the middle of the image, doubled, as e^(2 i phi).
+
+    The first is that of the bar, the others those of the arms where they begin, and at twice the radius.
+    """
+    some, ones = objects(morphology.SPIRAL, 6, 150), np.ones(6)
+    face_on = {"arms": 2 * ones, "bar": 0.2 * ones, "contrast": ones, "axis_ratio": ones}
+    face_on |= dict.fromkeys(("bulge", "angle", "x", "y"), 0 * ones)
+    some = replace(some, **face_on | fields)
+    images = morphology.pictured(some, 151, rng(0, "bars")).astype(np.float64)
+    parts = np.linalg.inv(np.array([morphology.YELLOW, morphology.BLUE])[:, [0, 2]].T) @ images[..., [0, 2], None]
+    yellow, blue = np.moveaxis(parts[..., 0], -1, 0)
+    x, y = grid(151)
+    r, twice = np.hypot(x, y), np.exp(2j * np.arctan2(y, x))
+    inner = column(*(1.2 * some.radius / morphology.SCALE_LENGTHS))
+    parts = yellow, blue * (abs(r - inner) < 1), blue * (abs(r - 2 * inner) < 1)
+    angles = [(part * twice).sum(axis=(1, 2)) for part in parts]
+    return some, [angle / abs(angle) for angle in angles]
+
+
+def test_a_bar_ends_where_an_arm_begins():
+    _, (bar, arm, _) = arms_and_bar()
+    np.testing.assert_allclose(bar, arm, atol=0.1)
+
+
+def test_arms_that_are_seen_from_behind_wind_the_other_way():
+    for inclination, sense in ((0.0, 1), (np.pi, -1)):
+        some, (bar, arm, outside) = arms_and_bar(inclination=np.full(6, inclination), pitch=np.full(6, np.deg2rad(30)))
+        turn = np.exp(2j * sense * np.log(2) / np.tan(some.pitch))
+        np.testing.assert_allclose(outside / arm, turn, atol=0.15)
+        np.testing.assert_allclose(bar, arm, atol=0.1)
 
 
 def test_neighbours_leave_the_middle_free_and_their_number_is_poissons():
