@@ -3,7 +3,8 @@
 python -m scripts.results                          what is missing, or older than config, engine or kind of model
 python -m scripts.results M8 B13                   these rows; --again measures them whatever they depend on
 python -m scripts.results --list                   which rows are missing or outdated, and why
-python -m scripts.results --from-studies FOLDER    from finished studies FOLDER/NAME, of `mlphys train NAME --seeds 5`
+python -m scripts.results --from-studies FOLDER    from finished studies FOLDER/NAME, of `mlphys train NAME --seeds 5`;
+                                                   outdated until measured, since the code of a study is not known
 python -m scripts.results --unchanged [ID]         what they depend on was edited without effect on their numbers, as
                                                    scripts.same_bytes shows: keep these, and note the new state
 python -m scripts.results --render                 only the pages, the headers and the histogram
@@ -45,9 +46,15 @@ BESIDE = ("mse", "pca_mse")
 
 
 def measured(row: Row, folder: Path, seeds: int) -> tuple[Measured, Path]:
-    """A row, trained in `folder` or resumed there, and its first run."""
+    """A row, trained in `folder` or resumed there, and its first run that is done."""
     assert row.config
-    depends = dependencies(row.config)
+    commit, depends = _commit(), dependencies(row.config)  # before a training that may outlast an edit
+    result, run = _trained(row, folder, seeds, depends)
+    return replace(result, commit=commit, depends=depends), run
+
+
+def _trained(row: Row, folder: Path, seeds: int, depends: Mapping[str, str]) -> tuple[Measured, Path]:
+    assert row.config
     place = folder / "-".join([row.id, *depends.values()])
     place.mkdir(parents=True, exist_ok=True)
     if row.scan:
@@ -63,7 +70,9 @@ def measured(row: Row, folder: Path, seeds: int) -> tuple[Measured, Path]:
 
 
 def _first(study: Path) -> Path:
-    return study / "members" / "1"
+    """The run of the first member that is done."""
+    content = StudyFile.model_validate_json((study / "study.json").read_text())
+    return next(study / record.directory for record in content.members if record.state == "done")
 
 
 def _into(study: Path) -> list[object]:
@@ -151,7 +160,7 @@ def _metric(runs: Sequence[Run], name: str) -> Metric | None:
     """By seed; None where the runs have it not."""
     split, _, metric = name.partition(".")
     found = [by_name(run.metrics.get(split, {})) for run in runs]
-    values = [each[metric] for each in found if each.get(metric) is not None]
+    values = [value for each in found if (value := each.get(metric)) is not None]
     if len(values) < len(runs):
         return None
     return Metric(values, [each.get(f"{metric}_stderr") for each in found])
@@ -165,9 +174,7 @@ def _circumstances(row: Row, runs: Sequence[Run]) -> dict[str, Any]:
         "processor": environment["cpu"] or platform.processor(),
         "threads": environment["threads"],
         "versions": {"mlphys": environment["mlphys"], "python": environment["python"], **environment["packages"]},
-        "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
-        "depends": dependencies(row.config),
         "engine": environment["mlphys"],
     }
 
@@ -218,7 +225,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--again", action="store_true", help="also what is measured already")
     parser.add_argument("--list", action="store_true", help="say what is missing or outdated, and train nothing")
-    parser.add_argument("--from-studies", type=Path, metavar="FOLDER", help="take finished studies, and train nothing")
+    parser.add_argument("--from-studies", type=Path, metavar="FOLDER", help="take finished studies of any code")
     parser.add_argument("--unchanged", action="store_true", help="keep the numbers, and note what they depend on now")
     parser.add_argument("--render", action="store_true", help="only write the pages")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "results", help="where the studies are trained")
@@ -256,7 +263,7 @@ def main() -> None:
 def _chosen(catalogue: Sequence[Row], ids: Sequence[str]) -> list[Row]:
     """The rows with these ids or names of configs, or all that have a config."""
     with_config = [row for row in catalogue if row.config]
-    by_any_name = {name: row for row in with_config for name in (row.id, row.config.stem) if row.config}
+    by_any_name = {name: row for row in with_config if row.config for name in (row.id, row.config.stem)}
     if unknown := [name for name in ids if name not in by_any_name]:
         raise SystemExit(
             f"{', '.join(unknown)}: no such id or config; there are {', '.join(r.id for r in with_config)}"

@@ -160,7 +160,9 @@ def test_a_finished_study_gives_a_row_with_every_seed(tmp_path: Path, monkeypatc
     reached = results.of_study(row, place)
     assert reached.metrics["test.accuracy"].values == [float(np.mean(right)) for right in rights]
     assert (reached.quoted, reached.seeds, reached.samples) == ("test.accuracy", [1, 2, 3], {"test": SAMPLES})
-    assert reached.outdated(measured.dependencies(config)) == []
+    depends = measured.dependencies(config)
+    assert reached.outdated(depends) == ["config", "engine", "kind"]  # nobody knows of which code the study is
+    assert replace(reached, depends=depends).outdated(depends) == []
 
 
 def test_a_scan_gives_its_points_with_every_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
