@@ -38,7 +38,7 @@ SURROUNDINGS: dict[str, tuple[str, dict[str, str]]] = {
     "a home that is a file": ("{}", {"HOME": "/etc/passwd"}),
     "an empty home": ("{}", {"HOME": ""}),
     "no variables": ("env -i PYTHONPATH=$PYTHONPATH {}", {}),
-    "an unknown user without home": ("setpriv --reuid 54321 --regid 54321 --clear-groups env -u HOME {}", {}),
+    "an unknown user without home": ("env -u HOME setpriv --reuid 54321 --regid 54321 --clear-groups {}", {}),
     "a temporary folder that is not there": ("{}", {"TMPDIR": "/nowhere/at/all"}),
     "a temporary folder that is a file": ("{}", {"TMPDIR": "/etc/passwd"}),
     "a cache that is a file": ("{}", {"XDG_CACHE_HOME": "/etc/passwd"}),
