@@ -65,7 +65,7 @@ coverage: $(DEV) ## run the tests of make test; list the modules of which they r
 soak: $(DEV) ## kill trainings at random instants, resume them, compare every byte; ten minutes
 	$(BIN)/python -m scripts.soak
 
-fuzz: $(DEV) ## open millions of changed files, configs and requests, where atheris is installed; SECONDS=600
+fuzz: $(DEV) ## open changed files, configs and requests, by the thousand, where atheris is installed; SECONDS=600
 	$(BIN)/python -m scripts.fuzz --seconds $(SECONDS)
 
 mutants: $(DEV) ## remove each guard against bad input, run the tests that reach it; hours, goes on where it ended

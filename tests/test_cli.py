@@ -33,6 +33,13 @@ def test_the_list_of_commands_gives_each_its_whole_sentence():
     )
 
 
+@pytest.mark.parametrize("group", [[], ["config"], ["data"]], ids=" ".join)
+def test_a_group_of_commands_alone_prints_its_whole_help(group):
+    alone, helped = (CliRunner().invoke(main, [*group, *words]) for words in ([], ["--help"]))
+    assert alone.exit_code == 2
+    assert alone.stderr == helped.output
+
+
 @pytest.mark.parametrize("seeds", [["0,1,2"], ["0", "1"], ["-1"], ["1.5"]], ids=" ".join)
 def test_several_seeds_are_refused_with_the_option_for_a_study(seeds):
     given = [word for seed in seeds for word in ("--seed", seed)]

@@ -103,6 +103,8 @@ class Commands(EntryFiles):
 
 def _printable(error: click.UsageError, hint: str = "") -> click.UsageError:
     """A mistake in the command line, whose words may be anything."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # the help, which is longer than a message may be
+        return error
     message = error.format_message()
     return click.UsageError(terminal.message(f"{message.rstrip('.')}{hint}" if hint else message), error.ctx)
 

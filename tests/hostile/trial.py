@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import resource
+import sys
 import tempfile
 import traceback
 import unicodedata
@@ -46,6 +47,7 @@ class Place:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.work)
             patch.setattr(tempfile, "tempdir", str(self.temporary))
+            patch.setattr(sys, "dont_write_bytecode", True)  # a module that is imported for the first time
             surroundings = {"HOME": self.home, "TMPDIR": self.temporary, "XDG_CACHE_HOME": self.home / ".cache"}
             for name, value in {**surroundings, **variables}.items():
                 patch.setenv(name, str(value))

@@ -15,10 +15,7 @@ import mlphys
 ROOT = Path(mlphys.__file__).parents[1]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 SYSTEM = (
-    sys.prefix,
-    sys.base_prefix,
-    str(ROOT),
-    sysconfig.get_path("stdlib"),
+    *(os.path.realpath(folder) for folder in (sys.prefix, sys.base_prefix, ROOT, sysconfig.get_path("stdlib"))),
     "/usr/lib",
     "/lib",
     "/usr/local/lib",

@@ -120,6 +120,17 @@ def test_images_and_columns_of_fits_files_are_read_in_the_units_of_their_headers
     assert message(table, "fits", "mag") == "no array mag; it has flux, z, class, list"
 
 
+@pytest.mark.parametrize("before", [0, 3], ids=["alone", "behind others"])
+def test_a_fits_header_of_more_axes_than_the_standard_has_is_refused_at_once(before: int, tmp_path: Path):
+    path = tmp_path / "a.fits"
+    sound = [fits.PrimaryHDU(np.zeros(1000)), *(fits.ImageHDU(X) for _ in range(before))]
+    fits.HDUList(sound[:before]).writeto(path) if before else path.touch()
+    cards = (f"{'XTENSION= ' + repr('IMAGE   ') if before else 'SIMPLE  = T'}", "BITPIX  = -32", f"NAXIS   = {10**20}")
+    path.write_bytes(path.read_bytes() + "".join(f"{card:80}" for card in (*cards, "END")).ljust(2880).encode())
+    text = message(path, "fits", "x", limits=Limits(4_000_000_000, 10))
+    assert text.startswith(f"a header with {10**20} axes, more than 999")
+
+
 @pytest.mark.parametrize("kind", ["hdf5", "mat", "fits"])
 @pytest.mark.parametrize("part", [0, 0.3, 0.9])
 def test_a_truncated_file_is_one_message(kind: str, part: float, tmp_path: Path):

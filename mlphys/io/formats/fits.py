@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -12,6 +15,8 @@ from mlphys.io.formats.content import Described, Unreadable, plain
 
 MOST_HDUS = 1000
 MOST_COLUMNS = 10_000
+MOST_AXES = 999  # of the standard
+BLOCK = 2880  # bytes
 
 
 def describe(file: BinaryIO) -> dict[str, Described]:
@@ -57,6 +62,9 @@ def _arrays(file: BinaryIO) -> Iterator[tuple[str, tuple[Any, str | None]]]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if (axes := max(_numbers_of_axes(file), default=0)) > MOST_AXES:  # astropy would count to it
+            raise Unreadable(f"a header with {axes} axes, more than {MOST_AXES}; copy it again")
+        file.seek(0)
         try:
             hdus = fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=False)
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -73,3 +81,19 @@ def _arrays(file: BinaryIO) -> Iterator[tuple[str, tuple[Any, str | None]]]:
                     yield (column if len(tables) == 1 else f"{name}/{column}"), (hdu, column)
             elif hdu.is_image and hdu.shape:
                 yield name, (hdu, None)
+
+
+def _numbers_of_axes(file: BinaryIO) -> Iterator[int]:
+    """NAXIS of each HDU, as far as the file is sound: what follows is refused by astropy."""
+    from astropy.io import fits
+
+    with contextlib.suppress(EOFError, OSError, ValueError, TypeError, KeyError, OverflowError, fits.VerifyError):
+        for _ in range(MOST_HDUS):
+            header = fits.Header.fromfile(file)
+            yield (axes := int(header.get("NAXIS", 0)))
+            lengths = [header[f"NAXIS{i}"] for i in range(1, axes + 1)]
+            if lengths and lengths[0] == 0 and header.get("GROUPS"):  # random groups, whose first axis is no axis
+                lengths = lengths[1:]
+            values = header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + math.prod(lengths)) if lengths else 0
+            size = abs(header["BITPIX"]) // 8 * values
+            file.seek(math.ceil(size / BLOCK) * BLOCK, os.SEEK_CUR)

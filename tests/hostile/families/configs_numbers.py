@@ -41,7 +41,7 @@ KEYS = {
     "data.test": (),
     "data.split_seed": (),
     "training.epochs": (),
-    "training.batch_size": (),
+    "training.batch_size": ("99999999999999999999",),  # all samples at once, with a warning
     "training.steps_per_epoch": (),
     "training.early_stopping.patience": (),
     "training.optimizer.Adam.learning_rate": ("1e-400",),

@@ -1,4 +1,4 @@
-"""HDF5, MATLAB and FITS files: links out of them, plugins, lies about sizes, cuts and wrong bytes."""
+"""HDF5, MATLAB and FITS files: links out of them, lies about sizes, cuts and wrong bytes."""
 
 from __future__ import annotations
 
@@ -80,12 +80,6 @@ def _objects(file: Any) -> None:
 
 def _compound(file: Any) -> None:
     file["x"] = np.zeros(10, [("a", "f4"), ("b", "S3")])
-
-
-def _filter(file: Any) -> None:
-    properties = file.id.get_create_plist()
-    del properties
-    file.create_dataset("x", data=X, compression=32_015, allow_unknown_filter=True)
 
 
 HDF5: dict[str, Callable[[Any], object]] = {

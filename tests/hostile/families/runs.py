@@ -277,11 +277,9 @@ def cases() -> Iterator[Case]:
         )
     for what in ("a billion laughs", "a tag", "3 MB"):
         yield _of("config.yaml", READERS["config.yaml"][0], what, partial(_replaced, "config.yaml", _configs()[what]))
-    for folder in ("figures", "checkpoints", "analysis"):
+    for folder, verb in {"figures": "plot", "analysis": "analyze"}.items():
         for what in ("a link to a folder elsewhere", "a file", "a pipe"):
-            command = ("analyze", str(RUN)) if folder == "analysis" else ("plot", str(RUN))
-            if folder != "checkpoints":
-                yield _of(folder, command, what, partial(_folder, folder, what), None)
+            yield _of(folder, (verb, str(RUN)), what, partial(_folder, folder, what), None)
 
 
 def _folder(name: str, what: str) -> None:
