@@ -18,10 +18,11 @@ from mlphys.networks import keras_internals
 from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import tf
+from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
 from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
-from mlphys.training.native_measurement import NativeMeasurement, factors_and_weights, measured_chain
+from mlphys.training.native_measurement import NativeMeasurement, Piece, factors_and_weights, measured_chain, pieces
 from mlphys.training.step_calls import aligned, compiled, metric_sums, together
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
@@ -125,9 +126,16 @@ class NativeBackend:
         if chain is None:
             return None
         weights = [self._array(kernel) for kernel, *_ in self._workspace.kernels]
-        x, targets = self._samples(split)
-        data = x, targets, factors_and_weights(split)
-        return NativeMeasurement(self._chain, weights, chain, data, self._threads, self._phase.metrics)
+
+        def data(part: Split) -> Piece:
+            return *self._samples(part), factors_and_weights(part)
+
+        stored = isinstance(split.x, chunked.LazyArray)  # it is read again for every measurement
+        held = [] if stored else [data(split)]
+        return NativeMeasurement(
+            self._chain, weights, chain, lambda: map(data, pieces(split)) if stored else held,
+            self._threads, self._phase.metrics,
+        )  # fmt: skip
 
     def learning_rate(self) -> float:
         return float(self._rates(max(0, int(self._steps) - 1), 1)[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,13 +18,11 @@ from mlphys.schema.data import Split
 from mlphys.training.step_calls import aligned, compiled, metric_sums, together
 
 AT_ONCE = 256  # samples: more leave the cache
+Piece = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, targets, and loss factor and weight of each sample
 
 
 def measured_chain(chain: Chain, split: Split) -> Chain | None:
-    """What evaluation computes of a chain; None if that is more than metrics and the penalties of weights, or if the
-    split is not in memory."""
-    if isinstance(split.x, chunked.LazyArray):
-        return None
+    """What evaluation computes of a chain; None if that is more than metrics and the penalties of weights."""
     if any(layer.penalizes_outputs or layer.divergence is not None for layer in chain.layers):
         return None
     layers = tuple(replace(layer, noises=(), kernel_penalty=NONE, bias_penalty=NONE) for layer in chain.layers)
@@ -43,36 +41,41 @@ class NativeMeasurement:
     """The metrics of a split with the current `kernels`, which training changes: padded, the bias their last row."""
 
     def __init__(
-        self, trained: Chain, kernels: Sequence[np.ndarray], chain: Chain, data: tuple[np.ndarray, ...], threads: int,
-        metrics: Sequence[str],
+        self, trained: Chain, kernels: Sequence[np.ndarray], chain: Chain, pieces: Callable[[], Iterable[Piece]],
+        threads: int, metrics: Sequence[str],
     ):  # fmt: skip
-        """`data` are x, targets, and loss factor and weight of each sample."""
+        """`pieces()` are the samples in order, each but the last of a multiple of AT_ONCE."""
         simd = llvm.simd_unit()
         assert simd
         self._trained, self._kernels, self._chain = trained, kernels, chain
-        self._data, self._threads, self._metrics = data, threads, metrics
+        self._pieces, self._threads, self._metrics = pieces, threads, metrics
         workspace = Workspace(chain, simd)
         self._buffer = aligned(workspace.size)
         for view in workspace.multiplied:
             self._buffer[view.start : view.end].reshape(view.rows, view.stride)[:, view.columns] = 1.0
         self._copies = [self._buffer[kernel.start : kernel.end] for kernel, *_ in workspace.kernels]
         self._function = compiled(dense_step.measuring_steps, chain, simd)
-        self._order = np.arange(len(data[0]), dtype=np.int32)
 
     def means(self) -> dict[str, float]:
         for copy, kernel in zip(self._copies, self._kernels, strict=True):
             copy[:] = kernel.reshape(-1)
-        sums, barrier, unused = np.zeros(TOTALS), np.zeros(1, np.int64), np.zeros(2, np.float32)
-        arrays = (*self._data, self._order, unused, unused, self._buffer, sums, barrier)
-        samples = len(self._order)
+        sums = np.zeros(TOTALS)
+        for piece in self._pieces():
+            self._add(piece, sums)
+        sums[2] = sums[3] * self._penalty()
+        return metric_means(tuple(self._metrics), metric_sums(sums, self._metrics))
+
+    def _add(self, piece: Piece, sums: np.ndarray) -> None:
+        """Add the totals of a piece, sample by sample, so that pieces do not change their bits."""
+        barrier, unused, samples = np.zeros(1, np.int64), np.zeros(2, np.float32), len(piece[0])
+        order = np.arange(samples, dtype=np.int32)
+        arrays = (*piece, order, unused, unused, self._buffer, sums, barrier)
 
         def work(thread: int) -> None:
             pointers = [array.ctypes.data for array in arrays]
             self._function(*pointers, samples, 0, math.ceil(samples / AT_ONCE), thread, self._threads)
 
         together(self._threads, work)
-        sums[2] = sums[3] * self._penalty()
-        return metric_means(tuple(self._metrics), metric_sums(sums, self._metrics))
 
     def _penalty(self) -> float:
         """The penalty of the weights."""
@@ -89,6 +92,14 @@ def _value(penalty: Penalty, weights: np.ndarray) -> float:
         return 0.0
     exact = weights.astype(np.float64)
     return penalty.l1 * float(np.abs(exact).sum()) + penalty.l2 * float((exact**2).sum())
+
+
+def pieces(split: Split) -> Iterator[Split]:
+    """A split in parts that fit into memory, each but the last of a multiple of AT_ONCE samples."""
+    step = max(1, chunked.at_once(split.x, len(split), chunked.LARGEST_PIECE) // AT_ONCE) * AT_ONCE
+    for start in range(0, len(split), step):
+        part = split.at(slice(start, start + step))
+        yield replace(part, x=chunked.read(part.x))
 
 
 def factors_and_weights(split: Split) -> np.ndarray:
