@@ -35,7 +35,7 @@ EXPERIMENT: dict[str, Any] = {
             {"Dense": {"units": 10, "activation": "softmax"}},
         ],
     },
-    "training": {"optimizer": "adam", "batch_size": 20, "epochs": 300},
+    "training": {"optimizer": "adam", "batch_size": 20, "epochs": 1000},
 }
 DOCUMENT = ROOT / "docs" / "reproducibility.md"
 COMPARED = ("weights.safetensors", "metrics.json", "predictions_validation.npz")
@@ -44,7 +44,7 @@ SWEEP = [
     *("sweep", "soak.yaml", "--grid", "training.batch_size=[20,40]", "--seeds", "2"),
     *("--workers", "2", "--threads", "1", "--out", "study", "--quiet"),
 ]
-LONGEST = 30.0  # seconds until the next kill: a worker needs some to import TensorFlow
+LONGEST = 12.0  # seconds until the next kill: a worker needs some to import TensorFlow
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 

