@@ -81,8 +81,8 @@ def header(row: Row, measured: Measured) -> str:
     """What the second line of a config says after its command."""
     of_what = "on" if measured.older else "of training on"
     published = f"; published: {text}" if (text := published_text(row)) else ""
-    took = f"{seconds(measured)} s {of_what} {measured.threads} cores"
-    return f"{took}, {measured.split} {value(measured)}{published}"
+    took = f"{seconds(measured)} s {of_what} {measured.threads} cores, " if measured.seconds else ""
+    return f"{took}{measured.split} {value(measured)}{published}"
 
 
 def expected(measured: Measured) -> str | None:
