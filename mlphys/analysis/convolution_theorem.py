@@ -94,6 +94,8 @@ def _chosen(rows: Any, number: int | None) -> tuple[int, Row]:
     layer = found[number].layer
     if layer.strides != (1, 1) or getattr(layer, "dilation_rate", (1, 1)) != (1, 1):
         raise NotApplicable("the theorem is of convolutions with strides and dilation_rate 1; name another layer")
+    if number and rows[number - 1].output_shape != found[number].input_shape:
+        raise NotApplicable(f"the input of layer {number} is not the output of the layer before; name another layer")
     return number, found[number]
 
 

@@ -17,6 +17,7 @@ from mlphys.schema.data import Description, GeneratedImages, Samples
 from mlphys.schema.fields import NotNegative
 
 AT_ONCE = 500  # images that are drawn together; a part of the definition of the samples
+BLURRED = 50  # images whose Fourier transforms are in memory together
 MARGIN = 6  # pixels around an image, so that light of the outside spreads into it
 ELECTRONS = 5.0  # of the source per pixel at the noise of the sky: beyond it its own noise is the larger one
 SOFT, WHITE, BLACK = 3.0, 80.0, 0.1  # of the display, in units of the sky's noise
@@ -82,6 +83,10 @@ class Galaxies(GeneratedImages):
     def _photographed(self, objects: morphology.Morphology, random: np.random.Generator) -> np.ndarray:
         images = morphology.pictured(objects, self.size + 2 * MARGIN, random)
         morphology.add_neighbours(images, self.size, self.neighbours, random)
+        pieces = (images[start : start + BLURRED] for start in range(0, len(images), BLURRED))
+        return np.concatenate([self._recorded(piece, random) for piece in pieces])
+
+    def _recorded(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         images = light.blurred(images, self.seeing)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
         if self.greyscale:
             images = images.mean(axis=-1, keepdims=True)

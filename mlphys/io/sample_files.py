@@ -142,7 +142,8 @@ def _image(path: Path, expected: Expected, resize: bool) -> np.ndarray:
         part = "scales its middle as those of training were" if expected.crop else "scales it"
         raise UserError(f"{path}: expected {height} x {width} pixels; received {size[0]} x {size[1]}; --resize {part}")
     deep = {"white_of_16_bits": expected.units.scale} if expected.units and expected.units.dtype == "uint16" else {}
-    crop = expected.crop if resize and size != (height, width) else None
+    small = expected.crop is not None and (size[0] < expected.crop[0] or size[1] < expected.crop[1])
+    crop = None if not resize or (small and size == (height, width)) else expected.crop
     x = image_files.decode(path, channels == 1, (height, width) if resize else None, crop=crop, **deep)
     return x * np.float32(expected.white)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from mlphys.analysis.convolution_theorem import ConvolutionTheorem, by_transforms, direct_sum
+from mlphys.analysis.convolution_theorem import ConvolutionTheorem, _chosen, by_transforms, direct_sum
 from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from tests.analysis.runs import IMAGES, random_run
@@ -56,3 +56,9 @@ def test_the_layer_of_a_net_has_this_convolution_before_bias_and_activation(
 def test_other_layers_and_strides_are_refused(text: str, layer: int | None, reason: str, tmp_path: Path):
     with pytest.raises(NotApplicable, match=reason):
         ConvolutionTheorem(layer=layer).check(random_run(tmp_path, text).loaded)
+
+
+def test_a_layer_whose_input_is_not_the_output_of_the_row_before_is_refused(tmp_path: Path):
+    convolution, *_, last = random_run(tmp_path, IMAGES).rows
+    with pytest.raises(NotApplicable, match="the input of layer 1 is not the output of the layer before"):
+        _chosen([last, convolution], 1)

@@ -114,7 +114,9 @@ def test_where_training_cut_out_the_middle_a_scaled_image_is_cut_too_and_one_of_
     Image.fromarray(BYTES).save("b.png")
     cropped = Expected((3, 4, 1), 0.0, 1.0, crop=(6, 8))
     assert np.allclose(read("a.png", cropped, resize=True), np.full((1, 3, 4, 1), 0.2))
-    assert np.array_equal(read("b.png", cropped, resize=True), PIXELS)
+    assert np.array_equal(read("b.png", cropped, resize=True), PIXELS)  # smaller than the part: it is one
+    whole = Expected((30, 20, 1), 0.0, 1.0, crop=(6, 8))  # images of training had the size of samples before the cut
+    assert np.allclose(read("a.png", whole, resize=True), np.full((1, 30, 20, 1), 0.2))
     assert refusal("a.png", cropped).endswith("received 30 x 20; --resize scales its middle as those of training were")
     too_large = refusal("a.png", Expected((3, 4, 1), 0.0, 1.0, crop=(31, 8)), resize=True)
     assert "its size is [30, 20], smaller than the part [31, 8] that is cut out" in too_large
