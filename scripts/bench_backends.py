@@ -9,7 +9,6 @@ other; medians of nine epochs each, after one that is not counted.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from dataclasses import dataclass
@@ -77,21 +76,10 @@ def table() -> str:
     x = generator.random((SAMPLES, 28, 28, 1), np.float32)
     x[x < 0.7] = 0  # as many pixels as digits have
     data = x, generator.integers(10, size=SAMPLES, dtype=np.int32)
-    lines = ["| net | machine code | TensorFlow | ratio (smallest to largest) |", "|" + " --- |" * 4]
-    for net in yaml.safe_load(NETS.read_text()):
-        lines.append(f"| {' | '.join(row(net, data))} |")
-        print(lines[-1], flush=True)
-    return "\n".join([*lines, "", f"Measured on {machine.cores()} cores of {machine.processor()}."])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
-    write = parser.parse_args().write
-    text = table()
-    if write:
-        marked_tables.write_table(DOCUMENT, "bench_backends", text)
+    head = "| net | machine code | TensorFlow | ratio (smallest to largest) |"
+    rows = (row(net, data) for net in yaml.safe_load(NETS.read_text()))
+    return marked_tables.printed(head, rows, f"{machine.cores()} cores of {machine.processor()}")
 
 
 if __name__ == "__main__":
-    main()
+    marked_tables.benchmark(__doc__, "bench_backends", DOCUMENT, table)

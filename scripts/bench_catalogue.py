@@ -40,13 +40,6 @@ TURN = 1.0  # seconds, at least: threads of the previous peer spin for a while a
 STEP_SECONDS = 1.2e-3  # of Keras between two steps, about, from which the samples of an epoch follow
 SHARE = 0.2  # of the machine's limit that Keras reaches, about
 
-# The environment of each peer's process
-PEERS: dict[str, dict[str, str]] = {
-    "mlphys": {},
-    "Keras": {},  # TensorFlow then chooses oneDNN by the processor
-    "Keras, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
-}
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -240,10 +233,10 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
     samples = samples_of_an_epoch(of_phases, available, rate)
     groups = distinct(of_phases)
     begun: dict[str, float] = {}
-    seconds: dict[str, list[list[float]]] = {peer: [] for peer in PEERS}
+    seconds: dict[str, list[list[float]]] = {peer: [] for peer in timing.PEERS}
     with ExitStack() as stack:
         epochs = {}
-        for peer, environment in PEERS.items():
+        for peer, environment in timing.PEERS.items():
             processes = []
             for group in groups:
                 arguments = ("--worker", peer, str(group[0]), str(samples), name)
@@ -307,8 +300,8 @@ def row(name: str, found: Measured) -> list[str]:
     return [
         f"{name} ({found.phases} phases)" if found.phases > 1 else name,
         found.batch_size,
-        *(f"{found.seconds(peer):.3g}" for peer in PEERS),
-        *(_with_spread(found.ratios(peer)) for peer in list(PEERS)[1:]),
+        *(f"{found.seconds(peer):.3g}" for peer in timing.PEERS),
+        *(_with_spread(found.ratios(peer)) for peer in list(timing.PEERS)[1:]),
         f"{found.seconds('Keras') / limit:.3g}" if limit else "",
         f"{limit / ours:.0%}" if limit else "",
         "; ".join(text.removeprefix("steps by ") for text in found.steps).replace("|", "\\|"),
@@ -323,7 +316,7 @@ def _with_spread(ratios: Sequence[float]) -> str:
 def summary(results: Mapping[str, Measured]) -> str:
     """The geometric means, and the slowest configs."""
     shipped, tuned = ({name: statistics.median(found.ratios(peer)) for name, found in results.items()}
-                      for peer in list(PEERS)[1:])  # fmt: skip
+                      for peer in list(timing.PEERS)[1:])  # fmt: skip
     slowest = ", ".join(f"{name} {shipped[name]:.2g}x" for name in sorted(shipped, key=shipped.__getitem__)[:5])
     means = [statistics.geometric_mean(ratios.values()) for ratios in (shipped, tuned)]
     machines = "; ".join(dict.fromkeys(found.machine.rpartition(",")[0] for found in results.values()))

@@ -10,7 +10,6 @@ numbers of SPEEDUP in mlphys/networks/layers/simd_conv.py.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from collections.abc import Callable
@@ -85,21 +84,9 @@ def row(side: int, channels: tuple[int, int], kernel: int, stride: int, pooled: 
 
 def table() -> str:
     tensorflow.configure(1, 1)
-    lines = ["| convolution | channels x filters | machine code | TensorFlow | ratio |", "|" + " --- |" * 5]
-    for case in CASES:
-        lines.append(f"| {' | '.join(row(*case))} |")
-        print(lines[-1], flush=True)
-    return "\n".join([*lines, "", f"Measured on one core of {machine.processor()}."])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
-    write = parser.parse_args().write
-    text = table()
-    if write:
-        marked_tables.write_table(DOCUMENT, "bench_convolutions", text)
+    head = "| convolution | channels x filters | machine code | TensorFlow | ratio |"
+    return marked_tables.printed(head, (row(*case) for case in CASES), f"one core of {machine.processor()}")
 
 
 if __name__ == "__main__":
-    main()
+    marked_tables.benchmark(__doc__, "bench_convolutions", DOCUMENT, table)

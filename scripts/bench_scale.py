@@ -31,13 +31,6 @@ PICTURE = marked_tables.ROOT / "docs" / "images" / "scale.png"
 TURNS, TURN = 5, 1.0  # of each peer at a point, and the seconds that one takes at least
 CLASSES = 10
 
-# The environment of each peer's process
-PEERS: dict[str, dict[str, str]] = {
-    "mlphys": {},
-    "Keras": {},  # TensorFlow then chooses oneDNN by the processor
-    "Keras, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
-}
-
 
 @dataclass(frozen=True)
 class Point:
@@ -154,8 +147,10 @@ class Measured:
 
 def measured(axis: str, point: Point, turns: int) -> Measured:
     arguments = json.dumps(asdict(point))
-    processes = {peer: Process("scripts.bench_scale", ("--worker", peer, arguments), PEERS[peer]) for peer in PEERS}
-    took: dict[str, list[float]] = {peer: [] for peer in PEERS}
+    processes = {
+        peer: Process("scripts.bench_scale", ("--worker", peer, arguments), timing.PEERS[peer]) for peer in timing.PEERS
+    }
+    took: dict[str, list[float]] = {peer: [] for peer in timing.PEERS}
     try:
         for process in processes.values():
             process.epoch()
@@ -171,7 +166,7 @@ def measured(axis: str, point: Point, turns: int) -> Measured:
 def row(found: Measured) -> str:
     point = found.point
     cells = [f"{point.samples:,}", f"{point.features}-{point.width}-{CLASSES}", f"{point.batch:,}"]
-    cells += [f"{found.seconds(peer):.3g} s" for peer in PEERS]
+    cells += [f"{found.seconds(peer):.3g} s" for peer in timing.PEERS]
     cells += [f"{found.ratio(peer):.3g}" for peer in ("Keras", "Keras, tuned")]
     return f"| {' | '.join(cells)} |"
 
@@ -189,7 +184,7 @@ def draw(points: Sequence[Measured], path: Path) -> None:
     figure, panels = plt.subplots(1, len(AXES), figsize=(10, 3.2), layout="constrained")
     for panel, axis in zip(panels, AXES, strict=True):
         along = [found for found in points if found.axis == axis]
-        for peer, style in zip(PEERS, ("o-", "s--", "^:"), strict=True):
+        for peer, style in zip(timing.PEERS, ("o-", "s--", "^:"), strict=True):
             panel.loglog([each.value for each in along], [each.seconds(peer) for each in along], style, label=peer)
         panel.set_xlabel(axis if axis != "width" else "width of the hidden layer")
         panel.grid(alpha=0.3)

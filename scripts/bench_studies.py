@@ -8,13 +8,13 @@ The commands are timed before, between and after the studies; the median stands 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlphys import machine
@@ -82,20 +82,18 @@ def on_ray(name: str, epochs: int, folder: Path) -> list[str]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
-    write = parser.parse_args().write
-    lines = ["| study | beside it | the study | ratio | |", "|" + " --- |" * 5]
+def rows(folder: Path) -> Iterator[list[str]]:
+    for name in ("dense_mnist", "conv_digits"):
+        yield of_seeds(name, folder)
+    for name, epochs in LONG.items():
+        yield on_ray(name, epochs, folder)
+
+
+def table() -> str:
+    head = "| study | beside it | the study | ratio | |"
     with tempfile.TemporaryDirectory() as folder:
-        rows = [of_seeds(name, Path(folder)) for name in ("dense_mnist", "conv_digits")]
-        rows += [on_ray(name, epochs, Path(folder)) for name, epochs in LONG.items()]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    text = "\n".join([*lines, "", f"Measured on {machine.cores()} cores of {machine.processor()}."])
-    print(text)
-    if write:
-        marked_tables.write_table(DOCUMENT, "bench_studies", text)
+        return marked_tables.printed(head, rows(Path(folder)), f"{machine.cores()} cores of {machine.processor()}")
 
 
 if __name__ == "__main__":
-    main()
+    marked_tables.benchmark(__doc__, "bench_studies", DOCUMENT, table)

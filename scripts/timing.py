@@ -17,6 +17,12 @@ from scripts.marked_tables import ROOT
 if TYPE_CHECKING:
     from mlphys.schema.shapes import Row
 
+# The environment of the processes that time mlphys, and Keras as shipped and tuned
+PEERS: dict[str, dict[str, str]] = {
+    "mlphys": {},
+    "Keras": {},  # TensorFlow then chooses oneDNN by the processor
+    "Keras, tuned": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+}
 FORCED = ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")  # what importing mlphys sets
 
 

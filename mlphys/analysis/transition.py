@@ -159,15 +159,11 @@ def _crossing_result(
 
 
 def _curve(name: str, numbers: dict[str, Any]) -> Picture:
-    rows, crossing = numbers["disordered"], numbers["crossing"]
     caption = f"{numbers['samples']:,} new samples at each temperature; lines are standard errors"
     figure = theme.figure(8, 5.4, f"{name}: the transition", caption)
     axes = figure.subplots()
-    table = {key: [row[key] for row in rows] for key in ("temperature", "probability", "stderr")}
-    axes.axhline(0.5, color=theme.PALE, linewidth=1)
-    _transition_lines(axes, numbers["exact"], crossing, "½")
-    temperatures, means, errors = table.values()
-    axes.errorbar(temperatures, means, errors, color=theme.BLUE, marker="o", markersize=5)
+    table = {key: [row[key] for row in numbers["disordered"]] for key in ("temperature", "probability", "stderr")}
+    _against_temperature(axes, numbers, table, (0.5, "½"))
     axes.set(xlabel="temperature T", ylabel="probability of the disordered phase", ylim=(-0.02, 1.02))
     axes.legend(loc="lower right")
     return Picture("transition", figure, table)
@@ -217,27 +213,30 @@ def _code_result(
 
 def _modulus(name: str, numbers: dict[str, Any]) -> Picture:
     """The mean modulus of a code's number against the temperature."""
-    rows, crossing = numbers["code"], numbers["crossing"]
     caption = f"number {numbers['best'] + 1} of the code, less its mean; lines are standard errors"
     figure = theme.figure(8, 5.4, f"{name}: order in the code", caption)
     axes = figure.subplots()
-    table = {key: [row[key] for row in rows] for key in ("temperature", "modulus", "stderr")}
-    axes.axhline(rows[0]["modulus"] / 2, color=theme.PALE, linewidth=1)
-    _transition_lines(axes, numbers["exact"], crossing, "half")
-    temperatures, means, errors = table.values()
-    axes.errorbar(temperatures, means, errors, color=theme.BLUE, marker="o", markersize=5)
+    table = {key: [row[key] for row in numbers["code"]] for key in ("temperature", "modulus", "stderr")}
+    _against_temperature(axes, numbers, table, (table["modulus"][0] / 2, "half"))
     axes.set(xlabel="temperature T", ylabel="mean modulus of the code", ylim=(0, None))
     axes.legend(loc="upper right")
     return Picture("transition_code", figure, table)
 
 
-def _transition_lines(axes: Axes, exact: float, crossing: dict[str, float] | None, level: str) -> None:
-    """The exact temperature, and the band of one that was found."""
+def _against_temperature(
+    axes: Axes, numbers: dict[str, Any], table: dict[str, list[float]], level: tuple[float, str]
+) -> None:
+    """Means with their errors against the temperature; the exact temperature, and the band where they cross a level."""
+    height, name = level
+    axes.axhline(height, color=theme.PALE, linewidth=1)
+    exact, crossing = numbers["exact"], numbers["crossing"]
     axes.axvline(exact, color=theme.GREY, linestyle=":", linewidth=2, label=f"exact, L → ∞: {exact:.4f}")
     if crossing:
         value, error = crossing["temperature"], crossing["stderr"]
-        label = f"crosses {level} at {theme.measured(value, error)}"
+        label = f"crosses {name} at {theme.measured(value, error)}"
         axes.axvspan(value - error, value + error, color=theme.VERMILLION, alpha=0.3, linewidth=0, label=label)
+    temperatures, means, errors = table.values()
+    axes.errorbar(temperatures, means, errors, color=theme.BLUE, marker="o", markersize=5)
 
 
 def squared_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from mlphys.datasets._curves import require_in_memory
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Description, Generated, Samples
 from mlphys.schema.fields import LARGEST, NotNegative
-
-LARGEST_CURVES = 125_000_000  # points of all samples together: 1 GB while they are computed in float64
 
 
 class WaveOnParabola(Generated):
@@ -35,12 +34,7 @@ class WaveOnParabola(Generated):
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> WaveOnParabola:
-        values = self.samples * self.points
-        if values > LARGEST_CURVES:
-            raise ValueError(
-                f"{self.samples} curves of {self.points} points are {values} values, "
-                f"more than {LARGEST_CURVES}; lower samples or points"
-            )
+        require_in_memory(self.samples, self.points)
         return self
 
     def describe(self) -> Description:

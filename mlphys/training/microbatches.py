@@ -10,17 +10,17 @@ import math
 from collections.abc import Sequence
 
 from mlphys import machine
+from mlphys.networks.compiled import MOST_PARTS
 from mlphys.networks.phases import Gradient
 from mlphys.schema import shapes
 from mlphys.schema.shapes import Row
 
 SAMPLES = 16  # per part, about: with fewer, overhead dominates and SIMD vectors are not full
-MOST = 8  # parts: tracing each takes 0.3 s
 
 
 def operation_threads(rows: Sequence[Row], batch: int | str) -> int | None:
     """Threads per TensorFlow operation: one if batches are divided into micro-batches, else all; None: one per core."""
-    size = MOST * SAMPLES if batch == "all" else int(batch)  # "all" samples are enough for MOST parts
+    size = MOST_PARTS * SAMPLES if batch == "all" else int(batch)  # "all" samples are enough for MOST_PARTS parts
     fit = _parts(size) > 1 or machine.threads() == 1
     return 1 if fit and shapes.separable(rows) and not shapes.compile_in_xla(rows) else machine.chosen_threads()
 
@@ -34,5 +34,5 @@ def sizes(phase: Gradient, batch: int, accelerated: bool) -> list[int]:
 
 def _parts(batch: int) -> int:
     """The number of parts; 1 if parts would leave more than half of the cores idle."""
-    parts = min(machine.threads(), MOST, math.ceil(batch / SAMPLES))
+    parts = min(machine.threads(), MOST_PARTS, math.ceil(batch / SAMPLES))
     return parts if 2 * parts >= machine.threads() else 1

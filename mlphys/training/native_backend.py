@@ -23,7 +23,7 @@ from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
 from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
 from mlphys.training.native_measurement import NativeMeasurement, Piece, factors_and_weights, measured_chain, pieces
-from mlphys.training.step_calls import aligned, compiled, metric_sums, together
+from mlphys.training.step_calls import aligned, compiled, sums_by_metric, together
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
 
@@ -118,7 +118,7 @@ class NativeBackend:
         self._steps += stop - start
         for key, value in self._chain.rule.scalars(int(self._steps)).items():
             self._scalars[key][...] = value
-        return metric_sums(self._sums, self._phase.metrics)
+        return sums_by_metric(self._sums, self._phase.metrics)
 
     def measurement(self, split: Split) -> NativeMeasurement | None:
         """The metrics of a split with the current weights; None where machine code does not compute all of them."""

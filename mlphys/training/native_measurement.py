@@ -15,7 +15,7 @@ from mlphys.native.penalty import NONE, Penalty
 from mlphys.networks.compiled import metric_means
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
-from mlphys.training.step_calls import aligned, compiled, metric_sums, together
+from mlphys.training.step_calls import aligned, compiled, sums_by_metric, together
 
 AT_ONCE = 256  # samples: more leave the cache
 Piece = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, targets, and loss factor and weight of each sample
@@ -63,7 +63,7 @@ class NativeMeasurement:
         for piece in self._pieces():
             self._add(piece, sums)
         sums[2] = sums[3] * self._penalty()
-        return metric_means(tuple(self._metrics), metric_sums(sums, self._metrics))
+        return metric_means(tuple(self._metrics), sums_by_metric(sums, self._metrics))
 
     def _add(self, piece: Piece, sums: np.ndarray) -> None:
         """Add the totals of a piece, sample by sample, so that pieces do not change their bits."""

@@ -15,7 +15,7 @@ from mlphys.native.chain import Chain
 from mlphys.native.llvm import Function, SimdUnit
 
 
-def metric_sums(totals: np.ndarray, metrics: Sequence[str]) -> np.ndarray:
+def sums_by_metric(totals: np.ndarray, metrics: Sequence[str]) -> np.ndarray:
     """The weight of all samples, then the sums of the metrics by name, from those that machine code adds up."""
     loss, metric, penalty, weight = totals
     known = {"loss": loss + penalty, "reconstruction_loss": loss}  # others are the metric of `dense_loss`

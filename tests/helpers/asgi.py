@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from scripts.fuzzing import asgi
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -30,21 +32,7 @@ class Client:
             "query_string": query.encode(), "headers": [(k.encode(), v.encode()) for k, v in given.items() if v],
             "scheme": "http", "http_version": "1.1", "root_path": "", "server": None, "client": None,
         }  # fmt: skip
-        answer = asyncio.run(_asked(self._application, scope))
+        status, received, body = asyncio.run(asgi.answer(self._application, scope))
+        answer = Answer(status, {name: value.decode() for name, value in received.items()}, body.decode())
         self._cookie = answer.headers.get("set-cookie", self._cookie).partition(";")[0]
         return answer
-
-
-async def _asked(application: Any, scope: dict[str, Any]) -> Answer:
-    messages: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        messages.append(message)
-
-    await application(scope, receive, send)
-    headers = {key.decode(): value.decode() for key, value in messages[0]["headers"]}
-    body = b"".join(message.get("body", b"") for message in messages[1:])
-    return Answer(messages[0]["status"], headers, body.decode())

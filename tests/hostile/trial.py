@@ -35,7 +35,7 @@ class Place:
 
     def __init__(self, folder: Path):
         self.folder = Path(os.path.realpath(folder))
-        self.work, self.mine = self.folder / "work", self.folder / "mine"
+        self.work, self.mine = self.folder / "here", self.folder / "mine"
         self.home, self.temporary = self.folder / "home", self.folder / "tmp"
         for each in (self.work, self.mine, self.home, self.temporary):
             each.mkdir()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from scripts.fuzzing.asgi import answer
 from scripts.fuzzing.contract import Broken, Open, Target
 
 HOST, TOKEN = "127.0.0.1:8765", "secret"
@@ -31,7 +32,7 @@ def _begin(folder: Path) -> Open:
 
     def opened(content: bytes) -> object:
         scope = _scope(content)
-        status, headers, body = asyncio.run(_answer(application, scope))
+        status, headers, body = asyncio.run(answer(application, scope))
         if status not in EXPECTED or any(name not in headers for name in PROTECTED):
             raise Broken(f"the answer {status} with {sorted(headers)}")
         if status == 200 and ("mlphys", TOKEN) not in _cookies(scope):
@@ -60,20 +61,6 @@ def _cookies(scope: dict[str, Any]) -> list[tuple[str, str]]:
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
     pairs = [pair.strip().partition("=") for each in given for pair in each.split(";")]
     return [(name, value) for name, _, value in pairs]
-
-
-async def _answer(application: Any, scope: dict[str, Any]) -> tuple[int, dict[str, bytes], bytes]:
-    messages: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        messages.append(message)
-
-    await application(scope, receive, send)
-    body = b"".join(message.get("body", b"") for message in messages[1:])
-    return messages[0]["status"], {name.decode("latin-1"): value for name, value in messages[0]["headers"]}, body
 
 
 TARGETS = (Target("request", lambda: list(SEEDS), _begin, longest=8192),)

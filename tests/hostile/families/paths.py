@@ -78,7 +78,7 @@ def cases() -> Iterator[Case]:
             yield Case(
                 f"data of {dataset}: {what}",
                 ("config", "check", "c.yaml"),
-                r"c\.yaml|/work/|/dev/|/proc/|home folder",
+                r"c\.yaml|/here/|/dev/|/proc/|home folder",
                 both,
             )
     for what in (
