@@ -126,12 +126,15 @@ def is_temporary(name: str) -> bool:
 
 
 def make(folder: Path) -> None:
-    """Create a folder and its parents durably (fsync); it may exist."""
-    if not folder.is_dir():
-        if not folder.parent.exists():
-            make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+    """Create a folder and its parents durably (fsync); it may exist. Raises Unwritable where that is not possible."""
+    try:
+        if not folder.is_dir():
+            if not folder.parent.exists():
+                make(folder.parent)
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+    except (OSError, ValueError) as error:
+        raise unwritable(Path(getattr(error, "filename", None) or folder), error) from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -60,10 +60,7 @@ def place(file: NeededFile, content: bytes) -> None:
         keep(file.source, content)
         return
     path = Path(file.path)
-    try:
-        atomic.make(path.parent)
-    except OSError as error:
-        raise atomic.unwritable(path, error) from None
+    atomic.make(path.parent)
     atomic.write(path, content)
     _there(file)
 

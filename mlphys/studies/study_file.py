@@ -144,10 +144,7 @@ class Study:
 
         Raises UserError where the folder holds another study, or something else.
         """
-        try:
-            atomic.make(folder)
-        except OSError as error:
-            raise atomic.unwritable(folder, error) from None
+        atomic.make(folder)
         study = cls(folder)
         with atomic.waited_for(folder / ".update"):
             if os.path.exists(folder / STUDY):

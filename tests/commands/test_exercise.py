@@ -169,6 +169,12 @@ def test_a_key_that_the_config_leaves_to_its_default_can_be_blank():
     assert "write the block around it" in reason("exercise", "exam.yaml", "--blank", "data.validation", "--out", "b")
 
 
+def test_a_file_where_its_folder_would_be_is_one_message():
+    Path("sheet").touch()
+    said = reason("exercise", "exam.yaml", "--blank", "seed", "--out", "sheet")
+    assert said == "sheet: cannot be written: File exists; write to another place"
+
+
 def test_nothing_is_overwritten():
     mlphys("exercise", "exam.yaml", "--blank", "epochs")
     before = Path("sheet/exam.yaml").read_bytes()

@@ -62,7 +62,9 @@ def _paths() -> None:
 def cases() -> Iterator[Case]:
     for what, path in PATHS.items():
         for command in OF_CONFIGS + OF_RUNS + OF_DATA:
-            if (command, what) not in (
+            if (command, what) == (("check",), "a link to a folder above"):  # whose runs it lists: a path may be a link
+                yield Case(f"check: {what}", (*command, path), "", _paths, code=0)
+            elif (command, what) not in (
                 (("runs",), "a folder"),
                 (("runs",), "a link to a folder above"),
             ):
@@ -91,7 +93,7 @@ def cases() -> Iterator[Case]:
         "a long path",
     ):
         yield Case(f"a copy to {what}", ("config", "copy", "conv_digits", "--to", PATHS[what]), "", _paths)
-        for variable in ("MLPHYS_DATA", "KERAS_HOME"):
+        for variable in ("MLPHYS_DATA", "KERAS_HOME") if what != "an escape" else ():  # a folder: fetch downloads
             others = {"KERAS_HOME": "right.yaml", "MLPHYS_DATA": ""}
             command = ("data", "fetch", "fashion_mnist")
             yield Case(f"{variable} is {what}", command, "", _paths, variables={**others, variable: PATHS[what]})
