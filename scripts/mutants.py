@@ -168,6 +168,7 @@ def _code(code: CodeType, guard: Guard) -> CodeType:
 def replace(guard: Guard) -> int:
     """Replace the code of every function made from the guard's; return how many there are."""
     new, path = mutated(guard), str(ROOT / guard.path)
+    gc.unfreeze()  # get_objects leaves out what is frozen
     functions = [
         each
         for each in gc.get_objects()

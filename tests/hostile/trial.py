@@ -26,6 +26,7 @@ from tests.hostile.case import Case
 LONGEST = terminal.LONGEST_MESSAGE + 200  # with the line of the usage
 HASHED = 2_000_000  # bytes; larger files are compared by their size and times
 SPACES = "\n\t"
+WORK = "here"  # the working folder of a case
 
 State = dict[str, tuple[object, ...]]
 
@@ -35,7 +36,7 @@ class Place:
 
     def __init__(self, folder: Path):
         self.folder = Path(os.path.realpath(folder))
-        self.work, self.mine = self.folder / "here", self.folder / "mine"
+        self.work, self.mine = self.folder / WORK, self.folder / "mine"
         self.home, self.temporary = self.folder / "home", self.folder / "tmp"
         for each in (self.work, self.mine, self.home, self.temporary):
             each.mkdir()
@@ -146,7 +147,7 @@ def wrong(case: Case, folder: Path) -> list[str]:
 def changed(before: State, after: State, permitted: Sequence[str]) -> list[str]:
     """What a command made, changed or removed, apart from what it may."""
     names = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
-    patterns = [f"work/{each}" for each in permitted]
+    patterns = [f"{WORK}/{each}" for each in permitted]
     return [f"changes {name}" for name in sorted(names) if not any(fnmatch.fnmatch(name, each) for each in patterns)]
 
 
