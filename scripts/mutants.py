@@ -39,6 +39,7 @@ MOST_TESTS = 60  # of a guard
 SECONDS = 120  # of all tests of a guard: one that runs longer is caught by its time
 MEMORY = 8_000_000_000  # bytes of address space
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
+NO_FUNCTION = "no function"  # was made of this code yet: one inside of another function
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class Runner:
             failed = ""
             try:
                 if not replace(guard):
-                    failed = "no function"
+                    failed = NO_FUNCTION
                 for item, following in zip(items, [*items[1:], None], strict=True):
                     if not failed and any(report.failed for report in _run(item, following)):
                         failed = item.nodeid
@@ -262,6 +263,8 @@ class Runner:
             if ended:
                 failed = os.read(read, 1000).decode()
                 os.close(read)
+                if failed == NO_FUNCTION:
+                    return UNREACHED, ""
                 return (KILLED, failed) if failed or status else (SURVIVED, "")
             time.sleep(0.01)
         os.killpg(child, signal.SIGKILL)
