@@ -22,6 +22,8 @@ _SELDOM_USED = (
     *(f"tensorflow._api.v2.{name}" for name in ("compat", "feature_column", "__internal__.feature_column", "tpu")),
     "keras.src.trainers.data_adapters.array_slicing",  # imports pandas for Keras's own `fit`
 )
+# Of XLA_FLAGS those that TensorFlow is given: XLA ends the process at one that it does not know
+_XLA_FLAGS = ("xla_gpu_cuda_data_dir", "xla_backend_optimization_level", "xla_llvm_disable_expensive_passes")
 
 _module: ModuleType | None = None
 _operation_threads: int | None = None
@@ -100,6 +102,7 @@ def start() -> ModuleType:
     global _module, _started_with
     if _module is None:
         _require_keras_of_tensorflow()
+        leave_out_foreign_flags()
         # optional dependencies of Keras whose import takes a second, not used by mlphys
         hidden = _absent("sklearn", "matplotlib", "matplotlib.pyplot", "IPython")
         with _without_notices(), hidden, _at_first_use(_SELDOM_USED), _in_one_go():
@@ -123,6 +126,14 @@ def start() -> ModuleType:
             tensorflow.get_logger().setLevel("ERROR")  # no warnings of retracing, which chunks of several sizes cause
         _module = tensorflow
     return _module
+
+
+def leave_out_foreign_flags() -> None:
+    """Keep from XLA what would end the process, or change what is compiled and so the last digits of a training."""
+    os.environ.pop("TF_XLA_FLAGS", None)
+    if flags := os.environ.get("XLA_FLAGS"):
+        known = [flag for flag in flags.split() if flag.lstrip("-").partition("=")[0] in _XLA_FLAGS]
+        os.environ["XLA_FLAGS"] = " ".join(known)
 
 
 def _require_keras_of_tensorflow() -> None:

@@ -36,6 +36,14 @@ def test_keras_that_was_imported_with_another_backend_is_refused_with_the_remedy
     )
 
 
+def test_flags_that_would_end_the_process_or_change_what_is_compiled_are_left_out(monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
+    monkeypatch.setenv("XLA_FLAGS", "--no_such_flag  --xla_gpu_cuda_data_dir=/opt/cuda")
+    tensorflow.leave_out_foreign_flags()
+    assert "TF_XLA_FLAGS" not in os.environ
+    assert os.environ["XLA_FLAGS"] == "--xla_gpu_cuda_data_dir=/opt/cuda"
+
+
 def test_parts_that_are_seldom_used_are_imported_at_their_first_use_and_nothing_else_has_changed():
     program = """
 import gc, sys, typing
