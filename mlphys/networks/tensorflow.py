@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import importlib
 import importlib.util
 import os
 import sys
@@ -105,7 +106,8 @@ def start() -> ModuleType:
         leave_out_foreign_flags()
         # optional dependencies of Keras whose import takes a second, not used by mlphys
         hidden = _absent("sklearn", "matplotlib", "matplotlib.pyplot", "IPython")
-        with _without_notices(), hidden, _at_first_use(_SELDOM_USED), _in_one_go():
+        late = _at_first_use(_SELDOM_USED)
+        with _without_notices(), hidden, _stands_in("requests"), late, _in_one_go():
             import keras  # noqa: F401 - now, so that it is not imported with them later
             import tensorflow
 
@@ -230,6 +232,29 @@ class _Postponing:
         if spec is not None and spec.loader is not None:
             spec.loader = importlib.util.LazyLoader(spec.loader)
         return spec
+
+
+class _StandIn(ModuleType):
+    """Stands for a module until an attribute of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _stands_in(name: str) -> Iterator[None]:
+    """What imports this module in here has a stand-in: requests opens a socket, to see whether there is IPv6.
+
+    importlib's LazyLoader would load what is imported a second time.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = _StandIn(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextlib.contextmanager

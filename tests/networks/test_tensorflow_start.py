@@ -52,11 +52,15 @@ tf = ours.start()
 waiting = {name for name in ours._SELDOM_USED if type(sys.modules[name]).__name__ == "_LazyModule"}
 assert waiting == set(ours._SELDOM_USED), waiting
 assert {"pandas", "IPython", "sklearn", "tensorflow._api.v2.compat.v1"}.isdisjoint(sys.modules)
+assert {"requests", "urllib3"}.isdisjoint(sys.modules)  # which open a socket
 assert gc.isenabled() and "compile" not in vars(typing)
 from tensorflow.python.framework import ops
 before = set(ops.gradient_registry.list())
 import keras, numpy as np, pandas
 assert tf.compat.v1.get_default_graph() is ops.get_default_graph()
+from tensorflow.python.distribute.failure_handling import failure_handling_util
+import requests
+assert failure_handling_util.requests.get is requests.get
 assert tf.tpu.experimental and tf.feature_column.numeric_column
 assert tf.__internal__.feature_column.StateManager
 assert set(ops.gradient_registry.list()) == before
