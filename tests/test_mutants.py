@@ -57,6 +57,19 @@ def test_every_guard_of_the_package_can_be_removed():
         mutants.mutated(guard)
 
 
+def test_every_reason_is_that_of_one_guard_and_counted_where_it_survives():
+    found = [guard for guard in mutants.all_guards(mutants.ROOMS) if guard.reason]
+    assert len(found) == len(mutants.REASONS)
+    schema = mutants.all_guards(["schema"])
+    excused = [guard for guard in schema if guard.reason]
+    table = mutants.table({guard.key: {"result": mutants.SURVIVED} for guard in schema})
+    counts = f"{len(schema)} | {len(schema)} | 0 | {len(schema) - len(excused)} | {len(excused)} | 0"
+    assert f"| schema | {counts} |" in table
+    assert table.count("<li>") == len(excused)
+    assert "<code>len(text) &gt; LONG</code> in <code>mlphys/schema/document.py</code>, parse: speed" in table
+    assert "<details>" not in mutants.table({guard.key: {"result": mutants.KILLED} for guard in schema})
+
+
 def test_without_a_guard_its_function_lets_everything_pass(tmp_path: Path, restored):
     path = tmp_path / "x.idx"
     path.write_bytes(LIE)
