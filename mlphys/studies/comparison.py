@@ -62,6 +62,8 @@ def compare(found: Sequence[Candidate], all_pairs: bool = False, metric: str | N
     """Each of the others with the first, or all pairs. Raises UserError where they cannot be compared."""
     if len({candidate.in_folds for candidate in found}) > 1:
         raise UserError(f"{found[0].name} and others: some are in folds, some not; compare folds with folds")
+    if other := next((each for each in found if {*each.folds} != {*found[0].folds}), None):
+        raise UserError(f"{found[0].name} and {other.name}: have other folds; resume the one that is not finished")
     split = shared_split(found)
     name = shared_metric(found, split, metric)
     scores = [candidate.scores(split, name) for candidate in found] if not found[0].in_folds else []
@@ -91,8 +93,6 @@ def _experiments(first: Candidate, second: Candidate, a: np.ndarray, b: np.ndarr
 
 def _folds(first: Candidate, second: Candidate, split: str, metric: str) -> Pair:
     a, b = (_by_fold(candidate, split, metric) for candidate in (first, second))
-    if a.keys() != b.keys():
-        raise UserError(f"{first.name} and {second.name}: have other folds; resume the one that is not finished")
     return Pair(first, second, over_same_folds([a[fold] for fold in a], [b[fold] for fold in a]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ import pytest
 import yaml
 from scipy import stats
 
+from mlphys.errors import UserError
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
+from mlphys.studies.candidates import Candidate
+from mlphys.studies.comparison import compare
+from mlphys.studies.comparison_text import significance
 from tests.helpers import fake_run
 from tests.helpers.cli import mlphys, reason
 from tests.helpers.made_up_results import CONFIG, SAMPLES, classifier, study
@@ -43,6 +48,8 @@ def test_two_nets_are_compared_by_the_samples_that_only_one_has_right():
     assert found["samples"] == SAMPLES
     assert "these two trained nets" in found["sentences"][0]
     assert found["sentences"][-1].startswith("Another seed may differ")
+    assert f"wrong on {theirs} that it has: better by " in found["sentences"][0]
+    assert f"wrong on {ours} that it has: worse by " in compared("small/2", "small/1")["sentences"][0]
 
 
 def test_the_text_tells_the_keys_that_differ_and_says_it_in_a_sentence():
@@ -72,6 +79,20 @@ def test_two_studies_are_compared_over_seeds_and_over_new_samples():
     assert pair["stderr_new_samples"] >= pair["stderr"]
     assert found["candidates"][0]["values"]["accuracy"]["n"] == 4
     assert "Over new samples too" in found["sentences"][0]
+    assert "/a is higher by " in found["sentences"][0]
+    assert re.search(r"\(Welch, [0-9]\.[0-9] degrees of freedom\)", found["sentences"][0])  # of few, the tenths count
+    assert "/b is lower by " in compared("b", "a")["sentences"][0]
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (None, "no verdict"), (0.012, "p = 0.012, 2.5 sigma"), (1e-14, "p = 1e-14, 7.7 sigma"),
+        (1e-15, "p = 1e-15, > 8 sigma"), (1e-20, "p < 1e-15, > 8 sigma"), (0.0, "p < 1e-15, > 8 sigma"),
+    ],
+)  # fmt: skip
+def test_a_significance_beyond_what_is_meaningful_is_given_as_a_bound(p, text):
+    assert significance(p) == text
 
 
 def test_two_seeds_give_no_verdict():
@@ -156,6 +177,24 @@ def test_runs_on_other_samples_are_not_compared():
     (two / "data.json").write_text(json.dumps(data))
     message = reason("compare", one, two)
     assert message.startswith("small/1 and small/2: their test samples are not the same (sha256 in data.json)")
+
+
+def test_runs_of_a_study_are_of_the_same_samples_and_of_the_same_folds():
+    one, two = (Run(classifier(right(seed, 0.9))) for seed in (0, 1))
+    for folds, others, message in (
+        ((0, 1), (None, None), "a and others: some are in folds, some not; compare folds with folds"),
+        ((0, 1), (0, 2), "a and b: have other folds; resume the one that is not finished"),
+    ):
+        with pytest.raises(UserError) as error:
+            compare([Candidate("a", (one, two), folds, True), Candidate("b", (one, two), others, True)])
+        assert str(error.value) == message
+    data = json.loads((two.path / "data.json").read_text())
+    data["splits"]["test"]["sha256"] = "other"
+    (two.path / "data.json").write_text(json.dumps(data))
+    seeds = Candidate("a", (one, Run(two.path)), (None, None), True)
+    with pytest.raises(UserError) as error:
+        compare([seeds, seeds])
+    assert str(error.value) == f"{one.path}: its test samples are not those of the other runs of its study"
 
 
 def test_a_study_is_not_compared_with_a_run_nor_a_run_with_itself():

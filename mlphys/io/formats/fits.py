@@ -46,7 +46,9 @@ def _values(hdu: Any, column: str | None) -> tuple[np.ndarray, str]:
         except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
             raise Unreadable(f"damaged, or truncated ({error}); copy it again") from None
     if values.dtype.kind not in "buifSU":
-        what = "has rows of different lengths" if values.dtype.kind == "O" else f"holds {values.dtype}"
+        what = (
+            "has rows of different lengths" if values.dtype.kind == "O" else f"holds {values.dtype.newbyteorder('=')}"
+        )
         return np.empty(0), f"{what}; expected as many real numbers, or a text, in each"
     if column is not None and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
