@@ -79,10 +79,11 @@ def test_a_class_that_is_not_trained_is_warned_of():
     assert found.warnings() == ["train: no samples of down"]
 
 
-def test_values_far_from_1_are_warned_of():
-    x = np.linspace(-300, 500, 72).reshape(12, 6)
+@pytest.mark.parametrize(("low", "high"), [(-300, 500), (-300, 1), (-1, 500)])
+def test_values_far_from_1_are_warned_of(low, high):
+    x = np.linspace(low, high, 72).reshape(12, 6)
     found = inspection.check(with_train(x), CURVES)
-    assert found.warnings() == ["train: values from -300 to 500; networks learn best from values near 1"]
+    assert found.warnings() == [f"train: values from {low} to {high}; networks learn best from values near 1"]
 
 
 def test_an_empty_split_has_no_range():
@@ -96,7 +97,7 @@ def drawn(dataset: Splits, description: Description, path: Path) -> np.ndarray:
 
 
 def test_the_sheet_shows_the_grey_values_of_the_images(tmp_path):
-    x = np.repeat(np.arange(12) / 11, 24).reshape(12, 4, 6, 1)
+    x = np.repeat(np.linspace(0.2, 0.8, 12), 24).reshape(12, 4, 6, 1)  # black stays 0, and white 1
     picture = drawn(with_train(x), IMAGES, tmp_path / "sheet.png")
     assert picture.shape[1] > 1000
     greys = np.unique(np.round(picture[..., 0] * 255))
@@ -158,6 +159,15 @@ def test_a_table_has_a_histogram_for_each_column_and_class():
             heights, edges, _ = patch.get_data()
             assert (heights * np.diff(edges)).sum() == pytest.approx(1)
             assert (heights * np.diff(edges) * 200).round() == pytest.approx(np.histogram(samples[:, k], edges)[0])
+    assert [text.get_text() for text in figure.legends[0].texts] == ["electron", "photon"]
+
+
+def test_an_axis_ends_where_most_values_do_if_a_few_lie_far_beyond():
+    for furthest, end in ((1.2, 1.2), (1e6, 1.0)):
+        figure = feature_histograms.figure({"all": np.append(np.linspace(0, 1, 2000), furthest)[:, None]}, ("x",))
+        (patch,) = figure.axes[0].patches
+        assert patch.get_data().edges[-1] == pytest.approx(end, abs=0.05)
+        assert figure.legends == []
 
 
 @pytest.mark.parametrize("values", [[1.0], [3.0, 3.0], [np.nan, 2.0, 5.0], [0.0] * 999 + [1e30]])

@@ -14,6 +14,7 @@ from mlphys.schema.data import Dataset, Description, Samples, Split
 
 WHOLE = Description(shape=(2,), classes=("a", "b", "c"), samples=300, test_samples=None)
 OFFICIAL = replace(WHOLE, test_samples=100)
+VALIDATED = replace(WHOLE, validation_samples=50)
 
 
 class Numbered(Dataset):
@@ -101,6 +102,8 @@ REFUSED = [
         "270 validation and 60 test samples leave none of 300 to train; lower them",
     ),
     (OFFICIAL, "test", {"test": 101}, "101 samples, but the official test set has 100; lower it"),
+    (VALIDATED, "validation", {"validation": 51}, "51 samples, but the file has 50 of validation; lower it"),
+    (VALIDATED, "folds", {"folds": 3}, "this dataset has a validation set of its own; leave folds out"),
 ]
 
 

@@ -61,6 +61,14 @@ def test_what_no_training_writes_is_refused_with_its_line(text, why):
     assert len(str(error.value)) < 200
 
 
+def test_more_rows_than_a_training_has_epochs_are_refused(monkeypatch):
+    text = f"{HEAD}train,1,0.5,2.0,3\ntrain,1,0.5,2.0,3\n"
+    assert len(history.rows(text, "h")) == 2
+    monkeypatch.setattr(history, "MOST_EPOCHS", 1)
+    with pytest.raises(UserError, match="h: damaged: 2 rows, expected at most 1"):
+        history.rows(text, "h")
+
+
 def test_the_largest_numbers_that_are_read_can_be_drawn():
     loss = history.rows(f"{HEAD}train,1,0.5,{history.LARGEST_NUMBER:g},\n", "h")[0]["loss"]
     assert math.isfinite(loss**2)

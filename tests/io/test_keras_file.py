@@ -55,6 +55,14 @@ def test_architecture_version_and_weights_are_read(keras):
     np.testing.assert_array_equal(keras_file.weights(path, {PLACE: (2, 3)})[PLACE], KERNEL)
 
 
+def test_a_text_larger_than_any_model_s_is_not_parsed(tmp_path, monkeypatch):
+    path = tmp_path / "net.json"
+    path.write_text('{"a": 1}')
+    assert keras_file.architecture(path) == {"a": 1}
+    monkeypatch.setattr(keras_file, "LARGEST_CONFIG", 5)
+    assert message(keras_file.architecture, path) == f"{path}: larger than 5 bytes, so not a model's"
+
+
 def test_a_version_that_is_no_version_is_none(keras):
     metadata = json.dumps({"keras_version": "3\n- x"}).encode()
     assert keras_file.version(keras({"config.json": b"{}", "metadata.json": metadata})) == ""

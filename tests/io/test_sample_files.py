@@ -10,6 +10,7 @@ from mlphys.errors import UserError
 from mlphys.io import sample_files
 from mlphys.io.csv_table import Cells
 from mlphys.io.sample_files import Expected
+from mlphys.schema.data import Frame
 from mlphys.schema.units import Units
 
 BYTES = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20  # an image, 3 high and 4 wide
@@ -274,3 +275,11 @@ def test_a_signalling_nan_is_refused_as_not_finite_without_a_warning():
     signalling = np.frombuffer(bytes([1, 0, 0, 0, 0, 0, 0xF4, 0x7F]) * 3, "<f8")
     np.save("a.npy", signalling.reshape(1, 3))
     assert "3 values are NaN, infinite or beyond float32" in refusal("a.npy", VECTOR)
+
+
+def test_a_photograph_without_ink_is_refused_with_what_helps():
+    Image.fromarray(np.full((40, 40), 250, np.uint8)).save("paper.png")
+    written = Expected((28, 28, 1), 0.0, 1.0, frame=Frame(size=28, box=20))
+    assert refusal("paper.png", written) == (
+        "paper.png: no ink on it; photograph it nearer, or give a sample with --as-is"
+    )

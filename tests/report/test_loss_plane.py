@@ -39,7 +39,9 @@ def test_the_directions_are_sums_of_the_weights_and_orthogonal_of_length_one():
 
 
 @pytest.mark.parametrize(
-    "path", [PATH[:2], PATH[:, :1] * [1, 2], np.zeros((5, 2))], ids=["two points", "straight", "still"]
+    "path",
+    [PATH[:0], PATH[:1], PATH[:2], PATH[:, :1] * [1, 2], np.zeros((5, 2))],
+    ids=["none", "one point", "two points", "straight", "still"],
 )
 def test_weights_that_span_no_plane_have_none(path):
     assert loss_plane.through(frames(path)) is None

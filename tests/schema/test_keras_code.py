@@ -48,6 +48,7 @@ def test_a_call_is_written_as_yaml(code, yaml):
         "(1, 2)",
         "Dense(1, 2, 3, 4, 5, 6, 7)",
         "Dense(" * 200 + ")" * 200,
+        f"Dense({'1' * 2000})",
         "relu",
         "f(",
         "Dense(**{'units': 3})",

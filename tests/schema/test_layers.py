@@ -239,6 +239,7 @@ NOT_FITTING = [
     ),
     (IMAGE, "Reshape", {"target_shape": [-1, -1]}, f"{NUMBERS} -1 x -1"),
     (IMAGE, "Reshape", {"target_shape": [0, 1]}, f"{NUMBERS} 0 x 1"),
+    (IMAGE, "Reshape", {"target_shape": [1] * 60 + [128]}, "target_shape has 61 axes; arrays have at most 60"),
     (SEQUENCE, "Cropping1D", {"cropping": [3, 5]}, "nothing of 8 x 2 is left after cropping; crop less"),
     (IMAGE, "Cropping2D", {"cropping": [1, 4]}, "nothing of 8 x 8 x 2 is left after cropping; crop less"),
 ]

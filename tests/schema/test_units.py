@@ -50,6 +50,13 @@ def test_bytes_are_divided_as_float32_divides_them():
     assert decide(x).converted(x).tobytes() == (x.astype(np.float32) / np.float32(255)).tobytes()
 
 
+def test_whole_numbers_that_float32_does_not_hold_are_divided_in_float64():
+    x = np.arange(2**24, 2**24 + 1000, dtype=np.int32).reshape(-1, 1)
+    exact = (x / 255).astype(np.float32)
+    assert np.array_equal(Units("int32", 255.0).converted(x), exact)
+    assert not np.array_equal(x.astype(np.float32) / np.float32(255), exact)
+
+
 def test_another_file_of_fractions_is_divided_already_and_one_of_whole_numbers_is_not():
     pixels = Units("uint8", 255.0)
     assert pixels.of_another_file("a.npy", np.array([0.2, 1.0])).tolist() == [np.float32(0.2), 1.0]
@@ -78,6 +85,9 @@ def test_zero_and_one_alone_leave_open_whether_they_are_pixels():
         (100 + RANDOM.normal(size=(300, 3)), False),
         (1e9 * RANDOM.normal(size=(300, 3)), False),
         (np.full((300, 2), 2459000.5), False),  # constant
+        (1000 + RANDOM.integers(0, 10, (300, 2)), False),  # whole numbers that float32 represents
+        (RANDOM.integers(5_000_000, 20_000_000, (300, 2)), False),  # an offset would not make them much smaller
+        ((1e8 + 100 * RANDOM.normal(size=(300, 2))).astype(np.float32), False),  # float32 already
     ],
 )
 def test_an_offset_is_subtracted_in_float64_where_float32_would_lose_the_steps(values, kept):
@@ -132,5 +142,6 @@ def test_nothing_is_lost_of_usual_numbers():
     random = np.random.default_rng(0)
     assert losses(random.normal(size=(50, 3))) == []
     assert losses(2459000.5 + 0.02 * random.normal(size=(50, 3))) == []
+    assert losses(np.array([0, 2459000.5]) + 0.02 * random.normal(size=(50, 2))) == []  # each has its own offset
     assert losses(random.integers(0, 1000, (50, 3))) == []
     assert losses(random.normal(size=(50, 3)).astype(np.float32)) == []

@@ -36,6 +36,7 @@ def test_each_candidate_is_a_line_at_the_mean_of_its_seeds_with_the_error_of_tha
     assert picture.table["stderr"] == pytest.approx([0.05, 0.1, 0, 0])
     (axes,) = picture.figure.axes
     assert [line.get_label() for line in axes.lines] == ["dense", "conv"]
+    assert "bands are the standard error of the mean over seeds" in picture.figure.get_supxlabel().replace("\n", " ")
 
 
 def test_of_single_runs_the_error_is_that_of_the_samples_and_noise_has_a_panel_of_its_own():
@@ -44,6 +45,7 @@ def test_of_single_runs_the_error_is_that_of_the_samples_and_noise_has_a_panel_o
     assert picture.table["changed_by"] == ["shift"] * 4 + ["noise"] * 4
     assert picture.table["stderr"] == [0.01] * 8
     assert len(picture.figure.axes) == 2
+    assert "bands are one standard error" in picture.figure.get_supxlabel().replace("\n", " ")
 
 
 def test_runs_that_were_not_measured_so_are_not_drawn():

@@ -38,6 +38,11 @@ def content(count: int = 3, **changes: object) -> StudyFile:
     return StudyFile.model_validate({**facts, **changes})
 
 
+def search(first: int, last: int) -> dict[str, object]:
+    ends = {"first": first, "last": last, "log": True, "whole": True}
+    return {"trials": 3, "prune": True, "ranges": {"training.epochs": ends}, "choices": {}}
+
+
 @pytest.fixture
 def study(tmp_path) -> Study:
     found = Study(tmp_path)
@@ -144,6 +149,13 @@ def test_points_have_means_over_seeds_and_the_best_is_chosen_on_validation(study
     assert chosen.labels == second.labels == {"training.epochs": "2"}
 
 
+def test_of_one_point_nothing_is_the_best(study):
+    for number in (1, 2):
+        study.ended(number, Result("done", metrics={"validation": {"accuracy": 0.5, "accuracy_stderr": 0.1}}))
+    assert main_metric(study.read()) == ("validation", "accuracy")
+    assert best(study.read()) is None
+
+
 def test_folds_are_averaged_over_their_seeds_first(tmp_path):
     records = [
         {
@@ -180,6 +192,14 @@ def test_folds_are_averaged_over_their_seeds_first(tmp_path):
             lambda facts: json.dumps({**facts, "members": [{**facts["members"][0], "labels": {"epochs": "1"}}]}),
             "damaged: labels of member 1 are of other keys",
         ),
+        (
+            lambda facts: json.dumps({**facts, "search": search(2, 1)}),
+            "damaged: search.ranges.training.epochs is missing",
+        ),
+        (
+            lambda facts: json.dumps({**facts, "search": search(0, 1)}),
+            "damaged: search.ranges.training.epochs is missing",
+        ),
     ],
 )
 def test_a_damaged_study_is_refused_by_the_name_of_its_file(study, harm, message):
@@ -188,6 +208,18 @@ def test_a_damaged_study_is_refused_by_the_name_of_its_file(study, harm, message
     with pytest.raises(UserError) as error:
         study.read()
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_a_folder_that_holds_something_else_is_no_place_for_a_study(tmp_path):
+    assert Study.shared(tmp_path / "new", content()).read() == content()
+    assert Study.shared(tmp_path / "new", content()).read() == content()  # of another process
+    with pytest.raises(UserError, match="new: holds another study; name another folder with --out"):
+        Study.shared(tmp_path / "new", content(evaluated="test"))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="exists and is not empty; name another folder with --out"):
+        Study.shared(tmp_path, content())
+    with pytest.raises(UserError, match="no study; `mlphys sweep CONFIG` makes one"):
+        Study(tmp_path).read()
 
 
 def test_a_study_is_found_by_its_folder_or_by_its_name_where_its_newest_folder_is_one(tmp_path, monkeypatch):

@@ -102,6 +102,16 @@ def test_what_is_wrong_in_any_member_is_reported_with_its_name_before_one_is_tra
     ]
 
 
+def test_of_many_wrong_members_the_first_are_reported_and_the_others_counted():
+    varied = list(planned(grid={"training.batch_size": "-9:0:lin10"}).members())
+    for wrong, last in ((5, "f.yaml: member 5 "), (7, "... and 2 more members")):
+        with pytest.raises(UserError) as error:
+            members.validated(document(), varied[:wrong])
+        lines = str(error.value).splitlines()
+        assert len(lines) == min(wrong, members.MOST_REPORTED + 1)
+        assert lines[-1].startswith(last)
+
+
 def test_a_key_that_does_not_exist_is_refused_like_one_of_set():
     varied = list(planned(grid={"training.epocs": [1]}).members())
     with pytest.raises(

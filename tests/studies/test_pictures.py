@@ -26,6 +26,7 @@ def test_a_study_is_drawn_as_its_metric_against_the_key_that_varies_with_the_err
     assert picture.table["training.epochs"] == ["1", "2"]
     assert picture.table["accuracy"] == [1.5, 3.5]
     assert picture.table["stderr"] == pytest.approx([0.5, 0.5])  # accuracies 1, 2 and 3, 4
+    assert picture.figure.get_supxlabel() == "bars are the standard error of the mean over 2 seeds"
     with pytest.raises(NotApplicable, match="a heat map needs two keys that vary"):
         list(pictures.heat_map("small/1", study.read()))
 
@@ -48,7 +49,7 @@ def test_numbers_are_joined_by_a_line_and_named_values_are_not_whose_long_names_
         assert {label.get_rotation() for label in axes.get_xticklabels()} == {angle}
 
 
-def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_out(tmp_path):
+def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_out(tmp_path, monkeypatch):
     start, labels = {"from scratch": 0, "pretrained": 10}, {"100": 100, "50000": 50000}
     known = content(4, grid={"training.epochs": start, "training.batch_size": labels}).model_dump()
     pairs = [(begun, number) for begun in start for number in labels]
@@ -63,6 +64,9 @@ def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_o
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["from scratch", "pretrained"]
     assert picture.table["training.batch_size"] == ["100", "50000", "100", "50000"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "50000"]
+    monkeypatch.setattr(pictures, "MOST_CURVES", 1)
+    with pytest.raises(NotApplicable, match="2 lines are more than 1 colours tell apart"):
+        list(pictures.against_parameter("small/1", study.read()))
 
 
 def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypatch):

@@ -87,6 +87,13 @@ def test_an_archive_with_anything_but_files_of_a_run_is_refused(content, tmp_pat
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_an_archive_of_more_files_than_a_run_has_is_refused(run, tmp_path, monkeypatch):
+    os.unlink(run / "link")
+    monkeypatch.setattr(run_archive, "MOST_FILES", 3)
+    with pytest.raises(UserError, match="which is no file of a run"):
+        run_archive.unpack(run_archive.packed(run), tmp_path / "back")
+
+
 def test_a_link_that_stands_where_a_file_goes_is_replaced_and_one_to_a_folder_refused(tmp_path):
     back, outside = tmp_path / "back", tmp_path / "outside"
     back.mkdir()

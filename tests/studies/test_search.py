@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from mlphys.config.load import validate
-from mlphys.errors import UserError
+from mlphys.errors import NotApplicable, UserError
 from mlphys.schema.document import Document
 from mlphys.schema.study import Study as StudyBlock
 from mlphys.studies import conduct, pictures, search, search_pictures
@@ -99,7 +99,7 @@ def test_a_search_finds_the_peak_and_prunes_what_is_worse_than_the_median(whole)
     assert 0.003 < chosen.records[0].overrides[RATE] < 0.03
     pruned = [record for record in whole.members if record.state == "pruned"]
     assert all("worse than the median of the trials before" in (record.reason or "") for record in pruned)
-    assert all(max(record.curve) < 10 for record in pruned)
+    assert all(search.UNCOMPARED * 10 <= max(record.curve) < 10 for record in pruned)
     assert states[: search.COMPARED_FROM] == ["done"] * search.COMPARED_FROM
 
 
@@ -239,6 +239,12 @@ def test_a_trial_that_did_not_learn_leaves_the_others_their_room_and_the_best_is
     (picture,) = search_pictures.best_so_far("small/1", changed)
     line = next(line for line in picture.figure.axes[0].lines if line.get_label() == "best so far")
     assert line.get_xdata()[-1] == len(content["members"])
+
+
+def test_more_keys_than_a_figure_has_panels_are_not_drawn(whole, monkeypatch):
+    monkeypatch.setattr(search_pictures, "MOST_KEYS", 1)
+    with pytest.raises(NotApplicable, match="2 keys are more than 1 panels"):
+        list(search_pictures.against_keys("small/1", whole))
 
 
 def test_a_search_is_drawn_against_each_key_and_as_the_best_so_far(whole, tmp_path):
