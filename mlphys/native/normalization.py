@@ -40,7 +40,7 @@ def moments(shape: tuple[int, int, int], simd: SimdUnit) -> Function:
     deviations from it. Scratch space: `sums` for a vector per channel.
     """
     ir = Function(("x", "mean", "deviations", "sums"), ("count", "groups"), simd.width)
-    numbers = ir.mul(ir.integer("count"), math.prod(shape[:2]))
+    numbers = ir.smax(ir.mul(ir.integer("count"), math.prod(shape[:2])), 1)  # of a part without samples the mean is 0
 
     def sum_over_groups(term: Callable[[int, Vector], Vector]) -> None:
         _clear(ir, "sums", shape[2])

@@ -43,6 +43,17 @@ def test_an_activation_keeps_to_its_limits_and_passes_nan(name):
         np.testing.assert_allclose(found, ACTIVATIONS[name].function(x.astype(float), NumPyOps), atol=2e-7)
 
 
+def test_a_piecewise_linear_activation_keeps_to_its_limits_and_passes_nan():
+    x = np.array([-np.inf, -1e30, np.nan, np.inf] * 4, np.float32)
+    for activation, expected in {
+        vector_math.PiecewiseLinear(0.0, 0.5): [0, 0, np.nan, np.inf],
+        vector_math.PiecewiseLinear(0.0, 0.0, 6.0): [0, 0, np.nan, 6],
+        vector_math.PiecewiseLinear(0.5): [-np.inf, -5e29, np.nan, np.inf],
+    }.items():
+        found = mapped(lambda ir, value, of=activation: vector_math.activate_with_slope(ir, of, value)[0], x)
+        np.testing.assert_allclose(found, np.tile(np.float32(expected), 4))
+
+
 @pytest.mark.parametrize("name", vector_math.SUPPORTED)
 def test_backpropagation_multiplies_by_the_slope(name):
     given = np.linspace(-0.95, 0.95, 160).astype(np.float32)

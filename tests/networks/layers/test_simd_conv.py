@@ -273,6 +273,26 @@ def test_parts_of_a_batch_of_unknown_size_give_the_same_bytes():
         assert outputs(x[:samples]).numpy().tobytes() == whole[0][:samples].tobytes()
 
 
+def test_a_batch_of_fewer_vectors_than_parts_is_normalized_as_by_keras():
+    shape, layers, _ = CASES["normalized"]
+    x = tf.constant(np.random.default_rng(1).normal(size=(3, *shape)), tf.float32)
+
+    def results(library, share):
+        model = chain(library, layers, shape)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *shape))])
+        def function(x):
+            with simd_conv.enabled(share, parts=3), tf.GradientTape() as tape:
+                outputs = model(x, training=True)
+                cost = tf.reduce_sum(tf.sin(3 * outputs))
+            return [outputs, *tape.gradient(cost, [weight.value for weight in model.trainable_variables])]
+
+        return [array.numpy() for array in function(x)], [weight.numpy() for weight in model.non_trainable_weights]
+
+    for found, expected in zip(results(simd_conv, ALL), results(keras.layers, 0.0), strict=True):
+        same(found, expected, NORMALIZED)
+
+
 def test_another_layer_than_the_fused_one_takes_the_plain_output():
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
@@ -329,17 +349,18 @@ def test_two_calls_end_in_the_same_bytes():
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
-def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idle():
-    layers = [("Conv2D", (20, 3), SAME)]
-    model = chain(simd_conv, layers, (6, 6, 20))
+@pytest.mark.parametrize("simd", [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)])
+def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idle(simd, monkeypatch):
+    monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
+    layers = [("Conv2D", (24, 3), SAME)]
+    model = chain(simd_conv, layers, (6, 6, 24))
 
     def ours(samples, share):
-        return bool(traced(model, tf.zeros((samples, 6, 6, 20)), share)[1])
+        return bool(traced(model, tf.zeros((samples, 6, 6, 24)), share)[1])
 
-    width = llvm.simd_unit().width
-    assert ours(width, 1.0)
-    assert not ours(width, 0.5)
-    assert not ours(width + 1, 1.0)
+    assert ours(simd.width, 1.0)
+    assert not ours(simd.width, 0.5)
+    assert not ours(simd.width + 1, 1.0)
 
 
 def test_when_disabled_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
