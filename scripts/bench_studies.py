@@ -9,12 +9,14 @@ The commands are timed before, between and after the studies; the median stands 
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from mlphys import machine
@@ -24,6 +26,7 @@ DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
 SILENT = ("--quiet", "--no-report")  # of train
 SEEDS = 20
+FEW = 8  # seeds, of one worker
 ALONE = 3  # commands before and after a study
 LONG = {"dense_mnist": 200}  # epochs of members that take about ten seconds, for Ray
 
@@ -37,10 +40,13 @@ def seconds(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def training_seconds(study: Path) -> float:
-    """Seconds that all members of a study spent in epochs."""
+def overhead(study: Path) -> float:
+    """Median seconds from the start of a member to that of the next, its epochs left out; of a study of one worker."""
     with (study / "summary.csv").open() as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+        training = [float(row["seconds"]) for row in csv.DictReader(file)]
+    environments = [study / "members" / str(i + 1) / "environment.json" for i in range(len(training))]
+    started = [datetime.fromisoformat(json.loads(path.read_text())["started"]).timestamp() for path in environments]
+    return statistics.median(b - a - epochs for a, b, epochs in zip(started, started[1:], training, strict=False))
 
 
 def of_seeds(name: str, folder: Path) -> list[str]:
@@ -55,11 +61,12 @@ def of_seeds(name: str, folder: Path) -> list[str]:
     study = folder / f"{name}-study"
     together = seconds(folder, "train", name, "--seeds", str(SEEDS), "--out", str(study), *SILENT)
     took += [alone(number) for number in range(ALONE, 2 * ALONE)]
-    commands, workers = SEEDS * statistics.median(took), machine.cores()
-    overhead = (together * workers - training_seconds(study)) / SEEDS
+    commands = SEEDS * statistics.median(took)
+    one = folder / f"{name}-one-worker"
+    seconds(folder, "train", name, "--seeds", str(FEW), "--workers", "1", "--out", str(one), *SILENT)
     return [
         f"{SEEDS} seeds of {name}", f"{commands:.0f} s", f"{together:.0f} s", f"{commands / together:.1f}",
-        f"{overhead:.2f} s of a core for each member beside its epochs",
+        f"{overhead(one):.2f} s a member beside its epochs, by one worker",
     ]  # fmt: skip
 
 

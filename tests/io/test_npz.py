@@ -150,3 +150,16 @@ def test_threads_that_read_at_once_leave_the_filters_of_warnings_as_they_were(tm
             assert array is not None
     assert warnings.filters is before
     assert warnings.filters == own
+
+
+def test_more_axes_than_numpy_has_are_refused(tmp_path):
+    header = io.BytesIO()
+    facts = {"descr": "|u1", "fortran_order": False, "shape": (1,) * 99}
+    np.lib.format.write_array_header_1_0(header, facts)
+    path = tmp_path / "x.npy"
+    path.write_bytes(header.getvalue() + b"\0")
+    with pytest.raises(UserError) as error:
+        npz.npy_header(path)
+    assert str(error.value) == (
+        f"{path}: not an npy file, or a damaged one: an array of 99 axes, more than 32; write it with np.save"
+    )
