@@ -27,7 +27,8 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     if len(candidates) > len(theme.LINES):
         raise NotApplicable(f"{len(candidates)} curves are more than {len(theme.LINES)} colours tell apart")
     metric, several = next(iter(found.values()))[0][0]["metric"], any(len(one.runs) > 1 for one in candidates)
-    caption = f"{_splits(found)}; shifts: mean over left, right, up and down, zero-padded; bands are "
+    splits = _named({name: curves[0][0]["split"] for name, curves in found.items()})
+    caption = f"{splits}; shifts: mean over left, right, up and down, zero-padded; bands are "
     caption += "the standard error of the mean over seeds" if several else "one standard error"
     width = max(6 * len(found), 7.5)
     figure, panels = theme.row(len(found), width, 5.6, f"{metric} of changed samples", caption, sharey=True)
@@ -47,9 +48,8 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     yield Picture("accuracy_against", figure, table)
 
 
-def _splits(found: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
+def _named(splits: Mapping[str, str]) -> str:
     """`test samples`, or `shift: test samples, noise: validation samples`."""
-    splits = {name: curves[0][0]["split"] for name, curves in found.items()}
     if len(set(splits.values())) == 1:
         return f"{next(iter(splits.values()))} samples"
     return ", ".join(f"{name}: {split} samples" for name, split in splits.items())
