@@ -10,11 +10,11 @@ from typing import Any
 
 from keras import ops
 
-from mlphys.native import activated, conv_backward, conv_forward, interleave, llvm, normalization, tf_ops
+from mlphys.native import activated, conv_backward, conv_forward, interleave, normalization, processor, tf_ops
 from mlphys.native.activated import Activated
 from mlphys.native.conv_forward import Convolution
-from mlphys.native.llvm import SimdUnit
 from mlphys.native.normalization import Scaling
+from mlphys.native.processor import SimdUnit
 from mlphys.native.tf_ops import Operation, Outputs, Size
 
 
@@ -160,7 +160,7 @@ def _differentiable_once(gradient_function: Callable[..., Any], *arguments: Any)
 
 
 def _simd_unit() -> SimdUnit:
-    simd = llvm.simd_unit()
+    simd = processor.simd_unit()
     assert simd
     return simd
 

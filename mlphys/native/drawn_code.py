@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlphys.native import noise, vector_math
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import Index, Vector
+from mlphys.native.llvm.values import Index, Vector
 
 
 class DrawnCode(Emission):

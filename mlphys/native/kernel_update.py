@@ -6,10 +6,10 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
-from mlphys.native.chain import OF_WEIGHTS, STEEPNESS, TILE_VECTORS
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import ZERO, Index, Pointer, Scalar, Vector
+from mlphys.native.llvm.values import ZERO, Index, Pointer, Scalar, Vector
 from mlphys.native.penalty import NONE
+from mlphys.native.workspace import OF_WEIGHTS, STEEPNESS, TILE_VECTORS
 
 
 class KernelUpdate(Emission):

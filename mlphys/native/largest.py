@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer
 
 BITS = 32
 

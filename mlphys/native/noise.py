@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NewType, Protocol
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Vector
 
 Words = NewType("Words", str)  # <simd_width x i32>
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mlphys.native import vector_math
-from mlphys.native.chain import OF_OUTPUTS, SLOPES, SQUARES, STEEPNESS
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import ZERO, Index, Vector
+from mlphys.native.llvm.values import ZERO, Index, Vector
+from mlphys.native.workspace import OF_OUTPUTS, SLOPES, SQUARES, STEEPNESS
 
 
 class OutputPenalty(Emission):

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlphys import machine
-from mlphys.native import dense_step, llvm
-from mlphys.native.chain import TOTALS, MatrixView, Workspace
+from mlphys.native import dense_step, processor
+from mlphys.native.workspace import TOTALS, MatrixView, Workspace
 from mlphys.networks import keras_internals
 from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
@@ -50,7 +50,7 @@ class NativeBackend:
         return None
 
     def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
-        simd = llvm.simd_unit()
+        simd = processor.simd_unit()
         assert simd
         assert phase.plan.rows
         chain = dense_chain(phase.plan, batch_size)

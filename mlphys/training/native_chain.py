@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from mlphys.native import dense_loss, llvm, noise, optimizer_step, vector_math
+from mlphys.native import dense_loss, noise, optimizer_step, processor, vector_math
 from mlphys.native.chain import Chain, DenseLayer, NormLimit
 from mlphys.native.dense_loss import Distance, Loss
 from mlphys.native.noise import Noise
@@ -88,7 +88,7 @@ class NotGenerated(Unsupported):
 
 def dense_chain(plan: Plan, batch: int) -> Chain:
     """The chain of layers, loss and update rule that a phase trains. Raises Unsupported."""
-    if llvm.simd_unit() is None:
+    if processor.simd_unit() is None:
         raise Unsupported("nothing can be compiled for this processor")
     if tracked := {"gradient_norms", "saturation"} & set(plan.settings.track):
         raise NotGenerated(f"track: {', '.join(sorted(tracked))}")

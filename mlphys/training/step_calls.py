@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from mlphys.native.chain import Chain
-from mlphys.native.llvm import Function, SimdUnit
+from mlphys.native.llvm.function import Function
+from mlphys.native.processor import SimdUnit
 
 
 def sums_by_metric(totals: np.ndarray, metrics: Sequence[str]) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 
 from mlphys import machine
 from mlphys.config.experiment import MODELS
-from mlphys.native import llvm
+from mlphys.native import processor
 from mlphys.networks.compiled import Measurement
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
@@ -285,7 +285,7 @@ def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_ten
     monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
     assert NativeBackend.refusal(plan, 30, ()) == "more than 1183 weights"
     monkeypatch.undo()
-    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
+    monkeypatch.setattr(processor, "simd_unit", lambda: None)
     assert NativeBackend.refusal(plan, 30, ()) == "nothing can be compiled for this processor"
 
 

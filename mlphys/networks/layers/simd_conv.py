@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mlphys.native import llvm, vector_math
+from mlphys.native import processor, vector_math
 from mlphys.native.conv_forward import Convolution
 from mlphys.native.normalization import Scaling
 from mlphys.networks.keras_internals import attach, attached
@@ -58,7 +58,7 @@ def width() -> int | None:
     """SIMD width in samples; None if this processor or this TensorFlow does not support compiled convolutions."""
     from mlphys.native import tf_ops
 
-    simd = llvm.simd_unit()
+    simd = processor.simd_unit()
     return simd.width if simd and tf_ops.available() else None
 
 
@@ -307,7 +307,7 @@ def _speedup(channel_product: int) -> float:
 
 def _occupancy(samples: int | None) -> float:
     """Fraction of the vectors' elements that hold a sample, on the busiest core; 1 if the batch size is unknown."""
-    simd = llvm.simd_unit()
+    simd = processor.simd_unit()
     assert simd
     busiest = math.ceil(math.ceil((samples or 0) / simd.width) / _parts)
     return samples / (_parts * busiest * simd.width) if samples else 1.0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlphys.native import llvm
-from mlphys.native.llvm import SimdUnit
+from mlphys.native import processor
+from mlphys.native.processor import SimdUnit
 from mlphys.networks.layers import simd_conv
 
 NORMALIZED = 1e-4  # tolerance: differences of large sums
@@ -175,7 +175,7 @@ def test_batch_interleaved_layers_give_what_keras_gives(name):
 )
 @pytest.mark.parametrize("samples", [1, 16, 21])
 def test_vectors_of_any_width_give_what_keras_gives(simd, name, samples, monkeypatch):
-    monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
+    monkeypatch.setattr(processor, "simd_unit", lambda: simd)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
     expected, _ = traced(chain(keras.layers, layers, shape), x, 0, training=True)
@@ -336,7 +336,7 @@ def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idl
     def ours(samples, share):
         return bool(traced(model, tf.zeros((samples, 6, 6, 20)), share)[1])
 
-    width = llvm.simd_unit().width
+    width = processor.simd_unit().width
     assert ours(width, 1.0)
     assert not ours(width, 0.5)
     assert not ours(width + 1, 1.0)
@@ -346,7 +346,7 @@ def test_when_disabled_or_without_a_compiler_the_layers_are_keras_own(monkeypatc
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
     assert not traced(chain(simd_conv, layers, shape), x, 0.0)[1]
-    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
+    monkeypatch.setattr(processor, "simd_unit", lambda: None)
     assert not traced(chain(simd_conv, layers, shape), x, ALL)[1]
 
 
