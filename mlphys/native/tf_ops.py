@@ -116,8 +116,7 @@ def _allocate_output(i: int, name: str, kind: str, shape: Sequence[Size]) -> lis
     """Output i as %name.tensor and %name.data; a jump to `failed` without memory for it."""
     number, size = TYPES[kind]
     lines = [f"  %{name}.shape = alloca [{len(shape)} x i64]", f"  %{name}.bytes.0 = add i64 {size}, 0"]
-    for axis, length in enumerate(shape):
-        length = length if isinstance(length, int) else f"%{length}"
+    for axis, length in enumerate([str(each) if isinstance(each, int) else f"%{each}" for each in shape]):
         lines += [
             f"  %{name}.{axis} = getelementptr i64, ptr %{name}.shape, i64 {axis}",
             f"  store i64 {length}, ptr %{name}.{axis}",

@@ -180,9 +180,9 @@ class MeanCost:
 
 def simd_width(network: Network) -> int | None:
     """How many samples our own convolutions take at once; None: they are not used, as in XLA and on accelerators."""
-    from mlphys.networks.layers import simd_conv
+    from mlphys.networks.layers.interleaved import width
 
-    return None if accelerators() or network.compiles_in_xla else simd_conv.width()
+    return None if accelerators() or network.compiles_in_xla else width()
 
 
 def fast_convolutions(network: Network, parts: int | None = None) -> contextlib.AbstractContextManager[None]:

@@ -21,9 +21,11 @@ from mlphys.networks.tensorflow import tf
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
-from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
+from mlphys.training.native_chain import data_term, dense_chain
+from mlphys.training.native_layers import generators
 from mlphys.training.native_measurement import NativeMeasurement, Piece, factors_and_weights, measured_chain, pieces
 from mlphys.training.step_calls import aligned, compiled, sums_by_metric, together
+from mlphys.training.unsupported import Unsupported
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
 

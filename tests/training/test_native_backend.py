@@ -320,7 +320,7 @@ def test_a_split_is_measured_as_by_keras_whose_layers_are_left_alone(case, monke
     under_way = loop.PhaseInTraining(training, training.phases[0], 0, None)
     under_way.begin(1)
     under_way.train(1)
-    split = under_way.validation_split
+    split = under_way.samples.validation
     found = under_way.engine.measurement(split)
     assert isinstance(found, NativeMeasurement)
     before = training.network.weight_arrays()

@@ -10,6 +10,7 @@ import tensorflow as tf
 from mlphys.native import processor
 from mlphys.native.processor import SimdUnit
 from mlphys.networks.layers import simd_conv
+from mlphys.networks.layers.fusion import fuse
 
 NORMALIZED = 1e-4  # tolerance: differences of large sums
 ALL = 100.0  # a share of cores for which any number of channels counts as few
@@ -117,7 +118,7 @@ CASES = {
 def chain(library, layers, shape):
     """The model of layers of a library, of Keras where it lacks one."""
     made = [getattr(library, name, getattr(keras.layers, name))(*given, **more) for name, given, more in layers]
-    simd_conv.fuse(made)
+    fuse(made)
     model = keras.Sequential([keras.Input(shape), *made])
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -240,7 +241,7 @@ def test_the_output_of_a_normalization_beside_its_fused_pool_has_keras_gradient(
     def gradients(library):
         inputs = keras.Input((6, 6, 1))
         made = [library.Conv2D(3, 3), library.BatchNormalization(), library.AveragePooling2D(2)]
-        simd_conv.fuse(made)
+        fuse(made)
         between = made[1](made[0](inputs))
         model = keras.Model(inputs, [between, made[2](between)])
         model.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in model.get_weights()])
@@ -276,7 +277,7 @@ def test_parts_of_a_batch_of_unknown_size_give_the_same_bytes():
 def test_another_layer_than_the_fused_one_takes_the_plain_output():
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.fuse(made)
+    fuse(made)
     other = simd_conv.MaxPooling2D(4)
     between = made[0](inputs)
     model = keras.Model(inputs, [made[1](between), other(between), between])
@@ -354,7 +355,7 @@ def test_a_convolution_used_beside_its_fused_pooling_is_correct():
     """The model returns the convolution's output as well as the pooled one."""
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.fuse(made)
+    fuse(made)
     between = made[0](inputs)
     model = keras.Model(inputs, [between, made[1](between)])
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)
