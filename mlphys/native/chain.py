@@ -30,8 +30,8 @@ class DenseLayer:
     mean_activity: MeanActivity | None = None
     contraction: float = 0.0  # the factor of |dy/dx|^2 (Rifai et al. 2011), mean over the batch
     tied_to: int | None = None  # the layer whose transposed kernel it has
-    largest: int | None = None  # so many of a sample's outputs are kept, the others zero (Makhzani & Frey 2014)
-    divergence: float | None = None  # of a code drawn from N(m, s^2), the outputs being m and log s^2: its factor
+    largest: int | None = None  # so many of a sample's outputs are kept, the others set to zero (Makhzani & Frey 2014)
+    divergence: float | None = None  # weight of KL(N(m, s^2) || N(0, 1)), the code drawn from outputs m, log s^2
 
     @property
     def rows(self) -> int:
@@ -40,12 +40,12 @@ class DenseLayer:
 
     @property
     def takes_activation(self) -> bool:
-        """Whether an activation that follows is the layer's own."""
+        """Whether an activation layer that follows can be merged into this one."""
         return self.activation == "linear" and not (self.noises or self.is_code or self.penalizes_outputs)
 
     @property
     def is_code(self) -> bool:
-        """Whether something is made of the outputs that the next layer takes."""
+        """Whether the next layer takes a code: the largest of the outputs, or one drawn from them."""
         return self.largest is not None or self.divergence is not None
 
     @property
@@ -68,13 +68,13 @@ class DenseLayer:
 
     @property
     def keeps_slopes(self) -> bool:
-        """Whether the derivative of its outputs cannot be had from the outputs alone."""
+        """Whether the derivative of its outputs is no function of these alone, so that the forward pass stores it."""
         return bool(self.noises or self.largest) or vector_math.needs_input(self.activation)
 
 
 @dataclass(frozen=True)
 class NormLimit:
-    """Gradients are shortened to the norm `limit`: that of each weight array, or of all together."""
+    """Gradient clipping by the norm of each weight array (Keras's clipnorm), or of all `together` (global_clipnorm)."""
 
     limit: float
     together: bool = False
@@ -105,5 +105,5 @@ class Chain:
         return [j for j, layer in enumerate(self.layers) if layer.tied_to == i]
 
     def first_noise(self, layer: int) -> int:
-        """The number of the first noise behind a layer, of all in the chain's order; layer -1 are the samples."""
+        """Index of the first noise behind a layer among all in the chain's order; layer -1 are the samples."""
         return sum([len(self.noises), *(each.draws for each in self.layers)][: layer + 1])

@@ -71,10 +71,10 @@ def input_gradient(conv: Convolution, simd: SimdUnit) -> Function:
 
 
 def _window_back(ir: Function, conv: Convolution, first: tuple[int, int]) -> tuple[SlidingWindow, Pointer]:
-    """The convolution of the gradient that gives every `strides`-th pixel of dx from `first` on, and its kernel.
+    """One phase of the transposed convolution: every `strides`-th pixel of dx from `first` on, and its kernel.
 
-    Such pixels were reached by every `strides`-th row and column of the kernel only: per axis, position q of these
-    pixels by tap a + s * u from place q + b - u of the result.
+    Only every `strides`-th row and column of the kernel reaches these pixels: per axis, pixel q of the phase receives
+    position q + b - u of the gradient times tap a + s * u.
     """
     axes = zip(conv.input_shape, conv.kernel_size, conv.margin, conv.strides, first, strict=False)
     sizes, padding, output, starts = [], [], [], []

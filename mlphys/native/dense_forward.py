@@ -50,7 +50,7 @@ class DenseForward(Emission):
             source = ir.load_i32(ir.gep(ir.pointer("order"), (start, 1), (sample, 1)))
             self._copy_row(ir.pointer("x"), source, workspace.activations[0], sample)
             if self.chain.noises:
-                self._disturb_row(sample)
+                self._add_input_noise(sample)
             if workspace.weights:
                 for i in range(2):
                     value = ir.load_scalar(ir.gep(ir.pointer("weights"), (source, 2), (i, 1)))
@@ -67,18 +67,18 @@ class DenseForward(Emission):
         with ir.loop(in_vectors, matrix.columns) as i:
             ir.store_scalar(ir.gep(target_row, (i, 1)), ir.load_scalar(ir.gep(source_row, (i, 1))))
 
-    def _disturb_row(self, sample: Index) -> None:
-        """Add the noise of the samples to one of them."""
+    def _add_input_noise(self, sample: Index) -> None:
+        """Add the noise of the inputs to a sample."""
         ir, inputs = self.ir, self.workspace.activations[0]
         with ir.loop(0, inputs.columns, ir.simd_width) as column:
             place = self.element(inputs, sample, column)
-            noisy, _ = self._disturbed(-1, sample, column, ir.load(place), ZERO)
+            noisy, _ = self._with_noise(-1, sample, column, ir.load(place), ZERO)
             ir.store(place, noisy)
         if inputs.columns % ir.simd_width:
             ir.store_scalar(self.element(inputs, sample, inputs.columns), constant(1.0))
 
-    def _disturbed(self, i: int, sample: Index, column: Index, y: Vector, slope: Vector) -> tuple[Vector, Vector]:
-        """Outputs of layer i, and their slopes, after its noises; layer -1 are the samples."""
+    def _with_noise(self, i: int, sample: Index, column: Index, y: Vector, slope: Vector) -> tuple[Vector, Vector]:
+        """Outputs of layer i and their slopes, with its noise; layer -1 are the samples."""
         ir, chain = self.ir, self.chain
         element = ir.add(ir.mul(sample, self.workspace.activations[i + 1].columns), column)
         for number, each in enumerate(chain.noises if i < 0 else chain.layers[i].noises, chain.first_noise(i)):
@@ -122,7 +122,7 @@ class DenseForward(Emission):
         place = self.element(self.workspace.activations[i + 1], sample, column)
         if layer.keeps_slopes:
             y, slope = vector_math.activate_with_slope(ir, layer.activation, ir.load(place))
-            y, slope = self._disturbed(i, sample, column, y, slope)
+            y, slope = self._with_noise(i, sample, column, y, slope)
             ir.store(self.element(self.workspace.slopes[i], sample, column), slope)
         else:
             y = vector_math.activate(ir, layer.activation, ir.load(place))

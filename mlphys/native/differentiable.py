@@ -95,7 +95,7 @@ def moments(parts: Sequence[Any], samples: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _numbers(x: Any, samples: Sequence[Any]) -> Any:
-    """How many numbers a channel of all these samples has."""
+    """Values per channel in all these samples."""
     return ops.cast(sum(ops.shape(like)[0] for like in samples) * math.prod(x.shape[1:3]), "float32")
 
 
@@ -122,7 +122,7 @@ def normalize(
         dfactor, dbeta = (sum(of_parts) for of_parts in zip(*sums, strict=True))
         factor = gamma * deviation
         of_x = constant = ops.zeros_like(factor)
-        if by.of_batch:  # x moves the moments
+        if by.of_batch:  # the moments depend on x
             numbers = _numbers(xs[0], samples)
             of_x = -factor * ops.square(deviation) * dfactor / numbers
             constant = -factor * dbeta / numbers - of_x * by.mean

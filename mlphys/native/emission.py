@@ -1,4 +1,4 @@
-"""What all parts of a step's code share: addresses in the workspace, a thread's share of the work, register tiles."""
+"""Code of one thread of a step: addresses in the workspace, its share of the work, register tiles."""
 
 from __future__ import annotations
 

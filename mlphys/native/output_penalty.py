@@ -9,7 +9,7 @@ from mlphys.native.workspace import OF_OUTPUTS, SLOPES, SQUARES, STEEPNESS
 
 
 class OutputPenalty(Emission):
-    """For the columns that a thread owns."""
+    """Penalties for the columns that a thread owns."""
 
     def begin(self, i: int, count: Index, columns: tuple[Index, Index]) -> None:
         """Penalty and derivative of the outputs of layer i that follow from their means, for some columns."""

@@ -1,4 +1,4 @@
-"""From the layers of a config to a Keras model."""
+"""Keras models and optimizers from the layers and optimizers of a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers have machine code: a chain of layers as dense ones with what follows each."""
+"""Which layers have machine code: a chain as dense layers, each with its activation, noise and penalties."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ REGULARIZERS = (initializers.L1, initializers.L2, initializers.L1L2)
 def dense_layers(
     rows: Sequence[Row], code: int | None, penalties: Mapping[str, Any]
 ) -> tuple[tuple[Noise, ...], list[DenseLayer]]:
-    """The noises of the samples, and the dense layers of a chain with what follows each. Raises Unsupported.
+    """The noises of the inputs, and the dense layers of a chain with what follows each. Raises Unsupported.
 
-    What the first `code` rows give has the `penalties`, fields of a DenseLayer.
+    The output of the first `code` rows has the `penalties`, fields of a DenseLayer.
     """
     built = _DenseLayers(rows)
     for row in rows[:code]:
@@ -98,7 +98,7 @@ class _DenseLayers:
             layers[-1] = replace(layers[-1], noises=(*layers[-1].noises, drawn))
 
     def penalize(self, penalties: Mapping[str, Any]) -> None:
-        """Penalties of the outputs so far, in addition to the last layer's own."""
+        """Add penalties to those of the last layer so far."""
         if not self.layers or self.layers[-1].noises:
             raise NotGenerated("a penalty on what is no output of a Dense layer")
         last = self.layers[-1]
@@ -170,7 +170,7 @@ def generators(rows: Sequence[Row]) -> list[str]:
 
 
 def _activation(layer: Layer) -> ActivationFunction | None:
-    """The activation that a layer is by itself; None if it is none."""
+    """The activation of a layer that is nothing else; None for other layers."""
     if type(layer) is Activation:
         return layer.activation
     if type(layer) is LeakyReLU:

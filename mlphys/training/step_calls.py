@@ -1,4 +1,4 @@
-"""Calls of generated steps: their memory, their threads, and what their sums mean."""
+"""Calls of generated training steps: aligned memory, threads, sums by metric."""
 
 from __future__ import annotations
 

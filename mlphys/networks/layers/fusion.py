@@ -71,7 +71,7 @@ class _Elementwise(Fused):
         return replace(layer, activation=name)
 
     def _activation_name(self) -> str | None:
-        """The activation that the layer is; None if it is none of its own."""
+        """The name of the layer's activation; None if it is not one of Keras's named ones."""
         raise NotImplementedError
 
 
