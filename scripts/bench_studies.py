@@ -3,18 +3,20 @@
 python -m scripts.bench_studies                the table to stdout
 python -m scripts.bench_studies --write        into docs/performance.md too
 
-The commands are timed before, between and after the studies; the median stands for all of them.
+The commands are timed before and after the study; the median stands for all of them.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from mlphys import machine
@@ -24,8 +26,10 @@ DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
 SILENT = ("--quiet", "--no-report")  # of train
 SEEDS = 20
+FEW = 8  # seeds, of one worker
 ALONE = 3  # commands before and after a study
-LONG = {"dense_mnist": 200}  # epochs of members that take about ten seconds, for Ray
+LONG = {"dense_mnist": 100}  # epochs of members that take about ten seconds, for Ray
+COUNTS = (4, 12)  # members of that kind
 
 
 def seconds(folder: Path, *arguments: str) -> float:
@@ -37,10 +41,13 @@ def seconds(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def training_seconds(study: Path) -> float:
-    """Seconds that all members of a study spent in epochs."""
+def overhead(study: Path) -> float:
+    """Median seconds from the start of a member to that of the next, its epochs left out; of a study of one worker."""
     with (study / "summary.csv").open() as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+        training = [float(row["seconds"]) for row in csv.DictReader(file)]
+    environments = [study / "members" / str(i + 1) / "environment.json" for i in range(len(training))]
+    started = [datetime.fromisoformat(json.loads(path.read_text())["started"]).timestamp() for path in environments]
+    return statistics.median(b - a - epochs for a, b, epochs in zip(started, started[1:], training, strict=False))
 
 
 def of_seeds(name: str, folder: Path) -> list[str]:
@@ -55,31 +62,30 @@ def of_seeds(name: str, folder: Path) -> list[str]:
     study = folder / f"{name}-study"
     together = seconds(folder, "train", name, "--seeds", str(SEEDS), "--out", str(study), *SILENT)
     took += [alone(number) for number in range(ALONE, 2 * ALONE)]
-    commands, workers = SEEDS * statistics.median(took), machine.cores()
-    overhead = (together * workers - training_seconds(study)) / SEEDS
+    commands = SEEDS * statistics.median(took)
+    one = folder / f"{name}-one-worker"
+    seconds(folder, "train", name, "--seeds", str(FEW), "--workers", "1", "--out", str(one), *SILENT)
     return [
         f"{SEEDS} seeds of {name}", f"{commands:.0f} s", f"{together:.0f} s", f"{commands / together:.1f}",
-        f"{overhead:.2f} s of a core for each member beside its epochs",
+        f"{overhead(one):.2f} s a member beside its epochs, by one worker",
     ]  # fmt: skip
 
 
 def on_ray(name: str, epochs: int, folder: Path) -> list[str]:
-    """Six members of about ten seconds, without Ray and with it, twice each in turn."""
-    took: dict[str, list[float]] = {"local": [], "ray": []}
-    for turn in range(2):
+    """Members of about ten seconds without Ray and with it: what a member more takes, and what Ray takes to start."""
+    took: dict[tuple[str, int], float] = {}
+    for count in COUNTS:
         for where, flags in (("local", []), ("ray", ["--ray", "local"])):
-            out = folder / f"{where}-{turn}"
-            arguments = ("train", name, "--seeds", "6", "--set", f"training.epochs={epochs}", "--out", str(out))
-            took[where].append(seconds(folder, *arguments, *SILENT, *flags))
-    local, ray = (statistics.median(took[where]) for where in ("local", "ray"))
-    change = f"{100 * (ray / local - 1):+.0f} % on Ray, the start of its node included"
+            out = folder / f"{where}-{count}"
+            arguments = ("train", name, "--seeds", str(count), "--set", f"training.epochs={epochs}", "--out", str(out))
+            took[where, count] = seconds(folder, *arguments, *SILENT, *flags)
+    few, many = COUNTS
+    local, ray = ((took[where, many] - took[where, few]) / (many - few) for where in ("local", "ray"))
+    starts = took["ray", few] - few * ray - (took["local", few] - few * local)
     return [
-        f"6 members of {name}, {epochs} epochs, on Ray",
-        f"{local:.0f} s",
-        f"{ray:.0f} s",
-        f"{local / ray:.2f}",
-        change,
-    ]
+        f"a member more of {name}, {epochs} epochs, on Ray", f"{local:.2f} s", f"{ray:.2f} s", f"{local / ray:.2f}",
+        f"{100 * (ray / local - 1):+.0f} % on Ray, and {starts:.0f} s for its node to start",
+    ]  # fmt: skip
 
 
 def rows(folder: Path) -> Iterator[list[str]]:

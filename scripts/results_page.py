@@ -247,7 +247,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def cells(row: Row, measured: Measured | None, found: Sequence[Pull]) -> list[str]:
     """One for each column, none of them empty."""
-    about = [f'<a id="{row.id.lower()}"></a>{row.id}', row.lecture, _plain(row.shows), _config(row)]
+    about = [f'<a id="{row.id.lower()}"></a>{row.id}', row.lecture, _shows(row), _config(row)]
     published = _plain(published_text(row)) or "nothing"
     if measured is None:
         why = row.why or f"{NOT_YET}: `make results ID={row.id}`"
@@ -258,6 +258,11 @@ def cells(row: Row, measured: Measured | None, found: Sequence[Pull]) -> list[st
     else:
         numbers = _numbers(measured)
     return [*about, *numbers, published, _pulls(row, found), *_made(measured), _picture(row)]
+
+
+def _shows(row: Row) -> str:
+    """Without the lecture in parentheses, which the table says elsewhere."""
+    return _plain(re.sub(r" \((Marquardt|Bianco|Memisevic|Yale|deeplearning)[^()]*\)$", "", row.shows))
 
 
 def _config(row: Row) -> str:
@@ -370,8 +375,7 @@ def lecture_table(name: str, rows: Sequence[Row], known: Mapping[str, Measured])
 
 def _lecture_cells(row: Row, measured: Measured | None, found: Sequence[Pull]) -> list[str]:
     published = _plain(published_text(row)) or "nothing"
-    shows = re.sub(r" \((Marquardt|Bianco|Memisevic|Yale|deeplearning)[^()]*\)$", "", row.shows)
-    about = [row.id, _plain(shows)]
+    about = [row.id, _shows(row)]
     if row.config is None:
         return [*about, "no number", published, "nothing to compare with", _plain(row.why)]
     verb = "sweep" if row.scan else "train"

@@ -50,6 +50,7 @@ SECTIONS: Mapping[str, tuple[str, str, Sequence[str]]] = {
         "extending", "architecture", "security", "reporting", "contributing",
     )),
 }  # fmt: skip
+WIDE = ("results", "catalogue-speed")  # pages that are one table: nothing beside it
 RECIPES = (
     "formats", "from-keras", "export", "api", "notebooks/first_steps", "notebooks/autoencoders", "studies", "exercises",
     "report",
@@ -132,11 +133,11 @@ SETTINGS = {
         "show_prev_next": False,
         "navbar_align": "left",
         "header_links_before_dropdown": 8,
-        "secondary_sidebar_items": ["page-toc"],
+        "secondary_sidebar_items": {"**": ["page-toc"], **{page: [] for page in WIDE}},
         "footer_start": ["copyright"],
         "footer_end": [],
     },
-    "html_sidebars": {"index": [], "gallery": [], "quick-start": []},
+    "html_sidebars": {page: [] for page in ("index", "gallery", "quick-start", *WIDE)},
     "pygments_style": "a11y-high-contrast-light",
 }
 

@@ -179,7 +179,7 @@ def look_up(name: str) -> list[Key | Block]:
     parts = tuple(part for part in name.split(".") if not part.isdecimal())
     if found := along(parts):
         return found
-    if found := _by_name(parts):
+    if parts and (found := _by_name(parts)):
         return found
     raise UserError(f"{name}: no such key{_nearest(parts)}; `mlphys list keys` lists them")
 

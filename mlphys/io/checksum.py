@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mlphys.errors import UserError
 
+LARGE, EMPTY = 1_000_000_000, 1_000  # bytes, and how many times fewer of them a file of holes has on the disk
+
 
 def regular(path: Path) -> None:
-    """Raise UserError unless `path` is a regular file: opening a pipe or a device may block."""
+    """Raise UserError unless `path` is a regular file: opening a pipe or a device may block.
+
+    Nor for a large file that is nearly nothing but holes: a few bytes of an archive would keep a command busy for days.
+    """
     try:
-        mode = path.stat().st_mode
+        facts = path.stat()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; a relative path starts at {Path.cwd()}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {_reason(error)}") from None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(facts.st_mode):
         raise UserError(f"{path}: is a folder; name a file in it")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(facts.st_mode):
         raise UserError(f"{path}: is not a regular file; copy its content into one")
+    if sys.platform != "win32" and facts.st_size > max(LARGE, 512 * facts.st_blocks * EMPTY):
+        raise UserError(
+            f"{path}: says that it has {facts.st_size / 1e9:.3g} GB, but nearly nothing of it was ever written; "
+            "make it again"
+        )
 
 
 def sha256(path: Path) -> str:

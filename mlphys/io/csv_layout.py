@@ -15,6 +15,7 @@ from mlphys.errors import UserError
 LOOKED_AT = 500  # lines from which the layout is detected
 LOOKED_AT_CHARACTERS = 200_000
 LONGEST_LINE = 20_000_000  # characters
+MOST_CELLS = 200_000  # of a line: an image of 256 x 256 pixels of three colours
 DELIMITERS = ",;\t|"
 COMMENTS = ("#", "%", "//")
 MISSING = ("", "?", "na", "n/a", "nan", "null", "none", "-", "--", "...", "#n/a", "missing")
@@ -57,7 +58,7 @@ class Layout:
 
 
 def find(path: Path) -> Layout:
-    """Raises UserError for what is no text."""
+    """Raises UserError for what is no text, or has too many columns."""
     encoding = _encoding(path)
     with path.open(encoding=encoding, newline="") as file:
         lines: list[str] = []
@@ -67,6 +68,11 @@ def find(path: Path) -> Layout:
             characters += len(line)
             if not line:
                 break
+            if (most := max(map(line.count, DELIMITERS))) >= MOST_CELLS:
+                raise UserError(
+                    f"{path}:{len(lines) + 1}: {most + 1:,} cells; at most {MOST_CELLS:,} can be read; "
+                    "save as large samples as an npy or npz file"
+                )
             lines.append(line.rstrip("\r\n"))
     start, delimiter = 0, None
     if lines and (written := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff "), re.IGNORECASE)):

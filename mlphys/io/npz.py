@@ -22,6 +22,7 @@ from mlphys.io import checksum
 from mlphys.io import memory as memory_bound
 
 LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
+MOST_AXES = 32  # NumPy 1's limit; 64 since NumPy 2
 FEWER = "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
 MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
 
@@ -167,6 +168,8 @@ def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
             raise ValueError("an array's header is unreadable") from None
         if not all(type(length) is int for length in shape):  # NumPy takes True for 1
             raise ValueError(f"shape is not valid: {shape}")
+        if len(shape) > MOST_AXES:
+            raise ValueError(f"an array of {len(shape)} axes, more than {MOST_AXES}")
         return shape, order, dtype
     raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import importlib
 import importlib.util
 import os
 import sys
@@ -22,6 +23,8 @@ _SELDOM_USED = (
     *(f"tensorflow._api.v2.{name}" for name in ("compat", "feature_column", "__internal__.feature_column", "tpu")),
     "keras.src.trainers.data_adapters.array_slicing",  # imports pandas for Keras's own `fit`
 )
+# Of XLA_FLAGS those that TensorFlow is given: XLA ends the process at one that it does not know
+_XLA_FLAGS = ("xla_gpu_cuda_data_dir", "xla_backend_optimization_level", "xla_llvm_disable_expensive_passes")
 
 _module: ModuleType | None = None
 _operation_threads: int | None = None
@@ -100,9 +103,11 @@ def start() -> ModuleType:
     global _module, _started_with
     if _module is None:
         _require_keras_of_tensorflow()
+        leave_out_foreign_flags()
         # optional dependencies of Keras whose import takes a second, not used by mlphys
         hidden = _absent("sklearn", "matplotlib", "matplotlib.pyplot", "IPython")
-        with _without_notices(), hidden, _at_first_use(_SELDOM_USED), _in_one_go():
+        late = _at_first_use(_SELDOM_USED)
+        with _without_notices(), hidden, _stands_in("requests"), late, _in_one_go():
             import keras  # noqa: F401 - now, so that it is not imported with them later
             import tensorflow
 
@@ -123,6 +128,14 @@ def start() -> ModuleType:
             tensorflow.get_logger().setLevel("ERROR")  # no warnings of retracing, which chunks of several sizes cause
         _module = tensorflow
     return _module
+
+
+def leave_out_foreign_flags() -> None:
+    """Keep from XLA what would end the process, or change what is compiled and so the last digits of a training."""
+    os.environ.pop("TF_XLA_FLAGS", None)
+    if flags := os.environ.get("XLA_FLAGS"):
+        known = [flag for flag in flags.split() if flag.lstrip("-").partition("=")[0] in _XLA_FLAGS]
+        os.environ["XLA_FLAGS"] = " ".join(known)
 
 
 def _require_keras_of_tensorflow() -> None:
@@ -219,6 +232,29 @@ class _Postponing:
         if spec is not None and spec.loader is not None:
             spec.loader = importlib.util.LazyLoader(spec.loader)
         return spec
+
+
+class _StandIn(ModuleType):
+    """Stands for a module until an attribute of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _stands_in(name: str) -> Iterator[None]:
+    """What imports this module in here has a stand-in: requests opens a socket, to see whether there is IPv6.
+
+    importlib's LazyLoader would load what is imported a second time.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = _StandIn(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextlib.contextmanager

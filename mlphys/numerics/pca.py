@@ -13,6 +13,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.randomness import rng
 
 MOST_FEATURES = 4096  # up to here the full covariance matrix is diagonalized, above only its leading subspace
+MANY_FEATURES = 1024  # more: no other eigenvectors than the leading are computed
 OVERSAMPLED = 10  # additional directions in the subspace iteration
 PASSES = 8  # over the samples, each a power of the covariance
 
@@ -39,10 +40,17 @@ def fit(x: Array, components: int) -> Components:
     covariance = np.zeros((len(mean), len(mean)))
     for centred in _centred(x, mean):
         covariance += centred.T @ centred
-    variances, vectors = np.linalg.eigh(covariance / len(x))
-    variances = np.maximum(variances, 0)
+    covariance /= len(x)
+    if len(mean) > MANY_FEATURES:
+        from scipy.linalg import eigh
+
+        variances, vectors = eigh(covariance, subset_by_index=(max(0, len(mean) - components), len(mean) - 1))
+        total = np.trace(covariance)
+    else:
+        variances, vectors = np.linalg.eigh(covariance)
+        total = np.maximum(variances, 0).sum()
     largest = slice(None, -components - 1, -1)
-    return Components(mean, _signed(vectors[:, largest].T), variances[largest], float(variances.sum()))
+    return Components(mean, _signed(vectors[:, largest].T), np.maximum(variances[largest], 0), float(total))
 
 
 def count(x: Array, components: int | float) -> int:

@@ -88,6 +88,8 @@ def test_an_explained_choice_tells_what_is_allowed():
         ("training.patiense", "did you mean patience?"),
         ("Con2D", "did you mean Conv2D?"),
         ("training.optimizer.Adam.learning_rat", "did you mean learning_rate?"),
+        ("7", "7: no such key; "),
+        ("0.1", "0.1: no such key; "),
     ],
 )
 def test_a_wrong_key_is_answered_with_the_nearest(wrong, near):

@@ -48,6 +48,16 @@ def test_a_pipe_is_not_opened(tmp_path):
         checksum.sha256(tmp_path / "pipe")
 
 
+def test_a_file_that_is_nearly_nothing_but_holes_is_refused(path):
+    with path.open("ab") as file:
+        file.truncate(10**12)
+    with pytest.raises(UserError) as error:
+        checksum.sha256(path)
+    assert str(error.value) == (
+        f"{path}: says that it has 1e+03 GB, but nearly nothing of it was ever written; make it again"
+    )
+
+
 def test_a_name_that_no_file_can_have_is_refused():
     with pytest.raises(UserError, match="cannot be read"):
         checksum.regular(checksum.Path("a\0b"))

@@ -1,6 +1,7 @@
 import pytest
 
-from mlphys.io import csvfile
+from mlphys.errors import UserError
+from mlphys.io import csv_layout, csvfile
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,13 @@ def test_what_is_no_finite_float32_is_no_number(cell):
 @pytest.mark.parametrize(("cell", "value"), [("1", 1), ("-1.5e3", -1500), ("+.5", 0.5), ("3.4e38", 3.4e38)])
 def test_numbers_are_read_as_python_reads_them(cell, value):
     assert csvfile.number(cell) == value
+
+
+def test_a_line_of_too_many_cells_is_refused_at_once(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("a;b\n" + "1;" * csv_layout.MOST_CELLS + "1\n")
+    with pytest.raises(UserError) as error:
+        csv_layout.find(path)
+    assert str(error.value) == (
+        f"{path}:2: 200,001 cells; at most 200,000 can be read; save as large samples as an npy or npz file"
+    )

@@ -113,3 +113,16 @@ def test_a_header_of_python_2_is_read_without_a_warning(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"(3,), }  ", b"(3L,), } "))
     assert npz.npy_header(path).shape == (3,)
     assert npz.read_npy(path).tolist() == npz.mapped_npy(path).tolist() == [0, 1, 2]
+
+
+def test_more_axes_than_numpy_has_are_refused(tmp_path):
+    header = io.BytesIO()
+    facts = {"descr": "|u1", "fortran_order": False, "shape": (1,) * 99}
+    np.lib.format.write_array_header_1_0(header, facts)
+    path = tmp_path / "x.npy"
+    path.write_bytes(header.getvalue() + b"\0")
+    with pytest.raises(UserError) as error:
+        npz.npy_header(path)
+    assert str(error.value) == (
+        f"{path}: not an npy file, or a damaged one: an array of 99 axes, more than 32; write it with np.save"
+    )

@@ -36,6 +36,14 @@ def test_keras_that_was_imported_with_another_backend_is_refused_with_the_remedy
     )
 
 
+def test_flags_that_would_end_the_process_or_change_what_is_compiled_are_left_out(monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
+    monkeypatch.setenv("XLA_FLAGS", "--no_such_flag  --xla_gpu_cuda_data_dir=/opt/cuda")
+    tensorflow.leave_out_foreign_flags()
+    assert "TF_XLA_FLAGS" not in os.environ
+    assert os.environ["XLA_FLAGS"] == "--xla_gpu_cuda_data_dir=/opt/cuda"
+
+
 def test_parts_that_are_seldom_used_are_imported_at_their_first_use_and_nothing_else_has_changed():
     program = """
 import gc, sys, typing
@@ -44,11 +52,15 @@ tf = ours.start()
 waiting = {name for name in ours._SELDOM_USED if type(sys.modules[name]).__name__ == "_LazyModule"}
 assert waiting == set(ours._SELDOM_USED), waiting
 assert {"pandas", "IPython", "sklearn", "tensorflow._api.v2.compat.v1"}.isdisjoint(sys.modules)
+assert {"requests", "urllib3"}.isdisjoint(sys.modules)  # which open a socket
 assert gc.isenabled() and "compile" not in vars(typing)
 from tensorflow.python.framework import ops
 before = set(ops.gradient_registry.list())
 import keras, numpy as np, pandas
 assert tf.compat.v1.get_default_graph() is ops.get_default_graph()
+from tensorflow.python.distribute.failure_handling import failure_handling_util
+import requests
+assert failure_handling_util.requests.get is requests.get
 assert tf.tpu.experimental and tf.feature_column.numeric_column
 assert tf.__internal__.feature_column.StateManager
 assert set(ops.gradient_registry.list()) == before

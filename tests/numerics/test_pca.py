@@ -97,6 +97,14 @@ def test_above_the_limit_the_randomized_components_agree(monkeypatch):
     np.testing.assert_allclose(np.abs(np.sum(found.vectors * exact.vectors, axis=1)), 1, atol=1e-3)
 
 
+def test_of_many_features_the_leading_components_alone_are_the_same(monkeypatch):
+    whole = pca.fit(digits(), 5)
+    monkeypatch.setattr(pca, "MANY_FEATURES", 10)
+    leading = pca.fit(digits(), 5)
+    for name in ("mean", "vectors", "variances", "total"):
+        assert np.allclose(getattr(whole, name), getattr(leading, name), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("components", [64, 100])
 def test_a_code_as_large_as_the_samples_has_no_pca_to_compare_with(components):
     assert pca.error(digits(), digits(), components) is None

@@ -168,7 +168,7 @@ def cases() -> Iterator[Case]:
         "a bomb": gzip.compress(idx(axes=(10**5, 8, 8), body=bytes(3 * 10**7)), mtime=0),
     }.items():
         yield _of(f"idx.gz: {what}", "t-images-idx3-ubyte.gz", partial(write, "t-images-idx3-ubyte.gz", content))
-    yield _of("a sparse npy of a terabyte", "x.npy", _sparse, gist="")
+    yield _of("a sparse npy of a terabyte", "x.npy", _sparse, gist="nearly nothing of it")
     for what, names in {
         "no npy files": (),
         "a hidden one": (".x.npy",),

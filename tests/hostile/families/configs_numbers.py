@@ -44,9 +44,9 @@ KEYS = {
     "training.batch_size": ("99999999999999999999",),  # all samples at once, with a warning
     "training.steps_per_epoch": (),
     "training.early_stopping.patience": (),
-    "training.optimizer.Adam.learning_rate": ("1e-400",),
+    "training.optimizer.Adam.learning_rate": LARGE,
     "training.optimizer.Adam.beta_1": ("1e-400",),
-    "training.optimizer.Adam.epsilon": ("1e-400",),
+    "training.optimizer.Adam.epsilon": LARGE,
     "training.optimizer.SGD.momentum": ("1e-400",),
     "training.snapshots": (),
     "study.seeds": (),

@@ -9,6 +9,7 @@ from tests.hostile.inputs import after, wrote
 
 ROWS = "".join(f"{i},{i * 2},{i % 2}\n" for i in range(40))
 SOUND = f"a,b,c\n{ROWS}"
+BLANK = "thousands of empty rows"  # as a spreadsheet leaves them: passed over
 TABLES: dict[str, str | bytes] = {
     "empty": "",
     "only line breaks": "\n" * 100,
@@ -44,7 +45,7 @@ TABLES: dict[str, str | bytes] = {
     "JSON": '{"a": [1, 2, 3]}',
     "50,000 columns": ",".join(f"c{i}" for i in range(50_000)) + "\n" + ",".join(["1"] * 50_000) + "\n",
     "a line of 5 MB": "1," * 2_500_000 + "\n",
-    "a million empty cells": SOUND + ",,\n" * 5000,
+    BLANK: SOUND + ",,\n" * 5000,
     "a name of 100,000 characters": SOUND.replace("a", "n" * 100_000, 1).replace("c", "d", 1),
     "as many classes as rows": "a,b,c\n" + "".join(f"1,2,class{i}\n" for i in range(500)),
     "one class": "a,b,c\n" + "1,2,0\n" * 40,
@@ -76,7 +77,8 @@ CHECK = ("data", "check", "c.yaml")
 def cases() -> Iterator[Case]:
     sound = f"data: {{name: table, path: t.csv, target: c, target_is: classes}}\n{MODEL.replace('UNITS', '2')}"
     for what, table in TABLES.items():
-        yield Case(what, CHECK, "t.csv|c.yaml", after(wrote("t.csv", table), wrote("c.yaml", sound)))
+        prepare = after(wrote("t.csv", table), wrote("c.yaml", sound))
+        yield Case(what, CHECK, "t.csv|c.yaml", prepare) if what != BLANK else Case(what, CHECK, "", prepare, code=0)
         yield (
             Case(
                 f"new: {what}",
