@@ -25,9 +25,10 @@ from scripts import marked_tables
 DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 COMMAND = [sys.executable, "-c", "from mlphys.cli import main; main()"]
 SILENT = ("--quiet", "--no-report")  # of train
+BARE = ("--set", "plots=[]", "--set", "analysis=[]")  # members draw no pictures and make no analyses
 SEEDS = 20
 FEW = 8  # seeds, of one worker
-ALONE = 3  # commands before and after a study
+ALONE = 2  # commands before and after a study
 LONG = {"dense_mnist": 100}  # epochs of members that take about ten seconds, for Ray
 COUNTS = (4, 12)  # members of that kind
 
@@ -55,7 +56,7 @@ def of_seeds(name: str, folder: Path) -> list[str]:
 
     def alone(number: int) -> float:
         run = folder / f"{name}-alone" / str(number)
-        training = seconds(folder, "train", name, "--out", str(run), *SILENT)
+        training = seconds(folder, "train", name, "--out", str(run), *SILENT, *BARE)
         return training + seconds(folder, "evaluate", str(run), "--no-plots", "--no-report")
 
     took = [alone(number) for number in range(ALONE)]
