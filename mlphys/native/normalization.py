@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from mlphys.native import vector_math
 from mlphys.native.activated import Activated, emit_rows, group_pointer, pixel_pointer, preactivation_gradient
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer, Scalar, SimdUnit, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Scalar, Vector
+from mlphys.native.processor import SimdUnit
 from mlphys.native.sliding_window import split_evenly
 
 Steps = tuple[tuple[Index, int], ...]  # as for gep

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlphys.native.llvm import ZERO, Function, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Vector
 
 SUPPORTED = ("linear", "relu", "sigmoid", "tanh")  # their derivatives are functions of their values
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mlphys.native import normalization
-from mlphys.native.llvm import SimdUnit
 from mlphys.native.normalization import Scaling
+from mlphys.native.processor import SimdUnit
 from tests.native.guarded import called
 
 GROUPS = 2

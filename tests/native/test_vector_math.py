@@ -8,14 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from mlphys.native import llvm, vector_math
-from mlphys.native.llvm import Function
+from mlphys.native import processor, vector_math
+from mlphys.native.llvm.function import Function
 from mlphys.numerics.activations import ACTIVATIONS, NumPyOps
 
 
 def mapped(write, x):
     """What `write(ir, vector)` computes elementwise; the size of x is a multiple of the SIMD width."""
-    width = llvm.simd_unit().width
+    width = processor.simd_unit().width
     ir = Function(("x", "out"), ("count",), width)
     with ir.loop(0, ir.integer("count")) as i:
         ir.store(ir.gep(ir.pointer("out"), (i, width)), write(ir, ir.load(ir.gep(ir.pointer("x"), (i, width)))))
